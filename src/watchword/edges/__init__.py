@@ -1,0 +1,1 @@
+"""Everything that touches the world; each implements a port or stands alone."""

@@ -1,0 +1,1 @@
+"""What opens and closes: implementations of the port FirewallBackend."""

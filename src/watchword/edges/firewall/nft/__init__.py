@@ -1,0 +1,1 @@
+"""The nftables backend: structure by nft, elements by netlink."""

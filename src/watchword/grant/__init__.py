@@ -1,0 +1,1 @@
+"""Decide, remember, work out what the firewall should have."""

@@ -1,0 +1,1 @@
+"""The values that every room speaks: frozen, validated, without behaviour of their own."""

@@ -1,0 +1,206 @@
+"""What became of packets and grants: typed, so that every dialect can say it its own way.
+
+In here: refusals with stage and reason, the judgement of one packet, and the
+other events in the life of a daemon.
+Not in here: wording (dialects), writing (edges.report).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TypeAlias
+
+from watchword.errors import Complaint
+from watchword.model.openings import Ending, Grant
+from watchword.model.packets import Packet
+from watchword.model.requests import Request, Sighting
+from watchword.model.services import Service
+
+
+class Stage(IntEnum):
+    """How far a packet got. Higher is nearer to an open port."""
+
+    ENVELOPE = 1
+    SOURCE = 2
+    EXPIRY = 3
+    HMAC = 4
+    DECRYPTION = 5
+    CONTENT = 6
+    REPLAY = 7
+    AGE = 8
+    ADDRESS = 9
+    USER = 10
+    KIND = 11
+    PORTS = 12
+    FIREWALL = 13
+
+
+class Reason(Enum):
+    """Why a packet was refused: a word for machines, and the stage it belongs to."""
+
+    LENGTH = ("length", Stage.ENVELOPE)
+    ALPHABET = ("alphabet", Stage.ENVELOPE)
+    PREFIX = ("prefix", Stage.ENVELOPE)
+    NO_STANZA = ("no-stanza-for-source", Stage.SOURCE)
+    STANZA_EXPIRED = ("stanza-expired", Stage.EXPIRY)
+    MAC_MISMATCH = ("hmac-mismatch", Stage.HMAC)
+    NOT_DECRYPTED = ("not-decrypted", Stage.DECRYPTION)
+    MALFORMED = ("malformed", Stage.CONTENT)
+    REPLAYED = ("replayed", Stage.REPLAY)
+    STORE_REFUSED = ("replay-store-refused", Stage.REPLAY)
+    TOO_OLD = ("too-old", Stage.AGE)
+    FROM_THE_FUTURE = ("from-the-future", Stage.AGE)
+    SOURCE_REQUIRED = ("source-address-required", Stage.ADDRESS)
+    ADDRESS_NOT_HOST = ("address-not-a-host", Stage.ADDRESS)
+    WRONG_USER = ("wrong-user", Stage.USER)
+    NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
+    NO_COMMANDS = ("commands-not-enabled", Stage.KIND)
+    PORT_RESTRICTED = ("port-restricted", Stage.PORTS)
+    PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
+    FIREWALL_REFUSED = ("firewall-refused", Stage.FIREWALL)
+
+    def __init__(self, word: str, stage: Stage) -> None:
+        self.word = word
+        self.stage = stage
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason, for one stanza or for several in a row that answered alike."""
+
+    reason: Reason
+    stanzas: tuple[int, ...] = ()
+    """Numbers in the order they were tried; empty where no stanza had a say."""
+    detail: str = ""
+    """What a person needs beyond the reason; never a key, never a payload."""
+    code: int = 0
+    """libfko's error number where it has one (wire format, chapter 12); else 0."""
+    original: Sighting | None = None
+    """REPLAYED: how the packet arrived the first time, where that is known."""
+
+
+Finding: TypeAlias = Request | Refusal
+"""What a recogniser has to say of a packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One packet that got past the envelope, and everything that was found out about it."""
+
+    packet: Packet
+    at: float
+    """Unix seconds."""
+    refusals: tuple[Refusal, ...]
+    """In the order in which they were found, those before a success included."""
+    request: Request | None = None
+    """The request that was granted or, failing that, the first that authenticated."""
+    grant: Grant | None = None
+    """What was granted and is in the firewall; None: refused."""
+    dry_run: bool = False
+    """True: granted on paper only (``--test``)."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The refusal that came nearest to an open port; None if granted."""
+        if self.grant is not None or not self.refusals:
+            return None
+        return max(self.refusals, key=lambda each: each.reason.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEnded:
+    grant: Grant
+    ending: Ending
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    version: str
+    again: bool = False
+    """True after a reload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    port: int
+    families: tuple[int, ...]
+    """Of 4 and 6."""
+    asked_for: bool = True
+    """False: the configuration says ENABLE_UDP_SERVER N, and there is no sniffing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The firewall is prepared; says what is hidden now."""
+
+    backend: str
+    way: str
+    """``guard inet watchword``, ``jump inet filter input``."""
+    hidden: tuple[Service, ...]
+    everything: bool = False
+    """GUARD_SERVICES ALL: everything but ``public`` is hidden."""
+    public: tuple[Service, ...] = ()
+    adopted: int = 0
+    """Live connections that were there before and go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Grants of an earlier run that go on after a restart, or openings put back after a flush."""
+
+    grants: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complained:
+    """Something an operator wrote is wrong; the daemon goes on."""
+
+    complaint: Complaint
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """A reload found mistakes; the old configuration goes on."""
+
+    complaints: tuple[Complaint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrouble:
+    """The machine refused something: which part, what it said, what follows from it."""
+
+    part: str
+    """``firewall``, ``replay store``, ``journal``, ``socket``."""
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    signal: str
+    """``SIGTERM``, ``SIGINT``, ``SIGHUP``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    kept_hidden: tuple[Service, ...] = ()
+    """Services that stay hidden although the daemon is gone."""
+    everything: bool = False
+
+
+Event: TypeAlias = (
+    Judged
+    | GrantEnded
+    | Starting
+    | Listening
+    | Attached
+    | Restored
+    | Complained
+    | ReloadRefused
+    | HostTrouble
+    | Stopping
+    | Stopped
+)

@@ -1,0 +1,66 @@
+"""What the operator allows: stanzas, and what holds for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from watchword.errors import Place
+from watchword.model.addresses import Address, Network
+from watchword.model.crypto import Credential
+from watchword.model.services import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One stanza: who proves what with which key, and what that is worth."""
+
+    number: int
+    """1-based, in load order; what the log calls ``(stanza #1)``."""
+    place: Place
+    """The line that opens the stanza."""
+    label: str
+    """The SOURCE list as the operator wrote it, for messages."""
+    credential: Credential
+    sources: tuple[Network, ...] = ()
+    """Where packets may come from; empty: anywhere."""
+    destinations: tuple[Network, ...] = ()
+    """Which of this host's addresses packets may be sent to; empty: any."""
+    open_services: frozenset[Service] | None = None
+    """Every requested service has to be in here; None: any may be asked for."""
+    closed_services: frozenset[Service] = frozenset()
+    """No requested service may be in here; asked before ``open_services``."""
+    users: frozenset[str] = frozenset()
+    """Names, one of which the packet has to carry; empty: any name."""
+    source_required: bool = False
+    """Refuse a packet that asks for "the address it came from"."""
+    default_seconds: int = 30
+    """Length of a grant whose packet names none; at most ``max_seconds``."""
+    max_seconds: int = 300
+    expires: float | None = None
+    """Unix seconds from which on the stanza is dead; None: never."""
+
+    def admits_source(self, address: Address) -> bool:
+        return not self.sources or any(address in network for network in self.sources)
+
+    def admits_destination(self, address: Address | None) -> bool:
+        """An unknown destination fits no list, so a stanza with a list stays shut."""
+        if not self.destinations:
+            return True
+        return address is not None and any(address in network for network in self.destinations)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Every stanza and the rules that are common to them."""
+
+    stanzas: tuple[Terms, ...]
+    max_age: int | None = 120
+    """Seconds that a time stamp may lie in the past or the future; None: not looked at."""
+    remember: bool = True
+    """False: replays are not detected (ENABLE_DIGEST_PERSISTENCE N). Never the default."""
+    destination_rule: bool = False
+    """True: a grant opens only the address that the packet was sent to."""
+
+    def terms(self, number: int) -> Terms:
+        """The stanza of that number. IndexError is a bug in the caller."""
+        return self.stanzas[number - 1]

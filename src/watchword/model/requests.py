@@ -1,0 +1,87 @@
+"""What an authenticated packet asks for, before anybody has said yes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from watchword.model.addresses import Address
+from watchword.model.packets import Packet
+from watchword.model.services import Service
+
+
+@dataclass(frozen=True, slots=True)
+class AccessWish:
+    """Open these services of this host."""
+
+    services: tuple[Service, ...]
+    """At least one, in the packet's order, repeats kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardWish:
+    """Open the first service and lead it on to another host or port."""
+
+    services: tuple[Service, ...]
+    host: str
+    port: int
+    local: bool
+    """True: the target is this host itself (local NAT)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWish:
+    """Run this command."""
+
+    command: str
+
+
+Wish: TypeAlias = AccessWish | ForwardWish | CommandWish
+
+
+class Sighting(NamedTuple):
+    """How a packet arrived, for the log line of its replay."""
+
+    protocol: int
+    source: str
+    source_port: int
+    destination: str
+    """Empty where the capture could not tell."""
+    destination_port: int
+    at: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayKey:
+    """What is remembered of an authentic packet for it never to count again."""
+
+    packet: bytes
+    """SHA-256 of the payload as received, 32 bytes (wire format, 13.4)."""
+    plaintext: bytes | None
+    """SHA-256 of the decrypted text, 32 bytes: the same for every spelling of the packet.
+
+    None only for entries taken over from fwknop's digest.cache, which lacks it.
+    """
+    sighting: Sighting
+    until: float | None = None
+    """Unix seconds after which the time stamp alone refuses it; None: remember for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The content of a packet that one stanza's credential sealed."""
+
+    stanza: int
+    """Number of the stanza, 1-based."""
+    packet: Packet
+    user: str
+    sent_at: int
+    """The sender's time stamp, Unix seconds."""
+    version: str
+    wish: Wish
+    allow: Address | None
+    """Whom to let in; None asks for the address that the packet came from (0.0.0.0)."""
+    seconds: int
+    """Duration asked for; 0: none named."""
+    key: ReplayKey

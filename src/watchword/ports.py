@@ -1,0 +1,199 @@
+"""The interfaces that the outside has to implement.
+
+Each has an implementation in memory, beside the real ones, and one suite of
+tests in ``tests/contract`` that all of its implementations pass. What an
+implementation raises when the machine refuses is HostError and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from watchword.model.moments import Moment
+from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Tag
+from watchword.model.outcomes import Event, Finding
+from watchword.model.packets import Packet
+from watchword.model.requests import ReplayKey, Sighting
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> Moment: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a packet has to look like to be worth waking up for; for filters in the kernel."""
+
+    shortest: int
+    """Bytes of payload."""
+    longest: int
+    first: bytes
+    """The bytes that a payload may begin with; empty: any."""
+
+
+class PacketSource(Protocol):
+    """Somewhere packets come from."""
+
+    name: str
+
+    def batches(self) -> AsyncIterator[Sequence[Packet]]:
+        """What each wake-up drained: at least one packet, a bounded number, already sieved."""
+        ...
+
+    def narrow(self, interest: Interest) -> None:
+        """Ask for a filter in the kernel. May be ignored; never changes what is right."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Recogniser(Protocol):
+    """Turns packets into findings. Pure: is told the time, touches nothing."""
+
+    def observe(self, packet: Packet, now: Moment) -> Iterator[Finding]:
+        """What each stanza has to say, in order; the next is tried only when asked for."""
+        ...
+
+    def expire(self, now: Moment) -> None:
+        """Forget what has taken too long."""
+        ...
+
+    def next_deadline(self) -> float | None:
+        """Steady seconds at which ``expire`` next has something to do."""
+        ...
+
+
+class ReplayStore(Protocol):
+    """Remembers packets. A key that was claimed once is claimed for ever."""
+
+    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
+        """Claim each key, in order, in one durable transaction.
+
+        True for the first claim of a key ever: neither its packet digest nor
+        its plaintext digest was seen before, in the store or earlier in the
+        same call. When this returns, the answer survives power loss.
+
+        Raises HostError: nothing was claimed, and every packet of the batch
+        has to be refused.
+        """
+        ...
+
+    async def first_sighting(self, key: ReplayKey) -> Sighting | None:
+        """How a claimed key arrived the first time; None if it never did."""
+        ...
+
+    async def forget(self, before: float) -> int:
+        """Drop keys whose ``until`` lies before these Unix seconds; return how many."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A grant that the journal knows no end of."""
+
+    grant: Grant
+    opened: bool
+    """True: the firewall had it. False: it was decided, and then something died."""
+
+
+class Journal(Protocol):
+    """Who got what, when and why it ended. Survives a crash of the daemon."""
+
+    async def decided(self, grants: Sequence[Grant]) -> None:
+        """Note grants before the firewall is asked for them."""
+        ...
+
+    async def opened(self, ids: Sequence[str]) -> None:
+        """Note that the firewall has them."""
+        ...
+
+    async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
+        """Note ends, at these Unix seconds."""
+        ...
+
+    async def unfinished(self, now: Moment) -> Sequence[Unfinished]:
+        """Grants without an end.
+
+        ``until`` counts on this boot's steady clock: for grants of an earlier
+        boot it is worked out from the wall clock, and never lies further
+        ahead than the grant was long.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class FirewallBackend(Protocol):
+    """The one kind of object that changes packet filtering.
+
+    Methods block, and are called from one thread.
+    """
+
+    name: str
+
+    def probe(self) -> frozenset[Feature]:
+        """Find out what this machine supports, changing nothing."""
+        ...
+
+    def prepare(self) -> int:
+        """Create what every opening hangs on. Safe to call again, cuts no live connection.
+
+        Returns how many connections that were there before were taken over.
+        """
+        ...
+
+    def installed(self) -> frozenset[Tag]:
+        """Read back the openings that are ours and in force now."""
+        ...
+
+    def apply(self, change: ChangeSet) -> None:
+        """Make the whole change, or none of it.
+
+        Removing what is gone is no error, nor is an opening whose end has
+        passed: it is left out.
+        """
+        ...
+
+    def intact(self) -> bool:
+        """Whether everything that ``prepare`` and ``apply`` made is still there."""
+        ...
+
+    def disturbances(self) -> AsyncIterator[None]:
+        """Yields whenever other hands may have changed what is ours; may yield for nothing."""
+        ...
+
+    def teardown(self) -> None:
+        """Remove everything that is ours, and nothing else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended."""
+
+    status: int
+    """Exit status; negative: the signal that ended it."""
+    stdout: bytes
+    stderr: bytes
+
+
+class ProgramRunner(Protocol):
+    """Runs programs, never through a shell."""
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
+        """Run to the end. Raises HostError if it cannot start or takes too long (it is killed)."""
+        ...
+
+
+class Reporter(Protocol):
+    """Tells people and machines what happened. Never raises, never waits."""
+
+    def report(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...

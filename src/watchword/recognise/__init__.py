@@ -1,0 +1,1 @@
+"""Packets to authenticated requests; is told the time."""

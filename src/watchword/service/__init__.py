@@ -1,0 +1,1 @@
+"""Wiring: walks packets through the rooms."""
