@@ -1,0 +1,1 @@
+"""Throw-away networks on one machine, for tests, the demo and the benchmark."""

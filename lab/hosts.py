@@ -1,0 +1,135 @@
+"""Hosts made of network namespaces, joined by links and switches, gone when the lab closes.
+
+In here: making and removing namespaces, links, addresses and routes; running
+programs in them.
+Not in here: what is run there (tests, demo, bench).
+
+Everything is named ``ww<pid>-...`` so that several labs can stand side by side
+and a leftover of a killed run can be told apart and swept away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from ipaddress import ip_interface
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_numbers = itertools.count(1)
+
+
+class Host:
+    """One network namespace with its own addresses, firewall and processes."""
+
+    def __init__(self, name: str, namespace: str) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def prefix(self) -> list[str]:
+        return ["ip", "netns", "exec", self.namespace]
+
+    def run(
+        self, *argv: str, check: bool = True, seconds: float = 30.0, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program here to its end and return what it printed, as text."""
+        return subprocess.run(
+            [*self.prefix, *argv],
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            **more,
+        )
+
+    def start(self, *argv: str, **more: Any) -> subprocess.Popen[bytes]:
+        """Start a program here; it is ended with the lab, its whole process group."""
+        process = subprocess.Popen([*self.prefix, *argv], start_new_session=True, **more)
+        self.processes.append(process)
+        return process
+
+    def sysctl(self, name: str, value: str | int) -> None:
+        self.run("sysctl", "-qw", f"{name}={value}")
+
+    def end_processes(self) -> None:
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        self.processes.clear()
+
+
+class Lab:
+    """A context in which hosts and the links between them exist."""
+
+    def __init__(self, prefix: str = "ww") -> None:
+        self.stem = f"{prefix}{os.getpid()}-{next(_numbers)}"
+        self.hosts: list[Host] = []
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def host(self, name: str) -> Host:
+        """A new host with loopback up and IPv6 addresses usable at once."""
+        host = Host(name, f"{self.stem}-{name}")
+        subprocess.run(["ip", "netns", "add", host.namespace], check=True)
+        self.hosts.append(host)
+        host.sysctl("net.ipv6.conf.all.accept_dad", 0)
+        host.sysctl("net.ipv6.conf.default.accept_dad", 0)
+        host.run("ip", "link", "set", "lo", "up")
+        return host
+
+    def link(
+        self, one: tuple[Host, str, Sequence[str]], other: tuple[Host, str, Sequence[str]]
+    ) -> None:
+        """Join two hosts: each end is (host, interface name, addresses with prefix length)."""
+        (host, interface, addresses), (peer, peer_interface, peer_addresses) = one, other
+        host.run(
+            "ip", "link", "add", interface, "type", "veth",
+            "peer", "name", peer_interface, "netns", peer.namespace,
+        )  # fmt: skip
+        for end, name, wanted in (
+            (host, interface, addresses),
+            (peer, peer_interface, peer_addresses),
+        ):
+            for address in wanted:
+                family = "-6" if ip_interface(address).version == 6 else "-4"
+                extra = ("nodad",) if family == "-6" else ()
+                end.run("ip", family, "addr", "add", address, "dev", name, *extra)
+            end.run("ip", "link", "set", name, "up")
+
+    def route(self, host: Host, *gateways: str) -> None:
+        """Default routes of a host, one for each family at the most."""
+        for gateway in gateways:
+            host.run("ip", "route", "add", "default", "via", gateway)
+
+    def close(self) -> None:
+        for host in reversed(self.hosts):
+            host.end_processes()
+            subprocess.run(["ip", "netns", "delete", host.namespace], check=False)
+        self.hosts.clear()
+
+
+def can_make_namespaces() -> str:
+    """Empty if this process can; else why it cannot, for a skip message."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if not Path("/run/netns").exists() and not os.access("/run", os.W_OK):
+        return "/run/netns cannot be made"
+    return ""
