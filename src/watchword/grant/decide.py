@@ -1,0 +1,116 @@
+"""Says whether a stanza may have what an authenticated packet asks for.
+
+In here: age, address, user, kind and port rules of one stanza, in the order
+in which their answers show in the log (fwknopd server, section 8, tests 9 to 16).
+Not in here: who sealed the packet (recognise), whether it was seen before
+(the replay store, asked before this), what is remembered of a yes (ledger).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from watchword.model.addresses import Address
+from watchword.model.moments import Moment
+from watchword.model.outcomes import Reason, Refusal
+from watchword.model.policy import Policy, Terms
+from watchword.model.requests import AccessWish, ForwardWish, Request
+from watchword.model.services import Service
+
+_EVERYBODY = IPv4Address("255.255.255.255")
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A yes: who may reach what, for how long. Nothing is open yet."""
+
+    request: Request
+    who: Address
+    services: tuple[Service, ...]
+    """Without repeats, in the packet's order."""
+    destination: Address | None
+    seconds: int
+
+
+def authorise(policy: Policy, request: Request, now: Moment) -> Permit | Refusal:
+    """Apply the rules of the request's own stanza.
+
+    Args:
+        policy: Where ``request.stanza`` is looked up.
+        request: Authenticated and claimed.
+        now: The wall clock is compared with the packet's time stamp.
+
+    Returns:
+        A permit, or the first rule that said no.
+    """
+    terms = policy.terms(request.stanza)
+    no = _age(policy, request, now) or _address(policy, terms, request) or _user(terms, request)
+    if no is not None:
+        return no
+    wish = request.wish
+    if isinstance(wish, ForwardWish):
+        return _no(request, Reason.NO_FORWARDING)
+    if not isinstance(wish, AccessWish):
+        return _no(request, Reason.NO_COMMANDS)
+    return _ports(terms, request, wish) or Permit(
+        request=request,
+        who=_who(request),
+        services=tuple(dict.fromkeys(wish.services)),
+        destination=request.packet.destination if policy.destination_rule else None,
+        seconds=min(request.seconds or terms.default_seconds, terms.max_seconds),
+    )
+
+
+def _who(request: Request) -> Address:
+    return request.packet.source if request.allow is None else request.allow
+
+
+def _no(request: Request, reason: Reason, detail: str = "") -> Refusal:
+    return Refusal(reason, (request.stanza,), detail)
+
+
+def _age(policy: Policy, request: Request, now: Moment) -> Refusal | None:
+    """Too far away in either direction; the limit itself passes (wire format, 13.3)."""
+    if policy.max_age is None:
+        return None
+    age = int(now.wall) - request.sent_at
+    if age > policy.max_age:
+        return _no(request, Reason.TOO_OLD, str(age))
+    if -age > policy.max_age:
+        return _no(request, Reason.FROM_THE_FUTURE, str(-age))
+    return None
+
+
+def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
+    if request.allow is None and terms.source_required:
+        return _no(request, Reason.SOURCE_REQUIRED)
+    who = _who(request)
+    if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
+        return _no(request, Reason.ADDRESS_NOT_HOST, str(who))
+    if policy.destination_rule:
+        destination = request.packet.destination
+        if destination is None or destination.version != who.version:
+            detail = f"{who} cannot be limited to the destination {destination or 'unknown'}"
+            return _no(request, Reason.ADDRESS_NOT_HOST, detail)
+    return None
+
+
+def _user(terms: Terms, request: Request) -> Refusal | None:
+    if not terms.users or request.user in terms.users:
+        return None
+    return _no(request, Reason.WRONG_USER, request.user)
+
+
+def _ports(terms: Terms, request: Request, wish: AccessWish) -> Refusal | None:
+    """Plain subset tests on sets (access.conf, 4.2)."""
+    wanted = frozenset(wish.services)
+    if restricted := wanted & terms.closed_services:
+        return _no(request, Reason.PORT_RESTRICTED, _list(restricted))
+    if terms.open_services is not None and (missing := wanted - terms.open_services):
+        return _no(request, Reason.PORT_NOT_OFFERED, _list(missing))
+    return None
+
+
+def _list(services: frozenset[Service]) -> str:
+    return ",".join(str(service) for service in sorted(services))

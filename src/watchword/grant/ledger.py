@@ -1,0 +1,155 @@
+"""Remembers who was granted what, and folds grants into openings.
+
+In here: grants in force, the opening that each hole needs because of them (the
+latest end wins), which holes have changed since the firewall last agreed, and
+when something ends.
+Not in here: whether to grant (decide), making the change (the gate, through a
+FirewallBackend).
+
+Cost does not grow with what is in force: dictionaries, one heap, and the set of
+changed holes. No clock: every method is told the time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from watchword.grant import plan
+from watchword.grant.decide import Permit
+from watchword.grant.lifecycle import State, Turn, step
+from watchword.model.moments import Moment
+from watchword.model.openings import ChangeSet, Grant, Hole, Opening, Tag
+
+
+@dataclass(slots=True)
+class _Entry:
+    grant: Grant
+    state: State
+
+
+class Ledger:
+    """Grants in force.
+
+    The firewall's side of it is settled in three steps: ``change`` says what to
+    do, the caller does it, ``settled`` notes that it is done.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._ends: list[tuple[float, str]] = []
+        self._sharers: dict[Hole, set[str]] = {}
+        self._wanted: dict[Hole, Opening] = {}
+        self._before: dict[Hole, Opening | None] = {}
+        self._fresh: list[str] = []
+
+    def admit(self, permit: Permit, now: Moment) -> Grant:
+        """Turn a permit into a grant that runs from now, and want its openings."""
+        request = permit.request
+        grant = Grant(
+            id=(request.key.plaintext or request.key.packet).hex()[:10],
+            stanza=request.stanza,
+            user=request.user,
+            source=request.packet.source,
+            who=permit.who,
+            services=permit.services,
+            destination=permit.destination,
+            began=now.wall,
+            ends=now.wall + permit.seconds,
+            until=round(now.steady + permit.seconds, 3),
+        )
+        self.resume(grant, State.WANTED)
+        return grant
+
+    def resume(self, grant: Grant, state: State) -> None:
+        """Take up a grant of an earlier run, or a new one."""
+        self._entries[grant.id] = _Entry(grant, state)
+        if state is State.WANTED:
+            self._fresh.append(grant.id)
+        heapq.heappush(self._ends, (grant.until, grant.id))
+        for hole in grant.holes:
+            self._sharers.setdefault(hole, set()).add(grant.id)
+            held = self._wanted.get(hole)
+            if held is None or held.until < grant.until:
+                self._want(hole, Opening(hole, grant.until))
+
+    def expire(self, now: Moment) -> list[Grant]:
+        """Drop every grant whose end has come, in the order of their ends."""
+        over = []
+        while self._ends and self._ends[0][0] <= now.steady:
+            until, name = heapq.heappop(self._ends)
+            entry = self._entries.get(name)
+            if entry is not None and entry.grant.until == until:
+                over.append(self._drop(name, Turn.EXPIRED))
+        return over
+
+    def withdraw(self, name: str, turn: Turn) -> Grant:
+        """Take one grant back before its end. KeyError if it is not in force."""
+        return self._drop(name, turn)
+
+    def change(self) -> ChangeSet:
+        """What the firewall has to change to agree with the grants in force."""
+        return plan.between(
+            (before, self._wanted.get(hole)) for hole, before in self._before.items()
+        )
+
+    def full_change(self, installed: frozenset[Tag]) -> ChangeSet:
+        """The same, having read back what the firewall really has."""
+        return plan.reconcile(self._wanted.values(), installed)
+
+    def settled(self) -> None:
+        """Note that the firewall has made the whole of ``change`` or ``full_change``."""
+        for name in self._fresh:
+            entry = self._entries.get(name)
+            if entry is not None:
+                entry.state = step(entry.state, Turn.INSTALLED)
+        self._fresh.clear()
+        self._before.clear()
+
+    def next_deadline(self) -> float | None:
+        """Steady seconds at which ``expire`` next has something to do."""
+        return self._ends[0][0] if self._ends else None
+
+    def grants(self) -> Iterator[Grant]:
+        return (entry.grant for entry in self._entries.values())
+
+    def state(self, name: str) -> State:
+        """How far a grant got; GONE for one that is not in force."""
+        entry = self._entries.get(name)
+        return entry.state if entry else State.GONE
+
+    def openings(self) -> Iterable[Opening]:
+        """What the firewall should have now."""
+        return self._wanted.values()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _want(self, hole: Hole, opening: Opening | None) -> None:
+        self._before.setdefault(hole, self._wanted.get(hole))
+        if opening is None:
+            self._wanted.pop(hole, None)
+        else:
+            self._wanted[hole] = opening
+
+    def _drop(self, name: str, turn: Turn) -> Grant:
+        entry = self._entries.pop(name)
+        step(entry.state, turn)
+        for hole in entry.grant.holes:
+            self._release(hole, entry.grant)
+        return entry.grant
+
+    def _release(self, hole: Hole, grant: Grant) -> None:
+        """The latest end among those who still share the hole wins."""
+        sharers = self._sharers[hole]
+        sharers.discard(grant.id)
+        if not sharers:
+            del self._sharers[hole]
+            self._want(hole, None)
+            return
+        if grant.until < self._wanted[hole].until:
+            return
+        latest = max(self._entries[each].grant.until for each in sharers)
+        if self._wanted[hole].until != latest:
+            self._want(hole, Opening(hole, latest))
