@@ -1,0 +1,54 @@
+# Each target makes ready what it needs (tools/setup.sh) and says what it installs.
+
+PYTHON := .venv/bin/python
+OURS := src tests lab bench demo tools
+SETUP := @sh tools/setup.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint bench bench-quick requirements clean
+
+help:
+	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
+	@echo "make demo KEEP=1   the same, and leave its hosts there to play with"
+	@echo "make test          everything that can be tested on this machine (root for all of it)"
+	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
+	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
+	@echo "make bench-quick   the same with fewer rounds"
+	@echo "make requirements  what was asked for, and what the last make test proved of it"
+	@echo "make clean         remove what these made in this directory"
+
+demo:
+	$(SETUP) demo
+	@$(PYTHON) -m demo $(if $(KEEP),--keep)
+
+test:
+	$(SETUP) test
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) -m pytest
+
+check:
+	$(SETUP) check
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) -m pytest -q tests/architecture tests/unit
+
+lint:
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m ruff format --quiet --check .
+	@$(PYTHON) -m mypy --strict $(OURS)
+
+bench:
+	$(SETUP) bench
+	@$(PYTHON) -m bench
+
+bench-quick:
+	$(SETUP) bench
+	@$(PYTHON) -m bench --quick
+
+requirements:
+	$(SETUP) check
+	@$(PYTHON) -m tests.requirements
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf src/watchword.egg-info
