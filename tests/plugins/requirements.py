@@ -36,8 +36,8 @@ class Collector:
     def __init__(self) -> None:
         self.marks: dict[str, list[tuple[str, bool]]] = {}
         self.outcomes: dict[str, str] = {}
-        self.selected = False
 
+    @pytest.hookimpl(tryfirst=True)  # before -k and the like take tests away
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
         rows = known()
         self.marks = {item.nodeid: list(rows_of(item)) for item in items}
@@ -49,9 +49,6 @@ class Collector:
         ]
         if unknown:
             raise pytest.UsageError("\n".join(unknown))
-
-    def pytest_deselected(self) -> None:
-        self.selected = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """The worst of set-up, call and clean-up counts."""
@@ -69,8 +66,7 @@ class Collector:
     def whole(self, config: pytest.Config) -> bool:
         """Whether every test of the project was collected, and every one of them ended."""
         everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        ended = bool(self.marks) and self.marks.keys() <= self.outcomes.keys()
-        return everything and ended and not self.selected
+        return everything and bool(self.marks) and self.marks.keys() <= self.outcomes.keys()
 
     def evidences(self) -> dict[str, list[Evidence]]:
         found: dict[str, list[Evidence]] = defaultdict(list)
