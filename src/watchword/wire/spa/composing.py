@@ -1,0 +1,128 @@
+"""A message to the text that is encrypted (wire format, chapter 4 and 11.4).
+
+In here: every check that libfko's setters make, with their error numbers, and
+the ones they lack: what no decoder would take is not written.
+Not in here: reading (fields), encryption (sealing).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from watchword.wire.spa import base64text, fields, grammar
+from watchword.wire.spa.digests import digest_text
+from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.message import Message, MessageType
+
+MAX_USER: Final = 48
+MAX_MESSAGE: Final = 192
+"""Bytes that fit into the base64 that decoders take (chapter 2); libfko writes more."""
+MAX_NAT: Final = 127
+MAX_AUTH: Final = 63
+
+_RANDOM = re.compile(r"[0-9]{16}")
+_VERSION = re.compile(r"[ -9;-~]{1,8}")
+_MAX_STAMP: Final = 10**fields.MAX_TIMESTAMP - 1
+
+
+def compose(message: Message) -> bytes:
+    """The plaintext of a packet, digest included. The type follows the timeout (4.10).
+
+    Raises SpaError where a field is not what decoders accept.
+    """
+    type_ = _check_numbers(message)
+    parts = [
+        message.random.encode("ascii"),
+        base64text.encode(_user(message.user)),
+        str(message.sent_at).encode("ascii"),
+        message.version.encode("ascii"),
+        str(int(type_)).encode("ascii"),
+        base64text.encode(_text(message.text, type_)),
+    ]
+    nat = _nat(message.nat, type_)
+    if nat is not None:
+        parts.append(base64text.encode(nat))
+    if message.server_auth is not None:
+        parts.append(base64text.encode(_auth(message.server_auth)))
+    if type_.has_timeout:
+        parts.append(str(message.seconds).encode("ascii"))
+    encoded = b":".join(parts)
+    return encoded + b":" + digest_text(message.digest, encoded)
+
+
+def _check_numbers(message: Message) -> MessageType:
+    """Random value, time, version and timeout; gives the type as it will be sent."""
+    if not _RANDOM.fullmatch(message.random):
+        raise SpaError(Code.INVALID_DATA_RAND_LEN_VALIDFAIL, "sixteen decimal digits")
+    if not 0 <= message.sent_at <= _MAX_STAMP:
+        raise SpaError(Code.INVALID_DATA_TIMESTAMP_VALIDFAIL)
+    if not _VERSION.fullmatch(message.version):
+        raise SpaError(Code.INVALID_DATA, "the version is 1 to 8 characters without a colon")
+    if message.seconds < 0:
+        raise SpaError(Code.INVALID_DATA_CLIENT_TIMEOUT_NEGATIVE)
+    if message.seconds > fields.MAX_SECONDS:
+        raise SpaError(Code.DATA_TOO_LARGE, f"a timeout is at most {fields.MAX_SECONDS} seconds")
+    return message.type.for_seconds(message.seconds)
+
+
+def _octets(text: str, limit: int, what: str) -> bytes:
+    """The bytes of a field, where they stand for this text and no other."""
+    try:
+        octets = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise SpaError(Code.INVALID_DATA, f"{what} cannot be written as UTF-8") from None
+    if octets.decode("utf-8", "surrogateescape") != text or b"\0" in octets:
+        raise SpaError(Code.INVALID_DATA, f"{what} would be read as something else")
+    if len(octets) > limit:
+        raise SpaError(Code.DATA_TOO_LARGE, f"{what} is at most {limit} bytes long")
+    return octets
+
+
+def _user(user: str) -> bytes:
+    if not user:
+        raise SpaError(Code.INVALID_DATA_USER_MISSING)
+    octets = _octets(user, MAX_USER, "the user name")
+    if not fields.USER.match(octets):
+        raise SpaError(Code.INVALID_DATA_USER_FIRSTCHAR_VALIDFAIL)
+    if not fields.USER.fullmatch(octets):
+        raise SpaError(Code.INVALID_DATA_USER_REMCHAR_VALIDFAIL)
+    return octets
+
+
+def _text(text: str, type_: MessageType) -> bytes:
+    if not text:
+        raise SpaError(Code.INVALID_DATA_MESSAGE_EMPTY)
+    octets = _octets(text, MAX_MESSAGE, "the message")
+    try:
+        fields.check_text(text, type_)
+    except grammar.BadAddressError as error:
+        raise SpaError(Code.INVALID_ALLOW_IP, str(error)) from None
+    except ValueError as error:
+        command = type_ is MessageType.COMMAND
+        code = Code.INVALID_SPA_COMMAND_MSG if command else Code.INVALID_SPA_ACCESS_MSG
+        raise SpaError(code, str(error)) from None
+    return octets
+
+
+def _nat(nat: str | None, type_: MessageType) -> bytes | None:
+    if nat is None:
+        if type_.has_nat:
+            raise SpaError(Code.INCOMPLETE_SPA_DATA, "this type needs a NAT message")
+        return None
+    if not nat:
+        raise SpaError(Code.INVALID_DATA_NAT_EMPTY)
+    if not type_.has_nat:
+        raise SpaError(Code.INVALID_DATA_MESSAGE_TYPE_VALIDFAIL, "it carries no NAT message")
+    octets = _octets(nat, MAX_NAT, "the NAT message")
+    try:
+        grammar.parse_nat(nat)
+    except ValueError as error:
+        raise SpaError(Code.INVALID_SPA_NAT_ACCESS_MSG, str(error)) from None
+    return octets
+
+
+def _auth(text: str) -> bytes:
+    if not text:
+        raise SpaError(Code.INVALID_DATA_SRVAUTH_MISSING)
+    return _octets(text, MAX_AUTH, "server_auth")

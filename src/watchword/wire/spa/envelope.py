@@ -1,0 +1,49 @@
+"""The outside of a packet: what can be said about it without any key (wire format, 6.4, 9, 13.2).
+
+In here: the checks that every payload has to pass before a key is tried, and
+the constant prefix that is not sent.
+Not in here: HTTP around a packet, the MAC (mac), what is inside (rijndael, fields).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from watchword.model.outcomes import Reason
+from watchword.wire.spa.base64text import ALPHABET
+from watchword.wire.spa.mac import PREFIX
+
+SHORTEST: Final = 140
+"""Bytes of the smallest packet there can be: MD5 digest, one-letter user, shortest message."""
+LONGEST: Final = 1500
+"""Bytes; what fwknopd takes in."""
+FIRST_CHARACTERS: Final = b"89+/"
+"""What a Rijndael packet may begin with: the last bits of the prefix, then salt."""
+RIJNDAEL_BELOW: Final = 400
+"""Characters; a text this long or longer is taken for OpenPGP."""
+
+_GPG_PREFIX: Final = b"hQ"
+_GPG_PREFIX_FROM: Final = 401
+
+
+def flaw(payload: bytes) -> Reason | None:
+    """Why a payload cannot be an SPA packet; None if it can. Never raises.
+
+    The answer is LENGTH, PREFIX (a prefix that senders cut off is still
+    there) or ALPHABET. Runs for every packet of every stranger.
+    """
+    size = len(payload)
+    if size < SHORTEST or size > LONGEST:
+        return Reason.LENGTH
+    if payload.startswith(PREFIX):
+        return Reason.PREFIX
+    if size >= _GPG_PREFIX_FROM and payload.startswith(_GPG_PREFIX):
+        return Reason.PREFIX
+    if payload.translate(None, ALPHABET):
+        return Reason.ALPHABET
+    return None
+
+
+def restore(body: bytes) -> bytes:
+    """Put the prefix in front of a text without MAC, unless it is there (as libfko does)."""
+    return body if body.startswith(PREFIX) else PREFIX + body

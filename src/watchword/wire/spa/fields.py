@@ -1,0 +1,232 @@
+"""A decrypted text to a message and back (wire format, chapters 4 and 5; 11.3 and 11.4).
+
+In here: the order of the checks, lengths, strict numbers, and libfko's error
+number for each.
+Not in here: what addresses, ports and hosts look like (grammar), encryption
+(rijndael).
+
+The C library reads numbers out of nearly any text and ends strings at a NUL.
+Here a number is its decimal digits and nothing else, and a NUL is an error.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Final, NamedTuple
+
+from watchword.model.crypto import Digest
+from watchword.wire.spa import base64text, grammar
+from watchword.wire.spa.digests import digest_text, kinds_of_length
+from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.message import Message, MessageType
+
+MIN_TEXT: Final = 36
+MAX_TEXT: Final = 1499
+"""Characters of a plaintext, and of a packet with its prefix restored."""
+MAX_FIELD: Final = 256
+"""Characters of base64 of a message, a NAT message or server_auth."""
+MAX_USER_FIELD: Final = 64
+MAX_VERSION: Final = 8
+MAX_TIMESTAMP: Final = 12
+MAX_SECONDS: Final = 65536
+
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_RANDOM = re.compile(rb"[0-9]{16}")
+_NUMBER = re.compile(rb"0|[1-9][0-9]*")
+USER = re.compile(rb"[ !#-)\-.0-9@A-Z^-z{}~]+")
+"""Printable ASCII except ``" / \\ [ ] : ; | = , + * ? < >`` (4.3)."""
+
+
+class _Base64Codes(NamedTuple):
+    """What libfko calls the ways in which a base64 field can be wrong."""
+
+    missing: Code
+    too_big: Code
+    undecodable: Code
+
+
+_USER = _Base64Codes(
+    Code.INVALID_DATA_DECODE_USERNAME_MISSING,
+    Code.INVALID_DATA_DECODE_USERNAME_TOOBIG,
+    Code.INVALID_DATA_DECODE_USERNAME_DECODEFAIL,
+)
+_MESSAGE = _Base64Codes(
+    Code.INVALID_DATA_DECODE_MESSAGE_MISSING,
+    Code.INVALID_DATA_DECODE_MESSAGE_TOOBIG,
+    Code.INVALID_DATA_DECODE_MESSAGE_DECODEFAIL,
+)
+_NAT = _Base64Codes(
+    Code.INVALID_DATA_DECODE_NATACCESS_MISSING,
+    Code.INVALID_DATA_DECODE_NATACCESS_TOOBIG,
+    Code.INVALID_DATA_DECODE_NATACCESS_DECODEFAIL,
+)
+_AUTH = _Base64Codes(
+    Code.INVALID_DATA_DECODE_SRVAUTH_DECODEFAIL,
+    Code.INVALID_DATA_DECODE_SRVAUTH_MISSING,
+    Code.INVALID_DATA_DECODE_SRVAUTH_DECODEFAIL,
+)
+_AUTH_BEFORE_TIMEOUT = _Base64Codes(
+    Code.INVALID_DATA_DECODE_EXTRA_DECODEFAIL,
+    Code.INVALID_DATA_DECODE_SRVAUTH_MISSING,
+    Code.INVALID_DATA_DECODE_EXTRA_DECODEFAIL,
+)
+
+
+def read(plaintext: bytes) -> Message:
+    """Read a decrypted text.
+
+    Raises SpaError with the number that libfko gives, or the nearest where
+    only strict reading refuses; nothing else, whatever the bytes.
+    """
+    encoded, digest = _verified(plaintext)
+    random, user, sent_at, version, kind, text, *rest = encoded.split(b":")
+    if not _RANDOM.fullmatch(random):
+        raise SpaError(Code.INVALID_DATA_DECODE_RAND_MISSING)
+    name = _read_user(user)
+    stamp = _read_timestamp(sent_at)
+    _check_version(version)
+    type_ = _read_type(kind)
+    if len(rest) > type_.has_nat + type_.has_timeout + 1:
+        raise SpaError(Code.INVALID_DATA_DECODE_WRONG_NUM_FIELDS)
+    message = _read_message(text, type_)
+    nat = _read_nat(rest.pop(0) if rest else b"") if type_.has_nat else None
+    auth, seconds = _read_rest(rest, type_)
+    return Message(
+        random.decode("ascii"), name, stamp, version.decode("ascii"), type_,
+        message, nat, auth, seconds, digest,
+    )  # fmt: skip
+
+
+def _verified(plaintext: bytes) -> tuple[bytes, Digest]:
+    """Steps 20 to 24: the text before the digest, once the digest is right."""
+    if not MIN_TEXT <= len(plaintext) <= MAX_TEXT:
+        raise SpaError(Code.INVALID_DATA_DECODE_MSGLEN_VALIDFAIL)
+    text = plaintext.partition(b"\0")[0]
+    if text.translate(None, _PRINTABLE):
+        raise SpaError(Code.INVALID_DATA_DECODE_NON_ASCII)
+    fields = text.split(b":", 11)
+    if len(fields) < 7:
+        raise SpaError(Code.INVALID_DATA_DECODE_LT_MIN_FIELDS)
+    found = fields[-1]
+    kinds = kinds_of_length(len(found))
+    if not kinds:
+        raise SpaError(Code.INVALID_DIGEST_TYPE)
+    encoded = text[: -len(found) - 1]
+    for kind in kinds if text == plaintext else ():
+        if hmac.compare_digest(digest_text(kind, encoded), found):
+            return encoded, kind
+    raise SpaError(Code.DIGEST_VERIFICATION_FAILED)
+
+
+def _unfold(field: bytes, limit: int, codes: _Base64Codes) -> bytes:
+    """Steps that every base64 field goes through, read as libfko reads."""
+    if not field:
+        raise SpaError(codes.missing)
+    if len(field) > limit:
+        raise SpaError(codes.too_big)
+    try:
+        return base64text.decode_leniently(field)
+    except ValueError:
+        raise SpaError(codes.undecodable) from None
+
+
+def _insist(field: bytes, octets: bytes, codes: _Base64Codes) -> str:
+    """Refuse what only libfko takes: spellings that are not canonical, and NUL."""
+    if b"\0" in octets or not base64text.is_canonical_field(field, octets):
+        raise SpaError(codes.undecodable, "not the canonical spelling")
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def _read_user(field: bytes) -> str:
+    octets = _unfold(field, MAX_USER_FIELD, _USER)
+    if not USER.fullmatch(octets):
+        raise SpaError(Code.INVALID_DATA_DECODE_USERNAME_VALIDFAIL)
+    return _insist(field, octets, _USER)
+
+
+def _read_timestamp(field: bytes) -> int:
+    if not field:
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_MISSING)
+    if len(field) > MAX_TIMESTAMP:
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_TOOBIG)
+    if not _NUMBER.fullmatch(field):
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_DECODEFAIL)
+    return int(field)
+
+
+def _check_version(field: bytes) -> None:
+    if not field:
+        raise SpaError(Code.INVALID_DATA_DECODE_VERSION_MISSING)
+    if len(field) > MAX_VERSION:
+        raise SpaError(Code.INVALID_DATA_DECODE_VERSION_TOOBIG)
+
+
+def _read_type(field: bytes) -> MessageType:
+    if not field:
+        raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_MISSING)
+    if len(field) > 2:
+        raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_TOOBIG)
+    if not _NUMBER.fullmatch(field) or int(field) not in _TYPES:
+        raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_DECODEFAIL)
+    return _TYPES[int(field)]
+
+
+_TYPES: Final = {int(kind): kind for kind in MessageType}
+
+
+def _read_message(field: bytes, type_: MessageType) -> str:
+    octets = _unfold(field, MAX_FIELD, _MESSAGE)
+    text = octets.decode("utf-8", "surrogateescape")
+    try:
+        check_text(text, type_)
+    except ValueError as error:
+        command = type_ is MessageType.COMMAND
+        code = (
+            Code.INVALID_DATA_DECODE_MESSAGE_VALIDFAIL
+            if command
+            else Code.INVALID_DATA_DECODE_ACCESS_VALIDFAIL
+        )
+        raise SpaError(code, str(error)) from None
+    return _insist(field, octets, _MESSAGE)
+
+
+def check_text(text: str, type_: MessageType) -> None:
+    """Raises ValueError where the message is not what its type says."""
+    if type_ is MessageType.COMMAND:
+        grammar.parse_command(text)
+    else:
+        grammar.parse_access(text)
+
+
+def _read_nat(field: bytes) -> str:
+    octets = _unfold(field, MAX_FIELD, _NAT)
+    try:
+        grammar.parse_nat(octets.decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise SpaError(Code.INVALID_DATA_DECODE_NATACCESS_VALIDFAIL, str(error)) from None
+    return _insist(field, octets, _NAT)
+
+
+def _read_rest(rest: list[bytes], type_: MessageType) -> tuple[str | None, int]:
+    """Steps 34 to 37: server_auth if there is one, and the timeout if the type has one."""
+    if len(b":".join(rest)) > MAX_FIELD:
+        raise SpaError(Code.INVALID_DATA_DECODE_SRVAUTH_MISSING)
+    if not type_.has_timeout:
+        return (_read_auth(rest[0], _AUTH) if rest else None), 0
+    auth = _read_auth(rest[0], _AUTH_BEFORE_TIMEOUT) if len(rest) > 1 else None
+    return auth, _read_timeout(rest[-1] if rest else b"")
+
+
+def _read_auth(field: bytes, codes: _Base64Codes) -> str:
+    return _insist(field, _unfold(field, MAX_FIELD, codes), codes)
+
+
+def _read_timeout(field: bytes) -> int:
+    if not field:
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_MISSING)
+    if not field.isdigit():
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_VALIDFAIL)
+    if not _NUMBER.fullmatch(field) or int(field) > MAX_SECONDS:
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_DECODEFAIL)
+    return int(field)

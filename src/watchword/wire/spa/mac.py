@@ -1,0 +1,73 @@
+"""HMAC over packets, prepared so that a trial is two copied hashes (wire format, chapter 8).
+
+In here: computing and verifying, for one key. The hash has already been fed
+everything that does not depend on the packet: the key and the ten characters
+that every Rijndael packet would begin with.
+Not in here: trying many keys on one packet (bunch).
+"""
+
+from __future__ import annotations
+
+import hmac
+from binascii import a2b_base64, b2a_base64
+from typing import Final
+
+from watchword.model.crypto import Digest, Secret
+from watchword.wire.spa.digests import HASHES, TEXT_LENGTH
+from watchword.wire.spa.errors import Code, SpaError
+
+MAX_KEY: Final = 136
+"""Bytes; libfko refuses longer keys."""
+PREFIX: Final = b"U2FsdGVkX1"
+"""Base64 of ``Salted__`` as far as it is constant; cut off before sending (6.4)."""
+
+_INNER = bytes(octet ^ 0x36 for octet in range(256))
+_OUTER = bytes(octet ^ 0x5C for octet in range(256))
+
+
+class Mac:
+    """One HMAC key, ready to be tried."""
+
+    __slots__ = ("chars", "inner", "outer")
+
+    def __init__(self, key: Secret, kind: Digest) -> None:
+        """Raises SpaError (INVALID_HMAC_KEY_LEN) for a key that is not 1 to 136 bytes long."""
+        if not 1 <= len(key) <= MAX_KEY:
+            raise SpaError(Code.INVALID_HMAC_KEY_LEN)
+        new = HASHES[kind]
+        size = new(b"").block_size
+        octets = key.reveal()
+        block = (octets if len(octets) <= size else new(octets).digest()).ljust(size, b"\0")
+        self.chars = TEXT_LENGTH[kind]
+        self.inner = new(block.translate(_INNER) + PREFIX)
+        self.outer = new(block.translate(_OUTER))
+
+    def of(self, body: bytes) -> bytes:
+        """The MAC of a packet, given its text without the constant prefix; raw bytes."""
+        inner = self.inner.copy()
+        inner.update(body)
+        outer = self.outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def fits(self, payload: bytes) -> bool:
+        """Whether the payload ends in the MAC of the rest. Constant time, never raises."""
+        body, mac = split(payload, self.chars)
+        return hmac.compare_digest(self.of(body), mac)
+
+
+def split(payload: bytes, chars: int) -> tuple[bytes, bytes]:
+    """Cut the MAC off: the text before it, and its raw bytes.
+
+    No bytes at all, which are no MAC, where the tail is not the canonical
+    spelling of anything.
+    """
+    tail = payload[-chars:]
+    padding = b"=" * (-chars % 4)
+    try:
+        mac = a2b_base64(tail + padding)
+    except ValueError:
+        return payload[:-chars], b""
+    if b2a_base64(mac, newline=False) != tail + padding:
+        mac = b""
+    return payload[:-chars], mac
