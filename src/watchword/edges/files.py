@@ -1,0 +1,176 @@
+"""Reads an operator's files, and writes files that hold secrets.
+
+In here: reading with a limit and without ever waiting, the complaints about
+open permissions, listing a folder, crash-safe private writing.
+Not in here: what the text means (dialects), the database (edges.replay).
+
+A private file has mode 0600 from the call that creates it, whatever the umask
+allows, and is whole or not there at all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from watchword.errors import Complaint, HostError, OperatorError, Place
+
+TEXT_LIMIT = 1 << 20  # a configuration file of 10,000 stanzas is smaller
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_Step: TypeAlias = Callable[[Path, Path], None]
+
+
+def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
+    """Read a whole text file of the operator's. Symbolic links are followed.
+
+    Bytes that are not UTF-8 come back as surrogates (``surrogateescape``), so
+    that a passphrase in another encoding can be restored byte for byte.
+
+    Raises OperatorError if it is missing, not to be read, no regular file (a
+    FIFO is refused, never waited for) or longer than ``limit`` bytes.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # before opening: a device may act on it
+            raise _unusable(path, "is not a regular file", "name a text file")
+        content = _read(path, limit)
+    except FileNotFoundError as error:
+        raise _unusable(path, "does not exist", "create it, or name another file") from error
+    except PermissionError as error:
+        raise _unusable(path, "may not be read", "give this user permission to read it") from error
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"cannot be read: {_reason(error)}", "name a text file") from error
+    if len(content) > limit:
+        raise _unusable(path, f"is larger than {limit} bytes", "name a text file, or split it")
+    return content.decode("utf-8", "surrogateescape")
+
+
+def permission_complaints(path: Path) -> Sequence[Complaint]:
+    """What is wrong with who may touch a file that holds keys, in fwknop's words.
+
+    Nothing for a file that does not exist. Only the complaint about what is
+    not a file is fatal (fwknopd server, section 3; client, section 10).
+    Raises OperatorError if the file cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"cannot be examined: {_reason(error)}", "check the path") from error
+    said = f"[-] file: {path}"
+    if not stat.S_ISREG(status.st_mode):
+        return (Complaint(f"{said} is not a regular file or symbolic link."),)
+    complaints = []
+    if stat.S_IMODE(status.st_mode) != 0o600:
+        wanted = "permissions should only be user read/write (0600, -rw-------)"
+        complaints.append(Complaint(f"{said} {wanted}", fatal=False))
+    if status.st_uid != os.geteuid():
+        foreign = "not owned by current effective user id"
+        complaints.append(Complaint(f"{said} {foreign}", fatal=False))
+    return complaints
+
+
+def list_folder(path: Path) -> Sequence[Path]:
+    """Everything that lies in a folder, sorted by name.
+
+    Raises OperatorError if it is missing, no folder, or not to be read.
+    """
+    try:
+        return sorted(path.iterdir())
+    except FileNotFoundError as error:
+        raise _unusable(path, "does not exist", "create it, or name another folder") from error
+    except NotADirectoryError as error:
+        raise _unusable(path, "is not a folder", "name the folder the file lies in") from error
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"cannot be listed: {_reason(error)}", "check it") from error
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Put a file in place of an older one, if any, as one step that survives power loss.
+
+    The new file is ours and 0600, whatever the old one was. A symbolic link
+    of our own is followed and kept, somebody else's is refused.
+
+    Raises HostError: the old file is untouched and nothing new is left behind.
+    """
+    try:
+        _put(_behind_our_link(path), content, os.replace)
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+
+
+def create_private(path: Path, content: bytes) -> bool:
+    """Create a file, whole or not at all; False if something of that name exists already.
+
+    Raises HostError: nothing new is left behind.
+    """
+    try:
+        _put(path, content, os.link)
+    except FileExistsError:
+        return False
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+    return True
+
+
+def sync_folder(path: Path) -> None:
+    """Make names that were just created or replaced in a folder survive power loss."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    descriptor = os.open(path, _READ)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # exchanged since we looked
+            raise _unusable(path, "is not a regular file", "name a text file")
+        return file.read(limit + 1)
+
+
+def _put(path: Path, content: bytes, into_place: _Step) -> None:
+    """Write beside the target, then move: no reader ever sees half a file."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        _write_new(beside, content)
+        into_place(beside, path)
+        sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with open(os.open(path, _CREATE, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _behind_our_link(path: Path) -> Path:
+    if not path.is_symlink():
+        return path
+    if path.lstat().st_uid != os.geteuid():
+        raise PermissionError("it is somebody else's symbolic link")
+    return path.resolve()
+
+
+def _unusable(path: Path, what: str, remedy: str) -> OperatorError:
+    return OperatorError(what, place=Place(str(path), 0), hint=remedy)
+
+
+def _refused(path: Path, error: OSError | ValueError) -> HostError:
+    hint = f"check permissions and free space of {path.parent}"
+    return HostError(f"{path}: cannot be written: {_reason(error)}", hint=hint)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

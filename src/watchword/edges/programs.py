@@ -1,0 +1,181 @@
+"""Runs other programs, never through a shell.
+
+In here: the runner on the real machine, and one in memory that answers from a
+list. Not in here: which programs, and what their output means.
+
+A program gets an environment of its own, a group of its own, a limit in time
+and one on its output. When a limit is reached the whole group is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, cast
+
+from watchword.errors import HostError
+from watchword.ports import Completed, ProgramRunner
+
+CLEAN_ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin",
+    "LC_ALL": "C",  # messages that we read are not translated
+}
+OUTPUT_LIMIT = 64 << 20  # bytes; a listing of 100,000 set elements is about 20 MiB
+_PIECE = 1 << 16
+_LOOK_AGAIN = 0.05  # seconds; a program may end while a child of it keeps our pipes open
+
+
+class SystemPrograms:
+    """Runs programs on this machine."""
+
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, output_limit: int = OUTPUT_LIMIT
+    ) -> None:
+        """``environment`` is added to the clean one; ``output_limit`` counts both outputs."""
+        self._environment = {**CLEAN_ENVIRONMENT, **(environment or {})}
+        self._output_limit = output_limit
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
+        """Run to the end of the program itself; children it leaves behind are not waited for.
+
+        Raises HostError if it cannot start, takes longer than ``seconds`` or
+        says more than the output limit. The message names the program, not
+        its arguments.
+        """
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._environment,
+                cwd="/",
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise HostError(f"{argv[0]}: cannot be started: {error}") from error
+        talk = _Talk(process, stdin, self._output_limit)
+        try:
+            return talk.to_the_end(time.monotonic() + seconds)
+        except _TooMuchError as error:
+            raise HostError(f"{argv[0]}: {error}") from error
+        except TimeoutError as error:
+            raise HostError(f"{argv[0]}: took longer than {seconds:g} s and was ended") from error
+        finally:
+            talk.close()
+
+
+class _TooMuchError(Exception):
+    """The program says more than we are willing to keep."""
+
+
+class _Talk:
+    """Feeds one program and listens to it, all pipes at once."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, limit: int) -> None:
+        self._process = process
+        self._stdin = cast(IO[bytes], process.stdin)  # all three were asked for as pipes
+        self._unsent = memoryview(stdin)
+        self._room = limit
+        outputs = (cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr))
+        self._heard: dict[IO[bytes], list[bytes]] = {pipe: [] for pipe in outputs}
+        self._selector = selectors.DefaultSelector()
+        for pipe in self._heard:
+            self._watch(pipe, selectors.EVENT_READ)
+        self._watch(self._stdin, selectors.EVENT_WRITE)
+
+    def to_the_end(self, deadline: float) -> Completed:
+        while self._selector.get_map():
+            left = deadline - time.monotonic()
+            over = self._process.poll() is not None
+            if left <= 0 and not over:
+                raise TimeoutError
+            ready = self._selector.select(0 if over else min(left, _LOOK_AGAIN))
+            if over and (left <= 0 or not ready):
+                break
+            for key, _ in ready:
+                self._serve(key.fileobj)  # type: ignore[arg-type]  # only our pipes are watched
+        try:
+            status = self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError from error
+        stdout, stderr = (b"".join(pieces) for pieces in self._heard.values())
+        return Completed(status, stdout, stderr)
+
+    def close(self) -> None:
+        """Let go of everything; whatever still runs is killed, with all of its group."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._selector.close()
+        for pipe in (self._stdin, *self._heard):
+            with suppress(OSError):  # unsent input of a program that is gone
+                pipe.close()
+
+    def _watch(self, pipe: IO[bytes], events: int) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        self._selector.register(pipe, events)
+
+    def _serve(self, pipe: IO[bytes]) -> None:
+        if pipe is self._stdin:
+            self._feed(pipe)
+        else:
+            self._hear(pipe)
+
+    def _feed(self, pipe: IO[bytes]) -> None:
+        try:
+            sent = os.write(pipe.fileno(), self._unsent[:_PIECE])
+        except BrokenPipeError:  # it does not want its input; that is its own affair
+            sent = len(self._unsent)
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._selector.unregister(pipe)
+            pipe.close()
+
+    def _hear(self, pipe: IO[bytes]) -> None:
+        piece = os.read(pipe.fileno(), _PIECE)
+        if not piece:
+            self._selector.unregister(pipe)
+            return
+        self._room -= len(piece)
+        if self._room < 0:
+            raise _TooMuchError("said too much and was ended")
+        self._heard[pipe].append(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of a program."""
+
+    argv: tuple[str, ...]
+    stdin: bytes
+
+
+class MemoryPrograms:
+    """Runs nothing: keeps what it was asked for, and answers from a list.
+
+    An answer that is an error is raised. When the list is used up, every
+    program succeeds in silence.
+    """
+
+    def __init__(self, answers: Iterable[Completed | HostError] = ()) -> None:
+        self.answers = deque(answers)
+        self.runs: list[Run] = []
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
+        self.runs.append(Run(tuple(argv), stdin))
+        answer = self.answers.popleft() if self.answers else Completed(0, b"", b"")
+        if isinstance(answer, HostError):
+            raise answer
+        return answer
+
+
+_: tuple[type[ProgramRunner], ...] = (SystemPrograms, MemoryPrograms)
