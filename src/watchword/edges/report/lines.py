@@ -1,0 +1,132 @@
+"""Reporters: events written as lines, or kept for a test to look at.
+
+In here: which priority is written, and where to.
+Not in here: the words (a voice is handed in by who wires things up).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TextIO, TypeAlias
+
+from watchword.model.outcomes import Event
+from watchword.ports import Reporter
+
+Voice: TypeAlias = Callable[[Event], Iterable[tuple[int, str]]]
+"""Turns an event into lines with syslog priorities (3 error, 4 warning, 6 info, 7 debug)."""
+
+INFO, DEBUG = 6, 7
+_FACILITIES = {"LOG_DAEMON": 3, **{f"LOG_LOCAL{n}": 16 + n for n in range(8)}}
+
+
+class Sink(Protocol):
+    """Somewhere lines go. Never raises."""
+
+    def write(self, priority: int, line: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StreamSink:
+    """Bare lines, for the foreground."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, priority: int, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """The stream is not ours to close."""
+
+
+class SyslogSink:
+    """Datagrams to the system's log; never waits for it.
+
+    What cannot be delivered at once is counted and dropped: a stuck log must
+    not hold up a packet. The count is written as soon as the log works again.
+    """
+
+    def __init__(self, identity: str, facility: str, path: str = "/dev/log") -> None:
+        self.lost = 0
+        self._tag = f"{identity}[{os.getpid()}]"
+        self._facility = _FACILITIES[facility] << 3
+        self._path = path
+        self._socket: socket.socket | None = None
+
+    def write(self, priority: int, line: str) -> None:
+        if self.lost and self._send(4, f"{self.lost} lines were lost: the log did not take them"):
+            self.lost = 0
+        if not self._send(priority, line):
+            self.lost += 1
+
+    def _send(self, priority: int, line: str) -> bool:
+        stamp = time.strftime("%b %e %H:%M:%S")
+        text = f"<{self._facility | priority}>{stamp} {self._tag}: {line}"
+        for _ in range(2):
+            try:
+                self._connected().send(text.encode("utf-8", "replace"))
+            except OSError:
+                self.close()
+            else:
+                return True
+        return False
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            sock = socket.socket(socket.AF_UNIX, kind)
+            try:
+                sock.connect(self._path)
+            except OSError:
+                sock.close()
+                raise
+            self._socket = sock
+        return self._socket
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+class LineReporter:
+    """Says events with a voice into sinks."""
+
+    def __init__(self, voice: Voice, sinks: Sequence[Sink], *, verbosity: int = 0) -> None:
+        self._voice = voice
+        self._sinks = tuple(sinks)
+        self._threshold = DEBUG if verbosity > 0 else INFO
+
+    def report(self, event: Event) -> None:
+        for priority, line in self._voice(event):
+            if priority <= self._threshold:
+                for sink in self._sinks:
+                    sink.write(priority, line)
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
+
+
+class MemoryReporter:
+    """Keeps events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def report(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+_lines: type[Reporter] = LineReporter
+_memory: type[Reporter] = MemoryReporter

@@ -1,0 +1,154 @@
+"""Recognises SPA packets: which stanza sealed one, and what it asks for.
+
+In here: the order of trial, the HMAC before the decryption, the translation of
+a message into a request (fwknopd server, section 8, tests 2 to 6).
+Not in here: the envelope (captures have looked at it), the cipher and the
+fields (wire.spa), whether the request is allowed (grant.decide).
+
+No clock and no I/O. Everything that does not depend on the packet is worked out
+when the policy is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from watchword.model.addresses import Address
+from watchword.model.moments import Moment
+from watchword.model.outcomes import Finding, Reason, Refusal
+from watchword.model.packets import Packet
+from watchword.model.policy import Policy, Terms
+from watchword.model.requests import (
+    AccessWish,
+    CommandWish,
+    ForwardWish,
+    ReplayKey,
+    Request,
+    Sighting,
+    Wish,
+)
+from watchword.wire.spa.digests import packet_digest, plaintext_digest
+from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.grammar import ANY_SOURCE, parse_access, parse_command, parse_nat
+from watchword.wire.spa.message import Message, MessageType
+from watchword.wire.spa.opening import Bunch, Lock, Opened
+
+MARGIN = 60.0  # seconds that a replay key outlives its time stamp: room for a clock set back
+_ROWS = 1024  # sources whose stanzas are kept worked out; a stranger can only push others out
+
+
+class _Row(NamedTuple):
+    """The stanzas that may be tried for one source and destination, in order."""
+
+    numbers: tuple[int, ...]
+    terms: tuple[Terms, ...]
+    locks: tuple[Lock, ...]
+    bunch: Bunch
+
+
+class SpaRecogniser:
+    """Tries a policy's stanzas on packets."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._max_age = policy.max_age
+        self._terms = policy.stanzas
+        self._locks = tuple(Lock(terms.credential) for terms in policy.stanzas)
+        self._everybody = self._row_of(range(len(self._terms)))
+        self._open_to_all = not any(terms.sources or terms.destinations for terms in policy.stanzas)
+        self._row_for = lru_cache(maxsize=_ROWS)(self._narrowed)
+
+    def observe(self, packet: Packet, now: Moment) -> Iterator[Finding]:
+        """What each stanza says of a packet whose envelope is sound.
+
+        Neighbouring stanzas whose HMAC does not match are one refusal, so that
+        ten thousand of them cost no more words than one.
+        """
+        row = self._everybody if self._open_to_all else self._row_for(packet.peer, packet.local)
+        count = len(row.numbers)
+        if not count:
+            yield Refusal(Reason.NO_STANZA)
+            return
+        start = 0
+        while start < count:
+            hit = row.bunch.first_fit(packet.payload, start)
+            if hit > start:
+                yield Refusal(Reason.MAC_MISMATCH, row.numbers[start:hit])
+            if hit < count:
+                yield self._unlock(packet, row.terms[hit], row.locks[hit], now)
+            start = hit + 1
+
+    def expire(self, now: Moment) -> None:
+        """Nothing is remembered from packet to packet."""
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def _unlock(self, packet: Packet, terms: Terms, lock: Lock, now: Moment) -> Finding:
+        """The finding of one stanza whose HMAC matches, or which has none."""
+        if terms.expires is not None and now.wall >= terms.expires:
+            return Refusal(Reason.STANZA_EXPIRED, (terms.number,))
+        try:
+            opened = lock.open(packet.payload)
+            wish, allow = _wish(opened.message)
+        except SpaError as error:
+            return Refusal(error.reason, (terms.number,), str(error), error.code)
+        message = opened.message
+        return Request(
+            stanza=terms.number,
+            packet=packet,
+            user=message.user,
+            sent_at=message.sent_at,
+            version=message.version,
+            wish=wish,
+            allow=None if allow == ANY_SOURCE else allow,
+            seconds=message.seconds,
+            key=self._replay_key(packet, opened, now),
+        )
+
+    def _replay_key(self, packet: Packet, opened: Opened, now: Moment) -> ReplayKey:
+        until = None
+        if self._max_age is not None:
+            until = max(now.wall, opened.message.sent_at) + self._max_age + MARGIN
+        sighting = Sighting(
+            packet.protocol,
+            packet.peer,
+            packet.peer_port,
+            packet.local,
+            packet.local_port,
+            now.wall,
+        )
+        digest = plaintext_digest(opened.plaintext)
+        return ReplayKey(packet_digest(packet.payload), digest, sighting, until)
+
+    def _narrowed(self, peer: str, local: str) -> _Row:
+        packet = Packet(b"", peer, 0, local, 0)
+        source, destination = packet.source, packet.destination
+        return self._row_of(
+            index
+            for index, terms in enumerate(self._terms)
+            if terms.admits_source(source) and terms.admits_destination(destination)
+        )
+
+    def _row_of(self, indexes: range | Iterator[int]) -> _Row:
+        chosen = tuple(indexes)
+        terms = tuple(self._terms[index] for index in chosen)
+        locks = tuple(self._locks[index] for index in chosen)
+        return _Row(tuple(each.number for each in terms), terms, locks, Bunch(locks))
+
+
+def _wish(message: Message) -> tuple[Wish, Address]:
+    """What is asked for, and for whom. Raises SpaError if the text is none of the grammar."""
+    if message.type is MessageType.COMMAND:
+        allow, command = parse_command(message.text)
+        return CommandWish(command), allow
+    allow, services = parse_access(message.text)
+    if message.nat is None:
+        return AccessWish(services), allow
+    host, port = parse_nat(message.nat)
+    local = message.type in (
+        MessageType.LOCAL_NAT_ACCESS,
+        MessageType.TIMEOUT_LOCAL_NAT_ACCESS,
+    )
+    return ForwardWish(services, host, port, local), allow

@@ -1,0 +1,184 @@
+"""Keeps grants, firewall and journal in step.
+
+In here: the one order in which they change - journal, firewall, report - for
+new grants, ends, restarts, and when other hands or failures have put the
+firewall out of step.
+Not in here: packets (gate), the timing of it all (keeper).
+
+One lock makes each change whole. Whatever goes wrong with the firewall, the way
+back is the same: read back what it has, work out the difference, apply it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Sequence
+
+from watchword.errors import HostError
+from watchword.grant.decide import Permit
+from watchword.grant.ledger import Ledger
+from watchword.grant.lifecycle import State, Turn
+from watchword.model.openings import Ending, Grant
+from watchword.model.outcomes import GrantEnded, HostTrouble, Restored
+from watchword.ports import Clock, FirewallBackend, Journal, Reporter
+
+
+class Enforcer:
+    """Everything that may change what is open goes through here."""
+
+    def __init__(
+        self, firewall: FirewallBackend, journal: Journal, reporter: Reporter, clock: Clock
+    ) -> None:
+        self.ledger = Ledger()
+        self.firewall = firewall
+        self.in_doubt = False
+        """True: the firewall may not have what the ledger says."""
+        self.stirred = asyncio.Event()
+        """Set when the keeper has to look again: an earlier end, or doubt."""
+        self._journal = journal
+        self._reporter = reporter
+        self._clock = clock
+        self._lock = asyncio.Lock()
+
+    async def resume(self, *, flush: bool) -> None:
+        """Take up the grants of an earlier run, or end them, and make the firewall agree.
+
+        A grant that was decided but never opened is over: its packet is spent,
+        and nobody was told that it held.
+
+        Raises HostError: the firewall could not be brought into step.
+        """
+        async with self._lock:
+            now = self._clock.now()
+            kept, over = [], []
+            for each in await self._journal.unfinished(now):
+                if each.grant.until <= now.steady:
+                    over.append((each.grant, Ending.EXPIRED))
+                elif flush or not each.opened:
+                    over.append((each.grant, Ending.REVOKED if each.opened else Ending.LOST))
+                else:
+                    kept.append(each.grant)
+            for grant in kept:
+                self.ledger.resume(grant, State.OPEN)
+            self._realign()
+            await self._note_ends(over)
+        if kept:
+            self._reporter.report(Restored(len(kept), "they were open before this start"))
+
+    async def grant(self, permits: Sequence[Permit]) -> list[Grant]:
+        """Open what was permitted, all or nothing.
+
+        Returns the grants, in order; each is in the firewall now.
+        Raises HostError: nothing was opened, and nothing is remembered of it.
+        """
+        async with self._lock:
+            now = self._clock.now()
+            grants = [self.ledger.admit(permit, now) for permit in permits]
+            try:
+                await self._journal.decided(grants)
+                self._apply()
+            except HostError:
+                await self._take_back(grants)
+                raise
+            await self._journalled(self._journal.opened([grant.id for grant in grants]))
+        self.stirred.set()
+        return grants
+
+    async def expire(self) -> None:
+        """End what has come to its end."""
+        async with self._lock:
+            over = self.ledger.expire(self._clock.now())
+            if not over:
+                return
+            try:
+                self._apply()
+            except HostError as error:
+                self._doubt(error)
+            await self._note_ends([(grant, Ending.EXPIRED) for grant in over])
+
+    async def heal(self) -> None:
+        """Bring the firewall back into step if it is not. Reports what could not be done."""
+        async with self._lock:
+            try:
+                if not self.in_doubt and self.firewall.intact():
+                    return
+                self._realign()
+            except HostError as error:
+                self._doubt(error)
+                return
+        live = len(self.ledger)
+        self._reporter.report(Restored(live, "the firewall had been changed by other hands"))
+
+    async def replace_firewall(self, firewall: FirewallBackend) -> None:
+        """Move everything that is open over to another backend, then remove the old one.
+
+        Raises HostError: the new one cannot be used; the old one goes on.
+        """
+        async with self._lock:
+            old, self.firewall = self.firewall, firewall
+            try:
+                self._realign()
+            except HostError:
+                self.firewall = old
+                raise
+            old.teardown()
+
+    async def end_all(self) -> None:
+        """End every grant now."""
+        async with self._lock:
+            names = [grant.id for grant in self.ledger.grants()]
+            over = [self.ledger.withdraw(name, Turn.REVOKED) for name in names]
+            try:
+                self._realign()
+            except HostError as error:
+                self._doubt(error)
+            await self._note_ends([(grant, Ending.REVOKED) for grant in over])
+
+    def _apply(self) -> None:
+        """Make the change; if the firewall is not what we thought, start from what it is."""
+        try:
+            self.firewall.apply(self.ledger.change())
+        except HostError:
+            self._realign()
+        else:
+            self.ledger.settled()
+
+    def _realign(self) -> None:
+        self.ledger.expire(self._clock.now())
+        self.firewall.prepare()
+        self.firewall.apply(self.ledger.full_change(self.firewall.installed()))
+        self.ledger.settled()
+        self.in_doubt = False
+
+    def _doubt(self, error: HostError) -> None:
+        self.in_doubt = True
+        self.stirred.set()
+        self._reporter.report(HostTrouble("firewall", str(error), error.hint))
+
+    async def _take_back(self, grants: Sequence[Grant]) -> None:
+        for grant in grants:
+            self.ledger.withdraw(grant.id, Turn.FAILED)
+        self.in_doubt = True
+        self.stirred.set()
+        with contextlib.suppress(HostError):  # the disk may be what failed; resume() ends them
+            await self._journal.ended(
+                [(grant.id, Ending.FAILED) for grant in grants], self._clock.now().wall
+            )
+
+    async def _note_ends(self, over: Sequence[tuple[Grant, Ending]]) -> None:
+        if not over:
+            return
+        wall = self._clock.now().wall
+        await self._journalled(
+            self._journal.ended([(grant.id, ending) for grant, ending in over], wall)
+        )
+        for grant, ending in over:
+            self._reporter.report(GrantEnded(grant, ending, wall))
+
+    async def _journalled(self, writing: Awaitable[None]) -> None:
+        """A journal that cannot be written to is trouble, and does not undo what holds."""
+        try:
+            await writing
+        except HostError as error:
+            self._reporter.report(HostTrouble("journal", str(error), error.hint))

@@ -1,0 +1,74 @@
+"""Sees to it that grants end, and that the firewall stays as it should be.
+
+In here: when to look - at the next end, when something stirred, when other
+hands changed the firewall, and now and then all the same.
+Not in here: what is done then (enforcer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from watchword.errors import HostError
+from watchword.model.outcomes import HostTrouble
+from watchword.ports import Clock, ReplayStore, Reporter
+from watchword.service.enforcer import Enforcer
+
+ROUND = (
+    5.0  # seconds between two looks at the firewall when nothing stirs: the net under the watcher
+)
+AGAIN = 1.0  # seconds until the next try while the firewall is out of step
+FORGET = 60.0  # seconds between two prunings of the replay store
+
+
+class Keeper:
+    """Three loops, each of which runs until it is cancelled."""
+
+    def __init__(
+        self, enforcer: Enforcer, store: ReplayStore, reporter: Reporter, clock: Clock
+    ) -> None:
+        self._enforcer = enforcer
+        self._store = store
+        self._reporter = reporter
+        self._clock = clock
+
+    async def end_grants(self) -> None:
+        """Wake at each end; in between, look after the firewall every round."""
+        enforcer = self._enforcer
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(enforcer.stirred.wait(), self._pause())
+            enforcer.stirred.clear()
+            await enforcer.expire()
+            if enforcer.in_doubt:
+                await enforcer.heal()
+                if enforcer.in_doubt:
+                    await asyncio.sleep(AGAIN)
+
+    def _pause(self) -> float:
+        if self._enforcer.in_doubt:
+            return 0.0
+        deadline = self._enforcer.ledger.next_deadline()
+        if deadline is None:
+            return ROUND
+        return min(ROUND, max(0.0, deadline - self._clock.now().steady))
+
+    async def watch_firewall(self) -> None:
+        """Heal as soon as other hands may have changed what is ours."""
+        async for _ in self._enforcer.firewall.disturbances():
+            await self._enforcer.heal()
+
+    async def look_round(self) -> None:
+        while True:
+            await asyncio.sleep(ROUND)
+            await self._enforcer.heal()
+
+    async def forget(self) -> None:
+        """Drop from the replay store what its own time stamp refuses by now."""
+        while True:
+            await asyncio.sleep(FORGET)
+            try:
+                await self._store.forget(self._clock.now().wall)
+            except HostError as error:
+                self._reporter.report(HostTrouble("replay store", str(error), error.hint))

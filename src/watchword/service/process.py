@@ -1,0 +1,131 @@
+"""One daemon as a process: its PID file, its lock, going into the background.
+
+In here: who holds the lock (asked of the kernel, never read from the file),
+taking it, signalling the holder, detaching from the terminal.
+Not in here: what the daemon does (daemon).
+
+The lock is a POSIX lock on the PID file, as fwknopd takes it, so each of the
+two programs sees the other (fwknopd server, section 4).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from watchword.errors import HostError
+
+_FLOCK = "@hhqqi"  # struct flock: type, whence, start, length, pid
+PATIENCE = 4.0  # seconds between SIGTERM and SIGKILL
+
+
+def holder(pid_file: Path) -> int | None:
+    """PID of the process that holds the lock; None if nobody does. Changes nothing."""
+    try:
+        descriptor = os.open(pid_file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HostError(f"cannot look at PID file {pid_file}: {error.strerror}") from error
+    try:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    finally:
+        os.close(descriptor)
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+class PidFile:
+    """The lock of a running daemon, held until the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock and write our PID.
+
+        Raises HostError: another instance holds it, or the file cannot be made.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise HostError(f"cannot make PID file {path}: {error.strerror}") from error
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise HostError(f"cannot lock PID file {path}: {error.strerror}") from error
+            raise HostError(
+                f"[*] An instance of fwknopd is already running: (PID={holder(path)})."
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def stop(pid_file: Path) -> tuple[int, str] | None:
+    """End the daemon that holds the lock; None if there is none.
+
+    Returns its PID and the signal that did it: SIGTERM, or SIGKILL after four seconds.
+    """
+    pid = holder(pid_file)
+    if pid is None:
+        return None
+    for name in ("SIGTERM", "SIGKILL"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.Signals[name])
+        limit = time.monotonic() + PATIENCE
+        while time.monotonic() < limit:
+            if holder(pid_file) != pid:
+                return pid, name
+            time.sleep(0.02)
+    raise HostError(f"process {pid} does not end, not even by SIGKILL")
+
+
+def reload(pid_file: Path) -> int | None:
+    """Send SIGHUP to the daemon that holds the lock; its PID, or None if there is none."""
+    pid = holder(pid_file)
+    if pid is not None:
+        os.kill(pid, signal.SIGHUP)
+    return pid
+
+
+def into_background(work: Callable[[Callable[[], None]], int]) -> int:
+    """Run ``work`` in a background process; return when it is ready, or its exit status.
+
+    ``work`` is given a function to call once it is ready. Until then it shares
+    our terminal, so what goes wrong at start is seen and ends with its status.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            if pipe.read(1):
+                return 0
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(reader)
+    os.setsid()
+
+    def ready() -> None:
+        os.chdir("/")
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        os.close(nowhere)
+        os.write(writer, b"+")
+        os.close(writer)
+
+    status = work(ready)
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,139 @@
+"""Grants become openings, and openings end."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from tests.values import NOW, later, policy, request, terms
+from watchword.grant.decide import Permit, authorise
+from watchword.grant.ledger import Ledger
+from watchword.grant.lifecycle import State, Turn
+from watchword.model.openings import Grant, Hole
+from watchword.model.services import Service
+
+ALICE = "198.51.100.2"
+SSH = Hole(ip_address(ALICE), Service.parse("tcp/22"))
+
+
+def permit(seconds: int = 30, services: str = "tcp/22", who: str = ALICE) -> Permit:
+    wanted = request(services=services, allow=who, seconds=seconds)
+    answer = authorise(policy(terms()), wanted, NOW)
+    assert isinstance(answer, Permit)
+    return answer
+
+
+def admitted(ledger: Ledger, **more: object) -> Grant:
+    return ledger.admit(permit(**more), NOW)  # type: ignore[arg-type]
+
+
+def ends(ledger: Ledger) -> dict[Hole, float]:
+    return {opening.hole: opening.until - NOW.steady for opening in ledger.openings()}
+
+
+def test_each_service_of_a_grant_is_an_opening() -> None:
+    ledger = Ledger()
+    admitted(ledger, services="tcp/22,udp/53,tcp/22")
+    assert {str(hole.service): end for hole, end in ends(ledger).items()} == {
+        "tcp/22": 30,
+        "udp/53": 30,
+    }
+
+
+def test_two_grants_for_one_hole_share_an_opening_that_lasts_to_the_later_end() -> None:
+    for first, second in ((30, 90), (90, 30), (60, 60)):
+        ledger = Ledger()
+        admitted(ledger, seconds=first)
+        admitted(ledger, seconds=second)
+        assert ends(ledger) == {SSH: max(first, second)}
+
+
+def test_taking_the_longer_grant_back_leaves_the_shorter() -> None:
+    ledger = Ledger()
+    admitted(ledger, seconds=30)
+    long = admitted(ledger, seconds=90)
+    ledger.withdraw(long.id, Turn.REVOKED)
+    assert ends(ledger) == {SSH: 30}
+
+
+def test_the_firewall_is_told_only_what_changed() -> None:
+    ledger = Ledger()
+    admitted(ledger)
+    first = ledger.change()
+    ledger.settled()
+    assert [opening.hole for opening in first.add] == [SSH]
+    assert not ledger.change()
+
+    admitted(ledger, who="2001:db8::7")
+    second = ledger.change()
+    assert [str(opening.hole.who) for opening in second.add] == ["2001:db8::7"]
+    assert not second.remove
+
+
+def test_a_longer_grant_replaces_the_opening_in_one_step() -> None:
+    ledger = Ledger()
+    admitted(ledger, seconds=30)
+    [short] = ledger.openings()
+    ledger.settled()
+    admitted(ledger, seconds=90)
+    change = ledger.change()
+    assert change.remove == {short.tag}
+    assert [opening.until for opening in change.add] == [NOW.steady + 90]
+
+
+def test_a_shorter_grant_beside_a_longer_one_changes_nothing() -> None:
+    ledger = Ledger()
+    admitted(ledger, seconds=90)
+    ledger.settled()
+    admitted(ledger, seconds=30)
+    assert not ledger.change()
+
+
+def test_a_grant_ends_at_its_second_and_not_before() -> None:
+    ledger = Ledger()
+    grant = admitted(ledger, seconds=30)
+    assert ledger.next_deadline() == NOW.steady + 30
+    assert ledger.expire(later(29.999)) == []
+    assert ledger.expire(later(30)) == [grant]
+    assert list(ledger.openings()) == []
+    assert ledger.next_deadline() is None
+
+
+def test_grants_end_in_the_order_of_their_ends() -> None:
+    ledger = Ledger()
+    by_seconds = {seconds: admitted(ledger, seconds=seconds) for seconds in (90, 30, 60)}
+    assert ledger.expire(later(100)) == [by_seconds[30], by_seconds[60], by_seconds[90]]
+
+
+def test_a_step_of_the_wall_clock_neither_ends_nor_prolongs_a_grant() -> None:
+    ledger = Ledger()
+    admitted(ledger, seconds=30)
+    assert ledger.expire(NOW._replace(wall=NOW.wall + 3600)) == []
+    assert len(ledger.expire(NOW._replace(wall=NOW.wall - 3600, steady=NOW.steady + 30))) == 1
+
+
+def test_a_grant_is_open_only_once_the_firewall_has_it() -> None:
+    ledger = Ledger()
+    grant = admitted(ledger)
+    assert ledger.state(grant.id) is State.WANTED
+    ledger.settled()
+    assert ledger.state(grant.id) is State.OPEN
+    ledger.expire(later(30))
+    assert ledger.state(grant.id) is State.GONE
+
+
+def test_a_grant_that_failed_leaves_no_trace() -> None:
+    ledger = Ledger()
+    grant = admitted(ledger)
+    ledger.withdraw(grant.id, Turn.FAILED)
+    assert not ledger.change()
+    assert len(ledger) == 0
+
+
+def test_after_reading_back_only_the_difference_is_changed() -> None:
+    ledger = Ledger()
+    admitted(ledger)
+    admitted(ledger, who="2001:db8::7")
+    four, six = sorted(ledger.openings(), key=lambda each: each.hole.who.version)
+    change = ledger.full_change(frozenset({four.tag, "f" * 16}))  # type: ignore[arg-type]
+    assert change.add == (six,)
+    assert change.remove == {"f" * 16}
