@@ -1,0 +1,78 @@
+"""Vectors as values of the product.
+
+In here: reading the files (README.md has the schema). A file whose count is
+not the number of its vectors is an error, so that none is lost silently.
+Not in here: what is expected of them (the tests).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from watchword.model.crypto import CipherMode, Credential, Digest, Secret
+from watchword.wire.spa.message import Message, MessageType
+
+HERE = Path(__file__).parent
+
+Vector: TypeAlias = dict[str, Any]
+
+
+@cache
+def load(name: str) -> tuple[Vector, ...]:
+    """The vectors of one file, given its name without ``.json``."""
+    content = json.loads((HERE / f"{name}.json").read_text("utf-8"))
+    assert len(content["vectors"]) == content["count"] > 0
+    return tuple(content["vectors"])
+
+
+def kind(name: str) -> str:
+    return str(json.loads((HERE / f"{name}.json").read_text("utf-8"))["kind"])
+
+
+def files_of_kind(wanted: str) -> list[str]:
+    return [path.stem for path in sorted(HERE.glob("*.json")) if kind(path.stem) == wanted]
+
+
+def all_of_kind(wanted: str) -> list[Vector]:
+    return [vector for name in files_of_kind(wanted) for vector in load(name)]
+
+
+def payload_of(vector: Vector) -> bytes:
+    return str(vector["packet"]).encode("latin-1")
+
+
+def text_of(value: str | dict[str, str] | None) -> str | None:
+    """A field; ``{"b64": ...}`` stands for bytes that are not UTF-8."""
+    if isinstance(value, dict):
+        return base64.b64decode(value["b64"]).decode("utf-8", "surrogateescape")
+    return value
+
+
+def credential_of(encryption: Vector, hmac: Vector | None) -> Credential:
+    """Raises ValueError for modes and digests that have no number of ours."""
+    return Credential(
+        key=Secret(base64.b64decode(encryption["key_b64"])),
+        mode=CipherMode(encryption["mode"]),
+        mac_key=Secret(base64.b64decode(hmac["key_b64"])) if hmac else None,
+        mac_digest=Digest(hmac["type"]) if hmac else Digest.SHA256,
+    )
+
+
+def message_of(vector: Vector) -> Message:
+    fields = vector["fields"]
+    return Message(
+        random=fields["rand_value"],
+        user=text_of(fields["username"]) or "",
+        sent_at=fields["timestamp"],
+        version=fields["version"],
+        type=MessageType(fields["message_type"]),
+        text=text_of(fields["message"]) or "",
+        nat=text_of(fields["nat_access"]),
+        server_auth=text_of(fields["server_auth"]),
+        seconds=fields["client_timeout"],
+        digest=Digest(vector["digest"]["type"]),
+    )
