@@ -21,7 +21,7 @@ POLICY=/usr/sbin/policy-rc.d
 
 # program:package
 FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:openssh-client
-    sshd:openssh-server sysctl:procps"
+    mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
     iptables:iptables ping:iputils-ping tcpdump:tcpdump"
 
@@ -105,16 +105,20 @@ forbid_starts() {
     chmod 755 "$POLICY"
 }
 
-# Keeps the services of new packages from starting later; reads package names.
+# Keeps the services of new packages from starting at the next boot; reads package names.
 disable_services() {
     while read -r package; do
-        dpkg -L "$package" | sed -n 's|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/]*\.\(service\|socket\|timer\)\)$|\2|p'
-    done | while read -r unit; do
-        if command -v systemctl >/dev/null; then
-            systemctl disable "$unit" >/dev/null 2>&1 || true
-        elif command -v deb-systemd-helper >/dev/null; then
-            deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
-        fi
+        dpkg -L "$package"
+    done | while read -r path; do
+        name=${path##*/}
+        case $path in
+        /etc/init.d/*)
+            update-rc.d "$name" disable >/dev/null 2>&1 || true
+            ;;
+        */lib/systemd/system/*.service | */lib/systemd/system/*.socket | */lib/systemd/system/*.timer)
+            systemctl disable "$name" >/dev/null 2>&1 || rm -f /etc/systemd/system/*.wants/"$name"
+            ;;
+        esac
     done
 }
 
