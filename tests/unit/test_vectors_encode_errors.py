@@ -65,8 +65,8 @@ EXPECTED_OTHERWISE = {
 
 
 def expected(vector: Vector) -> int:
-    ours = EXPECTED_OTHERWISE | LET_PASS_BY_LIBFKO
-    return int(ours.get(vector["id"], vector["code"]))
+    ours: dict[str, int] = {**EXPECTED_OTHERWISE, **LET_PASS_BY_LIBFKO}
+    return ours.get(vector["id"], int(vector["code"]))
 
 
 def test_no_vector_was_lost() -> None:
