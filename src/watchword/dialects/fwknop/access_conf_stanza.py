@@ -1,0 +1,265 @@
+"""Turns the lines of one stanza into terms.
+
+In here: who, what, how long, until when; the original's checks of a stanza;
+refusal of what this version cannot deliver.
+Not in here: keys (access_conf_keys), lists (access_conf_lists), files (access_conf).
+
+Source: access.conf, sections 4 and 8. Differences: REQUIRE_USERNAME takes a
+list; MAX_FW_TIMEOUT caps every grant, also one whose packet names no time; a
+FW_ACCESS_TIMEOUT above 300 with no MAX_FW_TIMEOUT beside it raises the cap,
+where the original warns and grants it all the same; what is no date, number or
+flag is refused where taking it as nothing would allow more.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from watchword.dialects.fwknop.access_conf import Stanza
+from watchword.dialects.fwknop.access_conf_keys import UnusableError, credential, remarks
+from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks, services
+from watchword.dialects.fwknop.access_conf_table import (
+    FLAGS,
+    REFUSED,
+    RESTRICTIONS,
+    asks_for_missing,
+)
+from watchword.dialects.fwknop.fwknopd_conf import leading_number
+from watchword.dialects.fwknop.lines import Entry, shown
+from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.errors import Complaint
+from watchword.model.addresses import Network
+from watchword.model.crypto import Credential
+from watchword.model.policy import Terms
+from watchword.model.services import Service
+
+DEFAULT_SECONDS = 30
+MAX_SECONDS = 300
+_LONGEST = 8388608  # seconds; the original's limit for both
+_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{1,4})")
+_MESSAGE = 400  # characters of a complaint that repeats an operator's words
+
+
+def terms(stanza: Stanza, complaints: Complaints, *, source_required: bool = False) -> Terms | None:
+    """What the stanza says. None if it is out of use, or if it has no key.
+
+    Where a fatal complaint was made the value is not to be used.
+
+    Args:
+        source_required: REQUIRE_SOURCE_ADDRESS of the whole configuration.
+    """
+    reader = _Reader(stanza, complaints)
+    reader.check_missing_features()
+    found = reader.credential()
+    default, most = reader.seconds()
+    sources = reader.networks("SOURCE", stanza.source)
+    destinations = reader.networks("DESTINATION", stanza.given.get("DESTINATION"))
+    opened, closed = reader.services("OPEN_PORTS"), reader.services("RESTRICT_PORTS")
+    users, expires = reader.users(), reader.expires()
+    required = reader.source_required(source_required)
+    if found is None:
+        return None
+    return Terms(
+        number=stanza.number,
+        place=stanza.source.place,
+        label=shown(stanza.source.value),
+        credential=found,
+        sources=sources,
+        destinations=destinations,
+        open_services=opened,
+        closed_services=closed or frozenset(),
+        users=users,
+        source_required=required,
+        default_seconds=default,
+        max_seconds=most,
+        expires=expires,
+    )
+
+
+def offered(stanza: Stanza) -> frozenset[Service] | None:
+    """What callers may ask for, also of a stanza out of use; None: anything.
+
+    A list that cannot be read offers nothing; ``terms`` complains about it.
+    """
+    line = stanza.given.get("OPEN_PORTS")
+    try:
+        return services(line.value) if line else None
+    except UnfitError:
+        return frozenset()
+
+
+class _Reader:
+    """One stanza under reading, and where to complain."""
+
+    def __init__(self, stanza: Stanza, complaints: Complaints) -> None:
+        self._stanza = stanza
+        self._complaints = complaints
+        self._label = shown(stanza.source.value)
+
+    def check_missing_features(self) -> None:
+        for name, line in self._stanza.given.items():
+            if asks_for_missing(name, line.value):
+                self._complaints.refuse(
+                    f"{name} is not supported by this version", line.place, REFUSED[name]
+                )
+            elif name in FLAGS and line.value[:1] not in tuple("yYnN"):
+                self._complaints.add(
+                    Complaint(
+                        f"{name} is '{shown(line.value)}', neither Y nor N",
+                        line.place,
+                        f"write {name} Y or {name} N",
+                        fatal=name in RESTRICTIONS,
+                    )
+                )
+
+    def credential(self) -> Credential | None:
+        """The key; None if it is unusable, which with a key file only disables the stanza."""
+        if self._stanza.dead:
+            self._disable(self._stanza.dead)
+            return None
+        try:
+            found = credential(self._stanza)
+        except UnusableError as unusable:
+            if self._stanza.key_file is None:
+                self._complaints.add(unusable.complaint)
+            else:
+                self._disable(str(unusable.complaint))
+            return None
+        for each in remarks(self._stanza, found):
+            self._complaints.add(each)
+        return found
+
+    def networks(self, name: str, line: Entry | None) -> tuple[Network, ...]:
+        if line is None:
+            return ()
+        try:
+            return networks(line.value)
+        except UnfitError as unfit:
+            self._unfit(name, line, unfit)
+            return ()
+
+    def services(self, name: str) -> frozenset[Service] | None:
+        line = self._stanza.given.get(name)
+        if line is None:
+            return None
+        try:
+            return services(line.value)
+        except UnfitError as unfit:
+            self._unfit(name, line, unfit)
+            return frozenset()
+
+    def users(self) -> frozenset[str]:
+        line = self._stanza.given.get("REQUIRE_USERNAME")
+        if line is None:
+            return frozenset()
+        names = frozenset(each.strip() for each in line.value.split(",") if each.strip())
+        if not names:
+            self._complaints.refuse(
+                "REQUIRE_USERNAME names nobody", line.place, "write a name, or remove the line"
+            )
+        return names
+
+    def source_required(self, everywhere: bool) -> bool:
+        line = self._stanza.given.get("REQUIRE_SOURCE_ADDRESS")
+        if everywhere if line is None else line.value[:1] in ("y", "Y"):
+            return True
+        self._complaints.remark(
+            "Warning: REQUIRE_SOURCE_ADDRESS not enabled "
+            f"for access stanza source: '{self._label}'",
+            (line or self._stanza.source).place,
+            "add REQUIRE_SOURCE_ADDRESS Y if clients name their address (-a or -R)",
+        )
+        return False
+
+    def seconds(self) -> tuple[int, int]:
+        """Default and longest duration of a grant."""
+        default = self._number("FW_ACCESS_TIMEOUT") or DEFAULT_SECONDS
+        most = self._number("MAX_FW_TIMEOUT")
+        if most is None:
+            return default, max(default, MAX_SECONDS)
+        most = most or MAX_SECONDS
+        if most < default:
+            self._complaints.remark(
+                "Warning: MAX_FW_TIMEOUT < FW_ACCESS_TIMEOUT, honoring MAX_FW_TIMEOUT "
+                f"for stanza source: '{self._label}' (#{self._stanza.number})",
+                self._stanza.given["MAX_FW_TIMEOUT"].place,
+                f"write FW_ACCESS_TIMEOUT {most}",
+            )
+        return min(default, most), most
+
+    def expires(self) -> float | None:
+        """Unix seconds; a date counts from midnight of the local time zone."""
+        line = self._stanza.last_of("ACCESS_EXPIRE", "ACCESS_EXPIRE_EPOCH")
+        if line is None:
+            return None
+        if line.name.removesuffix(":") == "ACCESS_EXPIRE":
+            return self._midnight(line)
+        if line.value.isascii() and line.value.isdecimal() and len(line.value) <= 12:
+            return float(line.value) or None
+        self._complaints.refuse(
+            f"ACCESS_EXPIRE_EPOCH is '{shown(line.value)}', which is no number of seconds",
+            line.place,
+            "write the output of date +%s, or use ACCESS_EXPIRE MM/DD/YYYY",
+        )
+        return None
+
+    def _midnight(self, line: Entry) -> float | None:
+        seconds = _local_midnight(line.value)
+        if seconds is None:
+            self._complaints.refuse(
+                f"[*] Fatal: invalid date value '{shown(line.value)}' (need MM/DD/YYYY) "
+                "for access stanza expiration time",
+                line.place,
+                "write a date such as 12/31/2030",
+            )
+        return seconds
+
+    def _number(self, name: str) -> int | None:
+        line = self._stanza.given.get(name)
+        if line is None:
+            return None
+        number = leading_number(line.value)
+        if not 0 <= number <= _LONGEST:
+            self._complaints.refuse(
+                f"[*] {name} value not in range.",
+                line.place,
+                f"write {name} and a number of seconds from 0 to {_LONGEST}",
+            )
+        elif not line.value.isdecimal():
+            self._complaints.remark(
+                f"{name} is '{shown(line.value)}', taken as {number}",
+                line.place,
+                f"write {name} {number}",
+            )
+        return number
+
+    def _unfit(self, name: str, line: Entry, unfit: UnfitError) -> None:
+        self._complaints.refuse(
+            f"{shown(unfit.message, _MESSAGE)}\n[*] Fatal invalid {name} in access stanza",
+            line.place,
+            shown(unfit.hint, _MESSAGE),
+        )
+
+    def _disable(self, reason: str) -> None:
+        place = self._stanza.key_file or self._stanza.source.place
+        self._complaints.add(
+            Complaint(
+                f"access stanza #{self._stanza.number} is out of use: {reason}",
+                place,
+                "mend the key file and reload",
+                fatal=False,
+            )
+        )
+
+
+def _local_midnight(text: str) -> float | None:
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return None
+    month, day, year = (int(each) for each in found.groups())
+    try:
+        # The original means the host's own time zone, and so does this.
+        return datetime(year + (2000 if year < 100 else 0), month, day).timestamp()  # noqa: DTZ001
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,94 @@
+"""Every parameter of access.conf: which there are, and what is missing behind some.
+
+In here: data.
+Not in here: reading (access_conf), meaning (access_conf_stanza).
+
+Source: access.conf, sections 4, 5 and 11.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+INCLUDES: Final = frozenset({"%include", "%include_folder", "%include_keys"})
+
+SECRETS: Final = frozenset({"KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW"})
+
+FLAGS: Final = frozenset({
+    "REQUIRE_SOURCE_ADDRESS", "REQUIRE_SOURCE", "ENABLE_CMD_EXEC", "ENABLE_CMD_SUDO_EXEC",
+    "FORCE_MASQUERADE", "FORWARD_ALL", "DISABLE_DNAT", "GPG_ALLOW_NO_PW", "GPG_REQUIRE_SIG",
+    "GPG_DISABLE_SIG", "GPG_IGNORE_SIG_VERIFY_ERROR",
+})  # fmt: skip
+
+IN_KEY_FILES: Final = frozenset({
+    "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_ID", "GPG_DECRYPT_PW",
+    "GPG_ALLOW_NO_PW", "GPG_REQUIRE_SIG", "GPG_DISABLE_SIG", "GPG_IGNORE_SIG_VERIFY_ERROR",
+    "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID",
+})  # fmt: skip
+
+RESTRICTIONS: Final = frozenset({
+    "SOURCE", "DESTINATION", "OPEN_PORTS", "RESTRICT_PORTS", "REQUIRE_USERNAME",
+    "REQUIRE_SOURCE_ADDRESS", "REQUIRE_SOURCE", "ACCESS_EXPIRE", "ACCESS_EXPIRE_EPOCH",
+    "FW_ACCESS_TIMEOUT", "MAX_FW_TIMEOUT", "HMAC_KEY", "HMAC_KEY_BASE64", "HMAC_DIGEST_TYPE",
+    "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID", "GPG_REQUIRE_SIG",
+})  # fmt: skip
+"""Without them a stanza lets in more than with them: a misspelt one may not be ignored."""
+
+_COMMANDS: Final = "commands are not run by this version: remove the line, or the stanza"
+_NAT: Final = (
+    "connections are not led on to another host by this version: remove the line, or the stanza"
+)
+_PERL: Final = "this comes from fwknop 1.9, and leaving it out would allow more: remove the line"
+
+REFUSED: Final = {
+    "ENABLE_CMD_EXEC": _COMMANDS,
+    "CMD_CYCLE_OPEN": _COMMANDS,
+    "CMD_CYCLE_CLOSE": _COMMANDS,
+    "EXTERNAL_CMD_OPEN": _COMMANDS,
+    "EXTERNAL_CMD_CLOSE": _COMMANDS,
+    "ENABLE_EXTERNAL_CMDS": _COMMANDS,
+    "FORCE_NAT": _NAT,
+    "FORCE_SNAT": _NAT,
+    "FORCE_MASQUERADE": _NAT,
+    "FORWARD_ALL": _NAT,
+    "INTERNAL_NET_ACCESS": _PERL,
+    "DISABLE_FW_ACCESS": _PERL,
+    "CMD_REGEX": _PERL,
+    "REQUIRE_AUTH_METHOD": _PERL,
+    "RESTRICT_INTF": _PERL,
+    "REQUIRE_OS": _PERL,
+    "REQUIRE_OS_REGEX": _PERL,
+    "DATA_COLLECT_MODE": _PERL,
+    "SHARED_SEQUENCE": _PERL,
+    "ENCRYPT_SEQUENCE": _PERL,
+}
+"""Asks for a feature that is missing: the daemon refuses to start and says this. Flags: if on."""
+
+_REFUSED_FLAGS: Final = frozenset({"ENABLE_EXTERNAL_CMDS", "DISABLE_FW_ACCESS"})
+
+IDLE: Final = frozenset({
+    "CMD_EXEC_USER", "CMD_EXEC_GROUP", "ENABLE_CMD_SUDO_EXEC", "CMD_SUDO_EXEC_USER",
+    "CMD_SUDO_EXEC_GROUP", "CMD_CYCLE_TIMER", "DISABLE_DNAT", "GPG_HOME_DIR", "GPG_EXE",
+    "GPG_PATH", "PERMIT_CLIENT_PORTS", "PERMIT_CLIENT_TIMEOUT", "ENABLE_FORWARD_ACCESS",
+    "ENABLE_OUTPUT_ACCESS", "SHADOW_FILE", "GPG_AGENT_INFO", "GPG_NO_OPTIONS", "GPG_USE_OPTIONS",
+    "GPG_NO_REQUIRE_PREFIX", "GPG_PREFIX", "EXTERNAL_CMD_ALARM", "PORT_OFFSET", "KNOCK_INTERVAL",
+    "KNOCK_LIMIT", "MIN_TIME_DIFF", "MAX_TIME_DIFF",
+})  # fmt: skip
+"""Change nothing on their own."""
+
+ALIASES: Final = {
+    "REQUIRE_SOURCE": "REQUIRE_SOURCE_ADDRESS",
+    "MAX_ACCESS_TIMEOUT": "FW_ACCESS_TIMEOUT",
+}
+
+KNOWN: Final = (
+    RESTRICTIONS | SECRETS | FLAGS | IN_KEY_FILES | INCLUDES | REFUSED.keys() | IDLE
+    | ALIASES.keys() | {"ENCRYPTION_MODE"}
+)  # fmt: skip
+
+
+def asks_for_missing(name: str, value: str) -> bool:
+    """Whether a line needs a feature that is not there: flags only where they are on."""
+    if name not in REFUSED:
+        return False
+    return name not in FLAGS | _REFUSED_FLAGS or value[:1] in ("y", "Y")

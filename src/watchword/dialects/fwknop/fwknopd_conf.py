@@ -1,0 +1,228 @@
+"""Reads fwknopd.conf and its override files into one value for each variable.
+
+In here: expansion of ``$NAME``, unknown names, which of several values counts,
+and whether a value is one of its kind.
+Not in here: the names (fwknopd_conf_table), what they mean together
+(translate, translate_firewall).
+
+Source: fwknopd server, section 3. Differences: a variable that is expanded on
+its own never gets the tail of an earlier one; ports end at 65535; what was
+ignored in silence is remarked on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES, Kind, Variable
+from watchword.dialects.fwknop.lines import Entry, entries, shown, shown_name, unreadable
+from watchword.dialects.fwknop.server_complaints import MOST, Complaints
+from watchword.dialects.fwknop.suggest import did_you_mean
+from watchword.errors import Place
+
+_EXPANSION = re.compile(r"\$([A-Z_]+)(\S*)")
+_CHAIN_FIELD = re.compile(r"[A-Za-z0-9_]+")
+_LEADING_NUMBER = re.compile(r"[+-]?[0-9]+")
+_FACILITIES = frozenset({"LOG_DAEMON", *(f"LOG_LOCAL{n}" for n in range(8))})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a variable is set to, and where it says so."""
+
+    name: str
+    """As written, which may be an alias."""
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Everything that is set, under its first name; the rest has defaults."""
+
+    given: Mapping[str, Value]
+    whole: Place
+    """The main file, for complaints about something that is not in it."""
+
+    def text(self, name: str) -> str:
+        """The value or the default; empty if there is neither."""
+        given = self.given.get(name)
+        return given.text if given else VARIABLES[name].default or ""
+
+    def number(self, name: str) -> int:
+        """The value, checked already by ``verify``."""
+        return leading_number(self.text(name))
+
+    def flag(self, name: str) -> bool:
+        given = self.given.get(name)
+        if given is not None:
+            return VARIABLES[name].is_on(given.text)
+        return VARIABLES[name].default == "Y"
+
+    def place(self, name: str) -> Place:
+        given = self.given.get(name)
+        return given.place if given else self.whole
+
+
+def leading_number(text: str) -> int:
+    """Digits at the front, as C reads them: ``60x`` is 60, a word is 0."""
+    found = _LEADING_NUMBER.match(text)
+    if found is None:
+        return 0
+    return int(found[0]) if len(found[0]) <= 12 else 10**12
+
+
+def read(text: str, file: str, values: dict[str, Value], complaints: Complaints) -> None:
+    """Add what a file sets to ``values``; what is there already is visible to ``$NAME``."""
+    complaints.opened(file)
+    if (wrong := unreadable(text, file)) is not None:
+        complaints.add(wrong)
+        return
+    nonsense = 0
+    for entry in entries(text, file):
+        name = ALIASES.get(entry.name, entry.name)
+        if not entry.value or name not in VARIABLES:
+            nonsense += 1
+            if nonsense > MOST:
+                complaints.refuse(
+                    f"more than {MOST} lines make no sense, the rest is not looked at",
+                    entry.place,
+                    "check the path: this is hardly an fwknopd.conf",
+                )
+                return
+            (_unknown if entry.value else _broken)(entry, complaints)
+        elif (expanded := _expand(entry.value, values)) is None:
+            complaints.remark(
+                f"[*] Invalid embedded variable in: '{shown(entry.value)}'",
+                entry.place,
+                f"{entry.name} is ignored: set the variable on an earlier line of the file",
+            )
+        else:
+            values[name] = Value(entry.name, expanded, entry.place)
+
+
+def verify(values: Values, complaints: Complaints) -> None:
+    """Check each value for itself, and say which of them have no effect yet."""
+    for name, value in values.given.items():
+        variable = VARIABLES[name]
+        match variable.kind:
+            case Kind.NUMBER:
+                _verify_number(variable, value, complaints)
+            case Kind.FLAG | Kind.NOT_NO:
+                _verify_flag(variable, value, complaints)
+            case Kind.CHAIN:
+                _verify_chain(value, complaints)
+            case Kind.PATH if not value.text.startswith("/"):
+                complaints.refuse(
+                    f"Path '{shown(value.text)}' is not absolute.",
+                    value.place,
+                    f"write {value.name} with the whole path, from / on",
+                )
+        if variable.without and variable.is_on(value.text):
+            complaints.remark(
+                f"{value.name} has no effect in this version: {variable.without}", value.place
+            )
+    _verify_logging(values, complaints)
+    _verify_sets(values, complaints)
+
+
+def _expand(text: str, values: Mapping[str, Value]) -> str | None:
+    if not text.startswith("$"):
+        return text
+    found = _EXPANSION.match(text)
+    earlier = values.get(ALIASES.get(found[1], found[1])) if found else None
+    if found is None or earlier is None:
+        return None
+    return earlier.text + found[2]
+
+
+def _broken(entry: Entry, complaints: Complaints) -> None:
+    place = entry.place
+    complaints.remark(
+        f"*Invalid config file entry in {place.file} at line {place.line}.\n"
+        f" - '{shown_name(entry.name)}'",
+        place,
+        "the line is ignored: write NAME and a value",
+    )
+
+
+def _unknown(entry: Entry, complaints: Complaints) -> None:
+    complaints.remark(
+        "[*] Ignoring unknown configuration parameter: "
+        f"'{shown_name(entry.name)}' in {entry.place.file}",
+        entry.place,
+        did_you_mean(entry.name.rstrip(":="), (*VARIABLES, *ALIASES)),
+    )
+
+
+def _verify_number(variable: Variable, value: Value, complaints: Complaints) -> None:
+    number = leading_number(value.text)
+    low, high = variable.low, variable.high
+    if not low <= number <= high:
+        complaints.refuse(
+            f"[*] var {value.name} value '{shown(value.text)}' not in the range {low}-{high}",
+            value.place,
+            f"write {value.name} and a number from {low} to {high}",
+        )
+    elif not value.text.isdecimal():
+        complaints.remark(
+            f"{value.name} is '{shown(value.text)}', taken as {number}",
+            value.place,
+            f"write {value.name} {number}",
+        )
+
+
+def _verify_flag(variable: Variable, value: Value, complaints: Complaints) -> None:
+    if value.text[:1] not in tuple("yYnN"):
+        taken = "Y" if variable.is_on(value.text) else "N"
+        complaints.remark(
+            f"{value.name} is '{shown(value.text)}', taken as {taken}",
+            value.place,
+            f"write {value.name} Y or {value.name} N",
+        )
+
+
+def _verify_chain(value: Value, complaints: Complaints) -> None:
+    fields = [each.strip() for each in value.text.split(",")]
+    if len(fields) != 6 or not all(_CHAIN_FIELD.fullmatch(each) for each in fields):
+        hint = "write: target, table, from-chain, jump position, own chain, rule position"
+        if len(fields) == 7:
+            hint = f"this file is for fwknop 1.9: drop the direction, the second field; {hint}"
+        complaints.refuse(
+            f"Invalid {value.name} specification, see fwknopd.conf comments", value.place, hint
+        )
+        return
+    for position, what in ((fields[3], "jump"), (fields[5], "to_chain")):
+        if leading_number(position) > 65536:
+            complaints.refuse(
+                f"[*] invalid {what} rule position in Line: {shown(value.text)}",
+                value.place,
+                "positions go from 0 to 65536",
+            )
+
+
+def _verify_logging(values: Values, complaints: Complaints) -> None:
+    if values.text("SYSLOG_FACILITY") not in _FACILITIES:
+        complaints.refuse(
+            f"Invalid SYSLOG_FACILITY setting '{shown(values.text('SYSLOG_FACILITY'))}'",
+            values.place("SYSLOG_FACILITY"),
+            "write LOG_DAEMON or one of LOG_LOCAL0 to LOG_LOCAL7",
+        )
+    if leading_number(values.text("VERBOSE")) < 0:
+        complaints.refuse(
+            f"[*] VERBOSE value '{shown(values.text('VERBOSE'))}' not in the range (>0)",
+            values.place("VERBOSE"),
+            "write VERBOSE 0, or 1 for more",
+        )
+
+
+def _verify_sets(values: Values, complaints: Complaints) -> None:
+    active, expire = values.number("IPFW_ACTIVE_SET_NUM"), values.number("IPFW_EXPIRE_SET_NUM")
+    if active == expire > 0:
+        complaints.refuse(
+            "[*] Cannot set identical ipfw active and expire sets.",
+            values.place("IPFW_EXPIRE_SET_NUM"),
+            "give IPFW_EXPIRE_SET_NUM another number",
+        )

@@ -1,0 +1,224 @@
+"""Every variable of fwknopd.conf: its kind, default and range, and what is missing behind it.
+
+In here: data. ``VARIABLES`` stands in the order in which ``--dump-config``
+lists them; ``ALIASES`` are second names of the same variables.
+Not in here: reading (fwknopd_conf), meaning (translate).
+
+Defaults are the original's except where a comment says so. Sources: fwknopd
+server, sections 3.2 to 3.5, 5 and 12.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Kind(Enum):
+    TEXT = "text"
+    FLAG = "flag"  # on if the value begins with y
+    NOT_NO = "flag, on unless it says no"  # on if set and not beginning with n
+    NUMBER = "number"
+    CHAIN = "chain"  # target, table, from-chain, position, own chain, position
+    PATH = "absolute path"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    name: str
+    kind: Kind = Kind.TEXT
+    default: str | None = None
+    low: int = 0
+    high: int = 0
+    without: str = ""
+    """What happens instead, where switching it on has no effect yet; else empty."""
+    listed: bool = True
+    """Whether ``--dump-config`` shows it even if it is not set."""
+
+    def is_on(self, value: str) -> bool:
+        """Whether a value asks for something; for text, whether it is not the default."""
+        match self.kind:
+            case Kind.FLAG:
+                return value[:1] in ("y", "Y")
+            case Kind.NOT_NO:
+                return value[:1] not in ("n", "N")
+            case Kind.CHAIN:
+                return value.replace(" ", "") != (self.default or "").replace(" ", "")
+            case _:
+                return value != (self.default or "") and value.upper() not in ("NONE", "__NONE__")
+
+
+def _flag(name: str, default: str | None = "N", without: str = "") -> Variable:
+    return Variable(name, Kind.FLAG, default, without=without)
+
+
+def _number(name: str, default: str | None, low: int, high: int, without: str = "") -> Variable:
+    return Variable(name, Kind.NUMBER, default, low, high, without)
+
+
+def _chain(family: str, target: str, table: str, chain: str, own: str) -> Variable:
+    return Variable(
+        f"IPT_{family}_ACCESS",
+        Kind.CHAIN,
+        f"{target}, {table}, {chain}, 1, {own}, 1",
+        without="the nftables backend keeps grants in a table of its own (NFT_TABLE)",
+    )
+
+
+_SNIFFING: Final = "packets are received on the UDP port (UDPSERV_PORT)"
+_NO_NAT: Final = "packets that ask for it are refused"
+_PORT: Final = 65535  # the original lets 131071 pass
+
+_COMMON: Final = (
+    Variable("PCAP_INTF", default="eth0"),
+    Variable("PCAP_FILE", without=_SNIFFING),
+    _flag("ENABLE_PCAP_PROMISC"),
+    Variable("PCAP_FILTER", default="udp port 62201"),
+    _number("PCAP_DISPATCH_COUNT", "100", 1, 8388608),
+    _number("PCAP_LOOP_SLEEP", "100000", 1, 8388608),
+    _flag("ENABLE_PCAP_ANY_DIRECTION", None, _SNIFFING),
+    _flag("EXIT_AT_INTF_DOWN", "Y"),
+    _number("MAX_SNIFF_BYTES", "1500", 1, 32768),
+    _flag("ENABLE_SPA_PACKET_AGING", "Y"),
+    _number("MAX_SPA_PACKET_AGE", "120", 1, 100000),
+    _flag("ENABLE_DIGEST_PERSISTENCE", "Y"),
+    _number("RULES_CHECK_THRESHOLD", "20", 0, 131071),
+    _number("CMD_EXEC_TIMEOUT", None, 0, 8388608),
+    _flag("ENABLE_SPA_OVER_HTTP", without="packets inside HTTP requests are not recognised"),
+    _flag("ENABLE_TCP_SERVER", without=_SNIFFING),
+    _number("TCPSERV_PORT", "62201", 1, _PORT),
+    Variable("ENABLE_UDP_SERVER", Kind.NOT_NO, "N"),
+    _number("UDPSERV_PORT", "62201", 1, _PORT),
+    _number("UDPSERV_SELECT_TIMEOUT", "500000", 1, 8388608),
+    Variable("LOCALE"),
+    Variable("SYSLOG_IDENTITY", default="fwknopd"),
+    Variable("SYSLOG_FACILITY", default="LOG_DAEMON"),
+    _flag("ENABLE_X_FORWARDED_FOR", without="the packet's own source address counts"),
+    _flag("ENABLE_DESTINATION_RULE"),
+    _flag("ENABLE_RULE_PREPEND"),
+    _flag("ENABLE_NAT_DNS", "Y"),
+)
+
+_FIREWALL: Final = (
+    _flag("ENABLE_IPT_FORWARDING", without=_NO_NAT),
+    _flag("ENABLE_IPT_LOCAL_NAT", without=_NO_NAT),
+    _flag("ENABLE_IPT_SNAT", without="no source address is translated"),
+    Variable("SNAT_TRANSLATE_IP", without="no source address is translated"),
+    _flag("ENABLE_IPT_OUTPUT", without="answers to granted connections pass as established"),
+    # Ours are N: a restart of the daemon is no reason to cut people off, and
+    # the kernel ends each grant on time.
+    _flag("FLUSH_IPT_AT_INIT"),
+    Variable("FLUSH_IPT_AT_EXIT", Kind.NOT_NO, "N"),
+    _chain("INPUT", "ACCEPT", "filter", "INPUT", "FWKNOP_INPUT"),
+    _chain("OUTPUT", "ACCEPT", "filter", "OUTPUT", "FWKNOP_OUTPUT"),
+    _chain("FORWARD", "ACCEPT", "filter", "FORWARD", "FWKNOP_FORWARD"),
+    _chain("DNAT", "DNAT", "nat", "PREROUTING", "FWKNOP_PREROUTING"),
+    _chain("SNAT", "SNAT", "nat", "POSTROUTING", "FWKNOP_POSTROUTING"),
+    _chain("MASQUERADE", "MASQUERADE", "nat", "POSTROUTING", "FWKNOP_MASQUERADE"),
+    _flag("ENABLE_IPT_COMMENT_CHECK", "Y"),
+)
+
+_FILES: Final = (
+    Variable("FWKNOP_RUN_DIR", Kind.PATH, "/run/fwknop"),
+    Variable("FWKNOP_CONF_DIR", default="/etc/fwknop"),
+    Variable("ACCESS_FILE", default="/etc/fwknop/access.conf"),
+    Variable("ACCESS_FOLDER"),
+    Variable("FWKNOP_PID_FILE"),
+    Variable("DIGEST_FILE"),
+    Variable("GPG_HOME_DIR", default="/root/.gnupg"),
+    Variable("GPG_EXE", default="/usr/bin/gpg"),
+    Variable("SUDO_EXE", default="/usr/bin/sudo"),
+    Variable("FIREWALL_EXE"),
+    Variable("VERBOSE"),
+    Variable("FAULT_INJECTION_TAG"),
+)
+
+_OURS: Final = (
+    Variable("FIREWALL_BACKEND"),
+    Variable("FIREWALL_ATTACH", default="guard"),
+    Variable("GUARD_SERVICES"),
+    Variable("GUARD_PUBLIC"),
+    Variable("NFT_TABLE", default="watchword"),
+    Variable("NFT_JUMP_FROM"),
+    Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
+)
+
+
+def _unlisted(*variables: Variable) -> tuple[Variable, ...]:
+    return tuple(
+        Variable(v.name, v.kind, v.default, v.low, v.high, v.without, listed=False)
+        for v in variables
+    )
+
+
+_RARE: Final = _unlisted(
+    # 2.6.11 only, and not in the numbered list of 2.6.10.
+    _flag("ALLOW_ANY_USER_AGENT", without="packets inside HTTP requests are not recognised"),
+    _flag("ENABLE_NFQ_CAPTURE", without=_SNIFFING),
+    Variable("NFQ_INTERFACE"),
+    _number("NFQ_PORT", "62201", 1, _PORT),
+    Variable("NFQ_TABLE", default="mangle"),
+    Variable("NFQ_CHAIN", default="FWKNOP_NFQ"),
+    _number("NFQ_QUEUE_NUMBER", "1", 0, 65535),
+    _number("NFQ_LOOP_SLEEP", "500000", 1, 8388608),
+)
+
+_BSD: Final = _unlisted(
+    _number("IPFW_START_RULE_NUM", "10000", 0, 131071),
+    _number("IPFW_MAX_RULES", "65535", 1, 131071),
+    _number("IPFW_ACTIVE_SET_NUM", "1", 0, 63),
+    _number("IPFW_EXPIRE_SET_NUM", "2", 0, 63),
+    _number("IPFW_EXPIRE_PURGE_INTERVAL", "30", 1, 131071),
+    _flag("IPFW_ADD_CHECK_STATE"),
+    Variable("PF_ANCHOR_NAME", default="fwknop"),
+    _number("PF_EXPIRE_INTERVAL", "30", 1, 131071),
+)
+
+_NO_COMMANDS: Final = "no command is run when access is granted"
+_NO_MAIL: Final = "events go to the log, and no mail is sent"
+
+_PERL: Final = _unlisted(
+    _flag("ENABLE_EXTERNAL_CMDS", without=_NO_COMMANDS),
+    Variable("EXTERNAL_CMD_OPEN", without=_NO_COMMANDS),
+    Variable("EXTERNAL_CMD_CLOSE", without=_NO_COMMANDS),
+    Variable("EMAIL_ADDRESSES", without=_NO_MAIL),
+    Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall"),
+    Variable("AUTH_MODE", default="PCAP", without=_SNIFFING),
+    _flag("REQUIRE_SOURCE_ADDRESS"),
+    Variable("BLACKLIST", default="NONE"),
+    _flag("ENABLE_CONNTRACK_PERSIST", without="established connections go on in any case"),
+    *(Variable(name) for name in (
+        "HOSTNAME", "ALERTING_METHODS", "EXTERNAL_CMD_ALARM", "ENABLE_EXT_CMD_PREFIX",
+        "EXT_CMD_PREFIX", "mailCmd", "sendmailCmd", "gpgCmd", "shCmd", "ifconfigCmd", "mknodCmd",
+        "iptablesCmd", "ipfwCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
+        "knopwatchdCmd", "PCAP_PKT_FILE", "SYSLOG_PRIORITY", "SYSLOG_DAEMON",
+        "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",
+        "FWSERV_SYSLOG_IDENTITY", "FWSERV_SYSLOG_FACILITY", "FWSERV_SYSLOG_PRIORITY",
+        "ENABLE_COOKED_INTF", "DIGEST_TYPE", "ENABLE_DIGEST_INCLUDE_SRC",
+        "ENABLE_PROC_IP_FORWARD", "PROC_IP_FORWARD_FILE", "ENABLE_VOLUNTARY_EXITS",
+        "EXIT_INTERVAL", "ENABLE_INTF_CHECKS", "INTF_CHECKS_INTERVAL",
+        "ENABLE_INTF_EXISTS_CHECK", "ENABLE_INTF_RUNNING_CHECK", "ENABLE_INTF_BYTES_CHECK",
+        "CONNTRACK_ESTAB_PORTS", "IPT_CONNTRACK_FILE", "IPFW_RULE_NUM", "IPFW_SET_NUM",
+        "IPFW_DYNAMIC_INTERVAL", "PCAP_CMD_TIMEOUT", "IPT_CMD_ALARM", "IPT_EXEC_STYLE",
+        "IPT_EXEC_SLEEP", "IPT_EXEC_TRIES", "MIN_SPA_PKT_LEN", "MIN_GNUPG_MSG_SIZE",
+        "ENABLE_FKO_MODULE", "MAX_HOPS", "SLEEP_INTERVAL", "FW_MSG_SEARCH",
+        "ENABLE_SYSLOG_FILE", "IPT_SYSLOG_FILE", "KNOPWATCHD_CHECK_INTERVAL",
+        "KNOPWATCHD_MAX_RETRIES", "KNOPTM_IP_TIMEOUT_SOCK", "FWKNOP_SERV_SOCK",
+    )),
+)  # fmt: skip
+
+VARIABLES: Final = {
+    each.name: each for each in (*_COMMON, *_FIREWALL, *_FILES, *_OURS, *_RARE, *_BSD, *_PERL)
+}
+
+_FIREWALLD: Final = {each.name.replace("IPT", "FIREWD"): each.name for each in _FIREWALL}
+
+ALIASES: Final = {
+    **{alias: name for alias, name in _FIREWALLD.items() if alias != name},
+    "FLUSH_IPFW_AT_INIT": "FLUSH_IPT_AT_INIT",
+    "FLUSH_IPFW_AT_EXIT": "FLUSH_IPT_AT_EXIT",
+    "DIGEST_DB_FILE": "DIGEST_FILE",
+    "ACCESS_CONF": "ACCESS_FILE",
+    "GPG_DEFAULT_HOME_DIR": "GPG_HOME_DIR",
+}

@@ -1,0 +1,76 @@
+"""Splits fwknopd.conf and access.conf into entries, and keeps their places.
+
+In here: what is a comment, where a value ends, what is no text at all, and how
+an operator's words are quoted in a message.
+Not in here: which names exist (fwknopd_conf_table, access_conf_table), what
+values mean.
+
+Text is expected as ``open(..., encoding="utf-8", errors="surrogateescape",
+newline="")`` gives it, so that a passphrase in another encoding survives.
+Lines end at LF only; a CR before it is dropped. Source: fwknopd server,
+section 3.1; access.conf, section 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from watchword.errors import Complaint, Place
+
+MAX_CHARACTERS = 8 * 1024 * 1024  # ten thousand stanzas need about three
+# Control characters, and halves of UTF-16 pairs that no decoder leaves behind.
+_BINARY = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,39}|%?[A-Za-z_]{1,40}")
+_QUOTED = 80  # characters of somebody's value that a message repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line that says something. The value may be a key and is not shown."""
+
+    name: str
+    value: str = field(repr=False)
+    """Without blanks at either end; empty: the line is broken."""
+    place: Place
+
+
+def unreadable(text: str, file: str) -> Complaint | None:
+    """What makes this no configuration file at all, so that nobody looks further into it."""
+    if len(text) > MAX_CHARACTERS:
+        return Complaint(
+            f"{file} is larger than {MAX_CHARACTERS // 1024 // 1024} MiB",
+            Place(file, 0),
+            "check the path: this is hardly a configuration file",
+        )
+    found = _BINARY.search(text)
+    if found is None:
+        return None
+    return Complaint(
+        f"the byte 0x{ord(found[0]):02x} does not belong into a text file",
+        Place(file, text.count("\n", 0, found.start()) + 1),
+        "check the path: this is hardly a configuration file",
+    )
+
+
+def entries(text: str, file: str) -> Iterator[Entry]:
+    """Yield what the lines say, in order, comments and empty lines left out."""
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        said = line.lstrip(" \t\r")
+        if not said or said[0] in "#;":
+            continue
+        content = said.partition(";")[0].partition("\r")[0]
+        name, *rest = content.split(maxsplit=1) or [""]
+        yield Entry(name, rest[0].strip() if rest else "", Place(file, number))
+
+
+def shown(text: str, most: int = _QUOTED) -> str:
+    """The operator's words, safe to print: no control characters, not endless."""
+    cut = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(each if each.isprintable() else "?" for each in cut)
+
+
+def shown_name(name: str) -> str:
+    """A name to quote. What does not look like one may be half of a key, and is not shown."""
+    return name if _NAME.fullmatch(name) else "(not shown)"

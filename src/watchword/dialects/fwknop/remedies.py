@@ -1,0 +1,114 @@
+"""Why a packet was refused, for the person who wants it let in.
+
+In here: a sentence and a remedy for each reason, in the words of fwknop's files
+and options.
+Not in here: finding the reason (service.explain), log lines (voice).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from watchword.model.outcomes import Reason, Refusal
+
+
+class Advice(NamedTuple):
+    sentence: str
+    """What is the matter. ``{detail}`` stands for the refusal's own detail."""
+    remedy: str
+    """What to do about it, on which side."""
+
+
+_ADVICE: Final = {
+    Reason.LENGTH: Advice(
+        "its length is not that of an SPA packet (140 to 1500 bytes)",
+        "look at what was sent: it was cut, or it is not from an SPA client",
+    ),
+    Reason.ALPHABET: Advice(
+        "it holds bytes that an SPA packet never has, or is not in its one canonical spelling",
+        "look at what was sent: it was changed on the way, or it is not from an SPA client",
+    ),
+    Reason.PREFIX: Advice(
+        "it begins with the prefix that clients cut off before sending",
+        "send the packet as the client made it; an older packet in other clothes is not accepted",
+    ),
+    Reason.NO_STANZA: Advice(
+        "no stanza's SOURCE and DESTINATION fit where it came from and was sent to",
+        "widen SOURCE or DESTINATION in access.conf, or knock from an address that is listed",
+    ),
+    Reason.STANZA_EXPIRED: Advice(
+        "the stanza's ACCESS_EXPIRE has passed",
+        "set a later ACCESS_EXPIRE in access.conf and reload",
+    ),
+    Reason.MAC_MISMATCH: Advice(
+        "its HMAC does not match this stanza's HMAC key",
+        "compare HMAC_KEY_BASE64 and HMAC_DIGEST_TYPE in access.conf with those in ~/.fwknoprc, "
+        "and see that the client uses --use-hmac",
+    ),
+    Reason.NOT_DECRYPTED: Advice(
+        "this stanza's key does not decrypt it",
+        "compare KEY_BASE64 (or KEY) and ENCRYPTION_MODE in access.conf with those of the client",
+    ),
+    Reason.MALFORMED: Advice(
+        "it was sealed with the right key, and its content breaks the format: {detail}",
+        "update the client; a packet of ours never looks like this",
+    ),
+    Reason.REPLAYED: Advice(
+        "it was seen before, and a packet counts once",
+        "have the client make a new packet; if it did, somebody is sending an old one again",
+    ),
+    Reason.STORE_REFUSED: Advice(
+        "the replay store could not be written to, and without it nothing is accepted",
+        "free space in, or repair, the directory that STATE_DIR names; the log says what failed",
+    ),
+    Reason.TOO_OLD: Advice(
+        "its time stamp is {detail} seconds old, more than MAX_SPA_PACKET_AGE allows",
+        "set the clocks of both machines (NTP), or use --time-offset-plus on the client",
+    ),
+    Reason.FROM_THE_FUTURE: Advice(
+        "its time stamp lies {detail} seconds ahead, more than MAX_SPA_PACKET_AGE allows",
+        "set the clocks of both machines (NTP), or use --time-offset-minus on the client",
+    ),
+    Reason.SOURCE_REQUIRED: Advice(
+        "it asks for the address it came from (-s), and the stanza has REQUIRE_SOURCE_ADDRESS Y",
+        "name the address: fwknop -a ADDRESS",
+    ),
+    Reason.ADDRESS_NOT_HOST: Advice(
+        "the address that is to be let in cannot be one caller's: {detail}",
+        "name the caller's own address with -a",
+    ),
+    Reason.NO_SUCH_FAMILY: Advice(
+        "the firewall here cannot open for {detail}",
+        "knock for an address of the other family, or see FIREWALL_ATTACH and NFT_JUMP_FROM",
+    ),
+    Reason.WRONG_USER: Advice(
+        "its user name is not one of the stanza's REQUIRE_USERNAME",
+        "send as that user (SPOOF_USER in ~/.fwknoprc), or change REQUIRE_USERNAME",
+    ),
+    Reason.NO_FORWARDING: Advice(
+        "it asks for NAT, which is not enabled or not supported here",
+        "ask for a port of this host: without -N, --nat-local and their kin",
+    ),
+    Reason.NO_COMMANDS: Advice(
+        "it asks to run a command, which is not enabled or not supported here",
+        "ask for a port with -A",
+    ),
+    Reason.PORT_RESTRICTED: Advice(
+        "it asks for {detail}, which RESTRICT_PORTS keeps closed",
+        "ask for other ports, or change RESTRICT_PORTS in access.conf",
+    ),
+    Reason.PORT_NOT_OFFERED: Advice(
+        "it asks for {detail}, which is not in the stanza's OPEN_PORTS",
+        "ask for ports that are listed, or add to OPEN_PORTS in access.conf and reload",
+    ),
+    Reason.FIREWALL_REFUSED: Advice(
+        "the firewall did not take the change, so nothing was opened",
+        "the log says what the kernel answered; send a new packet when it is mended",
+    ),
+}
+
+
+def advice(refusal: Refusal) -> Advice:
+    """The sentence, with its detail in place, and the remedy."""
+    sentence, remedy = _ADVICE[refusal.reason]
+    return Advice(sentence.replace("{detail}", refusal.detail), remedy)

@@ -1,0 +1,214 @@
+"""From fwknopd's files and command line to settings and policy.
+
+In here: which files are read in which order, what the command line overrides,
+and the one place where everything that is wrong is raised together.
+Not in here: reading each file (fwknopd_conf, access_conf), opening files
+(edges), acting on any of it (service).
+
+Source: fwknopd server, sections 1 to 3; access.conf, sections 1 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchword.dialects.fwknop import fwknopd_conf
+from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
+from watchword.dialects.fwknop.access_conf_stanza import offered, terms
+from watchword.dialects.fwknop.dump import stanza_values, variable_values
+from watchword.dialects.fwknop.fwknopd_conf import Value, Values, leading_number
+from watchword.dialects.fwknop.lines import shown
+from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.translate_firewall import firewall
+from watchword.dialects.fwknop.translate_guard import Offer, udp_port
+from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.model.policy import Policy
+from watchword.model.settings import LogSettings, Settings
+
+COMMAND_LINE = Place("command line", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the text of files comes from."""
+
+    read: Callable[[str], str]
+    """A file's text, as ``lines`` describes. Raises OperatorError or HostError."""
+    list_folder: Callable[[str], Sequence[str]]
+    """Names of a folder's files, any order. Raises OperatorError or HostError."""
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> Sources:
+        """Files that are in memory already, by path."""
+
+        def read(path: str) -> str:
+            if path not in texts:
+                raise OperatorError(f"{path} does not exist")
+            return texts[path]
+
+        def list_folder(path: str) -> Sequence[str]:
+            folder = f"{path.rstrip('/')}/"
+            names = [each.removeprefix(folder) for each in texts if each.startswith(folder)]
+            if not names:
+                raise OperatorError(f"{path} does not exist")
+            return [each for each in names if "/" not in each]
+
+        return cls(read, list_folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything the daemon is told by files and command line."""
+
+    settings: Settings
+    policy: Policy
+    complaints: tuple[Complaint, ...]
+    """None of them fatal; in the order of files and lines, at most a hundred and one."""
+    values: Mapping[str, str | None]
+    """Effective value of each variable, in the order of ``--dump-config``; None: not set."""
+    stanzas: tuple[Mapping[str, str], ...]
+    """What each stanza says, in the order of ``--dump-config``, without its keys."""
+
+
+def load(sources: Sources, options: ServerOptions) -> Configuration:
+    """Read every file, and the command line over them.
+
+    Raises OperatorError with all complaints of all files if any of them is
+    fatal. Nothing else is raised, whatever the files hold.
+    """
+    complaints = Complaints()
+    values = _values(sources, options, complaints)
+    stanzas = _stanzas(sources, values, complaints)
+    everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
+    found = [(each, terms(each, complaints, source_required=everywhere)) for each in stanzas]
+    offers = [Offer(each.source.place, offered(each)) for each in stanzas]
+    settings = _settings(values, options, offers, complaints)
+    _verify(values, complaints)
+    listed = complaints.settle()
+    return Configuration(
+        settings=settings,
+        policy=Policy(
+            stanzas=tuple(term for _, term in found if term is not None),
+            max_age=_max_age(values),
+            remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
+            destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
+        ),
+        complaints=listed,
+        values=variable_values(values, options),
+        stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),
+    )
+
+
+def _values(sources: Sources, options: ServerOptions, complaints: Complaints) -> Values:
+    given: dict[str, Value] = {}
+    for file in (options.config_file, *options.override_config):
+        try:
+            text = sources.read(file)
+        except (OperatorError, HostError) as error:
+            complaints.opened(file)
+            complaints.refuse(
+                f"[*] Config file: '{shown(file)}' was not found.",
+                Place(file, 0),
+                shown(str(error)),
+            )
+        else:
+            fwknopd_conf.read(text, file, given, complaints)
+    given.update(_overrides(options))
+    values = Values(given, Place(options.config_file, 0))
+    fwknopd_conf.verify(values, complaints)
+    return values
+
+
+def _overrides(options: ServerOptions) -> Iterator[tuple[str, Value]]:
+    """Variables that the command line sets."""
+    table = (
+        ("ACCESS_FILE", "--access-file", options.access_file),
+        ("ACCESS_FOLDER", "--access-folder", options.access_folder),
+        ("DIGEST_FILE", "--digest-file", options.digest_file),
+        ("FWKNOP_PID_FILE", "--pid-file", options.pid_file),
+        ("FWKNOP_RUN_DIR", "--run-dir", options.run_dir),
+        ("PCAP_INTF", "--interface", options.interface),
+        ("PCAP_FILTER", "--pcap-filter", options.pcap_filter),
+        ("PCAP_FILE", "--pcap-file", options.pcap_file),
+        ("ENABLE_PCAP_ANY_DIRECTION", "--pcap-any-direction", options.pcap_any_direction),
+        ("ENABLE_UDP_SERVER", "--udp-server", options.udp_server),
+        ("ENABLE_NFQ_CAPTURE", "--nfq-capture", options.nfq_capture),
+        ("LOCALE", "--locale", options.locale),
+        ("GPG_HOME_DIR", "--gpg-home-dir", options.gpg_home_dir),
+        ("GPG_EXE", "--gpg-exe", options.gpg_exe),
+        ("SUDO_EXE", "--sudo-exe", options.sudo_exe),
+    )
+    for name, option, said in table:
+        if said:
+            yield name, Value(option, "Y" if said is True else str(said), COMMAND_LINE)
+
+
+def _stanzas(sources: Sources, values: Values, complaints: Complaints) -> Sequence[Stanza]:
+    files = AccessFiles(sources.read, sources.list_folder, complaints)
+    folder, file = values.text("ACCESS_FOLDER"), values.text("ACCESS_FILE")
+    if folder:
+        files.load_folder(folder, values.place("ACCESS_FOLDER"))
+        missing = "Fatal, could not find any valid access.conf stanzas"
+    else:
+        files.load_file(file, values.place("ACCESS_FILE"))
+        missing = f"[*] Could not find valid SOURCE stanza in access file: '{shown(file)}'"
+    if not files.stanzas and not complaints.fatal:
+        complaints.refuse(
+            missing, Place(folder or file, 0), "add a stanza: SOURCE ANY, OPEN_PORTS and keys"
+        )
+    return files.stanzas
+
+
+def _settings(
+    values: Values, options: ServerOptions, offers: Sequence[Offer], complaints: Complaints
+) -> Settings:
+    run_dir = Path(values.text("FWKNOP_RUN_DIR"))
+    return Settings(
+        udp_port=udp_port(values),
+        udp_asked_for=values.flag("ENABLE_UDP_SERVER"),
+        firewall=firewall(values, offers, complaints),
+        log=LogSettings(
+            identity=values.text("SYSLOG_IDENTITY"),
+            facility=values.text("SYSLOG_FACILITY"),
+            verbosity=leading_number(values.text("VERBOSE")) + options.verbose,
+        ),
+        run_dir=run_dir,
+        state_dir=Path(values.text("STATE_DIR")),
+        pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),
+        digest_file=Path(values.text("DIGEST_FILE") or run_dir / "digest.cache"),
+        dry_run=options.test,
+    )
+
+
+def _max_age(values: Values) -> int | None:
+    return values.number("MAX_SPA_PACKET_AGE") if values.flag("ENABLE_SPA_PACKET_AGING") else None
+
+
+def _verify(values: Values, complaints: Complaints) -> None:
+    """What is not wrong in one variable, but in what follows from it."""
+    if not values.flag("ENABLE_UDP_SERVER"):
+        complaints.remark(
+            "ENABLE_UDP_SERVER is not on, and this version cannot sniff: "
+            f"packets are received on UDP port {udp_port(values)} all the same",
+            values.place("ENABLE_UDP_SERVER"),
+            "write ENABLE_UDP_SERVER Y",
+        )
+    if not values.flag("ENABLE_DIGEST_PERSISTENCE"):
+        complaints.remark(
+            "with ENABLE_DIGEST_PERSISTENCE N replayed packets are not detected",
+            values.place("ENABLE_DIGEST_PERSISTENCE"),
+            "remove the line",
+        )
+    if values.text("BLACKLIST").upper() != "NONE":
+        complaints.refuse(
+            "BLACKLIST is not supported by this version",
+            values.place("BLACKLIST"),
+            "remove the line, and leave those addresses out of SOURCE",
+        )
+    if "ACCESS_FOLDER" in values.given and values.place("ACCESS_FILE") == COMMAND_LINE:
+        complaints.remark(
+            "--access-file has no effect: ACCESS_FOLDER wins", values.place("ACCESS_FOLDER")
+        )

@@ -1,0 +1,122 @@
+"""Which firewall fwknopd.conf wants, and how we hang into it.
+
+In here: FIREWALL_BACKEND, FIREWALL_ATTACH, NFT_* and FLUSH_*.
+Not in here: what is hidden (translate_guard), doing it (edges.firewall).
+
+These variables are Watchword's own, but for FLUSH_* and FIREWALL_EXE. Source:
+design, section 5; fwknopd server, sections 3.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.lines import shown
+from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.dialects.fwknop.suggest import did_you_mean
+from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
+from watchword.model.settings import Attach, FirewallSettings, JumpFrom
+
+_BACKENDS = ("nftables", "memory")  # memory: for tests and demonstrations
+_LATER = ("iptables", "firewalld", "ipset")
+_TOOLS = {"nft": "nftables", "firewall-cmd": "firewalld", "iptables": "iptables"}
+_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+_FOREIGN_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_FAMILIES = ("inet", "ip", "ip6")
+
+
+def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) -> FirewallSettings:
+    """Read and verify everything about the firewall.
+
+    ``offers`` are what the stanzas offer, those out of use included. After a
+    fatal complaint the value is not to be used.
+    """
+    attach = _attach(values, complaints)
+    guarding = attach is Attach.GUARD
+    shield = guard(values, offers, complaints) if guarding else idle_guard(values, complaints)
+    return FirewallSettings(
+        backend=_backend(values, complaints),
+        attach=attach,
+        table=_table(values, complaints),
+        guard_all=shield.everything,
+        guarded=shield.hidden,
+        public=shield.public,
+        jump_from=_jump_from(values, attach, complaints),
+        flush_at_start=values.flag("FLUSH_IPT_AT_INIT"),
+        flush_at_exit=values.flag("FLUSH_IPT_AT_EXIT"),
+    )
+
+
+def _backend(values: Values, complaints: Complaints) -> str:
+    asked = values.text("FIREWALL_BACKEND")
+    if asked in _BACKENDS:
+        return asked
+    if asked:
+        reason = f"FIREWALL_BACKEND is '{shown(asked)}', which this version does not have"
+        place = values.place("FIREWALL_BACKEND")
+    else:
+        tool = values.text("FIREWALL_EXE").rpartition("/")[2]
+        asked = _TOOLS.get(tool, "nftables")
+        if asked in _BACKENDS:
+            return asked
+        reason = f"FIREWALL_EXE names {asked}, which this version cannot drive"
+        place = values.place("FIREWALL_EXE")
+    meant = "" if asked in _LATER else did_you_mean(asked, _BACKENDS)
+    # One sentence, with the remedy in it: this is the first thing that somebody
+    # who comes from fwknop with firewalld reads.
+    complaints.refuse(f"{reason}: write FIREWALL_BACKEND nftables", place, meant)
+    return asked
+
+
+def _attach(values: Values, complaints: Complaints) -> Attach:
+    asked = values.text("FIREWALL_ATTACH")
+    if asked in list(Attach):
+        return Attach(asked)
+    complaints.refuse(
+        f"FIREWALL_ATTACH is '{shown(asked)}', neither guard nor jump",
+        values.place("FIREWALL_ATTACH"),
+        did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
+    )
+    return Attach.GUARD
+
+
+def _table(values: Values, complaints: Complaints) -> str:
+    name = values.text("NFT_TABLE")
+    if not _NAME.fullmatch(name):
+        complaints.refuse(
+            f"NFT_TABLE is '{shown(name)}', which cannot be the name of a table",
+            values.place("NFT_TABLE"),
+            "use up to 64 letters, digits and _",
+        )
+    return name
+
+
+def _jump_from(values: Values, attach: Attach, complaints: Complaints) -> tuple[JumpFrom, ...]:
+    place = values.place("NFT_JUMP_FROM")
+    text = values.text("NFT_JUMP_FROM")
+    if attach is Attach.GUARD and text:
+        complaints.remark("NFT_JUMP_FROM has no effect with FIREWALL_ATTACH guard", place)
+    elif attach is Attach.JUMP and not text:
+        complaints.refuse(
+            "FIREWALL_ATTACH jump needs NFT_JUMP_FROM",
+            values.place("FIREWALL_ATTACH"),
+            "add a chain that drops, such as NFT_JUMP_FROM inet filter input",
+        )
+    found = []
+    for each in text.split(",") if text else ():
+        words = each.split()
+        if (
+            len(words) == 3
+            and words[0] in _FAMILIES
+            and all(_FOREIGN_NAME.fullmatch(word) for word in words[1:])
+        ):
+            found.append(JumpFrom(*words))
+        else:
+            complaints.refuse(
+                f"NFT_JUMP_FROM names '{shown(each.strip())}', which is no chain",
+                place,
+                "write family (inet, ip or ip6), table and chain, such as inet filter input",
+            )
+    return tuple(found)
