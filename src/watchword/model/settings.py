@@ -61,6 +61,8 @@ class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
 
     udp_port: int = 62201
+    udp_asked_for: bool = True
+    """False: the configuration asks for sniffing, and the UDP port is used all the same."""
     firewall: FirewallSettings = FirewallSettings()
     log: LogSettings = LogSettings()
     run_dir: Path = Path("/run/fwknop")
