@@ -1,0 +1,234 @@
+"""The database file: its form, how it comes into being, and one connection to it.
+
+In here: schema, creation, the checks at opening, transactions, the thread.
+Not in here: what is stored (sqlite, journal), who may own the file (location).
+
+The file is complete before it gets its name, so an empty or half-made one is
+damage, and damage is never answered with a new, empty memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from watchword.edges.files import create_private
+from watchword.edges.replay import location
+from watchword.edges.replay.trouble import damaged, foreign, in_words
+from watchword.errors import HostError
+
+Answer = TypeVar("Answer")
+
+APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
+VERSION = 1
+BUSY_SECONDS = 2.0  # how long another process may hold us up
+CHUNK = 1000  # rows deleted in one go; about 50 ms of a database of a million rows
+_TABLES = {"seen", "grants"}
+_SCHEMA = """
+CREATE TABLE seen (
+    packet BLOB NOT NULL UNIQUE,
+    plaintext BLOB UNIQUE,
+    protocol INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    source_port INTEGER NOT NULL,
+    destination TEXT NOT NULL,
+    destination_port INTEGER NOT NULL,
+    at REAL NOT NULL,
+    until REAL
+);
+CREATE INDEX seen_until ON seen (until) WHERE until IS NOT NULL;
+CREATE TABLE grants (
+    id TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    stanza INTEGER NOT NULL,
+    user TEXT NOT NULL,
+    source TEXT NOT NULL,
+    who TEXT NOT NULL,
+    services TEXT NOT NULL,
+    destination TEXT,
+    began REAL NOT NULL,
+    ends REAL NOT NULL,
+    until REAL NOT NULL,
+    opened INTEGER NOT NULL DEFAULT 0,
+    ending TEXT,
+    ended_at REAL
+);
+CREATE UNIQUE INDEX grants_unfinished ON grants (id) WHERE ending IS NULL;
+CREATE INDEX grants_ended ON grants (ended_at) WHERE ended_at IS NOT NULL;
+"""
+_PRAGMAS = (
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA fullfsync = ON",  # where fsync alone does not reach the disk (macOS)
+    "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA cache_size = -8000",  # KiB; the inner pages of millions of keys
+    "PRAGMA wal_autocheckpoint = 4000",  # pages; fewer, larger ones are a third cheaper per key
+    "PRAGMA journal_size_limit = 33554432",  # bytes; a longer log is cut after a burst
+)
+
+
+def create(path: Path) -> bool:
+    """Make a new database if there is no file of that name; return whether it was made.
+
+    Raises HostError.
+    """
+    if path.is_symlink() or path.exists():
+        return False
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(_SCHEMA)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        image = bytearray(connection.serialize())
+    image[18:20] = b"\x02\x02"  # file format versions 2: write-ahead log, from the first byte on
+    return create_private(path, bytes(image))
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open an existing database of ours, ``mode`` "rw" or "ro". Raises sqlite3.Error, HostError."""
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        _verify(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _verify(connection: sqlite3.Connection, path: Path) -> None:
+    """Look at the header and the schema, never at all of the rows."""
+    [application] = connection.execute("PRAGMA application_id").fetchone()
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise foreign(path, "is the database of another program")
+    if version > VERSION:
+        newer = f"was written by a newer Watchword (format {version}, known here: {VERSION})"
+        raise foreign(path, newer)
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if version != VERSION or not names >= _TABLES:
+        raise damaged(path, "its tables are not there")
+
+
+class Channel:
+    """One connection, used in one thread.
+
+    After any trouble it is dropped, whatever it had begun is undone, and the
+    next transaction opens it again, with all the checks.
+    """
+
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        """``durable``: what is committed has reached the disk. Otherwise it survives the
+        process, and reaches the disk with the next durable commit or checkpoint."""
+        self._path = path
+        self._synchronous = "FULL" if durable else "NORMAL"
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._closed = False
+
+    def transaction(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """Do all of the work, or nothing. Raises HostError."""
+        try:
+            connection = self._connection or self._connect()
+            self._check_still_there()
+            connection.execute("BEGIN IMMEDIATE")
+            answer = work(connection)
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            raise in_words(self._path, error) from error
+        except BaseException:
+            self._drop()
+            raise
+        return answer
+
+    def close(self) -> None:
+        self._closed = True
+        self._drop()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise HostError(f"{self._path} was closed")
+        self._file = location.check(self._path)
+        self._connection = connect(self._path, "rw")
+        for pragma in (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
+            self._connection.execute(pragma)
+        [mode] = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            hint = "name a state directory on a local disk"
+            raise HostError(f"{self._path}: no write-ahead log here", hint=hint)
+        return self._connection
+
+    def _check_still_there(self) -> None:
+        """A file that was removed takes every further claim, and loses it with this process."""
+        status = self._path.stat()
+        if (status.st_dev, status.st_ino) != self._file:
+            hint = "restart, so that nothing of before is relied on"
+            raise HostError(f"{self._path} was replaced while in use", hint=hint)
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+class Worker:
+    """The one thread that speaks to the database, so that the loop never waits for a disk."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    def run_now(self, work: Callable[[], Answer]) -> Answer:
+        """Run work in the thread and wait for it here: at start only."""
+        return self._thread.submit(work).result()
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """Run work in the thread, in the order of the calls. Raises HostError after ``close``."""
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except RuntimeError as error:
+            raise HostError("the store was closed") from error
+        return await running
+
+    def close(self) -> None:
+        """Take no more work; what was given before is still done."""
+        self._thread.shutdown(wait=False)
+
+
+class Session:
+    """A channel in the worker's thread: what stores speak through."""
+
+    def __init__(self, worker: Worker, channel: Channel) -> None:
+        self._worker = worker
+        self._channel = channel
+
+    def open(self) -> None:
+        """Connect and check, waiting for it here: at start only. Raises HostError."""
+        self._worker.run_now(lambda: self._channel.transaction(lambda _: None))
+
+    async def transaction(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        return await self._worker.run(lambda: self._channel.transaction(work))
+
+    async def delete(self, statement: str, before: float) -> int:
+        """Repeat a deletion of (before, at most so many rows) until nothing is left to delete.
+
+        Each round is a transaction of its own, and others get their turn in between.
+        """
+        total = 0
+        while True:
+            gone = await self.transaction(
+                lambda db: db.execute(statement, (before, CHUNK)).rowcount
+            )
+            total += gone
+            if gone < CHUNK:
+                return total
+
+    async def aclose(self) -> None:
+        with suppress(HostError):  # closed before
+            await self._worker.run(self._channel.close)

@@ -1,0 +1,96 @@
+"""fwknop's own replay memory, the text file digest.cache (fwknopd server, section 4).
+
+In here: text to replay keys, sightings to text. Not in here: reading the file
+(edges.files) and storing the keys (sqlite, memory).
+
+The file knows the digest of a packet as it was received, not that of its
+decrypted text, and no time after which it may be forgotten.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Sequence
+
+from watchword.errors import Complaint, Place
+from watchword.model.addresses import canonical
+from watchword.model.requests import ReplayKey, Sighting
+
+HEADER = "# <digest> <proto> <src_ip> <src_port> <dst_ip> <dst_port> <time>\n"
+MOST_COMPLAINTS = 100  # a file of another kind has a bad line for every line
+_UNKNOWN = "0.0.0.0"  # noqa: S104 - what fwknopd writes where it cannot tell; nothing is bound
+
+
+def read(text: str, file: str) -> tuple[Sequence[ReplayKey], Sequence[Complaint]]:
+    """Every key in the text, and a complaint for each line that holds none.
+
+    Comments and empty lines are passed over, line ends may be LF or CRLF. No
+    complaint is fatal: a bad line is skipped, the others are kept. After
+    ``MOST_COMPLAINTS`` one last complaint counts the rest.
+    """
+    keys, bad = [], []
+    for number, line in enumerate(text.split("\n"), start=1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        try:
+            keys.append(_key(entry))
+        except ValueError:
+            bad.append(number)
+    return keys, _complaints(bad, file)
+
+
+def write(seen: Iterable[tuple[bytes, Sighting]]) -> Iterator[str]:
+    """The lines of a digest.cache, header first, for these packet digests (32 bytes)."""
+    yield HEADER
+    for packet, sighting in seen:
+        digest = b64encode(packet).decode("ascii").rstrip("=")
+        protocol, source, source_port, destination, destination_port, at = sighting
+        there = f"{destination or _UNKNOWN} {destination_port}"
+        yield f"{digest} {protocol} {source} {source_port} {there} {int(at)}\n"
+
+
+def _key(entry: str) -> ReplayKey:
+    """Raises ValueError if the line is not one that fwknopd wrote."""
+    digest, protocol, source, source_port, destination, destination_port, at = entry.split()
+    sighting = Sighting(
+        protocol=_number(protocol, 255),
+        source=str(canonical(source)),
+        source_port=_number(source_port, 65535),
+        destination="" if destination == _UNKNOWN else str(canonical(destination)),
+        destination_port=_number(destination_port, 65535),
+        at=float(_number(at, 1 << 53)),
+    )
+    return ReplayKey(packet=_digest(digest), plaintext=None, sighting=sighting)
+
+
+def _digest(text: str) -> bytes:
+    try:
+        digest = b64decode(text + "=", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+    if len(digest) != 32 or b64encode(digest).decode("ascii") != text + "=":
+        raise ValueError("not the base64 of 32 bytes")
+    return digest
+
+
+def _number(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= most):
+        raise ValueError("not a number of that range")
+    return int(text)
+
+
+def _complaints(bad: Sequence[int], file: str) -> Sequence[Complaint]:
+    said = [
+        Complaint(
+            f"*Skipping invalid digest file entry in {file} at line {number}.",
+            Place(file, number),
+            fatal=False,
+        )
+        for number in bad[:MOST_COMPLAINTS]
+    ]
+    if len(bad) > MOST_COMPLAINTS:
+        rest = f"{len(bad) - MOST_COMPLAINTS} more invalid entries skipped"
+        said.append(Complaint(rest, Place(file, 0), fatal=False))
+    return said

@@ -1,0 +1,127 @@
+"""The journal that lasts: who got what, when, and why it ended.
+
+In here: grants and their ends as rows, and rows as grants.
+Not in here: the file and its thread (database), listing from another process
+(reading). No key, passphrase or packet is kept here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from watchword.edges.replay.database import Session
+from watchword.edges.replay.recovered import recovered
+from watchword.model.addresses import canonical
+from watchword.model.moments import Moment
+from watchword.model.openings import Ending, Grant
+from watchword.model.services import Service
+from watchword.ports import Journal, Unfinished
+
+_Row: TypeAlias = tuple[
+    str, str, int, str, str, str, str, str | None, float, float, float
+]  # as _DECIDED has them
+
+_DECIDED = """
+INSERT INTO grants
+    (id, boot, stanza, user, source, who, services, destination, began, ends, until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_WITHDRAWN = "DELETE FROM grants WHERE id = ? AND ending IS NULL"
+_OPENED = "UPDATE grants SET opened = 1 WHERE id = ? AND ending IS NULL"
+_ENDED = "UPDATE grants SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL"
+_UNFINISHED = """
+SELECT opened, id, boot, stanza, user, source, who, services, destination, began, ends, until
+FROM grants WHERE ending IS NULL ORDER BY rowid
+"""
+_PRUNE = """
+DELETE FROM grants WHERE rowid IN
+    (SELECT rowid FROM grants WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
+"""
+
+
+class SqliteJournal:
+    """Keeps grants on disk, without waiting for it: a lost machine has lost its openings too."""
+
+    def __init__(self, session: Session, boot_id: str) -> None:
+        self._session = session
+        self._boot_id = boot_id
+
+    async def decided(self, grants: Sequence[Grant]) -> None:
+        rows = [_row(grant, self._boot_id) for grant in grants]
+        await self._session.transaction(lambda db: _decide(db, rows))
+
+    async def opened(self, ids: Sequence[str]) -> None:
+        rows = [(each,) for each in ids]
+        await self._session.transaction(lambda db: db.executemany(_OPENED, rows))
+
+    async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
+        rows = [(ending.value, at, each) for each, ending in endings]
+        await self._session.transaction(lambda db: db.executemany(_ENDED, rows))
+
+    async def unfinished(self, now: Moment) -> Sequence[Unfinished]:
+        return await self._session.transaction(lambda db: unfinished(db, self._boot_id, now))
+
+    async def prune(self, before: float) -> int:
+        """Drop grants that ended before these Unix seconds; return how many."""
+        return await self._session.delete(_PRUNE, before)
+
+    async def aclose(self) -> None:
+        await self._session.aclose()
+
+
+def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Unfinished]:
+    """Grants without an end, in the order in which they were decided.
+
+    Raises sqlite3.Error, also if a row is none that the journal wrote.
+    """
+    found = []
+    for opened, *row in db.execute(_UNFINISHED):
+        try:
+            grant = _grant(tuple(row))
+        except ValueError as error:
+            raise sqlite3.DatabaseError(f"a grant cannot be read: {error}") from error
+        found.append(Unfinished(recovered(grant, row[1], boot_id, now), bool(opened)))
+    return found
+
+
+def _decide(db: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    db.executemany(_WITHDRAWN, [row[:1] for row in rows])  # noted again: the later one counts
+    db.executemany(_DECIDED, rows)
+
+
+def _row(grant: Grant, boot_id: str) -> _Row:
+    return (
+        grant.id,
+        boot_id,
+        grant.stanza,
+        grant.user,
+        str(grant.source),
+        str(grant.who),
+        " ".join(map(str, grant.services)),
+        str(grant.destination) if grant.destination else None,
+        grant.began,
+        grant.ends,
+        grant.until,
+    )
+
+
+def _grant(row: _Row) -> Grant:
+    """Raises ValueError if the row is none of ours."""
+    id_, _, stanza, user, source, who, services, destination, began, ends, until = row
+    return Grant(
+        id=id_,
+        stanza=stanza,
+        user=user,
+        source=canonical(source),
+        who=canonical(who),
+        services=tuple(map(Service.parse, services.split())),
+        destination=canonical(destination) if destination else None,
+        began=began,
+        ends=ends,
+        until=until,
+    )
+
+
+_: type[Journal] = SqliteJournal

@@ -1,0 +1,138 @@
+"""Replay store and journal that last as long as the process (``--test``, tests).
+
+Both can be told to fail once. Not in here: the ones that last (sqlite, journal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from watchword.edges.replay import digest_cache
+from watchword.edges.replay.recovered import recovered
+from watchword.errors import Complaint, HostError
+from watchword.model.moments import Moment
+from watchword.model.openings import Ending, Grant
+from watchword.model.requests import ReplayKey, Sighting
+from watchword.ports import Journal, ReplayStore, Unfinished
+
+
+class MemoryReplayStore:
+    """Remembers keys in dictionaries; can be told to fail the next claim."""
+
+    def __init__(self) -> None:
+        self.fail_next_claim = False
+        self._by_packet: dict[bytes, ReplayKey] = {}
+        self._by_plaintext: dict[bytes, ReplayKey] = {}
+
+    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
+        if self.fail_next_claim:
+            self.fail_next_claim = False
+            raise HostError("memory replay store: told to fail")
+        return [self._claim(key) for key in keys]
+
+    async def first_sighting(self, key: ReplayKey) -> Sighting | None:
+        known = self._known(key)
+        return known.sighting if known else None
+
+    async def forget(self, before: float) -> int:
+        keys = self._by_packet.values()
+        old = [key for key in keys if key.until is not None and key.until < before]
+        for key in old:
+            del self._by_packet[key.packet]
+            if key.plaintext is not None:
+                del self._by_plaintext[key.plaintext]
+        return len(old)
+
+    async def remembered(self) -> int:
+        """How many packets it knows."""
+        return len(self._by_packet)
+
+    async def import_digest_cache(
+        self, text: str, file: str = "digest.cache"
+    ) -> tuple[int, Sequence[Complaint]]:
+        keys, complaints = digest_cache.read(text, file)
+        return sum(map(self._claim, keys)), complaints
+
+    def export_digest_cache(self) -> Iterator[str]:
+        return digest_cache.write((k.packet, k.sighting) for k in self._by_packet.values())
+
+    async def aclose(self) -> None:
+        pass
+
+    def _known(self, key: ReplayKey) -> ReplayKey | None:
+        known = self._by_packet.get(key.packet)
+        if known is None and key.plaintext is not None:
+            known = self._by_plaintext.get(key.plaintext)
+        return known
+
+    def _claim(self, key: ReplayKey) -> bool:
+        if self._known(key):
+            return False
+        self._by_packet[key.packet] = key
+        if key.plaintext is not None:
+            self._by_plaintext[key.plaintext] = key
+        return True
+
+
+@dataclass(slots=True)
+class _Entry:
+    grant: Grant
+    boot_id: str
+    opened: bool = False
+
+
+class MemoryJournal:
+    """Keeps unfinished grants in a dictionary and ends in a list; can be told to fail once."""
+
+    def __init__(self, boot_id: str = "") -> None:
+        self.boot_id = boot_id
+        self.fail_next = False
+        self.history: list[tuple[Grant, Ending, float]] = []
+        """Grant, why it ended, and when (Unix seconds), oldest first."""
+        self._open: dict[str, _Entry] = {}
+
+    async def decided(self, grants: Sequence[Grant]) -> None:
+        self._may_fail()
+        for grant in grants:
+            self._open[grant.id] = _Entry(grant, self.boot_id)
+
+    async def opened(self, ids: Sequence[str]) -> None:
+        self._may_fail()
+        for each in ids:
+            if each in self._open:
+                self._open[each].opened = True
+
+    async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
+        self._may_fail()
+        for each, ending in endings:
+            entry = self._open.pop(each, None)
+            if entry:
+                self.history.append((entry.grant, ending, at))
+
+    async def unfinished(self, now: Moment) -> Sequence[Unfinished]:
+        self._may_fail()
+        return [
+            Unfinished(recovered(entry.grant, entry.boot_id, self.boot_id, now), entry.opened)
+            for entry in self._open.values()
+        ]
+
+    async def prune(self, before: float) -> int:
+        """Drop ends that lie before these Unix seconds; return how many."""
+        self._may_fail()
+        kept = [each for each in self.history if each[2] >= before]
+        dropped = len(self.history) - len(kept)
+        self.history = kept
+        return dropped
+
+    async def aclose(self) -> None:
+        pass
+
+    def _may_fail(self) -> None:
+        if self.fail_next:
+            self.fail_next = False
+            raise HostError("memory journal: told to fail")
+
+
+_store: type[ReplayStore] = MemoryReplayStore
+_journal: type[Journal] = MemoryJournal

@@ -1,0 +1,76 @@
+"""The database as another process sees it, while the daemon goes on writing.
+
+For command-line programs that list and export. Nothing in here changes the
+database, and none of it makes the daemon wait.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from watchword.edges.clock import boot_id
+from watchword.edges.replay import digest_cache, location
+from watchword.edges.replay.database import connect
+from watchword.edges.replay.journal import unfinished
+from watchword.edges.replay.trouble import in_words
+from watchword.model.moments import Moment
+from watchword.model.requests import Sighting
+from watchword.ports import Unfinished
+
+_ALL = """
+SELECT packet, protocol, source, source_port, destination, destination_port, at
+FROM seen ORDER BY rowid
+"""
+
+
+def read_grants(state_dir: Path, now: Moment) -> Sequence[Unfinished]:
+    """Grants without an end, oldest first; none where there is no database yet.
+
+    Raises HostError if there is one that cannot be read.
+    """
+    path = state_dir / location.NAME
+    if _absent(path):
+        return ()
+    with _reader(path) as db:
+        return unfinished(db, boot_id(), now)
+
+
+def export_digest_cache(state_dir: Path) -> Iterator[str]:
+    """The lines of a digest.cache for fwknopd, oldest packet first.
+
+    Raises HostError if the database cannot be read, before the first line or
+    in between. Without a database there is only the header.
+    """
+    path = state_dir / location.NAME
+    if _absent(path):
+        yield digest_cache.HEADER
+        return
+    with _reader(path) as db:
+        seen = ((packet, Sighting(*sighting)) for packet, *sighting in db.execute(_ALL))
+        yield from digest_cache.write(seen)
+
+
+def _absent(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise in_words(path, error) from error
+    return False
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write. Root may read the database of the daemon's user."""
+    try:
+        owner = path.parent.stat().st_uid if os.geteuid() == 0 else None
+        location.check(path, owner)
+        with closing(connect(path, "ro")) as db:
+            yield db
+    except (sqlite3.Error, OSError) as error:
+        raise in_words(path, error) from error
