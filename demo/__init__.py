@@ -1,0 +1,1 @@
+"""The demo: what Watchword does, shown between throw-away hosts on this machine."""
