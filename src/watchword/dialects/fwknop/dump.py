@@ -1,4 +1,4 @@
-"""What ``fwknopd --dump-config`` prints.
+"""What ``fwknopd --dump-config`` and ``--dump-serv-err-codes`` print.
 
 In here: the order and layout of variables and stanzas, and which of them are
 secrets.
@@ -21,6 +21,7 @@ from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.voice_words import ERROR_CODES
 from watchword.model.policy import Terms
 
 _NOT_SET: Final = "<not set>"
@@ -60,6 +61,13 @@ def dump_config(configuration: Dumpable) -> str:
         lines += [f"{name:>27}:  {stanza[name]}" for name in _ROWS]
         lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def error_codes() -> str:
+    """The text of ``--dump-serv-err-codes``, with a newline at the end."""
+    return "".join(
+        f"err code: {code}, err string: '{text}'\n" for code, text in ERROR_CODES.items()
+    )
 
 
 def variable_values(values: Values, options: ServerOptions) -> dict[str, str | None]:

@@ -1,0 +1,145 @@
+"""What the server says of events, in the words of fwknopd 2.6.10.
+
+In here: one or more log lines for every event but the judgement of a packet.
+Not in here: that one (voice_packets), the JSON form (voice_json), where lines
+are written and which are left out (edges.report).
+
+Where there is no event of that kind in fwknopd, the words are ours. No line
+holds a control character, whatever a packet or a file said. Source: fwknopd
+server, section 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from watchword.dialects.fwknop.voice_json import structured
+from watchword.dialects.fwknop.voice_packets import PacketVoice
+from watchword.dialects.fwknop.voice_words import Line, Priority, listed, said
+from watchword.errors import Complaint
+from watchword.model.openings import Ending
+from watchword.model.outcomes import (
+    Attached,
+    Complained,
+    Event,
+    GrantEnded,
+    HostTrouble,
+    Judged,
+    Listening,
+    ReloadRefused,
+    Restored,
+    Starting,
+    Stopped,
+    Stopping,
+)
+
+__all__ = ["Line", "Priority", "Voice", "lines", "structured"]
+
+_SIGNALS = {"SIGHUP": "Re-reading configs."}
+
+
+class Voice:
+    """Says events. Remembers which stanzas it has called expired: that is said once."""
+
+    def __init__(self, table: str = "watchword") -> None:
+        """``table``: our table in the firewall, named where fwknopd names its chain."""
+        self._table = table
+        self._packets = PacketVoice(table)
+
+    def __call__(self, event: Event) -> Iterator[Line]:
+        """The lines of one event, each with its priority, in order."""
+        for priority, text in self._lines(event):
+            yield priority, said(text)
+
+    def _lines(self, event: Event) -> Iterator[Line]:  # noqa: PLR0912 - one arm for each event
+        match event:
+            case Judged():
+                yield from self._packets.judged(event)
+            case GrantEnded():
+                yield from _ended(event, self._table)
+            case Starting():
+                self._packets = PacketVoice(self._table)  # stanzas may have new numbers
+                yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"
+            case Listening():
+                yield from _listening(event)
+            case Attached():
+                yield from _attached(event)
+            case Restored():
+                yield Priority.INFO, f"Restored {event.grants} grants: {event.why}"
+            case Complained():
+                yield from _complaint(event.complaint)
+            case ReloadRefused():
+                yield Priority.ERR, "The configuration was not taken over, the old one goes on:"
+                for complaint in event.complaints:
+                    yield from _complaint(complaint)
+            case HostTrouble():
+                hint = f" ({event.hint})" if event.hint else ""
+                yield Priority.ERR, f"{event.part}: {event.message}{hint}"
+            case Stopping():
+                yield Priority.INFO, "Gracefully leaving the fwknopd event loop."
+                what = _SIGNALS.get(event.signal, "Exiting...")
+                yield Priority.WARNING, f"Got {event.signal}. {what}"
+            case Stopped():
+                yield from _stopped(event)
+            case _:
+                assert_never(event)
+
+
+def lines(event: Event, table: str = "watchword") -> Iterator[Line]:
+    """The lines of one event on its own. The daemon keeps a ``Voice`` instead."""
+    return Voice(table)(event)
+
+
+def _ended(event: GrantEnded, table: str) -> Iterator[Line]:
+    grant = event.grant
+    until = f"with expire time of {int(grant.ends)}"
+    match event.ending:
+        case Ending.EXPIRED:
+            yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}"
+        case Ending.REVOKED:
+            yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}, revoked"
+        case Ending.FAILED:
+            yield Priority.WARNING, f"Rule {grant.id} was never added to {table}"
+        case Ending.LOST:
+            yield Priority.WARNING, f"Rule {grant.id} was lost from {table} {until}"
+        case _:
+            assert_never(event.ending)
+
+
+def _listening(event: Listening) -> Iterator[Line]:
+    yield Priority.INFO, f"Kicking off UDP server to listen on port {event.port}."
+    if not event.asked_for:
+        yield (
+            Priority.WARNING,
+            "ENABLE_UDP_SERVER is not Y, but there is no sniffing in this version: "
+            "the UDP server is used all the same.",
+        )
+    if 6 not in event.families:
+        yield Priority.WARNING, "IPv6 is not available: packets are received over IPv4 only."
+
+
+def _attached(event: Attached) -> Iterator[Line]:
+    if event.everything:
+        what = f"everything is hidden but {listed(event.public)}"
+    elif event.hidden:
+        what = f"hidden until granted: {listed(event.hidden)}"
+    else:
+        what = "what is hidden is up to the chains that jump here"
+    yield Priority.INFO, f"Attached to the firewall ({event.backend}, {event.way}), {what}"
+    if event.adopted:
+        yield Priority.INFO, f"{event.adopted} live connections go on."
+
+
+def _complaint(complaint: Complaint) -> Iterator[Line]:
+    priority = Priority.ERR if complaint.fatal else Priority.WARNING
+    for each in str(complaint).splitlines():
+        yield priority, each
+
+
+def _stopped(event: Stopped) -> Iterator[Line]:
+    yield Priority.INFO, "Shutting Down fwknopd."
+    hidden: Sequence[object] = event.kept_hidden
+    if event.everything or hidden:
+        what = "Everything stays hidden" if event.everything else f"{listed(hidden)} stays hidden"
+        yield Priority.WARNING, f"{what}, and nobody new is let in while fwknopd is not running."

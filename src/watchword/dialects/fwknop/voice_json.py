@@ -1,0 +1,108 @@
+"""One line of JSON for each judged packet, for machines.
+
+In here: the fields and their names.
+Not in here: the classic lines (voice, voice_packets).
+
+The names are ours and stay: somebody parses them. No key, no payload and no
+digest is in here.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from watchword.model.outcomes import Judged
+from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
+
+Field: TypeAlias = str | int | list[str] | None
+
+_LONGEST = 200  # characters of a text that came with a packet
+_STANZAS = 20  # numbers listed; ``stanzas_tried`` has the count
+
+
+def structured(event: Judged) -> str:
+    """Compact JSON without a newline, ASCII only. Fields that do not apply are left out.
+
+    ``time`` is UTC with milliseconds; ``verdict`` is ``granted``, ``refused`` or
+    ``would-grant`` (``--test``); ``seconds`` is what was granted, or asked for.
+    """
+    fields: dict[str, Field] = {
+        "time": _utc(event.at),
+        "source": event.packet.peer,
+        "source_port": event.packet.peer_port,
+        "destination": event.packet.local or None,
+        "verdict": _verdict(event),
+        "stanzas_tried": _tried(event),
+        **_refusal_fields(event),
+        **(_request_fields(event.request) if event.request else {}),
+        **_grant_fields(event),
+    }
+    kept = {name: _cut(value) for name, value in fields.items() if value not in (None, "")}
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def _verdict(event: Judged) -> str:
+    if event.grant is not None:
+        return "granted"
+    return "would-grant" if event.dry_run else "refused"
+
+
+def _tried(event: Judged) -> int:
+    refused = sum(len(refusal.stanzas) for refusal in event.refusals)
+    return refused + (event.grant is not None or event.dry_run)
+
+
+def _refusal_fields(event: Judged) -> dict[str, Field]:
+    refusal = None if event.dry_run else event.refusal
+    if refusal is None:
+        return {}
+    fields: dict[str, Field] = {
+        "stage": refusal.reason.stage.name.lower(),
+        "reason": refusal.reason.word,
+        "detail": refusal.detail,
+        "code": refusal.code or None,
+    }
+    if len(refusal.stanzas) == 1:
+        fields["stanza"] = refusal.stanzas[0]
+    return fields
+
+
+def _request_fields(request: Request) -> dict[str, Field]:
+    who = request.packet.source if request.allow is None else request.allow
+    fields: dict[str, Field] = {
+        "stanza": request.stanza,
+        "user": request.user,
+        "who": str(who),
+        "seconds": request.seconds or None,
+    }
+    match request.wish:
+        case AccessWish(services) | ForwardWish(services):
+            fields["services"] = [str(service) for service in services]
+        case CommandWish():
+            pass  # what it says may be a secret of the caller's
+    return fields
+
+
+def _grant_fields(event: Judged) -> dict[str, Field]:
+    grant = event.grant
+    if grant is None:
+        return {}
+    return {
+        "stanza": grant.stanza,
+        "user": grant.user,
+        "who": str(grant.who),
+        "services": [str(service) for service in grant.services],
+        "seconds": round(grant.ends - grant.began),
+        "grant": grant.id,
+    }
+
+
+def _cut(value: Field) -> Field:
+    return value[:_LONGEST] if isinstance(value, str) else value
+
+
+def _utc(seconds: float) -> str:
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
