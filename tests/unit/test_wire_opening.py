@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -159,6 +160,21 @@ def test_legacy_is_no_fallback() -> None:
 )
 def test_another_spelling_of_a_packet_is_not_accepted(spelling: bytes) -> None:
     assert refusal(spelling, PLAIN)
+
+
+@pytest.mark.parametrize("mode", [CipherMode.CBC, CipherMode.CTR])
+def test_no_changed_character_of_a_packet_without_mac_is_accepted(mode: CipherMode) -> None:
+    credential = replace(PLAIN, mode=mode)
+    payload = seal(MESSAGE, credential, salt=SALT)
+    lock = Lock(credential)
+    accepted = []
+    for place in range(len(payload)):
+        for letter in ALPHABET.encode():
+            changed = payload[:place] + bytes([letter]) + payload[place + 1 :]
+            with contextlib.suppress(SpaError):
+                lock.open(changed)
+                accepted.append(changed)
+    assert accepted == [payload] * len(payload)
 
 
 def test_unused_bits_of_the_last_character_are_zero() -> None:
