@@ -1,0 +1,146 @@
+"""Captured frames to packets: link layer, IP, and the header in front of a payload.
+
+In here: Ethernet with VLAN tags, raw IP, Linux cooked v1 and v2, loopback;
+IPv4 and IPv6; UDP, TCP and ICMP (wire format, 13.1).
+Not in here: files of frames (pcap), what a payload says (spa), fragments and
+TCP streams: one packet is one payload, as for every passive listener.
+
+Frames come from strangers. What is not a whole packet with a payload is None,
+never an error, and nothing is read past the end that the IP header names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, NamedTuple
+
+from watchword.model.packets import Packet
+
+
+class Link(IntEnum):
+    """Link types that are understood, numbered as in capture files."""
+
+    NULL = 0
+    ETHERNET = 1
+    RAW_BSD = 12
+    RAW_OPENBSD = 14
+    RAW = 101
+    LOOP = 108
+    LINUX_COOKED = 113
+    IPV4 = 228
+    IPV6 = 229
+    LINUX_COOKED_2 = 276
+
+
+_VLAN_TYPES: Final = {0x8100, 0x88A8, 0x9100}
+_MAX_TAGS: Final = 2
+_IP_TYPES: Final = {0x0800, 0x86DD}
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+
+_FRAGMENT: Final = 44
+_EXTENSIONS: Final = {0, 43, 60}  # hop by hop, routing, destination options
+_MAX_EXTENSIONS: Final = 8
+
+
+class _Datagram(NamedTuple):
+    """An IP packet without its header."""
+
+    source: str
+    destination: str
+    protocol: int
+    content: bytes
+
+
+def packet_of(frame: bytes, link: Link) -> Packet | None:
+    """The payload in a frame and where it came from; None if there is none.
+
+    Carriers are UDP, TCP (each segment for itself) and ICMP of both families;
+    ICMP has no ports, they are 0.
+    """
+    content = _ABOVE_LINK[link](frame)
+    if not content:
+        return None
+    datagram = _ipv4(content) if content[0] >> 4 == 4 else _ipv6(content)
+    return _carried(datagram) if datagram else None
+
+
+def _number(octets: bytes, start: int, size: int = 2) -> int:
+    return int.from_bytes(octets[start : start + size], "big")
+
+
+def _above_ethernet(frame: bytes) -> bytes:
+    at = 12
+    for _ in range(_MAX_TAGS):
+        if _number(frame, at) not in _VLAN_TYPES:
+            break
+        at += 4
+    return frame[at + 2 :] if _number(frame, at) in _IP_TYPES else b""
+
+
+def _above_cooked(frame: bytes) -> bytes:
+    return frame[16:] if _number(frame, 14) in _IP_TYPES else b""
+
+
+def _above_cooked_2(frame: bytes) -> bytes:
+    return frame[20:] if _number(frame, 0) in _IP_TYPES else b""
+
+
+_ABOVE_LINK: Final[dict[Link, Callable[[bytes], bytes]]] = {
+    Link.ETHERNET: _above_ethernet,
+    Link.LINUX_COOKED: _above_cooked,
+    Link.LINUX_COOKED_2: _above_cooked_2,
+    # Four bytes of address family, numbered differently by every system; IP says its version.
+    Link.NULL: lambda frame: frame[4:],
+    Link.LOOP: lambda frame: frame[4:],
+    **dict.fromkeys((Link.RAW, Link.RAW_BSD, Link.RAW_OPENBSD, Link.IPV4, Link.IPV6), bytes),
+}
+
+
+def _ipv4(octets: bytes) -> _Datagram | None:
+    header, total = (octets[0] & 0x0F) * 4, _number(octets, 2)
+    if header < 20 or not header <= total <= len(octets):
+        return None
+    if _number(octets, 6) & 0x3FFF:  # more fragments, or not the first
+        return None
+    source, destination = (str(IPv4Address(octets[at : at + 4])) for at in (12, 16))
+    return _Datagram(source, destination, octets[9], octets[header:total])
+
+
+def _ipv6(octets: bytes) -> _Datagram | None:
+    end = 40 + _number(octets, 4)
+    if octets[0] >> 4 != 6 or end > len(octets):
+        return None
+    source, destination = (str(IPv6Address(octets[at : at + 16])) for at in (8, 24))
+    protocol, content = octets[6], octets[40:end]
+    for _ in range(_MAX_EXTENSIONS):
+        if protocol == _FRAGMENT and len(content) >= 8 and not _number(content, 2) & 0xFFF9:
+            protocol, content = content[0], content[8:]  # a fragment that is the whole
+        elif protocol in _EXTENSIONS and len(content) >= 8:
+            protocol, content = content[0], content[8 + content[1] * 8 :]
+        else:
+            break
+    return _Datagram(source, destination, protocol, content)
+
+
+def _carried(datagram: _Datagram) -> Packet | None:
+    """Take the carrier's header off. None: another protocol, a cut header, no payload."""
+    source, destination, protocol, content = datagram
+    ports = protocol in (TCP, UDP)
+    if protocol == TCP:
+        header = max(20, _number(content, 12, 1) >> 4 << 2)
+    elif protocol in (UDP, ICMP, ICMPV6):
+        header = 8
+    else:
+        return None
+    if len(content) <= header:
+        return None
+    return Packet(
+        payload=content[header:],
+        peer=source,
+        peer_port=_number(content, 0) if ports else 0,
+        local=destination,
+        local_port=_number(content, 2) if ports else 0,
+        protocol=protocol,
+    )
