@@ -93,4 +93,4 @@ def _complaints(bad: Sequence[int], file: str) -> Sequence[Complaint]:
     if len(bad) > MOST_COMPLAINTS:
         rest = f"{len(bad) - MOST_COMPLAINTS} more invalid entries skipped"
         said.append(Complaint(rest, Place(file, 0), fatal=False))
-    return said
+    return tuple(said)

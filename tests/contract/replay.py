@@ -1,0 +1,152 @@
+"""What every replay store does."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from watchword.errors import Complaint
+from watchword.model.requests import ReplayKey, Sighting
+from watchword.ports import ReplayStore
+
+Answer = TypeVar("Answer")
+DIGEST = "mlxDu5Re9bHOgqpi85fIsqyLxG9C4UMi/dc+SSS0o1g"
+LINE = f"{DIGEST} 17 10.77.0.2 46930 10.77.0.1 62201 1795250997"
+HEADER = "# <digest> <proto> <src_ip> <src_port> <dst_ip> <dst_port> <time>\n"
+
+
+def run(scenario: Coroutine[Any, Any, Answer]) -> Answer:
+    return asyncio.run(scenario)
+
+
+def digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+def key(
+    packet: str, plaintext: str | None = None, until: float | None = None, port: int = 40000
+) -> ReplayKey:
+    """A key for a packet called ``packet`` that decrypts to ``plaintext`` (by default its own)."""
+    sighting = Sighting(17, "192.0.2.7", port, "198.51.100.1", 62201, 1_700_000_000.25)
+    return ReplayKey(digest(packet), digest(f"text {plaintext or packet}"), sighting, until)
+
+
+class ImportingStore(ReplayStore, Protocol):
+    """A store that also takes over what fwknopd remembered."""
+
+    async def import_digest_cache(
+        self, text: str, file: str = ...
+    ) -> tuple[int, Sequence[Complaint]]: ...
+
+    async def remembered(self) -> int: ...
+
+
+class ReplayContract:
+    """Subclasses give a fixture ``store``, empty."""
+
+    @pytest.mark.requirement("8.4")
+    def test_a_key_is_fresh_once(self, store: ReplayStore) -> None:
+        assert run(store.claim([key("a")])) == [True]
+        assert run(store.claim([key("a")])) == [False]
+        assert run(store.claim([key("a")])) == [False]
+
+    def test_each_key_of_a_batch_has_its_answer_in_order(self, store: ReplayStore) -> None:
+        run(store.claim([key("b"), key("d")]))
+        batch = [key(name) for name in "abcde"]
+        assert run(store.claim(batch)) == [True, False, True, False, True]
+
+    def test_a_key_that_comes_twice_in_a_batch_is_fresh_the_first_time(
+        self, store: ReplayStore
+    ) -> None:
+        assert run(store.claim([key("a"), key("b"), key("a"), key("a")])) == [
+            True, True, False, False,
+        ]  # fmt: skip
+
+    def test_another_spelling_of_the_same_text_is_not_fresh(self, store: ReplayStore) -> None:
+        assert run(store.claim([key("a", "text")])) == [True]
+        assert run(store.claim([key("A", "text")])) == [False]
+
+    def test_two_spellings_in_one_batch_are_fresh_once(self, store: ReplayStore) -> None:
+        assert run(store.claim([key("a", "text"), key("A", "text")])) == [True, False]
+
+    def test_the_same_packet_is_not_fresh_whatever_it_decrypts_to(self, store: ReplayStore) -> None:
+        assert run(store.claim([key("a", "one"), key("a", "two")])) == [True, False]
+
+    def test_an_answer_is_of_its_own_key_where_digests_cross(self, store: ReplayStore) -> None:
+        run(store.claim([key("x", "old")]))
+        crossed = [key("p", "old"), key("p", "new"), key("q", "new")]
+        assert run(store.claim(crossed)) == [False, True, False]
+
+    def test_nothing_to_claim_is_nothing_claimed(self, store: ReplayStore) -> None:
+        assert list(run(store.claim([]))) == []
+
+    @pytest.mark.requirement("8.4")
+    def test_the_first_sighting_is_told_not_a_later_one(self, store: ReplayStore) -> None:
+        run(store.claim([key("a", "text", port=1111)]))
+        run(store.claim([key("a", "text", port=2222)]))
+
+        expected = Sighting(17, "192.0.2.7", 1111, "198.51.100.1", 62201, 1_700_000_000.25)
+        assert run(store.first_sighting(key("a", "text"))) == expected
+        assert run(store.first_sighting(key("A", "text"))) == expected
+
+    def test_a_packet_that_never_came_has_no_first_sighting(self, store: ReplayStore) -> None:
+        run(store.claim([key("a")]))
+        assert run(store.first_sighting(key("b"))) is None
+
+    def test_what_has_aged_off_is_forgotten_and_nothing_else(self, store: ReplayStore) -> None:
+        keys = [key("old", until=99.0), key("edge", until=100.0), key("ever")]
+        run(store.claim(keys))
+
+        assert run(store.forget(before=100.0)) == 1
+        assert run(store.claim(keys)) == [True, False, False]
+
+    def test_forgetting_frees_both_digests(self, store: ReplayStore) -> None:
+        run(store.claim([key("a", "text", until=1.0)]))
+        assert run(store.forget(before=2.0)) == 1
+        assert run(store.claim([key("A", "text")])) == [True]
+
+    def test_forgetting_is_complete_however_much_there_is(self, store: ReplayStore) -> None:
+        run(store.claim([key(str(n), until=float(n)) for n in range(2500)]))
+        assert run(store.forget(before=2400.0)) == 2400
+        assert run(store.forget(before=2400.0)) == 0
+
+    def test_closing_twice_is_no_error(self, store: ReplayStore) -> None:
+        run(store.aclose())
+        run(store.aclose())
+
+    @pytest.mark.requirement("4.26")
+    def test_what_fwknopd_remembered_is_not_fresh(self, store: ImportingStore) -> None:
+        assert run(store.import_digest_cache(HEADER + LINE + "\n")) == (1, ())
+        imported = ReplayKey(
+            bytes.fromhex("9a5c43bb945ef5b1ce82aa62f397c8b2ac8bc46f42e14322fdd73e4924b4a358"),
+            digest("never known to fwknopd"),
+            Sighting(17, "192.0.2.9", 1, "", 2, 0.0),
+        )
+
+        assert run(store.claim([imported])) == [False]
+        expected = Sighting(17, "10.77.0.2", 46930, "10.77.0.1", 62201, 1795250997.0)
+        assert run(store.first_sighting(imported)) == expected
+
+    def test_importing_again_adds_nothing(self, store: ImportingStore) -> None:
+        run(store.import_digest_cache(HEADER + LINE + "\n"))
+        assert run(store.import_digest_cache(HEADER + LINE + "\n")) == (0, ())
+        assert run(store.remembered()) == 1
+
+    def test_an_import_does_not_forget_in_favour_of_the_file(self, store: ImportingStore) -> None:
+        run(store.import_digest_cache(LINE))
+        assert run(store.forget(before=1e12)) == 0
+
+    @pytest.mark.parametrize("bad", ["garbage", LINE[:60], LINE.replace(" 17 ", " x ")])
+    def test_a_bad_line_is_complained_about_and_the_others_are_kept(
+        self, store: ImportingStore, bad: str
+    ) -> None:
+        imported, complaints = run(store.import_digest_cache(f"{HEADER}{bad}\r\n{LINE}\r\n", "f"))
+        assert imported == 1
+        assert [complaint.message for complaint in complaints] == [
+            "*Skipping invalid digest file entry in f at line 2."
+        ]
+        assert not complaints[0].fatal

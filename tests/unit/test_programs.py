@@ -1,0 +1,140 @@
+"""Running other programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.contract.programs import Prepare, Prepared, ProgramsContract
+from watchword.edges.programs import MemoryPrograms, Run, SystemPrograms
+from watchword.errors import HostError
+from watchword.ports import Completed
+
+ACT = """
+import os, sys
+status, said, complained = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+sys.stdout.write(said); sys.stderr.write(complained); sys.stdout.flush(); sys.stderr.flush()
+os.kill(os.getpid(), -status) if status < 0 else sys.exit(status)
+"""
+
+
+def sh(script: str) -> list[str]:
+    return ["/bin/sh", "-c", script]
+
+
+class TestSystemPrograms(ProgramsContract):
+    @pytest.fixture
+    def prepare(self) -> Prepare:
+        def prepare(answer: Completed) -> Prepared:
+            said = (answer.stdout.decode(), answer.stderr.decode())
+            return SystemPrograms(), [sys.executable, "-c", ACT, str(answer.status), *said]
+
+        return prepare
+
+    @pytest.fixture
+    def hopeless(self) -> Prepared:
+        return SystemPrograms(), ["/nonexistent/program"]
+
+
+class TestMemoryPrograms(ProgramsContract):
+    @pytest.fixture
+    def prepare(self) -> Prepare:
+        return lambda answer: (MemoryPrograms([answer]), ["nft", "-f", "-"])
+
+    @pytest.fixture
+    def hopeless(self) -> Prepared:
+        return MemoryPrograms([HostError("nft: cannot be started")]), ["nft"]
+
+    def test_it_keeps_what_it_was_asked_for(self) -> None:
+        runner = MemoryPrograms()
+        assert runner.run(["nft", "-f", "-"], stdin=b"rules") == Completed(0, b"", b"")
+        assert runner.runs == [Run(("nft", "-f", "-"), b"rules")]
+
+
+def test_input_and_output_larger_than_a_pipe_pass(tmp_path: Path) -> None:
+    question = os.urandom(1 << 20)
+    assert SystemPrograms().run(["cat"], stdin=question) == Completed(0, question, b"")
+
+
+def test_a_program_that_does_not_want_its_input_is_no_error() -> None:
+    assert SystemPrograms().run(["true"], stdin=b"x" * (1 << 20)).status == 0
+
+
+def test_no_shell_sees_the_arguments() -> None:
+    assert SystemPrograms().run(["echo", "$(id); `id` > /tmp/x | y"]).stdout == (
+        b"$(id); `id` > /tmp/x | y\n"
+    )
+
+
+def test_the_environment_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_PRELOAD_LIKE", "evil")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    runner = SystemPrograms({"GNUPGHOME": "/keys"})
+    lines = runner.run(["/usr/bin/env"]).stdout.decode().splitlines()
+    assert sorted(line.partition("=")[0] for line in lines) == ["GNUPGHOME", "LC_ALL", "PATH"]
+    assert "LC_ALL=C" in lines
+
+
+def gone(pid: int) -> bool:
+    """Ended, within two seconds."""
+    for _ in range(200):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
+    script = f"sleep 60 & echo $! > {tmp_path}/child; trap '' TERM; wait; sleep 60"
+    with pytest.raises(HostError, match=r"/bin/sh: took longer than 0\.3 s") as caught:
+        SystemPrograms().run(sh(script), seconds=0.3)
+    assert "sleep" not in str(caught.value)
+    assert gone(int((tmp_path / "child").read_text("ascii")))
+
+
+def test_a_program_that_closes_its_outputs_is_still_waited_for_and_limited() -> None:
+    assert SystemPrograms().run(sh("exec >&- 2>&-; sleep 0.1; exit 3")).status == 3
+    with pytest.raises(HostError, match="took longer"):
+        SystemPrograms().run(sh("exec >&- 2>&-; sleep 60"), seconds=0.3)
+
+
+def test_a_program_that_says_too_much_is_killed() -> None:
+    with pytest.raises(HostError, match="yes: said too much"):
+        SystemPrograms(output_limit=100_000).run(["yes"])
+
+
+def test_output_up_to_the_limit_is_kept() -> None:
+    whole = SystemPrograms(output_limit=100_000).run(["head", "-c", "100000", "/dev/zero"])
+    assert len(whole.stdout) == 100_000
+
+
+def test_a_child_left_behind_is_not_waited_for(tmp_path: Path) -> None:
+    script = f"echo done; sleep 60 & echo $! > {tmp_path}/child"
+    began = time.monotonic()
+    try:
+        assert SystemPrograms().run(sh(script), seconds=30) == Completed(0, b"done\n", b"")
+        assert time.monotonic() - began < 15
+    finally:
+        os.kill(int((tmp_path / "child").read_text("ascii")), 9)
+
+
+def test_an_argument_that_cannot_be_is_the_machines_refusal() -> None:
+    with pytest.raises(HostError, match="echo: cannot be started"):
+        SystemPrograms().run(["echo", "a\0b"])
+
+
+def test_no_descriptors_are_left_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
+    for argv in (["true"], sh("exit 3")):
+        SystemPrograms().run(argv, stdin=b"x")
+    with pytest.raises(HostError):
+        SystemPrograms().run(["sleep", "60"], seconds=0.05)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names only

@@ -1,0 +1,380 @@
+"""The stores that last, in one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.journal import NOW, JournalContract, Reopen, grant
+from tests.contract.replay import HEADER, LINE, ReplayContract, digest, key, run
+from watchword.edges.clock import boot_id
+from watchword.edges.replay import database
+from watchword.edges.replay.journal import SqliteJournal
+from watchword.edges.replay.location import NAME
+from watchword.edges.replay.reading import export_digest_cache, read_grants
+from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
+from watchword.errors import HostError
+from watchword.model.openings import Ending
+from watchword.ports import Unfinished
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore.open(tmp_path / "state", boot_id="one")
+    yield store
+    run(store.aclose())
+
+
+class TestSqliteReplayStore(ReplayContract):
+    @pytest.fixture
+    def store(self, opened: SqliteStore) -> SqliteReplayStore:
+        return opened.keys
+
+
+class TestSqliteJournal(JournalContract):
+    @pytest.fixture
+    def journal(self, opened: SqliteStore) -> SqliteJournal:
+        return opened.journal
+
+    @pytest.fixture
+    def reopen(self, opened: SqliteStore, tmp_path: Path) -> Iterator[Reopen]:
+        stores: list[SqliteStore] = [opened]
+
+        def again(boot_id: str) -> SqliteJournal:
+            run(stores[-1].aclose())
+            stores.append(SqliteStore.open(tmp_path / "state", boot_id=boot_id))
+            return stores[-1].journal
+
+        yield again
+        for store in stores:
+            run(store.aclose())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_what_was_claimed_is_known_after_a_restart(tmp_path: Path) -> None:
+    before = SqliteStore.open(tmp_path, boot_id="one")
+    assert before.created
+    run(before.keys.claim([key("a")]))
+    run(before.aclose())
+
+    after = SqliteStore.open(tmp_path, boot_id="two")
+    assert not after.created
+    assert run(after.keys.claim([key("a"), key("b")])) == [False, True]
+    run(after.aclose())
+
+
+def test_an_acknowledged_claim_is_in_the_files_at_that_moment(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "state", boot_id="one")
+    for number in range(20):
+        run(store.keys.claim([key(str(number))]))
+        copy = tmp_path / f"copy{number}"
+        copy.mkdir()
+        for name in (NAME, f"{NAME}-wal"):  # the index beside them is memory, and lost
+            shutil.copy(tmp_path / "state" / name, copy / name)
+
+        after = SqliteStore.open(copy, boot_id="two")
+        assert run(after.keys.claim([key(str(n)) for n in range(number + 1)])) == [False] * (
+            number + 1
+        )
+        run(after.aclose())
+    run(store.aclose())
+
+
+def test_a_claim_is_synchronised_and_a_journal_entry_is_not(opened: SqliteStore) -> None:
+    for part, level in ((opened.keys, 2), (opened.journal, 1)):
+        asked = part._session.transaction(lambda db: db.execute("PRAGMA synchronous").fetchone())
+        assert run(asked) == (level,)
+
+
+def test_all_files_are_private_from_the_start_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = SqliteStore.open(tmp_path / "a" / "b", boot_id="one")
+        run(store.keys.claim([key("a")]))
+        files = {path.name: mode(path) for path in (tmp_path / "a" / "b").iterdir()}
+    finally:
+        os.umask(before)
+    run(store.aclose())
+
+    assert files == dict.fromkeys([NAME, f"{NAME}-wal", f"{NAME}-shm"], 0o600)
+    assert mode(tmp_path / "a" / "b") == mode(tmp_path / "a") == 0o700
+
+
+def refused(state_dir: Path, *words: str) -> None:
+    """Opening is refused with those words and a remedy, and every file stays as it was."""
+    before = contents(state_dir)
+    with pytest.raises(HostError) as caught:
+        SqliteStore.open(state_dir, boot_id="one")
+    for word in words:
+        assert word in str(caught.value)
+    assert caught.value.hint
+    assert contents(state_dir) == before
+
+
+def contents(state_dir: Path) -> dict[str, bytes]:
+    files = [path for path in state_dir.glob("*") if path.is_file()]
+    return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    """Holds a closed database that remembers the packets called 0 to 999."""
+    store = SqliteStore.open(tmp_path, boot_id="one")
+    run(store.keys.claim([key(str(n)) for n in range(1000)]))
+    run(store.aclose())
+    return tmp_path
+
+
+def test_a_file_that_is_no_database_is_left_alone(state_dir: Path) -> None:
+    (state_dir / NAME).write_bytes(b"a letter to somebody\n" * 100)
+    refused(state_dir, "not a SQLite database", "nothing was deleted")
+
+
+def test_an_empty_file_is_damage_and_not_an_empty_memory(state_dir: Path) -> None:
+    (state_dir / NAME).write_bytes(b"")
+    refused(state_dir, "damaged", "empty")
+
+
+def test_a_truncated_database_is_refused(state_dir: Path) -> None:
+    os.truncate(state_dir / NAME, 8192)
+    refused(state_dir, "damaged")
+
+
+def test_another_programs_database_is_left_alone(state_dir: Path) -> None:
+    (state_dir / NAME).unlink()
+    with sqlite3.connect(state_dir / NAME) as other:
+        other.execute("CREATE TABLE bookmarks (url)")
+    other.close()
+    (state_dir / NAME).chmod(0o600)
+    refused(state_dir, "another program")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(state_dir: Path) -> None:
+    newer = sqlite3.connect(state_dir / NAME)
+    newer.execute("PRAGMA user_version = 99")
+    newer.commit()
+    newer.close()
+    refused(state_dir, "newer", "99")
+
+
+def test_a_database_that_lost_its_tables_is_damaged(state_dir: Path) -> None:
+    robbed = sqlite3.connect(state_dir / NAME)
+    robbed.execute("DROP TABLE seen")
+    robbed.commit()
+    robbed.close()
+    refused(state_dir, "damaged", "tables")
+
+
+def test_damage_is_noticed_when_it_is_hit_and_claims_nothing(state_dir: Path) -> None:
+    whole = bytearray((state_dir / NAME).read_bytes())
+    size = len(whole)
+    whole[size // 2 :] = b"\xa5" * (size - size // 2)
+    (state_dir / NAME).write_bytes(whole)
+    store = SqliteStore.open(state_dir, boot_id="one")
+
+    with pytest.raises(HostError) as caught:
+        run(store.keys.claim([key(str(n)) for n in range(1000)]))
+
+    assert "damaged" in str(caught.value)
+    assert "backup" in caught.value.hint
+    run(store.aclose())
+
+
+def test_a_symbolic_link_is_not_followed(state_dir: Path) -> None:
+    (state_dir / NAME).rename(state_dir / "elsewhere")
+    (state_dir / NAME).symlink_to(state_dir / "elsewhere")
+    refused(state_dir, "symbolic link")
+
+
+def test_a_dangling_link_is_not_followed_to_create_something(tmp_path: Path) -> None:
+    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    refused(tmp_path, "symbolic link")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_a_link_in_place_of_a_file_beside_it_is_refused(state_dir: Path, end: str) -> None:
+    (state_dir / f"{NAME}{end}").symlink_to(state_dir / "elsewhere")
+    refused(state_dir, "symbolic link")
+
+
+def test_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    refused(tmp_path, "not a regular file")
+
+
+def test_a_fifo_in_place_of_the_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
+    refused(tmp_path, "not a regular file")
+
+
+@pytest.mark.parametrize("bits", [0o666, 0o620, 0o602])
+def test_a_file_that_others_may_write_is_refused(state_dir: Path, bits: int) -> None:
+    (state_dir / NAME).chmod(bits)
+    refused(state_dir, "written by other users")
+
+
+def test_a_directory_that_others_may_write_is_refused(state_dir: Path) -> None:
+    state_dir.chmod(0o770)
+    refused(state_dir, "written by other users")
+
+
+def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("x")
+    refused(tmp_path / "state", "not a directory")
+    refused(tmp_path / "state" / "below", "Not a directory")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file away needs root")
+@pytest.mark.parametrize("what", [NAME, "."])
+def test_what_belongs_to_somebody_else_is_refused(state_dir: Path, what: str) -> None:
+    os.chown(state_dir / what, 65534, 65534)
+    refused(state_dir, "65534")
+
+
+def test_a_removed_database_is_noticed_before_anything_is_claimed(opened: SqliteStore) -> None:
+    path = opened.keys._session._channel._path
+    run(opened.keys.claim([key("a")]))
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(HostError):
+            run(opened.keys.claim([key("b")]))
+    assert not path.exists()
+
+
+def test_a_lock_of_another_connection_is_waited_for_and_then_told(
+    opened: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    opened.keys._session._channel._drop()  # not in use: no transaction is under way
+    other = sqlite3.connect(opened.keys._session._channel._path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(HostError, match="locked by another process"):
+        run(opened.keys.claim([key("a")]))
+
+    other.execute("ROLLBACK")
+    other.close()
+    assert run(opened.keys.claim([key("a")])) == [True]
+
+
+def test_a_full_database_claims_nothing_and_works_again_with_room(
+    opened: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [key(str(n)) for n in range(2000)]
+    limit = ("PRAGMA max_page_count = 12",)
+    monkeypatch.setattr(database, "_PRAGMAS", database._PRAGMAS + limit)
+    opened.keys._session._channel._drop()
+    with pytest.raises(HostError, match="the disk is full"):
+        run(opened.keys.claim(batch))
+
+    monkeypatch.undo()
+    assert run(opened.keys.claim(batch)) == [True] * 2000
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path, boot_id="one")
+    run(store.keys.aclose())
+    with pytest.raises(HostError, match="closed"):
+        run(store.keys.claim([key("a")]))
+    run(store.journal.decided([grant()]))
+    run(store.aclose())
+    run(store.aclose())
+    with pytest.raises(HostError, match="closed"):
+        run(store.journal.decided([grant()]))
+
+
+def test_claims_that_run_together_agree(opened: SqliteStore) -> None:
+    async def together() -> int:
+        claims = [opened.keys.claim([key(str(n)) for n in range(50)]) for _ in range(20)]
+        return sum(map(sum, await asyncio.gather(*claims)))
+
+    assert run(together()) == 50
+
+
+def test_the_loop_goes_on_while_the_disk_is_waited_for(opened: SqliteStore) -> None:
+    async def beats_meanwhile() -> int:
+        claim = asyncio.ensure_future(opened.keys.claim([key(str(n)) for n in range(5000)]))
+        beats = 0
+        while not claim.done():
+            beats += 1
+            await asyncio.sleep(0)
+        return beats
+
+    assert run(beats_meanwhile()) > 5
+
+
+def test_another_reader_sees_grants_while_they_are_written(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path, boot_id=boot_id())
+    run(store.journal.decided([grant("a"), grant("b")]))
+    run(store.journal.opened(["a"]))
+    assert read_grants(tmp_path, NOW) == [
+        Unfinished(grant("a"), opened=True),
+        Unfinished(grant("b"), opened=False),
+    ]
+
+    run(store.journal.ended([("a", Ending.REVOKED)], NOW.wall))
+    assert [each.grant.id for each in read_grants(tmp_path, NOW)] == ["b"]
+    run(store.aclose())
+    assert [each.grant.id for each in read_grants(tmp_path, NOW)] == ["b"]
+
+
+def test_without_a_database_there_are_no_grants_and_none_is_made(tmp_path: Path) -> None:
+    assert list(read_grants(tmp_path / "nowhere", NOW)) == []
+    assert list(export_digest_cache(tmp_path)) == [HEADER]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_says_what_is_wrong_with_the_file(state_dir: Path) -> None:
+    (state_dir / NAME).write_bytes(b"a letter to somebody\n" * 100)
+    with pytest.raises(HostError, match="not a SQLite database"):
+        read_grants(state_dir, NOW)
+    with pytest.raises(HostError, match="not a SQLite database"):
+        list(export_digest_cache(state_dir))
+
+
+def test_a_grant_that_cannot_be_read_is_told_and_not_passed_over(opened: SqliteStore) -> None:
+    run(opened.journal.decided([grant()]))
+    spoil = opened.journal._session.transaction(
+        lambda db: db.execute("UPDATE grants SET who = 'nobody'")
+    )
+    run(spoil)
+    with pytest.raises(HostError, match="a grant cannot be read"):
+        run(opened.journal.unfinished(NOW))
+
+
+@pytest.mark.requirement("4.26")
+def test_an_exported_digest_cache_is_fwknops_own_text(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path, boot_id="one")
+    run(store.keys.import_digest_cache(f"{HEADER}{LINE}\n"))
+    run(store.keys.claim([key("a")]))
+    lines = list(export_digest_cache(tmp_path))
+    run(store.aclose())
+
+    assert lines[:2] == [HEADER, f"{LINE}\n"]
+    assert lines[2].endswith(" 17 192.0.2.7 40000 198.51.100.1 62201 1700000000\n")
+    assert len(lines) == 3
+
+
+def test_the_database_holds_no_packet_and_no_text(tmp_path: Path) -> None:
+    columns = set()
+    store = SqliteStore.open(tmp_path, boot_id="one")
+    run(store.keys.claim([key("a")]))
+    run(store.aclose())
+    database_file = sqlite3.connect(tmp_path / NAME)
+    for table in ("seen", "grants"):
+        columns |= {row[1] for row in database_file.execute(f"PRAGMA table_info({table})")}
+    [row] = database_file.execute("SELECT packet, plaintext FROM seen")
+    database_file.close()
+
+    assert row == (digest("a"), digest("text a"))
+    assert not columns & {"key", "payload", "message", "command"}
