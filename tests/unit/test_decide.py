@@ -57,6 +57,12 @@ def test_an_address_that_is_no_host_gets_nothing(who: str) -> None:
     assert verdict(policy(terms()), request(allow=who)) == "address-not-a-host"
 
 
+def test_a_family_that_the_firewall_cannot_open_is_refused() -> None:
+    only_four = policy(terms(), families=(4,))
+    assert verdict(only_four, request(allow="198.51.100.7")) == "permit"
+    assert verdict(only_four, request(allow="2001:db8::7")) == "address-family-not-supported"
+
+
 @pytest.mark.requirement("2.8")
 def test_a_required_name_is_compared_exactly() -> None:
     rules = policy(terms(users=frozenset({"root", "alice"})))

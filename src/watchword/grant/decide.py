@@ -88,6 +88,8 @@ def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
     who = _who(request)
     if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
         return _no(request, Reason.ADDRESS_NOT_HOST, str(who))
+    if who.version not in policy.families:
+        return _no(request, Reason.NO_SUCH_FAMILY, f"IPv{who.version}")
     if policy.destination_rule:
         destination = request.packet.destination
         if destination is None or destination.version != who.version:

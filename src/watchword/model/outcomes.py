@@ -53,6 +53,7 @@ class Reason(Enum):
     FROM_THE_FUTURE = ("from-the-future", Stage.AGE)
     SOURCE_REQUIRED = ("source-address-required", Stage.ADDRESS)
     ADDRESS_NOT_HOST = ("address-not-a-host", Stage.ADDRESS)
+    NO_SUCH_FAMILY = ("address-family-not-supported", Stage.ADDRESS)
     WRONG_USER = ("wrong-user", Stage.USER)
     NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
     NO_COMMANDS = ("commands-not-enabled", Stage.KIND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from watchword.errors import Place
@@ -54,13 +55,22 @@ class Policy:
     """Every stanza and the rules that are common to them."""
 
     stanzas: tuple[Terms, ...]
+    """In ascending order of their numbers."""
     max_age: int | None = 120
     """Seconds that a time stamp may lie in the past or the future; None: not looked at."""
     remember: bool = True
     """False: replays are not detected (ENABLE_DIGEST_PERSISTENCE N). Never the default."""
     destination_rule: bool = False
     """True: a grant opens only the address that the packet was sent to."""
+    families: tuple[int, ...] = (4, 6)
+    """Address families that the firewall can open; what the backend's probe said."""
 
     def terms(self, number: int) -> Terms:
-        """The stanza of that number. IndexError is a bug in the caller."""
-        return self.stanzas[number - 1]
+        """The stanza of that number. IndexError is a bug in the caller.
+
+        Numbers ascend and may have gaps: a stanza that lost its key file keeps its number.
+        """
+        found = self.stanzas[bisect_left(self.stanzas, number, key=lambda each: each.number)]
+        if found.number != number:
+            raise IndexError(number)
+        return found

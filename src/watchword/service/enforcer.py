@@ -110,10 +110,12 @@ class Enforcer:
         live = len(self.ledger)
         self._reporter.report(Restored(live, "the firewall had been changed by other hands"))
 
-    async def replace_firewall(self, firewall: FirewallBackend) -> None:
-        """Move everything that is open over to another backend, then remove the old one.
+    async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
+        """Move everything that is open over to another backend.
 
-        Raises HostError: the new one cannot be used; the old one goes on.
+        ``elsewhere``: it hangs in another place than the old one, which is
+        then removed. Raises HostError: the new one cannot be used, and the
+        old one goes on.
         """
         async with self._lock:
             old, self.firewall = self.firewall, firewall
@@ -121,8 +123,11 @@ class Enforcer:
                 self._realign()
             except HostError:
                 self.firewall = old
+                self.in_doubt = True
+                self.stirred.set()
                 raise
-            old.teardown()
+            if elsewhere:
+                old.teardown()
 
     async def end_all(self) -> None:
         """End every grant now."""

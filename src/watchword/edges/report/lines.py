@@ -102,11 +102,13 @@ class LineReporter:
     def __init__(self, voice: Voice, sinks: Sequence[Sink], *, verbosity: int = 0) -> None:
         self._voice = voice
         self._sinks = tuple(sinks)
-        self._threshold = DEBUG if verbosity > 0 else INFO
+        self.verbosity = verbosity
+        """0: info and worse; more: debug as well. May be changed while it runs."""
 
     def report(self, event: Event) -> None:
+        threshold = DEBUG if self.verbosity > 0 else INFO
         for priority, line in self._voice(event):
-            if priority <= self._threshold:
+            if priority <= threshold:
                 for sink in self._sinks:
                     sink.write(priority, line)
 

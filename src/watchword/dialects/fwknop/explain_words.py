@@ -1,0 +1,115 @@
+"""A policy and a judgement in sentences, for ``watchword explain`` and ``watchword check``.
+
+In here: the words. Not in here: finding out what is true (service.explain),
+the reasons one by one (remedies).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from watchword.model.policy import Policy, Terms
+from watchword.model.requests import AccessWish, CommandWish, Request
+from watchword.model.services import Service
+from watchword.model.settings import Attach, Settings
+
+_FEW = 12  # services that are named one by one
+
+
+def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
+    """What the configuration amounts to, line by line."""
+    yield f"packets are received on UDP port {settings.udp_port}, IPv4 and IPv6"
+    yield from _firewall(settings)
+    if policy.max_age is None:
+        yield "time stamps are not looked at (ENABLE_SPA_PACKET_AGING N)"
+    else:
+        yield f"time stamps may lie {policy.max_age} seconds in the past or the future"
+    if not policy.remember:
+        yield "replayed packets are NOT detected (ENABLE_DIGEST_PERSISTENCE N)"
+    if policy.destination_rule:
+        yield "a grant opens only the address that was knocked at"
+    for terms in policy.stanzas:
+        yield f"stanza #{terms.number} ({terms.place}):"
+        yield from (f"  {line}" for line in terms_in_words(terms))
+
+
+def _firewall(settings: Settings) -> Iterator[str]:
+    firewall = settings.firewall
+    if firewall.attach is Attach.JUMP:
+        for chain in firewall.jump_from:
+            yield (
+                f"grants are accepted by a jump from the chain {chain.family} {chain.table} "
+                f"{chain.chain}; what is closed without a grant is for that chain to say"
+            )
+    elif firewall.guard_all:
+        yield (
+            f"everything new from outside is dropped except {services(firewall.public)} "
+            f"and what is granted (table inet {firewall.table})"
+        )
+    else:
+        yield f"hidden until granted: {services(firewall.guarded)} (table inet {firewall.table})"
+
+
+def terms_in_words(terms: Terms) -> Iterator[str]:
+    """One stanza: from where, with what proof, to what, for how long."""
+    where = ", ".join(map(str, terms.sources)) or "anywhere"
+    yield f"packets from {where}{_to(terms)}"
+    yield f"sealed with a key of {len(terms.credential.key)} bytes, {_mac(terms)}"
+    if terms.users:
+        yield f"carrying the user name {' or '.join(sorted(terms.users))}"
+    yield f"may open {_offer(terms)}"
+    whom = (
+        "for an address that the packet names"
+        if terms.source_required
+        else ("for an address that the packet names, or the one it came from")
+    )
+    yield f"{whom}, for {_time(terms)}"
+    if terms.expires is not None:
+        yield f"until the stanza expires at {terms.expires:.0f} (Unix seconds)"
+
+
+def _to(terms: Terms) -> str:
+    if not terms.destinations:
+        return ""
+    return " to " + ", ".join(map(str, terms.destinations))
+
+
+def _mac(terms: Terms) -> str:
+    if terms.credential.mac_key is None:
+        return "WITHOUT an HMAC"
+    return f"with an HMAC ({terms.credential.mac_digest.name})"
+
+
+def _offer(terms: Terms) -> str:
+    offered = "any port" if terms.open_services is None else services(terms.open_services)
+    if terms.closed_services:
+        return f"{offered}, but never {services(terms.closed_services)}"
+    return offered
+
+
+def _time(terms: Terms) -> str:
+    default = min(terms.default_seconds, terms.max_seconds)
+    return f"{default} seconds unless it asks for a time, at most {terms.max_seconds}"
+
+
+def services(them: Iterable[Service]) -> str:
+    """A list for a sentence, shortened where it is long."""
+    listed = sorted(set(them))
+    text = ", ".join(map(str, listed[:_FEW]))
+    if len(listed) > _FEW:
+        text += f" and {len(listed) - _FEW} more"
+    return text or "nothing"
+
+
+def request_in_words(request: Request) -> str:
+    """What a packet asks for."""
+    who = "the address it came from" if request.allow is None else str(request.allow)
+    match request.wish:
+        case AccessWish(wanted):
+            what = services(wanted)
+        case CommandWish():
+            what = "a command to be run"
+        case wish:
+            what = f"{services(wish.services)} led on to {wish.host} port {wish.port}"
+    time = f" for {request.seconds} seconds" if request.seconds else ""
+    return f"user {request.user!r} asks for {what} for {who}{time}"

@@ -1,0 +1,17 @@
+"""The command ``watchword``: questions to a configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from watchword.service import tool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status is 0 for yes, 1 for no, 2 for nonsense."""
+    return tool.run(sys.argv[1:] if argv is None else argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

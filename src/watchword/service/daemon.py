@@ -1,0 +1,239 @@
+"""A running server: start, signals, reload, stop.
+
+In here: the order of these, and which tasks run meanwhile.
+Not in here: packets (gate), grants (enforcer, keeper), the process (process),
+what a configuration file says (dialects).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from watchword import __version__
+from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges.capture.udp import UdpSource
+from watchword.edges.report.lines import LineReporter
+from watchword.errors import Complaint, HostError, OperatorError
+from watchword.model.outcomes import (
+    Attached,
+    Complained,
+    Listening,
+    ReloadRefused,
+    Starting,
+    Stopped,
+    Stopping,
+)
+from watchword.model.policy import Policy
+from watchword.model.settings import Attach, Settings
+from watchword.ports import Clock, Interest
+from watchword.recognise.spa import SpaRecogniser
+from watchword.service import assembly
+from watchword.service.enforcer import Enforcer
+from watchword.service.gate import Gate
+from watchword.service.keeper import Keeper
+from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_INTEREST = Interest(SHORTEST, LONGEST, FIRST_CHARACTERS)
+
+
+class Daemon:
+    """One server from its start to its end."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        reconfigure: Callable[[], Configuration],
+        reporter: LineReporter,
+        clock: Clock,
+    ) -> None:
+        self._configuration = configuration
+        self._reconfigure = reconfigure
+        self._reporter = reporter
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._memory: assembly.Memory
+        self._enforcer: Enforcer
+        self._source: UdpSource
+        self._gate: Gate
+
+    @property
+    def _settings(self) -> Settings:
+        return self._configuration.settings
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT; ``ready`` is called once packets are looked at.
+
+        Raises OperatorError or HostError: it could not be started, and
+        nothing is left behind but what was there before.
+        """
+        loop = asyncio.get_running_loop()
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, self._signals.put_nowait, each)
+        for each in (signal.SIGUSR1, signal.SIGUSR2):
+            loop.add_signal_handler(each, lambda: None)
+        await self._start()
+        ready()
+        try:
+            await self._serve()
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        self._reporter.report(Starting(__version__))
+        self._complain()
+        self._source = UdpSource(settings.udp_port)
+        try:
+            self._memory, complaints = await assembly.open_memory(settings)
+            for complaint in complaints:
+                self._reporter.report(Complained(complaint))
+            firewall = assembly.firewall_for(settings, self._clock)
+            policy = assembly.fitted(self._configuration.policy, firewall)
+            adopted = firewall.prepare()
+            self._enforcer = Enforcer(firewall, self._memory.journal, self._reporter, self._clock)
+            await self._enforcer.resume(flush=settings.firewall.flush_at_start)
+        except (HostError, OperatorError):
+            await self._source.aclose()
+            raise
+        self._announce(adopted)
+        self._open_gate(policy)
+        self._listen()
+        self._keep()
+
+    def _announce(self, adopted: int) -> None:
+        firewall = self._settings.firewall
+        guarding = firewall.attach is Attach.GUARD
+        self._reporter.report(
+            Attached(
+                self._enforcer.firewall.name,
+                assembly.way_of(firewall),
+                hidden=firewall.guarded if guarding else (),
+                everything=guarding and firewall.guard_all,
+                public=firewall.public,
+                adopted=adopted,
+            )
+        )
+
+    def _open_gate(self, policy: Policy) -> None:
+        self._gate = Gate(
+            policy,
+            SpaRecogniser(policy),
+            store=self._memory.store,
+            enforcer=self._enforcer,
+            reporter=self._reporter,
+            clock=self._clock,
+            dry_run=self._settings.dry_run,
+        )
+        self._run("settle", self._gate.settle_forever())
+
+    def _listen(self) -> None:
+        self._source.narrow(_INTEREST)
+        self._run("receive", self._receive(self._source))
+        settings = self._settings
+        self._reporter.report(
+            Listening(settings.udp_port, self._source.families, settings.udp_asked_for)
+        )
+
+    def _keep(self) -> None:
+        keeper = Keeper(self._enforcer, self._memory.store, self._reporter, self._clock)
+        self._run("end grants", keeper.end_grants())
+        self._run("watch firewall", keeper.watch_firewall())
+        self._run("look round", keeper.look_round())
+        self._run("forget", keeper.forget())
+
+    async def _receive(self, source: UdpSource) -> None:
+        async for batch in source.batches():
+            self._gate.receive(batch)
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if old := self._tasks.pop(name, None):
+            old.cancel()
+        self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
+
+    async def _serve(self) -> None:
+        """Until a signal ends it, or a task does, which is a bug and is let through."""
+        while True:
+            signalled = asyncio.ensure_future(self._signals.get())
+            done, _ = await asyncio.wait(
+                [signalled, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done - {signalled}:
+                task.result()
+            if signalled not in done:
+                signalled.cancel()
+                continue
+            self._reporter.report(Stopping(signalled.result().name))
+            if signalled.result() is not signal.SIGHUP:
+                return
+            await self._reload()
+
+    async def _reload(self) -> None:
+        """Change over to what the files say now, whole or not at all."""
+        try:
+            configuration = self._reconfigure()
+            await self._change_over(configuration)
+        except OperatorError as error:
+            self._reporter.report(ReloadRefused(error.complaints))
+        except HostError as error:
+            self._reporter.report(ReloadRefused((Complaint(str(error), hint=error.hint),)))
+
+    async def _change_over(self, configuration: Configuration) -> None:
+        old, new = self._settings, configuration.settings
+        moves = new.firewall != old.firewall
+        firewall = self._enforcer.firewall
+        if moves:
+            firewall = assembly.firewall_for(new, self._clock)
+        policy = assembly.fitted(configuration.policy, firewall)
+        source = self._source if new.udp_port == old.udp_port else UdpSource(new.udp_port)
+        if moves:
+            try:
+                elsewhere = assembly.place_of(old.firewall) != assembly.place_of(new.firewall)
+                await self._enforcer.replace_firewall(firewall, elsewhere=elsewhere)
+            except HostError:
+                if source is not self._source:
+                    await source.aclose()
+                raise
+        await self._gate.settle()  # what waits was asked under the old policy
+        self._take_over(configuration, old)
+        self._open_gate(policy)
+        if moves:
+            self._announce(0)
+            self._keep()
+        if source is not self._source:
+            before, self._source = self._source, source
+            self._listen()
+            await before.aclose()
+
+    def _take_over(self, configuration: Configuration, old: Settings) -> None:
+        self._configuration = configuration
+        self._reporter.verbosity = configuration.settings.log.verbosity
+        self._reporter.report(Starting(__version__, again=True))
+        self._complain()
+        for name in ("state_dir", "run_dir", "pid_file"):
+            if getattr(old, name) != getattr(configuration.settings, name):
+                text = f"{name.upper()} was changed; that is taken up at the next start only"
+                self._reporter.report(Complained(Complaint(text, fatal=False)))
+
+    def _complain(self) -> None:
+        for complaint in self._configuration.complaints:
+            self._reporter.report(Complained(complaint))
+
+    async def _stop(self) -> None:
+        await self._source.aclose()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._gate.settle()
+        firewall = self._settings.firewall
+        if firewall.flush_at_exit:
+            await self._enforcer.end_all()
+        await self._memory.aclose()
+        guarding = firewall.attach is Attach.GUARD
+        self._reporter.report(
+            Stopped(firewall.guarded if guarding else (), guarding and firewall.guard_all)
+        )

@@ -1,0 +1,100 @@
+"""Why a packet is, was or would be refused: the daemon's own steps, changing nothing.
+
+In here: every stanza's verdict on one packet, and what would have been done.
+Not in here: words for people (dialects), reading files and arguments
+(service.tool).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from watchword.grant.decide import Permit, authorise
+from watchword.model.moments import Moment
+from watchword.model.outcomes import Reason, Refusal
+from watchword.model.packets import Packet
+from watchword.model.policy import Policy
+from watchword.model.requests import ReplayKey, Request, Sighting
+from watchword.recognise.spa import SpaRecogniser
+from watchword.wire.spa.envelope import flaw
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one stanza says. One of ``refusal`` and ``permit`` is there."""
+
+    stanza: int
+    refusal: Refusal | None = None
+    permit: Permit | None = None
+    request: Request | None = None
+    """What the packet asks for, where this stanza's key opened it."""
+
+
+@dataclass(slots=True)
+class Explanation:
+    packet: Packet
+    at: Moment
+    envelope: Refusal | None = None
+    """Refused before any stanza was asked."""
+    verdicts: list[Verdict] = field(default_factory=list)
+    """One for each stanza, in order, those that SOURCE or DESTINATION rule out included."""
+    replayed: Sighting | None = None
+    """How it arrived the first time, if the replay store knows it."""
+
+    @property
+    def permit(self) -> Permit | None:
+        """What would be granted now; None: nothing."""
+        if self.envelope or self.replayed:
+            return None
+        return next((each.permit for each in self.verdicts if each.permit), None)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The refusal that comes nearest to an open port; None if something is granted."""
+        if self.permit:
+            return None
+        refusals = [each.refusal for each in self.verdicts if each.refusal]
+        if self.replayed:
+            refusals.append(Refusal(Reason.REPLAYED, original=self.replayed))
+        if self.envelope:
+            refusals.append(self.envelope)
+        return max(refusals, key=lambda each: each.reason.stage, default=None)
+
+
+def explain(
+    packet: Packet, policy: Policy, now: Moment, seen: Callable[[ReplayKey], Sighting | None]
+) -> Explanation:
+    """Judge a packet as the daemon would have at that time.
+
+    Args:
+        packet: With the source address it came, or would come, from.
+        policy: As loaded.
+        now: The time to judge by.
+        seen: Looks a key up in the replay store, without claiming it.
+    """
+    told = Explanation(packet, now)
+    reason = flaw(packet.payload)
+    if reason is not None:
+        told.envelope = Refusal(reason)
+        return told
+    by_stanza = {verdict.stanza: verdict for verdict in _verdicts(packet, policy, now)}
+    for terms in policy.stanzas:
+        shut_out = Verdict(terms.number, Refusal(Reason.NO_STANZA, (terms.number,)))
+        told.verdicts.append(by_stanza.get(terms.number, shut_out))
+    if policy.remember:
+        keys = [each.request.key for each in told.verdicts if each.request]
+        told.replayed = next(filter(None, map(seen, keys)), None)
+    return told
+
+
+def _verdicts(packet: Packet, policy: Policy, now: Moment) -> Iterator[Verdict]:
+    for finding in SpaRecogniser(policy).observe(packet, now):
+        if isinstance(finding, Refusal):
+            yield from (Verdict(number, finding) for number in finding.stanzas)
+            continue
+        answer = authorise(policy, finding, now)
+        if isinstance(answer, Permit):
+            yield Verdict(finding.stanza, permit=answer, request=finding)
+        else:
+            yield Verdict(finding.stanza, answer, request=finding)

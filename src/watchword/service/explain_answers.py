@@ -1,0 +1,77 @@
+"""An explanation as text for people and as JSON for machines.
+
+In here: what is shown, in which order. Not in here: sentences about reasons and
+wishes (dialects.fwknop), judging (explain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from watchword.dialects.fwknop import explain_words, remedies
+from watchword.model.outcomes import Refusal
+from watchword.service.explain import Explanation, Verdict
+
+
+def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
+    packet = told.packet
+    when = datetime.fromtimestamp(told.at.wall, UTC).astimezone().isoformat(timespec="seconds")
+    yield f"packet of {len(packet.payload)} bytes from {packet.peer}, judged at {when}"
+    for verdict in told.verdicts:
+        yield f"stanza #{verdict.stanza} ({places[verdict.stanza]}): {_verdict(verdict)}"
+    refusal = told.refusal
+    if refusal is not None:
+        yield from _refused(refusal)
+    elif told.permit is not None:
+        permit = told.permit
+        yield (
+            f"GRANTED: {explain_words.services(permit.services)} for {permit.who}, "
+            f"{permit.seconds} seconds, by stanza #{permit.request.stanza}"
+        )
+
+
+def _verdict(verdict: Verdict) -> str:
+    asked = f"{explain_words.request_in_words(verdict.request)}; " if verdict.request else ""
+    if verdict.refusal is not None:
+        return f"{asked}{remedies.advice(verdict.refusal).sentence}"
+    return f"{asked}allowed"
+
+
+def _refused(refusal: Refusal) -> Iterator[str]:
+    told = remedies.advice(refusal)
+    yield f"REFUSED ({refusal.reason.stage.name.lower()}): {told.sentence}"
+    if first := refusal.original:
+        when = datetime.fromtimestamp(first.at, UTC).astimezone().isoformat(timespec="seconds")
+        yield f"  it was seen first at {when}, from {first.source} port {first.source_port}"
+    yield f"  remedy: {told.remedy}"
+
+
+def as_json(told: Explanation) -> dict[str, object]:
+    refusal, permit = told.refusal, told.permit
+    return {
+        "source": told.packet.peer,
+        "time": told.at.wall,
+        "bytes": len(told.packet.payload),
+        "granted": permit is not None,
+        "stage": refusal.reason.stage.name.lower() if refusal else None,
+        "reason": refusal.reason.word if refusal else None,
+        "remedy": remedies.advice(refusal).remedy if refusal else None,
+        "would_open": [str(service) for service in permit.services] if permit else [],
+        "for": str(permit.who) if permit else None,
+        "seconds": permit.seconds if permit else None,
+        "stanzas": [_verdict_as_json(each) for each in told.verdicts],
+    }
+
+
+def _verdict_as_json(verdict: Verdict) -> dict[str, object]:
+    refusal, request = verdict.refusal, verdict.request
+    return {
+        "stanza": verdict.stanza,
+        "allowed": verdict.permit is not None,
+        "stage": refusal.reason.stage.name.lower() if refusal else None,
+        "reason": refusal.reason.word if refusal else None,
+        "detail": refusal.detail if refusal else "",
+        "user": request.user if request else None,
+        "sent_at": request.sent_at if request else None,
+    }

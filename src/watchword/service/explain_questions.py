@@ -1,0 +1,86 @@
+"""Packets to explain, from a command line, a file or a capture.
+
+In here: reading them, and where and when each is to be judged from.
+Not in here: judging (explain).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from watchword.edges import files
+from watchword.edges.clock import SystemClock
+from watchword.errors import OperatorError
+from watchword.model.packets import Packet
+from watchword.wire import pcap
+
+CAPTURE_LIMIT = 64 * 1024 * 1024  # bytes of a capture file or a file of packets
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    packet: Packet
+    at: float
+    """Unix seconds to judge by."""
+
+
+def questions(arguments: argparse.Namespace) -> Iterator[Question]:
+    """Every packet that the arguments of ``watchword explain`` name. Raises OperatorError."""
+    at = None if arguments.time is None else _time(arguments.time)
+    if arguments.pcap:
+        yield from _captured(arguments, at)
+        return
+    if not arguments.source:
+        raise OperatorError(
+            "where does the packet come from?", hint="say so: --source ADDRESS (it decides a lot)"
+        )
+    when = SystemClock().now().wall if at is None else at
+    for text in _texts(arguments):
+        peer, local = _address(arguments.source), _address(arguments.destination)
+        yield Question(Packet(text.encode("utf-8", "surrogateescape"), peer, 0, local, 0), when)
+
+
+def _texts(arguments: argparse.Namespace) -> list[str]:
+    if arguments.packet:
+        return [arguments.packet.strip()]
+    if arguments.file == "-":
+        text = sys.stdin.read(CAPTURE_LIMIT)
+    else:
+        text = files.read_text(Path(arguments.file), CAPTURE_LIMIT)
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _captured(arguments: argparse.Namespace, at: float | None) -> Iterator[Question]:
+    content = files.read_bytes(Path(arguments.pcap), CAPTURE_LIMIT)
+    source, destination = _address(arguments.source), _address(arguments.destination)
+    for stamp, packet in pcap.packets(content):
+        told = packet._replace(peer=source or packet.peer, local=destination or packet.local)
+        yield Question(told, stamp if at is None else at)
+
+
+def _address(text: str | None) -> str:
+    if not text:
+        return ""
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise OperatorError(f"{text!r} is no address") from error
+
+
+def _time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError as error:
+        raise OperatorError(
+            f"{text!r} is no time", hint="write Unix seconds or 2026-01-31T12:00:00"
+        ) from error

@@ -1,0 +1,217 @@
+"""The command fwknopd: the order in which its options act (fwknopd server, section 1).
+
+In here: which option leads where, and what each prints.
+Not in here: option names (dialects.fwknop.server_options), the running server
+(daemon), locks and signals (process).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from watchword import __version__
+from watchword.dialects.fwknop import dump, server_options, translate
+from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.translate import Configuration, Sources
+from watchword.edges import files, randomness
+from watchword.edges.clock import SystemClock
+from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.model.settings import Settings
+from watchword.service import assembly, listing, process
+from watchword.service.complain import complain, say
+from watchword.service.daemon import Daemon
+
+PROGRAM = "fwknopd"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do what the command line says; return the exit status."""
+    try:
+        options = _absolute(server_options.parse(argv))
+        for asked, action in _ACTIONS:
+            if asked(options):
+                return action(options)
+        return _serve(options)
+    except WatchwordError as error:
+        complain(PROGRAM, error)
+        return 1
+
+
+def sources() -> Sources:
+    """Files of this machine."""
+    return Sources(
+        read=lambda name: files.read_text(Path(name)),
+        list_folder=lambda name: [path.name for path in files.list_folder(Path(name))],
+    )
+
+
+def _absolute(options: ServerOptions) -> ServerOptions:
+    """Paths as they are meant now, so that a reload from another directory finds them."""
+    here = Path.cwd()
+    named = {
+        name: str(here / value)
+        for name in ("config_file", "access_file", "access_folder", "digest_file", "pid_file")
+        if (value := getattr(options, name))
+    }
+    overrides = tuple(str(here / each) for each in options.override_config)
+    return replace(options, override_config=overrides, **named)
+
+
+def _help(options: ServerOptions) -> int:
+    print(server_options.usage(), end="")
+    return 0
+
+
+def _version(options: ServerOptions) -> int:
+    print(f"fwknopd server {__version__}, compiled for firewall bin: nft")
+    return 0
+
+
+def _make_keys(options: ServerOptions) -> int:
+    key, mac_key = (
+        base64.b64encode(randomness.key_bytes(count)).decode("ascii")
+        for count in server_options.key_lengths(options)
+    )
+    text = f"KEY_BASE64: {key}\nHMAC_KEY_BASE64: {mac_key}\n"
+    if not options.key_gen_file:
+        print(text, end="")
+        return 0
+    files.replace_private(Path(options.key_gen_file), text.encode("ascii"))
+    print(f"[+] Wrote Rijndael and HMAC keys to: {options.key_gen_file}")
+    return 0
+
+
+def _status(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    pid = process.holder(settings.pid_file)
+    if pid is None:
+        print("No running fwknopd detected.")
+        return 1
+    print(f"Detected fwknopd is running (pid={pid}).")
+    if options.verbose:
+        print(listing.summary(settings), end="")
+    return 0
+
+
+def _kill(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    ended = process.stop(settings.pid_file)
+    if ended is None:
+        print("No running fwknopd detected.", file=sys.stderr)
+        return 1
+    print(f"Killed fwknopd (pid={ended[0]}) via {ended[1]}")
+    return 0
+
+
+def _restart(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    pid = process.reload(settings.pid_file)
+    if pid is None:
+        print("No running fwknopd detected.")
+        return 1
+    print(f"Sent restart signal to fwknopd (pid={pid})")
+    return 0
+
+
+def _list_grants(options: ServerOptions) -> int:
+    print(listing.grants(translate.settings_only(sources(), options)), end="")
+    return 0
+
+
+def _list_everything(options: ServerOptions) -> int:
+    print(listing.everything(translate.settings_only(sources(), options)), end="")
+    return 0
+
+
+def _flush(options: ServerOptions) -> int:
+    settings = configured(options).settings
+    pid = process.holder(settings.pid_file)
+    if pid is not None:
+        raise OperatorError(
+            f"fwknopd is running (pid={pid}) and would put everything back at once",
+            hint="end it first: fwknopd -K",
+        )
+    print("Deleting any existing firewall rules...")
+    assembly.firewall_for(settings, SystemClock()).teardown()
+    return 0
+
+
+def _dump(options: ServerOptions) -> int:
+    configuration = configured(options)
+    say(PROGRAM, configuration.complaints)
+    print(dump.dump_config(configuration), end="")
+    return 0
+
+
+def _check(options: ServerOptions) -> int:
+    say(PROGRAM, configured(options).complaints)
+    print("Configs parsed, exiting.", file=sys.stderr)
+    return 0
+
+
+_ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions], int]], ...] = (
+    (lambda options: options.help, _help),
+    (lambda options: options.version, _version),
+    (lambda options: options.key_gen or options.key_gen_file, _make_keys),
+    (lambda options: options.kill, _kill),
+    (lambda options: options.status, _status),
+    (lambda options: options.restart, _restart),
+    (lambda options: options.fw_list, _list_grants),
+    (lambda options: options.fw_list_all, _list_everything),
+    (lambda options: options.fw_flush, _flush),
+    (lambda options: options.dump_config, _dump),
+    (lambda options: options.exit_parse_config, _check),
+)
+
+
+def configured(options: ServerOptions) -> Configuration:
+    """What the files say, with what is wrong about the files themselves.
+
+    Raises OperatorError with every complaint if one of them is fatal.
+    """
+    configuration = translate.load(sources(), options)
+    loose = [
+        complaint
+        for name in configuration.files
+        for complaint in files.permission_complaints(Path(name))
+    ]
+    fatal = [each for each in loose if each.fatal]
+    if fatal:
+        raise OperatorError.of(fatal)
+    return replace(configuration, complaints=(*loose, *configuration.complaints))
+
+
+def _serve(options: ServerOptions) -> int:
+    configuration = configured(options)
+    if options.foreground:
+        return _daemon(configuration, options, lambda: None)
+    say(PROGRAM, configuration.complaints)
+    return process.into_background(lambda ready: _daemon(configuration, options, ready))
+
+
+def _daemon(configuration: Configuration, options: ServerOptions, ready: Callable[[], None]) -> int:
+    settings: Settings = configuration.settings
+    os.umask(0o077)
+    reporter = assembly.reporter_for(
+        settings.log,
+        settings.firewall,
+        foreground=options.foreground,
+        syslog=options.syslog_enable,
+    )
+    daemon = Daemon(configuration, lambda: configured(options), reporter, SystemClock())
+    try:
+        lock = process.PidFile(settings.pid_file)
+        asyncio.run(daemon.run(ready))
+        lock.close()
+    except (HostError, OperatorError) as error:
+        complain(PROGRAM, error)
+        return 1
+    finally:
+        reporter.close()
+    return 0

@@ -1,0 +1,323 @@
+"""The way of a packet from the socket to the judgement, with everything in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.sealing import sealed
+from tests.values import NOW, packet, policy, terms
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
+from watchword.edges.report.lines import MemoryReporter
+from watchword.errors import HostError
+from watchword.model.openings import Ending
+from watchword.model.outcomes import GrantEnded, HostTrouble, Judged, Reason, Restored
+from watchword.model.packets import Packet
+from watchword.model.policy import Policy
+from watchword.model.services import Service
+from watchword.recognise.spa import SpaRecogniser
+from watchword.service.enforcer import Enforcer
+from watchword.service.gate import Gate
+
+
+@dataclass
+class House:
+    """A whole server without a socket."""
+
+    policy: Policy = field(default_factory=policy)
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock(*NOW)
+        self.store = MemoryReplayStore()
+        self.journal = MemoryJournal("boot")
+        self.firewall = MemoryFirewall(self.clock)
+        self.reporter = MemoryReporter()
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew, as after a crash: what is in memory only is gone."""
+        self.enforcer = Enforcer(self.firewall, self.journal, self.reporter, self.clock)
+        self.gate = Gate(
+            self.policy,
+            SpaRecogniser(self.policy),
+            store=self.store,
+            enforcer=self.enforcer,
+            reporter=self.reporter,
+            clock=self.clock,
+            dry_run=self.dry_run,
+        )
+
+    async def take(self, *payloads: bytes, source: str = "198.51.100.2") -> list[str]:
+        """Send packets as one batch; what became of each, in the order of judgement."""
+        before = len(self.reporter.events)
+        self.gate.receive([packet(payload, source=source) for payload in payloads])
+        await self.gate.settle()
+        return [verdict(each) for each in self.reporter.events[before:] if isinstance(each, Judged)]
+
+    @property
+    def open(self) -> set[str]:
+        return {
+            f"{opening.hole.who} {opening.hole.service}"
+            for opening in self.firewall.openings.values()
+        }
+
+
+def verdict(judged: Judged) -> str:
+    if judged.grant is not None:
+        return "granted"
+    if judged.dry_run:
+        return "would be granted"
+    return judged.refusal.reason.word if judged.refusal else "nothing"
+
+
+Scene = Callable[[House], Coroutine[Any, Any, None]]
+
+
+def play(scene: Scene, house: House | None = None) -> House:
+    house = house or House()
+    asyncio.run(scene(house))
+    return house
+
+
+@pytest.mark.requirement("10.1")
+def test_one_packet_opens_every_port_it_asks_for() -> None:
+    async def scene(house: House) -> None:
+        assert await house.take(sealed("198.51.100.2,tcp/22,udp/53")) == ["granted"]
+        assert house.open == {"198.51.100.2 tcp/22", "198.51.100.2 udp/53"}
+
+    play(scene)
+
+
+@pytest.mark.requirement("10.2")
+def test_with_all_zeros_the_source_of_the_packet_gets_in() -> None:
+    async def scene(house: House) -> None:
+        assert await house.take(sealed("0.0.0.0,tcp/22"), source="2001:db8:2::2") == ["granted"]
+        assert house.open == {"2001:db8:2::2 tcp/22"}
+
+    play(scene)
+
+
+@pytest.mark.requirement("8.4")
+def test_a_packet_counts_once() -> None:
+    async def scene(house: House) -> None:
+        payload = sealed()
+        assert await house.take(payload) == ["granted"]
+        assert await house.take(payload, source="192.0.2.66") == ["replayed"]
+        [again] = [each for each in house.reporter.events if isinstance(each, Judged)][1:]
+        assert again.refusal is not None
+        assert again.refusal.original is not None
+        assert again.refusal.original.source == "198.51.100.2"
+
+    play(scene)
+
+
+def test_the_same_packet_twice_in_one_batch_counts_once() -> None:
+    async def scene(house: House) -> None:
+        payload = sealed()
+        assert sorted(await house.take(payload, payload)) == ["granted", "replayed"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_authentic_packet_is_spent_whatever_becomes_of_it(restart: bool) -> None:
+    """Refused for its age, its ports, or by the firewall: it is never accepted later."""
+
+    async def scene(house: House) -> None:
+        future = sealed(sent_at=int(NOW.wall) + 500)
+        assert await house.take(future) == ["from-the-future"]
+        outside = sealed("198.51.100.2,tcp/80")
+        assert await house.take(outside) == ["port-not-offered"]
+        if restart:
+            house.start()
+        house.clock.advance(450)
+        assert await house.take(future, outside) == ["replayed", "replayed"]
+        assert house.open == set()
+
+    offered = frozenset({Service.parse("tcp/22")})
+    play(scene, House(policy(terms(open_services=offered), max_age=120)))
+
+
+def test_a_forged_packet_is_not_remembered() -> None:
+    async def scene(house: House) -> None:
+        payload = sealed()
+        forged = payload[:-1] + (b"A" if payload[-1:] != b"A" else b"B")
+        assert await house.take(forged) == ["hmac-mismatch"]
+        assert await house.take(payload) == ["granted"]
+
+    play(scene)
+
+
+def test_a_refusal_of_one_stanza_does_not_stop_the_next() -> None:
+    """Same key, different ports: the first stanza that covers the wish grants it."""
+
+    async def scene(house: House) -> None:
+        assert await house.take(sealed("198.51.100.2,tcp/443")) == ["granted"]
+        [judged] = [each for each in house.reporter.events if isinstance(each, Judged)]
+        assert [each.reason for each in judged.refusals] == [Reason.PORT_NOT_OFFERED]
+        assert judged.grant is not None
+        assert judged.grant.stanza == 2
+
+    ssh, web = (frozenset({Service.parse(each)}) for each in ("tcp/22", "tcp/443"))
+    play(scene, House(policy(terms(1, open_services=ssh), terms(2, open_services=web))))
+
+
+def test_a_store_that_cannot_be_written_refuses_and_says_so() -> None:
+    async def scene(house: House) -> None:
+        house.store.fail_next_claim = True
+        payload = sealed()
+        assert await house.take(payload) == ["replay-store-refused"]
+        assert house.open == set()
+        assert any(isinstance(each, HostTrouble) for each in house.reporter.events)
+        assert await house.take(sealed()) == ["granted"]
+
+    play(scene)
+
+
+def test_a_journal_that_cannot_be_written_opens_nothing() -> None:
+    async def scene(house: House) -> None:
+        house.journal.fail_next = True
+        assert await house.take(sealed()) == ["firewall-refused"]
+        assert house.open == set()
+        await house.enforcer.heal()
+        assert house.open == set()
+
+    play(scene)
+
+
+class BrokenFirewall(MemoryFirewall):
+    broken = True
+
+    def prepare(self) -> int:
+        if self.broken:
+            raise HostError("it is broken")
+        return super().prepare()
+
+
+def test_a_firewall_that_refuses_is_no_grant_and_the_packet_is_spent() -> None:
+    async def scene(house: House) -> None:
+        firewall = BrokenFirewall(house.clock)
+        house.firewall = firewall
+        house.start()
+        firewall.fail_next_apply = True
+        payload = sealed()
+        assert await house.take(payload) == ["firewall-refused"]
+        firewall.broken = False
+        await house.enforcer.heal()
+        assert house.open == set()
+        assert await house.take(payload) == ["replayed"]
+        assert await house.take(sealed()) == ["granted"]
+
+    play(scene)
+
+
+def test_a_firewall_that_was_emptied_is_rebuilt_by_the_next_grant() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed("198.51.100.2,tcp/22"))
+        house.firewall.openings.clear()
+        house.firewall.fail_next_apply = True
+        assert await house.take(sealed("198.51.100.3,tcp/22")) == ["granted"]
+        assert house.open == {"198.51.100.2 tcp/22", "198.51.100.3 tcp/22"}
+
+    play(scene)
+
+
+def test_a_grant_ends_and_the_end_is_told() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed())
+        house.clock.advance(30)
+        await house.enforcer.expire()
+        [ended] = [each for each in house.reporter.events if isinstance(each, GrantEnded)]
+        assert ended.ending is Ending.EXPIRED
+        assert house.open == set()
+
+    play(scene)
+
+
+def test_grants_survive_a_restart_and_still_end_on_time() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed())
+        house.firewall.openings.clear()  # as after a reboot of the firewall
+        house.start()
+        await house.enforcer.resume(flush=False)
+        assert house.open == {"198.51.100.2 tcp/22"}
+        assert [each for each in house.reporter.events if isinstance(each, Restored)]
+        house.clock.advance(30)
+        await house.enforcer.expire()
+        assert house.open == set()
+
+    play(scene)
+
+
+def test_a_restart_with_flush_ends_what_was_open() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed())
+        house.start()
+        await house.enforcer.resume(flush=True)
+        assert house.open == set()
+
+    play(scene)
+
+
+def test_a_grant_that_was_decided_and_never_opened_is_lost_not_opened_later() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed())
+        [opened] = list(house.enforcer.ledger.grants())
+        await house.journal.ended([(opened.id, Ending.REVOKED)], NOW.wall)
+        await house.journal.decided([replace(opened, id="0123456789")])
+        house.firewall.openings.clear()
+        house.start()
+        await house.enforcer.resume(flush=False)
+        assert house.open == set()
+        endings = [each.ending for each in house.reporter.events if isinstance(each, GrantEnded)]
+        assert endings == [Ending.LOST]
+
+    play(scene)
+
+
+def test_what_the_journal_does_not_know_is_taken_out_of_the_firewall() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed())
+        house.journal = MemoryJournal("boot")
+        house.start()
+        await house.enforcer.resume(flush=False)
+        assert house.open == set()
+
+    play(scene)
+
+
+def test_a_dry_run_judges_and_changes_nothing() -> None:
+    async def scene(house: House) -> None:
+        assert await house.take(sealed()) == ["would be granted"]
+        assert house.open == set()
+
+    play(scene, House(dry_run=True))
+
+
+def test_one_judgement_is_reported_for_each_packet() -> None:
+    async def scene(house: House) -> None:
+        payloads = [sealed(), sealed("198.51.100.2,tcp/80"), b"A" * 200]
+        verdicts = await house.take(*payloads)
+        assert sorted(verdicts) == ["granted", "hmac-mismatch", "port-not-offered"]
+
+    offered = frozenset({Service.parse("tcp/22")})
+    play(scene, House(policy(terms(open_services=offered))))
+
+
+def test_every_packet_of_a_large_burst_is_judged() -> None:
+    async def scene(house: House) -> None:
+        payloads = [sealed(f"10.0.{n >> 8}.{n & 255},tcp/22") for n in range(1, 1301)]
+        batch = [Packet(each, "198.51.100.2", 1, "203.0.113.1", 62201) for each in payloads]
+        house.gate.receive(batch)
+        await house.gate.settle()
+        await house.gate.settle()
+        assert len(house.open) == 1300
+
+    play(scene)
