@@ -166,10 +166,9 @@ class Story:
 
     def explain(self) -> None:
         stage, tell = self.stage, self.tell
-        payload = stage.folder / "heard.spa"
-        payload.write_bytes(bytes.fromhex(self.packet))
-        tell.shell("server", f"watchword explain --from {stage.stranger.four} heard.spa")
-        said = stage.watchword("explain", *stage.files, "--from", stage.stranger.four, str(payload))
+        packet = bytes.fromhex(self.packet).decode("ascii", "replace")
+        tell.shell("server", f"watchword explain -s {stage.stranger.four} {packet[:16]}...")
+        said = stage.watchword("explain", *stage.files, "-s", stage.stranger.four, packet)
         tell.show(said.stdout)
         tell.claim("explain says why", "replay" in said.stdout.lower(), said.stdout + said.stderr)
 
@@ -182,7 +181,7 @@ class Story:
             f"after {GRANT_SECONDS} s the door is shut again for new connections",
             falls_silent_within(stage.caller.host, stage.server.four, GRANT_SECONDS + 1),
         )
-        line = stage.log_line("Removed", stage.caller.four)
+        line = stage.log_line("Removed rule")
         tell.show(line)
         tell.claim("the log names the end", bool(line), stage.log())
         self.goes_on("the login from before goes on: the end of a grant cuts nobody off")
