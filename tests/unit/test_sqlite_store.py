@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from tests.contract.journal import NOW, JournalContract, Reopen, grant
 from tests.contract.replay import HEADER, LINE, ReplayContract, digest, key, run
 from watchword.edges.clock import boot_id
-from watchword.edges.replay import database
+from watchword.edges.replay import database, journal, sqlite
 from watchword.edges.replay.journal import SqliteJournal
 from watchword.edges.replay.location import NAME
 from watchword.edges.replay.reading import export_digest_cache, read_grants
@@ -279,6 +280,39 @@ def test_a_full_database_claims_nothing_and_works_again_with_room(
 
     monkeypatch.undo()
     assert run(opened.keys.claim(batch)) == [True] * 2000
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sqlite._FIRST,
+        sqlite._FORGET,
+        journal._WITHDRAWN,
+        journal._OPENED,
+        journal._ENDED,
+        journal._UNFINISHED,
+        journal._PRUNE,
+    ],
+)
+def test_no_statement_walks_all_that_is_remembered(opened: SqliteStore, statement: str) -> None:
+    values = ("x",) * statement.count("?")
+    asked = opened.keys._session.transaction(
+        lambda db: db.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    )
+    steps = [row[3] for row in run(asked)]
+    assert steps
+    partial = "SCAN grants USING INDEX grants_unfinished"  # holds what has no end, no history
+    walks = [step for step in steps if step.startswith("SCAN") and step != partial]
+    assert walks == []
+
+
+def test_a_store_that_could_not_be_opened_leaves_nothing_open(state_dir: Path) -> None:
+    (state_dir / NAME).chmod(0o666)
+    before = set(threading.enumerate())
+    refused(state_dir, "written by other users")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:

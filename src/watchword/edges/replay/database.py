@@ -212,6 +212,10 @@ class Session:
         """Connect and check, waiting for it here: at start only. Raises HostError."""
         self._worker.run_now(lambda: self._channel.transaction(lambda _: None))
 
+    def close(self) -> None:
+        """Disconnect, waiting for it here: where opening failed."""
+        self._worker.run_now(self._channel.close)
+
     async def transaction(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         return await self._worker.run(lambda: self._channel.transaction(work))
 

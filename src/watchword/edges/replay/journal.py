@@ -33,7 +33,7 @@ _OPENED = "UPDATE grants SET opened = 1 WHERE id = ? AND ending IS NULL"
 _ENDED = "UPDATE grants SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL"
 _UNFINISHED = """
 SELECT opened, id, boot, stanza, user, source, who, services, destination, began, ends, until
-FROM grants WHERE ending IS NULL ORDER BY rowid
+FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 """
 _PRUNE = """
 DELETE FROM grants WHERE rowid IN

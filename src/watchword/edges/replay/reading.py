@@ -16,9 +16,10 @@ from watchword.edges.clock import boot_id
 from watchword.edges.replay import digest_cache, location
 from watchword.edges.replay.database import connect
 from watchword.edges.replay.journal import unfinished
+from watchword.edges.replay.sqlite import first_sighting
 from watchword.edges.replay.trouble import in_words
 from watchword.model.moments import Moment
-from watchword.model.requests import Sighting
+from watchword.model.requests import ReplayKey, Sighting
 from watchword.ports import Unfinished
 
 _ALL = """
@@ -37,6 +38,18 @@ def read_grants(state_dir: Path, now: Moment) -> Sequence[Unfinished]:
         return ()
     with _reader(path) as db:
         return unfinished(db, boot_id(), now)
+
+
+def read_sighting(state_dir: Path, key: ReplayKey) -> Sighting | None:
+    """How a key arrived the first time; None if it never did. Claims nothing.
+
+    Raises HostError if there is a database that cannot be read.
+    """
+    path = state_dir / location.NAME
+    if _absent(path):
+        return None
+    with _reader(path) as db:
+        return first_sighting(db, key)
 
 
 def export_digest_cache(state_dir: Path) -> Iterator[str]:

@@ -52,9 +52,7 @@ class SqliteReplayStore:
         return await self._session.transaction(lambda db: _claim(db, rows)) if rows else []
 
     async def first_sighting(self, key: ReplayKey) -> Sighting | None:
-        asked = (key.packet, key.plaintext, key.packet)
-        row = await self._session.transaction(lambda db: db.execute(_FIRST, asked).fetchone())
-        return Sighting(*row) if row else None
+        return await self._session.transaction(lambda db: first_sighting(db, key))
 
     async def forget(self, before: float) -> int:
         return await self._session.delete(_FORGET, before)
@@ -102,6 +100,8 @@ class SqliteStore:
             keys.open()
             journal.open()
         except BaseException:
+            keys.close()
+            journal.close()
             self._worker.close()
             raise
 
@@ -122,6 +122,12 @@ class SqliteStore:
         await self.keys.aclose()
         await self.journal.aclose()
         self._worker.close()
+
+
+def first_sighting(db: sqlite3.Connection, key: ReplayKey) -> Sighting | None:
+    """How a key, or another spelling of its packet, arrived the first time."""
+    row = db.execute(_FIRST, (key.packet, key.plaintext, key.packet)).fetchone()
+    return Sighting(*row) if row else None
 
 
 def _row(key: ReplayKey) -> _Row:
