@@ -1,1 +1,12 @@
-"""The nftables backend: structure by nft, elements by netlink."""
+"""The nftables backend: structure by nft, elements by netlink.
+
+Begin with ``backend``, which puts the parts together. Pure parts: attributes,
+layout, guard, jump, elements, known. Parts that touch the kernel: netlink,
+survey, commit, openings, connections, conntrack, passes, watch, script.
+"""
+
+from __future__ import annotations
+
+from watchword.edges.firewall.nft.backend import NftFirewall
+
+__all__ = ["NftFirewall"]

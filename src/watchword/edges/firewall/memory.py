@@ -1,0 +1,94 @@
+"""A firewall in memory: for tests, and for runs that must change nothing.
+
+In here: openings in a dict, ended by a clock as the kernel ends them.
+Not in here: any packet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from watchword.errors import HostError
+from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
+from watchword.ports import Clock, FirewallBackend
+
+EVERYTHING = frozenset(
+    {Feature.IPV4, Feature.IPV6, Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.FORWARD}
+)
+
+
+class MemoryFirewall:
+    """Keeps openings in a dict. Can be told to fail once, and to be disturbed."""
+
+    name = "memory"
+    way = "memory"
+
+    def __init__(self, clock: Clock, *, features: frozenset[Feature] = EVERYTHING) -> None:
+        self.fail_next_apply = False
+        self.adopts = 0
+        """What the first ``prepare`` says it took over."""
+        self.prepared = False
+        self._clock = clock
+        self._features = features
+        self._openings: dict[Hole, Opening] = {}
+        self._intact = False
+        self._woken = asyncio.Event()
+
+    @property
+    def openings(self) -> frozenset[Opening]:
+        """What is open now."""
+        now = self._clock.now().steady
+        return frozenset(each for each in self._openings.values() if each.until > now)
+
+    def probe(self) -> frozenset[Feature]:
+        return self._features
+
+    def prepare(self) -> int:
+        first, self.prepared = not self.prepared, True
+        self._intact = True
+        return self.adopts if first else 0
+
+    def installed(self) -> frozenset[Tag]:
+        return frozenset(each.tag for each in self.openings)
+
+    def apply(self, change: ChangeSet) -> None:
+        if self.fail_next_apply:
+            self.fail_next_apply = False
+            raise HostError("memory firewall: told to fail")
+        if change.add and not self.prepared:
+            raise HostError("memory firewall: not prepared")
+        kept = {
+            hole: each for hole, each in self._openings.items() if each.tag not in change.remove
+        }
+        now = self._clock.now().steady
+        for opening in sorted(change.add, key=lambda each: each.until):
+            if opening.until > now:
+                kept[opening.hole] = opening
+        self._openings = kept
+
+    def intact(self) -> bool:
+        return self._intact
+
+    def disturbances(self) -> AsyncIterator[None]:
+        return self._wakings()
+
+    def disturb(self, *, lose: bool = True) -> None:
+        """Be changed by other hands; ``lose``: everything that was open is gone."""
+        if lose:
+            self._openings.clear()
+        self._intact = False
+        self._woken.set()
+
+    def teardown(self) -> None:
+        self._openings.clear()
+        self.prepared = self._intact = False
+
+    async def _wakings(self) -> AsyncIterator[None]:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            yield
+
+
+_: type[FirewallBackend] = MemoryFirewall

@@ -1,0 +1,184 @@
+"""The firewall backend for nftables.
+
+In here: the methods of the port, and the order in which the parts do their
+work. Not in here: the parts. Ways of attaching: attachments. What stands:
+survey. Openings: openings. Live connections: passes. Events: watch.
+
+Structure goes through the program nft, as text; elements, and everything that
+happens often, by netlink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from watchword.edges.firewall.nft import guard
+from watchword.edges.firewall.nft.attachments import attachment
+from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.nft.openings import OpeningSets
+from watchword.edges.firewall.nft.script import run, version
+from watchword.edges.firewall.nft.survey import Survey, survey
+from watchword.edges.firewall.nft.watch import Watch
+from watchword.errors import HostError
+from watchword.model.openings import ChangeSet, Feature, Hole, Tag
+from watchword.model.settings import FirewallSettings
+from watchword.ports import Clock, FirewallBackend, ProgramRunner
+
+_LIST_EVERY = 10.0
+"""Seconds between two lists of who is connected, when ``intact`` takes them."""
+
+
+class NftFirewall:
+    """Openings in nftables, attached as ``guard`` or as ``jump``.
+
+    It works on the network namespace of the thread that first calls it, and
+    needs CAP_NET_ADMIN there.
+
+    Attaching as ``guard`` lets live connections go on, known to connection
+    tracking or not, with one exception: callers of a UDP service that
+    connection tracking does not know yet and that answers from one unconnected
+    socket. When somebody removes the guard while this runs, ``prepare`` cuts
+    connections that came in meanwhile and could not have before.
+    """
+
+    name = "nftables"
+
+    def __init__(
+        self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+    ) -> None:
+        self._attachment = attachment(settings, programs)
+        self._openings = OpeningSets(self._attachment.structure.homes, clock)
+        self._programs = programs
+        self._clock = clock
+        self._opened_netlink: Netlink | None = None
+        self._opened_watch: Watch | None = None
+        self._stood: Survey | None = None
+        """What stood when we last made sure."""
+        self._listed_at = clock.now().steady
+
+    @property
+    def way(self) -> str:
+        """How it is attached, for people: ``guard inet watchword``."""
+        return self._attachment.way
+
+    def probe(self) -> frozenset[Feature]:
+        """See if nft, kernel and privileges are there, and the operator's chains.
+
+        Raises HostError with a remedy; changes nothing.
+        """
+        version(self._programs)
+        self._attachment.check(survey(self._netlink, self._attachment.structure))
+        # Everything we use, under a name that cannot be in the way, and not carried out.
+        trial = guard.script(FirewallSettings(table="watchword_trial", guard_all=True))
+        run(self._programs, trial, check=True)
+        versions = {v for home in self._attachment.structure.homes for v in home.versions}
+        families = {4: Feature.IPV4, 6: Feature.IPV6}
+        return frozenset(
+            {Feature.DESTINATION, Feature.SELF_EXPIRY, *(families[each] for each in versions)}
+        )
+
+    def prepare(self) -> int:
+        """Make the structure stand. What was open stays open; what is lost has to be applied again.
+
+        Raises HostError: a table or chain is missing or not ours, or nft refused.
+        """
+        structure = self._attachment.structure
+        found = survey(self._netlink, structure)
+        self._watch.look()
+        taken = self._attachment.build(self._netlink, found, self._stood, self._openings.holes)
+        self._watch.forget()
+        standing = survey(self._netlink, structure)
+        if not standing.fits(structure):
+            raise HostError("somebody else changes what was just made", hint="see nft monitor")
+        self._stood = standing
+        self._list_connections()
+        return taken
+
+    def installed(self) -> frozenset[Tag]:
+        """Read back the openings in force. None where the tables are gone."""
+        tags, gone = self._openings.read(self._netlink)
+        self._note_ended(gone)
+        if self._attachment.passes is not None and self._attachment.passes.known.stale:
+            self._list_connections()
+        return tags
+
+    def apply(self, change: ChangeSet) -> None:
+        """Make the whole change in one transaction, or none of it.
+
+        Raises HostError, also for an address of a family that no chain passes.
+        """
+        self._note_ended(self._openings.apply(self._netlink, change))
+
+    def intact(self) -> bool:
+        """Whether nobody replaced or removed anything since ``prepare``."""
+        if self._stood is None:
+            return False
+        self._watch.look()
+        if self._watch.elements_lost:
+            return False
+        if survey(self._netlink, self._attachment.structure) != self._stood:
+            return False
+        passes = self._attachment.passes
+        if (
+            passes is not None
+            and passes.known.stale
+            and self._clock.now().steady - self._listed_at >= _LIST_EVERY
+        ):
+            self._list_connections()
+        return True
+
+    def disturbances(self) -> AsyncIterator[None]:
+        """Yields when other hands changed our tables; for one consumer."""
+        return self._watch.wakings()
+
+    def prune(self) -> None:
+        """Drop exceptions for connections that are over. ``prepare`` does it too."""
+        if self._attachment.passes is not None:
+            self._attachment.passes.tend(self._netlink)
+
+    def teardown(self) -> None:
+        """Remove our table, or our pieces of the operator's. Raises HostError."""
+        script = self._attachment.removal(survey(self._netlink, self._attachment.structure))
+        if script:
+            run(self._programs, script)
+        self._stood = None
+
+    def close(self) -> None:
+        """Let go of the sockets. What is in the kernel stays."""
+        for each in (self._opened_netlink, self._opened_watch):
+            if each is not None:
+                each.close()
+        self._opened_netlink = self._opened_watch = None
+
+    @property
+    def _netlink(self) -> Netlink:
+        if self._opened_netlink is None:
+            self._opened_netlink = Netlink()
+        return self._opened_netlink
+
+    @property
+    def _watch(self) -> Watch:
+        if self._opened_watch is None:
+            self._opened_watch = Watch(self._netlink.port, self._attachment.structure.homes)
+        return self._opened_watch
+
+    def _note_ended(self, holes: Iterable[Hole]) -> None:
+        if self._attachment.passes is None:
+            return
+        known = self._attachment.passes.known
+        known.ended(holes)
+        if known.due:
+            self._list_connections()
+
+    def _list_connections(self) -> None:
+        """Take down who is connected, if the guard stood all the time."""
+        passes = self._attachment.passes
+        if passes is None:
+            return
+        connected = passes.list_live(self._netlink)
+        if survey(self._netlink, self._attachment.structure) == self._stood:
+            passes.known.listed(connected)
+            self._listed_at = self._clock.now().steady
+
+
+_: type[FirewallBackend] = NftFirewall

@@ -1,0 +1,103 @@
+"""Lets live connections go on, and cuts those that slipped in, one by one.
+
+In here: what stands in the sets ``adopted`` and ``cut`` of the guard, and
+keeping them no longer than the connections live. Not in here: the judgement
+(known), the rules that use the sets (guard).
+
+Adopting is for connections that connection tracking does not know: it starts
+with our rules, and then the next packet of an idle session looks new to it, or
+invalid where ``nf_conntrack_tcp_loose`` is 0. What slipped in is not taken out
+of connection tracking but kept from us by name: the first packet that the
+service sends would be tracked again, and count as established.
+
+Nothing can be adopted that has no socket of its own. A UDP service on one
+unconnected socket is such: its callers have to be granted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from watchword.edges.firewall.nft.attributes import Message
+from watchword.edges.firewall.nft.commit import Sheet, commit, dump_if_there
+from watchword.edges.firewall.nft.connections import Connection, read_sockets
+from watchword.edges.firewall.nft.conntrack import redirected
+from watchword.edges.firewall.nft.elements import Place, bare_element, listed
+from watchword.edges.firewall.nft.guard import ADOPTED, CUT
+from watchword.edges.firewall.nft.known import Known
+from watchword.edges.firewall.nft.layout import Home
+from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.model.openings import Hole
+from watchword.model.settings import FirewallSettings
+
+
+class Passes:
+    """The guard's exceptions, one connection each."""
+
+    def __init__(self, settings: FirewallSettings, home: Home) -> None:
+        self.known = Known(settings)
+        self.adopted: frozenset[Connection] = frozenset()
+        self.cut: frozenset[Connection] = frozenset()
+        self._home = home
+
+    def read_back(self, netlink: Netlink) -> None:
+        """Take over what an earlier run of ours left in the sets."""
+        self.adopted, self.cut = self._standing(netlink, ADOPTED), self._standing(netlink, CUT)
+
+    def adopt_all(self) -> int:
+        """Everything that lives now may go on: the guard was never there before.
+
+        Returns how many connections that added.
+        """
+        before = len(self.adopted)
+        self.adopted |= self.known.guarded(read_sockets().connections) - self.cut
+        return len(self.adopted) - before
+
+    def judge(self, netlink: Netlink, holes: Container[Hole]) -> None:
+        """The guard had gone: sort what lives now into what may go on and what slipped in.
+
+        What has been cut stays cut.
+        """
+        mine, slipped = self.known.judge(read_sockets(), redirected(netlink), holes)
+        self.adopted |= mine - self.cut
+        self.cut |= slipped - self.adopted
+
+    def tend(self, netlink: Netlink) -> None:
+        """Make the sets what they should be, without connections that are over."""
+        live = _live(netlink)
+        self.adopted &= live
+        self.cut &= live
+        sheets = [
+            *self._sheets(netlink, ADOPTED, self.adopted),
+            *self._sheets(netlink, CUT, self.cut),
+        ]
+        commit(netlink, sheets)
+
+    def list_live(self, netlink: Netlink) -> frozenset[Connection]:
+        """Everybody who is connected now and was not cut."""
+        return _live(netlink) - self.cut
+
+    def _sheets(self, netlink: Netlink, name: str, wanted: frozenset[Connection]) -> list[Sheet]:
+        standing = self._standing(netlink, name)
+        sheets = {version: Sheet(self._place(name, version)) for version in (4, 6)}
+        for each in standing - wanted:
+            sheets[each.remote.version].delete.add(each.key)
+        for each in wanted - standing:
+            sheets[each.remote.version].add[each.key] = bare_element(each.key)
+        return list(sheets.values())
+
+    def _standing(self, netlink: Netlink, name: str) -> frozenset[Connection]:
+        messages: list[Message] = []
+        for version in (4, 6):
+            messages += dump_if_there(netlink, self._place(name, version))
+        found = (
+            Connection.of_key(live.key) for each in messages for live in listed(each.attributes)
+        )
+        return frozenset(each for each in found if each is not None)
+
+    def _place(self, name: str, version: int) -> Place:
+        return Place(self._home.number, self._home.table, f"{name}{version}")
+
+
+def _live(netlink: Netlink) -> frozenset[Connection]:
+    return read_sockets().connections | redirected(netlink)

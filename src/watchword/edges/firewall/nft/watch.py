@@ -1,0 +1,138 @@
+"""Hears of changes that other hands make to our tables.
+
+In here: the multicast socket, the filter that keeps our own changes away from
+it, and the waking up. Not in here: finding out what is wrong (survey), putting
+it right (backend).
+
+Changes that packets make to sets cause no events, and elements that expire
+cause none either: an element that is reported deleted was deleted by somebody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterable
+
+from watchword.edges.firewall.nft.attributes import (
+    SUBSYS_NFTABLES,
+    Message,
+    decode,
+    fields,
+    read_text,
+)
+from watchword.edges.firewall.nft.elements import DELETE_ELEMENT
+from watchword.edges.firewall.nft.layout import Home
+from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, SOL_NETLINK, enlarge
+from watchword.errors import HostError
+
+_NETLINK_ADD_MEMBERSHIP = 1
+_NFNLGRP_NFTABLES = 7
+_SO_ATTACH_FILTER = 26
+_SO_RCVBUFFORCE = 33
+_RECEIVE_BUFFER = 1 << 20
+_DATAGRAM = 1 << 17
+_DATAGRAMS = 64
+"""Read in one go; more wait for the next turn of the loop."""
+_TABLE_NAME = 1  # the first attribute of every object of nf_tables
+_NEW_GENERATION = SUBSYS_NFTABLES << 8 | 15
+PAUSE = 0.05
+"""Seconds between two wake-ups, so that a storm of changes costs twenty a second."""
+
+_LOAD_WORD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF
+_PORT_OFFSET = 12  # of nlmsg_pid
+
+
+def without(port: int) -> bytes:
+    """A filter, classic BPF, that drops what the socket of this port number caused."""
+    # BPF reads words in network order, netlink writes them in the machine's.
+    (seen,) = struct.unpack("!I", struct.pack("=I", port))
+    instruction = struct.Struct("=HBBI")
+    return b"".join(
+        (
+            instruction.pack(_LOAD_WORD, 0, 0, _PORT_OFFSET),
+            instruction.pack(_EQUAL, 0, 1, seen),
+            instruction.pack(_RETURN, 0, 0, 0),
+            instruction.pack(_RETURN, 0, 0, 0xFFFFFFFF),
+        )
+    )
+
+
+class Watch:
+    """One socket on the kernel's announcements."""
+
+    def __init__(self, own_port: int, homes: Iterable[Home]) -> None:
+        """``own_port``: of the socket whose changes are ours. Raises HostError."""
+        self.elements_lost = False
+        """Somebody deleted elements of a set of ours, or may have."""
+        self._tables = {(home.number, home.table) for home in homes}
+        self._woken = asyncio.Event()
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+            self._socket.setblocking(False)
+            enlarge(self._socket, _SO_RCVBUFFORCE, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            _attach(self._socket, without(own_port))
+            self._socket.bind((0, 0))
+            self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NFNLGRP_NFTABLES)
+        except OSError as error:
+            raise HostError(f"cannot listen for changes of the ruleset: {error}") from error
+
+    def forget(self) -> None:
+        """What was announced so far has been dealt with."""
+        while self._drain() == _DATAGRAMS:
+            pass
+        self.elements_lost = False
+        self._woken.clear()
+
+    def look(self) -> None:
+        """Take note of what was announced so far."""
+        while self._drain() == _DATAGRAMS:
+            pass
+
+    async def wakings(self) -> AsyncIterator[None]:
+        """Yields after changes, at most every PAUSE seconds, and never loses the last."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket, self._drain)
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                yield
+                await asyncio.sleep(PAUSE)
+        finally:
+            loop.remove_reader(self._socket)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _drain(self) -> int:
+        """Read what is there, up to a limit; return how many datagrams that was."""
+        for count in range(_DATAGRAMS):
+            try:
+                data = self._socket.recv(_DATAGRAM)
+            except BlockingIOError:
+                return count
+            except OSError:  # ENOBUFS: announcements were lost, of who knows what
+                self.elements_lost = True
+                self._woken.set()
+                return count
+            for message in decode(data):
+                self._hear(message)
+        return _DATAGRAMS
+
+    def _hear(self, message: Message) -> None:
+        if message.kind == _NEW_GENERATION or not message.body:
+            return
+        table = read_text(fields(message.attributes).get(_TABLE_NAME, b""))
+        if (message.body[0], table) not in self._tables:
+            return
+        self.elements_lost = self.elements_lost or message.kind == DELETE_ELEMENT
+        self._woken.set()
+
+
+def _attach(channel: socket.socket, program: bytes) -> None:
+    memory = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(memory))
+    channel.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
