@@ -70,3 +70,10 @@ def test_an_unknown_destination_is_written_as_fwknopd_writes_it() -> None:
 
     [found], _ = digest_cache.read("".join(lines), "f")
     assert found.sighting == unknown._replace(at=5.0)
+
+
+def test_addresses_that_fwknopd_would_stumble_over_are_written_as_unknown() -> None:
+    six = Sighting(17, "2001:db8::7", 1, "2001:db8::1", 62201, 5.0)
+    assert list(digest_cache.write([(bytes(32), six)]))[1] == (
+        f"{'A' * 43} 17 0.0.0.0 1 0.0.0.0 62201 5\n"
+    )

@@ -42,13 +42,18 @@ def read(text: str, file: str) -> tuple[Sequence[ReplayKey], Sequence[Complaint]
 
 
 def write(seen: Iterable[tuple[bytes, Sighting]]) -> Iterator[str]:
-    """The lines of a digest.cache, header first, for these packet digests (32 bytes)."""
+    """The lines of a digest.cache, header first, for these packet digests (32 bytes).
+
+    fwknopd passes over a line with an IPv6 address in silence and would let the
+    packet in again, so such an address is written as unknown.
+    """
     yield HEADER
     for packet, sighting in seen:
         digest = b64encode(packet).decode("ascii").rstrip("=")
         protocol, source, source_port, destination, destination_port, at = sighting
-        there = f"{destination or _UNKNOWN} {destination_port}"
-        yield f"{digest} {protocol} {source} {source_port} {there} {int(at)}\n"
+        sender = f"{_four(source)} {source_port}"
+        target = f"{_four(destination)} {destination_port}"
+        yield f"{digest} {protocol} {sender} {target} {int(at)}\n"
 
 
 def _key(entry: str) -> ReplayKey:
@@ -63,6 +68,10 @@ def _key(entry: str) -> ReplayKey:
         at=float(_number(at, 1 << 53)),
     )
     return ReplayKey(packet=_digest(digest), plaintext=None, sighting=sighting)
+
+
+def _four(address: str) -> str:
+    return address if address and ":" not in address else _UNKNOWN
 
 
 def _digest(text: str) -> bytes:
