@@ -38,6 +38,7 @@ class House:
         self.store = MemoryReplayStore()
         self.journal = MemoryJournal("boot")
         self.firewall = MemoryFirewall(self.clock)
+        self.firewall.prepare()
         self.reporter = MemoryReporter()
         self.start()
 
@@ -63,10 +64,7 @@ class House:
 
     @property
     def open(self) -> set[str]:
-        return {
-            f"{opening.hole.who} {opening.hole.service}"
-            for opening in self.firewall.openings.values()
-        }
+        return {f"{opening.hole.who} {opening.hole.service}" for opening in self.firewall.openings}
 
 
 def verdict(judged: Judged) -> str:
@@ -204,6 +202,7 @@ class BrokenFirewall(MemoryFirewall):
 def test_a_firewall_that_refuses_is_no_grant_and_the_packet_is_spent() -> None:
     async def scene(house: House) -> None:
         firewall = BrokenFirewall(house.clock)
+        MemoryFirewall.prepare(firewall)
         house.firewall = firewall
         house.start()
         firewall.fail_next_apply = True
@@ -221,7 +220,7 @@ def test_a_firewall_that_refuses_is_no_grant_and_the_packet_is_spent() -> None:
 def test_a_firewall_that_was_emptied_is_rebuilt_by_the_next_grant() -> None:
     async def scene(house: House) -> None:
         await house.take(sealed("198.51.100.2,tcp/22"))
-        house.firewall.openings.clear()
+        house.firewall.disturb()
         house.firewall.fail_next_apply = True
         assert await house.take(sealed("198.51.100.3,tcp/22")) == ["granted"]
         assert house.open == {"198.51.100.2 tcp/22", "198.51.100.3 tcp/22"}
@@ -244,7 +243,7 @@ def test_a_grant_ends_and_the_end_is_told() -> None:
 def test_grants_survive_a_restart_and_still_end_on_time() -> None:
     async def scene(house: House) -> None:
         await house.take(sealed())
-        house.firewall.openings.clear()  # as after a reboot of the firewall
+        house.firewall.disturb()  # as after a reboot of the firewall
         house.start()
         await house.enforcer.resume(flush=False)
         assert house.open == {"198.51.100.2 tcp/22"}
@@ -272,7 +271,7 @@ def test_a_grant_that_was_decided_and_never_opened_is_lost_not_opened_later() ->
         [opened] = list(house.enforcer.ledger.grants())
         await house.journal.ended([(opened.id, Ending.REVOKED)], NOW.wall)
         await house.journal.decided([replace(opened, id="0123456789")])
-        house.firewall.openings.clear()
+        house.firewall.disturb()
         house.start()
         await house.enforcer.resume(flush=False)
         assert house.open == set()

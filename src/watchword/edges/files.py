@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from watchword.errors import Complaint, HostError, OperatorError, Place
 
-TEXT_LIMIT = 1 << 20  # a configuration file of 10,000 stanzas is smaller
+TEXT_LIMIT = 8 << 20  # bytes; an access.conf of 10,000 stanzas with generated keys has 3 MB
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _Step: TypeAlias = Callable[[Path, Path], None]
@@ -32,12 +32,20 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
     Bytes that are not UTF-8 come back as surrogates (``surrogateescape``), so
     that a passphrase in another encoding can be restored byte for byte.
 
+    Raises OperatorError as ``read_bytes`` does.
+    """
+    return read_bytes(path, limit).decode("utf-8", "surrogateescape")
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a whole file of the operator's. Symbolic links are followed.
+
     Raises OperatorError if it is missing, not to be read, no regular file (a
     FIFO is refused, never waited for) or longer than ``limit`` bytes.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # before opening: a device may act on it
-            raise _unusable(path, "is not a regular file", "name a text file")
+            raise _unusable(path, "is not a regular file", "name a file")
         content = _read(path, limit)
     except FileNotFoundError as error:
         raise _unusable(path, "does not exist", "create it, or name another file") from error
@@ -47,7 +55,7 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
         raise _unusable(path, f"cannot be read: {_reason(error)}", "name a text file") from error
     if len(content) > limit:
         raise _unusable(path, f"is larger than {limit} bytes", "name a text file, or split it")
-    return content.decode("utf-8", "surrogateescape")
+    return content
 
 
 def permission_complaints(path: Path) -> Sequence[Complaint]:

@@ -8,7 +8,6 @@ Not in here: option names (dialects.fwknop.server_options), the running server
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from watchword import __version__
-from watchword.dialects.fwknop import dump, server_options, translate
+from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import files, randomness
 from watchword.edges.clock import SystemClock
 from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.model.crypto import Digest
 from watchword.model.settings import Settings
 from watchword.service import assembly, listing, process
 from watchword.service.complain import complain, say
@@ -54,13 +54,20 @@ def sources() -> Sources:
 def _absolute(options: ServerOptions) -> ServerOptions:
     """Paths as they are meant now, so that a reload from another directory finds them."""
     here = Path.cwd()
-    named = {
-        name: str(here / value)
-        for name in ("config_file", "access_file", "access_folder", "digest_file", "pid_file")
-        if (value := getattr(options, name))
-    }
-    overrides = tuple(str(here / each) for each in options.override_config)
-    return replace(options, override_config=overrides, **named)
+
+    def absolute(path: str | None) -> str | None:
+        return str(here / path) if path else path
+
+    return replace(
+        options,
+        config_file=str(here / options.config_file),
+        override_config=tuple(str(here / each) for each in options.override_config),
+        access_file=absolute(options.access_file),
+        access_folder=absolute(options.access_folder),
+        digest_file=absolute(options.digest_file),
+        pid_file=absolute(options.pid_file),
+        run_dir=absolute(options.run_dir),
+    )
 
 
 def _help(options: ServerOptions) -> int:
@@ -74,11 +81,12 @@ def _version(options: ServerOptions) -> int:
 
 
 def _make_keys(options: ServerOptions) -> int:
-    key, mac_key = (
-        base64.b64encode(randomness.key_bytes(count)).decode("ascii")
-        for count in server_options.key_lengths(options)
-    )
-    text = f"KEY_BASE64: {key}\nHMAC_KEY_BASE64: {mac_key}\n"
+    name = (options.hmac_digest_type or "sha256").upper()
+    if name not in Digest.__members__:
+        known = ",".join(each.name.lower() for each in Digest)
+        raise OperatorError(f"* Invalid hmac digest type: {name}, use {{{known}}}")
+    sizes = generated_keys.lengths(Digest[name], options.key_len, options.hmac_key_len)
+    text = generated_keys.shown(*map(randomness.key_bytes, sizes))
     if not options.key_gen_file:
         print(text, end="")
         return 0

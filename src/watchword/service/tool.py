@@ -100,9 +100,7 @@ def _check(arguments: argparse.Namespace) -> int:
             say(PROGRAM, error.complaints)
             print("the configuration cannot be used")
         return REFUSED
-    words = list(
-        explain_words.policy_in_words(configuration.settings, configuration.policy)
-    )
+    words = list(explain_words.policy_in_words(configuration.settings, configuration.policy))
     if arguments.json:
         complaints = _complaints(configuration.complaints)
         print(json.dumps({"usable": True, "complaints": complaints, "policy": words}))

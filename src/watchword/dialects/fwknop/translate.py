@@ -71,6 +71,8 @@ class Configuration:
     """Effective value of each variable, in the order of ``--dump-config``; None: not set."""
     stanzas: tuple[Mapping[str, str], ...]
     """What each stanza says, in the order of ``--dump-config``, without its keys."""
+    files: tuple[str, ...] = ()
+    """Every file that was read, once each, in the order of reading."""
 
 
 def load(sources: Sources, options: ServerOptions) -> Configuration:
@@ -80,6 +82,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     fatal. Nothing else is raised, whatever the files hold.
     """
     complaints = Complaints()
+    read: dict[str, None] = {}
+    sources = _noting(sources, read)
     values = _values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
@@ -99,7 +103,27 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         complaints=listed,
         values=variable_values(values, options),
         stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),
+        files=tuple(read),
     )
+
+
+def settings_only(sources: Sources, options: ServerOptions) -> Settings:
+    """Where a running daemon is to be found, for the commands that speak to it.
+
+    Looks at fwknopd.conf alone and passes over what is wrong with it: a daemon
+    has to be stopped and asked even while its files are broken.
+    """
+    complaints = Complaints()
+    return _settings(_values(sources, options, complaints), options, (), complaints)
+
+
+def _noting(sources: Sources, read: dict[str, None]) -> Sources:
+    def noted(name: str) -> str:
+        text = sources.read(name)
+        read[name] = None
+        return text
+
+    return Sources(noted, sources.list_folder)
 
 
 def _values(sources: Sources, options: ServerOptions, complaints: Complaints) -> Values:

@@ -1,0 +1,99 @@
+"""Sockets inside a host, used from outside: a socket stays in the namespace it was made in."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TypeVar
+
+from lab.hosts import Host
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+Answer = TypeVar("Answer")
+
+
+def inside(host: Host, work: Callable[[], Answer]) -> Answer:
+    """Call ``work`` in a thread of its own that has entered the host's network namespace."""
+    answers: list[Answer] = []
+    failures: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            descriptor = os.open(f"/run/netns/{host.namespace}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if _libc.setns(descriptor, _CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            finally:
+                os.close(descriptor)
+            answers.append(work())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return answers[0]
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
+
+
+def open_socket(host: Host, address: str, kind: socket.SocketKind) -> socket.socket:
+    """A socket of the family of ``address``, in the host."""
+    return inside(host, lambda: socket.socket(family_of(address), kind))
+
+
+def listen(host: Host, address: str, port: int) -> socket.socket:
+    """A TCP listener in the host."""
+    server = open_socket(host, address, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, port))
+    server.listen(64)
+    return server
+
+
+def connect(host: Host, address: str, port: int, seconds: float = 1.0) -> socket.socket | None:
+    """A TCP connection from the host; None if there is no answer within that time.
+
+    A refusal is an answer and is raised: ConnectionRefusedError.
+    """
+    client = open_socket(host, address, socket.SOCK_STREAM)
+    client.settimeout(seconds)
+    try:
+        client.connect((address, port))
+    except TimeoutError:
+        client.close()
+        return None
+    except OSError:
+        client.close()
+        raise
+    return client
+
+
+def reaches(host: Host, address: str, port: int, seconds: float = 0.4) -> bool:
+    """Whether a new TCP connection gets through; False is silence, a refusal is raised."""
+    connection = connect(host, address, port, seconds)
+    if connection is None:
+        return False
+    connection.close()
+    return True
+
+
+def send_datagram(
+    host: Host, payload: bytes, address: str, port: int, source_port: int = 0
+) -> None:
+    """One UDP datagram from the host."""
+    client = open_socket(host, address, socket.SOCK_DGRAM)
+    with contextlib.closing(client):
+        if source_port:
+            client.bind(("", source_port))
+        client.sendto(payload, (address, port))

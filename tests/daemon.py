@@ -1,0 +1,150 @@
+"""A real server process for system tests: its files, its log, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab.hosts import Host
+from tests.values import KEY, MAC_KEY
+from watchword.model.crypto import Secret
+
+PROGRAMS = Path(sys.executable).parent
+PATIENCE = 10.0
+
+
+def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait for something to become true and return it; AssertionError after the limit."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if answer := what():
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds} seconds")
+
+
+def base64(secret: Secret) -> str:
+    return b64encode(secret.reveal()).decode("ascii")
+
+
+def stanza(key: Secret = KEY, mac_key: Secret = MAC_KEY, /, **variables: str) -> str:
+    """Text of one stanza; variables with empty values are left out."""
+    given = {
+        "SOURCE": "ANY",
+        "OPEN_PORTS": "tcp/22",
+        "KEY_BASE64": base64(key),
+        "HMAC_KEY_BASE64": base64(mac_key),
+        **variables,
+    }
+    return "".join(f"{name:<24}{value}\n" for name, value in given.items() if value)
+
+
+class Server:
+    """One fwknopd of ours on one host, with everything it writes below one directory."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.host = host
+        self.folder = folder
+        self.settings = {
+            "ENABLE_UDP_SERVER": "Y",
+            "STATE_DIR": str(folder / "state"),
+            "FWKNOP_RUN_DIR": str(folder / "run"),
+        }
+        self.access = stanza()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._runs = 0
+
+    @property
+    def files(self) -> list[str]:
+        return ["-c", str(self.folder / "fwknopd.conf"), "-a", str(self.folder / "access.conf")]
+
+    def write(self) -> None:
+        """Put the present settings and stanzas into files, readable by their owner only."""
+        text = "".join(f"{name} {value};\n" for name, value in self.settings.items())
+        for name, content in (("fwknopd.conf", text), ("access.conf", self.access)):
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_text(content, "utf-8", "surrogateescape")
+
+    def start(self, *options: str) -> Server:
+        """Start in the foreground and wait until packets are looked at."""
+        self.launch(*options)
+        until(lambda: "Kicking off UDP server" in self.log or self.ended)
+        assert not self.ended, self.log
+        return self
+
+    def launch(self, *options: str) -> None:
+        self.write()
+        self._runs += 1
+        with self.log_file.open("wb") as log:
+            self.process = self.host.start(
+                str(PROGRAMS / "fwknopd"), "-f", *self.files, *options, stdout=log, stderr=log
+            )
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / f"log-{self._runs}"
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text("utf-8", "replace") if self.log_file.exists() else ""
+
+    @property
+    def judged(self) -> list[dict[str, Any]]:
+        """The structured lines, in order."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    @property
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def wait_for(self, text: str, count: int = 1) -> str:
+        """Wait until the log has a text that often; return the log."""
+        try:
+            until(lambda: self.log.count(text) >= count)
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not {count} times in:\n{self.log}") from None
+        return self.log
+
+    def wait_for_judgements(self, count: int) -> list[dict[str, Any]]:
+        try:
+            until(lambda: len(self.judged) >= count)
+        except AssertionError:
+            raise AssertionError(f"not {count} judgements in:\n{self.log}") from None
+        return self.judged
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        os.kill(self.pid, number)
+
+    @property
+    def pid(self) -> int:
+        """``ip netns exec`` turns into the program it runs, so this is the daemon itself."""
+        assert self.process is not None
+        return self.process.pid
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        if not self.ended:
+            self.send(number)
+        return self.process.wait(PATIENCE)
+
+    def program(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run fwknopd once more on the same files, to its end."""
+        return self.host.run(str(PROGRAMS / "fwknopd"), *self.files, *options, check=False)
+
+    def tool(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.host.run(
+            str(PROGRAMS / "watchword"), command, *self.files, *options, check=False
+        )
+
+    def ruleset(self) -> str:
+        return self.host.run("nft", "list", "ruleset").stdout
