@@ -22,13 +22,14 @@ class MemoryFirewall:
     """Keeps openings in a dict. Can be told to fail once, and to be disturbed."""
 
     name = "memory"
-    way = "memory"
 
     def __init__(self, clock: Clock, *, features: frozenset[Feature] = EVERYTHING) -> None:
         self.fail_next_apply = False
         self.adopts = 0
         """What the first ``prepare`` says it took over."""
         self.prepared = False
+        """False: never, or everything was removed since."""
+        self._adopted = False
         self._clock = clock
         self._features = features
         self._openings: dict[Hole, Opening] = {}
@@ -45,9 +46,9 @@ class MemoryFirewall:
         return self._features
 
     def prepare(self) -> int:
-        first, self.prepared = not self.prepared, True
-        self._intact = True
-        return self.adopts if first else 0
+        taken = 0 if self._adopted else self.adopts
+        self.prepared = self._adopted = self._intact = True
+        return taken
 
     def installed(self) -> frozenset[Tag]:
         return frozenset(each.tag for each in self.openings)
@@ -77,6 +78,7 @@ class MemoryFirewall:
         """Be changed by other hands; ``lose``: everything that was open is gone."""
         if lose:
             self._openings.clear()
+            self.prepared = False
         self._intact = False
         self._woken.set()
 
