@@ -88,6 +88,7 @@ V4, V6 = packet(FOUR, 17), packet(SIX, 17)
         (Link.RAW, ipv6(b"\x11\0" + bytes(6) + udp(), 0), V6),
         (Link.RAW, ipv6(b"\x3c\0" + bytes(6) + b"\x11\x01" + bytes(14) + udp(), 0), V6),
         (Link.RAW, ipv6(b"\x11\0\0\0" + bytes(4) + udp(), 44), V6),
+        (Link.RAW, ipv6(bytes(8) * 7 + b"\x11" + bytes(7) + udp(), 0), V6),
     ],
 )
 def test_a_payload_is_found(link: Link, frame: bytes, expected: Packet) -> None:
@@ -111,7 +112,7 @@ def test_a_payload_is_found(link: Link, frame: bytes, expected: Packet) -> None:
         (Link.RAW, ipv4(icmp(b""), 1)),
         (Link.RAW, ipv6(b"\x11\0\0\x01" + bytes(4) + udp(), 44)),
         (Link.RAW, ipv6(b"\0\0" + bytes(6), 0)),
-        (Link.RAW, ipv6(b"\0\0\0\0\0\0\0\0" * 9 + udp(), 0)),
+        (Link.RAW, ipv6(bytes(8) * 8 + b"\x11" + bytes(7) + udp(), 0)),
     ],
 )
 def test_what_carries_no_payload_is_none(link: Link, frame: bytes) -> None:

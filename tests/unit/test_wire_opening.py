@@ -265,6 +265,20 @@ def test_what_would_be_taken_for_openpgp_is_not_sent() -> None:
         seal(replace(longest, text=longest.text + ",tcp/1,tcp/1"), CREDENTIAL, salt=SALT)
 
 
+@pytest.mark.parametrize(("credential", "longest"), [(PLAIN, 287), (CREDENTIAL, 271)])
+def test_a_command_may_be_as_long_as_the_library_takes(
+    credential: Credential, longest: int
+) -> None:
+    command = replace(MESSAGE, type=MessageType.COMMAND, text="1.2.3.4," + "x" * 112)
+    auths = (replace(command, server_auth="a" * length) for length in range(1, 64))
+    sizes = []
+    for message in auths:
+        with contextlib.suppress(SpaError):
+            payload = seal(message, credential, salt=SALT)
+            sizes.append(len(unseal(payload, Lock(credential)).plaintext))
+    assert max(sizes) == longest
+
+
 def test_digests_for_the_memory_are_raw_sha256() -> None:
     opened = unseal(WITHOUT_MAC, Lock(PLAIN))
     assert len(packet_digest(WITHOUT_MAC)) == len(plaintext_digest(opened.plaintext)) == 32
