@@ -271,12 +271,12 @@ def test_a_command_may_be_as_long_as_the_library_takes(
 ) -> None:
     command = replace(MESSAGE, type=MessageType.COMMAND, text="1.2.3.4," + "x" * 112)
     auths = (replace(command, server_auth="a" * length) for length in range(1, 64))
-    sizes = []
+    payloads = []
     for message in auths:
         with contextlib.suppress(SpaError):
-            payload = seal(message, credential, salt=SALT)
-            sizes.append(len(unseal(payload, Lock(credential)).plaintext))
-    assert max(sizes) == longest
+            payloads.append(seal(message, credential, salt=SALT))
+    lock = Lock(credential)
+    assert max(len(unseal(payload, lock).plaintext) for payload in payloads) == longest
 
 
 def test_digests_for_the_memory_are_raw_sha256() -> None:
