@@ -54,19 +54,20 @@ class OpeningSets:
         removed = [self._held[tag].hole for tag in change.remove if tag in self._held]
         sheets = self._sheets()
         for hole in (*removed, *wanted):
-            tag = self._tags.get(hole)
-            if tag is not None and self._held[tag].until > now:  # else the kernel ended it
+            known = self._tags.get(hole)
+            if known is not None and self._held[known].until > now:  # else the kernel ended it
                 for sheet in self._pages(sheets, hole):
                     sheet.delete.add(key(hole))
-        for hole, opening in wanted.items():
-            element_key, seconds, tag = key(hole), opening.until - now, opening.tag
+        added = [(opening.tag, _Held(hole, opening.until)) for hole, opening in wanted.items()]
+        for tag, (hole, until) in added:
+            element_key, seconds = key(hole), until - now
             for sheet in self._pages(sheets, hole):
                 sheet.add[element_key] = opening_element(sheet.place, element_key, seconds, tag)
         commit(netlink, [each for pages in sheets.values() for each in pages])
         for tag in change.remove:
             self._forget(tag)
-        for hole, opening in wanted.items():
-            self._remember(opening.tag, _Held(hole, opening.until))
+        for tag, held in added:
+            self._remember(tag, held)
         return [hole for hole in removed if hole not in self._tags]
 
     def read(self, netlink: Netlink) -> tuple[frozenset[Tag], list[Hole]]:

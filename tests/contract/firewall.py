@@ -1,0 +1,200 @@
+"""What every firewall backend does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import pytest
+
+from watchword.errors import HostError
+from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
+from watchword.model.services import Service
+from watchword.ports import Clock, FirewallBackend
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A backend, and the hands that are not its own."""
+
+    backend: FirewallBackend
+    clock: Clock
+    wait: Callable[[float], None]
+    """Let seconds pass."""
+    wipe: Callable[[], None]
+    """Remove everything the backend made, behind its back."""
+
+    def opening(
+        self,
+        who: str = "192.0.2.7",
+        service: str = "tcp/22",
+        *,
+        seconds: float = 60.0,
+        to: str | None = None,
+    ) -> Opening:
+        hole = Hole(ip_address(who), Service.parse(service), None if to is None else ip_address(to))
+        return Opening(hole, self.clock.now().steady + seconds)
+
+    def add(self, *openings: Opening) -> None:
+        self.backend.apply(ChangeSet(add=openings))
+
+    def remove(self, *tags: Tag) -> None:
+        self.backend.apply(ChangeSet(remove=frozenset(tags)))
+
+
+def tags(*openings: Opening) -> frozenset[Tag]:
+    return frozenset(each.tag for each in openings)
+
+
+class FirewallContract:
+    """Subclasses give a fixture ``world`` whose backend was never prepared."""
+
+    @pytest.fixture
+    def ready(self, world: World) -> World:
+        world.backend.prepare()
+        return world
+
+    def test_it_says_what_it_can(self, world: World) -> None:
+        assert world.backend.probe() >= {Feature.IPV4, Feature.IPV6, Feature.SELF_EXPIRY}
+        assert not world.backend.intact(), "probing changes nothing"
+
+    def test_before_it_is_prepared_nothing_is_open_and_nothing_can_be(self, world: World) -> None:
+        assert world.backend.installed() == frozenset()
+        assert not world.backend.intact()
+        with pytest.raises(HostError):
+            world.add(world.opening())
+        world.backend.prepare()
+        assert world.backend.installed() == frozenset()
+
+    def test_it_reads_back_what_it_was_told(self, ready: World) -> None:
+        four, six = ready.opening("192.0.2.7"), ready.opening("2001:db8::7")
+        ready.add(four, six)
+        assert ready.backend.installed() == tags(four, six)
+
+    def test_service_and_destination_tell_openings_apart(self, ready: World) -> None:
+        several = [
+            ready.opening(),
+            ready.opening(service="tcp/23"),
+            ready.opening(service="udp/22"),
+            ready.opening(to="203.0.113.1"),
+            ready.opening(to="203.0.113.2"),
+            ready.opening("2001:db8::7", to="2001:db8:1::1"),
+        ]
+        ready.add(*several)
+        assert ready.backend.installed() == tags(*several)
+        ready.remove(several[0].tag, several[3].tag)
+        assert ready.backend.installed() == tags(*several[1:3], *several[4:])
+
+    @pytest.mark.parametrize(("first", "second"), [(60, 90), (90, 60), (60, 60.001)])
+    def test_a_replacement_is_one_step(self, ready: World, first: float, second: float) -> None:
+        old, new = ready.opening(seconds=first), ready.opening(seconds=second)
+        ready.add(old)
+        ready.backend.apply(ChangeSet(add=(new,), remove=tags(old)))
+        assert ready.backend.installed() == tags(new)
+
+    def test_a_hole_has_one_opening_even_if_the_old_one_was_not_removed(self, ready: World) -> None:
+        old, new = ready.opening(seconds=60), ready.opening(seconds=90)
+        ready.add(old)
+        ready.add(new)
+        assert ready.backend.installed() == tags(new)
+        ready.remove(old.tag)
+        assert ready.backend.installed() == tags(new)
+
+    def test_of_two_openings_for_one_hole_the_longer_holds(self, ready: World) -> None:
+        longer, shorter = ready.opening(seconds=90), ready.opening(seconds=60)
+        ready.add(longer, shorter)
+        assert ready.backend.installed() == tags(longer)
+
+    def test_removing_what_is_gone_is_no_error(self, ready: World) -> None:
+        gone, there = ready.opening(), ready.opening("192.0.2.8")
+        ready.add(there)
+        ready.remove(gone.tag)
+        ready.remove(there.tag)
+        ready.remove(there.tag)
+        assert ready.backend.installed() == frozenset()
+
+    def test_an_empty_change_changes_nothing(self, ready: World) -> None:
+        there = ready.opening()
+        ready.add(there)
+        ready.backend.apply(ChangeSet())
+        assert ready.backend.installed() == tags(there)
+
+    def test_an_opening_whose_end_has_passed_is_left_out(self, ready: World) -> None:
+        over, exactly, there = (
+            ready.opening(f"192.0.2.{last}", seconds=seconds)
+            for last, seconds in ((1, -5.0), (2, 0.0), (3, 60.0))
+        )
+        ready.add(over, exactly, there)
+        assert ready.backend.installed() == tags(there)
+
+    def test_openings_end_by_themselves(self, ready: World) -> None:
+        short, long = ready.opening(seconds=0.3), ready.opening("192.0.2.8")
+        ready.add(short, long)
+        assert ready.backend.installed() == tags(short, long)
+        ready.wait(0.4)
+        assert ready.backend.installed() == tags(long)
+        ready.remove(short.tag)
+        assert ready.backend.installed() == tags(long)
+
+    def test_what_has_just_ended_can_be_opened_again(self, ready: World) -> None:
+        short = ready.opening(seconds=0.05)
+        ready.add(short)
+        ready.wait(0.06)
+        again = ready.opening()
+        ready.backend.apply(ChangeSet(add=(again,), remove=tags(short)))
+        assert ready.backend.installed() == tags(again)
+
+    def test_preparing_again_loses_nothing(self, ready: World) -> None:
+        there = ready.opening()
+        ready.add(there)
+        assert ready.backend.prepare() == 0
+        assert ready.backend.installed() == tags(there)
+        assert ready.backend.intact()
+
+    def test_many_at_once(self, ready: World) -> None:
+        many = [ready.opening(f"10.0.{n >> 8}.{n & 255}") for n in range(2000)]
+        ready.add(*many)
+        assert ready.backend.installed() == tags(*many)
+        ready.remove(*tags(*many[:1500]))
+        assert ready.backend.installed() == tags(*many[1500:])
+
+    def test_after_a_teardown_nothing_is_left_and_everything_can_be_made_again(
+        self, ready: World
+    ) -> None:
+        there = ready.opening()
+        ready.add(there)
+        ready.backend.teardown()
+        ready.backend.teardown()
+        assert ready.backend.installed() == frozenset()
+        assert not ready.backend.intact()
+        ready.backend.prepare()
+        ready.add(there)
+        assert ready.backend.installed() == tags(there)
+        assert ready.backend.intact()
+
+    def test_what_other_hands_removed_is_missed_and_made_again(self, ready: World) -> None:
+        there = ready.opening()
+        ready.add(there)
+        ready.wipe()
+        assert not ready.backend.intact()
+        assert ready.backend.installed() == frozenset()
+        ready.backend.prepare()
+        ready.add(there)
+        assert ready.backend.intact()
+        assert ready.backend.installed() == tags(there)
+
+    def test_other_hands_wake_it_and_its_own_do_not(self, ready: World) -> None:
+        async def scene() -> None:
+            disturbances = ready.backend.disturbances()
+            waiting = asyncio.ensure_future(anext(disturbances))
+            await asyncio.sleep(0)
+            ready.add(ready.opening(), ready.opening("2001:db8::7"))
+            ready.remove(ready.opening().tag)
+            done, _ = await asyncio.wait([waiting], timeout=0.1)
+            assert not done, "woken by its own change"
+            ready.wipe()
+            await asyncio.wait_for(waiting, 5)
+
+        asyncio.run(scene())
