@@ -57,7 +57,7 @@ def listen(host: Host, address: str, port: int) -> socket.socket:
     server = open_socket(host, address, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, port))
-    server.listen(64)
+    server.listen(4096)  # nobody accepts in most tests, and a full queue looks like a firewall
     return server
 
 

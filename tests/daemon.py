@@ -60,6 +60,7 @@ class Server:
         }
         self.access = stanza()
         self.process: subprocess.Popen[bytes] | None = None
+        self.command = [str(PROGRAMS / "fwknopd")]
         self._runs = 0
 
     @property
@@ -86,7 +87,7 @@ class Server:
         self._runs += 1
         with self.log_file.open("wb") as log:
             self.process = self.host.start(
-                str(PROGRAMS / "fwknopd"), "-f", *self.files, *options, stdout=log, stderr=log
+                *self.command, "-f", *self.files, *options, stdout=log, stderr=log
             )
 
     @property

@@ -1,0 +1,76 @@
+"""Runs fwknopd so that it dies, as by kill -9, at one point of the way of a packet.
+
+``python tests/system/sabotage.py POINT ARGUMENTS...``
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any
+
+from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.replay.journal import SqliteJournal
+from watchword.edges.replay.sqlite import SqliteReplayStore
+from watchword.edges.report.lines import LineReporter
+from watchword.model.outcomes import Judged
+from watchword.programs.fwknopd import main
+from watchword.service.gate import Gate
+
+POINTS: dict[str, tuple[type, str, bool]] = {
+    "received": (Gate, "receive", False),
+    "before-claim": (SqliteReplayStore, "claim", False),
+    "after-claim": (SqliteReplayStore, "claim", True),
+    "before-journal": (SqliteJournal, "decided", False),
+    "after-journal": (SqliteJournal, "decided", True),
+    "before-firewall": (NftFirewall, "apply", False),
+    "after-firewall": (NftFirewall, "apply", True),
+    "before-opened": (SqliteJournal, "opened", False),
+    "after-opened": (SqliteJournal, "opened", True),
+    "before-report": (LineReporter, "report", False),
+}
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_it(argument: object) -> bool:
+    """Whether a call is about a packet, and not one of the start."""
+    if hasattr(argument, "add"):
+        return bool(argument.add)
+    if isinstance(argument, (list, tuple)):
+        return bool(argument)
+    return isinstance(argument, Judged)
+
+
+def deadly(method: Callable[..., Any], afterwards: bool) -> Callable[..., Any]:
+    @wraps(method)
+    def plain(self: object, argument: object) -> object:
+        if is_it(argument) and not afterwards:
+            die()
+        answer = method(self, argument)
+        if is_it(argument):
+            die()
+        return answer
+
+    @wraps(method)
+    async def waiting(self: object, argument: object) -> object:
+        if is_it(argument) and not afterwards:
+            die()
+        answer = await method(self, argument)
+        if is_it(argument):
+            die()
+        return answer
+
+    return waiting if iscoroutinefunction(method) else plain
+
+
+if __name__ == "__main__":
+    room, name, afterwards = POINTS[sys.argv[1]]
+    setattr(room, name, deadly(getattr(room, name), afterwards))
+    sys.exit(main(sys.argv[2:]))

@@ -1,0 +1,216 @@
+"""What remains when the daemon dies, or the disk, or the file: nothing open, nothing twice."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lab.hosts import Lab
+from lab.sockets import connect, listen, reaches, send_datagram
+from lab.trio import Trio, trio
+from tests.daemon import PROGRAMS, Server, until
+from tests.sealing import sealed
+from tests.system.sabotage import POINTS
+
+pytestmark = pytest.mark.system
+SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
+
+
+@pytest.fixture
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture(autouse=True)
+def service(scene: Trio) -> Iterator[socket.socket]:
+    listener = listen(scene.server.host, scene.server.four, 22)
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Server:
+    return Server(scene.server.host, tmp_path)
+
+
+def fresh(seconds: int = 0) -> bytes:
+    return sealed("0.0.0.0,tcp/22", sent_at=int(time.time()), seconds=seconds)
+
+
+def send(scene: Trio, payload: bytes) -> None:
+    send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+
+
+BEFORE_THE_CLAIM = {"received", "before-claim"}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_twice(
+    scene: Trio, server: Server, point: str
+) -> None:
+    server.command = [sys.executable, SABOTAGE, point]
+    server.start()
+    payload = fresh(seconds=3)
+    began = time.monotonic()
+    send(scene, payload)
+    until(lambda: server.ended)
+    assert server.process is not None
+    assert server.process.returncode == -signal.SIGKILL
+
+    server.command = [str(PROGRAMS / "fwknopd")]
+    server.start()
+    listed = server.program("--fw-list").stdout
+    assert ("198.51.100.2" in listed) == reaches(scene.caller.host, scene.server.four, 22)
+    send(scene, payload)
+    [judged] = server.wait_for_judgements(1)
+    if point in BEFORE_THE_CLAIM:
+        assert judged["verdict"] == "granted"
+        return
+    assert judged["reason"] == "replayed"
+    while time.monotonic() < began + 3.2:
+        time.sleep(0.05)
+    assert not reaches(scene.caller.host, scene.server.four, 22)
+
+
+def test_a_grant_that_was_decided_before_the_crash_and_not_opened_is_told_as_lost(
+    scene: Trio, server: Server
+) -> None:
+    server.command = [sys.executable, SABOTAGE, "before-firewall"]
+    server.start()
+    send(scene, fresh())
+    until(lambda: server.ended)
+    server.command = [str(PROGRAMS / "fwknopd")]
+    server.start()
+    server.wait_for("was lost from")
+    assert not reaches(scene.caller.host, scene.server.four, 22)
+
+
+@pytest.fixture
+def small_disk(server: Server) -> Iterator[Path]:
+    """A state directory on a disk of two MiB of its own."""
+    folder = server.folder / "state"
+    folder.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until there is no room left, not even for a few bytes."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"\0" * 4096) == 4096:
+            pass
+
+
+def test_with_a_full_disk_packets_are_refused_and_grants_that_are_open_still_end(
+    scene: Trio, server: Server, small_disk: Path
+) -> None:
+    server.start()
+    send(scene, fresh(seconds=2))
+    server.wait_for_judgements(1)
+    filler = small_disk / "filler"
+    fill(filler)
+    spent = fresh()
+    send(scene, spent)
+    refused = server.wait_for_judgements(2)[1]
+    assert refused["verdict"] == "refused"
+    assert refused["reason"] in ("replay-store-refused", "firewall-refused")
+    server.wait_for("full")
+    until(lambda: not reaches(scene.caller.host, scene.server.four, 22, 0.2))
+    server.wait_for("Removed rule")
+    filler.unlink()
+    send(scene, fresh())
+    assert server.wait_for_judgements(3)[2]["verdict"] == "granted"
+    assert reaches(scene.caller.host, scene.server.four, 22)
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"this was a database once" * 500)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def somebody_elses(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE theirs (a)")
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize("damage", [spoil, empty, somebody_elses])
+def test_a_damaged_or_foreign_memory_is_refused_at_start_and_never_replaced(
+    scene: Trio, server: Server, damage: object
+) -> None:
+    server.start()
+    server.stop()
+    [database] = (server.folder / "state").glob("*.sqlite3")
+    for beside in (server.folder / "state").glob("*.sqlite3-*"):
+        beside.unlink()
+    assert callable(damage)
+    damage(database)
+    content = database.read_bytes()
+    server.launch()
+    until(lambda: server.ended)
+    assert server.process is not None
+    assert server.process.returncode == 1
+    assert str(database) in server.log
+    assert "hint:" in server.log
+    assert database.read_bytes() == content
+    assert not reaches(scene.caller.host, scene.server.four, 22)
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_starting_cuts_no_live_connection_and_a_new_one_is_hidden_at_once(
+    scene: Trio, server: Server, service: socket.socket, first: str
+) -> None:
+    talk = connect(scene.caller.host, scene.server.four, 22)
+    assert talk is not None
+    session, _ = service.accept()
+    server.start()
+    server.wait_for("1 live connections go on")
+    assert not reaches(scene.caller.host, scene.server.four, 22)
+    for end in (talk, session):
+        end.settimeout(5)
+    speaker, hearer = (talk, session) if first == "client" else (session, talk)
+    for _ in range(3):
+        speaker.sendall(b"still here")
+        assert hearer.recv(100) == b"still here"
+        hearer.sendall(b"so am I")
+        assert speaker.recv(100) == b"so am I"
+
+
+def test_a_connection_that_slipped_in_while_the_table_was_gone_is_cut(
+    scene: Trio, server: Server, service: socket.socket
+) -> None:
+    server.start()
+    send(scene, fresh())
+    server.wait_for_judgements(1)
+    mine = connect(scene.caller.host, scene.server.four, 22)
+    assert mine is not None
+    owner, _ = service.accept()
+    server.send(signal.SIGSTOP)
+    scene.server.host.run("nft", "flush", "ruleset")
+    slipped = connect(scene.stranger.host, scene.server.four, 22)
+    assert slipped is not None
+    session, _ = service.accept()
+    server.send(signal.SIGCONT)
+    until(lambda: "hidden until granted" in server.ruleset())
+    slipped.sendall(b"let me")
+    session.settimeout(1)
+    with pytest.raises(TimeoutError):
+        session.recv(10)
+    mine.sendall(b"mine")
+    owner.settimeout(5)
+    assert owner.recv(10) == b"mine"
