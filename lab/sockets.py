@@ -88,6 +88,11 @@ def reaches(host: Host, address: str, port: int, seconds: float = 0.4) -> bool:
     return True
 
 
+def gets_through(host: Host, address: str, port: int) -> bool:
+    """The same for when an answer is expected: waits long enough for a busy machine."""
+    return reaches(host, address, port, seconds=5.0)
+
+
 def send_datagram(
     host: Host, payload: bytes, address: str, port: int, source_port: int = 0
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab.hosts import Lab
-from lab.sockets import connect, listen, reaches, send_datagram
+from lab.sockets import connect, gets_through, listen, reaches, send_datagram
 from lab.trio import Trio, trio
 from tests.daemon import PROGRAMS, Server, until
 from tests.sealing import sealed
@@ -70,7 +70,7 @@ def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_
     server.command = [str(PROGRAMS / "fwknopd")]
     server.start()
     listed = server.program("--fw-list").stdout
-    assert ("198.51.100.2" in listed) == reaches(scene.caller.host, scene.server.four, 22)
+    assert ("198.51.100.2" in listed) == reaches(scene.caller.host, scene.server.four, 22, 1.0)
     send(scene, payload)
     [judged] = server.wait_for_judgements(1)
     if point in BEFORE_THE_CLAIM:
@@ -131,7 +131,7 @@ def test_with_a_full_disk_packets_are_refused_and_grants_that_are_open_still_end
     filler.unlink()
     send(scene, fresh())
     assert server.wait_for_judgements(3)[2]["verdict"] == "granted"
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
 
 
 def spoil(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.hosts import Lab
-from lab.sockets import connect, listen, reaches, send_datagram
+from lab.sockets import connect, gets_through, listen, reaches, send_datagram
 from lab.trio import Station, Trio, trio
 from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
@@ -68,12 +68,12 @@ def test_a_hidden_port_opens_for_the_caller_and_nobody_else(
     target = address(scene.server, six)
     for client in (scene.caller, scene.stranger):
         assert not reaches(client.host, target, 22)
-        assert reaches(client.host, target, 80)
+        assert gets_through(client.host, target, 80)
 
     knock(scene, f"{address(scene.caller, six) if named else '0.0.0.0'},tcp/22", six)
     assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
 
-    assert reaches(scene.caller.host, target, 22)
+    assert gets_through(scene.caller.host, target, 22)
     assert not reaches(scene.stranger.host, target, 22)
 
 
@@ -114,7 +114,7 @@ def test_killed_by_force_it_leaves_nothing_open_past_its_time_and_everything_hid
     payload = knock(scene, "0.0.0.0,tcp/22", seconds=3)
     server.wait_for_judgements(1)
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
     until(lambda: not reaches(scene.caller.host, scene.server.four, 22, 0.2))
     assert not reaches(scene.stranger.host, scene.server.four, 22)
 
@@ -133,7 +133,7 @@ def test_a_grant_goes_on_over_a_restart_and_ends_at_its_own_time(
     server.stop(signal.SIGKILL)
     server.start()
     server.wait_for("Restored 1 grants")
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
     assert scene.caller.four in server.program("--fw-list").stdout
     server.wait_for("Removed rule")
     assert not reaches(scene.caller.host, scene.server.four, 22)
@@ -147,7 +147,7 @@ def test_stopping_on_request_keeps_hidden_what_is_hidden_and_says_so(
     assert "tcp/22 stays hidden" in server.log
     assert not reaches(scene.caller.host, scene.server.four, 22)
     assert server.program("--fw-flush").returncode == 0
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
     assert server.ruleset() == ""
 
 
@@ -181,7 +181,7 @@ def test_what_other_hands_remove_is_back_within_a_second(
     began = time.monotonic()
     until(lambda: scene.caller.four in server.ruleset() and "drop" in server.ruleset())
     assert time.monotonic() - began < 1.0
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
     assert not reaches(scene.stranger.host, scene.server.four, 22)
     assert server.ruleset().count("\n") == before.count("\n")
 
@@ -215,11 +215,11 @@ def test_a_reload_takes_up_new_stanzas_and_keeps_grants_sockets_and_memory(
     server.write()
     assert server.program("-R").returncode == 0
     server.wait_for("Re-starting fwknopd")
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
     assert not reaches(scene.caller.host, scene.server.four, 80)
     knock(scene, "0.0.0.0,tcp/80")
     assert server.wait_for_judgements(3)[2]["verdict"] == "granted"
-    assert reaches(scene.caller.host, scene.server.four, 80)
+    assert gets_through(scene.caller.host, scene.server.four, 80)
     send_datagram(scene.caller.host, payload, scene.server.four, PORT)
     assert server.wait_for_judgements(4)[3]["reason"] == "replayed"
 
@@ -286,7 +286,7 @@ def test_with_the_destination_rule_only_the_address_that_was_knocked_at_opens(
     server.start()
     knock(scene, "0.0.0.0,tcp/22")
     server.wait_for_judgements(1)
-    assert reaches(scene.caller.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
     assert f"-> {scene.server.four} tcp/22" in server.log
     assert f"{scene.caller.four} . {scene.server.four} . tcp . 22" in server.ruleset()
 
