@@ -184,6 +184,8 @@ class AccessFiles:
 
     def _count(self, place: Place) -> None:
         self._files += 1
+        if self._complaints.hopeless:
+            raise _EnoughError
         if self._files > _FILES or self._characters > _CHARACTERS:
             self._complaints.refuse(
                 "too much is included, the rest is not looked at",
@@ -220,15 +222,16 @@ class AccessFiles:
             raise _EnoughError
         meant = nearest(name, KNOWN)
         hint = f"did you mean {meant}?" if meant else ""
+        quoted = shown(name) if meant else shown_name(name)
         if meant in RESTRICTIONS:
             self._complaints.refuse(
-                f"[*] unknown access parameter: '{shown_name(name)}' in {place.file}",
+                f"[*] unknown access parameter: '{quoted}' in {shown(place.file)}",
                 place,
                 f"{hint} Without it the stanza would allow more than was written",
             )
         else:
             self._complaints.remark(
-                f"[*] Ignoring unknown access parameter: '{shown_name(name)}' in {place.file}",
+                f"[*] Ignoring unknown access parameter: '{quoted}' in {shown(place.file)}",
                 place,
                 hint,
             )

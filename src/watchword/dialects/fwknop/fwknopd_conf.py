@@ -141,7 +141,7 @@ def _expand(text: str, values: Mapping[str, Value]) -> str | None:
 def _broken(entry: Entry, complaints: Complaints) -> None:
     place = entry.place
     complaints.remark(
-        f"*Invalid config file entry in {place.file} at line {place.line}.\n"
+        f"*Invalid config file entry in {shown(place.file)} at line {place.line}.\n"
         f" - '{shown_name(entry.name)}'",
         place,
         "the line is ignored: write NAME and a value",
@@ -149,11 +149,12 @@ def _broken(entry: Entry, complaints: Complaints) -> None:
 
 
 def _unknown(entry: Entry, complaints: Complaints) -> None:
+    hint = did_you_mean(entry.name.rstrip(":="), (*VARIABLES, *ALIASES))
+    quoted = shown(entry.name) if hint else shown_name(entry.name)
     complaints.remark(
-        "[*] Ignoring unknown configuration parameter: "
-        f"'{shown_name(entry.name)}' in {entry.place.file}",
+        f"[*] Ignoring unknown configuration parameter: '{quoted}' in {shown(entry.place.file)}",
         entry.place,
-        did_you_mean(entry.name.rstrip(":="), (*VARIABLES, *ALIASES)),
+        hint,
     )
 
 

@@ -22,7 +22,9 @@ from watchword.errors import Complaint, Place
 MAX_CHARACTERS = 8 * 1024 * 1024  # ten thousand stanzas need about three
 # Control characters, and halves of UTF-16 pairs that no decoder leaves behind.
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
-_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,39}|%?[A-Za-z_]{1,40}")
+# Capitals, or several words: what else stands alone on a line may be a passphrase.
+_NAME = re.compile(r"%?[A-Z][A-Z0-9_]*|%?[A-Za-z]+(_[A-Za-z0-9]+)+|%[a-z]+")
+_LONGEST_NAME = 40  # characters
 _QUOTED = 80  # characters of somebody's value that a message repeats
 
 
@@ -73,4 +75,5 @@ def shown(text: str, most: int = _QUOTED) -> str:
 
 def shown_name(name: str) -> str:
     """A name to quote. What does not look like one may be half of a key, and is not shown."""
-    return name if _NAME.fullmatch(name) else "(not shown)"
+    fits = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)
+    return name if fits else "(not shown)"

@@ -27,6 +27,11 @@ class Complaints:
     def fatal(self) -> bool:
         return bool(self._fatal)
 
+    @property
+    def hopeless(self) -> bool:
+        """So much is fatal that what else there is need not be looked for."""
+        return len(self._fatal) >= MOST
+
     def opened(self, file: str) -> None:
         """Complaints are listed in the order in which files were opened."""
         self._files.setdefault(file, len(self._files))

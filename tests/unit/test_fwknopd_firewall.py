@@ -1,0 +1,174 @@
+"""Our own variables of fwknopd.conf: which firewall, how attached, what is hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fwknopd_files import CONFIG, KEYS, STANZA, configure, fatal, remarks
+from watchword.dialects.fwknop.server_options import parse
+from watchword.dialects.fwknop.translate import Sources, load
+from watchword.model.services import Service
+from watchword.model.settings import Attach, JumpFrom
+
+
+def services(*texts: str) -> tuple[Service, ...]:
+    return tuple(Service.parse(each) for each in texts)
+
+
+ANY_PORT = f"SOURCE ANY\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\n"
+DNS = f"SOURCE 192.0.2.0/24\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS udp/53, tcp/22\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "backend"),
+    [
+        ("", "nftables"),
+        ("FIREWALL_BACKEND nftables", "nftables"),
+        ("FIREWALL_BACKEND memory", "memory"),
+        ("FIREWALL_EXE /usr/sbin/nft", "nftables"),
+        ("FIREWALL_EXE /sbin/pfctl", "nftables"),
+        ("FIREWALL_EXE /usr/sbin/iptables\nFIREWALL_BACKEND nftables", "nftables"),
+    ],
+)
+def test_the_backend_is_the_named_one_or_what_the_tool_belongs_to(lines: str, backend: str) -> None:
+    assert configure(lines).settings.firewall.backend == backend
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("FIREWALL_EXE /usr/sbin/iptables", "FIREWALL_EXE names iptables"),
+        ("FIREWALL_EXE /usr/bin/firewall-cmd", "FIREWALL_EXE names firewalld"),
+        ("FIREWALL_BACKEND iptables", "FIREWALL_BACKEND is 'iptables'"),
+        ("FIREWALL_BACKEND firewalld", "FIREWALL_BACKEND is 'firewalld'"),
+        ("FIREWALL_BACKEND ipset", "FIREWALL_BACKEND is 'ipset'"),
+        ("FIREWALL_BACKEND nfttables", "FIREWALL_BACKEND is 'nfttables'"),
+    ],
+)
+def test_another_firewall_is_refused_with_one_remedy(line: str, told: str) -> None:
+    [said] = fatal(line)
+    assert said.startswith(f"fwknopd.conf:2: {told}")
+    assert "write FIREWALL_BACKEND nftables" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("FIREWALL_ATTACH mark", "neither guard nor jump"),
+        ("FIREWALL_ATTACH jumps", "did you mean jump?"),
+        ("FIREWALL_ATTACH jump", "FIREWALL_ATTACH jump needs NFT_JUMP_FROM"),
+        ("NFT_TABLE watch-word", "cannot be the name of a table"),
+        ("NFT_TABLE x{}", "cannot be the name of a table"),
+        ("NFT_TABLE a b", "cannot be the name of a table"),
+        ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter", "is no chain"),
+        ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM bridge filter input", "is no chain"),
+        ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter in{put", "is no chain"),
+        ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input,", "is no chain"),
+    ],
+)
+def test_a_firewall_variable_that_makes_no_sense_is_refused(line: str, told: str) -> None:
+    [said] = fatal(line)
+    assert told in said
+
+
+def test_jumping_needs_chains_and_hides_nothing_itself() -> None:
+    firewall = configure(
+        "FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input, ip6 my-table in_put\n"
+    ).settings.firewall
+    assert firewall.attach is Attach.JUMP
+    assert firewall.jump_from == (
+        JumpFrom("inet", "filter", "input"),
+        JumpFrom("ip6", "my-table", "in_put"),
+    )
+    assert (firewall.guard_all, firewall.guarded, firewall.public) == (False, (), ())
+
+
+def test_jumping_needs_no_list_of_what_to_hide() -> None:
+    lines = "FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input\n"
+    assert configure(lines, ANY_PORT).policy.stanzas[0].open_services is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "idle"),
+    [
+        ("NFT_JUMP_FROM inet filter input", "NFT_JUMP_FROM has no effect"),
+        ("GUARD_PUBLIC tcp/80", "GUARD_PUBLIC has no effect without GUARD_SERVICES ALL"),
+        (
+            "FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input\nGUARD_SERVICES tcp/22",
+            "GUARD_SERVICES has no effect with FIREWALL_ATTACH jump",
+        ),
+    ],
+)
+def test_what_belongs_to_the_other_way_of_attaching_is_remarked_on(lines: str, idle: str) -> None:
+    [told] = remarks(lines)
+    assert idle in told
+
+
+def test_without_a_list_everything_that_stanzas_open_is_hidden() -> None:
+    firewall = configure("", STANZA + DNS).settings.firewall
+    assert firewall.attach is Attach.GUARD
+    assert firewall.guarded == services("tcp/22", "udp/53")
+    assert not firewall.guard_all
+
+
+def test_a_stanza_that_opens_anything_needs_a_list_of_what_to_hide() -> None:
+    [told] = fatal("", STANZA + ANY_PORT)
+    assert told.startswith("access.conf:6: this stanza lets its callers ask for any port")
+    assert "GUARD_SERVICES" in told
+    loaded = configure("GUARD_SERVICES tcp/22,tcp/443", STANZA + ANY_PORT)
+    assert loaded.settings.firewall.guarded == services("tcp/22", "tcp/443")
+    assert configure("GUARD_SERVICES ALL", ANY_PORT).settings.firewall.guard_all
+
+
+def test_with_everything_hidden_the_port_of_the_packets_stays_public() -> None:
+    firewall = configure("GUARD_SERVICES all\nGUARD_PUBLIC tcp/80\nUDPSERV_PORT 4000").settings
+    assert firewall.firewall.guard_all
+    assert firewall.firewall.guarded == ()
+    assert firewall.firewall.public == services("tcp/80", "udp/4000")
+
+
+@pytest.mark.parametrize(
+    ("config", "access", "told"),
+    [
+        ("GUARD_SERVICES tcp/22,udp/62201", STANZA, "GUARD_SERVICES would hide udp/62201"),
+        (
+            "UDPSERV_PORT 53",
+            DNS,
+            "OPEN_PORTS would hide udp/53, the port that packets come to, from everybody",
+        ),
+    ],
+)
+def test_the_port_of_the_packets_is_never_hidden(config: str, access: str, told: str) -> None:
+    [said] = fatal(config, access)
+    assert told in said
+    assert fatal("GUARD_SERVICES tcp/22\nUDPSERV_PORT 53", DNS) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        ("GUARD_SERVICES tcp/443", "add it to GUARD_SERVICES"),
+        ("GUARD_SERVICES ALL\nGUARD_PUBLIC tcp/22", "take it out of GUARD_PUBLIC"),
+    ],
+)
+def test_a_port_that_is_granted_and_not_hidden_is_remarked_on(config: str, hint: str) -> None:
+    assert remarks(config) == [
+        f"access.conf:1: OPEN_PORTS names tcp/22, which is open to everybody anyway ({hint})"
+    ]
+
+
+@pytest.mark.parametrize("value", ["tcp/0x", "icmp", "22", "tcp/22,,udp/53", "everything"])
+def test_a_list_of_services_that_cannot_be_read_is_refused(value: str) -> None:
+    [told] = fatal(f"GUARD_SERVICES {value}")
+    assert told.startswith("fwknopd.conf:2: GUARD_SERVICES is no list of services")
+
+
+def test_a_stanza_that_lost_its_key_file_keeps_its_ports_hidden() -> None:
+    lost = "SOURCE ANY\nOPEN_PORTS tcp/443\n%include_keys gone\n"
+    texts = {"f": CONFIG, "a": lost + STANZA}
+    loaded = load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
+    assert [each.number for each in loaded.policy.stanzas] == [2]
+    assert loaded.policy.terms(2).place.line == 4
+    with pytest.raises(IndexError):
+        loaded.policy.terms(1)
+    assert loaded.settings.firewall.guarded == services("tcp/22", "tcp/443")
