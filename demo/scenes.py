@@ -137,8 +137,12 @@ class Story:
         tap = stage.tap()
         self.knocks()
         self.packet = tap.packet()
+        sealed = bytes.fromhex(self.packet).decode("ascii", "replace")
+        tell.show(f"{sealed[:72]}...")
         tell.claim(
-            "one UDP packet was sent, and nothing came back", len(self.packet) > 280, self.packet
+            f"one UDP packet of {len(sealed)} bytes went by, and no second one",
+            len(sealed) >= 140 and not tap.hears_more(),
+            sealed,
         )
         self.logs_in(stage.server.four, "the caller logs in")
         tell.claim(
@@ -155,7 +159,7 @@ class Story:
             comes from", so it would be worth something."""
         )
         stage.send_again(self.packet)
-        line = stage.log_line("replay", stage.stranger.four)
+        line = stage.log_line("Replay detected from source IP", stage.stranger.four)
         tell.show(line)
         tell.claim("the server refuses it as a replay", bool(line), stage.log())
         tell.claim(
@@ -193,7 +197,7 @@ class Story:
         tell.claim("the door is open", answers_within(stage.caller.host, stage.server.four, 2))
         tell.shell("server", "fwknopd --fw-list")
         grants = stage.fwknopd("--fw-list")
-        tell.show(grants.stdout)
+        tell.show(grants.stdout.partition("\ntable ")[0])
         tell.claim(
             "the list of grants names the caller and nobody else",
             stage.caller.four in grants.stdout and stage.stranger.four not in grants.stdout,

@@ -8,6 +8,7 @@ server (demo.checks), tidying up (demo.leftovers).
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,9 @@ class Tap:
     """Hears every packet to fwknopd's port, as anybody on the way could."""
 
     def __init__(self, where: Host, interface: str) -> None:
-        self._process = where.start(*checks.WIRE, "catch", interface, PORT, stdout=subprocess.PIPE)
+        self._process = where.start(
+            *checks.WIRE, "catch", interface, PORT, stdout=subprocess.PIPE, bufsize=0
+        )
         assert self._process.stdout is not None
         self._heard = self._process.stdout
         self._heard.readline()
@@ -43,6 +46,10 @@ class Tap:
     def packet(self) -> str:
         """The next packet's payload in hexadecimal; waits for it."""
         return self._heard.readline().decode("ascii").strip()
+
+    def hears_more(self, seconds: float = 0.5) -> bool:
+        """Whether another packet comes by in that time."""
+        return bool(select.select([self._heard], [], [], seconds)[0])
 
 
 class Stage:
@@ -143,10 +150,10 @@ class Stage:
         return self._log.read_text("utf-8", "replace")
 
     def log_line(self, *words: str, seconds: float = 5.0) -> str:
-        """The last line with all the words, which is waited for; empty if none comes."""
+        """The last line for people with all the words; waited for, empty if none comes."""
 
         def fitting() -> list[str]:
-            lines = self.log().splitlines()
+            lines = [line for line in self.log().splitlines() if not line.startswith("{")]
             return [line for line in lines if all(word in line for word in words)]
 
         wait_for(lambda: bool(fitting()), seconds)

@@ -1,0 +1,104 @@
+"""The manual pages say of every option and variable that there is, and of no other."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from watchword.dialects.fwknop import (
+    access_conf_table,
+    client_option_table,
+    fwknopd_conf_table,
+    server_options,
+)
+from watchword.service import tool
+
+PAGES = Path(__file__).parents[2] / "packaging" / "man"
+PROGRAMS = ("fwknop", "fwknopd", "watchword")
+_OPTION = re.compile(r"^(?:\\fB(-\w)\\fR, )?\\fB(--[\w-]+)\\fR", re.MULTILINE)
+_VARIABLE = re.compile(r"\\fB([A-Za-z0-9_%]+)\\fR")
+
+
+def page(name: str) -> str:
+    """The source of a page, with plain hyphens."""
+    return (PAGES / name).read_text("utf-8").replace(r"\-", "-")
+
+
+def options_in(name: str) -> list[tuple[str, str]]:
+    """Short and long form of every option that has an entry of its own."""
+    entries = page(name).partition(".SH OPTIONS")[2]
+    return [(short, long) for short, long in _OPTION.findall(entries)]
+
+
+def variables_in(name: str) -> set[str]:
+    return {
+        word
+        for word in _VARIABLE.findall(page(name))
+        if word.upper() == word or "Cmd" in word or word[0] == "%"
+    }
+
+
+def of_watchword() -> set[tuple[str, str]]:
+    """Options of watchword and of its commands."""
+    found: set[tuple[str, str]] = set()
+    parsers = [tool._parser()]
+    while parsers:
+        for action in parsers.pop()._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+            elif action.option_strings:
+                short, long = ["", *action.option_strings][-2:]
+                found.add((short, long))
+    return found
+
+
+def dashed(short: str, long: str) -> tuple[str, str]:
+    return f"-{short}" if short else "", f"--{long}"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("fwknop.8", {dashed(each.short, each.long) for each in client_option_table.OPTIONS}),
+        ("fwknopd.8", {dashed(each.short, each.long) for each in server_options.OPTIONS}),
+        ("watchword.8", of_watchword()),
+    ],
+    ids=PROGRAMS,
+)
+def test_a_page_has_every_option_of_its_program_once(
+    name: str, options: set[tuple[str, str]]
+) -> None:
+    told = options_in(name)
+    assert set(told) == options
+    assert len(told) == len(options)
+
+
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("access.conf.5", access_conf_table.KNOWN),
+        (
+            "fwknopd.conf.5",
+            fwknopd_conf_table.VARIABLES.keys() | fwknopd_conf_table.ALIASES.keys(),
+        ),
+    ],
+    ids=["access.conf", "fwknopd.conf"],
+)
+def test_a_page_names_every_variable_of_its_file(name: str, variables: frozenset[str]) -> None:
+    assert variables_in(name) == variables
+
+
+@pytest.mark.requirement("5.14")
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_command_has_a_page_that_says_what_it_is(program: str) -> None:
+    assert page(f"{program}.8").startswith(f'.TH {program.upper()} 8 "" Watchword')
+    assert f"\n.SH NAME\n{program} - " in page(f"{program}.8")
+
+
+def test_there_is_a_page_for_every_command_that_is_installed() -> None:
+    project = (PAGES.parents[1] / "pyproject.toml").read_text("utf-8")
+    scripts = project.partition("[project.scripts]\n")[2].partition("\n\n")[0]
+    assert {line.split()[0] for line in scripts.splitlines()} == set(PROGRAMS)
