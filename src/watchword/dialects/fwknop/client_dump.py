@@ -1,0 +1,77 @@
+"""What ``-T`` and ``-v`` show of a packet (client, section 12).
+
+In here: the field dump and the transmit block, letter for letter.
+Not in here: when they are shown (service.client).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watchword.dialects.fwknop.client_values import printable
+from watchword.dialects.fwknop.rcfile_write import mode_name
+from watchword.model.crypto import Credential
+from watchword.wire.spa.digests import TEXT_LENGTH
+from watchword.wire.spa.message import Message
+
+_ABSENT = "<NULL>"
+_WIDTH = 15  # of the labels in the dump
+_TRANSMIT_WIDTH = 20
+
+
+def fields(
+    message: Message, plaintext: bytes, payload: bytes, credential: Credential, *, decoded: bool
+) -> str:
+    """The dump of one packet.
+
+    Args:
+        message: What was sealed or opened.
+        plaintext: What was encrypted, digest included.
+        payload: What travels.
+        decoded: True for the second dump, whose final data lacks the HMAC.
+    """
+    encoded, _, digest = plaintext.decode("ascii").rpartition(":")
+    chars = 0 if credential.mac_key is None else TEXT_LENGTH[credential.mac_digest]
+    text = payload.decode("ascii")
+    body, mac = text[: len(text) - chars], text[len(text) - chars :]
+    kind = credential.mac_digest
+    rows = (
+        ("Random Value", message.random),
+        ("Username", printable(message.user)),
+        ("Timestamp", str(message.sent_at)),
+        ("FKO Version", message.version),
+        ("Message Type", f"{int(message.type)} ({message.type.display})"),
+        ("Message String", printable(message.text)),
+        ("Nat Access", message.nat or _ABSENT),
+        ("Server Auth", message.server_auth or _ABSENT),
+        ("Client Timeout", str(message.seconds)),
+        ("Digest Type", f"{int(message.digest)} ({message.digest.name})"),
+        ("HMAC Type", f"{int(kind)} ({kind.name})" if chars else "0 (None)"),
+        ("Encryption Type", "1 (Rijndael)"),
+        ("Encryption Mode", f"{int(credential.mode)} ({mode_name(credential.mode)})"),
+        ("Encoded Data", encoded),
+        ("SPA Data Digest", digest),
+        ("HMAC", mac or _ABSENT),
+        ("Final SPA Data", body if decoded else text),
+    )
+    return "SPA Field Values:\n=================\n" + _block(rows, _WIDTH)
+
+
+def transmission(proto: str, source_port: int | None, port: int, host: str) -> str:
+    """The block that announces the sending."""
+    rows = (
+        ("protocol", proto),
+        ("source port", str(source_port) if source_port else "<OS assigned>"),
+        ("destination port", str(port)),
+        ("IP/host", host),
+    )
+    return "Generating SPA packet:\n" + _block(rows, _TRANSMIT_WIDTH)
+
+
+def address(text: str) -> str:
+    """One more line of that block: which of the host's addresses was taken."""
+    return _block((("address", text),), _TRANSMIT_WIDTH)
+
+
+def _block(rows: Iterable[tuple[str, str]], width: int) -> str:
+    return "".join(f"{label:>{width}}: {value}\n" for label, value in rows)

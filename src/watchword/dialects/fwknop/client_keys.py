@@ -1,0 +1,130 @@
+"""Keys as the client takes them: from options, rc file, key files, and made anew.
+
+In here: which octets a key word stands for, the lookup in a key file, what a
+usable pair of keys is, lengths of new keys (client, section 8).
+Not in here: prompts and files (service.client_keys), cryptography (wire).
+
+No message quotes a key. Differences: empty keys are refused, a key that is too
+long is refused before anybody is asked for the next one.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Final
+
+from watchword.dialects.fwknop.client_settings import KeyForm, KeyWord
+from watchword.dialects.fwknop.client_values import MAX_KEY_TEXT
+from watchword.errors import OperatorError
+from watchword.model.crypto import CipherMode, Credential, Digest, Secret
+from watchword.wire.spa import base64text
+
+LONGEST: Final = 32
+"""Bytes of an encryption key."""
+LEGACY: Final = 16
+"""Bytes of it that ``-M legacy`` uses."""
+LEGACY_WARNING: Final = (
+    "WARNING: Encryption key in '-M legacy' mode must be <= 16 bytes\n"
+    "long - truncating before sending SPA packet. Upgrading remote\n"
+    "fwknopd is recommended."
+)
+MAC_KEY_LENGTH: Final = {
+    Digest.MD5: 16,
+    Digest.SHA1: 20,
+    Digest.SHA256: 64,
+    Digest.SHA384: 128,
+    Digest.SHA512: 128,
+    Digest.SHA3_256: 128,  # its block has 136 bytes, but the original takes 128 at the most
+    Digest.SHA3_512: 72,
+}
+"""Bytes of a new HMAC key."""
+
+
+def octets(word: KeyWord) -> bytes:
+    """The key that stands in an option or a variable. Raises OperatorError.
+
+    Text beyond 128 bytes is cut off, as the original does.
+    """
+    text = word.text.encode("utf-8", "surrogateescape")
+    if word.form is KeyForm.TEXT:
+        return text[:MAX_KEY_TEXT]
+    key = base64text.decode_leniently(text)
+    if not 1 <= len(key) <= MAX_KEY_TEXT:
+        raise OperatorError(f"[*] Invalid key length: '{len(key)}', must be in [1,{MAX_KEY_TEXT}]")
+    return key
+
+
+def from_file(text: str, server: str) -> bytes | None:
+    """The key of a server in a key file, None if there is none (section 8.2).
+
+    The last line that names the server counts. Raises OperatorError for a key
+    of more than 128 bytes.
+    """
+    found: str | None = None
+    for line in text.split("\n"):
+        said = line.removesuffix("\r").lstrip(" \t=")
+        if said.startswith(f"{server}:"):
+            found = said[len(server) + 1 :].lstrip(" \t=")
+    if found is None:
+        return None
+    key = found.encode("utf-8", "surrogateescape")
+    if len(key) > MAX_KEY_TEXT:
+        raise OperatorError(f"The key for {server} is longer than {MAX_KEY_TEXT} bytes.")
+    return key
+
+
+def check_key(key: bytes, mode: CipherMode) -> bytes:
+    """An encryption key that can be used in this mode, cut if the mode says so."""
+    _check_filled(key, "encryption")
+    if mode is CipherMode.LEGACY:
+        return key[:LEGACY]
+    if len(key) > LONGEST:
+        raise OperatorError(
+            "fwknop: fko_spa_data_final: Error 95 - Invalid key length",
+            hint=f"the encryption key has {len(key)} bytes, and {LONGEST} are possible",
+        )
+    return key
+
+
+def check_mac_key(key: bytes, encryption_key: bytes) -> bytes:
+    _check_filled(key, "HMAC")
+    if len(key) > MAX_KEY_TEXT:
+        raise OperatorError(f"The HMAC key is longer than {MAX_KEY_TEXT} bytes.")
+    if Secret(key) == Secret(encryption_key):
+        raise OperatorError(
+            "[*] The encryption passphrase and HMAC key should not be identical, "
+            "no SPA packet sent. Exiting."
+        )
+    return key
+
+
+def _check_filled(key: bytes, what: str) -> None:
+    if not key:
+        raise OperatorError(f"The {what} key is empty: no packet was sent.")
+
+
+def credential(
+    key: bytes, mode: CipherMode, mac_key: bytes | None, mac_digest: Digest
+) -> Credential:
+    """Checked keys as what a packet is sealed with."""
+    return Credential(Secret(key), mode, None if mac_key is None else Secret(mac_key), mac_digest)
+
+
+def check_new_lengths(key: int, mac_key: int) -> None:
+    """What new keys may measure. ``mac_key`` is 1 to 128 already."""
+    if key > LONGEST:
+        raise OperatorError(
+            "fwknop: fko_key_gen: Error 68 - Args contain invalid data: "
+            "FKO_ERROR_INVALID_DATA_FUNCS_GEN_KEYLEN_VALIDFAIL",
+            hint=f"an encryption key has 1 to {LONGEST} bytes",
+        )
+    if mac_key > MAX_KEY_TEXT:
+        raise ValueError("an HMAC key has 1 to 128 bytes")
+
+
+def new_key_lines(key: bytes, mac_key: bytes) -> dict[str, str]:
+    """New keys as the variables of rc and access files, in the order in which they are shown."""
+    return {
+        "KEY_BASE64": b64encode(key).decode("ascii"),
+        "HMAC_KEY_BASE64": b64encode(mac_key).decode("ascii"),
+    }

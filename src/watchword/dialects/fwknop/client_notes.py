@@ -1,0 +1,148 @@
+"""What each kind of client option does to the two piles it can land on.
+
+In here: makers of ``Note`` functions. A note is given the fields of
+CommandLine under construction, those of Given, and the option's value; it
+raises ValueError with the original's sentence.
+Not in here: which option is of which kind (client_options), how values are
+read (client_values).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeAlias
+
+from watchword.dialects.fwknop import client_values as values
+from watchword.dialects.fwknop.client_settings import (
+    Allow,
+    AllowKind,
+    KeyForm,
+    KeyWord,
+    note_allow,
+    note_key,
+)
+
+Said: TypeAlias = dict[str, Any]
+"""Fields that were set so far."""
+
+Note: TypeAlias = Callable[[Said, Said, str], None]
+
+
+def flag(name: str, value: object = True) -> Note:
+    def note(flags: Said, _given: Said, _text: str) -> None:
+        flags[name] = value
+
+    return note
+
+
+def text(name: str, read: Callable[[str], object] = str, **implied: object) -> Note:
+    def note(flags: Said, _given: Said, text: str) -> None:
+        flags[name] = read(text)
+        flags.update(implied)
+
+    return note
+
+
+def given(name: str, read: Callable[[str], object] = str) -> Note:
+    def note(_flags: Said, given: Said, text: str) -> None:
+        given[name] = read(text)
+
+    return note
+
+
+def switch(name: str) -> Note:
+    return given(name, lambda _text: True)
+
+
+def more(flags: Said, _given: Said, _text: str) -> None:
+    flags["verbose"] = flags.get("verbose", 0) + 1
+
+
+def key(name: str, form: KeyForm) -> Note:
+    what = "HMAC" if name == "mac_key" else "Rijndael"
+
+    def note(_flags: Said, given: Said, text: str) -> None:
+        if form is KeyForm.BASE64:
+            values.base64_key(text, what)
+        note_key(given, name, KeyWord(form, text))
+        if name == "mac_key":
+            given["use_hmac"] = True
+
+    return note
+
+
+def mac_digest(_flags: Said, given: Said, text: str) -> None:
+    given["mac_digest"] = values.digest(text)
+    given["use_hmac"] = True
+
+
+def mac_length(flags: Said, given: Said, text: str) -> None:
+    flags["mac_key_length"] = values.length(text, "hmac key")
+    given["use_hmac"] = True
+
+
+def address(_flags: Said, given: Said, text: str) -> None:
+    try:
+        text = str(IPv6Address(text)) if ":" in text else text
+    except ValueError:
+        raise ValueError("Invalid allow IP specified for SPA access") from None
+    note_allow(given, Allow(AllowKind.ADDRESS, text))
+
+
+def source(_flags: Said, given: Said, _text: str) -> None:
+    note_allow(given, Allow(AllowKind.SOURCE))
+
+
+def resolve(variable: str) -> Note:
+    def note(_flags: Said, given: Said, text: str) -> None:
+        note_allow(given, Allow(AllowKind.RESOLVE))
+        if variable:
+            given.setdefault("elsewhere", {})[variable] = text or "Y"
+
+    return note
+
+
+def elsewhere(variable: str, *, gpg: bool = False) -> Note:
+    """An rc variable that this version keeps, and does not act on."""
+
+    def note(_flags: Said, given: Said, text: str) -> None:
+        kept = given.setdefault("elsewhere", {})
+        if gpg:
+            kept["USE_GPG"] = "Y"
+        kept[variable] = text or "Y"
+
+    return note
+
+
+def user(_flags: Said, given: Said, text: str) -> None:
+    given["user"] = text or None
+
+
+def plus(_flags: Said, given: Said, text: str) -> None:
+    given.setdefault("time_offset", values.time_offset(text))
+
+
+def minus(_flags: Said, given: Said, text: str) -> None:
+    """Replaces what ``plus`` says, whichever comes first."""
+    given["time_offset"] = -values.time_offset(text)
+
+
+def icmp(what: str, most: int) -> Note:
+    def note(_flags: Said, _given: Said, text: str) -> None:
+        if not 0 <= values.leading_number(text) <= most:
+            raise ValueError(f"Invalid icmp {what} '{text}', must be in [0-{most}]")
+
+    return note
+
+
+def spoof(_flags: Said, given: Said, text: str) -> None:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        raise ValueError("Invalid spoof IP") from None
+    given.setdefault("elsewhere", {})["SPOOF_SOURCE_IP"] = text
+
+
+def no_faults(_flags: Said, _given: Said, _text: str) -> None:
+    raise ValueError("fwknop not compiled with fault injection support.")

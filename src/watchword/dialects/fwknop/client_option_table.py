@@ -1,0 +1,152 @@
+"""The options of fwknop as a table (client, section 2).
+
+In here: every option with its value and what it is for.
+Not in here: what it does to the settings (client_notes), parsing (client_options).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from watchword.dialects.fwknop import client_notes as note
+from watchword.dialects.fwknop import client_values as values
+from watchword.dialects.fwknop.client_notes import Note
+from watchword.dialects.fwknop.client_settings import KeyForm
+
+
+class Family(Enum):
+    """Which addresses of a server's name may be used."""
+
+    ANY = "any"
+    FOUR = "IPv4"
+    SIX = "IPv6"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    short: str
+    """One letter, or empty."""
+    long: str
+    placeholder: str
+    """What stands for its value in the usage text; empty: it takes none."""
+    what: str
+    note: Note = field(repr=False)
+    """Puts it into the fields of CommandLine and those of Given; raises ValueError."""
+
+
+def _descriptor(text: str) -> int:
+    return values.number(text, 0, 2**31 - 1)
+
+
+def _key_length(text: str) -> int:
+    return values.length(text, "key")
+
+
+OPTIONS: Final = (
+    Option("A", "access", "<list>", "ports to open, for example tcp/22,udp/53",
+           note.given("access")),
+    Option("a", "allow-ip", "<address>", "who is to be let in (IPv4; IPv6 by our own server only)",
+           note.address),
+    Option("s", "source-ip", "", "let in the address that the packet comes from", note.source),
+    Option("D", "destination", "<host[:port]>", "the server", note.given("server")),
+    Option("n", "named-config", "<name>", "use this section of the rc file", note.text("named")),
+    Option("p", "server-port", "<port>", "port of the server (62201)",
+           note.given("server_port", values.port)),
+    Option("4", "ipv4", "", "use only IPv4 addresses of the server",
+           note.flag("family", Family.FOUR)),
+    Option("6", "ipv6", "", "use only IPv6 addresses of the server",
+           note.flag("family", Family.SIX)),
+    Option("f", "fw-timeout", "<seconds>", "how long the server is asked to open",
+           note.given("seconds", values.seconds)),
+    Option("C", "server-cmd", "<command>", "command that the server is asked to run",
+           note.text("command")),
+    Option("U", "spoof-user", "<name>", "user name to send", note.user),
+    Option("r", "rand-port", "", "send to a random port", note.switch("rand_port")),
+    Option("S", "source-port", "<port>", "port to send from",
+           note.given("source_port", values.port)),
+    Option("N", "nat-access", "<host[:port]>", "have the server forward to this inner host",
+           note.given("nat_access")),
+    Option("", "nat-local", "", "have the server forward to itself", note.switch("nat_local")),
+    Option("", "nat-port", "<port>", "outer port of a forwarded service",
+           note.given("nat_port", values.port)),
+    Option("", "nat-rand-port", "", "the same, chosen at random", note.switch("nat_rand_port")),
+    Option("", "use-hmac", "", "authenticate the packet with an HMAC", note.switch("use_hmac")),
+    Option("", "hmac-digest-type", "<digest>", "digest of the HMAC (sha256)", note.mac_digest),
+    Option("m", "digest-type", "<digest>", "digest inside the packet (sha256)",
+           note.given("digest", values.digest)),
+    Option("M", "encryption-mode", "<mode>", "CBC, CTR, CFB, OFB, ECB or legacy (CBC)",
+           note.given("mode", values.mode)),
+    Option("G", "get-key", "<file>", "file with the encryption key",
+           note.key("key", KeyForm.FILE)),
+    Option("", "get-hmac-key", "<file>", "file with the HMAC key",
+           note.key("mac_key", KeyForm.FILE)),
+    Option("", "stdin", "", "read keys from standard input, one on a line",
+           note.flag("descriptor", 0)),
+    Option("", "fd", "<number>", "read keys from this descriptor, one on a line",
+           note.text("descriptor", _descriptor)),
+    Option("", "key-rijndael", "<text>", "encryption key; other users can see it",
+           note.key("key", KeyForm.TEXT)),
+    Option("", "key-base64-rijndael", "<base64>", "the same in base64",
+           note.key("key", KeyForm.BASE64)),
+    Option("", "key-hmac", "<text>", "HMAC key; other users can see it",
+           note.key("mac_key", KeyForm.TEXT)),
+    Option("", "key-base64-hmac", "<base64>", "the same in base64",
+           note.key("mac_key", KeyForm.BASE64)),
+    Option("k", "key-gen", "", "make keys, print or save them, and exit", note.flag("key_gen")),
+    Option("K", "key-gen-file", "<file>", "make keys, write them to this file, and exit",
+           note.text("key_gen_file", key_gen=True)),
+    Option("", "key-len", "<bytes>", "length of the encryption key to make (32)",
+           note.text("key_length", _key_length)),
+    Option("", "hmac-key-len", "<bytes>", "length of the HMAC key to make", note.mac_length),
+    Option("", "time-offset-plus", "<time>", "add 30, 60sec, 5min, 2hours or 1day to the time sent",
+           note.plus),
+    Option("", "time-offset-minus", "<time>", "subtract it", note.minus),
+    Option("", "rc-file", "<file>", "rc file (~/.fwknoprc)", note.text("rc_file")),
+    Option("", "no-rc-file", "", "use no rc file", note.flag("no_rc_file")),
+    Option("", "no-home-dir", "", "never look into the home directory", note.flag("no_home_dir")),
+    Option("", "save-rc-stanza", "", "save the options in the section -n, or in that of the server",
+           note.flag("save_stanza")),
+    Option("", "force-stanza", "", "with --save-rc-stanza: ask nothing, keep nothing",
+           note.flag("force_stanza")),
+    Option("", "stanza-list", "", "list the sections of the rc file and exit",
+           note.flag("stanza_list")),
+    Option("l", "last-cmd", "", "run once more with the options of the last run",
+           note.flag("last")),
+    Option("", "show-last", "", "print the options of the last run and exit",
+           note.flag("show_last")),
+    Option("E", "save-args-file", "<file>", "where options are kept (~/.fwknop.run)",
+           note.text("args_file")),
+    Option("", "no-save-args", "", "do not keep the options", note.switch("no_save_args")),
+    Option("B", "save-packet", "<file>", "write the packet to this file", note.text("packet_file")),
+    Option("b", "save-packet-append", "", "append to that file", note.flag("append")),
+    Option("T", "test", "", "make the packet, show it, do not send it", note.flag("test")),
+    Option("v", "verbose", "", "say more; may be repeated", note.more),
+    Option("V", "version", "", "print the version and exit", note.flag("version")),
+    Option("h", "help", "", "print this text and exit", note.flag("help")),
+    Option("P", "server-proto", "<name>", "udp; the others are not supported yet",
+           note.given("proto", values.transport)),
+    Option("R", "resolve-ip-https", "", "not supported yet, as is the rest of this list",
+           note.resolve("")),
+    Option("", "resolve-ip-http", "", "", note.resolve("")),
+    Option("", "resolve-http-only", "", "", note.resolve("RESOLVE_HTTP_ONLY")),
+    Option("", "resolve-url", "<url>", "", note.resolve("RESOLVE_URL")),
+    Option("w", "wget-cmd", "<file>", "", note.elsewhere("WGET_CMD")),
+    Option("u", "user-agent", "<text>", "", note.elsewhere("HTTP_USER_AGENT")),
+    Option("", "use-wget-user-agent", "", "", note.elsewhere("USE_WGET_USER_AGENT")),
+    Option("", "server-resolve-ipv4", "", "the same as -4", note.switch("only_ipv4")),
+    Option("Q", "spoof-source", "<address>", "", note.spoof),
+    Option("", "spoof-src", "<address>", "", note.spoof),
+    Option("H", "http-proxy", "<url>", "", note.text("http_proxy")),
+    Option("", "icmp-type", "<number>", "", note.icmp("type", 40)),
+    Option("", "icmp-code", "<number>", "", note.icmp("code", 15)),
+    Option("g", "gpg-encryption", "", "", note.elsewhere("USE_GPG")),
+    Option("", "gpg-recipient-key", "<key>", "", note.elsewhere("GPG_RECIPIENT", gpg=True)),
+    Option("", "gpg-signer-key", "<key>", "", note.elsewhere("GPG_SIGNER", gpg=True)),
+    Option("", "gpg-home-dir", "<folder>", "", note.elsewhere("GPG_HOMEDIR", gpg=True)),
+    Option("", "gpg-exe", "<file>", "", note.elsewhere("GPG_EXE", gpg=True)),
+    Option("", "gpg-agent", "", "", note.elsewhere("USE_GPG_AGENT", gpg=True)),
+    Option("", "gpg-no-signing-pw", "", "", note.elsewhere("GPG_NO_SIGNING_PW", gpg=True)),
+    Option("", "fault-injection-tag", "<tag>", "not available in this program", note.no_faults),
+)  # fmt: skip

@@ -1,0 +1,187 @@
+"""The message that a run asks for: from settings to the fields of a packet.
+
+In here: the kind of message, its text, the NAT text, the user name, and what
+the library would say of a field that cannot be (client, sections 3, 5 and 6).
+Not in here: conflicts between options (client_verify), keys (client_keys),
+the bytes of a packet (wire.spa).
+
+Time and random values are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from watchword.dialects.fwknop import client_values as values
+from watchword.dialects.fwknop.client_nat import nat_text, outer_access
+from watchword.dialects.fwknop.client_settings import PROTOCOL, Allow, AllowKind, Given
+from watchword.errors import OperatorError
+from watchword.model.crypto import Digest
+from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.grammar import BadAddressError, parse_access
+from watchword.wire.spa.message import Message, MessageType
+
+NO_USER = "NO_USER"
+_ANYBODY = "0.0.0.0"  # noqa: S104  (no socket: "the address the packet comes from")
+_SETTERS = {
+    Code.INVALID_DATA_USER_MISSING: "fko_set_username",
+    Code.INVALID_DATA_USER_FIRSTCHAR_VALIDFAIL: "fko_set_username",
+    Code.INVALID_DATA_USER_REMCHAR_VALIDFAIL: "fko_set_username",
+    Code.INVALID_DATA_MESSAGE_EMPTY: "fko_set_spa_message",
+    Code.INVALID_ALLOW_IP: "fko_set_spa_message",
+    Code.INVALID_SPA_COMMAND_MSG: "fko_set_spa_message",
+    Code.INVALID_SPA_ACCESS_MSG: "fko_set_spa_message",
+    Code.INVALID_DATA_NAT_EMPTY: "fko_set_nat_access_str",
+    Code.INVALID_SPA_NAT_ACCESS_MSG: "fko_set_nat_access_str",
+    Code.INVALID_DATA_TIMESTAMP_VALIDFAIL: "fko_set_timestamp",
+    Code.INVALID_DATA_CLIENT_TIMEOUT_NEGATIVE: "fko_set_spa_client_timeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Where a user name is looked for when none is chosen."""
+
+    environment: Mapping[str, str]
+    login: str
+    """Name of the effective user; empty if it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The random values of one packet."""
+
+    nonce: str
+    """Sixteen decimal digits."""
+    nat_port: int
+    """10000 to 65534; independent of the nonce, which the packet gives away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A message, and what the user is to be told about it."""
+
+    message: Message
+    random_nat_port: int | None = None
+    """The port that was drawn, if one was."""
+
+
+def random_port(digits: str) -> int:
+    """A port from 10000 to 65534, out of random decimal digits (section 6)."""
+    return 10000 + int(digits) % 55535
+
+
+def wanted(settings: Given, command: str | None, person: Person, now: float, draw: Draw) -> Wanted:
+    """The message of this run, not yet checked against the library's rules.
+
+    Args:
+        settings: All layers combined, verified.
+        command: What -C says.
+        now: Unix seconds; the time offset is added.
+
+    Raises OperatorError: what is asked for contradicts itself.
+    """
+    seconds = settings.seconds or 0
+    message = Message(
+        random=draw.nonce,
+        user=user_name(settings, person),
+        sent_at=int(now) + (settings.time_offset or 0),
+        version=PROTOCOL,
+        type=MessageType.COMMAND,
+        text="",
+        seconds=seconds,
+        digest=settings.digest or Digest.SHA256,
+    )
+    if command is not None:
+        return Wanted(_command(message, settings, command))
+    return _access(message, settings, draw)
+
+
+def _command(message: Message, settings: Given, command: str) -> Message:
+    if settings.nat_access or settings.nat_local or settings.nat_rand_port:
+        raise OperatorError(
+            "A command cannot be combined with NAT options.",
+            hint="send one packet with -C and another one with -A and -N",
+        )
+    return _with(message, MessageType.COMMAND, f"{allow_text(settings.allow)},{command}", None, 0)
+
+
+def _access(message: Message, settings: Given, draw: Draw) -> Wanted:
+    if not settings.access:
+        raise OperatorError(
+            "Must use --access to specify what to open.",
+            hint="for example -A tcp/22, or ACCESS tcp/22 in the rc file",
+        )
+    _check_access(f"{allow_text(settings.allow)},{settings.access}", message)
+    drawn = draw.nat_port if settings.nat_rand_port else None
+    nat = nat_text(settings, settings.access)
+    access = outer_access(settings.access, drawn or settings.nat_port or 0, nat)
+    type_ = MessageType.ACCESS
+    if settings.nat_local:
+        type_ = MessageType.LOCAL_NAT_ACCESS
+    elif nat is not None:
+        type_ = MessageType.NAT_ACCESS
+    text = f"{allow_text(settings.allow)},{access}"
+    type_ = type_.for_seconds(message.seconds)
+    return Wanted(_with(message, type_, text, nat, message.seconds), drawn)
+
+
+def _check_access(text: str, message: Message) -> None:
+    """Before anything is made of the list, so that the first thing wrong is what is said."""
+    try:
+        parse_access(text)
+    except BadAddressError as error:
+        raise library_complaint(SpaError(Code.INVALID_ALLOW_IP, str(error)), message) from None
+    except ValueError as error:
+        wrong = SpaError(Code.INVALID_SPA_ACCESS_MSG, str(error))
+        raise library_complaint(wrong, message) from None
+
+
+def _with(
+    message: Message, type_: MessageType, text: str, nat: str | None, seconds: int
+) -> Message:
+    return Message(
+        message.random, message.user, message.sent_at, message.version, type_,
+        text, nat, None, seconds, message.digest,
+    )  # fmt: skip
+
+
+def allow_text(allow: Allow | None) -> str:
+    """Whom to let in, as the packet says it; empty where nobody was named (test mode only)."""
+    if allow is None:
+        return ""
+    return allow.text if allow.kind is AllowKind.ADDRESS else _ANYBODY
+
+
+def user_name(settings: Given, person: Person) -> str:
+    """The user field: what was chosen, else the first of section 3's list that exists."""
+    if settings.user:
+        return settings.user[: values.MAX_USER]
+    environment = person.environment
+    found = (
+        environment.get("SPOOF_USER")
+        or environment.get("LOGNAME")
+        or person.login
+        or environment.get("USER")
+        or NO_USER
+    )
+    return found[: values.MAX_ANY_USER]
+
+
+def library_complaint(error: SpaError, message: Message) -> OperatorError:
+    """The line that the original prints when its library refuses a field."""
+    setter = _SETTERS.get(error.code) or _too_large(error, message)
+    return OperatorError(
+        f"fwknop: {setter}: Error {int(error.code)} - {error.code.text}", hint=error.detail
+    )
+
+
+def _too_large(error: SpaError, message: Message) -> str:
+    if error.code is not Code.DATA_TOO_LARGE:
+        return "fko_spa_data_final"
+    if "timeout" in error.detail:
+        return "fko_set_spa_client_timeout"
+    if "user" in error.detail:
+        return "fko_set_username"
+    return "fko_set_nat_access_str" if "NAT" in error.detail else "fko_set_spa_message"

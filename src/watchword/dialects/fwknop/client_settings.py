@@ -1,0 +1,127 @@
+"""What one layer of the client's settings says, and how layers are put together.
+
+In here: ``Given``, which is filled from ``[default]``, from a named stanza and
+from the command line, and ``merge``.
+Not in here: how text becomes a value (client_values), what the whole has to
+satisfy (client_verify).
+
+The more specific layer wins, always. Where several variables answer one
+question (which key, whose address), they are one field, so that a key of a
+general layer cannot stand beside the key of a specific one (client, sections
+4, 8.1 and 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any
+
+from watchword.model.crypto import CipherMode, Digest
+
+DEFAULT_PORT = 62201
+PROTOCOL = "3.0.0"  # what the version field of our packets says
+
+
+class KeyForm(Enum):
+    """How a key is written down. Within one layer the first that is given counts."""
+
+    TEXT = 0
+    BASE64 = 1
+    FILE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWord:
+    """A key as it was written, or the file that it stands in."""
+
+    form: KeyForm
+    text: str = field(repr=False)
+
+
+class AllowKind(Enum):
+    ADDRESS = "address"
+    SOURCE = "source"
+    """Whoever the packet comes from (0.0.0.0)."""
+    RESOLVE = "resolve"
+    """The sender's own address as the outside sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Whom the server is asked to let in."""
+
+    kind: AllowKind
+    text: str = ""
+    """The address as typed; empty unless ``kind`` is ADDRESS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What one layer says; None where it says nothing."""
+
+    server: str | None = None
+    """``host``, ``host:port`` or ``[address]:port``, as typed."""
+    server_port: int | None = None
+    proto: str | None = None
+    """Transport, in lower case."""
+    source_port: int | None = None
+    rand_port: bool | None = None
+    access: str | None = None
+    allow: Allow | None = None
+    seconds: int | None = None
+    """Length of the grant that is asked for; 0: none named."""
+    user: str | None = None
+    time_offset: int | None = None
+    """Seconds added to the time stamp; may be negative."""
+    digest: Digest | None = None
+    mode: CipherMode | None = None
+    key: KeyWord | None = None
+    mac_key: KeyWord | None = None
+    mac_digest: Digest | None = None
+    use_hmac: bool | None = None
+    nat_access: str | None = None
+    nat_local: bool | None = None
+    nat_port: int | None = None
+    nat_rand_port: bool | None = None
+    only_ipv4: bool | None = None
+    verbose: int | None = None
+    no_save_args: bool | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Variables that are kept and saved, and that this version does not act on
+    (GnuPG, address resolution, spoofing), with their values as written."""
+
+
+def merge(below: Given, above: Given) -> Given:
+    """One layer on top of another: what ``above`` does not say shows through."""
+    said: dict[str, Any] = {
+        each.name: value
+        for each in fields(above)
+        if each.name != "elsewhere" and (value := getattr(above, each.name)) is not None
+    }
+    return replace(below, **said, elsewhere={**below.elsewhere, **above.elsewhere})
+
+
+def combine(default: Given, stanza: Given, typed: Given) -> Given:
+    """The three layers of a run. Of the two wishes for verbosity the larger counts."""
+    whole = merge(merge(default, stanza), typed)
+    filed = merge(default, stanza).verbose or 0
+    return replace(whole, verbose=max(filed, typed.verbose or 0))
+
+
+def note_key(given: dict[str, Any], name: str, word: KeyWord) -> None:
+    """Put a key into a layer under construction, unless a stronger form is there already.
+
+    Of two in the same form the later counts.
+    """
+    known: KeyWord | None = given.get(name)
+    if known is None or word.form.value <= known.form.value:
+        given[name] = word
+
+
+def note_allow(given: dict[str, Any], allow: Allow) -> None:
+    """Put an address into a layer under construction; resolving gives way to an address."""
+    known: Allow | None = given.get("allow")
+    if known is None or allow.kind is not AllowKind.RESOLVE or known.kind is AllowKind.RESOLVE:
+        given["allow"] = allow

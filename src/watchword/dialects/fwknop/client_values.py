@@ -1,0 +1,156 @@
+"""Reads the values of client options and rc variables.
+
+In here: numbers, names of algorithms, time offsets, base64, the server's name;
+each as the original reads it (client, sections 2 and 3).
+Not in here: which option or variable takes which (client_options, rcfile_read),
+what contradicts what (client_verify).
+
+Functions raise ValueError with the sentence that the original prints, except
+that no sentence quotes a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from watchword.model.crypto import CipherMode, Digest
+
+TRANSPORTS: Final = ("udp", "udpraw", "tcp", "tcpraw", "icmp", "http")
+MAX_SECONDS: Final = 131072  # of --fw-timeout; packets carry half of it
+MAX_FILED_SECONDS: Final = 65536  # of FW_TIMEOUT
+MAX_USER: Final = 29  # characters of a user name that was chosen
+MAX_ANY_USER: Final = 63  # characters of one that was found
+MAX_KEY_TEXT: Final = 128  # bytes of a passphrase; the rest is cut, as the original does
+
+_TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
+_LEADING_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]{1,18})")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
+_OFFSET_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
+_OFFSET_DIGITS: Final = 8
+_OFFSET_LIMIT: Final = 65536
+_BRACKETED = re.compile(r"\[([^][]+)\](?::([0-9]{1,5}))?")
+
+
+def leading_number(text: str) -> int:
+    """Read as C's ``strtol`` does: trailing garbage is ignored, a word counts as 0."""
+    found = _LEADING_NUMBER.match(text)
+    return int(found[1]) if found else 0
+
+
+def number(text: str, low: int, high: int) -> int:
+    """A number within a range. Raises ValueError naming the range."""
+    value = leading_number(text)
+    if not low <= value <= high:
+        raise ValueError(f"[*] Value {value} out of range [({low})-({high})]")
+    return value
+
+
+def port(text: str) -> int:
+    return number(text, 0, 65535)
+
+
+def seconds(text: str, most: int = MAX_SECONDS) -> int:
+    value = leading_number(text)
+    if not 0 <= value <= most:
+        raise ValueError(f"--fw-timeout must be within [0-{most}]")
+    return value
+
+
+def length(text: str, what: str) -> int:
+    """A length for ``--key-len`` or ``--hmac-key-len``; ``what`` is ``key`` or ``hmac key``."""
+    value = leading_number(text)
+    if not 1 <= value <= MAX_KEY_TEXT:
+        raise ValueError(f"Invalid {what} length '{text}', must be in [1-{MAX_KEY_TEXT}]")
+    return value
+
+
+def is_yes(text: str) -> bool:
+    """Whether a value switches something on; everything that is not a yes is a no."""
+    return text.lower() in _TRUE
+
+
+def digest(text: str) -> Digest:
+    try:
+        return Digest[text.upper()]
+    except KeyError:
+        names = _listed(each.name.lower() for each in Digest)
+        raise ValueError(f"* Invalid digest type: {text}, use {names}") from None
+
+
+def mode(text: str) -> CipherMode:
+    try:
+        return CipherMode[text.upper()]
+    except KeyError:
+        names = _listed(("CBC", "CTR", "legacy", "Asymmetric"))
+        raise ValueError(f"* Invalid encryption mode: {text}, use {names}") from None
+
+
+def transport(text: str) -> str:
+    if text.lower() not in TRANSPORTS:
+        raise ValueError(f"Unrecognized protocol: {text}")
+    return text.lower()
+
+
+def base64_key(text: str, what: str) -> str:
+    """Check the alphabet of a key; ``what`` is ``Rijndael`` or ``HMAC``. Never quotes it."""
+    if not _BASE64.fullmatch(text):
+        raise ValueError(f"Base64 encoded {what} argument doesn't look like base64-encoded data.")
+    return text
+
+
+def time_offset(text: str) -> int:
+    """Seconds, never negative. Digits are collected up to the first m, h or d (section 3)."""
+    digits, factor = "", 1
+    for letter in text:
+        if letter.lower() in _OFFSET_UNITS:
+            factor = _OFFSET_UNITS[letter.lower()]
+            break
+        if letter.isascii() and letter.isdecimal():
+            digits += letter
+    if not 1 <= len(digits) <= _OFFSET_DIGITS or int(digits) > _OFFSET_LIMIT:
+        raise ValueError(f"Invalid time offset: '{text}'")
+    return int(digits) * factor
+
+
+def signed_time_offset(text: str) -> int:
+    """The same for the rc file, where a leading ``-`` selects subtraction."""
+    return -time_offset(text[1:]) if text.startswith("-") else time_offset(text)
+
+
+class Server(NamedTuple):
+    host: str
+    port: int | None
+    """None: not written with the host."""
+
+
+def server(text: str) -> Server:
+    """Split ``host``, ``host:port``, an IPv6 address, or ``[address]:port``.
+
+    Raises ValueError for a port outside 1 to 65535.
+    """
+    if found := _BRACKETED.fullmatch(text):
+        return Server(found[1], _written_port(found[2]) if found[2] else None)
+    host, colon, rest = text.partition(":")
+    if not colon or ":" in rest:
+        return Server(text, None)
+    return Server(host, _written_port(rest))
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal; characters that could are written as escapes."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
+def _written_port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise ValueError(f"the port {text!r} after the server's name is not within 1 to 65535")
+    return int(text)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "{" + ",".join(names) + "}"

@@ -1,0 +1,137 @@
+"""What the settings of a run have to satisfy together, in the original's order.
+
+In here: the checks of client, section 4, and what this version does not do.
+Not in here: what one value may be (client_values), the packet's own fields
+(client_request).
+
+Every check raises OperatorError with the sentence that the original prints.
+"""
+
+from __future__ import annotations
+
+from watchword.dialects.fwknop.client_options import CommandLine
+from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given
+from watchword.dialects.fwknop.client_values import is_yes, server
+from watchword.errors import OperatorError
+from watchword.model.crypto import CipherMode
+from watchword.wire.spa.grammar import parse_allow
+
+_NO_DESTINATION = "Must use --destination unless --test mode is used"
+_RAW = ("udpraw", "tcpraw", "icmp")
+
+
+def check_files(line: CommandLine) -> None:
+    """Which files may be used together (section 2.4)."""
+    if not line.no_rc_file:
+        if line.no_home_dir and line.rc_file is None:
+            raise OperatorError("Warning: in --no-home-dir mode, must set --rc-file path.")
+        return
+    clashes = {
+        "Cannot set stanza name in --no-rc-file mode.": line.named is not None,
+        "Cannot save an rc stanza in --no-rc-file mode.": line.save_stanza,
+        "Cannot list stanzas in --no-rc-file mode.": line.stanza_list,
+    }
+    for message, clash in clashes.items():
+        if clash:
+            raise OperatorError(message)
+
+
+def stanza_to_save(line: CommandLine) -> str:
+    """The section that ``--save-rc-stanza`` writes: that of -n, else the server's name."""
+    name = line.named or line.given.server
+    if not name:
+        raise OperatorError(_NO_DESTINATION, hint="or name the stanza with -n")
+    return name
+
+
+def verify(line: CommandLine, settings: Given) -> None:
+    """Checks 3 to 11 of section 4, then what this version cannot do."""
+    exempt = line.test or line.key_gen or line.version or line.show_last or line.last
+    if not exempt and not settings.server:
+        raise OperatorError(_NO_DESTINATION)
+    if not exempt and settings.allow is None and "RESOLVE_URL" not in settings.elsewhere:
+        raise OperatorError("Must use one of [-s|-R|-a] to specify IP for SPA access.")
+    if settings.allow is not None:
+        _check_allow(settings.allow)
+    _check_transport(line, settings)
+    _check_cryptography(settings)
+    _check_server(line, settings)
+    if not (line.key_gen or line.version or line.show_last):
+        refuse_unsupported(line, settings)
+
+
+def _check_allow(allow: Allow) -> None:
+    if allow.kind is AllowKind.ADDRESS:
+        try:
+            parse_allow(allow.text)
+        except ValueError as error:
+            raise OperatorError(
+                "Invalid allow IP specified for SPA access", hint=str(error)
+            ) from None
+
+
+def _check_transport(line: CommandLine, settings: Given) -> None:
+    if "SPOOF_SOURCE_IP" in settings.elsewhere and settings.proto not in _RAW:
+        raise OperatorError("Must set -P <udpraw|tcpraw|icmp> with a spoofed source IP")
+    if line.http_proxy is not None and settings.proto not in (None, "http"):
+        raise OperatorError("Cannot set --http-proxy with a non-HTTP protocol.")
+
+
+def _check_cryptography(settings: Given) -> None:
+    gpg = uses_gpg(settings)
+    if gpg and "GPG_RECIPIENT" not in settings.elsewhere:
+        raise OperatorError("Must specify --gpg-recipient-key when GPG is used.")
+    if settings.mode is CipherMode.ASYMMETRIC and not gpg:
+        raise OperatorError(
+            "Must specify GPG recipient/signing keys when Asymmetric encryption mode is used."
+        )
+    if settings.mode is CipherMode.LEGACY and settings.use_hmac:
+        raise OperatorError("Legacy encryption mode is incompatible with HMAC usage.")
+
+
+def _check_server(line: CommandLine, settings: Given) -> None:
+    """A port may be written with the server's name, but then nowhere else (section 17, -D)."""
+    if not settings.server:
+        return
+    try:
+        port = server(settings.server).port
+    except ValueError as error:
+        raise OperatorError(str(error)) from None
+    if port is None or settings.server != line.given.server:
+        return
+    if line.given.rand_port or line.given.server_port not in (None, port):
+        raise OperatorError(
+            f"-D names port {port}, and another option names a different one",
+            hint="give the port once",
+        )
+
+
+def uses_gpg(settings: Given) -> bool:
+    return is_yes(settings.elsewhere.get("USE_GPG", "N"))
+
+
+def refuse_unsupported(line: CommandLine, settings: Given) -> None:
+    """What this version recognises and does not do: one sentence, and what to do instead."""
+    if uses_gpg(settings):
+        raise OperatorError(
+            "This version encrypts with symmetric keys, not with GnuPG, so no packet was sent.",
+            hint="make keys with --key-gen, and leave the --gpg options and USE_GPG out",
+        )
+    if "SPOOF_SOURCE_IP" in settings.elsewhere:
+        raise OperatorError(
+            "This version does not forge source addresses, so no packet was sent.",
+            hint="leave -Q and SPOOF_SOURCE_IP out, and say with -a who is to be let in",
+        )
+    if settings.proto not in (None, "udp") or line.http_proxy is not None:
+        asked = "http" if line.http_proxy is not None else settings.proto
+        raise OperatorError(
+            f"This version sends over UDP only, not over {asked}, so no packet was sent.",
+            hint="use -P udp, and have the server listen on UDP",
+        )
+    if settings.allow is None and "RESOLVE_URL" not in settings.elsewhere:
+        return
+    if settings.allow is None or settings.allow.kind is AllowKind.RESOLVE:
+        raise OperatorError(
+            "This version does not resolve your external address, so no packet was sent.",
+            hint="give it with -a, or use -s to be let in from wherever the packet comes",
+        )

@@ -1,0 +1,80 @@
+"""Splits the client's rc file into lines, sections and variables (client, section 9).
+
+In here: what is a comment, where a section begins, where a value ends. Nothing
+is lost: the lines of a file, joined, are the file.
+Not in here: which variables exist (rcfile_read), changing a file (rcfile_write).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+DEFAULT = "default"
+MAX_LINE = 1023  # bytes; what the original reads of a line
+_SECTION = re.compile(r"[ \t]*\[([^]]*)\]")
+_VARIABLE = re.compile(r"[ \t]*([^ \t;#\r\n]+)[ \t]+([^ \t;#\r\n]+)")
+_CLEAN = re.compile(r"[^ \t;#\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the file. It may hold a key and is not shown."""
+
+    text: str = field(repr=False)
+    """As it stands in the file, end of line included."""
+    number: int
+    """1-based."""
+    section: str
+    """The section it stands in, as written; empty before the first one."""
+    head: bool = False
+    """True: this line opens the section."""
+    name: str = ""
+    """The variable that is set here; empty where none is."""
+    value: str = field(default="", repr=False)
+    broken: bool = False
+    """True: neither a comment nor a section nor a variable."""
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The lines of a file, in order."""
+    section = ""
+    for number, line in enumerate(_split(text), start=1):
+        if line[0] in "#;\r\n":
+            yield Line(line, number, section)
+        elif found := _SECTION.match(line):
+            section = found[1]
+            yield Line(line, number, section, head=True)
+        elif found := _VARIABLE.match(line):
+            name = found[1].removesuffix(":")
+            yield Line(line, number, section, name=name, value=found[2], broken=not name)
+        else:
+            yield Line(line, number, section, broken=True)
+
+
+def section_names(text: str) -> list[str]:
+    """Names of all sections but the default one, as written, in order."""
+    return [each.section for each in lines(text) if each.head and not same(each.section, DEFAULT)]
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names mean the same section: letter case does not count."""
+    return one.lower() == other.lower()
+
+
+def is_section_name(text: str) -> bool:
+    """Whether a section of this name can be written and found again."""
+    return bool(text) and text.isprintable() and "]" not in text
+
+
+def is_value(text: str) -> bool:
+    """Whether a value can be written and read back as it is."""
+    return bool(_CLEAN.fullmatch(text)) and text.isprintable()
+
+
+def _split(text: str) -> list[str]:
+    """Lines with their ends; only LF ends a line."""
+    parts = text.split("\n")
+    last = parts.pop()
+    return [f"{part}\n" for part in parts] + ([last] if last else [])

@@ -1,0 +1,55 @@
+"""Writes a packet, a key file or kept options to the file that a user named.
+
+In here: what differs from the private files of ``edges.files``: devices and
+pipes may be named (``/dev/stdout``, ``/dev/null``), and are written to, never
+replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from watchword.edges.files import replace_private
+from watchword.errors import HostError
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Make this the content of a file, 0600 from the first; a device is just written to.
+
+    Raises HostError.
+    """
+    if _is_regular_or_missing(path):
+        replace_private(path, content)
+    else:
+        _append(path, content)
+
+
+def append_private(path: Path, content: bytes) -> None:
+    """Add to the end of a file; a new one is 0600. Raises HostError."""
+    _append(path, content)
+
+
+def _is_regular_or_missing(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+
+
+def _append(path: Path, content: bytes) -> None:
+    try:
+        with open(os.open(path, _FLAGS | os.O_APPEND, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(content)
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError | ValueError) -> HostError:
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    return HostError(f"{path}: {reason}")

@@ -1,0 +1,166 @@
+"""The client from its command line to its exit status, in the original's order.
+
+In here: the steps of client, section 1.
+Not in here: what each of them does (client_files, client_save, client_send).
+
+Starting is fast: what only some runs need is imported by them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from watchword import __version__
+from watchword.dialects.fwknop import client_last, client_verify
+from watchword.dialects.fwknop.client_options import CommandLine, parse, peek, usage
+from watchword.dialects.fwknop.client_settings import PROTOCOL, AllowKind, Given, combine
+from watchword.dialects.fwknop.client_values import printable
+from watchword.errors import HostError, OperatorError
+from watchword.service import client_files
+from watchword.service.client_console import Console
+
+PROGRAM = "fwknop"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Do what a command line says; ``argv`` is without the program's name.
+
+    Returns the exit status: 0 or, for any failure, 1.
+    """
+    console = Console()
+    try:
+        status = _Round(argv, os.environ, console).start()
+        sys.stdout.flush()
+    except (OperatorError, HostError) as error:
+        console.complain(error)
+        return 1
+    except KeyboardInterrupt:
+        console.warn("interrupted.")
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One command line and what it leads to: the one that was typed, or the kept one of -l."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    console: Console
+    kept: Path | None = None
+    """Where the kept line that is being run again came from; None: this one was typed."""
+
+    def start(self) -> int:
+        """Steps 1 and 2: what needs no settings."""
+        early = peek(self.argv)
+        if early.help:
+            self.console.say(usage(__version__).removesuffix("\n"))
+            return 0
+        client_verify.check_files(early)
+        path = client_files.rc_path(early, self.environment)
+        if early.stanza_list and path is not None:
+            return _list_stanzas(path, self.console)
+        return self._settle(early, path)
+
+    def _settle(self, early: CommandLine, path: Path | None) -> int:
+        """Steps 3 to 5: settings, and what is made and saved of them."""
+        default = stanza = Given()
+        if path is not None:
+            default, stanza = client_files.load(path, early, self.console)
+        line = parse(self.argv)
+        settings = combine(default, stanza, line.given)
+        name = client_verify.stanza_to_save(line) if line.save_stanza else ""
+        client_verify.verify(line, settings)
+        if line.key_gen or line.save_stanza:
+            _make_and_save(line, settings, name, path, self.console)
+        return 0 if line.key_gen else self._go_on(line, settings)
+
+    def _go_on(self, line: CommandLine, settings: Given) -> int:
+        """Steps 6 and later: kept options, and the packet."""
+        path = self.kept or client_files.args_path(line, self.environment)
+        if line.show_last:
+            shown = printable(client_files.last_line(path, self.console))
+            self.console.say(f"Last fwknop client command line: {shown}\n")
+            return 0
+        if line.last:
+            return self._again(path, verbose=bool(line.verbose))
+        if self.kept is None and not settings.no_save_args:
+            _keep_args(path, self.argv, self.console)
+        if line.version:
+            self.console.say(f"fwknop client {__version__}, FKO protocol version {PROTOCOL}")
+            return 0
+        return _knock(line, settings, self.environment, self.console)
+
+    def _again(self, path: Path, *, verbose: bool) -> int:
+        if self.kept is not None:
+            raise OperatorError(f"The options kept in {path} ask for the last options again.")
+        before = client_files.last_line(path, self.console)
+        if verbose:
+            self.console.say(f"Executing: {printable(before)}")
+        return replace(self, argv=client_last.again(before), kept=path).start()
+
+
+def _list_stanzas(path: Path, console: Console) -> int:
+    names = client_files.stanza_names(path, console)
+    console.say(f"The following stanzas are configured in {path} :")
+    for name in names:
+        console.say(f" - {name}")
+    return 0
+
+
+def _make_and_save(
+    line: CommandLine, settings: Given, name: str, path: Path | None, console: Console
+) -> None:
+    """Step 5."""
+    from watchword.service import client_save as keys  # noqa: PLC0415  (few runs need it)
+
+    given = line.given
+    made = keys.new_keys(line, settings) if line.key_gen else {}
+    if made:
+        given = keys.with_keys(given, made)
+    left: frozenset[str] = frozenset()
+    if line.save_stanza and path is not None:
+        left = keys.save_stanza(path, name, given, console, anew=line.force_stanza)
+    if made:
+        whole = line.save_stanza and not left & made.keys()
+        if whole or line.key_gen_file or not line.save_stanza:
+            keys.hand_out(made, line.key_gen_file, path if whole else None, console)
+        _mention_unsupported(line, settings, console)
+
+
+def _mention_unsupported(line: CommandLine, settings: Given, console: Console) -> None:
+    """Keys may be made for what only other clients can send; say so while they are made."""
+    try:
+        client_verify.refuse_unsupported(line, settings)
+    except OperatorError as error:
+        console.hint(f"{error} {error.complaints[0].hint}.")
+
+
+def _keep_args(path: Path, argv: Sequence[str], console: Console) -> None:
+    from watchword.edges.send_file import write_private  # noqa: PLC0415  (few runs need it)
+
+    client_files.check_permissions(path, console)
+    content = f"{client_last.kept([PROGRAM, *argv])}\n"
+    try:
+        write_private(path, content.encode("utf-8", "surrogateescape"))
+    except HostError as error:
+        console.warn(f"Could not save the options of this run: {error}")
+
+
+def _knock(
+    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
+) -> int:
+    from watchword.service.client_send import knock  # noqa: PLC0415  (loads cryptography)
+
+    if settings.verbose and settings.allow is not None and settings.allow.kind is AllowKind.SOURCE:
+        console.warn(
+            "[-] WARNING: Should use -a or -R to harden SPA against potential MITM attacks"
+        )
+    return knock(line, settings, environment, console)

@@ -1,0 +1,45 @@
+"""How the client speaks: answers to standard output, everything else to standard error.
+
+In here: printing, and what an error looks like. The sentences are those of the
+original, without the program's name in front, because scripts look for them;
+what we add stands on a line of its own, as a hint.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from watchword.errors import Complaint, HostError, OperatorError
+
+
+class Console:
+    """Standard output and standard error of one run."""
+
+    def __init__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+
+    def say(self, text: str = "") -> None:
+        print(text)
+
+    def warn(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def hint(self, text: str) -> None:
+        if text:
+            self.warn(f"fwknop: hint: {text}")
+
+    def remark(self, complaint: Complaint) -> None:
+        place = f"{complaint.place}: " if complaint.place else ""
+        self.warn(f"{place}{complaint.message}")
+        self.hint(complaint.hint)
+
+    def complain(self, error: OperatorError | HostError) -> None:
+        if isinstance(error, HostError):
+            self.warn(str(error))
+            self.hint(error.hint)
+            return
+        for complaint in error.complaints:
+            self.remark(complaint)

@@ -1,0 +1,127 @@
+"""The files of the client: the rc file and the options of the last run.
+
+In here: where they are, reading them, the complaints about who may read them,
+creating a missing rc file.
+Not in here: what stands in them (dialects), saving a stanza (client_save).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from watchword.dialects.fwknop import rcfile
+from watchword.dialects.fwknop.client_options import CommandLine
+from watchword.dialects.fwknop.client_settings import Given
+from watchword.dialects.fwknop.rcfile_read import Section, read
+from watchword.dialects.fwknop.rcfile_write import INITIAL
+from watchword.edges import files
+from watchword.errors import HostError, OperatorError
+from watchword.service.client_console import Console
+
+
+def rc_path(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
+    """The rc file in use; None: no rc file is to be used. Raises OperatorError."""
+    if line.no_rc_file:
+        return None
+    if line.rc_file is not None:
+        return Path(line.rc_file)
+    if not (home := environment.get("HOME")):
+        raise OperatorError(
+            "Warning: Unable to determine HOME directory.\n No .fwknoprc file processed.",
+            hint="set HOME, or name a file with --rc-file, or use --no-rc-file",
+        )
+    return Path(home) / ".fwknoprc"
+
+
+def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
+    """Where the options of the last run are. Raises OperatorError."""
+    if line.args_file is not None:
+        return Path(line.args_file)
+    if line.no_home_dir:
+        raise OperatorError("In --no-home-dir mode must set the args save file path with -E")
+    if not (home := environment.get("HOME")):
+        raise OperatorError("Unable to determine args save file", hint="name one with -E")
+    return Path(home) / ".fwknop.run"
+
+
+def check_permissions(path: Path, console: Console) -> None:
+    """Say what is wrong with who may touch the file; never fatal (section 9)."""
+    for complaint in files.permission_complaints(path):
+        console.remark(complaint)
+
+
+def stanza_names(path: Path, console: Console) -> list[str]:
+    """The sections of an rc file that has to exist."""
+    if not path.exists():
+        raise OperatorError(f"Unable to open rc file: {path}: No such file or directory")
+    check_permissions(path, console)
+    return rcfile.section_names(files.read_text(path))
+
+
+def load(path: Path, line: CommandLine, console: Console) -> tuple[Given, Given]:
+    """What ``[default]`` and the named stanza say; a missing file is created first.
+
+    The named stanza is not looked at when it is going to be saved.
+    Raises OperatorError.
+    """
+    create_if_missing(path, console)
+    if not path.exists():
+        text = ""
+    else:
+        check_permissions(path, console)
+        text = files.read_text(path)
+    names = [rcfile.DEFAULT]
+    if line.named is not None and not line.save_stanza:
+        names.append(line.named)
+    sections = read(text, str(path), *names)
+    for name, section in zip(names, sections, strict=True):
+        if line.verbose > 1:
+            _tell(name, section, console)
+        if section is None and name != rcfile.DEFAULT:
+            raise _missing(name, text)
+    default, stanza = (*sections, None)[:2]
+    return default.given if default else Given(), stanza.given if stanza else Given()
+
+
+def _tell(name: str, section: Section | None, console: Console) -> None:
+    console.say(f"process_rc_section() : Parsing section '{name}' ...")
+    for variable in section.variables if section else ():
+        console.say(f"parse_rc_param() : Parsing variable {variable}...")
+
+
+def create_if_missing(path: Path, console: Console) -> None:
+    """Give the user an rc file to begin with. That it cannot be made is no error yet."""
+    if path.exists():
+        return
+    try:
+        if files.create_private(path, INITIAL.encode()):
+            console.warn(f"[*] Creating initial rc file: {path}.")
+    except HostError as error:
+        console.warn(f"Unable to create initial rc file: {error}")
+
+
+def _missing(name: str, text: str) -> OperatorError:
+    """No such stanza. Tutorials mix up the addresses of client and server: offer the near one."""
+    known = rcfile.section_names(text)
+    folded = {each.lower(): each for each in known}
+    near = [folded[each] for each in get_close_matches(name.lower(), folded, n=1, cutoff=0.6)]
+    if near:
+        hint = f"did you mean [{near[0]}]?"
+    elif known:
+        hint = "fwknop --stanza-list shows the stanzas there are"
+    else:
+        hint = "there is no stanza yet; --save-rc-stanza makes one"
+    return OperatorError(f"Named configuration stanza: [{name}] was not found.", hint=hint)
+
+
+def last_line(path: Path, console: Console) -> str:
+    """The kept options of the last run. Raises OperatorError."""
+    if not path.exists():
+        raise OperatorError(f"Could not open args file: {path}")
+    check_permissions(path, console)
+    line = files.read_text(path).removesuffix("\n")
+    if not line.strip():
+        raise OperatorError(f"Could not read line from file: {path}")
+    return line

@@ -1,0 +1,218 @@
+"""From verified settings to a packet on its way: steps 8 to 10 of client, section 1.
+
+In here: what is asked of whom in which order, the dumps, sending.
+Not in here: everything before the packet (client), the packet itself (wire).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchword.dialects.fwknop import client_dump, client_keys, client_request, client_values
+from watchword.dialects.fwknop.client_option_table import Family
+from watchword.dialects.fwknop.client_options import CommandLine
+from watchword.dialects.fwknop.client_settings import (
+    DEFAULT_PORT,
+    AllowKind,
+    Given,
+    KeyForm,
+    KeyWord,
+)
+from watchword.edges import files, prompt, randomness, send, send_file
+from watchword.edges.clock import SystemClock
+from watchword.errors import HostError, OperatorError
+from watchword.model.crypto import CipherMode, Credential, Digest
+from watchword.service.client_console import Console
+from watchword.service.client_files import check_permissions
+from watchword.wire.spa.composing import compose
+from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A sealed message with everything that a dump shows of it."""
+
+    message: Message
+    plaintext: bytes
+    payload: bytes
+    credential: Credential
+
+
+def knock(
+    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
+) -> int:
+    """Build the packet, show and keep it as asked, send it. Raises OperatorError, HostError."""
+    verbose = bool(settings.verbose)
+    message = _message(line, settings, environment, console)
+    plaintext = _compose(message)
+    packet = _seal(message, plaintext, _credential(line, settings, console))
+    if verbose or line.test:
+        console.say(_dump(packet, decoded=False))
+    _keep(line, packet.payload, console)
+    _transmit(line, settings, packet.payload, console)
+    if line.test:
+        _show_decoded(packet, console, verbose=verbose)
+    return 0
+
+
+def _message(
+    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
+) -> Message:
+    draw = client_request.Draw(
+        randomness.digits(16), client_request.random_port(randomness.digits(16))
+    )
+    person = client_request.Person(environment, _login())
+    now = SystemClock().now().wall
+    found = client_request.wanted(settings, line.command, person, now, draw)
+    message = found.message
+    allow = settings.allow
+    if allow is not None and allow.kind is AllowKind.ADDRESS and ":" in allow.text:
+        console.warn(
+            "[-] WARNING: an IPv6 allow address is understood by Watchword servers only; "
+            "fwknopd refuses the packet."
+        )
+    if found.random_nat_port is not None:
+        console.say(
+            f"[+] Randomly assigned port '{found.random_nat_port}' on: '{message.text}' "
+            f"will grant access to: '{message.nat}'"
+        )
+    return message
+
+
+def _login() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def _compose(message: Message) -> bytes:
+    """The plaintext. Everything wrong with a field is said here, before anybody is asked a key."""
+    try:
+        return compose(message)
+    except SpaError as error:
+        raise client_request.library_complaint(error, message) from None
+
+
+def _seal(message: Message, plaintext: bytes, credential: Credential) -> Packet:
+    from watchword.wire.spa.sealing import seal  # noqa: PLC0415  (cryptography loads slowly)
+
+    try:
+        payload = seal(message, credential, salt=randomness.salt())
+    except SpaError as error:
+        raise client_request.library_complaint(error, message) from None
+    return Packet(message, plaintext, payload, credential)
+
+
+def _credential(line: CommandLine, settings: Given, console: Console) -> Credential:
+    """The keys of this run: settings, files, or whoever can be asked (section 8.1)."""
+    asker: prompt.Terminal | prompt.Descriptor = prompt.Terminal()
+    if line.descriptor is not None:
+        asker = prompt.Descriptor(line.descriptor)
+    mode = settings.mode or CipherMode.CBC
+    key = _octets(settings.key, settings, console)
+    if key is None:
+        key = asker.ask("Enter encryption key: ")
+    if mode is CipherMode.LEGACY and len(key) > client_keys.LEGACY:
+        console.warn(client_keys.LEGACY_WARNING)
+    key = client_keys.check_key(key, mode)
+    mac_key = None
+    if settings.use_hmac:
+        mac_key = _octets(settings.mac_key, settings, console)
+        if mac_key is None:
+            mac_key = asker.ask("Enter HMAC key: ")
+        mac_key = client_keys.check_mac_key(mac_key, key)
+    return client_keys.credential(key, mode, mac_key, settings.mac_digest or Digest.SHA256)
+
+
+def _octets(word: KeyWord | None, settings: Given, console: Console) -> bytes | None:
+    if word is None:
+        return None
+    if word.form is not KeyForm.FILE:
+        return client_keys.octets(word)
+    path = Path(word.text)
+    if not path.exists():
+        raise OperatorError(f"Could not open config file: {path}")
+    check_permissions(path, console)
+    host = settings.server or ""
+    text = files.read_text(path)
+    for name in (host, client_values.server(host).host if host else ""):
+        if (key := client_keys.from_file(text, name)) is not None:
+            return key
+    raise OperatorError(f"Could not get key for IP: {host} from: {path}")
+
+
+def _dump(packet: Packet, *, decoded: bool) -> str:
+    return client_dump.fields(
+        packet.message, packet.plaintext, packet.payload, packet.credential, decoded=decoded
+    )
+
+
+def _keep(line: CommandLine, payload: bytes, console: Console) -> None:
+    """Write the packet to the file of -B; that this fails is said and does no more."""
+    if line.packet_file is None:
+        return
+    write = send_file.append_private if line.append else send_file.write_private
+    try:
+        write(Path(line.packet_file), payload + b"\n")
+    except HostError as error:
+        console.warn(f"write_spa_packet_data: {error}")
+
+
+def _transmit(line: CommandLine, settings: Given, payload: bytes, console: Console) -> None:
+    host = client_values.server(settings.server).host if settings.server else ""
+    port = destination_port(line, settings)
+    verbose = bool(settings.verbose)
+    if verbose:
+        block = client_dump.transmission("udp", settings.source_port, port, host or "<NULL>")
+        console.say(block.removesuffix("\n"))
+    octets = 0
+    if line.test:
+        console.say("test mode enabled, SPA packet not actually sent.")
+    else:
+        sent = send.send_udp(
+            payload, host, port, family=_family(line, settings),
+            source_port=settings.source_port or 0,
+        )  # fmt: skip
+        octets = sent.octets
+        if verbose:
+            console.say(client_dump.address(sent.address).removesuffix("\n"))
+    if verbose:
+        console.say(f"send_spa_packet: bytes sent: {octets}")
+
+
+def destination_port(line: CommandLine, settings: Given) -> int:
+    """Where the packet goes: a port beside the server's name is nearer to it than another."""
+    if settings.rand_port:
+        return client_request.random_port(randomness.digits(16))
+    if line.given.server_port is not None:
+        return line.given.server_port
+    written = client_values.server(settings.server).port if settings.server else None
+    return written or (DEFAULT_PORT if settings.server_port is None else settings.server_port)
+
+
+def _family(line: CommandLine, settings: Given) -> int | None:
+    if line.family is Family.ANY:
+        return 4 if settings.only_ipv4 else None
+    return 4 if line.family is Family.FOUR else 6
+
+
+def _show_decoded(packet: Packet, console: Console, *, verbose: bool) -> None:
+    """Open the packet again, as its server will."""
+    from watchword.wire.spa.opening import Lock, unseal  # noqa: PLC0415  (loads slowly)
+
+    try:
+        opened = unseal(packet.payload, Lock(packet.credential))
+    except SpaError as error:
+        raise OperatorError(
+            f"fwknop: fko_decrypt_spa_data: Error {int(error.code)} - {error.code.text}"
+        ) from None
+    if verbose:
+        again = Packet(opened.message, opened.plaintext, packet.payload, packet.credential)
+        console.say("\nDump of the Decoded Data")
+        console.say(_dump(again, decoded=True))
