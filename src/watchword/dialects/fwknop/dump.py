@@ -60,7 +60,7 @@ def dump_config(configuration: Dumpable) -> str:
         lines += [f"SOURCE ({number}):  {stanza['SOURCE']}", "=" * 62]
         lines += [f"{name:>27}:  {stanza[name]}" for name in _ROWS]
         lines.append("")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, ""]) + "\n"
 
 
 def error_codes() -> str:
@@ -110,7 +110,8 @@ def stanza_values(stanza: Stanza, terms: Terms | None) -> dict[str, str]:
 
 
 def _row(name: str, stanza: Stanza) -> str:
-    line = stanza.given.get(name)
+    # The original decodes a base64 key into the other variable and shows both.
+    line = stanza.last_of(name, f"{name}_BASE64")
     if name in SECRETS:
         return _HIDDEN if line else _NOT_SET
     if name in FLAGS:
