@@ -47,8 +47,10 @@ def end_processes(namespace: str) -> None:
 
 def remove(folder: Path) -> None:
     """Take away the hosts of a run, what runs on them, and its folder."""
-    for namespace in namespaces(folder):
+    hosts = namespaces(folder)
+    for namespace in hosts:
         end_processes(namespace)
+    for namespace in hosts:
         subprocess.run(["ip", "netns", "delete", namespace], check=False, capture_output=True)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -58,6 +58,7 @@ def wait_for_sshd(demo: subprocess.Popen[str]) -> None:
     pytest.fail("the demo ended before its first login")
 
 
+@pytest.mark.requirement("4.3")
 @pytest.mark.timeout(240)
 def test_every_claim_of_the_demo_holds_and_nothing_is_left() -> None:
     demo = start()
