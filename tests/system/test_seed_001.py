@@ -1,0 +1,138 @@
+"""The files of the how-to (seed 001), as printed there, with generated keys filled in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.hosts import Lab
+from lab.sockets import gets_through, listen, reaches, send_datagram
+from lab.trio import Trio, trio
+from tests.daemon import Server, base64
+from tests.sealing import sealed
+from tests.values import KEY, MAC_KEY
+
+pytestmark = pytest.mark.system
+
+ACCESS_CONF = """\
+#### fwknopd access.conf stanzas ###
+
+SOURCE                     ANY
+OPEN_PORTS                 tcp/1234
+REQUIRE_SOURCE_ADDRESS     Y
+REQUIRE_USERNAME           root
+FW_ACCESS_TIMEOUT          30
+KEY_BASE64                 {key}
+HMAC_KEY_BASE64            {mac_key}
+"""
+FWKNOPD_CONF = """\
+PCAP_INTF                   ens37;
+ENABLE_UDP_SERVER           Y;
+UDPSERV_PORT                62201;
+PCAP_FILTER                 udp port 62201;
+ENABLE_SPA_PACKET_AGING     Y;
+MAX_SPA_PACKET_AGE          60;
+ENABLE_SPA_OVER_HTTP        N;
+ENABLE_DESTINATION_RULE     N;
+FLUSH_FIREWD_AT_INIT        Y;
+FLUSH_FIREWD_AT_EXIT        Y;
+ENABLE_FIREWD_FORWARDING    Y;
+ENABLE_FIREWD_LOCAL_NAT     N;
+ENABLE_FIREWD_OUTPUT        N;
+FIREWD_INPUT_ACCESS         ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1;
+FIREWD_FORWARD_ACCESS       ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1;
+ENABLE_FIREWD_COMMENT_CHECK N;
+FIREWALL_EXE                /usr/bin/firewall-cmd;
+"""
+
+
+class SeedServer(Server):
+    """Its files are the seed's; only the directories are the test's own."""
+
+    remedy = ""
+
+    def write(self) -> None:
+        here = f"STATE_DIR {self.folder}/state;\nFWKNOP_RUN_DIR {self.folder}/run;\n"
+        keys = {"key": base64(KEY), "mac_key": base64(MAC_KEY)}
+        for name, text in (
+            ("fwknopd.conf", FWKNOPD_CONF + self.remedy + here),
+            ("access.conf", ACCESS_CONF.format(**keys)),
+        ):
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_text(text, "utf-8")
+
+
+@pytest.fixture
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> SeedServer:
+    return SeedServer(scene.server.host, tmp_path)
+
+
+def test_firewall_cmd_is_refused_with_one_sentence_that_names_the_remedy(
+    server: SeedServer,
+) -> None:
+    server.write()
+    started = server.program("-f")
+    assert started.returncode == 1
+    [complaint] = [line for line in started.stderr.splitlines() if "error:" in line]
+    assert "fwknopd.conf:17" in complaint
+    assert "FIREWALL_BACKEND nftables" in started.stderr
+
+
+@pytest.mark.requirement("2.8", "2.9", "2.11", "2.21")
+def test_with_that_line_added_the_files_run_and_do_what_they_say(
+    scene: Trio, server: SeedServer
+) -> None:
+    server.remedy = "FIREWALL_BACKEND nftables;\n"
+    server.start()
+    with listen(scene.server.host, scene.server.four, 1234):
+        _knocks(scene, server)
+
+
+def _knocks(scene: Trio, server: SeedServer) -> None:
+    def knock(text: str, user: str) -> dict[str, object]:
+        before = len(server.judged)
+        payload = sealed(text, user=user, sent_at=int(time.time()))
+        send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+        return server.wait_for_judgements(before + 1)[before]
+
+    named = f"{scene.caller.four},tcp/1234"
+    assert knock(named, "mallory")["reason"] == "wrong-user"
+    assert knock("0.0.0.0,tcp/1234", "root")["reason"] == "source-address-required"
+    assert knock(f"{scene.caller.four},tcp/22", "root")["reason"] == "port-not-offered"
+    assert not reaches(scene.caller.host, scene.server.four, 1234)
+    granted = knock(named, "root")
+    assert (granted["verdict"], granted["seconds"]) == ("granted", 30)
+    assert gets_through(scene.caller.host, scene.server.four, 1234)
+    assert not reaches(scene.stranger.host, scene.server.four, 1234)
+
+
+@pytest.mark.requirement("2.11")
+@pytest.mark.peer("nmap")
+def test_the_port_of_the_server_itself_looks_like_one_that_drops(
+    scene: Trio, server: SeedServer
+) -> None:
+    server.remedy = "FIREWALL_BACKEND nftables;\n"
+    server.start()
+    scan = scene.stranger.host.run(
+        "nmap", "-Pn", "-n", "-sU", "-p", "62201", "-oG", "-", scene.server.four
+    )
+    assert "62201/open|filtered/udp" in scan.stdout
+
+
+@pytest.mark.requirement("2.22")
+def test_the_state_of_the_server_is_asked_with_status(server: SeedServer) -> None:
+    server.remedy = "FIREWALL_BACKEND nftables;\n"
+    server.start()
+    asked = server.program("--status")
+    assert asked.returncode == 0
+    assert asked.stdout == f"Detected fwknopd is running (pid={server.pid}).\n"
