@@ -1,0 +1,215 @@
+"""watchword explain and watchword check, as an operator meets them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon import stanza
+from tests.pcap_files import udp_capture
+from tests.sealing import sealed
+from tests.values import NOW, packet, policy
+from watchword.dialects.fwknop.remedies import advice
+from watchword.edges.replay.sqlite import SqliteStore
+from watchword.model.crypto import Secret
+from watchword.model.outcomes import Reason, Refusal
+from watchword.recognise.spa import SpaRecogniser
+from watchword.service import tool
+
+OTHER = Secret(b"another encryption key of 32 by.")
+OTHER_MAC = Secret(b"another hmac key")
+
+
+class Desk:
+    """An operator at a terminal with a configuration."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        self.settings = f"STATE_DIR {folder}/state\nENABLE_UDP_SERVER Y\n"
+        self.access = stanza(OTHER, OTHER_MAC) + stanza(OPEN_PORTS="tcp/22,udp/53")
+
+    def ask(self, command: str, *options: str) -> tuple[int, str, str]:
+        """Exit status, answer, and what was said beside it."""
+        for name, text in (("fwknopd.conf", self.settings), ("access.conf", self.access)):
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_text(text, "utf-8")
+        files = ["-c", str(self.folder / "fwknopd.conf"), "-a", str(self.folder / "access.conf")]
+        status = tool.run([command, *files, *options])
+        said = self._capsys.readouterr()
+        return status, said.out, said.err
+
+    def explain(self, payload: bytes, *options: str) -> tuple[int, str]:
+        given = ("--source", "198.51.100.2", "--time", str(NOW.wall), *options)
+        status, answer, _ = self.ask("explain", payload.decode("ascii"), *given)
+        return status, answer
+
+    def judged(self, payload: bytes, *options: str) -> dict[str, Any]:
+        _, answer = self.explain(payload, "--json", *options)
+        [told] = json.loads(answer)
+        assert isinstance(told, dict)
+        return told
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+def test_each_stanza_s_verdict_and_what_would_be_done_are_told(desk: Desk) -> None:
+    status, answer = desk.explain(sealed("198.51.100.7,tcp/22"))
+    assert status == 0
+    assert "stanza #1 (" in answer
+    assert "its HMAC does not match this stanza's HMAC key" in answer
+    assert "user 'alice' asks for tcp/22 for 198.51.100.7; allowed" in answer
+    assert "GRANTED: tcp/22 for 198.51.100.7, 30 seconds, by stanza #2" in answer
+
+
+@pytest.mark.parametrize(
+    ("payload", "stage", "reason"),
+    [
+        (b"A" * 100, "envelope", "length"),
+        (b"A" * 150 + b"!", "envelope", "alphabet"),
+        (b"U2FsdGVkX1" + b"A" * 200, "envelope", "prefix"),
+        (b"8" * 200, "hmac", "hmac-mismatch"),
+        (sealed(sent_at=int(NOW.wall) - 121), "age", "too-old"),
+        (sealed(sent_at=int(NOW.wall) + 121), "age", "from-the-future"),
+        (sealed("198.51.100.7,tcp/80"), "ports", "port-not-offered"),
+        (sealed("224.0.0.1,tcp/22"), "address", "address-not-a-host"),
+    ],
+)
+def test_a_refused_packet_is_explained_with_stage_reason_and_remedy(
+    desk: Desk, payload: bytes, stage: str, reason: str
+) -> None:
+    told = desk.judged(payload)
+    assert (told["granted"], told["stage"], told["reason"]) == (False, stage, reason)
+    assert told["remedy"]
+    status, answer = desk.explain(payload)
+    assert status == 1
+    assert f"REFUSED ({stage})" in answer
+    assert "remedy: " in answer
+
+
+def test_the_source_decides_which_stanzas_have_a_say(desk: Desk) -> None:
+    desk.access = stanza(SOURCE="10.0.0.0/8")
+    told = desk.judged(sealed())
+    assert (told["stage"], told["reason"]) == ("source", "no-stanza-for-source")
+
+
+def test_a_packet_that_the_daemon_has_seen_is_told_as_a_replay(desk: Desk) -> None:
+    payload = sealed()
+    assert desk.judged(payload)["granted"]
+    claim(desk.folder / "state", payload)
+    told = desk.judged(payload)
+    assert (told["granted"], told["reason"]) == (False, "replayed")
+    assert "it was seen first at" in desk.explain(payload)[1]
+
+
+def claim(state_dir: Path, payload: bytes) -> None:
+    [request] = SpaRecogniser(policy()).observe(packet(payload), NOW)
+    assert not isinstance(request, Refusal)
+
+    async def once() -> None:
+        store = SqliteStore.open(state_dir, boot_id="boot")
+        assert list(await store.keys.claim([request.key])) == [True]
+        await store.aclose()
+
+    asyncio.run(once())
+
+
+def test_explaining_changes_nothing(desk: Desk) -> None:
+    payload = sealed()
+    for _ in range(3):
+        assert desk.judged(payload)["granted"]
+    assert not (desk.folder / "state").exists()
+
+
+def test_packets_come_from_a_file_line_by_line(desk: Desk) -> None:
+    file = desk.folder / "packets"
+    file.write_bytes(sealed() + b"\n\n" + sealed("198.51.100.7,tcp/80") + b"\n")
+    where = ("--file", str(file), "--source", "198.51.100.2", "--time", str(NOW.wall))
+    status, answer, _ = desk.ask("explain", *where)
+    assert status == 1
+    assert answer.count("packet of ") == 2
+    assert answer.count("GRANTED") == answer.count("REFUSED") == 1
+
+
+@pytest.mark.parametrize("source", ["198.51.100.2", "2001:db8:2::2"])
+def test_a_capture_knows_its_own_sources_and_times(desk: Desk, source: str) -> None:
+    file = desk.folder / "capture.pcap"
+    file.write_bytes(udp_capture(NOW.wall, source, sealed("0.0.0.0,tcp/22")))
+    status, answer, _ = desk.ask("explain", "--pcap", str(file))
+    assert status == 0
+    assert f"GRANTED: tcp/22 for {source}" in answer
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("8" * 200,), "where does the packet come from?"),
+        (("8" * 200, "--source", "somewhere"), "'somewhere' is no address"),
+        (("8" * 200, "--source", "192.0.2.1", "--time", "noon"), "'noon' is no time"),
+        (("--file", "/nonexistent", "--source", "192.0.2.1"), "does not exist"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_so(
+    desk: Desk, options: tuple[str, ...], complaint: str
+) -> None:
+    status, answer, said = desk.ask("explain", *options)
+    assert (status, answer) == (2, "")
+    assert complaint in said
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.word)
+def test_every_reason_has_a_sentence_and_a_remedy(reason: Reason) -> None:
+    sentence, remedy = advice(Refusal(reason, detail="tcp/99"))
+    assert len(sentence) > 20
+    assert len(remedy) > 10
+    assert "{detail}" not in sentence
+
+
+def test_check_says_the_policy_in_words(desk: Desk) -> None:
+    status, answer, _ = desk.ask("check")
+    assert status == 0
+    assert "hidden until granted: tcp/22, udp/53 (table inet watchword)" in answer
+    assert "time stamps may lie 120 seconds in the past or the future" in answer
+    assert "may open tcp/22, udp/53" in answer
+    assert "for 30 seconds unless it asks for a time, at most 300" in answer
+    assert answer.endswith("the configuration can be used\n")
+
+
+def test_check_lists_everything_that_is_wrong_with_file_line_and_remedy(desk: Desk) -> None:
+    desk.settings += "UDPSERV_PORT 99999\nMAX_SPA_PACKT_AGE 60\n"
+    desk.access = stanza(OPEN_PORTS="tcp/99999", FW_ACCESS_TIMEOUT="99999999")
+    status, answer, said = desk.ask("check")
+    assert status == 1
+    assert answer == "the configuration cannot be used\n"
+    for place in ("fwknopd.conf:3: ", "fwknopd.conf:4: ", "access.conf:2: ", "access.conf:5: "):
+        assert place in said
+    assert "MAX_SPA_PACKET_AGE" in said
+
+
+def test_no_key_is_ever_shown(desk: Desk) -> None:
+    desk.access += "KEY_BASE64 not!base64\n"
+    for command, options in (("check", ()), ("check", ("--json",))):
+        _, answer, said = desk.ask(command, *options)
+        for secret in ("not!base64", "QUFB", "YW4gZW5jcnlwdGlvbg"):
+            assert secret not in answer + said
+
+
+def test_check_answers_machines_too(desk: Desk) -> None:
+    status, answer, _ = desk.ask("check", "--json")
+    told = json.loads(answer)
+    assert status == 0
+    assert told["usable"] is True
+    desk.access = "SOURCE ANY\n"
+    status, answer, _ = desk.ask("check", "--json")
+    told = json.loads(answer)
+    assert status == 1
+    assert told["usable"] is False
+    assert {"file", "line", "message", "remedy", "fatal"} == set(told["complaints"][0])
