@@ -5,11 +5,12 @@ OURS := src tests lab bench demo tools
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick requirements clean
+.PHONY: help demo demo-remove test check lint bench bench-quick requirements clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
 	@echo "make demo KEEP=1   the same, and leave its hosts there to play with"
+	@echo "make demo-remove   remove what that, or a demo that was killed, left there"
 	@echo "make test          everything that can be tested on this machine (root for all of it)"
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
@@ -20,6 +21,9 @@ help:
 demo:
 	$(SETUP) demo
 	@$(PYTHON) -m demo $(if $(KEEP),--keep)
+
+demo-remove:
+	@$(PYTHON) -m demo --remove
 
 test:
 	$(SETUP) test

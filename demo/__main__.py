@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from types import FrameType
 from demo import leftovers
 from demo.narrator import Narrator
 from demo.scenes import Story
+from demo.sshd import USER
 from demo.stage import PROGRAMS, Stage
 from demo.waiting import StageError
 from lab.hosts import Lab, can_make_namespaces
@@ -66,14 +68,15 @@ def how_to_play(folder: Path, lab: Lab) -> str:
     caller, server, stranger = (
         f"ip netns exec {lab.stem}-{name}" for name in ("caller", "server", "stranger")
     )
+    fwknop, fwknopd = (shlex.quote(str(PROGRAMS / name)) for name in ("fwknop", "fwknopd"))
     return f"""
 The hosts are still there:
-  {caller} env HOME={folder}/caller {PROGRAMS}/fwknop -n server
-  {caller} ssh -i {folder}/user_key -o UserKnownHostsFile=/dev/null alice@203.0.113.1
+  {caller} env HOME={folder}/caller {fwknop} -n server
+  {caller} ssh -i {folder}/user_key -o UserKnownHostsFile=/dev/null {USER}@203.0.113.1
   {stranger} nmap -Pn -p 22,80 203.0.113.1
-  {server} {PROGRAMS}/fwknopd -c {folder}/fwknopd.conf -a {folder}/access.conf --fw-list
+  {server} {fwknopd} -c {folder}/fwknopd.conf -a {folder}/access.conf --fw-list
   tail -f {folder}/fwknopd.log
-Remove them: {sys.executable} -m demo --remove
+Remove them: make demo-remove
 """
 
 
