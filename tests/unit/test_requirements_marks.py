@@ -18,7 +18,8 @@ ROOT, NOBODY = 0, 65534
 @pytest.fixture(autouse=True)
 def _not_ci(monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester) -> None:
     monkeypatch.delenv("CI", raising=False)
-    pytester.makeini("[pytest]\ntestpaths = .\naddopts = --strict-markers -p no:cacheprovider -p no:hypothesispytest -p no:timeout")
+    plain = "-p no:cacheprovider -p no:hypothesispytest -p no:timeout"
+    pytester.makeini(f"[pytest]\ntestpaths = .\naddopts = --strict-markers {plain}")
 
 
 def run(pytester: pytest.Pytester, body: str, *options: str) -> pytest.RunResult:
