@@ -1,0 +1,29 @@
+"""Every row of the benchmark, in the order in which they are measured and printed.
+
+To add one: write a module with a ``Row`` (or several), and name it here.
+"""
+
+from __future__ import annotations
+
+from bench.rows import (
+    births,
+    ends,
+    flood,
+    footprint,
+    grants,
+    latency,
+    refused,
+    replay,
+)
+from bench.table import Row
+
+ROWS: tuple[Row, ...] = (
+    *latency.ROWS,
+    *grants.ROWS,
+    *births.ROWS,
+    *refused.ROWS,
+    *flood.ROWS,
+    *ends.ROWS,
+    *replay.ROWS,
+    *footprint.ROWS,
+)

@@ -1,0 +1,74 @@
+"""How many grants a server makes in a second: a burst of valid packets from many callers.
+
+The clock runs from the first packet to the moment at which the last caller
+gets in; after that the firewall's listing has to name every one of them.
+Decryption, replay memory on disk, journal, firewall and log are all in it.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from bench import packets
+from bench.figures import Goal, Unit
+from bench.live import make_live, wait_for_rules
+from bench.sending import seconds_until_open, send_paced, settle
+from bench.servers import Packaged, Server
+from bench.table import Effort, Line, Measure, Round, Rounds, Row
+from bench.waiting import NotMeasuredError
+
+_PATIENCE = 60.0  # seconds
+
+
+def burst_of(live: int, key: str) -> Measure:
+    """Measure grants per second beside so many that are there already."""
+    return partial(_measure, live=live, key=key)
+
+
+def _measure(server: Server, effort: Effort, *, live: int, key: str) -> Round:
+    if isinstance(server, Packaged):
+        number = effort.of(60, 40) if live == 0 else effort.of(10, 5)
+        if live > 5_000:
+            raise NotMeasuredError(f"it takes seconds for each grant beside {live:,} others")
+    else:
+        number = effort.of(4_000, 2_000)
+    server.clear()
+    server.start()
+    if live:
+        make_live(server, live)
+    settle(server)
+    callers = packets.fresh_addresses(number)
+    burst = [packets.sealed(caller) for caller in callers]
+    began = time.perf_counter()
+    taken = send_paced(server, burst, limit=_PATIENCE)
+    waited = seconds_until_open(server, callers[-1], began, limit=_PATIENCE)
+    there = wait_for_rules(server, callers, limit=2.0)
+    if waited is None or there < number:
+        raise NotMeasuredError(
+            f"{number - there} of {number} grants are missing ({taken.no_room} packets dropped)"
+        )
+    return Round({key: number / waited}, raw={"grants": number, "seconds": waited})
+
+
+def _row(live: int, title: str, goal: Goal, rounds: Rounds) -> Row:
+    key = f"grants.{live}"
+    line = Line(key, title, Unit.RATE, goal, more_is_better=True)
+    return Row(key, (line,), rounds, burst_of(live, key))
+
+
+ROWS = (
+    _row(0, "durable grants, none live before", Goal(times=100), Rounds(5, 2)),
+    _row(
+        5_000,
+        "durable grants beside 5,000 live ones",
+        Goal(times=1500, against="grants.0", share=0.8),
+        Rounds(3, 1),
+    ),
+    _row(
+        50_000,
+        "durable grants beside 50,000 live ones",
+        Goal(against="grants.0", share=0.8),
+        Rounds(2, 0),
+    ),
+)

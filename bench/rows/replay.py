@@ -1,0 +1,63 @@
+"""What remembering a million packets costs: each valid packet, and the start."""
+
+from __future__ import annotations
+
+import time
+
+from bench import packets
+from bench.figures import Goal, Unit
+from bench.sending import seconds_until_open, send_paced, settle
+from bench.servers import Packaged, Server
+from bench.table import Effort, Line, Round, Rounds, Row
+from bench.waiting import NotMeasuredError
+
+REMEMBERED = 1_000_000
+
+
+def measure(server: Server, effort: Effort) -> Round:
+    server.clear()
+    server.start()
+    without = _cost(server)
+    server.stop()
+    server.clear()
+    server.remember(REMEMBERED)
+    start = server.start()
+    return Round({"replay.none": without, "replay.million": _cost(server), "replay.start": start})
+
+
+def _cost(server: Server) -> float:
+    """Processor seconds for each valid packet of a burst."""
+    settle(server)
+    callers = packets.fresh_addresses(30 if isinstance(server, Packaged) else 1_000)
+    burst = [packets.sealed(caller) for caller in callers]
+    before = server.account.processor_seconds()
+    began = time.perf_counter()
+    send_paced(server, burst, limit=30)
+    if seconds_until_open(server, callers[-1], began, limit=30) is None:
+        raise NotMeasuredError("the last valid packet opened nothing within 30 s")
+    settle(server)
+    return (server.account.processor_seconds() - before) / len(burst)
+
+
+ROWS = (
+    Row(
+        "replay",
+        (
+            Line("replay.none", "CPU for each valid packet, nothing remembered", Unit.TIME),
+            Line(
+                "replay.million",
+                "CPU for each valid packet, 1,000,000 remembered",
+                Unit.TIME,
+                Goal(against="replay.none", share=1.1),
+            ),
+            Line(
+                "replay.start",
+                "start until packets are looked at, 1,000,000 remembered",
+                Unit.TIME,
+                Goal(bound=1.0),
+            ),
+        ),
+        Rounds(full=2, quick=0),
+        measure,
+    ),
+)

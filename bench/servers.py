@@ -1,0 +1,236 @@
+"""The two servers that are compared, each in its berth, behind one set of verbs.
+
+In here: their files, starting and stopping them, what is open in their
+firewalls, what they have used.
+Not in here: what is sent to them (sending), what is made of it (rows).
+
+Every start is from nothing: an empty directory, an empty ruleset, a new account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bench import accounting, packets
+from bench.accounting import Account, Datagrams
+from bench.births import Births
+from bench.scene import Berth
+from bench.waiting import NotMeasuredError, wait_until
+
+READY = "Kicking off UDP server"
+START_LIMIT = 60.0  # seconds; ten thousand stanzas, a million remembered packets
+_OPENED = re.compile(r"\b(10\.\d+\.\d+\.\d+)\b")
+
+
+class Server(ABC):
+    """One server under measurement."""
+
+    name: str
+    window: int
+    """Packets that may wait in its socket without any being dropped, with a wide margin."""
+
+    def __init__(self, berth: Berth, folder: Path, births: Births | None) -> None:
+        self.berth = berth
+        self.births = births
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._account: Account | None = None
+
+    # --- its life ----------------------------------------------------------
+
+    def clear(self) -> None:
+        """Make its directory anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(mode=0o700, parents=True)
+
+    def start(self, stanzas: int = 1) -> float:
+        """Start and wait until it looks at packets; return how many seconds that took.
+
+        The directory is used as it is: ``clear`` first, and put into it what
+        is to be remembered. Raises NotMeasuredError: it does not start.
+        """
+        self._write("access.conf", packets.access_text(stanzas))
+        self._write("fwknopd.conf", self._settings())
+        self.berth.host.run("nft", "flush", "ruleset")
+        self._hide()
+        self._account = accounting.open_account(f"watchword-bench-{os.getpid()}-{self.name}")
+        log = self.folder / "log"
+        with log.open("wb") as output:
+            began = time.perf_counter()
+            self._process = self.berth.host.start(
+                *self._command(), "-f", "-c", f"{self.folder}/fwknopd.conf",
+                "-a", f"{self.folder}/access.conf", stdout=output, stderr=output,
+            )  # fmt: skip
+        self._account.enter(self._process.pid)
+        wait_until(lambda: self._is_ready(log), START_LIMIT, f"start of {self.name}", 0.002)
+        return time.perf_counter() - began
+
+    def _is_ready(self, log: Path) -> bool:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            tail = file.read().decode("utf-8", "replace")
+        if READY not in tail and self._running.poll() is not None:
+            raise NotMeasuredError(f"{self.name} does not start: {' '.join(tail.split()[-40:])}")
+        return READY in tail
+
+    def stop(self) -> None:
+        """End it at once, with everything it started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)
+            self.berth.host.processes.remove(self._process)
+            self._process = None
+        if self._account is not None:
+            self._account.close()
+            self._account = None
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise NotMeasuredError(f"{self.name} is not running")
+        return self._process
+
+    # --- what it has used --------------------------------------------------
+
+    @property
+    def account(self) -> Account:
+        if self._account is None:
+            raise NotMeasuredError(f"{self.name} is not running")
+        return self._account
+
+    def datagrams(self) -> Datagrams:
+        """What became of the packets sent to its host. Raises NotMeasuredError: it died."""
+        if self._running.poll() is not None:
+            raise NotMeasuredError(f"{self.name} ended with status {self._running.returncode}")
+        return accounting.datagrams(self._running.pid)
+
+    def memory(self) -> int:
+        """Bytes, all of its processes, what they share counted once."""
+        return accounting.memory(self.account.pids())
+
+    # --- what differs ------------------------------------------------------
+
+    @abstractmethod
+    def _command(self) -> Sequence[str]: ...
+
+    @abstractmethod
+    def _settings(self) -> str:
+        """Text of fwknopd.conf."""
+
+    @abstractmethod
+    def _hide(self) -> None:
+        """Put the rules in place that the server expects to be there."""
+
+    @abstractmethod
+    def opened(self) -> set[str]:
+        """The callers that the firewall lets in, as its own listing shows them."""
+
+    @abstractmethod
+    def remember(self, number: int) -> None:
+        """Write a memory of that many packets for the next start to find."""
+
+
+class Ours(Server):
+    """Watchword's fwknopd, attached by its guard."""
+
+    name = "watchword"
+    window = 1500  # of 8 MiB, with 768 bytes for a datagram in the kernel
+
+    def _command(self) -> Sequence[str]:
+        return (sys.executable, "-m", "watchword.programs.fwknopd")
+
+    def _settings(self) -> str:
+        return (
+            f"ENABLE_UDP_SERVER Y;\n"
+            f"FWKNOP_RUN_DIR {self.folder}/run;\n"
+            f"STATE_DIR {self.folder}/state;\n"
+        )
+
+    def _hide(self) -> None:
+        """The guard hides by itself."""
+
+    def opened(self) -> set[str]:
+        text = self.berth.host.run("nft", "-j", "list", "table", "inet", "watchword").stdout
+        found = set()
+        for each in json.loads(text)["nftables"]:
+            if each.get("set", {}).get("name") in ("open4", "open4_to"):
+                found |= set(_OPENED.findall(json.dumps(each["set"].get("elem", []))))
+        return found
+
+    def remember(self, number: int) -> None:
+        # Imported where it is used: the packaged server can be measured without it.
+        from bench.remembered import write_database  # noqa: PLC0415
+
+        write_database(self.folder, number)
+
+
+class Packaged(Server):
+    """fwknopd as the distribution packages it, with a default-drop INPUT chain."""
+
+    name = "fwknopd"
+    window = 64  # of the default 212,992 bytes
+
+    PROGRAM = "/usr/sbin/fwknopd"
+    CHAIN = "FWKNOP_INPUT"
+
+    def _command(self) -> Sequence[str]:
+        return (self.PROGRAM,)
+
+    def _settings(self) -> str:
+        (self.folder / "run").mkdir(mode=0o700, exist_ok=True)
+        return (
+            f"ENABLE_UDP_SERVER Y;\n"
+            f"FWKNOP_RUN_DIR {self.folder}/run;\n"
+            f"FWKNOP_PID_FILE {self.folder}/run/fwknopd.pid;\n"
+            f"DIGEST_FILE {self.folder}/run/digest.cache;\n"
+        )
+
+    def _hide(self) -> None:
+        self._restore(
+            ":INPUT DROP [0:0]",
+            "-A INPUT -i lo -j ACCEPT",
+            "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+            f"-A INPUT -p udp --dport {packets.SPA_PORT} -j ACCEPT",
+        )
+
+    def opened(self) -> set[str]:
+        listing = self.berth.host.run("iptables", "-S", self.CHAIN).stdout
+        return set(_OPENED.findall(listing))
+
+    def lay_rules(self, addresses: Sequence[str], seconds: int) -> None:
+        """Put rules into its chain as it writes them itself, which would take it minutes."""
+        ends = int(time.time()) + seconds
+        self._restore(
+            *(
+                f"-A {self.CHAIN} -s {address}/32 -p tcp -m tcp --dport {packets.SERVICE_PORT} "
+                f"-m comment --comment _exp_{ends} -j ACCEPT"
+                for address in addresses
+            )
+        )
+
+    def remember(self, number: int) -> None:
+        from bench.remembered import write_digest_cache  # noqa: PLC0415
+
+        write_digest_cache(self.folder, number)
+
+    def _restore(self, *lines: str) -> None:
+        text = "\n".join(("*filter", *lines, "COMMIT", ""))
+        self.berth.host.run("iptables-restore", "--noflush", input=text, seconds=60.0)
