@@ -384,7 +384,10 @@ def test_everything_wrong_in_every_file_is_said_at_once_in_order() -> None:
         "access.conf:1",
         "access.conf:1",
     ]
-    assert not [each for each in told if each.place is None]
+    places = [(each.place.file, each.place.line) for each in told if each.place]
+    assert len(places) == len(told)
+    assert places[:3] == [("fwknopd.conf", 2), ("fwknopd.conf", 3), ("more.conf", 1)]
+    assert places[3:] == sorted(places[3:])
 
 
 KEYS_ONLY = "KEY 0123456789abcdef\nHMAC_KEY fedcba9876543210\n"
@@ -422,3 +425,17 @@ def test_a_hundred_complaints_are_listed_and_the_others_counted() -> None:
     assert told[-1].message == "and 50 more"
     told_fatal = complaints("", stanzas + f"SOURCE x\n{KEYS_ONLY}OPEN_PORTS tcp/1\n")
     assert [each.place for each in told_fatal if each.fatal] == [Place("access.conf", 601)]
+
+
+@pytest.mark.peer("fwknopd")
+def test_the_packaged_files_are_understood_and_want_keys() -> None:
+    texts = {name: Path(f"/etc/fwknop/{name}").read_text("utf-8") for name in PACKAGED}
+    loaded = load(Sources.of({**texts, "a": STANZA}), parse(["-c", "fwknopd.conf", "-a", "a"]))
+    assert not [each for each in loaded.complaints if "unknown" in each.message]
+    with pytest.raises(OperatorError) as caught:
+        load(Sources.of(texts), parse(["-c", "fwknopd.conf", "-a", "access.conf"]))
+    told = [each.message for each in caught.value.complaints if each.fatal]
+    assert any("KEY_BASE64 value is not properly set in stanza source 'ANY'" in m for m in told)
+
+
+PACKAGED = ("fwknopd.conf", "access.conf")

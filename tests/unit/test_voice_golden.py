@@ -136,7 +136,7 @@ def ours(peer: Peer) -> Configuration:
 def judged(ours: Configuration, payload: bytes, source: str, now: Moment) -> Judged:
     """The daemon's own steps, without a store and a firewall."""
     packet = Packet(payload, source, 40000, "127.0.0.1", 62201)
-    refusals = []
+    refusals: list[Refusal] = []
     for finding in SpaRecogniser(ours.policy).observe(packet, now):
         answer = finding if isinstance(finding, Refusal) else authorise(ours.policy, finding, now)
         if isinstance(answer, Permit):

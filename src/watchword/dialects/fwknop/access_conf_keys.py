@@ -40,8 +40,9 @@ class UnusableError(Exception):
 
 def credential(stanza: Stanza) -> Credential:
     """What seals the stanza's packets. Raises UnusableError with the first thing wrong."""
-    for name in SECRETS & stanza.given.keys():
-        _check_placeholder(name, stanza)
+    for name in stanza.given:
+        if name in SECRETS:
+            _check_placeholder(name, stanza)
     mode, digest = _mode(stanza), _digest(stanza)
     key = _key(stanza, "KEY", LONGEST_KEY if mode is not CipherMode.LEGACY else 10**6)
     if key is None:
