@@ -185,8 +185,7 @@ REFUSALS = [
     (
         Reason.WRONG_USER,
         "eve",
-        f"W [{IP}] (stanza #1) Username in SPA data (eve) does not match required username: "
-        "see REQUIRE_USERNAME of the stanza",
+        f"W [{IP}] (stanza #1) Username in SPA data (eve) does not match required username: root",
     ),
     (
         Reason.NO_FORWARDING,
@@ -219,7 +218,7 @@ REFUSALS = [
 @pytest.mark.requirement("1.6")
 @pytest.mark.parametrize(("reason", "detail", "line"), REFUSALS, ids=lambda each: str(each)[:20])
 def test_a_stanza_that_refuses_has_two_lines(reason: Reason, detail: str, line: str) -> None:
-    assert told(refused(Refusal(reason, (1,), detail))) == [f"I {RECEIVED}", line]
+    assert told(refused(Refusal(reason, (1,), detail, "root"))) == [f"I {RECEIVED}", line]
 
 
 def test_a_source_that_no_stanza_is_for_has_one_line() -> None:

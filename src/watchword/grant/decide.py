@@ -101,7 +101,8 @@ def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
 def _user(terms: Terms, request: Request) -> Refusal | None:
     if not terms.users or request.user in terms.users:
         return None
-    return _no(request, Reason.WRONG_USER, request.user)
+    expected = ",".join(sorted(terms.users))
+    return Refusal(Reason.WRONG_USER, (request.stanza,), request.user, expected)
 
 
 def _ports(terms: Terms, request: Request, wish: AccessWish) -> Refusal | None:

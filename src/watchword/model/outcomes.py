@@ -75,6 +75,8 @@ class Refusal:
     """Numbers in the order they were tried; empty where no stanza had a say."""
     detail: str = ""
     """What a person needs beyond the reason; never a key, never a payload."""
+    expected: str = ""
+    """WRONG_USER: the names that would do, for the log of the operator who chose them."""
     code: int = 0
     """libfko's error number where it has one (wire format, chapter 12); else 0."""
     original: Sighting | None = None

@@ -93,7 +93,7 @@ class SpaRecogniser:
             opened = lock.open(packet.payload)
             wish, allow = _wish(opened.message)
         except SpaError as error:
-            return Refusal(error.reason, (terms.number,), str(error), error.code)
+            return Refusal(error.reason, (terms.number,), str(error), code=error.code)
         message = opened.message
         return Request(
             stanza=terms.number,

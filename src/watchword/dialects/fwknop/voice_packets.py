@@ -47,8 +47,7 @@ _LINES: Final = {
     Reason.NO_SUCH_FAMILY: (_W, "{at} The firewall here cannot open for {detail}."),
     Reason.WRONG_USER: (
         _W,
-        "{at} Username in SPA data ({user}) does not match required username: "
-        "see REQUIRE_USERNAME of the stanza",
+        "{at} Username in SPA data ({user}) does not match required username: {expected}",
     ),
     Reason.NO_FORWARDING: (
         _W,
@@ -176,6 +175,7 @@ def _line(refusal: Refusal, packet: Packet, name: str) -> Line:
         ip=packet.peer,
         detail=refusal.detail,
         user=refusal.detail[:_USER],
+        expected=refusal.expected,
         text=_library_text(refusal),
     )
 
