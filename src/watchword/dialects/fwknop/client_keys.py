@@ -63,7 +63,7 @@ def from_file(text: str, server: str) -> bytes | None:
     found: str | None = None
     for line in text.split("\n"):
         said = line.removesuffix("\r").lstrip(" \t=")
-        if said.startswith(f"{server}:"):
+        if said[:1] not in ("#", ";") and said.startswith(f"{server}:"):
             found = said[len(server) + 1 :].lstrip(" \t=")
     if found is None:
         return None

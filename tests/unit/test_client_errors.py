@@ -1,0 +1,216 @@
+"""What the client refuses, in the original's words, through the whole program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vectors.loader import load
+from watchword.edges import prompt, send
+from watchword.programs.fwknop import main
+
+KEYS = ("--key-rijndael", "client-key-1", "--key-hmac", "client-hmac-1")
+KNOCK = ("-T", "-A", "tcp/22", "-a", "192.0.2.10")
+OTHER_WORDS = {
+    # id of the vector: what we say instead, and why
+    "clierr-cmd-200": "fko_set_spa_message: Error 94",  # refused before a useless packet is made
+}
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty home; whoever asks for a key or sends a packet is a bug."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SPOOF_USER", raising=False)
+
+    def never(*_words: object, **_more: object) -> None:
+        raise AssertionError("neither asked nor sent")
+
+    monkeypatch.setattr(prompt.Terminal, "ask", never)
+    monkeypatch.setattr(send, "send_udp", never)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> list[str]:
+    """Run a command line that has to fail; what it says on standard error."""
+    assert main(argv) == 1
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if "Creating initial rc file" not in line]
+
+
+@pytest.mark.requirement("9.2", partial=True)
+@pytest.mark.parametrize("vector", load("client_errors"), ids=lambda vector: vector["id"])
+def test_what_fwknop_refuses_is_refused_in_its_words(
+    vector: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(capsys, *vector["argv"][1:])
+    if vector["id"] in OTHER_WORDS:
+        assert OTHER_WORDS[vector["id"]] in said[0]
+    else:
+        count = len(vector["message"])
+        assert said[:count] == vector["message"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("-A", "tcp/22", "-a", "192.0.2.1"), "Must use --destination unless --test mode is used"),
+        (
+            ("-A", "tcp/22", "-D", "h"),
+            "Must use one of [-s|-R|-a] to specify IP for SPA access.",
+        ),
+        (("-k", "--save-rc-stanza"), "Must use --destination unless --test mode is used"),
+        ((*KNOCK, "-Q", "host"), "Invalid spoof IP"),
+        (
+            (*KNOCK, "-Q", "192.0.2.1"),
+            "Must set -P <udpraw|tcpraw|icmp> with a spoofed source IP",
+        ),
+        (
+            (*KNOCK, "-H", "proxy", "-P", "tcp"),
+            "Cannot set --http-proxy with a non-HTTP protocol.",
+        ),
+        ((*KNOCK, "-g"), "Must specify --gpg-recipient-key when GPG is used."),
+        (
+            (*KNOCK, "-M", "Asymmetric"),
+            "Must specify GPG recipient/signing keys when Asymmetric encryption mode is used.",
+        ),
+        ((*KNOCK, "-p", "65536"), "[*] Value 65536 out of range [(0)-(65535)]"),
+        ((*KNOCK, "-P", "sctp"), "Unrecognized protocol: sctp"),
+        ((*KNOCK, "--icmp-type", "41"), "Invalid icmp type '41', must be in [0-40]"),
+        ((*KNOCK, "--icmp-code", "16"), "Invalid icmp code '16', must be in [0-15]"),
+        ((*KNOCK, "--time-offset-plus", "100000"), "Invalid time offset: '100000'"),
+        (("-k", "--key-len", "129"), "Invalid key length '129', must be in [1-128]"),
+        (("-k", "--hmac-key-len", "0"), "Invalid hmac key length '0', must be in [1-128]"),
+        (("--no-rc-file", "-n", "x"), "Cannot set stanza name in --no-rc-file mode."),
+        (
+            ("--no-rc-file", "--save-rc-stanza"),
+            "Cannot save an rc stanza in --no-rc-file mode.",
+        ),
+        (("--no-rc-file", "--stanza-list"), "Cannot list stanzas in --no-rc-file mode."),
+        (
+            ("--no-home-dir", "-V"),
+            "Warning: in --no-home-dir mode, must set --rc-file path.",
+        ),
+        (
+            ("--no-home-dir", "--no-rc-file", *KNOCK, *KEYS, "--no-save-args"),
+            "In --no-home-dir mode must set the args save file path with -E",
+        ),
+        (
+            ("--fault-injection-tag", "x"),
+            "fwknop not compiled with fault injection support.",
+        ),
+        (
+            ("-T", "-A", "tcp/22", *KEYS),
+            "fwknop: fko_set_spa_message: Error 100 - Invalid allow IP",
+        ),
+        ((*KNOCK, *KEYS, "-N", "a:b"), "[*] Invalid port value in -N arg."),
+        ((*KNOCK, "-G", "/nonexistent"), "Could not open config file: /nonexistent"),
+        (("--show-last",), "Could not open args file: "),
+        (("-l",), "Could not open args file: "),
+        (("--frobnicate",), "fwknop: unrecognized option '--frobnicate'"),
+        (("-D",), "fwknop: option requires an argument -- 'D'"),
+        (("--access",), "fwknop: option '--access' requires an argument"),
+        (("--test=1",), "fwknop: option '--test' doesn't allow an argument"),
+        (("--gpg-h", "x", "--gpg-x"), "fwknop: unrecognized option '--gpg-x'"),
+        (("--key", "x"), "fwknop: option '--key' is ambiguous; possibilities: '--key-rijndael'"),
+        (("-Z",), "fwknop: invalid option -- 'Z'"),
+        ((*KNOCK, *KEYS, "-U", "/bob"), "fwknop: fko_set_username: Error 90"),
+    ],
+    ids=lambda each: " ".join(each)[:60] if isinstance(each, tuple) else "",
+)
+def test_a_wrong_command_line_is_refused_in_fwknops_words(
+    argv: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(capsys, *argv)[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("-T", "-a", "192.0.2.1", *KEYS), "Must use --access to specify what to open."),
+        ((*KNOCK, "--key-rijndael", ""), "The encryption key is empty"),
+        ((*KNOCK, "--key-rijndael", "x", "--key-hmac", ""), "The HMAC key is empty"),
+        ((*KNOCK, *KEYS, "--nat-rand-port"), "--nat-port and --nat-rand-port need to know"),
+        ((*KNOCK, *KEYS, "--nat-port", "4"), "--nat-port and --nat-rand-port need to know"),
+        (
+            ("-T", "-C", "id", "-a", "192.0.2.1", *KEYS, "-N", "192.0.2.2:5"),
+            "A command cannot be combined with NAT options.",
+        ),
+        ((*KNOCK, *KEYS, "--nat-local"), "--nat-local needs the server's name."),
+        ((*KNOCK, *KEYS, "-D", "h:99999"), "the port '99999' after the server's name"),
+        ((*KNOCK, *KEYS, "-D", "h:22", "-p", "23"), "-D names port 22, and another option"),
+        ((*KNOCK, *KEYS, "-f", "65537"), "fwknop: fko_set_spa_client_timeout: Error 94"),
+        ((*KNOCK, *KEYS, "-P", "tcp"), "This version sends over UDP only, not over tcp"),
+        ((*KNOCK, *KEYS, "-H", "proxy"), "This version sends over UDP only, not over http"),
+        (
+            (*KNOCK, *KEYS, "-P", "udpraw", "-Q", "192.0.2.1"),
+            "This version does not forge source addresses",
+        ),
+        (
+            ("-A", "tcp/22", "-D", "h", "-R"),
+            "This version does not resolve your external address",
+        ),
+        (
+            ("-A", "tcp/22", "-D", "h", "--resolve-url", "https://example.org/ip"),
+            "This version does not resolve your external address",
+        ),
+        (
+            (*KNOCK, "--gpg-recipient-key", "ABCD1234"),
+            "This version encrypts with symmetric keys, not with GnuPG",
+        ),
+    ],
+    ids=lambda each: " ".join(each)[:60] if isinstance(each, tuple) else "",
+)
+def test_what_cannot_work_is_said_before_anybody_is_asked_or_anything_sent(
+    argv: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refusal(capsys, *argv)
+    assert said[0].startswith(message)
+    assert len(said) <= 2
+
+
+@pytest.mark.parametrize("option", ["--key-base64-rijndael", "--key-base64-hmac"])
+def test_no_message_quotes_a_key(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(capsys, *KNOCK, option, "not!base64-but-secret")
+    assert said[0].endswith("argument doesn't look like base64-encoded data.")
+    assert "secret" not in "".join(said)
+
+
+@pytest.mark.requirement("2.7")
+def test_the_tutorials_mixed_up_address_gets_the_right_stanza_offered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = "-A tcp/1234 -a 192.168.21.128 -D 192.168.21.132 --key-gen --use-hmac --save-rc-stanza"
+    assert main(made.split()) == 0
+    capsys.readouterr()
+
+    assert refusal(capsys, "-n", "192.168.21.128") == [
+        "Named configuration stanza: [192.168.21.128] was not found.",
+        "fwknop: hint: did you mean [192.168.21.132]?",
+    ]
+    assert refusal(capsys, "-n", "something-else") == [
+        "Named configuration stanza: [something-else] was not found.",
+        "fwknop: hint: fwknop --stanza-list shows the stanzas there are",
+    ]
+
+
+def test_without_a_home_the_program_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HOME")
+    assert refusal(capsys, *KNOCK, *KEYS)[:2] == [
+        "Warning: Unable to determine HOME directory.",
+        " No .fwknoprc file processed.",
+    ]
+    assert refusal(capsys, *KNOCK, *KEYS, "--no-rc-file")[0] == (
+        "Unable to determine args save file"
+    )
+
+
+def test_an_argument_list_too_long_to_keep_ends_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert refusal(capsys, *KNOCK, *KEYS, "-u", "x" * 1100) == [
+        "argument string too long, exiting."
+    ]
