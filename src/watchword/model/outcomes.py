@@ -112,6 +112,20 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Flooded:
+    """Packets that were refused alike, and so often that they are told together."""
+
+    reason: Reason
+    count: int
+    seconds: float
+    """How long it took them to come."""
+    last_peer: str
+    """Where the last of them said it came from."""
+    at: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class GrantEnded:
     grant: Grant
     ending: Ending
@@ -196,6 +210,7 @@ class Stopped:
 
 Event: TypeAlias = (
     Judged
+    | Flooded
     | GrantEnded
     | Starting
     | Listening

@@ -46,6 +46,8 @@ class _Row(NamedTuple):
     terms: tuple[Terms, ...]
     locks: tuple[Lock, ...]
     bunch: Bunch
+    nobody: tuple[Refusal, ...]
+    """What is found if none of them fits; made once, since strangers bring it about."""
 
 
 class SpaRecogniser:
@@ -66,18 +68,21 @@ class SpaRecogniser:
         ten thousand of them cost no more words than one.
         """
         row = self._everybody if self._open_to_all else self._row_for(packet.peer, packet.local)
-        count = len(row.numbers)
-        if not count:
-            yield Refusal(Reason.NO_STANZA)
-            return
-        start = 0
+        hit = row.bunch.first_fit(packet.payload, 0)
+        if hit == len(row.numbers):
+            return iter(row.nobody)
+        return self._found(packet, row, hit, now)
+
+    def _found(self, packet: Packet, row: _Row, hit: int, now: Moment) -> Iterator[Finding]:
+        """Every stanza's answer, given that the one at ``hit`` is the first that fits."""
+        start, count = 0, len(row.numbers)
         while start < count:
-            hit = row.bunch.first_fit(packet.payload, start)
             if hit > start:
                 yield Refusal(Reason.MAC_MISMATCH, row.numbers[start:hit])
             if hit < count:
                 yield self._unlock(packet, row.terms[hit], row.locks[hit], now)
             start = hit + 1
+            hit = row.bunch.first_fit(packet.payload, start)
 
     def expire(self, now: Moment) -> None:
         """Nothing is remembered from packet to packet."""
@@ -135,7 +140,9 @@ class SpaRecogniser:
         chosen = tuple(indexes)
         terms = tuple(self._terms[index] for index in chosen)
         locks = tuple(self._locks[index] for index in chosen)
-        return _Row(tuple(each.number for each in terms), terms, locks, Bunch(locks))
+        numbers = tuple(each.number for each in terms)
+        reason = Reason.MAC_MISMATCH if numbers else Reason.NO_STANZA
+        return _Row(numbers, terms, locks, Bunch(locks), (Refusal(reason, numbers),))
 
 
 def _wish(message: Message) -> tuple[Wish, Address]:

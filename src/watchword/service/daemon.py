@@ -34,6 +34,9 @@ from watchword.service import assembly
 from watchword.service.enforcer import Enforcer
 from watchword.service.gate import Gate
 from watchword.service.keeper import Keeper
+from watchword.service.lobby import Lobby
+from watchword.service.reception import Reception, tell_floods
+from watchword.service.restraint import Restraint
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -60,6 +63,9 @@ class Daemon:
         self._enforcer: Enforcer
         self._source: UdpSource
         self._gate: Gate
+        self._lobby = Lobby()
+        self._restraint = Restraint()
+        self._reception: Reception
 
     @property
     def _settings(self) -> Settings:
@@ -102,6 +108,7 @@ class Daemon:
             raise
         self._announce(adopted)
         self._open_gate(policy)
+        self._reception = Reception(self._gate, self._lobby, self._clock)
         self._listen()
         self._keep()
 
@@ -127,13 +134,15 @@ class Daemon:
             enforcer=self._enforcer,
             reporter=self._reporter,
             clock=self._clock,
+            restraint=self._restraint,
+            recognised=self._lobby.recognised,
             dry_run=self._settings.dry_run,
         )
         self._run("settle", self._gate.settle_forever())
 
     def _listen(self) -> None:
         self._source.narrow(_INTEREST)
-        self._run("receive", self._receive(self._source))
+        self._run("receive", self._reception.receive(self._source))
         settings = self._settings
         self._reporter.report(
             Listening(settings.udp_port, self._source.families, settings.udp_asked_for)
@@ -145,10 +154,7 @@ class Daemon:
         self._run("watch firewall", keeper.watch_firewall())
         self._run("look round", keeper.look_round())
         self._run("forget", keeper.forget())
-
-    async def _receive(self, source: UdpSource) -> None:
-        async for batch in source.batches():
-            self._gate.receive(batch)
+        self._run("tell floods", tell_floods(self._restraint, self._reporter, self._clock))
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         if old := self._tasks.pop(name, None):
@@ -201,6 +207,7 @@ class Daemon:
         await self._gate.settle()  # what waits was asked under the old policy
         self._take_over(configuration, old)
         self._open_gate(policy)
+        self._reception.gate = self._gate
         if moves:
             self._announce(0)
             self._keep()

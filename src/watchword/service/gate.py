@@ -14,7 +14,7 @@ is written to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from watchword.errors import HostError
@@ -26,6 +26,7 @@ from watchword.model.policy import Policy
 from watchword.model.requests import Request
 from watchword.ports import Clock, Recogniser, ReplayStore, Reporter
 from watchword.service.enforcer import Enforcer
+from watchword.service.restraint import Restraint
 
 BATCH = 1024  # requests settled together at the most: bounds the time one disk write takes
 WAITING = 65_536  # authentic requests in the queue at the most; beyond it they are dropped
@@ -53,14 +54,19 @@ class Gate:
         enforcer: Enforcer,
         reporter: Reporter,
         clock: Clock,
+        restraint: Restraint | None = None,
+        recognised: Callable[[str, float], None] = lambda peer, steady: None,
         dry_run: bool = False,
     ) -> None:
+        """``recognised`` is told the address of each authentic packet, and the steady time."""
         self._policy = policy
         self._recogniser = recogniser
         self._store = store
         self._enforcer = enforcer
         self._reporter = reporter
         self._clock = clock
+        self._restraint = restraint or Restraint()
+        self._recognised = recognised
         self._dry_run = dry_run
         self._waiting: list[_Case] = []
         self._arrived = asyncio.Event()
@@ -75,8 +81,11 @@ class Gate:
             refusals: list[Refusal] = []
             request = _next_request(findings, refusals)
             if request is None:
-                self._reporter.report(Judged(packet, now.wall, tuple(refusals)))
-            elif len(self._waiting) < WAITING:
+                if self._restraint.tells(refusals[-1].reason, packet.peer, now.steady):
+                    self._reporter.report(Judged(packet, now.wall, tuple(refusals)))
+                continue
+            self._recognised(packet.peer, now.steady)
+            if len(self._waiting) < WAITING:
                 self._waiting.append(_Case(packet, request, findings, refusals))
                 self._arrived.set()
             else:
@@ -123,6 +132,9 @@ class Gate:
         return [case for case, first in zip(cases, claimed, strict=True) if first]
 
     async def _replayed(self, case: _Case) -> None:
+        steady = self._clock.now().steady
+        if not self._restraint.tells(Reason.REPLAYED, case.packet.peer, steady):
+            return
         try:
             original = await self._store.first_sighting(case.request.key)
         except HostError:
@@ -157,6 +169,8 @@ class Gate:
             )
 
     def _refuse(self, case: _Case, reason: Reason) -> None:
+        if not self._restraint.tells(reason, case.packet.peer, self._clock.now().steady):
+            return
         case.refusals.append(Refusal(reason, (case.request.stanza,)))
         self._judge(case)
 

@@ -23,6 +23,7 @@ from watchword.model.outcomes import (
     Attached,
     Complained,
     Event,
+    Flooded,
     GrantEnded,
     HostTrouble,
     Judged,
@@ -56,6 +57,8 @@ class Voice:
         match event:
             case Judged():
                 yield from self._packets.judged(event)
+            case Flooded():
+                yield from _flooded(event)
             case GrantEnded():
                 yield from _ended(event, self._table)
             case Starting():
@@ -89,6 +92,14 @@ class Voice:
 def lines(event: Event, table: str = "watchword") -> Iterator[Line]:
     """The lines of one event on its own. The daemon keeps a ``Voice`` instead."""
     return Voice(table)(event)
+
+
+def _flooded(event: Flooded) -> Iterator[Line]:
+    yield (
+        Priority.WARNING,
+        f"{event.count} more packets were refused in the last {event.seconds:.1f} seconds "
+        f"({event.reason.word}), the last one from {event.last_peer}",
+    )
 
 
 def _ended(event: GrantEnded, table: str) -> Iterator[Line]:

@@ -1,0 +1,103 @@
+"""Where packets wait when more arrive than can be tried: fairly, briefly, and not too many.
+
+In here: the order in which waiting packets are served, who is known, and every
+bound on what strangers can make us keep.
+Not in here: serving them (gate), the sockets (edges.capture).
+
+Sources that have proved themselves come first, each of them a little at a time:
+being known gives precedence, never acceptance, and somebody who forges a known
+address fills no more than that address's share. Of strangers each source has
+few places, and when all places are taken the oldest packet goes: its sender has
+waited longest for an answer that SPA never gives.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from watchword.model.packets import Packet
+
+STRANGERS = 2048  # packets of strangers that wait at the most: a sixth of a second with 100 stanzas
+PLACES = 16  # packets of one source that wait at the most
+FAMILIARS = 4096  # packets of known sources that wait at the most
+KNOWN = 65_536  # addresses that are known at the most, 100 bytes each
+KNOWN_SECONDS = 12 * 3600.0  # how long an address stays known after its last authentic packet
+
+
+class Line:
+    """A queue in which every source has its own few places and its turn."""
+
+    def __init__(self, most: int, places: int = PLACES) -> None:
+        self._most = most
+        self._places = places
+        self._waiting: dict[str, deque[Packet]] = {}
+        self._turns: deque[str] = deque()
+        self._count = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def join(self, packet: Packet) -> None:
+        """Wait, unless the source has no place left; the longest waiting makes room."""
+        queue = self._waiting.get(packet.peer)
+        if queue is None:
+            queue = self._waiting[packet.peer] = deque()
+            self._turns.append(packet.peer)
+        elif len(queue) >= self._places:
+            self.dropped += 1
+            return
+        queue.append(packet)
+        self._count += 1
+        if self._count > self._most:
+            self._next()
+            self.dropped += 1
+
+    def take(self, most: int) -> list[Packet]:
+        """Up to that many packets, one of each source in turn."""
+        return [self._next() for _ in range(min(most, self._count))]
+
+    def _next(self) -> Packet:
+        source = self._turns.popleft()
+        queue = self._waiting[source]
+        packet = queue.popleft()
+        self._count -= 1
+        if queue:
+            self._turns.append(source)
+        else:
+            del self._waiting[source]
+        return packet
+
+
+class Lobby:
+    """Everything that has arrived and was not looked at yet."""
+
+    def __init__(self) -> None:
+        self.familiars = Line(FAMILIARS)
+        self.strangers = Line(STRANGERS)
+        self._known: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self.familiars) + len(self.strangers)
+
+    def arrive(self, batch: Sequence[Packet], steady: float) -> None:
+        """Let packets in, to the line that their source has earned."""
+        known = self._known
+        for packet in batch:
+            if known and known.get(packet.peer, 0.0) > steady:
+                self.familiars.join(packet)
+            else:
+                self.strangers.join(packet)
+
+    def recognised(self, peer: str, steady: float) -> None:
+        """Note that an authentic packet came from there."""
+        self._known.pop(peer, None)
+        self._known[peer] = steady + KNOWN_SECONDS
+        if len(self._known) > KNOWN:
+            del self._known[next(iter(self._known))]
+
+    @property
+    def known(self) -> int:
+        """How many addresses are known, those whose time is up included."""
+        return len(self._known)

@@ -1,0 +1,63 @@
+"""Takes what sockets drained to the gate, a slice of time at a time.
+
+In here: how long packets are tried before the sockets, the timers and the
+grants have their turn again; the second in which floods are told.
+Not in here: who is served first (lobby), what happens to a packet (gate).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from watchword.ports import Clock, PacketSource, Reporter
+from watchword.service.gate import Gate
+from watchword.service.lobby import Lobby
+from watchword.service.restraint import Restraint
+
+SLICE = 0.002  # seconds of trying before the sockets are looked at again
+AT_ONCE = 32  # packets between two looks at the time
+FEW = 64  # packets that are tried as they come, if nobody waits
+
+
+class Reception:
+    """Between the sources and the gate, which a reload replaces."""
+
+    def __init__(self, gate: Gate, lobby: Lobby, clock: Clock) -> None:
+        self.gate = gate
+        self._lobby = lobby
+        self._clock = clock
+        self._going_on = False
+
+    async def receive(self, source: PacketSource) -> None:
+        """Serve a source until it is closed."""
+        async for batch in source.batches():
+            if len(batch) <= FEW and not self._lobby:
+                self.gate.receive(batch)
+                continue
+            self._lobby.arrive(batch, self._clock.now().steady)
+            if not self._going_on:
+                self._serve()
+
+    def _serve(self) -> None:
+        """Try what waits for one slice of time; go on after everything else had its turn."""
+        end = time.perf_counter() + SLICE
+        lobby, gate = self._lobby, self.gate
+        self._going_on = False
+        while lobby:
+            gate.receive(lobby.familiars.take(AT_ONCE) or lobby.strangers.take(AT_ONCE))
+            if time.perf_counter() >= end:
+                self._going_on = bool(lobby)
+                break
+        if self._going_on:
+            asyncio.get_running_loop().call_soon(self._serve)
+
+
+async def tell_floods(restraint: Restraint, reporter: Reporter, clock: Clock) -> None:
+    """Say once a second what was counted and not told, until cancelled."""
+    while True:
+        await restraint.stirred.wait()
+        await asyncio.sleep(1.0)
+        now = clock.now()
+        for flood in restraint.close_second(now.steady, now.wall):
+            reporter.report(flood)

@@ -1,0 +1,80 @@
+"""Keeps strangers from writing our log.
+
+In here: which judgements are told one by one, and when they are only counted.
+Not in here: wording (dialects), writing (edges.report).
+
+What a stranger can bring about as often as he likes is told one by one as long
+as it is rare. From then on it is counted, and told once a second and kind,
+until a second has passed in which it was rare again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from watchword.model.outcomes import Flooded, Reason
+
+RARE = 10  # judgements of one kind in a second that are told one by one
+SECOND = 1.0
+CHEAP = frozenset(
+    {
+        Reason.NO_STANZA,
+        Reason.MAC_MISMATCH,
+        Reason.NOT_DECRYPTED,
+        Reason.REPLAYED,
+        Reason.STORE_REFUSED,
+    }
+)
+"""What costs its sender nothing: no key is needed for it, or a packet that was overheard."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    began: float
+    told: int = 0
+    untold: int = 0
+    quiet: bool = False
+    """Nothing is told one by one: the second before was a flood."""
+    last_peer: str = ""
+
+
+class Restraint:
+    """Counts by reason, second by second."""
+
+    def __init__(self) -> None:
+        self.stirred = asyncio.Event()
+        """Set while there is something to close."""
+        self._tallies: dict[Reason, _Tally] = {}
+
+    def tells(self, reason: Reason, peer: str, steady: float) -> bool:
+        """Whether a judgement is told on its own; if not, it is counted."""
+        if reason not in CHEAP:
+            return True
+        tally = self._tallies.get(reason)
+        if tally is None:
+            tally = self._tallies[reason] = _Tally(steady)
+            self.stirred.set()
+        if tally.quiet or tally.told >= RARE:
+            tally.untold += 1
+            tally.last_peer = peer
+            return False
+        tally.told += 1
+        return True
+
+    def close_second(self, steady: float, wall: float) -> list[Flooded]:
+        """What was counted and not told in seconds that are over. Call now and then."""
+        floods = []
+        for reason, tally in list(self._tallies.items()):
+            passed = steady - tally.began
+            if passed < SECOND:
+                continue
+            if tally.untold:
+                floods.append(Flooded(reason, tally.untold, passed, tally.last_peer, wall))
+            if tally.told + tally.untold <= RARE * passed:
+                del self._tallies[reason]
+            else:
+                self._tallies[reason] = _Tally(steady, quiet=True)
+        if not self._tallies:
+            self.stirred.clear()
+        return floods
