@@ -19,6 +19,7 @@ from watchword.model.outcomes import (
     Attached,
     Complained,
     Event,
+    Flooded,
     GrantEnded,
     HostTrouble,
     Judged,
@@ -267,6 +268,7 @@ def test_every_kind_of_event_has_words() -> None:
         Complained(complaint),
         ReloadRefused((complaint,)),
         HostTrouble("firewall", "no"),
+        Flooded(Reason.MAC_MISMATCH, 7, 1.0, IP, 0.0),
         Stopping("SIGTERM"),
         Stopped(),
     ]
