@@ -202,7 +202,8 @@ def test_a_table_of_one_family_lets_only_that_in_and_says_so(
 
 def test_an_opening_that_only_one_of_two_tables_still_has_counts_as_gone(scene: Trio) -> None:
     nft(
-        script="add table inet one\nadd chain inet one input { type filter hook input priority 0; }\n"
+        script="add table inet one\n"
+        "add chain inet one input { type filter hook input priority 0; }\n"
         "add table ip two\nadd chain ip two input { type filter hook input priority 1; }\n"
     )
     with firewall(jumping("inet one input", "ip two input")) as jump:

@@ -66,8 +66,9 @@ class NftFirewall:
 
         Raises HostError with a remedy; changes nothing.
         """
+        found = survey(self._netlink, self._attachment.structure)
         version(self._programs)
-        self._attachment.check(survey(self._netlink, self._attachment.structure))
+        self._attachment.check(found)
         # Everything we use, under a name that cannot be in the way, and not carried out.
         trial = guard.script(FirewallSettings(table="watchword_trial", guard_all=True))
         run(self._programs, trial, check=True)

@@ -47,7 +47,7 @@ def commit(netlink: Netlink, sheets: Sequence[Sheet]) -> None:
     """Carry out all sheets as one transaction. Raises HostError: nothing was changed."""
     for _ in range(_TRIES):
         requests = list(_requests(sheets))
-        faults = netlink.transact(requests)
+        faults = netlink.transact(requests) if requests else []
         if not faults:
             return
         for fault in faults:

@@ -98,10 +98,9 @@ class Netlink:
     def transact(self, requests: Sequence[Request]) -> list[Fault]:
         """Send one transaction: all of it happens, or nothing and the faults say why.
 
-        Raises KernelError if the transaction could not be sent or was not answered.
+        At least one request. Raises KernelError if the transaction could not
+        be sent or was not answered.
         """
-        if not requests:
-            return []
         first = self._number(len(requests) + 2)
         self._send(batch(requests, first))
         last = first + len(requests)
