@@ -4,8 +4,8 @@ In here: the controlling terminal with echo off and back on whatever happens,
 lines from a descriptor, a yes-or-no question on standard input.
 Not in here: what a good key is (dialects).
 
-Whatever ends the question, Ctrl-C, an error, SIGTERM or SIGHUP, the terminal
-is as it was before anything else happens.
+Whatever ends the question, Ctrl-C, an error or a signal, the terminal is as it
+was before anything else happens.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from watchword.errors import HostError, OperatorError
 
 LONGEST = 4095  # bytes of a line; what a terminal gives at the most
 _TERMINAL = "/dev/tty"
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_NEEDED = termios.ICANON | termios.ISIG | termios.NOFLSH  # an ignored Ctrl-Z drops no letters
 
 
 class InterruptedAskingError(OperatorError):
@@ -119,7 +120,7 @@ def _silent(terminal: int) -> Iterator[None]:
     """Echo off, and what was typed ahead thrown away; everything back at the end."""
     before = termios.tcgetattr(terminal)
     silent = termios.tcgetattr(terminal)
-    silent[3] = (silent[3] & ~termios.ECHO) | termios.ICANON | termios.ISIG
+    silent[3] = (silent[3] & ~termios.ECHO) | _NEEDED
     try:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
         yield

@@ -1,0 +1,92 @@
+"""Which of a server's addresses a packet goes to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from watchword.edges.send import send_udp
+from watchword.errors import HostError
+
+SIX = (socket.AF_INET6, "::1")
+FOUR = (socket.AF_INET, "127.0.0.1")
+NOWHERE = (socket.AF_INET6, "2001:db8:ffff::1")
+"""Documentation addresses lead nowhere; a machine without IPv6 has no way there, either."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that is listened on in both families."""
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four,
+    ):
+        six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        six.bind(("::1", 0))
+        four.bind(("127.0.0.1", six.getsockname()[1]))
+        yield six.getsockname()[1]
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *found: tuple[int, str]) -> None:
+    """Have every name resolve to these addresses, in this order."""
+
+    def getaddrinfo(host: str, port: int, family: int, kind: int) -> list[Any]:
+        assert (host, kind) == ("server.example", socket.SOCK_DGRAM)
+        return [
+            (each, kind, 17, "", (address, port)) for each, address in found
+            if family in (socket.AF_UNSPEC, each)
+        ]  # fmt: skip
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.mark.parametrize(
+    ("order", "family", "address"),
+    [
+        ((SIX, FOUR), None, "::1"),
+        ((FOUR, SIX), None, "127.0.0.1"),
+        ((SIX, FOUR), 4, "127.0.0.1"),
+        ((FOUR, SIX), 6, "::1"),
+    ],
+)
+def test_the_systems_order_decides_unless_a_family_is_chosen(
+    order: tuple[tuple[int, str], ...],
+    family: int | None,
+    address: str,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve_to(monkeypatch, *order)
+    sent = send_udp(b"x" * 200, "server.example", port, family=family)
+    assert (sent.address, sent.port, sent.octets) == (address, port, 200)
+
+
+def test_an_address_that_cannot_be_reached_gives_way_to_the_next(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blocked(socket.socket):
+        def connect(self, endpoint: Any) -> None:
+            if endpoint[0] == NOWHERE[1]:
+                raise OSError(101, "Network is unreachable")
+            super().connect(endpoint)
+
+    monkeypatch.setattr(socket, "socket", Blocked)
+    resolve_to(monkeypatch, NOWHERE, FOUR)
+    assert send_udp(b"x", "server.example", port).address == "127.0.0.1"
+
+    resolve_to(monkeypatch, NOWHERE)
+    with pytest.raises(HostError) as caught:
+        send_udp(b"x", "server.example", port)
+    assert str(caught.value) == (
+        "send_spa_packet: 2001:db8:ffff::1: Network is unreachable\n"
+        "send_spa_packet: packet not sent."
+    )
+
+
+@pytest.mark.parametrize("host", ["a\0b", "ä" * 70, "no such host"])
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(HostError, match="packet not sent"):
+        send_udp(b"x", host, 62201)
