@@ -13,8 +13,8 @@ changed holes. No clock: every method is told the time.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from watchword.grant import plan
 from watchword.grant.decide import Permit
@@ -27,6 +27,19 @@ from watchword.model.openings import ChangeSet, Grant, Hole, Opening, Tag
 class _Entry:
     grant: Grant
     state: State
+    holdings: list[_Holding]
+
+
+@dataclass(slots=True)
+class _Holding:
+    """One hole, who shares it, and the two sides of its opening."""
+
+    hole: Hole
+    wanted: Opening | None = None
+    in_force: Opening | None = None
+    """What the firewall agreed to last."""
+    sharers: set[str] = field(default_factory=set)
+    changed: bool = False
 
 
 class Ledger:
@@ -39,9 +52,8 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
         self._ends: list[tuple[float, str]] = []
-        self._sharers: dict[Hole, set[str]] = {}
-        self._wanted: dict[Hole, Opening] = {}
-        self._before: dict[Hole, Opening | None] = {}
+        self._holdings: dict[Hole, _Holding] = {}
+        self._changed: list[_Holding] = []
         self._fresh: list[str] = []
 
     def admit(self, permit: Permit, now: Moment) -> Grant:
@@ -64,15 +76,15 @@ class Ledger:
 
     def resume(self, grant: Grant, state: State) -> None:
         """Take up a grant of an earlier run, or a new one."""
-        self._entries[grant.id] = _Entry(grant, state)
+        holdings = [self._holding(hole) for hole in grant.holes]
+        self._entries[grant.id] = _Entry(grant, state, holdings)
         if state is State.WANTED:
             self._fresh.append(grant.id)
         heapq.heappush(self._ends, (grant.until, grant.id))
-        for hole in grant.holes:
-            self._sharers.setdefault(hole, set()).add(grant.id)
-            held = self._wanted.get(hole)
-            if held is None or held.until < grant.until:
-                self._want(hole, Opening(hole, grant.until))
+        for holding in holdings:
+            holding.sharers.add(grant.id)
+            if holding.wanted is None or holding.wanted.until < grant.until:
+                self._want(holding, Opening(holding.hole, grant.until))
 
     def expire(self, now: Moment) -> list[Grant]:
         """Drop every grant whose end has come, in the order of their ends."""
@@ -90,13 +102,11 @@ class Ledger:
 
     def change(self) -> ChangeSet:
         """What the firewall has to change to agree with the grants in force."""
-        return plan.between(
-            (before, self._wanted.get(hole)) for hole, before in self._before.items()
-        )
+        return plan.between((each.in_force, each.wanted) for each in self._changed)
 
     def full_change(self, installed: frozenset[Tag]) -> ChangeSet:
         """The same, having read back what the firewall really has."""
-        return plan.reconcile(self._wanted.values(), installed)
+        return plan.reconcile(self.openings(), installed)
 
     def settled(self) -> None:
         """Note that the firewall has made the whole of ``change`` or ``full_change``."""
@@ -105,7 +115,11 @@ class Ledger:
             if entry is not None:
                 entry.state = step(entry.state, Turn.INSTALLED)
         self._fresh.clear()
-        self._before.clear()
+        for holding in self._changed:
+            holding.in_force, holding.changed = holding.wanted, False
+            if not holding.sharers:
+                self._holdings.pop(holding.hole, None)
+        self._changed.clear()
 
     def next_deadline(self) -> float | None:
         """Steady seconds at which ``expire`` next has something to do."""
@@ -119,37 +133,38 @@ class Ledger:
         entry = self._entries.get(name)
         return entry.state if entry else State.GONE
 
-    def openings(self) -> Iterable[Opening]:
+    def openings(self) -> Iterator[Opening]:
         """What the firewall should have now."""
-        return self._wanted.values()
+        return (each.wanted for each in self._holdings.values() if each.wanted is not None)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _want(self, hole: Hole, opening: Opening | None) -> None:
-        self._before.setdefault(hole, self._wanted.get(hole))
-        if opening is None:
-            self._wanted.pop(hole, None)
-        else:
-            self._wanted[hole] = opening
+    def _holding(self, hole: Hole) -> _Holding:
+        holding = self._holdings.get(hole)
+        if holding is None:
+            holding = self._holdings[hole] = _Holding(hole)
+        return holding
+
+    def _want(self, holding: _Holding, opening: Opening | None) -> None:
+        holding.wanted = opening
+        if not holding.changed:
+            holding.changed = True
+            self._changed.append(holding)
 
     def _drop(self, name: str, turn: Turn) -> Grant:
         entry = self._entries.pop(name)
         step(entry.state, turn)
-        for hole in entry.grant.holes:
-            self._release(hole, entry.grant)
+        for holding in entry.holdings:
+            self._release(holding, entry.grant)
         return entry.grant
 
-    def _release(self, hole: Hole, grant: Grant) -> None:
+    def _release(self, holding: _Holding, grant: Grant) -> None:
         """The latest end among those who still share the hole wins."""
-        sharers = self._sharers[hole]
-        sharers.discard(grant.id)
-        if not sharers:
-            del self._sharers[hole]
-            self._want(hole, None)
-            return
-        if grant.until < self._wanted[hole].until:
-            return
-        latest = max(self._entries[each].grant.until for each in sharers)
-        if self._wanted[hole].until != latest:
-            self._want(hole, Opening(hole, latest))
+        holding.sharers.discard(grant.id)
+        if not holding.sharers:
+            self._want(holding, None)
+        elif holding.wanted is not None and grant.until >= holding.wanted.until:
+            latest = max(self._entries[each].grant.until for each in holding.sharers)
+            if holding.wanted.until != latest:
+                self._want(holding, Opening(holding.hole, latest))

@@ -31,6 +31,10 @@ class Service:
     def __str__(self) -> str:
         return f"{self.proto}/{self.port}"
 
+    def __hash__(self) -> int:
+        """Cheaper than that of a dataclass: services are looked up for every packet."""
+        return self.port << 1 | (self.proto is Proto.TCP)
+
     @classmethod
     def parse(cls, text: str) -> Service:
         """Read ``proto/port``, protocol in any case. Raises ValueError with the offending text."""

@@ -26,7 +26,7 @@ _FACILITIES = {"LOG_DAEMON": 3, **{f"LOG_LOCAL{n}": 16 + n for n in range(8)}}
 class Sink(Protocol):
     """Somewhere lines go. Never raises."""
 
-    def write(self, priority: int, line: str) -> None: ...
+    def write(self, lines: Sequence[tuple[int, str]]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -37,9 +37,9 @@ class StreamSink:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, priority: int, line: str) -> None:
+    def write(self, lines: Sequence[tuple[int, str]]) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
+            self._stream.write("".join(f"{line}\n" for _, line in lines))
             self._stream.flush()
 
     def close(self) -> None:
@@ -60,11 +60,10 @@ class SyslogSink:
         self._path = path
         self._socket: socket.socket | None = None
 
-    def write(self, priority: int, line: str) -> None:
+    def write(self, lines: Sequence[tuple[int, str]]) -> None:
         if self.lost and self._send(4, f"{self.lost} lines were lost: the log did not take them"):
             self.lost = 0
-        if not self._send(priority, line):
-            self.lost += 1
+        self.lost += sum(not self._send(priority, line) for priority, line in lines)
 
     def _send(self, priority: int, line: str) -> bool:
         stamp = time.strftime("%b %e %H:%M:%S")
@@ -107,10 +106,10 @@ class LineReporter:
 
     def report(self, event: Event) -> None:
         threshold = DEBUG if self.verbosity > 0 else INFO
-        for priority, line in self._voice(event):
-            if priority <= threshold:
-                for sink in self._sinks:
-                    sink.write(priority, line)
+        lines = [each for each in self._voice(event) if each[0] <= threshold]
+        if lines:
+            for sink in self._sinks:
+                sink.write(lines)
 
     def close(self) -> None:
         for sink in self._sinks:

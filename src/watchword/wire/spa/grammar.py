@@ -9,6 +9,7 @@ Not in here: lengths, base64 and error numbers (fields).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -40,6 +41,13 @@ def parse_allow(text: str) -> Address:
     """
     if ":" in text:
         return _canonical_ipv6(text)
+    try:
+        return IPv4Address(text)  # plain decimal numbers, which nearly all packets have
+    except ValueError:
+        return _old_ipv4(text)
+
+
+def _old_ipv4(text: str) -> IPv4Address:
     parts = text.split(".")
     if not _IPV4_TEXT.fullmatch(text) or len(parts) != 4:
         raise BadAddressError("the allow address is not four numbers with dots")
@@ -68,6 +76,7 @@ def _canonical_ipv6(text: str) -> IPv6Address:
     return address
 
 
+@lru_cache(maxsize=256)  # the fields are checked by it, and then read by it
 def parse_access(text: str) -> tuple[Address, tuple[Service, ...]]:
     """Read ``ip,proto/port[,proto/port...]``: who is to be let in, and where to.
 
