@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from watchword.model.outcomes import Flooded, Reason
 
 RARE = 10  # judgements of one kind in a second that are told one by one
 SECOND = 1.0
-CHEAP = frozenset(
+CHEAP: Final[frozenset[Reason]] = frozenset(
     {
         Reason.NO_STANZA,
         Reason.MAC_MISMATCH,
