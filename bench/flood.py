@@ -50,7 +50,7 @@ def frames(
 
 def checksum(header: bytes) -> int:
     """The Internet checksum of a header whose own checksum is zero."""
-    total = sum(struct.unpack(f"!{len(header) // 2}H", header))
+    total: int = sum(struct.unpack(f"!{len(header) // 2}H", header))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return 0xFFFF - total
@@ -109,7 +109,7 @@ def send(interface: str, rate: float, seconds: float, octets: bytes, size: int) 
                 problem = ctypes.get_errno()
                 raise OSError(problem, os.strerror(problem))
             sent += done
-    return sent
+    return int(sent)
 
 
 def main() -> None:
