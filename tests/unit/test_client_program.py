@@ -98,12 +98,14 @@ def test_an_explicit_ipv6_address_is_sent_with_a_warning(
 
 
 def test_a_verbose_run_for_any_source_is_warned_about(
+    server: socket.socket,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     warning = "[-] WARNING: Should use -a or -R to harden SPA against potential MITM attacks\n"
-    assert main(["-T", "-v", "-A", "tcp/22", "-s", *KEYS]) == 0
+    argv = ["-A", "tcp/22", "-s", *KEYS, "-D", f"127.0.0.1:{server.getsockname()[1]}"]
+    assert main([*argv, "-v"]) == 0
     assert capsys.readouterr().err == warning
-    assert main(["-T", "-A", "tcp/22", "-s", *KEYS]) == 0
+    assert main(argv) == 0
     assert capsys.readouterr().err == ""
 
 

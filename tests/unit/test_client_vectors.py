@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from watchword.dialects.fwknop.client_settings import Given, KeyWord, combine
 from watchword.dialects.fwknop.client_verify import verify
 from watchword.model.crypto import CipherMode, Credential, Digest
 from watchword.wire.spa.composing import compose
-from watchword.wire.spa.message import Message
+from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.sealing import seal
 
 VECTORS = load("client")
@@ -61,6 +62,8 @@ def credential_wanted(settings: Given) -> Credential:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
 def test_a_command_line_gives_the_packet_that_fwknop_gives(vector: dict[str, Any]) -> None:
     message = message_wanted(vector)
+    if message.type is MessageType.COMMAND:  # its timeout is shown, and not sent
+        message = replace(message, seconds=0)
     assert message == message_of(vector)
     assert compose(message) == vector["plaintext"].encode()
 

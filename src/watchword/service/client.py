@@ -159,7 +159,8 @@ def _knock(
 ) -> int:
     from watchword.service.client_send import knock  # noqa: PLC0415  (loads cryptography)
 
-    if settings.verbose and settings.allow is not None and settings.allow.kind is AllowKind.SOURCE:
+    anybody = settings.allow is not None and settings.allow.kind is AllowKind.SOURCE
+    if anybody and settings.verbose and not line.test:
         console.warn(
             "[-] WARNING: Should use -a or -R to harden SPA against potential MITM attacks"
         )

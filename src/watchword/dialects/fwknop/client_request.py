@@ -11,7 +11,7 @@ Time and random values are arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_nat import nat_text, outer_access
@@ -104,7 +104,7 @@ def _command(message: Message, settings: Given, command: str) -> Message:
             "A command cannot be combined with NAT options.",
             hint="send one packet with -C and another one with -A and -N",
         )
-    return _with(message, MessageType.COMMAND, f"{allow_text(settings.allow)},{command}", None, 0)
+    return replace(message, text=f"{allow_text(settings.allow)},{command}")
 
 
 def _access(message: Message, settings: Given, draw: Draw) -> Wanted:
@@ -124,7 +124,7 @@ def _access(message: Message, settings: Given, draw: Draw) -> Wanted:
         type_ = MessageType.NAT_ACCESS
     text = f"{allow_text(settings.allow)},{access}"
     type_ = type_.for_seconds(message.seconds)
-    return Wanted(_with(message, type_, text, nat, message.seconds), drawn)
+    return Wanted(replace(message, type=type_, text=text, nat=nat), drawn)
 
 
 def _check_access(text: str, message: Message) -> None:
@@ -136,15 +136,6 @@ def _check_access(text: str, message: Message) -> None:
     except ValueError as error:
         wrong = SpaError(Code.INVALID_SPA_ACCESS_MSG, str(error))
         raise library_complaint(wrong, message) from None
-
-
-def _with(
-    message: Message, type_: MessageType, text: str, nat: str | None, seconds: int
-) -> Message:
-    return Message(
-        message.random, message.user, message.sent_at, message.version, type_,
-        text, nat, None, seconds, message.digest,
-    )  # fmt: skip
 
 
 def allow_text(allow: Allow | None) -> str:
