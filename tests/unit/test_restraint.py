@@ -14,7 +14,7 @@ def told(restraint: Restraint, count: int, reason: Reason, at: float) -> int:
     return sum(restraint.tells(reason, "192.0.2.66", at) for _ in range(count))
 
 
-@pytest.mark.parametrize("reason", sorted(CHEAP, key=lambda each: each.word))
+@pytest.mark.parametrize("reason", [each for each in Reason if each in CHEAP])
 def test_rare_refusals_are_told_one_by_one_and_floods_are_counted(reason: Reason) -> None:
     restraint = Restraint()
     assert told(restraint, 1000, reason, 0.0) == RARE
