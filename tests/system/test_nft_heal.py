@@ -210,6 +210,35 @@ def test_who_slipped_in_stays_cut_through_the_next_disturbance(scene: Trio) -> N
         slipped.close()
 
 
+def test_who_slipped_in_is_cut_although_the_guard_was_put_back_by_hand(scene: Trio) -> None:
+    nft(script=TRACKING)
+    with firewall(guarding()) as guard, listen("::") as listener:
+        guard.prepare()
+        saved = nft("list", "table", "inet", "watchword")
+        nft("delete", "table", "inet", "watchword")
+        slipped = Line(listener, scene.stranger.host, scene.server.four)
+        nft(script=saved)
+        slipped.up()
+        heal(guard)
+        assert slipped.dead()
+        slipped.close()
+
+
+def test_looking_around_while_the_guard_is_gone_makes_nobody_known(scene: Trio) -> None:
+    nft(script=TRACKING)
+    with firewall(guarding()) as guard, listen("::") as listener:
+        guard.prepare()
+        hole = opening(scene.caller.four)
+        guard.apply(add(hole))
+        guard.apply(remove(hole.tag))
+        nft("delete", "table", "inet", "watchword")
+        slipped = Line(listener, scene.stranger.host, scene.server.four)
+        guard.installed()
+        heal(guard)
+        assert slipped.dead()
+        slipped.close()
+
+
 def test_with_everything_hidden_a_heal_cuts_who_came_in_and_nobody_else(scene: Trio) -> None:
     with firewall(FirewallSettings(guard_all=True)) as guard, listen("::", 4000) as listener:
         guard.prepare()
