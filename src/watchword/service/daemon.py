@@ -30,8 +30,10 @@ from watchword.model.policy import Policy
 from watchword.model.settings import Attach, Settings
 from watchword.ports import Clock, Interest
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service import assembly
+from watchword.service import assembly, control, status
+from watchword.service.control import Control
 from watchword.service.enforcer import Enforcer
+from watchword.service.figures import Figures
 from watchword.service.gate import Gate
 from watchword.service.keeper import Keeper
 from watchword.service.lobby import Lobby
@@ -65,6 +67,10 @@ class Daemon:
         self._gate: Gate
         self._lobby = Lobby()
         self._restraint = Restraint()
+        self._figures = Figures(clock.now().wall)
+        self._control = Control(
+            configuration.settings.run_dir / control.NAME, {"status": self._status}
+        )
         self._reception: Reception
 
     @property
@@ -74,8 +80,8 @@ class Daemon:
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; ``ready`` is called once packets are looked at.
 
-        Raises OperatorError or HostError: it could not be started, and
-        nothing is left behind but what was there before.
+        Raises OperatorError or HostError: it could not be started. What was
+        hidden by then stays hidden.
         """
         loop = asyncio.get_running_loop()
         for each in _SIGNALS:
@@ -83,6 +89,7 @@ class Daemon:
         for each in (signal.SIGUSR1, signal.SIGUSR2):
             loop.add_signal_handler(each, lambda: None)
         await self._start()
+        await self._control.open()
         ready()
         try:
             await self._serve()
@@ -94,8 +101,10 @@ class Daemon:
         self._reporter.report(Starting(__version__))
         self._complain()
         self._source = UdpSource(settings.udp_port)
+        memory = None
         try:
-            self._memory, complaints = await assembly.open_memory(settings)
+            memory, complaints = await assembly.open_memory(settings)
+            self._memory = memory
             for complaint in complaints:
                 self._reporter.report(Complained(complaint))
             firewall = assembly.firewall_for(settings, self._clock)
@@ -105,6 +114,8 @@ class Daemon:
             await self._enforcer.resume(flush=settings.firewall.flush_at_start)
         except (HostError, OperatorError):
             await self._source.aclose()
+            if memory is not None:
+                await memory.aclose()
             raise
         self._announce(adopted)
         self._open_gate(policy)
@@ -135,6 +146,7 @@ class Daemon:
             reporter=self._reporter,
             clock=self._clock,
             restraint=self._restraint,
+            figures=self._figures,
             recognised=self._lobby.recognised,
             dry_run=self._settings.dry_run,
         )
@@ -230,7 +242,12 @@ class Daemon:
         for complaint in self._configuration.complaints:
             self._reporter.report(Complained(complaint))
 
+    def _status(self) -> dict[str, object]:
+        now = self._clock.now()
+        return status.gather(self._figures, self._source, self._lobby, self._enforcer, now)
+
     async def _stop(self) -> None:
+        await self._control.close()
         await self._source.aclose()
         for task in self._tasks.values():
             task.cancel()

@@ -26,6 +26,7 @@ from watchword.model.policy import Policy
 from watchword.model.requests import Request
 from watchword.ports import Clock, Recogniser, ReplayStore, Reporter
 from watchword.service.enforcer import Enforcer
+from watchword.service.figures import Figures
 from watchword.service.restraint import Restraint
 
 BATCH = 1024  # requests settled together at the most: bounds the time one disk write takes
@@ -55,6 +56,7 @@ class Gate:
         reporter: Reporter,
         clock: Clock,
         restraint: Restraint | None = None,
+        figures: Figures | None = None,
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
         dry_run: bool = False,
     ) -> None:
@@ -66,22 +68,24 @@ class Gate:
         self._reporter = reporter
         self._clock = clock
         self._restraint = restraint or Restraint()
+        self._figures = figures or Figures(clock.now().wall)
         self._recognised = recognised
         self._dry_run = dry_run
         self._waiting: list[_Case] = []
         self._arrived = asyncio.Event()
-        self.overflowed = 0
-        """Authentic packets that were dropped because too many were waiting."""
 
     def receive(self, batch: Sequence[Packet]) -> None:
         """Refuse what no stanza sealed; put the rest into the queue."""
         now = self._clock.now()
+        verdicts = self._figures.verdicts
         for packet in batch:
             findings = self._recogniser.observe(packet, now)
             refusals: list[Refusal] = []
             request = _next_request(findings, refusals)
             if request is None:
-                if self._restraint.tells(refusals[-1].reason, packet.peer, now.steady):
+                reason = refusals[-1].reason
+                verdicts[reason.word] += 1
+                if self._restraint.tells(reason, packet.peer, now.steady):
                     self._reporter.report(Judged(packet, now.wall, tuple(refusals)))
                 continue
             self._recognised(packet.peer, now.steady)
@@ -89,7 +93,7 @@ class Gate:
                 self._waiting.append(_Case(packet, request, findings, refusals))
                 self._arrived.set()
             else:
-                self.overflowed += 1
+                self._figures.overflowed += 1
 
     async def settle_forever(self) -> None:
         """Settle what gathers, until cancelled. A batch that was begun is finished first."""
@@ -108,10 +112,12 @@ class Gate:
         permitted = [(case, permit) for case, permit in decided if permit is not None]
         for case, permit in decided:
             if permit is None:
-                self._judge(case)
+                self._figures.verdicts[case.refusals[-1].reason.word] += 1
+                self._tell(case)
         if permitted and self._dry_run:
             for case, _ in permitted:
-                self._judge(case, dry_run=True)
+                self._figures.verdicts["would-grant"] += 1
+                self._tell(case, dry_run=True)
         elif permitted:
             await self._grant(permitted)
 
@@ -119,8 +125,10 @@ class Gate:
         """The cases that were never seen before; the others are judged here and now."""
         if not cases or not self._policy.remember:
             return cases
+        self._figures.claims += len(cases)
         try:
-            claimed = await self._store.claim([case.request.key for case in cases])
+            with self._figures.timing("claim"):
+                claimed = await self._store.claim([case.request.key for case in cases])
         except HostError as error:
             self._reporter.report(HostTrouble("replay store", str(error), error.hint))
             for case in cases:
@@ -133,6 +141,7 @@ class Gate:
 
     async def _replayed(self, case: _Case) -> None:
         steady = self._clock.now().steady
+        self._figures.verdicts[Reason.REPLAYED.word] += 1
         if not self._restraint.tells(Reason.REPLAYED, case.packet.peer, steady):
             return
         try:
@@ -140,7 +149,7 @@ class Gate:
         except HostError:
             original = None  # what is said of it is poorer; it is refused all the same
         case.refusals = [Refusal(Reason.REPLAYED, original=original)]
-        self._judge(case)
+        self._tell(case)
 
     def _decide(self, case: _Case, now: Moment) -> Permit | None:
         """The first stanza that says yes, in order; its refusals are kept on the way."""
@@ -156,25 +165,28 @@ class Gate:
 
     async def _grant(self, permitted: Sequence[tuple[_Case, Permit]]) -> None:
         try:
-            grants = await self._enforcer.grant([permit for _, permit in permitted])
+            with self._figures.timing("grant"):
+                grants = await self._enforcer.grant([permit for _, permit in permitted])
         except HostError as error:
             self._reporter.report(HostTrouble("firewall", str(error), error.hint))
             for case, _ in permitted:
                 self._refuse(case, Reason.FIREWALL_REFUSED)
             return
         at = self._clock.now().wall
+        self._figures.verdicts["granted"] += len(grants)
         for (case, _), grant in zip(permitted, grants, strict=True):
             self._reporter.report(
                 Judged(case.packet, at, tuple(case.refusals), case.request, grant)
             )
 
     def _refuse(self, case: _Case, reason: Reason) -> None:
+        self._figures.verdicts[reason.word] += 1
         if not self._restraint.tells(reason, case.packet.peer, self._clock.now().steady):
             return
         case.refusals.append(Refusal(reason, (case.request.stanza,)))
-        self._judge(case)
+        self._tell(case)
 
-    def _judge(self, case: _Case, *, dry_run: bool = False) -> None:
+    def _tell(self, case: _Case, *, dry_run: bool = False) -> None:
         at = self._clock.now().wall
         self._reporter.report(
             Judged(case.packet, at, tuple(case.refusals), case.request, dry_run=dry_run)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from watchword import __version__
-from watchword.dialects.fwknop import explain_words, server_options
+from watchword.dialects.fwknop import explain_words, server_options, translate
+from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.replay.reading import read_sighting
 from watchword.errors import OperatorError, WatchwordError
 from watchword.model.moments import Moment
 from watchword.model.requests import ReplayKey, Sighting
-from watchword.service import explain_answers, server
+from watchword.service import control, explain_answers, server, status
 from watchword.service.complain import complain, say
 from watchword.service.explain import explain
 from watchword.service.explain_questions import questions
@@ -57,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
         "with it, and say in words what it allows. Exit status 0: it can be used; 1: it cannot.",
     )
     check.set_defaults(answer=_check)
+    running = commands.add_parser(
+        "status",
+        parents=[shared],
+        help="what the running daemon counts about itself",
+        description="Ask the running fwknopd for packets by verdict, queues, drops, claims, "
+        "grants in force and its slowest step. Exit status 1: no daemon answers.",
+    )
+    running.set_defaults(answer=_status)
     return parser
 
 
@@ -83,11 +92,22 @@ def _explain_parser(
 
 
 def _configuration(arguments: argparse.Namespace) -> Configuration:
+    return server.configured(_options(arguments))
+
+
+def _options(arguments: argparse.Namespace) -> ServerOptions:
     argv: list[str] = []
     for option in ("config_file", "access_file"):
         if value := getattr(arguments, option):
             argv += [f"--{option.replace('_', '-')}", value]
-    return server.configured(server_options.parse(argv))
+    return server_options.parse(argv)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    settings = translate.settings_only(server.sources(), _options(arguments))
+    told = control.ask(settings.run_dir / control.NAME, "status")
+    print(json.dumps(told) if arguments.json else "\n".join(status.in_words(told)))
+    return GRANTED
 
 
 def _check(arguments: argparse.Namespace) -> int:

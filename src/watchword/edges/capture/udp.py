@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
@@ -31,6 +32,7 @@ DATAGRAM = 2048  # longer ones are cut here and refused for their length
 RECEIVE_BUFFER = 4 * 1024 * 1024  # about 6,000 packets: what arrives during a slow disk write
 _ANCILLARY = socket.CMSG_SPACE(20)
 _SO_RCVBUFFORCE = 33  # beyond the system limit, for who may
+_SO_MEMINFO = 55  # nine counters, the last of which is of dropped datagrams
 _IP_PKTINFO = 8
 _IPV6_RECVPKTINFO = 49
 
@@ -141,6 +143,15 @@ class UdpSource:
     def narrow(self, interest: Interest) -> None:
         for sock in self._sockets:
             bpf.attach(sock, bpf.datagram_filter(interest))
+
+    def kernel_drops(self) -> int:
+        """Datagrams that the kernel threw away: no room in the buffer, or filtered."""
+        drops = 0
+        for sock in self._sockets:
+            if sock.fileno() >= 0:
+                memory = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+                drops += int.from_bytes(memory[32:36], sys.byteorder)
+        return drops
 
     async def aclose(self) -> None:
         self._closed.set()

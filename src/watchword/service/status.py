@@ -1,0 +1,82 @@
+"""The daemon's figures, gathered for the control socket and shown by ``watchword status``.
+
+In here: what is told about a running daemon, and its form for people.
+Not in here: counting (figures), the socket (control).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from watchword import __version__
+from watchword.edges.capture.udp import UdpSource
+from watchword.model.moments import Moment
+from watchword.service.enforcer import Enforcer
+from watchword.service.figures import Figures
+from watchword.service.lobby import Lobby
+
+
+def gather(
+    figures: Figures, source: UdpSource, lobby: Lobby, enforcer: Enforcer, now: Moment
+) -> dict[str, object]:
+    """Everything as plain values, for JSON. Durations are seconds."""
+    slowest = max(figures.steps.items(), key=lambda each: each[1].slowest, default=None)
+    return {
+        "program": "fwknopd",
+        "release": __version__,
+        "began": figures.began,
+        "up": round(now.wall - figures.began, 3),
+        "packets": dict(figures.verdicts),
+        "dropped": {
+            **{f"bytes: {reason.word}": count for reason, count in source.flaws.items()},
+            "kernel: socket full or filtered": source.kernel_drops(),
+            "waited too long (strangers)": lobby.strangers.dropped,
+            "waited too long (known)": lobby.familiars.dropped,
+            "too many authentic ones": figures.overflowed,
+        },
+        "waiting": {"strangers": len(lobby.strangers), "known": len(lobby.familiars)},
+        "known_addresses": lobby.known,
+        "claims": figures.claims,
+        "grants": len(enforcer.ledger),
+        "firewall_in_step": not enforcer.in_doubt,
+        "steps": {
+            name: {
+                "count": step.count,
+                "mean": round(step.seconds / step.count, 6),
+                "slowest": round(step.slowest, 6),
+            }
+            for name, step in figures.steps.items()
+        },
+        "slowest_step": slowest[0] if slowest else None,
+    }
+
+
+def in_words(told: Mapping[str, Any]) -> Iterator[str]:
+    """The same for a person, line by line."""
+    since = datetime.fromtimestamp(told["began"], UTC).astimezone().isoformat(timespec="seconds")
+    yield f"{told['program']} {told['release']}, running since {since}"
+    yield f"grants in force: {told['grants']}"
+    if not told["firewall_in_step"]:
+        yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
+    yield from _counts("packets judged", told["packets"])
+    yield from _counts("packets dropped unjudged", told["dropped"])
+    yield f"packets waiting: {told['waiting']['strangers']} of strangers, " + (
+        f"{told['waiting']['known']} of known addresses ({told['known_addresses']} are known)"
+    )
+    yield f"packets put to the replay store: {told['claims']}"
+    for name, step in told["steps"].items():
+        yield (
+            f"step {name}: {step['count']} times, {step['mean'] * 1000:.2f} ms on average, "
+            f"{step['slowest'] * 1000:.2f} ms at worst"
+        )
+    if told["slowest_step"]:
+        yield f"slowest step: {told['slowest_step']}"
+
+
+def _counts(what: str, counts: Mapping[str, int]) -> Iterator[str]:
+    seen = {name: count for name, count in counts.items() if count}
+    yield f"{what}: {sum(seen.values())}"
+    for name, count in sorted(seen.items(), key=lambda each: -each[1]):
+        yield f"  {count:>10}  {name}"
