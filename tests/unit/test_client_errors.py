@@ -129,6 +129,8 @@ def test_a_wrong_command_line_is_refused_in_fwknops_words(
     ("argv", "message"),
     [
         (("-T", "-a", "192.0.2.1", *KEYS), "Must use --access to specify what to open."),
+        (("-T", "-a", "192.0.2.1", "-A", "tcp/0"), "fwknop: fko_set_spa_message: Error 102"),
+        ((*KNOCK, "-U", "a/b"), "fwknop: fko_set_username: Error 91"),
         ((*KNOCK, "--key-rijndael", ""), "The encryption key is empty"),
         ((*KNOCK, "--key-rijndael", "x", "--key-hmac", ""), "The HMAC key is empty"),
         ((*KNOCK, *KEYS, "--nat-rand-port"), "--nat-port and --nat-rand-port need to know"),

@@ -230,7 +230,7 @@ def test_the_last_run_can_be_shown_and_run_again(
     assert main(argv) == 0
     first = opened(server.recv(2000))
     kept = home / ".fwknop.run"
-    content = kept.read_bytes()
+    content, written = kept.read_bytes(), kept.stat().st_ino
     assert mode_of(kept) == 0o600
 
     assert main(["--show-last"]) == 0
@@ -240,7 +240,7 @@ def test_the_last_run_can_be_shown_and_run_again(
     assert main(["-l", "-v"]) == 0
     assert opened(server.recv(2000)).text == first.text == "192.0.2.10,echo 'a  b'"
     assert capsys.readouterr().out.startswith("Executing: fwknop -C ")
-    assert kept.read_bytes() == content
+    assert (kept.read_bytes(), kept.stat().st_ino) == (content, written)
 
 
 def test_keys_are_not_kept(home: Path) -> None:

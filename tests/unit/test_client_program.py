@@ -13,6 +13,8 @@ import pytest
 
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, KNOCK, mode_of, opened
+from watchword.edges import send
+from watchword.edges.send import Sent
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.programs.fwknop import main
 from watchword.wire.spa.opening import Lock, unseal
@@ -36,10 +38,34 @@ def test_a_plain_successful_run_sends_one_packet_and_prints_nothing(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.requirement("9.1", partial=True)
+@pytest.mark.requirement("9.1")
 def test_the_port_may_stand_with_the_server(server: socket.socket) -> None:
     assert main([*KNOCK, *KEYS, "-D", f"127.0.0.1:{server.getsockname()[1]}"]) == 0
     assert opened(server.recv(2000))
+
+
+@pytest.mark.parametrize(
+    ("options", "family"),
+    [
+        ([], None),
+        (["-4"], 4),
+        (["-6"], 6),
+        (["--server-resolve-ipv4"], 4),
+        (["--server-resolve-ipv4", "-6"], 6),
+    ],
+)
+def test_the_family_of_the_servers_address_can_be_chosen(
+    options: list[str], family: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = []
+
+    def send_udp(_payload: bytes, host: str, port: int, **more: object) -> Sent:
+        chosen.append(more["family"])
+        return Sent(host, port, 0)
+
+    monkeypatch.setattr(send, "send_udp", send_udp)
+    assert main([*KNOCK, *KEYS, "-D", "server.example", *options]) == 0
+    assert chosen == [family]
 
 
 def test_a_source_port_is_used(server: socket.socket) -> None:
@@ -144,6 +170,8 @@ def test_a_legacy_key_is_cut_and_that_is_said(capsys: pytest.CaptureFixture[str]
 
 def test_a_packet_is_kept_in_a_private_file_anew_or_at_its_end(home: Path) -> None:
     kept = home / "packet"
+    assert main([*KNOCK, *KEYS, "-T", "-B", str(kept), "-b"]) == 0
+    assert mode_of(kept) == 0o600
     assert main([*KNOCK, *KEYS, "-T", "-B", str(kept)]) == 0
     first = kept.read_bytes()
     assert opened(first.removesuffix(b"\n"))

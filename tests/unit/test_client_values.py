@@ -67,7 +67,7 @@ def test_modes_have_names_in_any_case(mode: CipherMode) -> None:
     assert values.mode(mode.name.lower()) is values.mode(mode.name.title()) is mode
 
 
-@pytest.mark.requirement("9.1", partial=True)
+@pytest.mark.requirement("9.1")
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [
@@ -85,7 +85,7 @@ def test_a_port_may_be_written_with_the_server(text: str, host: str, port: int |
     assert values.server(text) == (host, port)
 
 
-@pytest.mark.requirement("9.1", partial=True)
+@pytest.mark.requirement("9.1")
 @pytest.mark.parametrize("text", ["h:", "h:0", "h:65536", "h:x", "[::1]:0"])
 def test_a_wrong_port_with_the_server_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="the port"):

@@ -202,7 +202,7 @@ def test_the_more_specific_layer_wins_whatever_form_a_key_has() -> None:
 
 @pytest.mark.parametrize(
     ("default", "stanza", "typed", "level"),
-    [(0, None, 2, 2), (3, None, 1, 3), (3, 0, 1, 1), (None, None, None, 0)],
+    [(0, None, 2, 2), (1, None, 2, 2), (3, None, 1, 3), (3, 0, 1, 1), (None, None, None, 0)],
 )
 def test_of_the_wishes_for_verbosity_the_larger_counts(
     default: int | None, stanza: int | None, typed: int | None, level: int
