@@ -136,7 +136,8 @@ def _signals_deferred() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise _Ended(number)
 
-    before = {number: signal.signal(number, end) for number in _ENDING}
+    heard = [each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, end) for number in heard}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:

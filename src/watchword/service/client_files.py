@@ -46,6 +46,17 @@ def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
     return Path(home) / ".fwknop.run"
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something of this name. Raises OperatorError if that cannot be told."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}") from error
+    return True
+
+
 def check_permissions(path: Path, console: Console) -> None:
     """Say what is wrong with who may touch the file; never fatal (section 9)."""
     for complaint in files.permission_complaints(path):
@@ -54,7 +65,7 @@ def check_permissions(path: Path, console: Console) -> None:
 
 def stanza_names(path: Path, console: Console) -> list[str]:
     """The sections of an rc file that has to exist."""
-    if not path.exists():
+    if not exists(path):
         raise OperatorError(f"Unable to open rc file: {path}: No such file or directory")
     check_permissions(path, console)
     return rcfile.section_names(files.read_text(path))
@@ -67,7 +78,7 @@ def load(path: Path, line: CommandLine, console: Console) -> tuple[Given, Given]
     Raises OperatorError.
     """
     create_if_missing(path, console)
-    if not path.exists():
+    if not exists(path):
         text = ""
     else:
         check_permissions(path, console)
@@ -93,7 +104,7 @@ def _tell(name: str, section: Section | None, console: Console) -> None:
 
 def create_if_missing(path: Path, console: Console) -> None:
     """Give the user an rc file to begin with. That it cannot be made is no error yet."""
-    if path.exists():
+    if exists(path):
         return
     try:
         if files.create_private(path, INITIAL.encode()):
@@ -118,7 +129,7 @@ def _missing(name: str, text: str) -> OperatorError:
 
 def last_line(path: Path, console: Console) -> str:
     """The kept options of the last run. Raises OperatorError."""
-    if not path.exists():
+    if not exists(path):
         raise OperatorError(f"Could not open args file: {path}")
     check_permissions(path, console)
     line = files.read_text(path).removesuffix("\n")

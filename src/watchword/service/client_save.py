@@ -19,6 +19,7 @@ from watchword.edges import files, prompt, randomness, send_file
 from watchword.errors import HostError, OperatorError
 from watchword.model.crypto import Digest
 from watchword.service.client_console import Console
+from watchword.service.client_files import exists
 
 
 def new_keys(line: CommandLine, settings: Given) -> dict[str, str]:
@@ -55,7 +56,7 @@ def save_stanza(
             "A stanza of this name cannot be written.", hint="choose another one with -n"
         )
     wanted = variables(given)
-    text = files.read_text(path) if path.exists() else ""
+    text = files.read_text(path) if exists(path) else ""
     kept = frozenset() if anew else _left_alone(text, name, wanted)
     wanted = {variable: value for variable, value in wanted.items() if variable not in kept}
     changed = save(text, name, wanted, anew=anew)

@@ -27,7 +27,7 @@ from watchword.edges.clock import SystemClock
 from watchword.errors import HostError, OperatorError
 from watchword.model.crypto import CipherMode, Credential, Digest
 from watchword.service.client_console import Console
-from watchword.service.client_files import check_permissions
+from watchword.service.client_files import check_permissions, exists
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
@@ -136,7 +136,7 @@ def _octets(word: KeyWord | None, settings: Given, console: Console) -> bytes | 
     if word.form is not KeyForm.FILE:
         return client_keys.octets(word)
     path = Path(word.text)
-    if not path.exists():
+    if not exists(path):
         raise OperatorError(f"Could not open config file: {path}")
     check_permissions(path, console)
     host = settings.server or ""
