@@ -30,8 +30,10 @@ def no_namespaces() -> str:
     """Why this process cannot make network namespaces; empty if it can."""
     if reason := can_make_namespaces():
         return reason
-    tried = subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True)
-    return "root without the capability to make network namespaces" if tried.returncode else ""
+    tried = subprocess.run(
+        ["unshare", "--net", "--mount", "true"], check=False, capture_output=True, text=True
+    )
+    return f"namespaces cannot be made here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def missing(item: pytest.Item) -> list[str]:
