@@ -116,6 +116,7 @@ def test_what_fwknop_refuses_is_refused_in_its_words(
         (("--key", "x"), "fwknop: option '--key' is ambiguous; possibilities: '--key-rijndael'"),
         (("-Z",), "fwknop: invalid option -- 'Z'"),
         ((*KNOCK, *KEYS, "-U", "/bob"), "fwknop: fko_set_username: Error 90"),
+        ((*KNOCK, *KEYS, "--rc-file", "/"), "[-] file: / is not a regular file"),
     ],
     ids=lambda each: " ".join(each)[:60] if isinstance(each, tuple) else "",
 )
@@ -133,7 +134,6 @@ def test_a_wrong_command_line_is_refused_in_fwknops_words(
         ((*KNOCK, "-U", "a/b"), "fwknop: fko_set_username: Error 91"),
         ((*KNOCK, *KEYS, "--rc-file", "x" * 300), f"{'x' * 300}: File name too long"),
         ((*KNOCK, "-G", "x" * 300), f"{'x' * 300}: File name too long"),
-        ((*KNOCK, *KEYS, "--rc-file", "/"), "[-] file: / is not a regular file"),
         ((*KNOCK, "--key-rijndael", ""), "The encryption key is empty"),
         ((*KNOCK, "--key-rijndael", "x", "--key-hmac", ""), "The HMAC key is empty"),
         ((*KNOCK, *KEYS, "--nat-rand-port"), "--nat-port and --nat-rand-port need to know"),
