@@ -15,6 +15,7 @@ from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Hole, Opening
 from watchword.model.settings import Attach, Settings
+from watchword.ports import Completed
 from watchword.service import assembly
 
 _HEAD = ("grant", "ends in", "for", "services", "from", "user", "stanza", "in the firewall")
@@ -90,14 +91,25 @@ def _row(grant: Grant, held: set[Hole], now: Moment) -> Sequence[str]:
 def _ruleset(settings: Settings) -> str:
     firewall = settings.firewall
     if firewall.attach is Attach.GUARD:
-        return _nft("list", "table", "inet", firewall.table)
+        return _ours("table", "inet", firewall.table)
     return "".join(
-        _nft("list", "chain", each.family, each.table, "watchword") for each in firewall.jump_from
+        _ours("chain", each.family, each.table, "watchword") for each in firewall.jump_from
     )
 
 
+def _ours(*what: str) -> str:
+    """One of our pieces of the ruleset; where there is none, that is an answer too."""
+    answer = SystemPrograms().run(["nft", "list", *what])
+    if answer.status and b"No such file or directory" in answer.stderr:
+        return f"there is no {' '.join(what)}: nothing is hidden, and nothing is granted\n"
+    return _text(answer, what)
+
+
 def _nft(*words: str) -> str:
-    answer = SystemPrograms().run(["nft", *words])
+    return _text(SystemPrograms().run(["nft", *words]), words)
+
+
+def _text(answer: Completed, words: Sequence[str]) -> str:
     if answer.status:
         said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
         raise HostError(f"nft {' '.join(words)}: {said[0] if said else 'failed'}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import files, randomness
 from watchword.edges.clock import SystemClock
-from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 from watchword.model.crypto import Digest
+from watchword.model.outcomes import HostTrouble
 from watchword.model.settings import Settings
 from watchword.service import assembly, listing, process
 from watchword.service.complain import complain, say
@@ -34,6 +36,7 @@ def run(argv: Sequence[str]) -> int:
     """Do what the command line says; return the exit status."""
     try:
         options = _absolute(server_options.parse(argv))
+        _refuse_what_is_missing(options)
         for asked, action in _ACTIONS:
             if asked(options):
                 return action(options)
@@ -41,6 +44,18 @@ def run(argv: Sequence[str]) -> int:
     except WatchwordError as error:
         complain(PROGRAM, error)
         return 1
+
+
+def _refuse_what_is_missing(options: ServerOptions) -> None:
+    """What would be relied on, and is not there in this version."""
+    for asked, name, remedy in (
+        (options.packet_limit, "--packet-limit", "leave it out, and end the daemon with -K"),
+        (options.rotate_digest_cache, "--rotate-digest-cache", "leave it out: nothing grows old"),
+        (options.pcap_file, "--pcap-file", "ask about a capture with watchword explain --pcap"),
+        (options.nfq_capture, "--nfq-capture", "use the UDP port: ENABLE_UDP_SERVER Y"),
+    ):
+        if asked:
+            raise OperatorError(f"{name} is not supported by this version", hint=remedy)
 
 
 def sources() -> Sources:
@@ -138,7 +153,7 @@ def _list_everything(options: ServerOptions) -> int:
 
 
 def _flush(options: ServerOptions) -> int:
-    settings = configured(options).settings
+    settings = translate.settings_only(sources(), options)
     pid = process.holder(settings.pid_file)
     if pid is not None:
         raise OperatorError(
@@ -157,6 +172,25 @@ def _dump(options: ServerOptions) -> int:
     return 0
 
 
+def _error_codes(options: ServerOptions) -> int:
+    print(dump.error_codes(), end="")
+    return 0
+
+
+def _check_memory(options: ServerOptions) -> int:
+    """Open the replay store, taking fwknop's own memory over, and say what was found."""
+    settings = configured(options).settings
+
+    async def look() -> Sequence[Complaint]:
+        memory, complaints = await assembly.open_memory(settings)
+        await memory.aclose()
+        return complaints
+
+    say(PROGRAM, asyncio.run(look()))
+    print("Digest cache parsed, exiting.", file=sys.stderr)
+    return 0
+
+
 def _check(options: ServerOptions) -> int:
     say(PROGRAM, configured(options).complaints)
     print("Configs parsed, exiting.", file=sys.stderr)
@@ -166,6 +200,7 @@ def _check(options: ServerOptions) -> int:
 _ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions], int]], ...] = (
     (lambda options: options.help, _help),
     (lambda options: options.version, _version),
+    (lambda options: options.dump_serv_err_codes, _error_codes),
     (lambda options: options.key_gen or options.key_gen_file, _make_keys),
     (lambda options: options.kill, _kill),
     (lambda options: options.status, _status),
@@ -175,6 +210,7 @@ _ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions
     (lambda options: options.fw_flush, _flush),
     (lambda options: options.dump_config, _dump),
     (lambda options: options.exit_parse_config, _check),
+    (lambda options: options.exit_parse_digest_cache, _check_memory),
 )
 
 
@@ -220,6 +256,11 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
     except (HostError, OperatorError) as error:
         complain(PROGRAM, error)
         return 1
+    except Exception as bug:
+        where = traceback.extract_tb(bug.__traceback__)[-1]
+        said = f"{type(bug).__name__} at {Path(where.filename).name}:{where.lineno}"
+        reporter.report(HostTrouble("internal error, the daemon ends", said, "please report it"))
+        raise
     finally:
         reporter.close()
     return 0

@@ -232,6 +232,13 @@ def _verify(values: Values, complaints: Complaints) -> None:
             values.place("BLACKLIST"),
             "remove the line, and leave those addresses out of SOURCE",
         )
+    for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
+        if name in values.given and values.place(name) == COMMAND_LINE:
+            complaints.remark(
+                f"{option} has no effect: this version cannot sniff, and the UDP port "
+                "listens on every interface",
+                COMMAND_LINE,
+            )
     if "ACCESS_FOLDER" in values.given and values.place("ACCESS_FILE") == COMMAND_LINE:
         complaints.remark(
             "--access-file has no effect: ACCESS_FOLDER wins", values.place("ACCESS_FOLDER")
