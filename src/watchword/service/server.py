@@ -1,7 +1,7 @@
 """The command fwknopd: the order in which its options act (fwknopd server, section 1).
 
-In here: which option leads where, and what each prints.
-Not in here: option names (dialects.fwknop.server_options), the running server
+In here: which option leads where, and starting the server.
+Not in here: what the other options do (server_commands), the running server
 (daemon), locks and signals (process).
 """
 
@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from watchword import __version__
-from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
+from watchword.dialects.fwknop import server_options
 from watchword.dialects.fwknop.server_options import ServerOptions
-from watchword.dialects.fwknop.translate import Configuration, Sources
-from watchword.edges import files, randomness
+from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.clock import SystemClock
-from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
-from watchword.model.crypto import Digest
+from watchword.errors import HostError, OperatorError, WatchwordError
 from watchword.model.outcomes import HostTrouble
 from watchword.model.settings import Settings
-from watchword.service import assembly, listing, process
+from watchword.service import assembly, process
 from watchword.service.complain import complain, say
 from watchword.service.daemon import Daemon
-
-PROGRAM = "fwknopd"
+from watchword.service.server_commands import ACTIONS, PROGRAM, configured
 
 
 def run(argv: Sequence[str]) -> int:
@@ -37,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         options = _absolute(server_options.parse(argv))
         _refuse_what_is_missing(options)
-        for asked, action in _ACTIONS:
+        for asked, action in ACTIONS:
             if asked(options):
                 return action(options)
         return _serve(options)
@@ -58,14 +53,6 @@ def _refuse_what_is_missing(options: ServerOptions) -> None:
             raise OperatorError(f"{name} is not supported by this version", hint=remedy)
 
 
-def sources() -> Sources:
-    """Files of this machine."""
-    return Sources(
-        read=lambda name: files.read_text(Path(name)),
-        list_folder=lambda name: [path.name for path in files.list_folder(Path(name))],
-    )
-
-
 def _absolute(options: ServerOptions) -> ServerOptions:
     """Paths as they are meant now, so that a reload from another directory finds them."""
     here = Path.cwd()
@@ -83,152 +70,6 @@ def _absolute(options: ServerOptions) -> ServerOptions:
         pid_file=absolute(options.pid_file),
         run_dir=absolute(options.run_dir),
     )
-
-
-def _help(options: ServerOptions) -> int:
-    print(server_options.usage(), end="")
-    return 0
-
-
-def _version(options: ServerOptions) -> int:
-    print(f"fwknopd server {__version__}, compiled for firewall bin: nft")
-    return 0
-
-
-def _make_keys(options: ServerOptions) -> int:
-    name = (options.hmac_digest_type or "sha256").upper()
-    if name not in Digest.__members__:
-        known = ",".join(each.name.lower() for each in Digest)
-        raise OperatorError(f"* Invalid hmac digest type: {name}, use {{{known}}}")
-    sizes = generated_keys.lengths(Digest[name], options.key_len, options.hmac_key_len)
-    text = generated_keys.shown(*map(randomness.key_bytes, sizes))
-    if not options.key_gen_file:
-        print(text, end="")
-        return 0
-    files.replace_private(Path(options.key_gen_file), text.encode("ascii"))
-    print(f"[+] Wrote Rijndael and HMAC keys to: {options.key_gen_file}")
-    return 0
-
-
-def _status(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
-    pid = process.holder(settings.pid_file)
-    if pid is None:
-        print("No running fwknopd detected.")
-        return 1
-    print(f"Detected fwknopd is running (pid={pid}).")
-    if options.verbose:
-        print(listing.summary(settings), end="")
-    return 0
-
-
-def _kill(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
-    ended = process.stop(settings.pid_file)
-    if ended is None:
-        print("No running fwknopd detected.", file=sys.stderr)
-        return 1
-    print(f"Killed fwknopd (pid={ended[0]}) via {ended[1]}")
-    return 0
-
-
-def _restart(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
-    pid = process.reload(settings.pid_file)
-    if pid is None:
-        print("No running fwknopd detected.")
-        return 1
-    print(f"Sent restart signal to fwknopd (pid={pid})")
-    return 0
-
-
-def _list_grants(options: ServerOptions) -> int:
-    print(listing.grants(translate.settings_only(sources(), options)), end="")
-    return 0
-
-
-def _list_everything(options: ServerOptions) -> int:
-    print(listing.everything(translate.settings_only(sources(), options)), end="")
-    return 0
-
-
-def _flush(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
-    pid = process.holder(settings.pid_file)
-    if pid is not None:
-        raise OperatorError(
-            f"fwknopd is running (pid={pid}) and would put everything back at once",
-            hint="end it first: fwknopd -K",
-        )
-    print("Deleting any existing firewall rules...")
-    assembly.firewall_for(settings, SystemClock()).teardown()
-    return 0
-
-
-def _dump(options: ServerOptions) -> int:
-    configuration = configured(options)
-    say(PROGRAM, configuration.complaints)
-    print(dump.dump_config(configuration), end="")
-    return 0
-
-
-def _error_codes(options: ServerOptions) -> int:
-    print(dump.error_codes(), end="")
-    return 0
-
-
-def _check_memory(options: ServerOptions) -> int:
-    """Open the replay store, taking fwknop's own memory over, and say what was found."""
-    settings = configured(options).settings
-
-    async def look() -> Sequence[Complaint]:
-        memory, complaints = await assembly.open_memory(settings)
-        await memory.aclose()
-        return complaints
-
-    say(PROGRAM, asyncio.run(look()))
-    print("Digest cache parsed, exiting.", file=sys.stderr)
-    return 0
-
-
-def _check(options: ServerOptions) -> int:
-    say(PROGRAM, configured(options).complaints)
-    print("Configs parsed, exiting.", file=sys.stderr)
-    return 0
-
-
-_ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions], int]], ...] = (
-    (lambda options: options.help, _help),
-    (lambda options: options.version, _version),
-    (lambda options: options.dump_serv_err_codes, _error_codes),
-    (lambda options: options.key_gen or options.key_gen_file, _make_keys),
-    (lambda options: options.kill, _kill),
-    (lambda options: options.status, _status),
-    (lambda options: options.restart, _restart),
-    (lambda options: options.fw_list, _list_grants),
-    (lambda options: options.fw_list_all, _list_everything),
-    (lambda options: options.fw_flush, _flush),
-    (lambda options: options.dump_config, _dump),
-    (lambda options: options.exit_parse_config, _check),
-    (lambda options: options.exit_parse_digest_cache, _check_memory),
-)
-
-
-def configured(options: ServerOptions) -> Configuration:
-    """What the files say, with what is wrong about the files themselves.
-
-    Raises OperatorError with every complaint if one of them is fatal.
-    """
-    configuration = translate.load(sources(), options)
-    loose = [
-        complaint
-        for name in configuration.files
-        for complaint in files.permission_complaints(Path(name))
-    ]
-    fatal = [each for each in loose if each.fatal]
-    if fatal:
-        raise OperatorError.of(fatal)
-    return replace(configuration, complaints=(*loose, *configuration.complaints))
 
 
 def _serve(options: ServerOptions) -> int:

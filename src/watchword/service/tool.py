@@ -19,7 +19,7 @@ from watchword.edges.replay.reading import read_sighting
 from watchword.errors import OperatorError, WatchwordError
 from watchword.model.moments import Moment
 from watchword.model.requests import ReplayKey, Sighting
-from watchword.service import control, explain_answers, server, status
+from watchword.service import control, explain_answers, server_commands, status
 from watchword.service.complain import complain, say
 from watchword.service.explain import explain
 from watchword.service.explain_questions import questions
@@ -92,7 +92,7 @@ def _explain_parser(
 
 
 def _configuration(arguments: argparse.Namespace) -> Configuration:
-    return server.configured(_options(arguments))
+    return server_commands.configured(_options(arguments))
 
 
 def _options(arguments: argparse.Namespace) -> ServerOptions:
@@ -104,7 +104,7 @@ def _options(arguments: argparse.Namespace) -> ServerOptions:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    settings = translate.settings_only(server.sources(), _options(arguments))
+    settings = translate.settings_only(server_commands.sources(), _options(arguments))
     told = control.ask(settings.run_dir / control.NAME, "status")
     print(json.dumps(told) if arguments.json else "\n".join(status.in_words(told)))
     return GRANTED
