@@ -11,7 +11,7 @@ chain in the form it writes them; what a grant costs it from then on is the same
 from __future__ import annotations
 
 from bench import packets
-from bench.sending import send_paced, settle
+from bench.sending import open_all, settle
 from bench.servers import Packaged, Server
 from bench.waiting import NotMeasuredError, wait_until
 
@@ -34,8 +34,8 @@ def by_packets(server: Server, callers: list[str], *, seconds: int = 0) -> None:
     for start in range(0, len(callers), 10_000):  # sealed in parts: a time stamp ages
         part = callers[start : start + 10_000]
         burst = [packets.sealed(caller, seconds=seconds) for caller in part]
-        send_paced(server, burst, limit=60)
-    settle(server, limit=60)
+        open_all(server, part, burst, limit=30)
+    settle(server)
 
 
 def wait_for_rules(server: Server, callers: list[str], limit: float) -> int:

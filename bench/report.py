@@ -18,7 +18,7 @@ from bench.table import Line, Row
 
 BEGIN = "<!-- results: begin, written by the benchmark -->"
 END = "<!-- results: end -->"
-HEAD = ("what", "watchword", "fwknopd", "better by", "goal", "reached")
+HEAD = ("what (key)", "watchword", "fwknopd", "better by", "goal", "reached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,13 @@ class Entry:
 
 
 def entries(rows: Sequence[Row], results: Results) -> list[Entry]:
-    return [_entry(row, line, rows, results) for row in rows for line in row.lines]
+    """The table; rows that were left out on purpose are not in it."""
+    return [
+        _entry(row, line, rows, results)
+        for row in rows
+        if row.key not in results.whole
+        for line in row.lines
+    ]
 
 
 def _entry(row: Row, line: Line, rows: Sequence[Row], results: Results) -> Entry:
@@ -44,12 +50,19 @@ def _entry(row: Row, line: Line, rows: Sequence[Row], results: Results) -> Entry
         )
     goal = line.goal.text(line.unit, more_is_better=line.more_is_better) if line.goal else ""
     remarks = tuple(
-        f"{line.title} ({name}): {found}"
+        f"`{line.key}`, {name}: {found}"
         for name, found in ((Ours.name, ours), (Packaged.name, theirs))
         if isinstance(found, str)
     )
     reached = _reached(line, ours, theirs, rows, results)
-    cells = (line.title, _cell(line, ours), _cell(line, theirs), better, goal, reached)
+    cells = (
+        f"{line.title} (`{line.key}`)",
+        _cell(line, ours),
+        _cell(line, theirs),
+        better,
+        goal,
+        reached,
+    )
     return Entry(cells, remarks)
 
 

@@ -16,58 +16,127 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import cycle
+from typing import NamedTuple
 
-from bench.accounting import Datagrams
 from bench.packets import SERVICE_PORT, SPA_PORT
 from bench.servers import Server
 from bench.waiting import NotMeasuredError
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # linger: no TIME_WAIT is left behind
+_IP_PKTINFO = 8
+_PORT = 40_000
+_STRANGERS = tuple(str(IPv4Address("10.64.0.1") + number) for number in range(8192))
 _ROUND_TRIP = 0.0001  # seconds an open door may take to answer
 
 
-def sender(server: Server, source: str | None = None) -> socket.socket:
-    """A socket whose packets come from ``source``, else from the client's own address."""
+class Letter(NamedTuple):
+    """A payload, and the address that it comes from."""
+
+    payload: bytes
+    source: str
+
+
+def open_sender() -> socket.socket:
+    """A socket for packets of many sources, all from one port: fewer tracked connections."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    sock.bind((source or server.berth.client_address, 0))
+    sock.bind(("", _PORT))
     return sock
 
 
-def send_one(server: Server, packet: bytes, source: str | None = None) -> None:
-    with closing(sender(server, source)) as sock:
-        sock.sendto(packet, (server.berth.address, SPA_PORT))
+def post(sock: socket.socket, server: Server, letter: Letter) -> None:
+    """Send one packet from its own source."""
+    information = struct.pack("=i4s4s", 0, socket.inet_aton(letter.source), bytes(4))
+    to = (server.berth.address, SPA_PORT)
+    sock.sendmsg((letter.payload,), ((socket.IPPROTO_IP, _IP_PKTINFO, information),), 0, to)
 
 
-def send_paced(server: Server, burst: Sequence[bytes], *, limit: float) -> Datagrams:
-    """Send all, never with more than the server's window waiting; return what became of them.
+def send_one(server: Server, packet: bytes, source: str) -> None:
+    with closing(open_sender()) as sock:
+        post(sock, server, Letter(packet, source))
 
-    Raises NotMeasuredError: the server did not take them within ``limit`` seconds.
+
+def from_strangers(payloads: Sequence[bytes]) -> list[Letter]:
+    """Each payload from another address than the thousands before it."""
+    return [Letter(each, source) for each, source in zip(payloads, cycle(_STRANGERS))]
+
+
+def send_tried(server: Server, letters: Sequence[Letter], *, limit: float) -> None:
+    """Send all, no more at once than the server is sure to look at; come back when it has.
+
+    A server that takes packets out of its socket before it looks at them has
+    to come to rest after each window.
+
+    Raises NotMeasuredError: it did not take them within ``limit`` seconds, or lost some.
     """
     before = server.datagrams()
-    to = (server.berth.address, SPA_PORT)
     until = time.monotonic() + limit
     sent = 0
-    with closing(sender(server)) as sock:
-        while (taken := server.datagrams().since(before)).gone < len(burst):
+    with closing(open_sender()) as sock:
+        while (taken := server.datagrams().since(before)).gone < len(letters):
             room = server.window - (sent - taken.gone)
-            for packet in burst[sent : sent + room]:
-                sock.sendto(packet, to)
-            sent = min(len(burst), sent + room)
+            if server.reads_ahead and sent > taken.gone:
+                room = 0
+            elif server.reads_ahead and sent:
+                settle(server, limit, pause=0.02)
+            for letter in letters[sent : sent + room]:
+                post(sock, server, letter)
+            sent = min(len(letters), sent + room)
             if time.monotonic() > until:
-                raise NotMeasuredError(f"took {taken.gone} of {len(burst)} in {limit:.0f} s")
+                raise NotMeasuredError(f"took {taken.gone} of {len(letters)} in {limit:.0f} s")
             time.sleep(0.0002)
-    return taken
+    if taken.no_room:
+        raise NotMeasuredError(f"{taken.no_room} of {len(letters)} packets found no room")
+    settle(server, limit)
 
 
-def settle(server: Server, limit: float = 30.0) -> None:
-    """Wait until the server has nothing left to do: 50 ms in which it used less than 1 % of them.
+def open_all(
+    server: Server, callers: Sequence[str], packets: Sequence[bytes], *, limit: float
+) -> float:
+    """Each caller sends its packet; return the seconds until the last one gets in.
+
+    As many are under way as the server has a window for: further ones are
+    sent when the door has opened for the caller that many places before.
+
+    Raises NotMeasuredError: somebody did not get in within ``limit`` seconds.
+    """
+    step = max(1, server.window // 4)
+    began = time.perf_counter()
+    with closing(open_sender()) as sock:
+        for start in range(0, len(callers), step):
+            if start >= server.window:
+                _wait_for_door(server, callers[start - server.window], start, began + limit)
+            for caller, packet in zip(
+                callers[start : start + step], packets[start : start + step], strict=True
+            ):
+                post(sock, server, Letter(packet, caller))
+    _wait_for_door(server, callers[-1], len(callers), began + limit)
+    return time.perf_counter() - began
+
+
+def _wait_for_door(server: Server, caller: str, sent: int, until: float) -> None:
+    while not is_open(server, caller):
+        if time.perf_counter() > until:
+            lost = server.datagrams().no_room
+            raise NotMeasuredError(
+                f"after {sent} valid packets the door stays shut for {caller} "
+                f"({lost} packets found no room in the socket)"
+            )
+        time.sleep(0.0005)
+
+
+def settle(server: Server, limit: float = 30.0, pause: float = 0.05) -> None:
+    """Wait until the server has nothing left to do: it used next to nothing during a pause.
+
+    ``pause`` is longer than the kernel's tick, at which a running process is charged.
 
     Raises NotMeasuredError.
     """
     until = time.monotonic() + limit
     used = server.account.processor_seconds()
     while time.monotonic() < until:
-        time.sleep(0.05)
+        time.sleep(pause)
         before, used = used, server.account.processor_seconds()
         if used - before < 0.0005:
             return

@@ -38,7 +38,9 @@ class Server(ABC):
 
     name: str
     window: int
-    """Packets that may wait in its socket without any being dropped, with a wide margin."""
+    """Packets that may be under way without any being dropped, with a wide margin."""
+    reads_ahead: bool
+    """Whether it takes packets out of its socket before it looks at them."""
 
     def __init__(self, berth: Berth, folder: Path, births: Births | None) -> None:
         self.berth = berth
@@ -152,7 +154,8 @@ class Ours(Server):
     """Watchword's fwknopd, attached by its guard."""
 
     name = "watchword"
-    window = 1500  # of 8 MiB, with 768 bytes for a datagram in the kernel
+    window = 1024  # of 2,048 places for packets of strangers
+    reads_ahead = True
 
     def _command(self) -> Sequence[str]:
         return (sys.executable, "-m", "watchword.programs.fwknopd")
@@ -186,7 +189,8 @@ class Packaged(Server):
     """fwknopd as the distribution packages it, with a default-drop INPUT chain."""
 
     name = "fwknopd"
-    window = 64  # of the default 212,992 bytes
+    window = 64  # of the default 212,992 bytes, with 768 for a datagram in the kernel
+    reads_ahead = False
 
     PROGRAM = "/usr/sbin/fwknopd"
     CHAIN = "FWKNOP_INPUT"

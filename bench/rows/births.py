@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench import packets
 from bench.births import LostEventsError
 from bench.figures import Goal, Unit
-from bench.sending import send_paced, settle
+from bench.sending import Letter, from_strangers, send_tried, settle
 from bench.servers import Packaged, Server
 from bench.table import Effort, Line, Round, Rounds, Row
 from bench.waiting import NotMeasuredError
@@ -18,8 +18,8 @@ def measure(server: Server, effort: Effort) -> Round:
     server.start()
     settle(server)
     grants = 20 if isinstance(server, Packaged) else 200
-    valid = [packets.sealed(caller) for caller in packets.fresh_addresses(grants)]
-    refused = [*packets.forged(effort.of(1000, 500)), *packets.wrong_alphabet(500)]
+    valid = [Letter(packets.sealed(caller), caller) for caller in packets.fresh_addresses(grants)]
+    refused = from_strangers([*packets.forged(500), *packets.wrong_alphabet(500)])
     return Round(
         {
             "programs.garbage": _programs(server, refused),
@@ -29,15 +29,14 @@ def measure(server: Server, effort: Effort) -> Round:
     )
 
 
-def _programs(server: Server, burst: list[bytes]) -> float:
+def _programs(server: Server, burst: list[Letter]) -> float:
     """Programs for each packet."""
     births = server.births
     if births is None:
         raise NotMeasuredError("nobody counts")
     roots = server.account.pids()
     births.forget()
-    send_paced(server, burst, limit=30)
-    settle(server)
+    send_tried(server, burst, limit=30)
     try:
         return births.count(roots).programs / len(burst)
     except LostEventsError as error:

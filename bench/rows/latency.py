@@ -32,7 +32,7 @@ def _one(server: Server, caller: str) -> float:
     packet = packets.sealed(caller)
     time.sleep(0.02)  # an idle server, not one that is still writing
     began = time.perf_counter()
-    send_one(server, packet)
+    send_one(server, packet, caller)
     waited = seconds_until_open(server, caller, began, limit=_PATIENCE)
     if waited is None:
         raise NotMeasuredError(f"a valid packet opened nothing within {_PATIENCE:.0f} s")

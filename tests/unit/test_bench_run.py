@@ -72,11 +72,12 @@ def test_the_rounds_are_summed_up_for_each_server() -> None:
     assert results.summary(each, LINE, "fwknopd") == Summary(0.006, 0.004, 0.008, 2)
 
 
-def test_what_the_quick_run_leaves_out_is_said() -> None:
+def test_what_the_quick_run_leaves_out_is_not_in_the_table() -> None:
     each = row(Rounds(2, 0))
     results, said = go(each, quick=True)
     assert said == []
     assert results.summary(each, LINE, "watchword") == NOT_IN_QUICK
+    assert report.entries([each], results) == []
 
 
 def test_nothing_is_begun_after_the_limit() -> None:
@@ -113,7 +114,7 @@ def test_the_table_shows_both_their_ratio_and_whether_the_goal_is_reached() -> N
     results, _ = go(row())
     [entry] = report.entries([row()], results)
     assert entry.cells == (
-        "time of a", "2 ms (1 ms to 3 ms)", "6 ms (4 ms to 8 ms)", "3×", "2×", "yes",
+        "time of a (`a.time`)", "2 ms (1 ms to 3 ms)", "6 ms (4 ms to 8 ms)", "3×", "2×", "yes",
     )  # fmt: skip
     assert "time of a" in report.as_text([entry])
 
