@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from watchword.dialects.fwknop import client_keys
+from watchword.dialects.fwknop import client_keys, generated_keys
 from watchword.dialects.fwknop.client_settings import KeyForm, KeyWord
 from watchword.errors import OperatorError
 from watchword.model.crypto import CipherMode, Digest
@@ -88,7 +88,7 @@ def test_an_hmac_key_is_there_and_is_another_one() -> None:
 
 @pytest.mark.parametrize("digest", Digest)
 def test_new_hmac_keys_are_ones_that_every_client_takes(digest: Digest) -> None:
-    assert 16 <= client_keys.MAC_KEY_LENGTH[digest] <= 128
+    assert 16 <= generated_keys.MAC_BYTES[digest] <= 128
 
 
 def test_a_key_does_not_show_itself() -> None:

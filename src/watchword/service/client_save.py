@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from watchword.dialects.fwknop import client_keys, rcfile
+from watchword.dialects.fwknop import client_keys, generated_keys, rcfile
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
 from watchword.dialects.fwknop.rcfile_write import at_stake, save, variables
@@ -25,7 +25,7 @@ from watchword.service.client_files import exists
 def new_keys(line: CommandLine, settings: Given) -> dict[str, str]:
     """Two fresh keys as variables. Raises OperatorError for lengths that cannot be used."""
     digest = settings.mac_digest or Digest.SHA256
-    mac_length = line.mac_key_length or client_keys.MAC_KEY_LENGTH[digest]
+    mac_length = line.mac_key_length or generated_keys.MAC_BYTES[digest]
     client_keys.check_new_lengths(line.key_length, mac_length)
     return client_keys.new_key_lines(
         randomness.key_bytes(line.key_length), randomness.key_bytes(mac_length)

@@ -28,16 +28,6 @@ LEGACY_WARNING: Final = (
     "long - truncating before sending SPA packet. Upgrading remote\n"
     "fwknopd is recommended."
 )
-MAC_KEY_LENGTH: Final = {
-    Digest.MD5: 16,
-    Digest.SHA1: 20,
-    Digest.SHA256: 64,
-    Digest.SHA384: 128,
-    Digest.SHA512: 128,
-    Digest.SHA3_256: 128,  # its block has 136 bytes, but the original takes 128 at the most
-    Digest.SHA3_512: 72,
-}
-"""Bytes of a new HMAC key."""
 
 
 def octets(word: KeyWord) -> bytes:

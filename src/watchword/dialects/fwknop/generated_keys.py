@@ -13,16 +13,17 @@ from watchword.errors import OperatorError
 from watchword.model.crypto import Digest
 
 KEY_BYTES: Final = 32
-MAX_MAC_BYTES: Final = 128  # the packaged client refuses longer HMAC keys
-_MAC_BYTES: Final = {
+MAXMAC_BYTES: Final = 128  # the packaged client refuses longer HMAC keys
+MAC_BYTES: Final = {
     Digest.MD5: 16,
     Digest.SHA1: 20,
     Digest.SHA256: 64,
     Digest.SHA384: 128,
     Digest.SHA512: 128,
-    Digest.SHA3_256: 128,
+    Digest.SHA3_256: 128,  # its block has 136 bytes, but see above
     Digest.SHA3_512: 72,
 }
+"""Bytes of a new HMAC key."""
 
 
 def lengths(mac_digest: Digest, key_length: int = 0, mac_length: int = 0) -> tuple[int, int]:
@@ -36,12 +37,12 @@ def lengths(mac_digest: Digest, key_length: int = 0, mac_length: int = 0) -> tup
             f"an encryption key of {key_length} bytes cannot be used",
             hint=f"ask for {KEY_BYTES} bytes or fewer: --key-len {KEY_BYTES}",
         )
-    if not 0 <= mac_length <= MAX_MAC_BYTES:
+    if not 0 <= mac_length <= MAXMAC_BYTES:
         raise OperatorError(
             f"an HMAC key of {mac_length} bytes cannot be used by every client",
-            hint=f"ask for {MAX_MAC_BYTES} bytes or fewer: --hmac-key-len {MAX_MAC_BYTES}",
+            hint=f"ask for {MAXMAC_BYTES} bytes or fewer: --hmac-key-len {MAXMAC_BYTES}",
         )
-    return key_length or KEY_BYTES, mac_length or _MAC_BYTES[mac_digest]
+    return key_length or KEY_BYTES, mac_length or MAC_BYTES[mac_digest]
 
 
 def shown(key: bytes, mac_key: bytes) -> str:
