@@ -427,6 +427,7 @@ def test_a_hundred_complaints_are_listed_and_the_others_counted() -> None:
     assert [each.place for each in told_fatal if each.fatal] == [Place("access.conf", 601)]
 
 
+@pytest.mark.system  # the packaged files are for root alone
 @pytest.mark.peer("fwknopd")
 def test_the_packaged_files_are_understood_and_want_keys() -> None:
     texts = {name: Path(f"/etc/fwknop/{name}").read_text("utf-8") for name in PACKAGED}

@@ -73,6 +73,7 @@ def test_it_is_what_the_packaged_program_prints_and_then_our_own(tmp_path: Path)
     assert ours[ours.index("") :] == theirs[end:]
 
 
+@pytest.mark.system  # fwknopd makes its run directory even for this
 @pytest.mark.peer("fwknopd")
 def test_error_codes_are_those_of_the_packaged_program() -> None:
     told = subprocess.run(
