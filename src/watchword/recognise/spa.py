@@ -35,7 +35,7 @@ from watchword.wire.spa.grammar import ANY_SOURCE, parse_access, parse_command, 
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Bunch, Lock, Opened
 
-MARGIN = 60.0  # seconds that a replay key outlives its time stamp: room for a clock set back
+MARGIN = 86_400.0  # seconds a replay key outlives its time stamp: a clock may be set back a day
 _ROWS = 1024  # sources whose stanzas are kept worked out; a stranger can only push others out
 
 

@@ -1,0 +1,31 @@
+"""Runs fwknopd with a wall clock that a test can step.
+
+``python tests/system/stepping.py FILE ARGUMENTS...``: FILE holds the seconds by
+which the wall clock is wrong; nothing for none. The steady clock and the
+kernel's are left alone, as when an administrator sets the time. The replay
+store is pruned five times a second, so that a test does not wait for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from watchword.edges.clock import SystemClock
+from watchword.model.moments import Moment
+from watchword.programs.fwknopd import main
+from watchword.service import keeper
+
+_true_now = SystemClock.now
+_wrong = Path(sys.argv[1])
+
+
+def now(clock: SystemClock) -> Moment:
+    moment = _true_now(clock)
+    return moment._replace(wall=moment.wall + float(_wrong.read_text("ascii") or 0))
+
+
+if __name__ == "__main__":
+    setattr(SystemClock, "now", now)  # noqa: B010 - mypy takes no assignment to a method
+    keeper.FORGET = 0.2
+    sys.exit(main(sys.argv[2:]))

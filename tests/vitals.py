@@ -1,0 +1,114 @@
+"""What a daemon under fire is held to: its size, its descriptors, its words, its firewall.
+
+In here: measuring a process from outside, reading the openings that the kernel
+has, the check that everything told as granted is there.
+Not in here: what is thrown at it (the tests).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from lab.hosts import Host
+from lab.sockets import inside
+from tests.daemon import Server, until
+
+MEBIBYTE = 1024 * 1024
+GROWTH = 4 * MEBIBYTE
+"""Bytes a process may grow without anything being kept: arenas, caches, buffers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """One look at a process."""
+
+    memory: int
+    """Bytes: its share of everything that is resident (PSS)."""
+    descriptors: int
+
+    @classmethod
+    def of(cls, pid: int) -> Vitals:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+        [pss] = [line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")]
+        return cls(int(pss) * 1024, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+
+
+def assert_unmoved(server: Server, before: Vitals, growth: int = GROWTH) -> None:
+    """The process lives, has no more descriptors than before, and is no larger but for arenas."""
+    assert not server.ended, server.log[-2000:]
+    after = Vitals.of(server.pid)
+    assert after.descriptors <= before.descriptors
+    assert after.memory - before.memory < growth
+    assert "Traceback" not in server.log
+
+
+def volley(
+    host: Host, payloads: Iterable[bytes], address: str, port: int = 62201, *, run: int = 100
+) -> int:
+    """Send datagrams from one socket of the host, in order; how many were sent.
+
+    After each ``run`` of them it waits a moment, so that a slow receiver can keep up.
+    """
+
+    def send() -> int:
+        family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
+        number = 0
+        with closing(socket.socket(family, socket.SOCK_DGRAM)) as sock:
+            for number, payload in enumerate(payloads, 1):
+                sock.sendto(payload, (address, port))
+                if number % run == 0:
+                    time.sleep(0.001)
+        return number
+
+    return inside(host, send)
+
+
+def status(server: Server) -> dict[str, Any]:
+    answer = server.tool("status", "--json")
+    assert answer.returncode == 0, answer.stderr
+    told: dict[str, Any] = json.loads(answer.stdout)
+    return told
+
+
+def all_tried(server: Server) -> dict[str, Any]:
+    """Wait until no packet waits any more, in the kernel or in the daemon; the status then."""
+
+    def rest() -> dict[str, Any] | None:
+        queues = server.host.run("cat", "/proc/net/udp", "/proc/net/udp6").stdout.splitlines()
+        ours = [line.split() for line in queues if ":F2F9" in line]
+        told = status(server)
+        waiting = any(each[4] != "00000000:00000000" for each in ours)
+        return None if waiting or any(told["waiting"].values()) else told
+
+    found: dict[str, Any] = until(rest, 30)
+    return found
+
+
+def openings(host: Host, table: str = "watchword") -> dict[tuple[str, str], float]:
+    """Seconds left of each opening that the kernel has, by (address, service)."""
+    found: dict[tuple[str, str], float] = {}
+    for name in ("open4", "open6"):
+        listed = host.run("nft", "-j", "list", "set", "inet", table, name, check=False)
+        for item in json.loads(listed.stdout or '{"nftables":[]}')["nftables"]:
+            for each in item.get("set", {}).get("elem", []):
+                who, proto, port = each["elem"]["val"]["concat"]
+                found[who, f"{proto}/{port}"] = float(each["elem"]["expires"])
+    return found
+
+
+def granted(server: Server) -> set[tuple[str, str]]:
+    """Everything the log says was granted, as (address, service)."""
+    return {
+        (each["who"], service)
+        for each in server.judged
+        if each["verdict"] == "granted"
+        for service in each["services"]
+    }
