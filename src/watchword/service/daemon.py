@@ -216,7 +216,7 @@ class Daemon:
                 if source is not self._source:
                     await source.aclose()
                 raise
-        await self._gate.settle()  # what waits was asked under the old policy
+        await self._gate.finish()  # what waits was asked under the old policy
         self._take_over(configuration, old)
         self._open_gate(policy)
         self._reception.gate = self._gate
@@ -252,7 +252,7 @@ class Daemon:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await self._gate.settle()
+        await self._gate.finish()
         firewall = self._settings.firewall
         if firewall.flush_at_exit:
             await self._enforcer.end_all()

@@ -73,6 +73,8 @@ class Gate:
         self._dry_run = dry_run
         self._waiting: list[_Case] = []
         self._arrived = asyncio.Event()
+        self._under_way = asyncio.Lock()
+        """One batch at a time, in the order of arrival."""
 
     def receive(self, batch: Sequence[Packet]) -> None:
         """Refuse what no stanza sealed; put the rest into the queue."""
@@ -101,11 +103,20 @@ class Gate:
             await self._arrived.wait()
             await asyncio.shield(asyncio.ensure_future(self.settle()))
 
+    async def finish(self) -> None:
+        """Settle everything that waits, and what is under way. Nothing waits when this returns."""
+        while self._waiting or self._under_way.locked():
+            await self.settle()
+
     async def settle(self) -> None:
-        """Take what waits through claim, authorisation, grant and report."""
-        cases, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-        if not self._waiting:
-            self._arrived.clear()
+        """Take what waits, a batch at the most, through claim, authorisation, grant and report."""
+        async with self._under_way:
+            cases, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            if not self._waiting:
+                self._arrived.clear()
+            await self._settle(cases)
+
+    async def _settle(self, cases: list[_Case]) -> None:
         fresh = await self._claim(cases)
         now = self._clock.now()
         decided = [(case, self._decide(case, now)) for case in fresh]
@@ -130,19 +141,24 @@ class Gate:
             with self._figures.timing("claim"):
                 claimed = await self._store.claim([case.request.key for case in cases])
         except HostError as error:
-            self._reporter.report(HostTrouble("replay store", str(error), error.hint))
-            for case in cases:
-                self._refuse(case, Reason.STORE_REFUSED)
+            self._store_failed(cases, error)
             return []
         for case, first in zip(cases, claimed, strict=True):
             if not first:
                 await self._replayed(case)
         return [case for case, first in zip(cases, claimed, strict=True) if first]
 
+    def _store_failed(self, cases: Sequence[_Case], error: HostError) -> None:
+        """The trouble is told with refusals that are told: an overheard packet brings it about."""
+        told = [case for case in cases if self._counted(case, Reason.STORE_REFUSED)]
+        if told:
+            self._reporter.report(HostTrouble("replay store", str(error), error.hint))
+        for case in told:
+            case.refusals.append(Refusal(Reason.STORE_REFUSED, (case.request.stanza,)))
+            self._tell(case)
+
     async def _replayed(self, case: _Case) -> None:
-        steady = self._clock.now().steady
-        self._figures.verdicts[Reason.REPLAYED.word] += 1
-        if not self._restraint.tells(Reason.REPLAYED, case.packet.peer, steady):
+        if not self._counted(case, Reason.REPLAYED):
             return
         try:
             original = await self._store.first_sighting(case.request.key)
@@ -170,7 +186,9 @@ class Gate:
         except HostError as error:
             self._reporter.report(HostTrouble("firewall", str(error), error.hint))
             for case, _ in permitted:
-                self._refuse(case, Reason.FIREWALL_REFUSED)
+                self._figures.verdicts[Reason.FIREWALL_REFUSED.word] += 1
+                case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.request.stanza,)))
+                self._tell(case)
             return
         at = self._clock.now().wall
         self._figures.verdicts["granted"] += len(grants)
@@ -179,12 +197,10 @@ class Gate:
                 Judged(case.packet, at, tuple(case.refusals), case.request, grant)
             )
 
-    def _refuse(self, case: _Case, reason: Reason) -> None:
+    def _counted(self, case: _Case, reason: Reason) -> bool:
+        """Count a refusal; whether it is told on its own."""
         self._figures.verdicts[reason.word] += 1
-        if not self._restraint.tells(reason, case.packet.peer, self._clock.now().steady):
-            return
-        case.refusals.append(Refusal(reason, (case.request.stanza,)))
-        self._tell(case)
+        return self._restraint.tells(reason, case.packet.peer, self._clock.now().steady)
 
     def _tell(self, case: _Case, *, dry_run: bool = False) -> None:
         at = self._clock.now().wall

@@ -14,20 +14,18 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from watchword.model.outcomes import Flooded, Reason
+from watchword.model.outcomes import Flooded, Reason, Stage
 
 RARE = 10  # judgements of one kind in a second that are told one by one
 SECOND = 1.0
 CHEAP: Final[frozenset[Reason]] = frozenset(
-    {
-        Reason.NO_STANZA,
-        Reason.MAC_MISMATCH,
-        Reason.NOT_DECRYPTED,
-        Reason.REPLAYED,
-        Reason.STORE_REFUSED,
-    }
-)
-"""What costs its sender nothing: no key is needed for it, or a packet that was overheard."""
+    reason for reason in Reason if reason.stage <= Stage.REPLAY
+) | {Reason.TOO_OLD}
+"""What costs its sender nothing: no key is needed for it, or packets that were overheard.
+
+To a stanza without an HMAC key, garbage may look like anything up to a text
+that makes no sense.
+"""
 
 
 @dataclass(slots=True)
