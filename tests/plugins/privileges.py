@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Generator
-from functools import cache
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -23,17 +21,6 @@ from lab.hosts import can_make_namespaces
 
 PACKAGED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where packaged programs are; not the virtual environment, which has our own of the same names."""
-
-
-@cache
-def no_namespaces() -> str:
-    """Why this process cannot make network namespaces; empty if it can."""
-    if reason := can_make_namespaces():
-        return reason
-    tried = subprocess.run(
-        ["unshare", "--net", "--mount", "true"], check=False, capture_output=True, text=True
-    )
-    return f"namespaces cannot be made here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def missing(item: pytest.Item) -> list[str]:
@@ -48,13 +35,13 @@ def must_not_skip(item: pytest.Item) -> bool:
     if not under_ci or os.geteuid() != 0:
         return False
     if item.get_closest_marker("system"):
-        return not no_namespaces()
+        return not can_make_namespaces()
     return item.get_closest_marker("peer") is not None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("system") and (reason := no_namespaces()):
+    if item.get_closest_marker("system") and (reason := can_make_namespaces()):
         pytest.skip(reason)
     if names := missing(item):
         pytest.skip(f"not installed: {', '.join(sorted(names))}")

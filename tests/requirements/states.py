@@ -34,7 +34,7 @@ class Evidence:
     outcome: str
     """``passed``, ``failed`` or ``skipped``."""
     partial: bool = False
-    """True: the mark says that the row is not complete yet, whatever this test shows."""
+    """True: the mark says that this test shows only a part of the row."""
 
 
 Evidences: TypeAlias = Mapping[str, Sequence[Evidence]]
@@ -47,7 +47,8 @@ def state(row: Row, evidence: Sequence[Evidence]) -> State:
         return State.CONTEXT
     if not any(each.outcome == "passed" for each in evidence):
         return State.NOT_YET
-    if all(each.outcome == "passed" and not each.partial for each in evidence):
+    all_passed = all(each.outcome == "passed" for each in evidence)
+    if all_passed and not all(each.partial for each in evidence):
         return State.PROVEN
     return State.PARTLY
 

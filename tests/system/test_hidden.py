@@ -62,7 +62,7 @@ def grant(scene: Trio, server: Server) -> None:
     server.wait_for_judgements(1)
 
 
-@pytest.mark.requirement("4.39", "3.6", partial=True)
+@pytest.mark.requirement("4.39")
 def test_the_port_is_filtered_before_the_knock_and_open_after_it_for_the_caller_only(
     scene: Trio, server: Server
 ) -> None:

@@ -58,7 +58,7 @@ def address(station: Station, six: bool) -> str:
     return station.six if six else station.four
 
 
-@pytest.mark.requirement("10.1", "10.2", "8.2")
+@pytest.mark.requirement("4.19", "10.1", "10.2")
 @pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("named", [False, True], ids=["source", "named"])
 def test_a_hidden_port_opens_for_the_caller_and_nobody_else(

@@ -118,7 +118,7 @@ def test_of_the_same_peer(): pass
 def become(monkeypatch: pytest.MonkeyPatch, uid: int, trouble: str) -> None:
     """Run as that user, on a machine with that reason not to make namespaces."""
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    monkeypatch.setattr(privileges, "no_namespaces", lambda: trouble)
+    monkeypatch.setattr(privileges, "can_make_namespaces", lambda: trouble)
 
 
 def test_without_root_the_summary_says_what_was_not_run_and_why(

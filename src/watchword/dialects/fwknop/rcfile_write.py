@@ -211,7 +211,9 @@ def _ended(text: str) -> str:
 
 
 INITIAL: Final = """\
-# Settings of the fwknop client.
+# Settings of the fwknop client. It sends one encrypted UDP packet, and the server
+# answers with an allow rule in its firewall: limited in time, for one client, at
+# the transport level. To everybody else the port stays closed.
 #
 # A section begins with its name in square brackets. [default] holds for every
 # run; the section that is named with -n comes on top of it, and options on the
