@@ -74,8 +74,9 @@ class ReplayStore(Protocol):
         """Claim each key, in order, in one durable transaction.
 
         True for the first claim of a key ever: neither its packet digest nor
-        its plaintext digest was seen before, in the store or earlier in the
-        same call. When this returns, the answer survives power loss.
+        its plaintext digest was seen before with its time stamp, in the store
+        or earlier in the same call. (What is equal has equal stamps.) When
+        this returns, the answer survives power loss.
 
         Raises HostError: nothing was claimed, and every packet of the batch
         has to be refused.

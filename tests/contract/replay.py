@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from base64 import b64encode
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -28,11 +29,23 @@ def digest(name: str) -> bytes:
 
 
 def key(
-    packet: str, plaintext: str | None = None, until: float | None = None, port: int = 40000
+    packet: str,
+    plaintext: str | None = None,
+    until: float | None = None,
+    port: int = 40000,
+    sent_at: int = 1_700_000_000,
 ) -> ReplayKey:
     """A key for a packet called ``packet`` that decrypts to ``plaintext`` (by default its own)."""
     sighting = Sighting(17, "192.0.2.7", port, "198.51.100.1", 62201, 1_700_000_000.25)
-    return ReplayKey(digest(packet), digest(f"text {plaintext or packet}"), sighting, until)
+    return ReplayKey(
+        digest(packet), digest(f"text {plaintext or packet}"), sighting, until, sent_at
+    )
+
+
+def entry(name: str) -> str:
+    """The line of a digest.cache for the packet of that name."""
+    text = b64encode(digest(name)).decode().rstrip("=")
+    return f"{text} 17 10.77.0.2 46930 10.77.0.1 62201 1795250997\n"
 
 
 class ImportingStore(ReplayStore, Protocol):
@@ -80,6 +93,39 @@ class ReplayContract:
         run(store.claim([key("x", "old")]))
         crossed = [key("p", "old"), key("p", "new"), key("q", "new")]
         assert run(store.claim(crossed)) == [False, True, False]
+
+    @pytest.mark.parametrize("seconds", [-3600, -1, 0, 1, 3600])
+    def test_a_key_is_known_among_packets_of_other_seconds(
+        self, store: ReplayStore, seconds: int
+    ) -> None:
+        here = 1_700_000_000
+        early, late = key("early", sent_at=here), key("late", sent_at=here + seconds)
+        assert run(store.claim([early, late])) == [True, True]
+        assert run(store.claim([late, early, key("new", sent_at=here + seconds)])) == [
+            False, False, True,
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("sent_at", [0, 1, 999_999_999_999])
+    def test_whatever_stamp_a_packet_bears_it_is_fresh_once(
+        self, store: ReplayStore, sent_at: int
+    ) -> None:
+        assert run(store.claim([key("a", sent_at=sent_at)] * 2)) == [True, False]
+        assert run(store.first_sighting(key("a", sent_at=sent_at))) == key("a").sighting
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 63, 64, 255, 256, 257, 511, 513, 1024, 1500])
+    def test_every_third_key_of_a_batch_of_any_size_is_known(
+        self, store: ReplayStore, size: int
+    ) -> None:
+        run(store.claim([key(str(n)) for n in range(0, size, 3)]))
+        answers = run(store.claim([key(str(n)) for n in range(size)]))
+        assert answers == [bool(n % 3) for n in range(size)]
+
+    def test_a_key_that_comes_again_late_in_a_long_batch_is_not_fresh(
+        self, store: ReplayStore
+    ) -> None:
+        names = [str(n) for n in range(600)]
+        answers = run(store.claim([key(name) for name in [*names, *reversed(names)]]))
+        assert answers == [True] * 600 + [False] * 600
 
     def test_nothing_to_claim_is_nothing_claimed(self, store: ReplayStore) -> None:
         assert list(run(store.claim([]))) == []
@@ -130,6 +176,27 @@ class ReplayContract:
         assert run(store.claim([imported])) == [False]
         expected = Sighting(17, "10.77.0.2", 46930, "10.77.0.1", 62201, 1795250997.0)
         assert run(store.first_sighting(imported)) == expected
+
+    def test_what_is_imported_while_running_is_not_fresh_from_then_on(
+        self, store: ImportingStore
+    ) -> None:
+        names = [str(n) for n in range(600)]
+        assert run(store.claim([key(name) for name in names[:2]])) == [True, True]
+        run(store.import_digest_cache("".join(map(entry, names[1::2]))))
+
+        answers = run(store.claim([key(name) for name in names]))
+        assert answers == [False, False] + [True, False] * 299
+        assert not any(run(store.claim([key(name) for name in names])))
+
+    def test_a_claimed_packet_that_is_imported_too_keeps_its_first_sighting(
+        self, store: ImportingStore
+    ) -> None:
+        run(store.claim([key("a", until=1.0)]))
+        assert run(store.import_digest_cache(entry("a"))) == (1, ())
+        assert run(store.first_sighting(key("a"))) == key("a").sighting
+
+        assert run(store.forget(before=2.0)) == 1
+        assert run(store.claim([key("a"), key("a", "another text")])) == [False, False]
 
     def test_importing_again_adds_nothing(self, store: ImportingStore) -> None:
         run(store.import_digest_cache(HEADER + LINE + "\n"))

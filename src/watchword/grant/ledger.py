@@ -60,7 +60,7 @@ class Ledger:
         """Turn a permit into a grant that runs from now, and want its openings."""
         request = permit.request
         grant = Grant(
-            id=(request.key.plaintext or request.key.packet).hex()[:10],
+            id=request.key.plaintext.hex()[:10],
             stanza=request.stanza,
             user=request.user,
             source=request.packet.source,

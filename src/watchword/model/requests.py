@@ -58,14 +58,14 @@ class ReplayKey:
 
     packet: bytes
     """SHA-256 of the payload as received, 32 bytes (wire format, 13.4)."""
-    plaintext: bytes | None
-    """SHA-256 of the decrypted text, 32 bytes: the same for every spelling of the packet.
-
-    None only for entries taken over from fwknop's digest.cache, which lacks it.
-    """
+    plaintext: bytes
+    """SHA-256 of the decrypted text, 32 bytes: the same for every spelling of the packet."""
     sighting: Sighting
     until: float | None = None
     """Unix seconds after which the time stamp alone refuses it; None: remember for ever."""
+    sent_at: int = 0
+    """The time stamp in the decrypted text, so part of what the digests stand for: a store
+    may look for a digest only among those of the same second. Up to 63 bits."""
 
 
 @dataclass(frozen=True, slots=True)

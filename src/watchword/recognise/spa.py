@@ -125,7 +125,8 @@ class SpaRecogniser:
             now.wall,
         )
         digest = plaintext_digest(opened.plaintext)
-        return ReplayKey(packet_digest(packet.payload), digest, sighting, until)
+        sent_at = opened.message.sent_at
+        return ReplayKey(packet_digest(packet.payload), digest, sighting, until, sent_at)
 
     def _narrowed(self, peer: str, local: str) -> _Row:
         packet = Packet(b"", peer, 0, local, 0)

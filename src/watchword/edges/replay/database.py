@@ -28,21 +28,33 @@ Answer = TypeVar("Answer")
 APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
 VERSION = 1
 BUSY_SECONDS = 2.0  # how long another process may hold us up
-CHUNK = 1000  # rows deleted in one go; about 50 ms of a database of a million rows
-_TABLES = {"seen", "grants"}
+CHUNK = 1000  # rows deleted in one go: some 5 ms, and a claim may come in between
+_TABLES = {"seen", "imported", "grants"}
 _SCHEMA = """
 CREATE TABLE seen (
-    packet BLOB NOT NULL UNIQUE,
-    plaintext BLOB UNIQUE,
+    sent_at INTEGER NOT NULL,
+    plaintext BLOB NOT NULL,
+    packet BLOB NOT NULL,
     protocol INTEGER NOT NULL,
     source TEXT NOT NULL,
     source_port INTEGER NOT NULL,
     destination TEXT NOT NULL,
     destination_port INTEGER NOT NULL,
     at REAL NOT NULL,
-    until REAL
+    until REAL,
+    UNIQUE (sent_at, plaintext),
+    UNIQUE (sent_at, packet)
 );
 CREATE INDEX seen_until ON seen (until) WHERE until IS NOT NULL;
+CREATE TABLE imported (
+    packet BLOB NOT NULL UNIQUE,
+    protocol INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    source_port INTEGER NOT NULL,
+    destination TEXT NOT NULL,
+    destination_port INTEGER NOT NULL,
+    at REAL NOT NULL
+);
 CREATE TABLE grants (
     id TEXT NOT NULL,
     boot TEXT NOT NULL,
@@ -67,6 +79,7 @@ _PRAGMAS = (
     "PRAGMA cell_size_check = ON",
     "PRAGMA fullfsync = ON",  # where fsync alone does not reach the disk (macOS)
     "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA secure_delete = OFF",  # digests are no secret; zeroing them costs
     "PRAGMA cache_size = -8000",  # KiB; the inner pages of millions of keys
     "PRAGMA wal_autocheckpoint = 4000",  # pages; fewer, larger ones are a third cheaper per key
     "PRAGMA journal_size_limit = 33554432",  # bytes; a longer log is cut after a burst
@@ -122,20 +135,23 @@ class Channel:
     next transaction opens it again, with all the checks.
     """
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
-        """``durable``: what is committed has reached the disk. Otherwise it survives the
-        process, and reaches the disk with the next durable commit or checkpoint."""
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._synchronous = "FULL" if durable else "NORMAL"
+        self._synchronous = ""
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._closed = False
 
-    def transaction(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """Do all of the work, or nothing. Raises HostError."""
+    def transaction(self, work: Callable[[sqlite3.Connection], Answer], durable: bool) -> Answer:
+        """Do all of the work, or nothing. Raises HostError.
+
+        ``durable``: what is committed has reached the disk. Otherwise it survives the
+        process, and reaches the disk with the next durable commit or checkpoint.
+        """
         try:
             connection = self._connection or self._connect()
             self._check_still_there()
+            self._synchronise(connection, "FULL" if durable else "NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             answer = work(connection)
             connection.execute("COMMIT")
@@ -156,13 +172,19 @@ class Channel:
             raise HostError(f"{self._path} was closed")
         self._file = location.check(self._path)
         self._connection = connect(self._path, "rw")
-        for pragma in (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
+        self._synchronous = ""
+        for pragma in _PRAGMAS:
             self._connection.execute(pragma)
         [mode] = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             hint = "name a state directory on a local disk"
             raise HostError(f"{self._path}: no write-ahead log here", hint=hint)
         return self._connection
+
+    def _synchronise(self, connection: sqlite3.Connection, level: str) -> None:
+        if level != self._synchronous:
+            connection.execute(f"PRAGMA synchronous = {level}")
+            self._synchronous = level
 
     def _check_still_there(self) -> None:
         """A file that was removed takes every further claim, and loses it with this process."""
@@ -202,37 +224,43 @@ class Worker:
 
 
 class Session:
-    """A channel in the worker's thread: what stores speak through."""
+    """The channel in the worker's thread: what a store speaks through.
 
-    def __init__(self, worker: Worker, channel: Channel) -> None:
+    All sessions share one connection: with two, each write through one of them
+    would empty the page cache of the other.
+    """
+
+    def __init__(self, worker: Worker, channel: Channel, *, durable: bool) -> None:
         self._worker = worker
         self._channel = channel
+        self._durable = durable
+        self._closed = False
 
-    def open(self) -> None:
-        """Connect and check, waiting for it here: at start only. Raises HostError."""
-        self._worker.run_now(lambda: self._channel.transaction(lambda _: None))
-
-    def close(self) -> None:
-        """Disconnect, waiting for it here: where opening failed."""
-        self._worker.run_now(self._channel.close)
-
-    async def transaction(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        return await self._worker.run(lambda: self._channel.transaction(work))
+    async def transaction(
+        self, work: Callable[[sqlite3.Connection], Answer], *, lazily: bool = False
+    ) -> Answer:
+        """``lazily``: even a durable session need not wait for the disk this time."""
+        if self._closed:
+            raise HostError("the store was closed")
+        durable = self._durable and not lazily
+        return await self._worker.run(lambda: self._channel.transaction(work, durable))
 
     async def delete(self, statement: str, before: float) -> int:
         """Repeat a deletion of (before, at most so many rows) until nothing is left to delete.
 
-        Each round is a transaction of its own, and others get their turn in between.
+        Each round is a transaction of its own, and others get their turn in
+        between. None waits for the disk: what power loss brings back is
+        deleted again.
         """
         total = 0
         while True:
             gone = await self.transaction(
-                lambda db: db.execute(statement, (before, CHUNK)).rowcount
+                lambda db: db.execute(statement, (before, CHUNK)).rowcount, lazily=True
             )
             total += gone
             if gone < CHUNK:
                 return total
 
     async def aclose(self) -> None:
-        with suppress(HostError):  # closed before
-            await self._worker.run(self._channel.close)
+        """Take no more work; the channel stays open for others."""
+        self._closed = True

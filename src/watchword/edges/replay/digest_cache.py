@@ -1,7 +1,7 @@
 """fwknop's own replay memory, the text file digest.cache (fwknopd server, section 4).
 
-In here: text to replay keys, sightings to text. Not in here: reading the file
-(edges.files) and storing the keys (sqlite, memory).
+In here: text to packet digests and sightings, and back. Not in here: reading the file
+(edges.files) and storing them (sqlite, memory).
 
 The file knows the digest of a packet as it was received, not that of its
 decrypted text, and no time after which it may be forgotten.
@@ -12,37 +12,41 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from watchword.errors import Complaint, Place
 from watchword.model.addresses import canonical
-from watchword.model.requests import ReplayKey, Sighting
+from watchword.model.requests import Sighting
+
+Entry: TypeAlias = tuple[bytes, Sighting]
+"""A packet's digest, 32 bytes, and how it arrived."""
 
 HEADER = "# <digest> <proto> <src_ip> <src_port> <dst_ip> <dst_port> <time>\n"
 MOST_COMPLAINTS = 100  # a file of another kind has a bad line for every line
 _UNKNOWN = "0.0.0.0"  # noqa: S104 - what fwknopd writes where it cannot tell; nothing is bound
 
 
-def read(text: str, file: str) -> tuple[Sequence[ReplayKey], Sequence[Complaint]]:
-    """Every key in the text, and a complaint for each line that holds none.
+def read(text: str, file: str) -> tuple[Sequence[Entry], Sequence[Complaint]]:
+    """Every entry in the text, and a complaint for each line that holds none.
 
     Comments and empty lines are passed over, line ends may be LF or CRLF. No
     complaint is fatal: a bad line is skipped, the others are kept. After
     ``MOST_COMPLAINTS`` one last complaint counts the rest.
     """
-    keys, bad = [], []
+    entries, bad = [], []
     for number, line in enumerate(text.split("\n"), start=1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
+        words = line.strip()
+        if not words or words.startswith("#"):
             continue
         try:
-            keys.append(_key(entry))
+            entries.append(_entry(words))
         except ValueError:
             bad.append(number)
-    return keys, _complaints(bad, file)
+    return entries, _complaints(bad, file)
 
 
-def write(seen: Iterable[tuple[bytes, Sighting]]) -> Iterator[str]:
-    """The lines of a digest.cache, header first, for these packet digests (32 bytes).
+def write(seen: Iterable[Entry]) -> Iterator[str]:
+    """The lines of a digest.cache, header first, for these entries.
 
     fwknopd passes over a line with an IPv6 address in silence and would let the
     packet in again, so such an address is written as unknown.
@@ -56,9 +60,9 @@ def write(seen: Iterable[tuple[bytes, Sighting]]) -> Iterator[str]:
         yield f"{digest} {protocol} {sender} {target} {int(at)}\n"
 
 
-def _key(entry: str) -> ReplayKey:
+def _entry(line: str) -> Entry:
     """Raises ValueError if the line is not one that fwknopd wrote."""
-    digest, protocol, source, source_port, destination, destination_port, at = entry.split()
+    digest, protocol, source, source_port, destination, destination_port, at = line.split()
     sighting = Sighting(
         protocol=_number(protocol, 255),
         source=str(canonical(source)),
@@ -67,7 +71,7 @@ def _key(entry: str) -> ReplayKey:
         destination_port=_number(destination_port, 65535),
         at=float(_number(at, 1 << 53)),
     )
-    return ReplayKey(packet=_digest(digest), plaintext=None, sighting=sighting)
+    return _digest(digest), sighting
 
 
 def _four(address: str) -> str:

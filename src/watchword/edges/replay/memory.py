@@ -24,6 +24,7 @@ class MemoryReplayStore:
         self.fail_next_claim = False
         self._by_packet: dict[bytes, ReplayKey] = {}
         self._by_plaintext: dict[bytes, ReplayKey] = {}
+        self._imported: dict[bytes, Sighting] = {}
 
     async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
         if self.fail_next_claim:
@@ -33,45 +34,44 @@ class MemoryReplayStore:
 
     async def first_sighting(self, key: ReplayKey) -> Sighting | None:
         known = self._known(key)
-        return known.sighting if known else None
+        return known.sighting if known else self._imported.get(key.packet)
 
     async def forget(self, before: float) -> int:
         keys = self._by_packet.values()
         old = [key for key in keys if key.until is not None and key.until < before]
         for key in old:
             del self._by_packet[key.packet]
-            if key.plaintext is not None:
-                del self._by_plaintext[key.plaintext]
+            del self._by_plaintext[key.plaintext]
         return len(old)
 
     async def remembered(self) -> int:
         """How many packets it knows."""
-        return len(self._by_packet)
+        return len(self._by_packet) + len(self._imported)
 
     async def import_digest_cache(
         self, text: str, file: str = "digest.cache"
     ) -> tuple[int, Sequence[Complaint]]:
-        keys, complaints = digest_cache.read(text, file)
-        return sum(map(self._claim, keys)), complaints
+        entries, complaints = digest_cache.read(text, file)
+        before = len(self._imported)
+        for packet, sighting in entries:
+            self._imported.setdefault(packet, sighting)
+        return len(self._imported) - before, complaints
 
     def export_digest_cache(self) -> Iterator[str]:
-        return digest_cache.write((k.packet, k.sighting) for k in self._by_packet.values())
+        claimed = {key.packet: key.sighting for key in self._by_packet.values()}
+        return digest_cache.write((claimed | self._imported).items())
 
     async def aclose(self) -> None:
         pass
 
     def _known(self, key: ReplayKey) -> ReplayKey | None:
-        known = self._by_packet.get(key.packet)
-        if known is None and key.plaintext is not None:
-            known = self._by_plaintext.get(key.plaintext)
-        return known
+        return self._by_packet.get(key.packet) or self._by_plaintext.get(key.plaintext)
 
     def _claim(self, key: ReplayKey) -> bool:
-        if self._known(key):
+        if self._known(key) or key.packet in self._imported:
             return False
         self._by_packet[key.packet] = key
-        if key.plaintext is not None:
-            self._by_plaintext[key.plaintext] = key
+        self._by_plaintext[key.plaintext] = key
         return True
 
 

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from watchword.edges.clock import boot_id
@@ -22,9 +23,13 @@ from watchword.model.moments import Moment
 from watchword.model.requests import ReplayKey, Sighting
 from watchword.ports import Unfinished
 
-_ALL = """
+_IMPORTED = """
 SELECT packet, protocol, source, source_port, destination, destination_port, at
-FROM seen ORDER BY rowid
+FROM imported ORDER BY rowid
+"""
+_CLAIMED = """
+SELECT packet, protocol, source, source_port, destination, destination_port, at FROM seen
+WHERE NOT EXISTS (SELECT 1 FROM imported WHERE packet = seen.packet) ORDER BY rowid
 """
 
 
@@ -53,7 +58,7 @@ def read_sighting(state_dir: Path, key: ReplayKey) -> Sighting | None:
 
 
 def export_digest_cache(state_dir: Path) -> Iterator[str]:
-    """The lines of a digest.cache for fwknopd, oldest packet first.
+    """The lines of a digest.cache for fwknopd: what was imported, then what was claimed, in order.
 
     Raises HostError if the database cannot be read, before the first line or
     in between. Without a database there is only the header.
@@ -63,7 +68,8 @@ def export_digest_cache(state_dir: Path) -> Iterator[str]:
         yield digest_cache.HEADER
         return
     with _reader(path) as db:
-        seen = ((packet, Sighting(*sighting)) for packet, *sighting in db.execute(_ALL))
+        rows = chain(db.execute(_IMPORTED), db.execute(_CLAIMED))
+        seen = ((packet, Sighting(*sighting)) for packet, *sighting in rows)
         yield from digest_cache.write(seen)
 
 
