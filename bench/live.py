@@ -3,9 +3,10 @@
 In here: making them, and making sure that they are there.
 Not in here: the grants that are measured (rows.grants).
 
-Ours gets them the way every grant comes about, by packets. The packaged
-server would take minutes for a few thousand, so its rules are put into its
-chain in the form it writes them; what a grant costs it from then on is the same.
+Ours gets them the way every grant comes about, by packets. The packaged server
+would take minutes for a few thousand, so rules are put into its chain in the
+form it writes them. Checked with 600 of each kind, three times in turn: it made
+64 to 68 grants a second beside its own rules, 55 to 69 beside these.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether access ends when its time is up: how long the last caller can still get in.
 
 Ours has other live grants of mixed length beside those that end. The packaged
-server has none, since it already loses track of these.
+server has none: these alone make it seconds late.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def _idle(server: Server, effort: Effort) -> Round:
     server.start()
     make_live(server, 10_000)
     if isinstance(server, Packaged):
-        # It does not look after rules before it has made one itself.
+        # One of its own making, so that it has something to look after for certain.
         by_packets(server, packets.fresh_addresses(1))
     settle(server)
     time.sleep(1.0)
