@@ -76,6 +76,16 @@ def test_a_page_has_every_option_of_its_program_once(
     assert len(told) == len(options)
 
 
+def test_every_command_of_watchword_has_a_section_of_its_page() -> None:
+    [commands] = [
+        action.choices
+        for action in tool._parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    ]
+    sections = re.findall(r"^\.SS watchword (\w+)$", page("watchword.8"), re.MULTILINE)
+    assert sections == list(commands)
+
+
 @pytest.mark.parametrize(
     ("name", "variables"),
     [
