@@ -39,7 +39,8 @@ async def _claim(where: Path, number: int) -> None:
     for start in range(0, number, _TRANSACTION):
         size = min(_TRANSACTION, number - start)
         digests = sorted(os.urandom(32) for _ in range(size))
-        keys = [ReplayKey(each, os.urandom(32), sighting, now + _DAY) for each in digests]
+        sent_at = int(now) - (number - start) // 10_000  # as if they had come in a flood
+        keys = [ReplayKey(each, os.urandom(32), sighting, now + _DAY, sent_at) for each in digests]
         await store.keys.claim(keys)
     await store.aclose()
 

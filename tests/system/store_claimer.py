@@ -37,6 +37,17 @@ async def endlessly(folder: Path) -> None:
         start += size
 
 
+async def aloud(folder: Path) -> None:
+    """Claim 30 batches, with the journal in between; say so after each claim."""
+    store = SqliteStore.open(folder, boot_id="one")
+    for number in range(30):
+        await store.keys.claim([key(f"{number} {n}") for n in range(1 + number % 7)])
+        say("claimed", number)
+        await store.journal.decided([grant(str(number))])
+        await store.keys.forget(before=0.0)
+    await store.aclose()
+
+
 async def once(folder: Path) -> None:
     """Claim the packets 0 to 299 one by one; say which were fresh."""
     store = SqliteStore.open(folder, boot_id="one")
@@ -114,7 +125,7 @@ async def leave(folder: Path) -> None:
     await store.aclose()
 
 
-ACTS = {act.__name__: act for act in (endlessly, once, hold, fill, refused, leave)}
+ACTS = {act.__name__: act for act in (endlessly, aloud, once, hold, fill, refused, leave)}
 
 if __name__ == "__main__":
     asyncio.run(ACTS[sys.argv[1]](Path(sys.argv[2])))

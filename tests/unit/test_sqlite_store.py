@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.journal import NOW, JournalContract, Reopen, grant
-from tests.contract.replay import HEADER, LINE, ReplayContract, digest, key, run
+from tests.contract.replay import HEADER, LINE, ReplayContract, digest, entry, key, run
 from watchword.edges.clock import boot_id
 from watchword.edges.replay import database, journal, sqlite
 from watchword.edges.replay.journal import SqliteJournal
@@ -288,7 +288,6 @@ def test_a_full_database_claims_nothing_and_works_again_with_room(
         sqlite._FIRST.replace(":sent_at", "?").replace(":packet", "?").replace(":plaintext", "?"),
         sqlite._FIRST_IMPORTED.replace(":packet", "?"),
         sqlite._NEWEST,
-        sqlite._IMPORTED,
         sqlite._FORGET,
         journal._WITHDRAWN,
         journal._OPENED,
@@ -328,6 +327,50 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     run(store.aclose())
     with pytest.raises(HostError, match="closed"):
         run(store.journal.decided([grant()]))
+
+
+def test_what_another_store_imports_is_refused_by_one_that_is_running(
+    opened: SqliteStore, tmp_path: Path
+) -> None:
+    assert run(opened.keys.claim([key(name) for name in "ab"])) == [True, True]
+    other = SqliteStore.open(tmp_path / "state", boot_id="one")
+    assert run(other.keys.import_digest_cache(entry("c") + entry("d"))) == (2, ())
+
+    assert run(opened.keys.claim([key(name) for name in "ac"])) == [False, False]
+    assert run(opened.keys.claim([key(name) for name in "de"])) == [False, True]
+    run(other.aclose())
+
+
+def test_a_packet_that_was_imported_is_refused_after_a_restart(tmp_path: Path) -> None:
+    before = SqliteStore.open(tmp_path, boot_id="one")
+    run(before.keys.import_digest_cache(entry("a")))
+    run(before.aclose())
+
+    after = SqliteStore.open(tmp_path, boot_id="two")
+    assert run(after.keys.claim([key("a"), key("b")])) == [False, True]
+    run(after.aclose())
+
+
+def test_what_was_both_claimed_and_imported_is_exported_once(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path, boot_id="one")
+    run(store.keys.claim([key("a"), key("b")]))
+    run(store.keys.import_digest_cache(entry("a")))
+    run(store.aclose())
+    _, first, second = export_digest_cache(tmp_path)
+    assert first == entry("a")
+    assert second.startswith(entry("b").split()[0])
+
+
+def test_journal_entries_do_not_take_the_sync_from_the_next_claim(opened: SqliteStore) -> None:
+    level = "PRAGMA synchronous"
+    for lazily, expected in ((True, 1), (False, 2), (True, 1), (False, 2)):
+        asked = opened.keys._session.transaction(
+            lambda db: db.execute(level).fetchone(), lazily=lazily
+        )
+        assert run(asked) == (expected,)
+    run(opened.journal.decided([grant()]))
+    asked = opened.keys._session.transaction(lambda db: db.execute(level).fetchone())
+    assert run(asked) == (2,)
 
 
 def test_claims_that_run_together_agree(opened: SqliteStore) -> None:
