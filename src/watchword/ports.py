@@ -15,7 +15,7 @@ from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Tag
 from watchword.model.outcomes import Event, Finding
 from watchword.model.packets import Packet
-from watchword.model.requests import ReplayKey, Sighting
+from watchword.model.requests import ReplayKey, Request, Sighting
 
 
 class Clock(Protocol):
@@ -56,6 +56,10 @@ class Recogniser(Protocol):
 
     def observe(self, packet: Packet, now: Moment) -> Iterator[Finding]:
         """What each stanza has to say, in order; the next is tried only when asked for."""
+        ...
+
+    def expect(self, request: Request) -> None:
+        """Learn from a request that was authentic and never seen before; changes no answer."""
         ...
 
     def expire(self, now: Moment) -> None:

@@ -40,6 +40,7 @@ class House:
         self.firewall = MemoryFirewall(self.clock)
         self.firewall.prepare()
         self.reporter = MemoryReporter()
+        self.known: list[str] = []
         self.start()
 
     def start(self) -> None:
@@ -52,6 +53,7 @@ class House:
             enforcer=self.enforcer,
             reporter=self.reporter,
             clock=self.clock,
+            recognised=lambda peer, _: self.known.append(peer),
             dry_run=self.dry_run,
         )
 
@@ -112,6 +114,20 @@ def test_a_packet_counts_once() -> None:
         assert again.refusal is not None
         assert again.refusal.original is not None
         assert again.refusal.original.source == "198.51.100.2"
+
+    play(scene)
+
+
+def test_only_a_new_packet_makes_its_source_known() -> None:
+    """An overheard packet, sent again from anywhere, makes nobody known."""
+
+    async def scene(house: House) -> None:
+        payload = sealed()
+        await house.take(payload)
+        for number in range(5):
+            await house.take(payload, source=f"192.0.2.{number}")
+        await house.take(b"8" * 200, source="192.0.2.99")
+        assert house.known == ["198.51.100.2"]
 
     play(scene)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -16,6 +17,7 @@ from watchword.ports import Recogniser
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.spa import rijndael
 from watchword.wire.spa.message import MessageType
+from watchword.wire.spa.opening import Bunch
 
 _: type[Recogniser] = SpaRecogniser
 BOB = Credential(Secret(b"b" * 32), mac_key=Secret(b"c" * 64))
@@ -152,3 +154,61 @@ def test_a_broken_content_under_the_right_key_is_told_with_libfko_s_number() -> 
     assert isinstance(refusal, Refusal)
     assert refusal.reason in (Reason.NOT_DECRYPTED, Reason.MALFORMED)
     assert refusal.code in (53, 106, 107, 6)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where each search through all the stanzas began."""
+    searches: list[int] = []
+    real = Bunch.first_fit
+
+    def search(self: Bunch, payload: bytes, start: int = 0) -> int:
+        searches.append(start)
+        return real(self, payload, start)
+
+    monkeypatch.setattr(Bunch, "first_fit", search)
+    return searches
+
+
+def test_a_source_that_was_recognised_is_recognised_again_by_one_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [Credential(KEY, mac_key=Secret(b"mac %d" % n)) for n in range(50)]
+    recogniser = SpaRecogniser(policy(*stanzas(*others, credential(), BOB)))
+    first = next_request(recogniser, sealed())
+    recogniser.expect(first)
+    searches = counted(monkeypatch)
+    again = next_request(recogniser, sealed())
+    assert (first.stanza, again.stanza) == (51, 51)
+    assert searches == []
+
+
+def next_request(recogniser: SpaRecogniser, payload: bytes) -> Request:
+    found = recogniser.observe(packet(payload), NOW)
+    return next(each for each in found if isinstance(each, Request))
+
+
+def test_what_is_found_is_the_same_with_and_without_that_memory() -> None:
+    """Shared keys, stanzas without HMAC, and sources that change their stanza included."""
+    tables = [
+        stanzas(BOB, credential(), BOB, credential()),
+        stanzas(NO_MAC, credential(), BOB),
+        stanzas(credential(), BOB, Credential(Secret(b"other"), mac_key=MAC_KEY)),
+    ]
+    for table in tables:
+        rules = policy(*table)
+        used = SpaRecogniser(rules)
+        for sealed_with in (None, BOB, None, NO_MAC, BOB, None, None):
+            payload = sealed(sealed_with=sealed_with)
+            fresh = list(SpaRecogniser(rules).observe(packet(payload), NOW))
+            found = list(used.observe(packet(payload), NOW))
+            assert found == fresh
+            used.expect(next(each for each in found if isinstance(each, Request)))
+
+
+def test_what_is_remembered_of_sources_is_bounded() -> None:
+    recogniser = SpaRecogniser(policy())
+    request = next_request(recogniser, sealed())
+    for number in range(70_000):
+        where = request.packet._replace(peer=f"source {number}")
+        recogniser.expect(replace(request, packet=where))
+    assert len(recogniser._usual) == 65_536

@@ -97,11 +97,16 @@ class Enforcer:
                 self._doubt(error)
             await self._note_ends([(grant, Ending.EXPIRED) for grant in over])
 
-    async def heal(self) -> None:
-        """Bring the firewall back into step if it is not. Reports what could not be done."""
+    async def heal(self, *, thoroughly: bool = False) -> None:
+        """Bring the firewall back into step if it is not. Reports what could not be done.
+
+        ``thoroughly``: let it clean up as well, even if nothing is wrong.
+        """
         async with self._lock:
             try:
                 if not self.in_doubt and self.firewall.intact():
+                    if thoroughly:
+                        self.firewall.prepare()
                     return
                 self._realign()
             except HostError as error:

@@ -60,7 +60,7 @@ class Gate:
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
         dry_run: bool = False,
     ) -> None:
-        """``recognised`` is told the address of each authentic packet, and the steady time."""
+        """``recognised`` is told the address of each authentic new packet, and the steady time."""
         self._policy = policy
         self._recogniser = recogniser
         self._store = store
@@ -77,25 +77,27 @@ class Gate:
         """One batch at a time, in the order of arrival."""
 
     def receive(self, batch: Sequence[Packet]) -> None:
-        """Refuse what no stanza sealed; put the rest into the queue."""
+        """Judge packets as they come."""
         now = self._clock.now()
-        verdicts = self._figures.verdicts
         for packet in batch:
-            findings = self._recogniser.observe(packet, now)
-            refusals: list[Refusal] = []
-            request = _next_request(findings, refusals)
-            if request is None:
-                reason = refusals[-1].reason
-                verdicts[reason.word] += 1
-                if self._restraint.tells(reason, packet.peer, now.steady):
-                    self._reporter.report(Judged(packet, now.wall, tuple(refusals)))
-                continue
-            self._recognised(packet.peer, now.steady)
-            if len(self._waiting) < WAITING:
-                self._waiting.append(_Case(packet, request, findings, refusals))
-                self._arrived.set()
-            else:
-                self._figures.overflowed += 1
+            self.judge(packet, now)
+
+    def judge(self, packet: Packet, now: Moment) -> None:
+        """Refuse what no stanza sealed; put the rest into the queue. Never waits."""
+        findings = self._recogniser.observe(packet, now)
+        refusals: list[Refusal] = []
+        request = _next_request(findings, refusals)
+        if request is None:
+            reason = refusals[-1].reason
+            self._figures.verdicts[reason.word] += 1
+            if self._restraint.tells(reason, packet.peer, now.steady):
+                self._reporter.report(Judged(packet, now.wall, tuple(refusals)))
+            return
+        if len(self._waiting) < WAITING:
+            self._waiting.append(_Case(packet, request, findings, refusals))
+            self._arrived.set()
+        else:
+            self._figures.overflowed += 1
 
     async def settle_forever(self) -> None:
         """Settle what gathers, until cancelled. A batch that was begun is finished first."""
@@ -119,6 +121,9 @@ class Gate:
     async def _settle(self, cases: list[_Case]) -> None:
         fresh = await self._claim(cases)
         now = self._clock.now()
+        for case in fresh:
+            self._recognised(case.packet.peer, now.steady)
+            self._recogniser.expect(case.request)
         decided = [(case, self._decide(case, now)) for case in fresh]
         permitted = [(case, permit) for case, permit in decided if permit is not None]
         for case, permit in decided:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 from watchword.errors import HostError
 from watchword.model.outcomes import HostTrouble
 from watchword.ports import Clock, ReplayStore, Reporter
 from watchword.service.enforcer import Enforcer
 
-ROUND = (
-    5.0  # seconds between two looks at the firewall when nothing stirs: the net under the watcher
-)
+ROUND = 30.0  # seconds between two looks at the firewall: the net under the watcher
+TIDY = 20  # rounds between two clean-ups of what the firewall keeps for single connections
 AGAIN = 1.0  # seconds until the next try while the firewall is out of step
 FORGET = 60.0  # seconds between two prunings of the replay store
 
@@ -34,7 +34,7 @@ class Keeper:
         self._clock = clock
 
     async def end_grants(self) -> None:
-        """Wake at each end; in between, look after the firewall every round."""
+        """Wake at each end, and when something stirs."""
         enforcer = self._enforcer
         while True:
             with contextlib.suppress(TimeoutError):
@@ -46,13 +46,12 @@ class Keeper:
                 if enforcer.in_doubt:
                     await asyncio.sleep(AGAIN)
 
-    def _pause(self) -> float:
+    def _pause(self) -> float | None:
+        """Seconds until there is something to do; None: only when something stirs."""
         if self._enforcer.in_doubt:
             return 0.0
         deadline = self._enforcer.ledger.next_deadline()
-        if deadline is None:
-            return ROUND
-        return min(ROUND, max(0.0, deadline - self._clock.now().steady))
+        return None if deadline is None else max(0.0, deadline - self._clock.now().steady)
 
     async def watch_firewall(self) -> None:
         """Heal as soon as other hands may have changed what is ours."""
@@ -60,9 +59,10 @@ class Keeper:
             await self._enforcer.heal()
 
     async def look_round(self) -> None:
-        while True:
+        """Now and then, whatever the watcher has heard or missed."""
+        for turn in itertools.count(1):
             await asyncio.sleep(ROUND)
-            await self._enforcer.heal()
+            await self._enforcer.heal(thoroughly=turn % TIDY == 0)
 
     async def forget(self) -> None:
         """Drop from the replay store what its own time stamp refuses by now."""

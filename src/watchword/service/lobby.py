@@ -51,14 +51,11 @@ class Line:
         queue.append(packet)
         self._count += 1
         if self._count > self._most:
-            self._next()
+            self.take()
             self.dropped += 1
 
-    def take(self, most: int) -> list[Packet]:
-        """Up to that many packets, one of each source in turn."""
-        return [self._next() for _ in range(min(most, self._count))]
-
-    def _next(self) -> Packet:
+    def take(self) -> Packet:
+        """The next packet, one of each source in turn. IndexError if nobody waits."""
         source = self._turns.popleft()
         queue = self._waiting[source]
         packet = queue.popleft()
@@ -89,6 +86,10 @@ class Lobby:
                 self.familiars.join(packet)
             else:
                 self.strangers.join(packet)
+
+    def take(self) -> Packet:
+        """The next packet: of those who are known, as long as one waits."""
+        return self.familiars.take() if self.familiars else self.strangers.take()
 
     def recognised(self, peer: str, steady: float) -> None:
         """Note that an authentic packet came from there."""

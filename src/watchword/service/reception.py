@@ -16,7 +16,6 @@ from watchword.service.lobby import Lobby
 from watchword.service.restraint import Restraint
 
 SLICE = 0.002  # seconds of trying before the sockets are looked at again
-AT_ONCE = 32  # packets between two looks at the time
 FEW = 64  # packets that are tried as they come, if nobody waits
 
 
@@ -43,12 +42,10 @@ class Reception:
         """Try what waits for one slice of time; go on after everything else had its turn."""
         end = time.perf_counter() + SLICE
         lobby, gate = self._lobby, self.gate
-        self._going_on = False
-        while lobby:
-            gate.receive(lobby.familiars.take(AT_ONCE) or lobby.strangers.take(AT_ONCE))
-            if time.perf_counter() >= end:
-                self._going_on = bool(lobby)
-                break
+        now = self._clock.now()
+        while lobby and time.perf_counter() < end:
+            gate.judge(lobby.take(), now)
+        self._going_on = bool(lobby)
         if self._going_on:
             asyncio.get_running_loop().call_soon(self._serve)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from watchword.service import assembly, process
 from watchword.service.complain import complain, say
 from watchword.service.daemon import Daemon
 from watchword.service.server_commands import ACTIONS, PROGRAM, configured
+
+SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
 
 
 def run(argv: Sequence[str]) -> int:
@@ -83,6 +86,7 @@ def _serve(options: ServerOptions) -> int:
 def _daemon(configuration: Configuration, options: ServerOptions, ready: Callable[[], None]) -> int:
     settings: Settings = configuration.settings
     os.umask(0o077)
+    sys.setswitchinterval(SWITCH)
     reporter = assembly.reporter_for(
         settings.log,
         settings.firewall,
