@@ -8,6 +8,7 @@ Not in here: what is thrown at it (the tests).
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -71,6 +72,21 @@ def volley(
     return inside(host, send)
 
 
+def barrage(host: Host, interface: str, octets: bytes, size: int, rate: float) -> None:
+    """Send Ethernet frames of one size, one after the other, so many each second."""
+
+    def send() -> None:
+        with closing(socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as sock:
+            sock.bind((interface, 0))
+            began = time.monotonic()
+            for number, at in enumerate(range(0, len(octets), size)):
+                while number > (time.monotonic() - began) * rate:
+                    time.sleep(0.001)
+                sock.send(octets[at : at + size])
+
+    inside(host, send)
+
+
 def status(server: Server) -> dict[str, Any]:
     answer = server.tool("status", "--json")
     assert answer.returncode == 0, answer.stderr
@@ -112,3 +128,29 @@ def granted(server: Server) -> set[tuple[str, str]]:
         if each["verdict"] == "granted"
         for service in each["services"]
     }
+
+
+def assert_balanced(server: Server) -> None:
+    """What was granted and has not ended is in the kernel, nothing else is; nothing ended twice."""
+
+    def balanced() -> bool:
+        ended = set(removals(server))
+        live = {
+            (each["who"], service)
+            for each in server.judged
+            if each["verdict"] == "granted" and each["grant"] not in ended
+            for service in each["services"]
+        }
+        return live == openings(server.host).keys()
+
+    until(balanced)
+    names = [each["grant"] for each in server.judged if each["verdict"] == "granted"]
+    assert len(names) == len(set(names))
+    over = removals(server)
+    assert len(over) == len(set(over))
+    assert set(over) <= set(names)
+
+
+def removals(server: Server) -> list[str]:
+    """Names of the grants whose end was told, in order."""
+    return re.findall(r"^Removed rule (\w+) from", server.log, re.MULTILINE)

@@ -27,8 +27,14 @@ from watchword.model.outcomes import Event, Judged
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, LogSettings, Settings
 from watchword.ports import Clock, FirewallBackend, Journal, ReplayStore
+from watchword.service.process import PidFile
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
+LOCK = "fwknopd.lock"  # in the state directory
+_SHARED = (
+    "it uses the state directory {} as well: end it, or give this one a STATE_DIR and an "
+    "NFT_TABLE of its own"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,17 @@ async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
         await stored.aclose()
         raise
     return Memory(stored.keys, stored.journal, stored.aclose), complaints
+
+
+def keep_to_ourselves(settings: Settings) -> PidFile | None:
+    """The lock of a daemon on its state directory; None for a dry run, which has none.
+
+    Without it a second daemon would take the grants of the first for those of
+    an earlier run. Raises HostError: another one holds it.
+    """
+    if settings.dry_run:
+        return None
+    return PidFile(settings.state_dir / LOCK, _SHARED.format(settings.state_dir))
 
 
 async def _take_over(path: Path, stored: SqliteStore) -> Sequence[Complaint]:

@@ -37,6 +37,7 @@ from watchword.service.figures import Figures
 from watchword.service.gate import Gate
 from watchword.service.keeper import Keeper
 from watchword.service.lobby import Lobby
+from watchword.service.process import PidFile
 from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
@@ -62,6 +63,8 @@ class Daemon:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._memory: assembly.Memory
+        self._lock: PidFile | None
+        """On the state directory; held until the process ends at the latest."""
         self._enforcer: Enforcer
         self._source: UdpSource
         self._gate: Gate
@@ -105,6 +108,7 @@ class Daemon:
         try:
             memory, complaints = await assembly.open_memory(settings)
             self._memory = memory
+            self._lock = assembly.keep_to_ourselves(settings)
             for complaint in complaints:
                 self._reporter.report(Complained(complaint))
             firewall = assembly.firewall_for(settings, self._clock)
@@ -257,6 +261,8 @@ class Daemon:
         if firewall.flush_at_exit:
             await self._enforcer.end_all()
         await self._memory.aclose()
+        if self._lock is not None:
+            self._lock.close()
         guarding = firewall.attach is Attach.GUARD
         self._reporter.report(
             Stopped(firewall.guarded if guarding else (), guarding and firewall.guard_all)

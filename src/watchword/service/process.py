@@ -46,10 +46,11 @@ def holder(pid_file: Path) -> int | None:
 class PidFile:
     """The lock of a running daemon, held until the process ends."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hint: str = "") -> None:
         """Take the lock and write our PID.
 
-        Raises HostError: another instance holds it, or the file cannot be made.
+        Raises HostError: another instance holds it (``hint`` says what to do
+        then), or the file cannot be made.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
@@ -64,7 +65,7 @@ class PidFile:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise HostError(f"cannot lock PID file {path}: {error.strerror}") from error
             raise HostError(
-                f"[*] An instance of fwknopd is already running: (PID={holder(path)})."
+                f"[*] An instance of fwknopd is already running: (PID={holder(path)}).", hint=hint
             ) from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)

@@ -1,0 +1,330 @@
+"""Faults while packets arrive: nothing open past its time, nothing twice, nothing lost in silence.
+
+After each of them the books are checked: what the log calls granted and has
+not called ended is what the kernel has.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench import flood
+from lab.hosts import Host, Lab
+from lab.sockets import connect, gets_through, listen, reaches, send_datagram
+from lab.trio import Trio, trio
+from tests.daemon import Server, until
+from tests.sealing import sealed
+from tests.vitals import (
+    MEBIBYTE,
+    Vitals,
+    all_tried,
+    assert_balanced,
+    assert_unmoved,
+    barrage,
+    granted,
+    openings,
+    removals,
+    volley,
+)
+
+pytestmark = pytest.mark.system
+NFT = "/usr/sbin/nft"
+
+
+@pytest.fixture
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Server:
+    return Server(scene.server.host, tmp_path).start()
+
+
+@pytest.fixture(autouse=True)
+def service(scene: Trio) -> Iterator[None]:
+    with closing(listen(scene.server.host, scene.server.four, 22)):
+        yield
+
+
+def fresh(text: str = "0.0.0.0,tcp/22", seconds: int = 0) -> bytes:
+    return sealed(text, sent_at=int(time.time()), seconds=seconds)
+
+
+def ask(scene: Trio, payload: bytes) -> None:
+    send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+
+
+def others(number: int, seconds: int = 60, first: int = 0) -> Iterator[bytes]:
+    """Packets of one length that each let another address in, all of them for the same time."""
+    for each in range(first, first + number):
+        who = f"10.{100 + each // 10_000}.{100 + each // 100 % 100}.{100 + each % 100}"
+        yield fresh(f"{who},tcp/22", seconds)
+
+
+def from_everywhere(scene: Trio, payloads: Sequence[bytes], rate: float) -> Callable[[], None]:
+    """What sends packets of one length, each from another address, through the router."""
+    host, router = scene.stranger.host, scene.internet
+    for each, interface in ((router, "all"), (router, "stranger"), (scene.server.host, "all")):
+        each.sysctl(f"net.ipv4.conf.{interface}.rp_filter", 0)
+    octets, size = flood.frames(
+        payloads,
+        to_mac=mac(router, "stranger"),
+        from_mac=mac(host, "eth0"),
+        to=scene.server.four,
+    )
+    return lambda: barrage(host, "eth0", octets, size, rate)
+
+
+def mac(host: Host, interface: str) -> bytes:
+    [link] = json.loads(host.run("ip", "-j", "link", "show", interface).stdout)
+    return bytes.fromhex(link["address"].replace(":", ""))
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Something that goes on beside the block, and is over behind it."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(60)
+    if failures:
+        raise failures[0]
+
+
+def test_while_the_store_is_locked_packets_are_refused_and_grants_still_end(
+    scene: Trio, server: Server
+) -> None:
+    ask(scene, fresh(seconds=2))
+    server.wait_for_judgements(1)
+    [database] = (server.folder / "state").glob("*.sqlite3")
+    late = fresh(seconds=30)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ask(scene, late)
+        refused = server.wait_for_judgements(2)[1]
+        assert refused["reason"] == "replay-store-refused"
+        assert f"{database} is locked by process" in server.log
+        until(lambda: openings(scene.server.host) == {})
+        volley(scene.stranger.host, (b"8" * 200 for _ in range(500)), scene.server.four)
+        server.wait_for("Removed rule")
+        other.execute("ROLLBACK")
+    ask(scene, late)
+    server.wait_for('"granted"', 2)
+    ask(scene, late)
+    until(lambda: server.judged[-1].get("reason") == "replayed")
+    assert_balanced(server)
+
+
+def test_a_table_flushed_again_and_again_during_a_flood_is_back_each_time(
+    scene: Trio, server: Server
+) -> None:
+    ask(scene, fresh(seconds=60))
+    server.wait_for_judgements(1)
+    before = Vitals.of(server.pid)
+    bad = (b"8" + b"A" * 199 for _ in range(60_000))
+    with meanwhile(lambda: volley(scene.stranger.host, bad, scene.server.four)):
+        for number in range(8):
+            scene.server.host.run("nft", "flush", "ruleset")
+            ask(scene, fresh(f"10.0.0.{number + 1},tcp/22", 60))
+            slipped = connect(scene.stranger.host, scene.server.four, 22, 0.1)
+            until(lambda: "hidden until granted" in server.ruleset())
+            if slipped is not None:
+                slipped.close()
+    all_tried(server)
+    assert_balanced(server)
+    assert (scene.caller.four, "tcp/22") in openings(scene.server.host)
+    assert not reaches(scene.stranger.host, scene.server.four, 22)
+    assert gets_through(scene.caller.host, scene.server.four, 22)
+    assert 1 <= server.log.count("changed by other hands") <= 8 * 2
+    ask(scene, fresh("192.0.2.77,tcp/22"))
+    until(lambda: ("192.0.2.77", "tcp/22") in openings(scene.server.host))
+    assert_unmoved(server, before)
+
+
+def test_five_thousand_grants_that_end_in_one_second_are_closed_while_new_ones_open(
+    scene: Trio, server: Server
+) -> None:
+    number, rate, wait = 5000, 1250, 10
+    packets = [
+        packet
+        for second in range(number // rate)
+        for packet in others(rate, number // rate - second + wait, second * rate)
+    ]
+    began = time.monotonic()
+    from_everywhere(scene, packets, rate)()
+    end = time.monotonic() + wait  # the first ends a second before, the last at most one behind
+    until(lambda: server.log.count('"granted"') == number, wait - 2)
+    assert_balanced(server)
+    assert len(openings(scene.server.host)) == number
+
+    newcomers = iter(others(1000, first=number))
+    while time.monotonic() < end + 1.5:
+        if time.monotonic() > end - 1.5:
+            ask(scene, next(newcomers))
+        time.sleep(0.02)
+    until(lambda: len(removals(server)) == number, 5)
+    assert_balanced(server)
+    assert began + number / rate + wait - 2 < end
+    asked = 1000 - sum(1 for _ in newcomers)
+    assert len(openings(scene.server.host)) == asked > 0
+    assert "firewall:" not in server.log
+
+
+def test_a_hundred_thousand_forged_sources_cost_no_memory_and_keep_no_caller_out(
+    scene: Trio, server: Server
+) -> None:
+    fire = from_everywhere(scene, [b"8" + b"A" * 199] * 100_000, 25_000)
+    volley(scene.stranger.host, (b"8" * size for size in range(140, 1400)), scene.server.four)
+    all_tried(server)
+    before = Vitals.of(server.pid)
+    with meanwhile(fire):
+        for packet in others(25):
+            ask(scene, packet)
+            time.sleep(0.15)
+    figures = all_tried(server)
+    assert figures["packets"]["hmac-mismatch"] > 50_000
+    assert figures["packets"]["granted"] > 12
+    assert_unmoved(server, before, 8 * MEBIBYTE)
+    assert_balanced(server)
+    assert server.log.count("\n") < 200
+    ask(scene, fresh())
+    until(lambda: gets_through(scene.caller.host, scene.server.four, 22))
+
+
+@pytest.fixture
+def burst() -> list[bytes]:
+    return list(others(6000))
+
+
+def test_a_reload_in_a_burst_of_grants_loses_none(
+    scene: Trio, server: Server, burst: list[bytes]
+) -> None:
+    with meanwhile(from_everywhere(scene, burst, 3000)):
+        for share in (100, 1000, 2000, 4000):
+            until_granted(server, share)
+            server.send(signal.SIGHUP)
+    until_granted(server, len(burst))
+    server.wait_for("Re-starting fwknopd", 2)
+    assert_balanced(server)
+    assert len(openings(scene.server.host)) == len(burst)
+
+
+def test_a_stop_in_a_burst_of_grants_finishes_what_it_took_and_leaves_the_rest_to_be_sent_again(
+    scene: Trio, server: Server, burst: list[bytes]
+) -> None:
+    with meanwhile(from_everywhere(scene, burst, 3000)):
+        until_granted(server, 1000)
+        server.send(signal.SIGTERM)
+    until(lambda: server.ended)
+    assert server.process is not None
+    assert server.process.returncode == 0
+    assert_balanced(server)
+    before = granted(server)
+    server.start()
+    server.wait_for(f"Restored {len(before)} grants")
+    from_everywhere(scene, burst, 3000)()
+    until_granted(server, len(burst) - len(before))
+    assert not before & granted(server)
+    assert before | granted(server) == openings(scene.server.host).keys()
+
+
+def until_granted(server: Server, number: int) -> None:
+    until(lambda: server.log.count('"granted"') >= number, 15)
+
+
+def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(
+    scene: Trio, server: Server
+) -> None:
+    ask(scene, fresh(seconds=60))
+    server.wait_for_judgements(1)
+    other = Server(scene.server.host, server.folder / "other")
+    other.folder.mkdir()
+    other.settings |= {"STATE_DIR": server.settings["STATE_DIR"], "UDPSERV_PORT": "4444"}
+    other.launch()
+    until(lambda: other.ended)
+    assert other.process is not None
+    assert other.process.returncode == 1
+    assert f"PID={server.pid}" in other.log
+    assert "STATE_DIR" in other.log
+    same = server.program("-f", "-p", server.settings["FWKNOP_RUN_DIR"] + "/fwknopd.pid")
+    assert same.returncode == 1
+    assert f"PID={server.pid}" in same.stderr
+    assert gets_through(scene.caller.host, scene.server.four, 22)
+    ask(scene, fresh("192.0.2.77,tcp/22"))
+    server.wait_for_judgements(2)
+    assert_balanced(server)
+    server.stop()
+    other.start()
+    other.wait_for("Restored 2 grants")
+    other.stop()
+
+
+def test_without_its_run_directory_it_goes_on_and_the_tool_says_that_nobody_answers(
+    scene: Trio, server: Server
+) -> None:
+    shutil.rmtree(server.settings["FWKNOP_RUN_DIR"])
+    told = server.tool("status")
+    assert (told.returncode, "no daemon answers" in told.stderr) == (1, True)
+    ask(scene, fresh())
+    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+    assert server.program("-f").returncode == 1
+    assert_balanced(server)
+    assert server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+@contextmanager
+def failing_nft(scene: Trio, server: Server) -> Iterator[None]:
+    """The program nft fails for the daemon, which lives in a mount namespace of its own."""
+    enter = ("nsenter", "-t", str(server.pid), "-m", "--")
+    scene.server.host.run(*enter, "mount", "--bind", shutil.which("false") or "", NFT)
+    try:
+        yield
+    finally:
+        scene.server.host.run(*enter, "umount", NFT)
+
+
+def test_when_nft_fails_grants_go_on_and_a_lost_table_is_told_once_a_second_until_it_is_back(
+    scene: Trio, server: Server
+) -> None:
+    with failing_nft(scene, server):
+        ask(scene, fresh(seconds=60))
+        assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+        assert gets_through(scene.caller.host, scene.server.four, 22)
+        assert_balanced(server)
+        began, lines = time.monotonic(), server.log.count("\n")
+        scene.server.host.run("nft", "flush", "ruleset")
+        server.wait_for("firewall: ")
+        ask(scene, fresh("192.0.2.77,tcp/22"))
+        assert server.wait_for_judgements(2)[1]["reason"] == "firewall-refused"
+        server.wait_for("firewall: ", 5)
+        seconds = time.monotonic() - began
+        assert server.log.count("\n") - lines <= seconds + seconds / 5 + 6
+    until(lambda: (scene.caller.four, "tcp/22") in openings(scene.server.host))
+    assert_balanced(server)
+    assert not reaches(scene.stranger.host, scene.server.four, 22)
+    ask(scene, fresh("192.0.2.78,tcp/22"))
+    until(lambda: ("192.0.2.78", "tcp/22") in openings(scene.server.host))
+    assert_balanced(server)
