@@ -141,6 +141,7 @@ def test_the_replay_key_outlives_the_time_stamp_and_is_kept_for_ever_without_age
     assert isinstance(aged, Request)
     assert isinstance(ageless, Request)
     assert aged.key.until is not None
+    assert aged.key.sent_at == aged.sent_at == int(NOW.wall) + 50
     assert aged.key.until > NOW.wall + 50 + 60
     assert ageless.key.until is None
 
@@ -202,7 +203,10 @@ def test_what_is_found_is_the_same_with_and_without_that_memory() -> None:
             fresh = list(SpaRecogniser(rules).observe(packet(payload), NOW))
             found = list(used.observe(packet(payload), NOW))
             assert found == fresh
-            used.expect(next(each for each in found if isinstance(each, Request)))
+            for request in found:
+                if isinstance(request, Request):
+                    used.expect(request)
+                    break
 
 
 def test_what_is_remembered_of_sources_is_bounded() -> None:

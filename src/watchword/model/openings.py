@@ -32,6 +32,10 @@ class Hole(NamedTuple):
     destination: Address | None = None
     """This host's address that may be reached; None: any of them."""
 
+    def __hash__(self) -> int:
+        """Cheaper than that of a tuple of addresses: holes are looked up for every grant."""
+        return int(self.who) ^ hash(self.service)
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:

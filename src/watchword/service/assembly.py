@@ -142,8 +142,8 @@ def reporter_for(
 def _in_both_forms(classic: Voice) -> Voice:
     """The classic lines of each event, and one structured line for each judged packet."""
 
-    def lines(event: Event) -> Iterator[tuple[int, str]]:
-        yield from classic(event)
+    def lines(event: Event, debug: bool) -> Iterator[tuple[int, str]]:
+        yield from classic(event, debug)
         if isinstance(event, Judged):
             yield INFO, voice.structured(event)
 

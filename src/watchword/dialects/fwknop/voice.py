@@ -48,15 +48,18 @@ class Voice:
         self._table = table
         self._packets = PacketVoice(table)
 
-    def __call__(self, event: Event) -> Iterator[Line]:
-        """The lines of one event, each with its priority, in order."""
-        for priority, text in self._lines(event):
+    def __call__(self, event: Event, debug: bool = True) -> Iterator[Line]:
+        """The lines of one event, each with its priority, in order.
+
+        Without ``debug`` those of priority DEBUG are not worked out.
+        """
+        for priority, text in self._lines(event, debug):
             yield priority, said(text)
 
-    def _lines(self, event: Event) -> Iterator[Line]:  # noqa: PLR0912 - one arm for each event
+    def _lines(self, event: Event, debug: bool) -> Iterator[Line]:  # noqa: PLR0912 - one arm for each event
         match event:
             case Judged():
-                yield from self._packets.judged(event)
+                yield from self._packets.judged(event, debug)
             case Flooded():
                 yield from _flooded(event)
             case GrantEnded():

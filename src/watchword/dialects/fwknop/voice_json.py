@@ -13,11 +13,13 @@ import json
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 
 Field: TypeAlias = str | int | list[str] | None
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _LONGEST = 200  # characters of a text that came with a packet
 _STANZAS = 20  # numbers listed; ``stanzas_tried`` has the count
 
@@ -28,19 +30,23 @@ def structured(event: Judged) -> str:
     ``time`` is UTC with milliseconds; ``verdict`` is ``granted``, ``refused`` or
     ``would-grant`` (``--test``); ``seconds`` is what was granted, or asked for.
     """
+    packet = event.packet
     fields: dict[str, Field] = {
         "time": _utc(event.at),
-        "source": event.packet.peer,
-        "source_port": event.packet.peer_port,
-        "destination": event.packet.local or None,
-        "verdict": _verdict(event),
-        "stanzas_tried": _tried(event),
-        **_refusal_fields(event),
-        **(_request_fields(event.request) if event.request else {}),
-        **_grant_fields(event),
+        "source": packet.peer,
+        "source_port": packet.peer_port,
     }
-    kept = {name: _cut(value) for name, value in fields.items() if value not in (None, "")}
-    return json.dumps(kept, separators=(",", ":"))
+    if packet.local:
+        fields["destination"] = packet.local
+    fields["verdict"] = _verdict(event)
+    fields["stanzas_tried"] = _tried(event)
+    if event.refusals:
+        fields.update(_refusal_fields(event))
+    if event.grant is not None:
+        fields.update(_grant_fields(event.grant))
+    elif event.request is not None:
+        fields.update(_request_fields(event.request))
+    return _encode(fields)
 
 
 def _verdict(event: Judged) -> str:
@@ -61,9 +67,11 @@ def _refusal_fields(event: Judged) -> dict[str, Field]:
     fields: dict[str, Field] = {
         "stage": refusal.reason.stage.name.lower(),
         "reason": refusal.reason.word,
-        "detail": refusal.detail,
-        "code": refusal.code or None,
     }
+    if refusal.detail:
+        fields["detail"] = refusal.detail[:_LONGEST]
+    if refusal.code:
+        fields["code"] = refusal.code
     if len(refusal.stanzas) == 1:
         fields["stanza"] = refusal.stanzas[0]
     return fields
@@ -73,10 +81,11 @@ def _request_fields(request: Request) -> dict[str, Field]:
     who = request.packet.source if request.allow is None else request.allow
     fields: dict[str, Field] = {
         "stanza": request.stanza,
-        "user": request.user,
+        "user": request.user[:_LONGEST],
         "who": str(who),
-        "seconds": request.seconds or None,
     }
+    if request.seconds:
+        fields["seconds"] = request.seconds
     match request.wish:
         case AccessWish(services) | ForwardWish(services):
             fields["services"] = [str(service) for service in services]
@@ -85,22 +94,15 @@ def _request_fields(request: Request) -> dict[str, Field]:
     return fields
 
 
-def _grant_fields(event: Judged) -> dict[str, Field]:
-    grant = event.grant
-    if grant is None:
-        return {}
+def _grant_fields(grant: Grant) -> dict[str, Field]:
     return {
         "stanza": grant.stanza,
-        "user": grant.user,
+        "user": grant.user[:_LONGEST],
         "who": str(grant.who),
         "services": [str(service) for service in grant.services],
         "seconds": round(grant.ends - grant.began),
         "grant": grant.id,
     }
-
-
-def _cut(value: Field) -> Field:
-    return value[:_LONGEST] if isinstance(value, str) else value
 
 
 def _utc(seconds: float) -> str:

@@ -77,27 +77,30 @@ class PacketVoice:
         self._table = table
         self._expired: set[int] = set()
 
-    def judged(self, event: Judged) -> Iterator[Line]:
+    def judged(self, event: Judged, debug: bool) -> Iterator[Line]:
         """Every stanza that was tried, in order, and what came of it."""
-        runs = [list(group) for _, group in groupby(event.refusals, key=lambda each: each.reason)]
-        told = _told(runs, event.refusal)
-        for index in told:
-            yield from self._run(runs[index], event.packet)
-        if left_out := len(runs) - len(told):
-            yield _I, f"[{event.packet.peer}] and {left_out} more times the stanzas answered"
+        if event.refusals:
+            yield from self._refused(event)
         if event.grant is not None:
             yield _received(event.packet, f"(stanza #{event.grant.stanza})")
             yield from self._added(event.grant)
         elif event.dry_run and event.request is not None:
             name = f"(stanza #{event.request.stanza})"
             yield _received(event.packet, name)
-            yield (
-                _W,
-                f"[{event.packet.peer}] {name} --test mode enabled, "
-                "skipping firewall manipulation.",
-            )
-        if event.request is not None:
+            said = "--test mode enabled, skipping firewall manipulation."
+            yield _W, f"[{event.packet.peer}] {name} {said}"
+        if debug and event.request is not None:
+            if event.grant is not None:
+                yield _named(event.grant, self._table)
             yield _asked(event.request)
+
+    def _refused(self, event: Judged) -> Iterator[Line]:
+        runs = [list(group) for _, group in groupby(event.refusals, key=lambda each: each.reason)]
+        told = _told(runs, event.refusal)
+        for index in told:
+            yield from self._run(runs[index], event.packet)
+        if left_out := len(runs) - len(told):
+            yield _I, f"[{event.packet.peer}] and {left_out} more times the stanzas answered"
 
     def _run(self, run: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
         first, reason = run[0], run[0].reason
@@ -147,11 +150,10 @@ class PacketVoice:
         )
         for _ in grant.services:
             yield _I, text
-        yield (
-            _D,
-            f"Rule {grant.id} in {self._table} is for {grant.user[:_USER]}, "
-            f"(stanza #{grant.stanza})",
-        )
+
+
+def _named(grant: Grant, table: str) -> Line:
+    return _D, f"Rule {grant.id} in {table} is for {grant.user[:_USER]}, (stanza #{grant.stanza})"
 
 
 def _told(runs: Sequence[Sequence[Refusal]], nearest: Refusal | None) -> Sequence[int]:

@@ -16,8 +16,11 @@ from typing import Protocol, TextIO, TypeAlias
 from watchword.model.outcomes import Event
 from watchword.ports import Reporter
 
-Voice: TypeAlias = Callable[[Event], Iterable[tuple[int, str]]]
-"""Turns an event into lines with syslog priorities (3 error, 4 warning, 6 info, 7 debug)."""
+Voice: TypeAlias = Callable[[Event, bool], Iterable[tuple[int, str]]]
+"""Turns an event into lines with syslog priorities (3 error, 4 warning, 6 info, 7 debug).
+
+Where the second argument is False nobody wants to hear of priority 7.
+"""
 
 INFO, DEBUG = 6, 7
 _FACILITIES = {"LOG_DAEMON": 3, **{f"LOG_LOCAL{n}": 16 + n for n in range(8)}}
@@ -105,8 +108,9 @@ class LineReporter:
         """0: info and worse; more: debug as well. May be changed while it runs."""
 
     def report(self, event: Event) -> None:
-        threshold = DEBUG if self.verbosity > 0 else INFO
-        lines = [each for each in self._voice(event) if each[0] <= threshold]
+        debug = self.verbosity > 0
+        threshold = DEBUG if debug else INFO
+        lines = [each for each in self._voice(event, debug) if each[0] <= threshold]
         if lines:
             for sink in self._sinks:
                 sink.write(lines)

@@ -23,7 +23,7 @@ def decode_leniently(text: bytes) -> bytes:
 
     Raises ValueError for a byte outside the alphabet.
     """
-    body = text.partition(b"=")[0]
+    body = text.partition(b"=")[0] if b"=" in text else text
     if body.translate(None, ALPHABET):
         raise ValueError("a character outside the base64 alphabet")
     if len(body) % 4 == 1:
@@ -38,7 +38,7 @@ def is_canonical(text: bytes, octets: bytes) -> bool:
 
 def is_canonical_field(text: bytes, octets: bytes) -> bool:
     """The same for a field inside the encryption, where perl clients write full padding."""
-    return text in (encode(octets), b2a_base64(octets, newline=False))
+    return encode(octets) == text or b2a_base64(octets, newline=False) == text
 
 
 def decode(text: bytes) -> bytes:
