@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CLAIMER = f"{sys.executable} -m tests.system.store_claimer"
+CLAIMER = f"{shlex.quote(sys.executable)} -m tests.system.store_claimer"
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(

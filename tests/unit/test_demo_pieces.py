@@ -15,7 +15,7 @@ from demo import leftovers
 from demo.checks import View
 from demo.narrator import Narrator
 from demo.wire import udp_payload
-from lab.hosts import Lab
+from lab.hosts import Lab, can_make_namespaces
 
 
 class Terminal(io.StringIO):
@@ -136,5 +136,6 @@ def test_without_root_the_demo_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(program, "can_make_namespaces", can_make_namespaces.__wrapped__)
     assert program.main([]) == 1
     assert capsys.readouterr().err == "demo: error: network namespaces need root\n"
