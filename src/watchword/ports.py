@@ -98,31 +98,18 @@ class ReplayStore(Protocol):
     async def aclose(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A grant that the journal knows no end of."""
-
-    grant: Grant
-    opened: bool
-    """True: the firewall had it. False: it was decided, and then something died."""
-
-
 class Journal(Protocol):
     """Who got what, when and why it ended. Survives a crash of the daemon."""
 
-    async def decided(self, grants: Sequence[Grant]) -> None:
-        """Note grants before the firewall is asked for them."""
-        ...
-
-    async def opened(self, ids: Sequence[str]) -> None:
-        """Note that the firewall has them."""
+    async def granted(self, grants: Sequence[Grant]) -> None:
+        """Note grants that the firewall has."""
         ...
 
     async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
         """Note ends, at these Unix seconds."""
         ...
 
-    async def unfinished(self, now: Moment) -> Sequence[Unfinished]:
+    async def unfinished(self, now: Moment) -> Sequence[Grant]:
         """Grants without an end.
 
         ``until`` counts on this boot's steady clock: for grants of an earlier

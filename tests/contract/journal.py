@@ -13,7 +13,7 @@ from tests.contract.replay import run
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
 from watchword.model.services import Service
-from watchword.ports import Journal, Unfinished
+from watchword.ports import Journal
 
 NOW = Moment(wall=1_700_000_000.0, steady=500.0)
 
@@ -41,88 +41,82 @@ def grant(name: str = "0123456789", *, seconds: float = 30.0) -> Grant:
     )
 
 
-def names(found: Sequence[Unfinished]) -> list[str]:
-    return [each.grant.id for each in found]
+def names(found: Sequence[Grant]) -> list[str]:
+    return [each.id for each in found]
 
 
 class JournalContract:
     """Subclasses give fixtures ``journal``, empty, in boot "one", and ``reopen``."""
 
-    def test_a_decided_grant_is_unfinished_and_not_opened(self, journal: Journal) -> None:
-        run(journal.decided([grant()]))
-        assert run(journal.unfinished(NOW)) == [Unfinished(grant(), opened=False)]
+    def test_a_grant_is_unfinished_until_its_end_is_noted(self, journal: Journal) -> None:
+        run(journal.granted([grant()]))
+        assert run(journal.unfinished(NOW)) == [grant()]
 
     def test_every_part_of_a_grant_is_kept(self, journal: Journal, reopen: Reopen) -> None:
         plain = replace(grant("plain"), destination=None, user="", who=IPv4Address("192.0.2.1"))
-        run(journal.decided([grant(), plain]))
-        assert [each.grant for each in run(reopen("one").unfinished(NOW))] == [grant(), plain]
-
-    def test_an_opened_grant_is_unfinished_and_opened(self, journal: Journal) -> None:
-        run(journal.decided([grant("a"), grant("b")]))
-        run(journal.opened(["b"]))
-        assert [each.opened for each in run(journal.unfinished(NOW))] == [False, True]
+        run(journal.granted([grant(), plain]))
+        assert list(run(reopen("one").unfinished(NOW))) == [grant(), plain]
 
     @pytest.mark.parametrize("ending", Ending)
     def test_an_ended_grant_is_finished(self, journal: Journal, ending: Ending) -> None:
-        run(journal.decided([grant("a"), grant("b")]))
+        run(journal.granted([grant("a"), grant("b")]))
         run(journal.ended([("a", ending)], NOW.wall + 1))
         assert names(run(journal.unfinished(NOW))) == ["b"]
 
     def test_news_of_an_unknown_grant_changes_nothing(self, journal: Journal) -> None:
-        run(journal.opened(["nobody"]))
         run(journal.ended([("nobody", Ending.EXPIRED)], NOW.wall))
         assert list(run(journal.unfinished(NOW))) == []
 
     def test_a_grant_noted_twice_is_one_grant_as_noted_last(self, journal: Journal) -> None:
-        run(journal.decided([grant(seconds=30)]))
-        run(journal.decided([grant(seconds=60)]))
-        assert run(journal.unfinished(NOW)) == [Unfinished(grant(seconds=60), opened=False)]
+        run(journal.granted([grant(seconds=30)]))
+        run(journal.granted([grant(seconds=60)]))
+        assert run(journal.unfinished(NOW)) == [grant(seconds=60)]
 
     def test_a_name_may_come_again_after_its_grant_has_ended(self, journal: Journal) -> None:
-        run(journal.decided([grant()]))
+        run(journal.granted([grant()]))
         run(journal.ended([(grant().id, Ending.EXPIRED)], NOW.wall))
-        run(journal.decided([grant()]))
+        run(journal.granted([grant()]))
         assert names(run(journal.unfinished(NOW))) == [grant().id]
 
     def test_within_a_boot_the_end_stays_whatever_the_wall_clock_says(
         self, journal: Journal, reopen: Reopen
     ) -> None:
-        run(journal.decided([grant()]))
+        run(journal.granted([grant()]))
         stepped = Moment(NOW.wall + 7200, NOW.steady + 1)
         [found] = run(reopen("one").unfinished(stepped))
-        assert found.grant.until == grant().until
+        assert found.until == grant().until
 
     def test_after_a_boot_what_is_left_is_worked_out_from_the_wall_clock(
         self, journal: Journal, reopen: Reopen
     ) -> None:
-        run(journal.decided([grant(seconds=30)]))
+        run(journal.granted([grant(seconds=30)]))
         [found] = run(reopen("two").unfinished(Moment(NOW.wall + 12, steady=5.0)))
-        assert found.grant.until == 5.0 + 18
+        assert found.until == 5.0 + 18
 
     def test_after_a_boot_the_rest_is_never_longer_than_the_whole(
         self, journal: Journal, reopen: Reopen
     ) -> None:
-        run(journal.decided([grant(seconds=30)]))
+        run(journal.granted([grant(seconds=30)]))
         [found] = run(reopen("two").unfinished(Moment(NOW.wall - 7200, steady=5.0)))
-        assert found.grant.until == 5.0 + 30
+        assert found.until == 5.0 + 30
 
     def test_a_grant_that_ended_while_the_machine_was_off_lies_in_the_past(
         self, journal: Journal, reopen: Reopen
     ) -> None:
-        run(journal.decided([grant(seconds=30)]))
+        run(journal.granted([grant(seconds=30)]))
         [found] = run(reopen("two").unfinished(Moment(NOW.wall + 31, steady=5.0)))
-        assert found.grant.until < 5.0
+        assert found.until < 5.0
 
     def test_boots_without_a_name_are_taken_for_different_ones(
         self, journal: Journal, reopen: Reopen
     ) -> None:
         nameless = reopen("")
-        run(nameless.decided([grant(seconds=30)]))
+        run(nameless.granted([grant(seconds=30)]))
         [found] = run(nameless.unfinished(Moment(NOW.wall, steady=5.0)))
-        assert found.grant.until == 5.0 + 30
+        assert found.until == 5.0 + 30
 
     def test_old_ends_are_pruned_and_nothing_else(self, journal: PrunableJournal) -> None:
-        run(journal.decided([grant("old"), grant("edge"), grant("open")]))
+        run(journal.granted([grant("old"), grant("edge"), grant("open")]))
         run(journal.ended([("old", Ending.EXPIRED)], 99.0))
         run(journal.ended([("edge", Ending.REVOKED)], 100.0))
 

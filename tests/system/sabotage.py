@@ -25,13 +25,13 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "received": (Gate, "receive", False),
     "before-claim": (SqliteReplayStore, "claim", False),
     "after-claim": (SqliteReplayStore, "claim", True),
-    "before-journal": (SqliteJournal, "decided", False),
-    "after-journal": (SqliteJournal, "decided", True),
     "before-firewall": (NftFirewall, "apply", False),
     "after-firewall": (NftFirewall, "apply", True),
-    "before-opened": (SqliteJournal, "opened", False),
-    "after-opened": (SqliteJournal, "opened", True),
+    "before-journal": (SqliteJournal, "granted", False),
+    "after-journal": (SqliteJournal, "granted", True),
     "before-report": (LineReporter, "report", False),
+    "after-report": (LineReporter, "report", True),
+    "settled": (Gate, "settle", True),
 }
 
 
@@ -39,8 +39,11 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def is_it(argument: object) -> bool:
+def is_it(*arguments: object) -> bool:
     """Whether a call is about a packet, and not one of the start."""
+    if not arguments:
+        return True
+    argument = arguments[0]
     if hasattr(argument, "add"):
         return bool(argument.add)
     if isinstance(argument, (list, tuple)):
@@ -50,20 +53,20 @@ def is_it(argument: object) -> bool:
 
 def deadly(method: Callable[..., Any], afterwards: bool) -> Callable[..., Any]:
     @wraps(method)
-    def plain(self: object, argument: object) -> object:
-        if is_it(argument) and not afterwards:
+    def plain(self: object, *arguments: object) -> object:
+        if is_it(*arguments) and not afterwards:
             die()
-        answer = method(self, argument)
-        if is_it(argument):
+        answer = method(self, *arguments)
+        if is_it(*arguments):
             die()
         return answer
 
     @wraps(method)
-    async def waiting(self: object, argument: object) -> object:
-        if is_it(argument) and not afterwards:
+    async def waiting(self: object, *arguments: object) -> object:
+        if is_it(*arguments) and not afterwards:
             die()
-        answer = await method(self, argument)
-        if is_it(argument):
+        answer = await method(self, *arguments)
+        if is_it(*arguments):
             die()
         return answer
 

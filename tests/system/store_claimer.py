@@ -32,7 +32,7 @@ async def endlessly(folder: Path) -> None:
         size = 1 + start % 7
         numbers = range(start, start + size)
         fresh = await store.keys.claim([key(str(n)) for n in numbers])
-        await store.journal.decided([grant(str(n)) for n in numbers])
+        await store.journal.granted([grant(str(n)) for n in numbers])
         say(numbers[0], numbers[-1], sum(fresh))
         start += size
 
@@ -43,7 +43,7 @@ async def aloud(folder: Path) -> None:
     for number in range(30):
         await store.keys.claim([key(f"{number} {n}") for n in range(1 + number % 7)])
         say("claimed", number)
-        await store.journal.decided([grant(str(number))])
+        await store.journal.granted([grant(str(number))])
         await store.keys.forget(before=0.0)
     await store.aclose()
 

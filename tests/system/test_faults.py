@@ -82,16 +82,17 @@ def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_
     assert not reaches(scene.caller.host, scene.server.four, 22)
 
 
-def test_a_grant_that_was_decided_before_the_crash_and_not_opened_is_told_as_lost(
+def test_what_was_opened_in_the_moment_before_the_crash_is_closed_and_told(
     scene: Trio, server: Server
 ) -> None:
-    server.command = [sys.executable, SABOTAGE, "before-firewall"]
+    server.command = [sys.executable, SABOTAGE, "before-journal"]
     server.start()
     send(scene, fresh())
     until(lambda: server.ended)
+    assert scene.caller.four in server.ruleset()
     server.command = [str(PROGRAMS / "fwknopd")]
     server.start()
-    server.wait_for("was lost from")
+    server.wait_for("Removed 1 openings that no journal knows")
     assert not reaches(scene.caller.host, scene.server.four, 22)
 
 

@@ -67,7 +67,7 @@ def test_every_acknowledged_claim_is_remembered_after_kill_9(tmp_path: Path, sta
         store = SqliteStore.open(tmp_path, boot_id="one")
         known = run(store.keys.remembered())
         claims = run(store.keys.claim([key(str(n)) for n in acknowledged]))
-        noted = {int(each.grant.id) for each in run(store.journal.unfinished(NOW))}
+        noted = {int(each.id) for each in run(store.journal.unfinished(NOW))}
         run(store.aclose())
         assert len(acknowledged) <= known
         assert claims == [False] * len(acknowledged)

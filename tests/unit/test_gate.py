@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
 from watchword.model.openings import Ending
-from watchword.model.outcomes import GrantEnded, HostTrouble, Judged, Reason, Restored
+from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Judged, Reason, Restored
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.services import Service
@@ -62,6 +62,7 @@ class House:
         before = len(self.reporter.events)
         self.gate.receive([packet(payload, source=source) for payload in payloads])
         await self.gate.settle()
+        await self.enforcer.written()
         return [verdict(each) for each in self.reporter.events[before:] if isinstance(each, Judged)]
 
     @property
@@ -195,13 +196,14 @@ def test_a_store_that_cannot_be_written_refuses_and_says_so() -> None:
     play(scene)
 
 
-def test_a_journal_that_cannot_be_written_opens_nothing() -> None:
+def test_a_journal_that_cannot_be_written_is_told_and_the_grant_holds() -> None:
     async def scene(house: House) -> None:
         house.journal.fail_next = True
-        assert await house.take(sealed()) == ["firewall-refused"]
-        assert house.open == set()
-        await house.enforcer.heal()
-        assert house.open == set()
+        assert await house.take(sealed()) == ["granted"]
+        await house.enforcer.written()
+        [trouble] = [each for each in house.reporter.events if isinstance(each, HostTrouble)]
+        assert trouble.part == "journal"
+        assert house.open == {"198.51.100.2 tcp/22"}
 
     play(scene)
 
@@ -281,22 +283,6 @@ def test_a_restart_with_flush_ends_what_was_open() -> None:
     play(scene)
 
 
-def test_a_grant_that_was_decided_and_never_opened_is_lost_not_opened_later() -> None:
-    async def scene(house: House) -> None:
-        await house.take(sealed())
-        [opened] = list(house.enforcer.ledger.grants())
-        await house.journal.ended([(opened.id, Ending.REVOKED)], NOW.wall)
-        await house.journal.decided([replace(opened, id="0123456789")])
-        house.firewall.disturb()
-        house.start()
-        await house.enforcer.resume(flush=False)
-        assert house.open == set()
-        endings = [each.ending for each in house.reporter.events if isinstance(each, GrantEnded)]
-        assert endings == [Ending.LOST]
-
-    play(scene)
-
-
 def test_what_the_journal_does_not_know_is_taken_out_of_the_firewall() -> None:
     async def scene(house: House) -> None:
         await house.take(sealed())
@@ -304,6 +290,7 @@ def test_what_the_journal_does_not_know_is_taken_out_of_the_firewall() -> None:
         house.start()
         await house.enforcer.resume(flush=False)
         assert house.open == set()
+        assert [each for each in house.reporter.events if isinstance(each, Disowned)]
 
     play(scene)
 

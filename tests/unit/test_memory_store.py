@@ -38,5 +38,5 @@ class TestMemoryJournal(JournalContract):
     def test_told_to_fail_it_notes_nothing_and_fails_once(self, journal: MemoryJournal) -> None:
         journal.fail_next = True
         with pytest.raises(HostError):
-            run(journal.decided([grant()]))
+            run(journal.granted([grant()]))
         assert list(run(journal.unfinished(NOW))) == []

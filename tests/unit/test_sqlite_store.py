@@ -23,7 +23,6 @@ from watchword.edges.replay.reading import export_digest_cache, read_grants
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import HostError
 from watchword.model.openings import Ending
-from watchword.ports import Unfinished
 
 
 @pytest.fixture
@@ -290,7 +289,6 @@ def test_a_full_database_claims_nothing_and_works_again_with_room(
         sqlite._NEWEST,
         sqlite._FORGET,
         journal._WITHDRAWN,
-        journal._OPENED,
         journal._ENDED,
         journal._UNFINISHED,
         journal._PRUNE,
@@ -322,11 +320,11 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     run(store.keys.aclose())
     with pytest.raises(HostError, match="closed"):
         run(store.keys.claim([key("a")]))
-    run(store.journal.decided([grant()]))
+    run(store.journal.granted([grant()]))
     run(store.aclose())
     run(store.aclose())
     with pytest.raises(HostError, match="closed"):
-        run(store.journal.decided([grant()]))
+        run(store.journal.granted([grant()]))
 
 
 def test_what_another_store_imports_is_refused_by_one_that_is_running(
@@ -368,7 +366,7 @@ def test_journal_entries_do_not_take_the_sync_from_the_next_claim(opened: Sqlite
             lambda db: db.execute(level).fetchone(), lazily=lazily
         )
         assert run(asked) == (expected,)
-    run(opened.journal.decided([grant()]))
+    run(opened.journal.granted([grant()]))
     asked = opened.keys._session.transaction(lambda db: db.execute(level).fetchone())
     assert run(asked) == (2,)
 
@@ -395,17 +393,13 @@ def test_the_loop_goes_on_while_the_disk_is_waited_for(opened: SqliteStore) -> N
 
 def test_another_reader_sees_grants_while_they_are_written(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
-    run(store.journal.decided([grant("a"), grant("b")]))
-    run(store.journal.opened(["a"]))
-    assert read_grants(tmp_path, NOW) == [
-        Unfinished(grant("a"), opened=True),
-        Unfinished(grant("b"), opened=False),
-    ]
+    run(store.journal.granted([grant("a"), grant("b")]))
+    assert read_grants(tmp_path, NOW) == [grant("a"), grant("b")]
 
     run(store.journal.ended([("a", Ending.REVOKED)], NOW.wall))
-    assert [each.grant.id for each in read_grants(tmp_path, NOW)] == ["b"]
+    assert [each.id for each in read_grants(tmp_path, NOW)] == ["b"]
     run(store.aclose())
-    assert [each.grant.id for each in read_grants(tmp_path, NOW)] == ["b"]
+    assert [each.id for each in read_grants(tmp_path, NOW)] == ["b"]
 
 
 def test_without_a_database_there_are_no_grants_and_none_is_made(tmp_path: Path) -> None:
@@ -423,7 +417,7 @@ def test_a_reader_says_what_is_wrong_with_the_file(state_dir: Path) -> None:
 
 
 def test_a_grant_that_cannot_be_read_is_told_and_not_passed_over(opened: SqliteStore) -> None:
-    run(opened.journal.decided([grant()]))
+    run(opened.journal.granted([grant()]))
     spoil = opened.journal._session.transaction(
         lambda db: db.execute("UPDATE grants SET who = 'nobody'")
     )

@@ -100,5 +100,3 @@ class Ending(StrEnum):
 
     EXPIRED = "expired"
     REVOKED = "revoked"
-    FAILED = "failed"  # the firewall refused it, so it never held
-    LOST = "lost"  # decided before a crash, and not in the firewall after it

@@ -172,6 +172,16 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class Disowned:
+    """Openings that no journal knows were taken out of the firewall at start.
+
+    They were made in the moment before a crash, or by other hands.
+    """
+
+    openings: int
+
+
+@dataclass(frozen=True, slots=True)
 class Complained:
     """Something an operator wrote is wrong; the daemon goes on."""
 
@@ -216,6 +226,7 @@ Event: TypeAlias = (
     | Listening
     | Attached
     | Restored
+    | Disowned
     | Complained
     | ReloadRefused
     | HostTrouble

@@ -260,6 +260,7 @@ class Daemon:
         firewall = self._settings.firewall
         if firewall.flush_at_exit:
             await self._enforcer.end_all()
+        await self._enforcer.written()
         await self._memory.aclose()
         if self._lock is not None:
             self._lock.close()

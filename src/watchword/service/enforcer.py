@@ -1,8 +1,10 @@
 """Keeps grants, firewall and journal in step.
 
-In here: the one order in which they change - journal, firewall, report - for
+In here: the one order in which they change - firewall, journal, report - for
 new grants, ends, restarts, and when other hands or failures have put the
-firewall out of step.
+firewall out of step. Nobody waits for the journal: it is written in the
+background, in order, and what a crash keeps out of it is closed at the next
+start.
 Not in here: packets (gate), the timing of it all (keeper).
 
 One lock makes each change whole. Whatever goes wrong with the firewall, the way
@@ -12,7 +14,6 @@ back is the same: read back what it has, work out the difference, apply it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Sequence
 
 from watchword.errors import HostError
@@ -20,7 +21,7 @@ from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import GrantEnded, HostTrouble, Restored
+from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Restored
 from watchword.ports import Clock, FirewallBackend, Journal, Reporter
 
 
@@ -40,48 +41,55 @@ class Enforcer:
         self._reporter = reporter
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._writing: asyncio.Future[None] | None = None
 
     async def resume(self, *, flush: bool) -> None:
         """Take up the grants of an earlier run, or end them, and make the firewall agree.
 
-        A grant that was decided but never opened is over: its packet is spent,
-        and nobody was told that it held.
+        What is open and was never noted is closed: it was opened in the moment
+        before a crash, and its packet is spent.
 
         Raises HostError: the firewall could not be brought into step.
         """
         async with self._lock:
             now = self._clock.now()
             kept, over = [], []
-            for each in await self._journal.unfinished(now):
-                if each.grant.until <= now.steady:
-                    over.append((each.grant, Ending.EXPIRED))
-                elif flush or not each.opened:
-                    over.append((each.grant, Ending.REVOKED if each.opened else Ending.LOST))
+            for grant in await self._journal.unfinished(now):
+                if grant.until <= now.steady:
+                    over.append((grant, Ending.EXPIRED))
+                elif flush:
+                    over.append((grant, Ending.REVOKED))
                 else:
-                    kept.append(each.grant)
+                    kept.append(grant)
             for grant in kept:
                 self.ledger.resume(grant, State.OPEN)
-            self._realign()
-            await self._note_ends(over)
+            disowned = self._realign()
+            self._note_ends(over)
         if kept:
             self._reporter.report(Restored(len(kept), "they were open before this start"))
+        if disowned and not flush:
+            self._reporter.report(Disowned(disowned))
 
     async def grant(self, permits: Sequence[Permit]) -> list[Grant]:
         """Open what was permitted, all or nothing.
 
-        Returns the grants, in order; each is in the firewall now.
+        Returns the grants, in order; each is in the firewall now, and is on
+        its way into the journal.
         Raises HostError: nothing was opened, and nothing is remembered of it.
         """
         async with self._lock:
+            await self.written()  # so that never more than one batch is on its way
             now = self._clock.now()
             grants = [self.ledger.admit(permit, now) for permit in permits]
             try:
-                await self._journal.decided(grants)
                 self._apply()
             except HostError:
-                await self._take_back(grants)
+                for grant in grants:
+                    self.ledger.withdraw(grant.id, Turn.FAILED)
+                self.in_doubt = True
+                self.stirred.set()
                 raise
-            await self._journalled(self._journal.opened([grant.id for grant in grants]))
+            self._note(self._journal.granted(grants))
         self.stirred.set()
         return grants
 
@@ -95,7 +103,7 @@ class Enforcer:
                 self._apply()
             except HostError as error:
                 self._doubt(error)
-            await self._note_ends([(grant, Ending.EXPIRED) for grant in over])
+            self._note_ends([(grant, Ending.EXPIRED) for grant in over])
 
     async def heal(self, *, thoroughly: bool = False) -> None:
         """Bring the firewall back into step if it is not. Reports what could not be done.
@@ -143,7 +151,7 @@ class Enforcer:
                 self._realign()
             except HostError as error:
                 self._doubt(error)
-            await self._note_ends([(grant, Ending.REVOKED) for grant in over])
+            self._note_ends([(grant, Ending.REVOKED) for grant in over])
 
     def _apply(self) -> None:
         """Make the change; if the firewall is not what we thought, start from what it is."""
@@ -154,41 +162,42 @@ class Enforcer:
         else:
             self.ledger.settled()
 
-    def _realign(self) -> None:
-        self.ledger.expire(self._clock.now())
+    def _realign(self) -> int:
+        """Start from what the firewall has; return how many openings had to go."""
         self.firewall.prepare()
-        self.firewall.apply(self.ledger.full_change(self.firewall.installed()))
+        change = self.ledger.full_change(self.firewall.installed())
+        self.firewall.apply(change)
         self.ledger.settled()
         self.in_doubt = False
+        return len(change.remove)
 
     def _doubt(self, error: HostError) -> None:
         self.in_doubt = True
         self.stirred.set()
         self._reporter.report(HostTrouble("firewall", str(error), error.hint))
 
-    async def _take_back(self, grants: Sequence[Grant]) -> None:
-        for grant in grants:
-            self.ledger.withdraw(grant.id, Turn.FAILED)
-        self.in_doubt = True
-        self.stirred.set()
-        with contextlib.suppress(HostError):  # the disk may be what failed; resume() ends them
-            await self._journal.ended(
-                [(grant.id, Ending.FAILED) for grant in grants], self._clock.now().wall
-            )
-
-    async def _note_ends(self, over: Sequence[tuple[Grant, Ending]]) -> None:
+    def _note_ends(self, over: Sequence[tuple[Grant, Ending]]) -> None:
         if not over:
             return
         wall = self._clock.now().wall
-        await self._journalled(
-            self._journal.ended([(grant.id, ending) for grant, ending in over], wall)
-        )
+        self._note(self._journal.ended([(grant.id, ending) for grant, ending in over], wall))
         for grant, ending in over:
             self._reporter.report(GrantEnded(grant, ending, wall))
 
-    async def _journalled(self, writing: Awaitable[None]) -> None:
+    def _note(self, writing: Awaitable[None]) -> None:
+        """Have something written down after all that is being written down already."""
+        self._writing = asyncio.ensure_future(self._write(self._writing, writing))
+
+    async def _write(self, before: Awaitable[None] | None, writing: Awaitable[None]) -> None:
         """A journal that cannot be written to is trouble, and does not undo what holds."""
+        if before is not None:
+            await before
         try:
             await writing
         except HostError as error:
             self._reporter.report(HostTrouble("journal", str(error), error.hint))
+
+    async def written(self) -> None:
+        """Wait until everything is in the journal, or was reported as trouble."""
+        if self._writing is not None:
+            await self._writing

@@ -55,11 +55,7 @@ def _table(settings: Settings) -> list[str]:
 
 
 def _rows(settings: Settings, now: Moment) -> list[Sequence[str]]:
-    live = [
-        each.grant
-        for each in read_grants(settings.state_dir, now)
-        if each.opened and each.grant.until > now.steady
-    ]
+    live = [each for each in read_grants(settings.state_dir, now) if each.until > now.steady]
     installed = assembly.firewall_for(settings, SystemClock()).installed()
     held = {opening.hole for opening in _openings(live) if opening.tag in installed}
     return [_row(grant, held, now) for grant in live]

@@ -22,6 +22,7 @@ from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     Attached,
     Complained,
+    Disowned,
     Event,
     Flooded,
     GrantEnded,
@@ -73,6 +74,12 @@ class Voice:
                 yield from _attached(event)
             case Restored():
                 yield Priority.INFO, f"Restored {event.grants} grants: {event.why}"
+            case Disowned():
+                yield (
+                    Priority.WARNING,
+                    f"Removed {event.openings} openings that no journal knows: they were made "
+                    "in the moment before a crash, or by other hands",
+                )
             case Complained():
                 yield from _complaint(event.complaint)
             case ReloadRefused():
@@ -113,10 +120,6 @@ def _ended(event: GrantEnded, table: str) -> Iterator[Line]:
             yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}"
         case Ending.REVOKED:
             yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}, revoked"
-        case Ending.FAILED:
-            yield Priority.WARNING, f"Rule {grant.id} was never added to {table}"
-        case Ending.LOST:
-            yield Priority.WARNING, f"Rule {grant.id} was lost from {table} {until}"
         case _:
             assert_never(event.ending)
 

@@ -67,7 +67,6 @@ CREATE TABLE grants (
     began REAL NOT NULL,
     ends REAL NOT NULL,
     until REAL NOT NULL,
-    opened INTEGER NOT NULL DEFAULT 0,
     ending TEXT,
     ended_at REAL
 );

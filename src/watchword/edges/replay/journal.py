@@ -17,22 +17,21 @@ from watchword.model.addresses import canonical
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
 from watchword.model.services import Service
-from watchword.ports import Journal, Unfinished
+from watchword.ports import Journal
 
 _Row: TypeAlias = tuple[
     str, str, int, str, str, str, str, str | None, float, float, float
-]  # as _DECIDED has them
+]  # as _GRANTED has them
 
-_DECIDED = """
+_GRANTED = """
 INSERT INTO grants
     (id, boot, stanza, user, source, who, services, destination, began, ends, until)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _WITHDRAWN = "DELETE FROM grants WHERE id = ? AND ending IS NULL"
-_OPENED = "UPDATE grants SET opened = 1 WHERE id = ? AND ending IS NULL"
 _ENDED = "UPDATE grants SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL"
 _UNFINISHED = """
-SELECT opened, id, boot, stanza, user, source, who, services, destination, began, ends, until
+SELECT id, boot, stanza, user, source, who, services, destination, began, ends, until
 FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 """
 _PRUNE = """
@@ -48,19 +47,15 @@ class SqliteJournal:
         self._session = session
         self._boot_id = boot_id
 
-    async def decided(self, grants: Sequence[Grant]) -> None:
+    async def granted(self, grants: Sequence[Grant]) -> None:
         rows = [_row(grant, self._boot_id) for grant in grants]
-        await self._session.transaction(lambda db: _decide(db, rows))
-
-    async def opened(self, ids: Sequence[str]) -> None:
-        rows = [(each,) for each in ids]
-        await self._session.transaction(lambda db: db.executemany(_OPENED, rows))
+        await self._session.transaction(lambda db: _note(db, rows))
 
     async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
         rows = [(ending.value, at, each) for each, ending in endings]
         await self._session.transaction(lambda db: db.executemany(_ENDED, rows))
 
-    async def unfinished(self, now: Moment) -> Sequence[Unfinished]:
+    async def unfinished(self, now: Moment) -> Sequence[Grant]:
         return await self._session.transaction(lambda db: unfinished(db, self._boot_id, now))
 
     async def prune(self, before: float) -> int:
@@ -71,24 +66,24 @@ class SqliteJournal:
         await self._session.aclose()
 
 
-def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Unfinished]:
-    """Grants without an end, in the order in which they were decided.
+def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Grant]:
+    """Grants without an end, in the order in which they were noted.
 
     Raises sqlite3.Error, also if a row is none that the journal wrote.
     """
     found = []
-    for opened, *row in db.execute(_UNFINISHED):
+    for row in db.execute(_UNFINISHED):
         try:
-            grant = _grant(tuple(row))
+            grant = _grant(row)
         except ValueError as error:
             raise sqlite3.DatabaseError(f"a grant cannot be read: {error}") from error
-        found.append(Unfinished(recovered(grant, row[1], boot_id, now), bool(opened)))
+        found.append(recovered(grant, row[1], boot_id, now))
     return found
 
 
-def _decide(db: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+def _note(db: sqlite3.Connection, rows: Sequence[_Row]) -> None:
     db.executemany(_WITHDRAWN, [row[:1] for row in rows])  # noted again: the later one counts
-    db.executemany(_DECIDED, rows)
+    db.executemany(_GRANTED, rows)
 
 
 def _row(grant: Grant, boot_id: str) -> _Row:

@@ -14,7 +14,7 @@ from watchword.errors import Complaint, HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
 from watchword.model.requests import ReplayKey, Sighting
-from watchword.ports import Journal, ReplayStore, Unfinished
+from watchword.ports import Journal, ReplayStore
 
 
 class MemoryReplayStore:
@@ -79,7 +79,6 @@ class MemoryReplayStore:
 class _Entry:
     grant: Grant
     boot_id: str
-    opened: bool = False
 
 
 class MemoryJournal:
@@ -92,16 +91,10 @@ class MemoryJournal:
         """Grant, why it ended, and when (Unix seconds), oldest first."""
         self._open: dict[str, _Entry] = {}
 
-    async def decided(self, grants: Sequence[Grant]) -> None:
+    async def granted(self, grants: Sequence[Grant]) -> None:
         self._may_fail()
         for grant in grants:
             self._open[grant.id] = _Entry(grant, self.boot_id)
-
-    async def opened(self, ids: Sequence[str]) -> None:
-        self._may_fail()
-        for each in ids:
-            if each in self._open:
-                self._open[each].opened = True
 
     async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
         self._may_fail()
@@ -110,10 +103,10 @@ class MemoryJournal:
             if entry:
                 self.history.append((entry.grant, ending, at))
 
-    async def unfinished(self, now: Moment) -> Sequence[Unfinished]:
+    async def unfinished(self, now: Moment) -> Sequence[Grant]:
         self._may_fail()
         return [
-            Unfinished(recovered(entry.grant, entry.boot_id, self.boot_id, now), entry.opened)
+            recovered(entry.grant, entry.boot_id, self.boot_id, now)
             for entry in self._open.values()
         ]
 

@@ -20,8 +20,8 @@ from watchword.edges.replay.journal import unfinished
 from watchword.edges.replay.sqlite import first_sighting
 from watchword.edges.replay.trouble import in_words
 from watchword.model.moments import Moment
+from watchword.model.openings import Grant
 from watchword.model.requests import ReplayKey, Sighting
-from watchword.ports import Unfinished
 
 _IMPORTED = """
 SELECT packet, protocol, source, source_port, destination, destination_port, at
@@ -33,7 +33,7 @@ WHERE NOT EXISTS (SELECT 1 FROM imported WHERE packet = seen.packet) ORDER BY ro
 """
 
 
-def read_grants(state_dir: Path, now: Moment) -> Sequence[Unfinished]:
+def read_grants(state_dir: Path, now: Moment) -> Sequence[Grant]:
     """Grants without an end, oldest first; none where there is no database yet.
 
     Raises HostError if there is one that cannot be read.
