@@ -33,6 +33,8 @@ class Interest:
     longest: int
     first: bytes
     """The bytes that a payload may begin with; empty: any."""
+    base64: bool = False
+    """Whether everything after the first byte is of the base64 alphabet."""
 
 
 class PacketSource(Protocol):

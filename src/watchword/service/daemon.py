@@ -43,7 +43,7 @@ from watchword.service.restraint import Restraint
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_INTEREST = Interest(SHORTEST, LONGEST, FIRST_CHARACTERS)
+_INTEREST = Interest(SHORTEST, LONGEST, FIRST_CHARACTERS, base64=True)
 
 
 class Daemon:
@@ -253,6 +253,7 @@ class Daemon:
     async def _stop(self) -> None:
         await self._control.close()
         await self._source.aclose()
+        await self._gate.finish()
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -100,10 +100,10 @@ class Gate:
             self._figures.overflowed += 1
 
     async def settle_forever(self) -> None:
-        """Settle what gathers, until cancelled. A batch that was begun is finished first."""
+        """Settle what gathers, until cancelled; ``finish`` first, so that nothing is cut short."""
         while True:
             await self._arrived.wait()
-            await asyncio.shield(asyncio.ensure_future(self.settle()))
+            await self.settle()
 
     async def finish(self) -> None:
         """Settle everything that waits, and what is under way. Nothing waits when this returns."""

@@ -25,29 +25,44 @@ _JUMP_GREATER = 0x25
 _JUMP_GREATER_EQUAL = 0x35
 _RETURN = 0x06
 _WHOLE = 0xFFFFFFFF
+_DROP = (_RETURN, 0, 0, 0)
+LOOKED_AT = 8  # bytes after the first: of random ones, one in sixty thousand is of the alphabet
+# One byte of the base64 alphabet. Ranges in ascending order; the last line drops.
+_ALPHABET: list[Instruction] = [
+    (_JUMP_EQUAL, 7, 0, ord("+")),
+    (_JUMP_GREATER_EQUAL, 0, 5, ord("/")),  # which stands right before the digits
+    (_JUMP_GREATER, 0, 5, ord("9")),
+    (_JUMP_GREATER_EQUAL, 0, 3, ord("A")),
+    (_JUMP_GREATER, 0, 3, ord("Z")),
+    (_JUMP_GREATER_EQUAL, 0, 1, ord("a")),
+    (_JUMP_GREATER, 0, 1, ord("z")),
+    _DROP,
+]
 
 
 def datagram_filter(interest: Interest) -> list[Instruction]:
-    """The program that keeps datagrams of the right length and first byte.
+    """The program that keeps datagrams of the right length, whose first bytes are right.
 
-    Jumps count instructions from the one after the jump.
+    Looks at the first byte, and at a few more if they have to be of the base64
+    alphabet. Every check jumps to the one after it if it is passed, and falls
+    into a return that drops if it is not.
     """
-    first = sorted(set(interest.first))
-    checks = [(_JUMP_EQUAL, len(first) - index, 0, byte) for index, byte in enumerate(first)]
-    loads = [(_LOAD_BYTE, 0, 0, _UDP_HEADER)] if first else []
-    to_drop = len(loads) + len(checks)
-    verdicts = [(_RETURN, 0, 0, 0), (_RETURN, 0, 0, _WHOLE)]
-    if not first:
-        verdicts.reverse()
-        to_drop = 1
-    return [
-        (_LOAD_LENGTH, 0, 0, 0),
-        (_JUMP_GREATER_EQUAL, 0, to_drop + 1, interest.shortest + _UDP_HEADER),
-        (_JUMP_GREATER, to_drop, 0, interest.longest + _UDP_HEADER),
-        *loads,
-        *checks,
-        *verdicts,
-    ]
+    program = [(_LOAD_LENGTH, 0, 0, 0)]
+    program += _unless([(_JUMP_GREATER_EQUAL, interest.shortest + _UDP_HEADER)])
+    program += [(_JUMP_GREATER, 0, 1, interest.longest + _UDP_HEADER), _DROP]
+    if interest.first:
+        program += [(_LOAD_BYTE, 0, 0, _UDP_HEADER)]
+        program += _unless([(_JUMP_EQUAL, byte) for byte in sorted(set(interest.first))])
+    if interest.base64:
+        for offset in range(1, 1 + LOOKED_AT):
+            program += [(_LOAD_BYTE, 0, 0, _UDP_HEADER + offset), *_ALPHABET]
+    return [*program, (_RETURN, 0, 0, _WHOLE)]
+
+
+def _unless(tests: list[tuple[int, int]]) -> list[Instruction]:
+    """Drop unless one of the tests is true: each jumps over the others and the return."""
+    count = len(tests)
+    return [(code, count - index, 0, what) for index, (code, what) in enumerate(tests)] + [_DROP]
 
 
 def attach(sock: socket.socket, program: list[Instruction]) -> None:
