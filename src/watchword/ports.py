@@ -120,6 +120,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def prune(self, before: float) -> int:
+        """Drop grants that ended before these Unix seconds; return how many."""
+        ...
+
     async def aclose(self) -> None: ...
 
 

@@ -149,7 +149,7 @@ def test_a_line_without_a_value_is_ignored_in_the_original_words() -> None:
     ("line", "name", "hint"),
     [
         ("UDPSERVPORT 1", "UDPSERVPORT", "(did you mean UDPSERV_PORT?)"),
-        ("max_spa_packet_age 5", "max_spa_packet_age", "(did you mean MAX_SPA_PACKET_AGE?)"),
+        ("max_sniff_bytes 5", "max_sniff_bytes", "(did you mean MAX_SNIFF_BYTES?)"),
         ("ENABLE_FIREWD_SNATT Y", "ENABLE_FIREWD_SNATT", "(did you mean ENABLE_FIREWD_SNAT?)"),
         ("UDPSERV_PORT: 5", "UDPSERV_PORT:", "(did you mean UDPSERV_PORT?)"),
         ("WHATEVER 5", "WHATEVER", ""),
@@ -164,6 +164,15 @@ def test_an_unknown_name_is_ignored_with_a_guess(line: str, name: str, hint: str
             f"in fwknopd.conf {hint}"
         ).rstrip()
     )
+
+
+@pytest.mark.parametrize("name", ["max_spa_packet_age", "GARD_SERVICES", "FLUSH_FIREWD_AT_EXT"])
+def test_a_misspelt_restriction_is_refused_because_more_would_be_open_without_it(name: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        configure(f"{name} 5\n")
+    [fatal] = [each for each in caught.value.complaints if each.fatal]
+    assert fatal.place == Place("fwknopd.conf", 2)
+    assert "did you mean" in fatal.hint
 
 
 NUMBERS = [

@@ -165,7 +165,14 @@ class Daemon:
         )
 
     def _keep(self) -> None:
-        keeper = Keeper(self._enforcer, self._memory.store, self._reporter, self._clock)
+        memory = self._memory
+        keeper = Keeper(
+            self._enforcer,
+            memory.store,
+            memory.journal,
+            reporter=self._reporter,
+            clock=self._clock,
+        )
         self._run("end grants", keeper.end_grants())
         self._run("watch firewall", keeper.watch_firewall())
         self._run("look round", keeper.look_round())

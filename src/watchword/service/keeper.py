@@ -13,23 +13,31 @@ import itertools
 
 from watchword.errors import HostError
 from watchword.model.outcomes import HostTrouble
-from watchword.ports import Clock, ReplayStore, Reporter
+from watchword.ports import Clock, Journal, ReplayStore, Reporter
 from watchword.service.enforcer import Enforcer
 
 ROUND = 30.0  # seconds between two looks at the firewall: the net under the watcher
 TIDY = 20  # rounds between two clean-ups of what the firewall keeps for single connections
 AGAIN = 1.0  # seconds until the next try while the firewall is out of step
-FORGET = 60.0  # seconds between two prunings of the replay store
+FORGET = 60.0  # seconds between two prunings of the replay store and the journal
+HISTORY = 90 * 86_400.0  # seconds that the journal keeps grants which have ended
 
 
 class Keeper:
     """Three loops, each of which runs until it is cancelled."""
 
     def __init__(
-        self, enforcer: Enforcer, store: ReplayStore, reporter: Reporter, clock: Clock
+        self,
+        enforcer: Enforcer,
+        store: ReplayStore,
+        journal: Journal,
+        *,
+        reporter: Reporter,
+        clock: Clock,
     ) -> None:
         self._enforcer = enforcer
         self._store = store
+        self._journal = journal
         self._reporter = reporter
         self._clock = clock
 
@@ -65,10 +73,12 @@ class Keeper:
             await self._enforcer.heal(thoroughly=turn % TIDY == 0)
 
     async def forget(self) -> None:
-        """Drop from the replay store what its own time stamp refuses by now."""
+        """Drop from the replay store what its own time stamp refuses by now, and old history."""
         while True:
             await asyncio.sleep(FORGET)
+            now = self._clock.now().wall
             try:
-                await self._store.forget(self._clock.now().wall)
+                await self._store.forget(now)
+                await self._journal.prune(now - HISTORY)
             except HostError as error:
                 self._reporter.report(HostTrouble("replay store", str(error), error.hint))

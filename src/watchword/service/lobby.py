@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from watchword.model.packets import Packet
 
 STRANGERS = 2048  # packets of strangers that wait at the most: a sixth of a second with 100 stanzas
-PLACES = 16  # packets of one source that wait at the most
+PLACES = 16  # packets of one stranger that wait at the most
+MANY_PLACES = 256  # packets of one known source: there may be a building behind its address
 FAMILIARS = 4096  # packets of known sources that wait at the most
 KNOWN = 65_536  # addresses that are known at the most, 100 bytes each
 KNOWN_SECONDS = 12 * 3600.0  # how long an address stays known after its last authentic packet
@@ -71,7 +72,7 @@ class Lobby:
     """Everything that has arrived and was not looked at yet."""
 
     def __init__(self) -> None:
-        self.familiars = Line(FAMILIARS)
+        self.familiars = Line(FAMILIARS, MANY_PLACES)
         self.strangers = Line(STRANGERS)
         self._known: dict[str, float] = {}
 

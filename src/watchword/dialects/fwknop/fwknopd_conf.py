@@ -16,10 +16,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES, Kind, Variable
+from watchword.dialects.fwknop.fwknopd_conf_table import (
+    ALIASES,
+    RESTRICTIONS,
+    VARIABLES,
+    Kind,
+    Variable,
+)
 from watchword.dialects.fwknop.lines import Entry, entries, shown, shown_name, unreadable
 from watchword.dialects.fwknop.server_complaints import MOST, Complaints
-from watchword.dialects.fwknop.suggest import did_you_mean
+from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import Place
 
 _EXPANSION = re.compile(r"\$([A-Z_]+)(\S*)")
@@ -149,8 +155,17 @@ def _broken(entry: Entry, complaints: Complaints) -> None:
 
 
 def _unknown(entry: Entry, complaints: Complaints) -> None:
-    hint = did_you_mean(entry.name.rstrip(":="), (*VARIABLES, *ALIASES))
+    """An unknown name: ignored, as upstream does, unless it would have restricted something."""
+    meant = nearest(entry.name.rstrip(":="), (*VARIABLES, *ALIASES))
+    hint = f"did you mean {meant}?" if meant else ""
     quoted = shown(entry.name) if hint else shown_name(entry.name)
+    if ALIASES.get(meant or "", meant) in RESTRICTIONS:
+        complaints.refuse(
+            f"[*] unknown configuration parameter: '{quoted}' in {shown(entry.place.file)}",
+            entry.place,
+            f"{hint} Without it more would be open than was written",
+        )
+        return
     complaints.remark(
         f"[*] Ignoring unknown configuration parameter: '{quoted}' in {shown(entry.place.file)}",
         entry.place,

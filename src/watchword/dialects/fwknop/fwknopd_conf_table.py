@@ -222,3 +222,10 @@ ALIASES: Final = {
     "ACCESS_CONF": "ACCESS_FILE",
     "GPG_DEFAULT_HOME_DIR": "GPG_HOME_DIR",
 }
+
+RESTRICTIONS: Final = frozenset({
+    "ENABLE_SPA_PACKET_AGING", "MAX_SPA_PACKET_AGE", "ENABLE_DIGEST_PERSISTENCE",
+    "ENABLE_DESTINATION_RULE", "REQUIRE_SOURCE_ADDRESS", "BLACKLIST", "GUARD_SERVICES",
+    "FIREWALL_ATTACH", "FLUSH_IPT_AT_INIT", "FLUSH_IPT_AT_EXIT",
+})  # fmt: skip
+"""Variables that can make less open than their defaults: a misspelt one is not passed over."""
