@@ -28,6 +28,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # linger: no TIME_WAIT is left behind
 _IP_PKTINFO = 8
 _PORT = 40_000
 _STRANGERS = tuple(str(IPv4Address("10.64.0.1") + number) for number in range(8192))
+_BETWEEN_SYNS = 0.00015  # seconds
 _ROUND_TRIP = 0.0001  # seconds an open door may take to answer
 
 
@@ -224,10 +225,29 @@ def is_open(server: Server, caller: str) -> bool:
 
 
 def seconds_until_open(server: Server, caller: str, since: float, *, limit: float) -> float | None:
-    """Try again and again; seconds from ``since`` (perf_counter) to success; None: not in time."""
-    while (now := time.perf_counter()) - since < limit:
-        if is_open(server, caller):
-            return time.perf_counter() - since
-        if now - since > 1.0:
-            time.sleep(0.005)  # something is wrong; leave the server the processor
+    """Try again and again; seconds from ``since`` (perf_counter) to success; None: not in time.
+
+    A new SYN goes out every 150 microseconds, and later every fiftieth of the
+    time that has been waited, without waiting for what became of the others.
+    """
+    door = (server.berth.address, SERVICE_PORT)
+    attempts: dict[int, socket.socket] = {}
+    next_try = 0.0
+    with select.epoll() as answers:
+        try:
+            while (now := time.perf_counter()) - since < limit:
+                if now >= next_try:
+                    sock = _attempt(caller)
+                    attempts[sock.fileno()] = sock
+                    next_try = now + max(_BETWEEN_SYNS, (now - since) / 50)
+                    if sock.connect_ex(door) == 0:
+                        return time.perf_counter() - since
+                    answers.register(sock, select.EPOLLOUT)
+                for number, _ in answers.poll(0):
+                    if attempts[number].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                        return time.perf_counter() - since
+                    answers.unregister(number)
+        finally:
+            for sock in attempts.values():
+                sock.close()
     return None

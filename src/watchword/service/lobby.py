@@ -32,26 +32,25 @@ class Line:
     def __init__(self, most: int, places: int = PLACES) -> None:
         self._most = most
         self._places = places
-        self._waiting: dict[str, deque[Packet]] = {}
+        self._waiting: dict[str, list[Packet]] = {}
         self._turns: deque[str] = deque()
-        self._count = 0
+        self.count = 0
+        """Packets that wait."""
         self.dropped = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def join(self, packet: Packet) -> None:
         """Wait, unless the source has no place left; the longest waiting makes room."""
         queue = self._waiting.get(packet.peer)
         if queue is None:
-            queue = self._waiting[packet.peer] = deque()
+            self._waiting[packet.peer] = [packet]
             self._turns.append(packet.peer)
         elif len(queue) >= self._places:
             self.dropped += 1
             return
-        queue.append(packet)
-        self._count += 1
-        if self._count > self._most:
+        else:
+            queue.append(packet)
+        self.count += 1
+        if self.count > self._most:
             self.take()
             self.dropped += 1
 
@@ -59,13 +58,12 @@ class Line:
         """The next packet, one of each source in turn. IndexError if nobody waits."""
         source = self._turns.popleft()
         queue = self._waiting[source]
-        packet = queue.popleft()
-        self._count -= 1
-        if queue:
-            self._turns.append(source)
-        else:
+        self.count -= 1
+        if len(queue) == 1:
             del self._waiting[source]
-        return packet
+            return queue[0]
+        self._turns.append(source)
+        return queue.pop(0)  # of a few hundred at the most
 
 
 class Lobby:
@@ -76,8 +74,10 @@ class Lobby:
         self.strangers = Line(STRANGERS)
         self._known: dict[str, float] = {}
 
-    def __len__(self) -> int:
-        return len(self.familiars) + len(self.strangers)
+    @property
+    def count(self) -> int:
+        """Packets that wait."""
+        return self.familiars.count + self.strangers.count
 
     def arrive(self, batch: Sequence[Packet], steady: float) -> None:
         """Let packets in, to the line that their source has earned."""
@@ -90,7 +90,7 @@ class Lobby:
 
     def take(self) -> Packet:
         """The next packet: of those who are known, as long as one waits."""
-        return self.familiars.take() if self.familiars else self.strangers.take()
+        return self.familiars.take() if self.familiars.count else self.strangers.take()
 
     def recognised(self, peer: str, steady: float) -> None:
         """Note that an authentic packet came from there."""

@@ -31,7 +31,7 @@ class Reception:
     async def receive(self, source: PacketSource) -> None:
         """Serve a source until it is closed."""
         async for batch in source.batches():
-            if len(batch) <= FEW and not self._lobby:
+            if len(batch) <= FEW and not self._lobby.count:
                 self.gate.receive(batch)
                 continue
             self._lobby.arrive(batch, self._clock.now().steady)
@@ -43,9 +43,9 @@ class Reception:
         end = time.perf_counter() + SLICE
         lobby, gate = self._lobby, self.gate
         now = self._clock.now()
-        while lobby and time.perf_counter() < end:
+        while lobby.count and time.perf_counter() < end:
             gate.judge(lobby.take(), now)
-        self._going_on = bool(lobby)
+        self._going_on = lobby.count > 0
         if self._going_on:
             asyncio.get_running_loop().call_soon(self._serve)
 

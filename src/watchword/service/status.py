@@ -36,7 +36,7 @@ def gather(
             "waited too long (known)": lobby.familiars.dropped,
             "too many authentic ones": figures.overflowed,
         },
-        "waiting": {"strangers": len(lobby.strangers), "known": len(lobby.familiars)},
+        "waiting": {"strangers": lobby.strangers.count, "known": lobby.familiars.count},
         "known_addresses": lobby.known,
         "claims": figures.claims,
         "grants": len(enforcer.ledger),

@@ -10,7 +10,9 @@ damage, and damage is never answered with a new, empty memory.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -28,6 +30,7 @@ Answer = TypeVar("Answer")
 APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
 VERSION = 1
 BUSY_SECONDS = 2.0  # how long another process may hold us up
+LOG_BYTES = 2001 * 4120  # of the log, when it has as many pages as are copied back together
 CHUNK = 1000  # rows deleted in one go: some 5 ms, and a claim may come in between
 _TABLES = {"seen", "imported", "grants"}
 _SCHEMA = """
@@ -104,7 +107,9 @@ def create(path: Path) -> bool:
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open an existing database of ours, ``mode`` "rw" or "ro". Raises sqlite3.Error, HostError."""
     uri = f"file:{quote(str(path))}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
+    )
     try:
         _verify(connection, path)
     except BaseException:
@@ -127,8 +132,39 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, "its tables are not there")
 
 
+class OccupiedError(Exception):
+    """Somebody else is writing just now."""
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether nothing has begun, because another connection writes."""
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _lay_out_log(path: Path) -> None:
+    """Fill the log up with zeros to the size it grows to, if there is plenty of room.
+
+    A commit that overwrites reaches the disk in two thirds of the time that
+    one takes which makes the file longer. SQLite takes zeros for no frames.
+    """
+    log = path.with_name(path.name + "-wal")
+    with suppress(OSError):
+        system = os.statvfs(path)
+        missing = LOG_BYTES - log.stat().st_size
+        if missing <= 0 or system.f_bavail * system.f_frsize < 16 * LOG_BYTES:
+            return
+        with log.open("r+b") as file:
+            file.seek(0, os.SEEK_END)
+            file.write(bytes(missing))
+            file.flush()
+            os.fsync(file.fileno())
+
+
 class Channel:
-    """One connection, used in one thread.
+    """One connection, used by one thread at a time.
 
     After any trouble it is dropped, whatever it had begun is undone, and the
     next transaction opens it again, with all the checks.
@@ -137,9 +173,11 @@ class Channel:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._synchronous = ""
+        self._patience = BUSY_SECONDS
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._closed = False
+        self._lock = threading.Lock()
 
     def transaction(self, work: Callable[[sqlite3.Connection], Answer], durable: bool) -> Answer:
         """Do all of the work, or nothing. Raises HostError.
@@ -147,14 +185,35 @@ class Channel:
         ``durable``: what is committed has reached the disk. Otherwise it survives the
         process, and reaches the disk with the next durable commit or checkpoint.
         """
+        with self._lock:
+            return self._transaction(work, durable, BUSY_SECONDS)
+
+    def at_once(self, work: Callable[[sqlite3.Connection], Answer], durable: bool) -> Answer:
+        """The same, without waiting for anybody but the disk.
+
+        Raises OccupiedError, and has done nothing, while another thread or process writes.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise OccupiedError
+        try:
+            return self._transaction(work, durable, patience=0.0)
+        finally:
+            self._lock.release()
+
+    def _transaction(
+        self, work: Callable[[sqlite3.Connection], Answer], durable: bool, patience: float
+    ) -> Answer:
         try:
             connection = self._connection or self._connect()
             self._check_still_there()
-            self._synchronise(connection, "FULL" if durable else "NORMAL")
+            self._adjust(connection, "FULL" if durable else "NORMAL", patience)
             connection.execute("BEGIN IMMEDIATE")
             answer = work(connection)
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
+            begun = self._connection is not None and self._connection.in_transaction
+            if not patience and _is_busy(error) and not begun:
+                raise OccupiedError from error
             self._drop()
             raise in_words(self._path, error) from error
         except BaseException:
@@ -171,19 +230,27 @@ class Channel:
             raise HostError(f"{self._path} was closed")
         self._file = location.check(self._path)
         self._connection = connect(self._path, "rw")
-        self._synchronous = ""
+        self._synchronous, self._patience = "", BUSY_SECONDS
         for pragma in _PRAGMAS:
             self._connection.execute(pragma)
         [mode] = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             hint = "name a state directory on a local disk"
             raise HostError(f"{self._path}: no write-ahead log here", hint=hint)
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")  # so that there is a log
+        self._connection.execute("COMMIT")
+        _lay_out_log(self._path)
         return self._connection
 
-    def _synchronise(self, connection: sqlite3.Connection, level: str) -> None:
+    def _adjust(self, connection: sqlite3.Connection, level: str, patience: float) -> None:
+        """How much a commit waits for the disk, and a beginning for somebody else's end."""
         if level != self._synchronous:
             connection.execute(f"PRAGMA synchronous = {level}")
             self._synchronous = level
+        if patience != self._patience:
+            connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            self._patience = patience
 
     def _check_still_there(self) -> None:
         """A file that was removed takes every further claim, and loses it with this process."""
@@ -200,7 +267,7 @@ class Channel:
 
 
 class Worker:
-    """The one thread that speaks to the database, so that the loop never waits for a disk."""
+    """The thread that speaks to the database, so that the loop does not wait for a busy disk."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -236,12 +303,27 @@ class Session:
         self._closed = False
 
     async def transaction(
-        self, work: Callable[[sqlite3.Connection], Answer], *, lazily: bool = False
+        self,
+        work: Callable[[sqlite3.Connection], Answer],
+        *,
+        lazily: bool = False,
+        briefly: bool = False,
     ) -> Answer:
-        """``lazily``: even a durable session need not wait for the disk this time."""
+        """Have work done in the worker's thread.
+
+        Args:
+            work: What to do, whole or not at all.
+            lazily: Even a durable session need not wait for the disk this time.
+            briefly: There is so little to do that it is done here and now, if
+                nobody else is writing: two changes of thread cost more than the
+                disk does. The loop stands still for that long.
+        """
         if self._closed:
             raise HostError("the store was closed")
         durable = self._durable and not lazily
+        if briefly:
+            with suppress(OccupiedError):
+                return self._channel.at_once(work, durable)
         return await self._worker.run(lambda: self._channel.transaction(work, durable))
 
     async def delete(self, statement: str, before: float) -> int:

@@ -60,6 +60,7 @@ _FORGET = """
 DELETE FROM seen WHERE rowid IN
     (SELECT rowid FROM seen WHERE until < ? ORDER BY until LIMIT ?)
 """
+FEW = 4  # keys that are claimed without a change of thread: callers one by one, not a crowd
 _IMPORT_ROWS = 1000  # in one transaction
 
 
@@ -71,7 +72,10 @@ class SqliteReplayStore:
 
     async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
         rows = [_row(key) for key in keys]
-        return await self._session.transaction(lambda db: _claim(db, rows)) if rows else []
+        if not rows:
+            return []
+        few = len(rows) <= FEW
+        return await self._session.transaction(lambda db: _claim(db, rows), briefly=few)
 
     async def first_sighting(self, key: ReplayKey) -> Sighting | None:
         return await self._session.transaction(lambda db: first_sighting(db, key))
