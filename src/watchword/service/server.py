@@ -8,6 +8,7 @@ Not in here: what the other options do (server_commands), the running server
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import traceback
@@ -27,6 +28,9 @@ from watchword.service.complain import complain, say
 from watchword.service.daemon import Daemon
 from watchword.service.server_commands import ACTIONS, PROGRAM, configured
 
+RUBBISH = (50_000, 20, 100)
+"""When the interpreter looks for cycles: seldom, since packets and grants make none, and a
+look walks over everything that is in force."""
 SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
 
 
@@ -87,6 +91,8 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
     settings: Settings = configuration.settings
     os.umask(0o077)
     sys.setswitchinterval(SWITCH)
+    gc.freeze()
+    gc.set_threshold(*RUBBISH)
     reporter = assembly.reporter_for(
         settings.log,
         settings.firewall,
