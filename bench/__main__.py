@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from bench import accounting, machine, packets, report
+from bench import accounting, machine, packets, plots, report
 from bench.births import Births
 from bench.rows import ROWS
 from bench.run import Results, run
@@ -128,7 +128,10 @@ def publish(
         return
     text = report.as_markdown(table, facts, command)
     DOCUMENT.write_text(report.rewritten(DOCUMENT.read_text("utf-8"), text), "utf-8")
-    print(f"written: {DOCUMENT.relative_to(ROOT)}")
+    pictures = {"ratios": plots.ratios(rows, results), "floods": plots.floods(rows, results)}
+    for name, picture in pictures.items():
+        (DOCUMENT.parent / f"benchmarks-{name}.svg").write_text(picture, "utf-8")
+    print(f"written: {DOCUMENT.relative_to(ROOT)} and its pictures")
 
 
 def main(argv: list[str]) -> int:

@@ -112,7 +112,8 @@ class Enforcer:
         """
         async with self._lock:
             try:
-                if not self.in_doubt and self.firewall.intact():
+                doubted = self.in_doubt
+                if not doubted and self.firewall.intact():
                     if thoroughly:
                         self.firewall.prepare()
                     return
@@ -120,8 +121,8 @@ class Enforcer:
             except HostError as error:
                 self._doubt(error)
                 return
-        live = len(self.ledger)
-        self._reporter.report(Restored(live, "the firewall had been changed by other hands"))
+        why = "it works again" if doubted else "other hands had changed it"
+        self._reporter.report(Restored(len(self.ledger), f"the firewall is in step, {why}"))
 
     async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
         """Move everything that is open over to another backend.

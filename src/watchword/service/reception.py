@@ -15,7 +15,7 @@ from watchword.service.gate import Gate
 from watchword.service.lobby import Lobby
 from watchword.service.restraint import Restraint
 
-SLICE = 0.002  # seconds of trying before the sockets are looked at again
+SLICE = 0.0005  # seconds of trying before the sockets are looked at again
 FEW = 64  # packets that are tried as they come, if nobody waits
 
 
