@@ -32,7 +32,7 @@ class Bar:
 
 
 def ratios(rows: Sequence[Row], results: Results) -> str:
-    """How many times better each figure is than the packaged server's; each grid line is tenfold."""
+    """How many times better than the packaged server each figure is, on a logarithmic scale."""
     found = [
         (line.title, times)
         for row in rows
