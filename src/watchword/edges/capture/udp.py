@@ -116,7 +116,7 @@ class UdpSource:
                 await ready.wait()
                 ready.clear()
                 for sock in self._sockets:
-                    if batch := self._drain(sock):
+                    if sock.fileno() >= 0 and (batch := self._drain(sock)):
                         yield batch
         finally:
             closing.cancel()
