@@ -24,6 +24,7 @@ from watchword.model.services import Service
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.enforcer import Enforcer
 from watchword.service.gate import Gate
+from watchword.service.keeper import Keeper
 
 
 @dataclass
@@ -321,5 +322,25 @@ def test_every_packet_of_a_large_burst_is_judged() -> None:
         await house.gate.settle()
         await house.gate.settle()
         assert len(house.open) == 1300
+
+    play(scene)
+
+
+def test_the_keeper_ends_when_it_is_told_to_even_as_something_stirs() -> None:
+    """Cancelled in the very turn of the loop in which it was woken: it must not go on."""
+
+    async def scene(house: House) -> None:
+        keeper = Keeper(
+            house.enforcer, house.store, house.journal, reporter=house.reporter, clock=house.clock
+        )
+        for _ in range(50):
+            task = asyncio.ensure_future(keeper.end_grants())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            house.enforcer.stirred.set()
+            await asyncio.sleep(0)
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=2)
+            assert done
 
     play(scene)

@@ -24,6 +24,8 @@ from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Restored
 from watchword.ports import Clock, FirewallBackend, Journal, Reporter
 
+_CHANGED = "other hands had changed the firewall"
+
 
 class Enforcer:
     """Everything that may change what is open goes through here."""
@@ -121,8 +123,8 @@ class Enforcer:
             except HostError as error:
                 self._doubt(error)
                 return
-        why = "it works again" if doubted else "other hands had changed it"
-        self._reporter.report(Restored(len(self.ledger), f"the firewall is in step, {why}"))
+        why = "the firewall works again" if doubted else _CHANGED
+        self._reporter.report(Restored(len(self.ledger), why))
 
     async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
         """Move everything that is open over to another backend.
@@ -160,6 +162,7 @@ class Enforcer:
             self.firewall.apply(self.ledger.change())
         except HostError:
             self._realign()
+            self._reporter.report(Restored(len(self.ledger), _CHANGED))
         else:
             self.ledger.settled()
 

@@ -45,8 +45,10 @@ class Keeper:
         """Wake at each end, and when something stirs."""
         enforcer = self._enforcer
         while True:
+            # Not wait_for: in Python 3.11 it can swallow a cancellation.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(enforcer.stirred.wait(), self._pause())
+                async with asyncio.timeout(self._pause()):
+                    await enforcer.stirred.wait()
             enforcer.stirred.clear()
             await enforcer.expire()
             if enforcer.in_doubt:
