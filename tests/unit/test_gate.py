@@ -333,14 +333,16 @@ def test_the_keeper_ends_when_it_is_told_to_even_as_something_stirs() -> None:
         keeper = Keeper(
             house.enforcer, house.store, house.journal, reporter=house.reporter, clock=house.clock
         )
-        for _ in range(50):
+        await house.take(sealed())  # so that there is an end to wait for
+        for turns in range(8):
+            house.enforcer.stirred.clear()
             task = asyncio.ensure_future(keeper.end_grants())
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
             house.enforcer.stirred.set()
-            await asyncio.sleep(0)
+            for _ in range(turns):
+                await asyncio.sleep(0)
             task.cancel()
-            done, _ = await asyncio.wait([task], timeout=2)
-            assert done
+            done, _ = await asyncio.wait([task], timeout=0.5)
+            assert done, turns
 
     play(scene)
