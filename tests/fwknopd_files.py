@@ -17,6 +17,26 @@ QUIET = "REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS tcp/22\n"
 STANZA = f"SOURCE ANY\n{KEYS}{QUIET}"
 """Nothing is wrong with it, and there is nothing to remark on."""
 CONFIG = "ENABLE_UDP_SERVER Y\n"
+SEED_001 = """\
+PCAP_INTF                   ens37;
+ENABLE_UDP_SERVER           Y;
+UDPSERV_PORT                62201;
+PCAP_FILTER                 udp port 62201;
+ENABLE_SPA_PACKET_AGING     Y;
+MAX_SPA_PACKET_AGE          60;
+ENABLE_SPA_OVER_HTTP        N;
+ENABLE_DESTINATION_RULE     N;
+FLUSH_FIREWD_AT_INIT        Y;
+FLUSH_FIREWD_AT_EXIT        Y;
+ENABLE_FIREWD_FORWARDING    Y;
+ENABLE_FIREWD_LOCAL_NAT     N;
+ENABLE_FIREWD_OUTPUT        N;
+FIREWD_INPUT_ACCESS         ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1;
+FIREWD_FORWARD_ACCESS       ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1;
+ENABLE_FIREWD_COMMENT_CHECK N;
+FIREWALL_EXE                /usr/bin/firewall-cmd;
+"""
+"""The fwknopd.conf of seed 001, as its writer had it."""
 
 
 def configure(config: str = "", access: str = STANZA, *argv: str, **others: str) -> Configuration:

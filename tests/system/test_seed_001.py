@@ -12,6 +12,7 @@ from lab.hosts import Lab
 from lab.sockets import gets_through, listen, reaches, send_datagram
 from lab.trio import Trio, trio
 from tests.daemon import Server, base64
+from tests.fwknopd_files import SEED_001
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
 
@@ -28,25 +29,6 @@ FW_ACCESS_TIMEOUT          30
 KEY_BASE64                 {key}
 HMAC_KEY_BASE64            {mac_key}
 """
-FWKNOPD_CONF = """\
-PCAP_INTF                   ens37;
-ENABLE_UDP_SERVER           Y;
-UDPSERV_PORT                62201;
-PCAP_FILTER                 udp port 62201;
-ENABLE_SPA_PACKET_AGING     Y;
-MAX_SPA_PACKET_AGE          60;
-ENABLE_SPA_OVER_HTTP        N;
-ENABLE_DESTINATION_RULE     N;
-FLUSH_FIREWD_AT_INIT        Y;
-FLUSH_FIREWD_AT_EXIT        Y;
-ENABLE_FIREWD_FORWARDING    Y;
-ENABLE_FIREWD_LOCAL_NAT     N;
-ENABLE_FIREWD_OUTPUT        N;
-FIREWD_INPUT_ACCESS         ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1;
-FIREWD_FORWARD_ACCESS       ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1;
-ENABLE_FIREWD_COMMENT_CHECK N;
-FIREWALL_EXE                /usr/bin/firewall-cmd;
-"""
 
 
 class SeedServer(Server):
@@ -58,7 +40,7 @@ class SeedServer(Server):
         here = f"STATE_DIR {self.folder}/state;\nFWKNOP_RUN_DIR {self.folder}/run;\n"
         keys = {"key": base64(KEY), "mac_key": base64(MAC_KEY)}
         for name, text in (
-            ("fwknopd.conf", FWKNOPD_CONF + self.remedy + here),
+            ("fwknopd.conf", SEED_001 + self.remedy + here),
             ("access.conf", ACCESS_CONF.format(**keys)),
         ):
             path = self.folder / name

@@ -6,31 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fwknopd_files import CONFIG, STANZA, complaints, configure, fatal, remarks
+from tests.fwknopd_files import CONFIG, SEED_001, STANZA, complaints, configure, fatal, remarks
 from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
 from watchword.errors import OperatorError, Place
-
-SEED = """\
-PCAP_INTF                   ens37;
-ENABLE_UDP_SERVER           Y;
-UDPSERV_PORT                62201;
-PCAP_FILTER                 udp port 62201;
-ENABLE_SPA_PACKET_AGING     Y;
-MAX_SPA_PACKET_AGE          60;
-ENABLE_SPA_OVER_HTTP        N;
-ENABLE_DESTINATION_RULE     N;
-FLUSH_FIREWD_AT_INIT        Y;
-FLUSH_FIREWD_AT_EXIT        Y;
-ENABLE_FIREWD_FORWARDING    Y;
-ENABLE_FIREWD_LOCAL_NAT     N;
-ENABLE_FIREWD_OUTPUT        N;
-FIREWD_INPUT_ACCESS         ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1;
-FIREWD_FORWARD_ACCESS       ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1;
-ENABLE_FIREWD_COMMENT_CHECK N;
-FIREWALL_EXE                /usr/bin/firewall-cmd;
-"""
 
 
 @pytest.mark.requirement("2.9")
@@ -92,7 +72,7 @@ def test_the_destination_rule_is_off_unless_it_is_asked_for() -> None:
 @pytest.mark.requirement("2.9")
 def test_the_file_of_the_tutorial_is_refused_in_one_sentence_that_names_the_remedy() -> None:
     with pytest.raises(OperatorError) as caught:
-        load(Sources.of({"f": SEED, "a": STANZA}), parse(["-c", "f", "-a", "a"]))
+        load(Sources.of({"f": SEED_001, "a": STANZA}), parse(["-c", "f", "-a", "a"]))
     [told] = [str(each) for each in caught.value.complaints if each.fatal]
     assert told == (
         "f:17: FIREWALL_EXE names firewalld, which this version cannot drive: "
@@ -102,7 +82,7 @@ def test_the_file_of_the_tutorial_is_refused_in_one_sentence_that_names_the_reme
 
 @pytest.mark.requirement("2.9")
 def test_the_file_of_the_tutorial_loads_with_one_more_line() -> None:
-    texts = {"f": SEED + "FIREWALL_BACKEND nftables;\n", "a": STANZA}
+    texts = {"f": SEED_001 + "FIREWALL_BACKEND nftables;\n", "a": STANZA}
     loaded = load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
     assert loaded.settings.firewall.flush_at_start
     assert loaded.settings.firewall.flush_at_exit
