@@ -24,7 +24,7 @@ HISTORY = 90 * 86_400.0  # seconds that the journal keeps grants which have ende
 
 
 class Keeper:
-    """Three loops, each of which runs until it is cancelled."""
+    """Four loops, each of which runs until it is cancelled."""
 
     def __init__(
         self,
