@@ -1,7 +1,7 @@
 # Each target makes ready what it needs (tools/setup.sh) and says what it installs.
 
 PYTHON := .venv/bin/python
-OURS := src tests lab bench demo tools
+OURS := src tests bench demo tools
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help

@@ -24,7 +24,7 @@ from bench.run import Results, run
 from bench.scene import being, build
 from bench.servers import Ours, Packaged, Server
 from bench.table import Effort, Row
-from lab.hosts import Host, Lab, can_make_namespaces
+from watchword.lab.hosts import Host, Lab, can_make_namespaces
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "bench"

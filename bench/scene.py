@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.hosts import Host, Lab
+from watchword.lab.hosts import Host, Lab
 
 CALLERS = "10.0.0.0/8"
 _CLONE_NEWNET = 0x40000000

@@ -22,7 +22,7 @@ from demo.scenes import Story
 from demo.sshd import USER
 from demo.stage import PROGRAMS, Stage
 from demo.waiting import StageError
-from lab.hosts import Lab, can_make_namespaces
+from watchword.lab.hosts import Lab, can_make_namespaces
 
 OURS = ("fwknop", "fwknopd", "watchword")
 

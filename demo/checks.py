@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.hosts import Host
-from lab.trio import Station
+from watchword.lab.hosts import Host
+from watchword.lab.trio import Station
 
 WIRE = (sys.executable, "-I", str(Path(__file__).with_name("wire.py")))
 SCANNED = (22, 25, 80, 443)

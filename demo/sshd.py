@@ -15,8 +15,8 @@ from pathlib import Path
 
 from demo import checks
 from demo.waiting import StageError, wait_for
-from lab.hosts import Host
-from lab.trio import Station
+from watchword.lab.hosts import Host
+from watchword.lab.trio import Station
 
 USER, UID = "alice", 60001
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from demo import checks
 from demo.sshd import USER, Sshd
 from demo.waiting import StageError, wait_for
-from lab.hosts import Host, Lab
-from lab.trio import trio
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.trio import trio
 
 PROGRAMS = Path(sys.executable).parent
 """Where our own fwknop, fwknopd and watchword are: beside the Python that runs this."""

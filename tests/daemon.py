@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.hosts import Host
 from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Host
 from watchword.model.crypto import Secret
 
 PROGRAMS = Path(sys.executable).parent

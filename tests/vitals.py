@@ -18,9 +18,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from lab.hosts import Host
-from lab.sockets import inside
 from tests.daemon import Server, until
+from watchword.lab.hosts import Host
+from watchword.lab.sockets import inside
 
 MEBIBYTE = 1024 * 1024
 GROWTH = 4 * MEBIBYTE

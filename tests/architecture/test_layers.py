@@ -18,8 +18,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dialects": {"errors", "model", "wire"},
     "ports": {"errors", "model"},
     "edges": {"errors", "model", "wire", "ports"},
+    "lab": set(),
+    "conformance": {"errors", "model", "wire", "spa", "lab"},
     "service": {
         "__init__", "errors", "model", "wire", "recognise", "grant", "dialects", "ports", "edges",
+        "conformance",
     },
     "programs": {"__init__", "errors", "model", "dialects", "service"},
 }  # fmt: skip

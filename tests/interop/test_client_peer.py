@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.privileges import PACKAGED
-from tests.vectors.loader import load
+from watchword.conformance.golden import load
 from watchword.dialects.fwknop import client_keys
 from watchword.dialects.fwknop.rcfile_read import read
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret

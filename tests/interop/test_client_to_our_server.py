@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import gets_through, listen, reaches
-from lab.trio import Trio, trio
 from tests.daemon import PROGRAMS, Server
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import gets_through, listen, reaches
+from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.trio import Trio, trio
 from tests.daemon import until
 from tests.plugins.privileges import PACKAGED
+from watchword.lab.hosts import Lab
+from watchword.lab.trio import Trio, trio
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknopd")]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Host, Lab
-from lab.trio import Trio, trio
 from tests.daemon import Server, stanza
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Secret
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknop")]

@@ -17,7 +17,7 @@ from collections.abc import Generator
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from lab.hosts import can_make_namespaces
+from watchword.lab.hosts import can_make_namespaces
 
 PACKAGED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where packaged programs are; not the virtual environment, which has our own of the same names."""

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from lab.hosts import Host, Lab
-from lab.sockets import connect, family_of, inside
-from lab.trio import Station, Trio, trio
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.nft import NftFirewall
 from watchword.edges.programs import SystemPrograms
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import connect, family_of, inside
+from watchword.lab.trio import Station, Trio, trio
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.model.services import Service
 from watchword.model.settings import Attach, FirewallSettings, JumpFrom

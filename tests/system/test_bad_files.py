@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import send_datagram
-from lab.trio import Trio, trio
 from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
 from tests.vitals import Vitals, assert_balanced, assert_unmoved, openings
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import send_datagram
+from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
 REFUSED = "The configuration was not taken over"

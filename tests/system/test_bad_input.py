@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import send_datagram
-from lab.trio import Trio, trio
 from tests.daemon import Server, base64, stanza, until
 from tests.sealing import sealed
 from tests.values import KEY, credential
 from tests.vitals import Vitals, all_tried, assert_unmoved, openings, volley
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import send_datagram
+from watchword.lab.trio import Trio, trio
 from watchword.wire.spa.base64text import ALPHABET
 
 pytestmark = pytest.mark.system

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import inside, open_socket
-from lab.trio import Trio, trio
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import inside, open_socket
+from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Credential, Secret
 from watchword.wire.spa.opening import Lock, unseal
 

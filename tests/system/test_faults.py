@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import connect, gets_through, listen, reaches, send_datagram
-from lab.trio import Trio, trio
 from tests.daemon import PROGRAMS, Server, until
 from tests.sealing import sealed
 from tests.system.sabotage import POINTS
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
+from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
 SABOTAGE = str(Path(__file__).with_name("sabotage.py"))

@@ -19,9 +19,6 @@ from pathlib import Path
 import pytest
 
 from bench import flood
-from lab.hosts import Host, Lab
-from lab.sockets import connect, gets_through, listen, reaches, send_datagram
-from lab.trio import Trio, trio
 from tests.daemon import Server, until
 from tests.sealing import sealed
 from tests.vitals import (
@@ -36,6 +33,9 @@ from tests.vitals import (
     removals,
     volley,
 )
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
+from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
 NFT = "/usr/sbin/nft"

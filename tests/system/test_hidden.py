@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import listen, send_datagram
-from lab.trio import Station, Trio, trio
 from tests.daemon import Server
 from tests.sealing import sealed
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import listen, send_datagram
+from watchword.lab.trio import Station, Trio, trio
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("nmap")]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Host, Lab
-from lab.sockets import gets_through, listen, reaches, send_datagram
-from lab.trio import Trio, trio
 from tests.daemon import Server, until
 from tests.sealing import sealed
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
+from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from lab.hosts import Lab, can_make_namespaces
-from lab.trio import trio
+from watchword.lab.hosts import Lab, can_make_namespaces
+from watchword.lab.trio import trio
 
 pytestmark = [
     pytest.mark.system,

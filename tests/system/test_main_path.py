@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import connect, gets_through, listen, reaches, send_datagram
-from lab.trio import Station, Trio, trio
 from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
+from watchword.lab.trio import Station, Trio, trio
 
 pytestmark = pytest.mark.system
 PORT = 62201

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from lab.sockets import inside
-from lab.trio import Trio
 from tests.system.nft_scene import (
     Line,
     add,
@@ -25,6 +23,8 @@ from tests.system.nft_scene import (
     reaches,
     standard_scene,
 )
+from watchword.lab.sockets import inside
+from watchword.lab.trio import Trio
 from watchword.model.services import Service
 from watchword.model.settings import FirewallSettings
 

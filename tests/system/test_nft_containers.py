@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from lab.hosts import Host, Lab
-from lab.sockets import connect
 from tests.system.nft_scene import (
     Line,
     add,
@@ -21,6 +19,8 @@ from tests.system.nft_scene import (
     opening,
     remove,
 )
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import connect
 from watchword.model.services import Service
 
 pytestmark = pytest.mark.system

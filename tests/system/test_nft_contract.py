@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.hosts import Lab
 from tests.contract.firewall import FirewallContract, World
 from tests.system.nft_scene import CLOCK, entered, firewall, guarding, jumping, nft
+from watchword.lab.hosts import Lab
 from watchword.model.settings import FirewallSettings
 
 pytestmark = pytest.mark.system

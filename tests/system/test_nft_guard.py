@@ -11,9 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.hosts import Host, Lab
-from lab.sockets import connect, inside
-from lab.trio import Trio
 from tests.system.nft_scene import (
     DNS,
     SSH,
@@ -32,6 +29,9 @@ from tests.system.nft_scene import (
     remove,
     standard_scene,
 )
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import connect, inside
+from watchword.lab.trio import Trio
 from watchword.model.openings import ChangeSet
 from watchword.model.services import Service
 from watchword.model.settings import FirewallSettings

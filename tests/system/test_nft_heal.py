@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab.trio import Trio
 from tests.system.nft_scene import (
     Line,
     add,
@@ -22,6 +21,7 @@ from tests.system.nft_scene import (
 )
 from watchword.edges.firewall.nft import NftFirewall
 from watchword.errors import HostError
+from watchword.lab.trio import Trio
 from watchword.model.settings import FirewallSettings
 
 pytestmark = pytest.mark.system

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.trio import Trio
 from tests.system.nft_scene import (
     DNS,
     Line,
@@ -24,6 +23,7 @@ from tests.system.nft_scene import (
     standard_scene,
 )
 from watchword.errors import HostError
+from watchword.lab.trio import Trio
 from watchword.model.openings import Feature, Opening
 from watchword.model.settings import Attach, FirewallSettings
 

@@ -11,7 +11,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from lab.hosts import Host, Lab
 from tests.system.nft_scene import (
     CLOCK,
     SSH,
@@ -26,6 +25,7 @@ from tests.system.nft_scene import (
 from watchword.edges.firewall.nft import NftFirewall
 from watchword.edges.firewall.nft.netlink import KernelError
 from watchword.errors import HostError
+from watchword.lab.hosts import Host, Lab
 from watchword.model.openings import ChangeSet, Hole, Opening
 from watchword.model.settings import FirewallSettings
 from watchword.ports import Completed

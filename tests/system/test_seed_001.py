@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Lab
-from lab.sockets import gets_through, listen, reaches, send_datagram
-from lab.trio import Trio, trio
 from tests.daemon import Server, base64
 from tests.fwknopd_files import SEED_001
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
+from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
 

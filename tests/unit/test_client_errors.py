@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.loader import load
+from watchword.conformance.golden import load
 from watchword.edges import prompt, send
 from watchword.programs.fwknop import main
 

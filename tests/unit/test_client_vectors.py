@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.loader import credential_of, load, message_of, payload_of
+from watchword.conformance.golden import credential_of, load, message_of, payload_of
 from watchword.dialects.fwknop import client_keys, client_request
 from watchword.dialects.fwknop.client_dump import fields
 from watchword.dialects.fwknop.client_options import parse

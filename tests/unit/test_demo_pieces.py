@@ -15,7 +15,7 @@ from demo import leftovers
 from demo.checks import View
 from demo.narrator import Narrator
 from demo.wire import udp_payload
-from lab.hosts import Lab, can_make_namespaces
+from watchword.lab.hosts import Lab, can_make_namespaces
 
 
 class Terminal(io.StringIO):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.vectors.loader import (
+from watchword.conformance.golden import (
     Vector,
     all_of_kind,
     credential_of,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.loader import Vector, load
+from watchword.conformance.golden import Vector, load
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.message import Message, MessageType

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.vectors.loader import Vector, load
+from watchword.conformance.golden import Vector, load
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.model.outcomes import Reason
 from watchword.wire.spa.errors import SpaError

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.hosts import Host, Lab
 from tests.fwknopd_files import HMAC_KEY, KEY
 from tests.values import replay_key
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Configuration, Sources, load
 from watchword.dialects.fwknop.voice import Voice
 from watchword.grant.decide import Permit, authorise
+from watchword.lab.hosts import Host, Lab
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged, Listening, Refusal, Starting

@@ -6,7 +6,7 @@ import ctypes
 
 import pytest
 
-from tests.vectors.loader import all_of_kind, load
+from watchword.conformance.golden import all_of_kind, load
 from watchword.errors import PeerError
 from watchword.model.outcomes import Reason
 from watchword.wire.spa.errors import Code, SpaError

@@ -1,6 +1,6 @@
 """Vectors as values of the product.
 
-In here: reading the files (README.md has the schema). A file whose count is
+In here: reading the files (vectors/README.md has the schema). A file whose count is
 not the number of its vectors is an error, so that none is lost silently.
 Not in here: what is expected of them (the tests).
 """
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.wire.spa.message import Message, MessageType
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "vectors"
 
 Vector: TypeAlias = dict[str, Any]
 
@@ -25,7 +25,8 @@ Vector: TypeAlias = dict[str, Any]
 def load(name: str) -> tuple[Vector, ...]:
     """The vectors of one file, given its name without ``.json``."""
     content = json.loads((HERE / f"{name}.json").read_text("utf-8"))
-    assert len(content["vectors"]) == content["count"] > 0
+    if not len(content["vectors"]) == content["count"] > 0:
+        raise ValueError(f"{name}.json does not have the vectors it counts")
     return tuple(content["vectors"])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.hosts import Host, Lab
+from watchword.lab.hosts import Host, Lab
 
 
 @dataclass(frozen=True, slots=True)

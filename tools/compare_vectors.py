@@ -1,6 +1,6 @@
 """Says whether the vectors here are still the originals.
 
-Usage: python tests/vectors/compare.py ORIGINAL_DIR
+Usage: python -m tools.compare_vectors ORIGINAL_DIR
 
 Compares every vector and key file, and prints a line for each that differs, is
 missing here, or is here only. Exit status 0 if there is none, 1 if there are
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "src" / "watchword" / "conformance" / "vectors"
 COMPARED = {".json", ".asc", ".txt"}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TypeVar
 
-from lab.hosts import Host
+from watchword.lab.hosts import Host
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
