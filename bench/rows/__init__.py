@@ -12,6 +12,7 @@ from bench.rows import (
     footprint,
     grants,
     latency,
+    library,
     refused,
     replay,
 )
@@ -26,4 +27,5 @@ ROWS: tuple[Row, ...] = (
     *ends.ROWS,
     *replay.ROWS,
     *footprint.ROWS,
+    *library.ROWS,
 )
