@@ -19,6 +19,7 @@ from watchword.dialects.fwknop import client_last, client_verify
 from watchword.dialects.fwknop.client_options import CommandLine, parse, peek, usage
 from watchword.dialects.fwknop.client_settings import PROTOCOL, AllowKind, Given, combine
 from watchword.dialects.fwknop.client_values import printable
+from watchword.edges import core_dumps
 from watchword.errors import HostError, OperatorError
 from watchword.service import client_files
 from watchword.service.client_console import Console
@@ -31,6 +32,7 @@ def run(argv: Sequence[str]) -> int:
 
     Returns the exit status: 0 or, for any failure, 1.
     """
+    core_dumps.forbid()
     console = Console()
     try:
         status = _Round(argv, os.environ, console).start()

@@ -19,6 +19,7 @@ from pathlib import Path
 from watchword.dialects.fwknop import server_options
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges import core_dumps
 from watchword.edges.clock import SystemClock
 from watchword.errors import HostError, OperatorError, WatchwordError
 from watchword.model.outcomes import HostTrouble
@@ -36,6 +37,7 @@ SWITCH = 0.0003  # seconds that the thread of the store waits for the interprete
 
 def run(argv: Sequence[str]) -> int:
     """Do what the command line says; return the exit status."""
+    core_dumps.forbid()
     try:
         options = _absolute(server_options.parse(argv))
         _refuse_what_is_missing(options)

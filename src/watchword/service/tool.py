@@ -15,6 +15,7 @@ from watchword import __version__
 from watchword.dialects.fwknop import explain_words, server_options, translate
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges import core_dumps
 from watchword.edges.replay.reading import read_sighting
 from watchword.errors import OperatorError, WatchwordError
 from watchword.model.moments import Moment
@@ -30,6 +31,7 @@ GRANTED, REFUSED, WRONG = 0, 1, 2
 
 def run(argv: Sequence[str]) -> int:
     """Answer; the exit status is 0 for yes, 1 for no, 2 for a question that makes no sense."""
+    core_dumps.forbid()
     arguments = _parser().parse_args(argv)
     answer: Callable[[argparse.Namespace], int] = arguments.answer
     try:
