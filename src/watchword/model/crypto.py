@@ -6,6 +6,8 @@ import hmac
 from dataclasses import dataclass
 from enum import IntEnum
 
+from watchword.model.undisclosed import Undisclosed
+
 
 class Digest(IntEnum):
     """Hash functions, numbered as on the SPA wire (wire format, chapter 5)."""
@@ -31,7 +33,7 @@ class CipherMode(IntEnum):
     LEGACY = 8
 
 
-class Secret:
+class Secret(Undisclosed):
     """Bytes of a key. Compares in constant time; never prints itself."""
 
     __slots__ = ("_octets",)

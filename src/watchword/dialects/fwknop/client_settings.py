@@ -13,12 +13,14 @@ general layer cannot stand beside the key of a specific one (client, sections
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
 from watchword.model.crypto import CipherMode, Digest
+from watchword.model.undisclosed import Undisclosed
 
 DEFAULT_PORT = 62201
 PROTOCOL = "3.0.0"  # what the version field of our packets says
@@ -32,12 +34,28 @@ class KeyForm(Enum):
     FILE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class KeyWord:
+class KeyWord(Undisclosed):
     """A key as it was written, or the file that it stands in."""
 
-    form: KeyForm
-    text: str = field(repr=False)
+    __slots__ = ("form", "text")
+
+    def __init__(self, form: KeyForm, text: str) -> None:
+        self.form = form
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, KeyWord)
+            and self.form is other.form
+            and hmac.compare_digest(_octets(self.text), _octets(other.text))
+        )
+
+    def __hash__(self) -> int:
+        raise TypeError("a key is not a dictionary key")
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 class AllowKind(Enum):
