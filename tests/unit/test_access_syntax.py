@@ -67,7 +67,7 @@ def test_one_line_may_be_written_in_many_ways(lines: str) -> None:
 
 
 def test_the_style_of_the_old_line_loads() -> None:
-    text = f"SOURCE: ANY;\nKEY: 0123456789abcdef;\nHMAC_KEY: fedcba9876543210;\n{QUIET}"
+    text = f"SOURCE: ANY;\nKEY: 0726354819fbdace;\nHMAC_KEY: fdebca9786543120;\n{QUIET}"
     assert configure("", text).complaints == ()
 
 

@@ -128,7 +128,8 @@ def test_a_verbose_run_for_any_source_is_warned_about(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     warning = "[-] WARNING: Should use -a or -R to harden SPA against potential MITM attacks\n"
-    argv = ["-A", "tcp/22", "-s", *KEYS, "-D", f"127.0.0.1:{server.getsockname()[1]}"]
+    keys = ("--key-rijndael", "the first of two", "--key-hmac", "and the other one")
+    argv = ["-A", "tcp/22", "-s", *keys, "-D", f"127.0.0.1:{server.getsockname()[1]}"]
     assert main([*argv, "-v"]) == 0
     assert capsys.readouterr().err == warning
     assert main(argv) == 0

@@ -408,7 +408,11 @@ def test_a_file_of_nonsense_is_given_up_after_a_hundred_lines() -> None:
 
 
 def test_a_hundred_complaints_are_listed_and_the_others_counted() -> None:
-    stanzas = f"SOURCE ANY\n{KEYS_ONLY}OPEN_PORTS tcp/1\n" * 150
+    stanzas = "".join(
+        f"SOURCE ANY\nOPEN_PORTS tcp/1\nKEY {number} brown fox, lazy dog\n"
+        f"HMAC_KEY {number} lazy dog, brown fox\n"
+        for number in range(150)
+    )
     told = configure("", stanzas).complaints
     assert len(told) == 101
     assert told[-1].message == "and 50 more"

@@ -21,6 +21,11 @@ class Console:
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
 
+    @property
+    def attended(self) -> bool:
+        """Whether somebody may be reading what we say on standard error."""
+        return sys.stderr.isatty()
+
     def say(self, text: str = "") -> None:
         print(text)
 

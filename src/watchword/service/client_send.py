@@ -57,6 +57,10 @@ def knock(
     _transmit(line, settings, packet.payload, console)
     if line.test:
         _show_decoded(packet, console, verbose=verbose)
+    elif verbose or console.attended:
+        # The original says nothing of it, and what scripts see stays as it is.
+        for each in client_keys.remarks(packet.credential):
+            console.remark(each)
     return 0
 
 

@@ -2,7 +2,8 @@
 
 In here: KEY, HMAC_KEY and their base64 forms, mode and digest, and what is
 wrong with a key.
-Not in here: the other lines of a stanza (access_conf_stanza), cryptography (wire).
+Not in here: the other lines of a stanza (access_conf_stanza), weak keys
+(key_strength), cryptography (wire).
 
 No message quotes a key, where the original's does. Source: access.conf, 4.3 and 4.7.
 """
@@ -16,16 +17,15 @@ from collections.abc import Iterator
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_table import SECRETS
+from watchword.dialects.fwknop.key_strength import REMEDY, is_placeholder, weakness
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.errors import Complaint
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 
 LONGEST_KEY = 32  # bytes; the library refuses to encrypt or decrypt with more
 LONGEST_MAC_KEY = 136  # bytes; likewise
-SHORT = 16  # bytes below which a key is remarked on
 _LEGACY_KEY = 16  # bytes that the original keeps in legacy mode
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-_PLACEHOLDER = "__CHANGEME__"
 _MODES = {mode.name: mode for mode in CipherMode}
 _DIGESTS = {digest.name: digest for digest in Digest}
 
@@ -82,13 +82,9 @@ def remarks(stanza: Stanza, found: Credential) -> Iterator[Complaint]:
             fatal=False,
         )
     for line, secret in ((key_line, found.key), (mac_line, found.mac_key)):
-        if line is not None and secret is not None and len(secret) < SHORT:
-            yield Complaint(
-                f"{line.name.removesuffix(':')} is shorter than {SHORT} bytes and can be guessed",
-                line.place,
-                "make new keys with fwknop --key-gen",
-                fatal=False,
-            )
+        if line is not None and secret is not None and (weak := weakness(secret)):
+            name = line.name.removesuffix(":")
+            yield Complaint(f"{name} {weak}", line.place, REMEDY, fatal=False)
     if _asks_for_gpg(stanza):
         yield Complaint(
             f"GPG packets are not accepted by this version, for access stanza source: '{label}'",
@@ -104,7 +100,7 @@ def _unusable(message: str, line: Entry, hint: str) -> UnusableError:
 
 def _check_placeholder(name: str, stanza: Stanza) -> None:
     line = stanza.given[name]
-    if line.value.upper() == _PLACEHOLDER:
+    if is_placeholder(line.value):
         raise _unusable(
             f"[*] {name} value is not properly set in stanza source "
             f"'{shown(stanza.source.value)}' in access file: '{shown(line.place.file)}'",

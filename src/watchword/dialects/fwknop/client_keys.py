@@ -4,18 +4,21 @@ In here: which octets a key word stands for, the lookup in a key file, what a
 usable pair of keys is, lengths of new keys (client, section 8).
 Not in here: prompts and files (service.client_keys), cryptography (wire).
 
-No message quotes a key. Differences: empty keys are refused, a key that is too
-long is refused before anybody is asked for the next one.
+No message quotes a key. Differences: empty keys and the placeholder of sample
+files are refused, a key that is too long is refused before anybody is asked for
+the next one, and what makes a packet weak is remarked on.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import Final
 
 from watchword.dialects.fwknop.client_settings import KeyForm, KeyWord
 from watchword.dialects.fwknop.client_values import MAX_KEY_TEXT
-from watchword.errors import OperatorError
+from watchword.dialects.fwknop.key_strength import REMEDY, is_placeholder, weakness
+from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.wire.spa import base64text
 
@@ -91,6 +94,11 @@ def check_mac_key(key: bytes, encryption_key: bytes) -> bytes:
 def _check_filled(key: bytes, what: str) -> None:
     if not key:
         raise OperatorError(f"The {what} key is empty: no packet was sent.")
+    if is_placeholder(key.decode("ascii", "replace")):
+        raise OperatorError(
+            f"The {what} key is the placeholder of a sample file: no packet was sent.",
+            hint="put in the server's keys, or make new ones for both with fwknop --key-gen",
+        )
 
 
 def credential(
@@ -98,6 +106,21 @@ def credential(
 ) -> Credential:
     """Checked keys as what a packet is sealed with."""
     return Credential(Secret(key), mode, None if mac_key is None else Secret(mac_key), mac_digest)
+
+
+def remarks(used: Credential) -> Iterator[Complaint]:
+    """What can be sent and had better be sealed otherwise; the sentences are ours."""
+    if used.mac_key is None:
+        legacy = used.mode is CipherMode.LEGACY
+        remedy = "use mode CBC and an HMAC key, with a server of version 2.5 or later"
+        yield Complaint(
+            "[-] WARNING: no HMAC key is used, so that packets can be tampered with",
+            hint=remedy if legacy else f"{REMEDY} --use-hmac, for the server as well",
+            fatal=False,
+        )
+    for what, key in (("encryption", used.key), ("HMAC", used.mac_key)):
+        if key is not None and (weak := weakness(key)):
+            yield Complaint(f"[-] WARNING: the {what} key {weak}", hint=REMEDY, fatal=False)
 
 
 def check_new_lengths(key: int, mac_key: int) -> None:

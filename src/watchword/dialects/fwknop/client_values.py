@@ -94,8 +94,11 @@ def transport(text: str) -> str:
 
 
 def base64_key(text: str, what: str) -> str:
-    """Check the alphabet of a key; ``what`` is ``Rijndael`` or ``HMAC``. Never quotes it."""
-    if not _BASE64.fullmatch(text):
+    """Check the alphabet of a key; ``what`` is ``Rijndael`` or ``HMAC``. Never quotes it.
+
+    A ``=`` with more behind it is refused too: the original drops what follows.
+    """
+    if not _BASE64.fullmatch(text) or "=" in text.rstrip("="):
         raise ValueError(f"Base64 encoded {what} argument doesn't look like base64-encoded data.")
     return text
 

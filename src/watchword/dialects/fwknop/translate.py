@@ -19,6 +19,7 @@ from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values, leading_number
+from watchword.dialects.fwknop.key_strength import shared_keys
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_options import ServerOptions
@@ -88,6 +89,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     stanzas = _stanzas(sources, values, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
     found = [(each, terms(each, complaints, source_required=everywhere)) for each in stanzas]
+    for each in shared_keys(term for _, term in found if term is not None):
+        complaints.add(each)
     offers = [Offer(each.source.place, offered(each)) for each in stanzas]
     settings = _settings(values, options, offers, complaints)
     _verify(values, complaints)
