@@ -20,3 +20,17 @@ def spellings(key: bytes) -> list[bytes]:
 def shown(key: bytes, where: bytes) -> list[bytes]:
     """Which spellings of the key are in there."""
     return [each for each in spellings(key) if each in where]
+
+
+PIECE = 12
+"""Characters in a row that cannot stand in both a key and a message by chance."""
+
+
+def traces(key: bytes, where: bytes) -> list[bytes]:
+    """Pieces of the key, in any spelling, that are in there. For keys of random bytes."""
+    pieces = {
+        each[at : at + PIECE]
+        for each in spellings(key)
+        for at in range(max(1, len(each) - PIECE + 1))
+    }
+    return sorted(piece for piece in pieces if piece in where)

@@ -4,9 +4,10 @@ In here: the variables as a table, what each value may be, and every mistake of
 the sections that are in use.
 Not in here: lines and sections (rcfile), saving (rcfile_write).
 
-A message never shows the value of a variable that holds a key. Source: client,
-section 9. Differences: CLIENT_TIMEOUT is FW_TIMEOUT, HMAC_KEY_FILE is the file
-of the HMAC key, a boolean may say yes in other words, and may say no.
+A message never shows the value of a variable that holds a key or that is
+unknown. Source: client, section 9. Differences: CLIENT_TIMEOUT is FW_TIMEOUT,
+HMAC_KEY_FILE is the file of the HMAC key, a boolean may say yes in other words,
+and may say no.
 """
 
 from __future__ import annotations
@@ -189,7 +190,9 @@ def _lines_of(text: str, name: str) -> Iterator[rcfile.Line]:
 
 
 def _take(said: _Said, line: rcfile.Line, place: Place) -> Iterator[Complaint]:
-    shown = "(not shown)" if line.name in SECRETS else line.value
+    # The value of a name that nobody knows may be a key under a misspelt name, or a part of one.
+    open_to_all = line.name in VARIABLES and line.name not in SECRETS
+    shown = line.value if open_to_all else "(not shown)"
     message = (
         f"Parameter error in {place.file}, line {place.line}: var={_shown(line.name)}, val={shown}"
     )
