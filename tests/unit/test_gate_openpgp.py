@@ -371,6 +371,7 @@ def test_what_waits_for_a_key_ring_is_given_to_the_gate_after_a_reload() -> None
             assert sorted(each.payload for each in left) == sorted(payloads)
             openpgp.go_on.set()
             await asyncio.sleep(0.05)
+            await server.gate.finish()
             assert server.judged == []
 
     asyncio.run(scene())
