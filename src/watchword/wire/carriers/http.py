@@ -45,7 +45,9 @@ class Carried:
     """The one address that X-Forwarded-For claims.
 
     Anybody can write that header. Believe it only of a proxy that the operator
-    has listed, by the address the connection really came from.
+    has listed, by the address the connection really came from. Narrower than
+    fwknopd 2.6.10, which takes the first word of the first such line, be it in
+    the body, of a list or 0.0.0.0, and then opens for everybody.
     """
     forwarded_text: str = ""
     """All that X-Forwarded-For says, for a log: 64 printable characters at the most.
