@@ -16,9 +16,11 @@ from watchword.conformance.golden import (
     message_of,
     payload_of,
 )
+from watchword.model.crypto import Digest
 from watchword.model.outcomes import Reason
+from watchword.wire.spa.digests import digest_text
 from watchword.wire.spa.errors import Code, SpaError
-from watchword.wire.spa.leniency import LenientLock, c_integer
+from watchword.wire.spa.leniency import LenientLock, c_integer, read
 from watchword.wire.spa.message import Message
 from watchword.wire.spa.opening import Lock, unseal
 
@@ -162,6 +164,49 @@ def test_a_number_is_read_as_c_reads_it(text: bytes, number: int) -> None:
 def test_a_number_beyond_64_bits_is_none(text: bytes) -> None:
     with pytest.raises(ValueError, match="64 bits"):
         c_integer(text)
+
+
+ENCODED = b"1234567890123456:YWxpY2U:1700000000:3.0.0:%s:MTkyLjAuMi4xMCx0Y3AvMjI"
+
+
+def read_closed(encoded: bytes) -> Message:
+    """Read a text, with the digest that belongs to it."""
+    return read(encoded + b":" + digest_text(Digest.MD5, encoded))
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "auth", "seconds"),
+    [
+        (b"3", b"::60", "", 60), (b"3", b":YQ:60", "a", 60), (b"3", b":YQBi:60", "a", 60),
+        (b"1", b":A", "", 0), (b"1", b":", None, 0), (b"3", b":060", None, 60),
+    ],
+)  # fmt: skip
+def test_what_follows_the_message_is_read_leniently(
+    kind: bytes, rest: bytes, auth: str | None, seconds: int
+) -> None:
+    message = read_closed(ENCODED % kind + rest)
+    assert (message.server_auth, message.seconds) == (auth, seconds)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "code"),
+    [
+        (ENCODED % b"3", 39),
+        (ENCODED % b"3" + b":YQ:", 39),
+        (ENCODED % b"1" + b":" + b"A" * 257, 34),
+        (ENCODED % b"3" + b":" + b"1" * 257, 34),
+        (ENCODED % b"3" + b":" + b"1" * 256, 42),
+        (ENCODED % b"3" + b":*:60", 38),
+        (ENCODED % b"2", 30),
+        (ENCODED[1:] % b"1", 12),
+    ],
+)
+def test_what_libfko_refuses_in_texts_too_long_for_rijndael_is_refused(
+    encoded: bytes, code: int
+) -> None:
+    with pytest.raises(SpaError) as refused:
+        read_closed(encoded)
+    assert refused.value.code == code
 
 
 def respellings(payload: bytes) -> list[bytes]:

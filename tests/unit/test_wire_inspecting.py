@@ -108,6 +108,23 @@ def test_the_length_says_what_a_text_is_taken_for(length: int, encryption: Encry
     assert inspect(b"A" * length).encryption is encryption
 
 
+@pytest.mark.parametrize(
+    ("body", "chars", "expected"),
+    [
+        (396, 0, Encryption.RIJNDAEL), (396, 43, None), (374, 43, Encryption.RIJNDAEL),
+        (397, 43, None), (398, 43, Encryption.OPENPGP), (399, 0, None),
+        (400, 0, Encryption.OPENPGP),
+    ],
+)  # fmt: skip
+def test_the_prefix_counts_where_a_mac_was_cut_off(
+    body: int, chars: int, expected: Encryption | None
+) -> None:
+    """Of text that may be long enough for OpenPGP (chapter 9)."""
+    payload = b"9" + b"A" * (body - 1 + chars)
+    found = {each.mac_chars: each.encryption for each in inspect(payload).layouts}
+    assert found.get(chars) is expected
+
+
 @pytest.mark.parametrize("vector", load("gpg"), ids=by_id)
 def test_an_openpgp_packet_is_told_by_its_length(vector: Vector) -> None:
     payload = payload_of(vector)

@@ -255,6 +255,32 @@ def opened_leniently(payload: bytes, credential: Credential) -> Message | Code:
         return error.code
 
 
+def packed(encoded: bytes) -> bytes:
+    """A packet without HMAC around a text."""
+    plaintext = encoded + b":" + digest_text(Digest.SHA256, encoded)
+    container = rijndael.encrypt(plaintext, CREDENTIAL.key, CREDENTIAL.mode, b"saltsalt")
+    return base64text.encode(container)[10:]
+
+
+ENCODED = b"1234567890123456:YWxpY2U:1700000000:3.0.0:%s:MTkyLjAuMi4xMCx0Y3AvMjI"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"", b":", b"::60", b":60:", b":YQ:60", b":YQBi:60", b":A:60", b":*:60", b":060", b"::",
+        b":" + b"1" * 60, b":+60", b":YQ::60",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [b"1", b"3"])
+def test_what_follows_the_message_is_read_as_the_library_reads_it(
+    libfko: Libfko, kind: bytes, rest: bytes
+) -> None:
+    credential = replace(CREDENTIAL, mac_key=None)
+    payload = packed(ENCODED % kind + rest)
+    assert opened_leniently(payload, credential) == libfko.decode(payload, credential)
+
+
 @pytest.mark.requirement("4.8", partial=True)
 @settings(max_examples=600, derandomize=True)
 @given(odd_packets())
