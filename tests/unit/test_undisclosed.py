@@ -19,15 +19,19 @@ from tests.fwknopd_files import configure
 from tests.sealing import sealed
 from tests.spellings import shown
 from tests.values import KEY, MAC_KEY, credential, policy, terms
+from watchword.dialects.fwknop import client_gpg
+from watchword.dialects.fwknop.client_gpg import GpgWish
 from watchword.dialects.fwknop.client_options import parse
 from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
 from watchword.dialects.fwknop.rcfile_read import read
 from watchword.model.crypto import Secret
+from watchword.model.openpgp import Keyring, OpenPgpCredential
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service.client_send import Packet
+from watchword.service.client_seal import SymmetricSeal
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.mac import Mac
 from watchword.wire.spa.opening import Bunch, Lock, unseal
+from watchword.wire.spa.openpgp import OpenPgpLock
 
 KEYS = [each.reveal() for each in (KEY, MAC_KEY)]
 TEXTS = [b64encode(each).decode("ascii") for each in KEYS]
@@ -40,6 +44,12 @@ def given() -> Given:
     [section] = read(RC, "rc", "default")
     assert section is not None
     return section.given
+
+
+def wish() -> GpgWish:
+    found = client_gpg.wish(Given(elsewhere={"USE_GPG": "Y", "GPG_RECIPIENT": "somebody"}))
+    assert found is not None
+    return found
 
 
 HOLDERS: dict[str, Callable[[], Any]] = {
@@ -55,7 +65,11 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "KeyWord": lambda: KeyWord(KeyForm.BASE64, TEXTS[0]),
     "Given": given,
     "CommandLine": lambda: parse(OPTIONS),
-    "Packet of the client": lambda: Packet(Any, b"", b"", credential()),  # type: ignore[arg-type]
+    "SymmetricSeal": lambda: SymmetricSeal(credential()),
+    "Keyring": lambda: Keyring(passphrase=KEY),
+    "OpenPgpCredential": lambda: OpenPgpCredential(Keyring(passphrase=KEY), mac_key=MAC_KEY),
+    "OpenPgpLock": lambda: OpenPgpLock(HOLDERS["OpenPgpCredential"]()),
+    "GpgWish's Keyring": lambda: wish().keyring(KEYS[0]),
 }
 
 
@@ -117,7 +131,9 @@ def test_no_pickle_holds_a_key(holder: str, protocol: int) -> None:
         assert [each for key in KEYS for each in shown(key, pickled)] == []
 
 
-@pytest.mark.parametrize("holder", ["Secret", "Credential", "KeyWord", "Policy", "Lock", "Given"])
+@pytest.mark.parametrize(
+    "holder", ["Secret", "Credential", "KeyWord", "Policy", "Lock", "Given", "Keyring"]
+)
 def test_what_holds_a_key_refuses_to_be_pickled(holder: str) -> None:
     with pytest.raises((TypeError, pickle.PicklingError)):
         pickle.dumps(HOLDERS[holder]())

@@ -108,19 +108,27 @@ def credential(
     return Credential(Secret(key), mode, None if mac_key is None else Secret(mac_key), mac_digest)
 
 
-def remarks(used: Credential) -> Iterator[Complaint]:
-    """What can be sent and had better be sealed otherwise; the sentences are ours."""
-    if used.mac_key is None:
-        legacy = used.mode is CipherMode.LEGACY
-        remedy = "use mode CBC and an HMAC key, with a server of version 2.5 or later"
-        yield Complaint(
-            "[-] WARNING: no HMAC key is used, so that packets can be tampered with",
-            hint=remedy if legacy else f"{REMEDY} --use-hmac, for the server as well",
-            fatal=False,
-        )
-    for what, key in (("encryption", used.key), ("HMAC", used.mac_key)):
-        if key is not None and (weak := weakness(key)):
+def remarks(mode: CipherMode, key: Secret | None, mac_key: Secret | None) -> Iterator[Complaint]:
+    """What can be sent and had better be sealed otherwise; the sentences are ours.
+
+    ``key`` is None for a packet by gpg.
+    """
+    if mac_key is None:
+        yield _without_mac(mode)
+    for what, secret in (("encryption", key), ("HMAC", mac_key)):
+        if secret is not None and (weak := weakness(secret)):
             yield Complaint(f"[-] WARNING: the {what} key {weak}", hint=REMEDY, fatal=False)
+
+
+def _without_mac(mode: CipherMode) -> Complaint:
+    effect, remedy = "packets can be tampered with", f"{REMEDY} --use-hmac, for the server as well"
+    if mode is CipherMode.ASYMMETRIC:
+        effect = "strangers can make the server's gpg work"
+    elif mode is CipherMode.LEGACY:
+        remedy = "use mode CBC and an HMAC key, with a server of version 2.5 or later"
+    return Complaint(
+        f"[-] WARNING: no HMAC key is used, so that {effect}", hint=remedy, fatal=False
+    )
 
 
 def check_new_lengths(key: int, mac_key: int) -> None:

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Final
 
 from watchword.errors import Complaint
-from watchword.model.crypto import CipherMode, Credential, Secret
+from watchword.model.crypto import CipherMode, Secret
 from watchword.model.policy import Terms
 
 SHORT: Final = 16  # bytes; the key derivation is a single round of MD5, so guessing is cheap
@@ -90,7 +90,7 @@ def shared_keys(stanzas: Iterable[Terms]) -> Iterator[Complaint]:
     first: dict[tuple[str, bytes], Terms] = {}
     for terms in stanzas:
         kinds: dict[int, list[str]] = {}
-        for kind, sign in _signs(terms.credential).items():
+        for kind, sign in _signs(terms).items():
             owner = first.setdefault((kind, sign), terms)
             if owner is not terms:
                 kinds.setdefault(owner.number, []).append(kind)
@@ -104,14 +104,16 @@ def shared_keys(stanzas: Iterable[Terms]) -> Iterator[Complaint]:
             )
 
 
-def _signs(credential: Credential) -> dict[str, bytes]:
+def _signs(terms: Terms) -> dict[str, bytes]:
     """A stand-in for each key, equal for keys that do the same."""
-    key = credential.key.reveal()
-    if credential.mode is CipherMode.LEGACY:
-        key = key[:_LEGACY].ljust(_LEGACY, b"0")
-    signs = {"encryption key": _sign(key)}
-    if credential.mac_key is not None:
-        signs["HMAC key"] = _sign(credential.mac_key.reveal())
+    signs = {}
+    if terms.credential is not None:
+        key = terms.credential.key.reveal()
+        if terms.credential.mode is CipherMode.LEGACY:
+            key = key[:_LEGACY].ljust(_LEGACY, b"0")
+        signs["encryption key"] = _sign(key)
+    if terms.mac_key is not None:
+        signs["HMAC key"] = _sign(terms.mac_key.reveal())
     return signs
 
 
