@@ -59,14 +59,18 @@ class Case:
         return seal(message, Credential(key, mac_key=mac), salt=secrets.token_bytes(8))
 
 
-def case_of(cell: Cell, number: int, venue: Venue, folder: Path) -> Case:
-    """Place the cell as the server's stanza ``number``, counted from 1."""
+def case_of(cell: Cell, number: int, venue: Venue, folder: Path, more: Words) -> Case:
+    """Place the cell as the server's stanza ``number``, counted from 1.
+
+    ``more`` are words that this module does not know of.
+    """
     caller, server, stranger = (
         station.six if cell.six else station.four
         for station in (venue.caller, venue.server, venue.stranger)
     )
     port = FIRST_PORT + number * PORTS_EACH
     words = {
+        **more,
         "key": _base64(_key("encryption", cell)),
         "mac": _base64(_key("HMAC", cell)),
         "caller": caller,

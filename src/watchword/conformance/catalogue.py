@@ -2,7 +2,7 @@
 
 In here: cells as an ideal client and server would meet them.
 Not in here: in what two programs differ from that (whoever judges a pair of them), recorded
-packets (recorded), GnuPG.
+packets (recorded), GnuPG (its cells need folders of keys: the ``words`` of ``exchange``).
 
 Each group varies one thing and leaves the rest as it usually is: CBC, SHA256 inside, an HMAC
 of SHA256, keys of 32 bytes, one TCP port for a named IPv4 address.
@@ -24,7 +24,7 @@ DIGESTS: Final = ("md5", "sha1", "sha256", "sha384", "sha512", "sha3_256", "sha3
 NO_MAC_RC: Final = ("HMAC_KEY_BASE64", "USE_HMAC")
 NO_MAC: Final = ("HMAC_KEY_BASE64",)
 NAMED: Final = ("-a", "{who}")
-SECONDS: Final = ("-f", "3")
+SECONDS: Final = ("-f", "5")
 
 
 def matrix() -> tuple[Cell, ...]:
@@ -37,6 +37,10 @@ def octets(seed: str, length: int) -> str:
     return b64encode(hashlib.shake_256(seed.encode()).digest(length)).decode("ascii")
 
 
+def _bytes(length: int) -> str:
+    return f"{length} byte{'s' if length > 1 else ''}"
+
+
 def _modes() -> Iterator[Cell]:
     for mode in MODES:
         client, stanza = (*KNOCK, "-M", mode), (f"ENCRYPTION_MODE {mode}",)
@@ -46,7 +50,7 @@ def _modes() -> Iterator[Cell]:
         key = f"KEY_BASE64 {octets(f'legacy {length}', length)}"
         yield Cell(
             "mode",
-            f"legacy, key of {length} bytes",
+            f"legacy, key of {_bytes(length)}",
             (*KNOCK, "-M", "legacy"),
             (*NO_MAC_RC, key),
             ("ENCRYPTION_MODE legacy", *NO_MAC, key),
@@ -70,7 +74,7 @@ def _macs() -> Iterator[Cell]:
 def _keys() -> Iterator[Cell]:
     for length in (1, 16, 32):
         key = (f"KEY_BASE64 {octets(f'key {length}', length)}",)
-        yield Cell("key", f"encryption key of {length} bytes", rc=key, stanza=key)
+        yield Cell("key", f"encryption key of {_bytes(length)}", rc=key, stanza=key)
     text = ("KEY_BASE64", "HMAC_KEY_BASE64", "KEY a-passphrase", "HMAC_KEY another-passphrase")
     yield Cell("key", "keys as text", rc=text, stanza=text)
     for digest, length in (
@@ -80,7 +84,7 @@ def _keys() -> Iterator[Cell]:
         mac = f"HMAC_KEY_BASE64 {octets(f'mac {digest} {length}', length)}"
         yield Cell(
             "key",
-            f"HMAC key of {length} bytes, {digest}",
+            f"HMAC key of {_bytes(length)}, {digest}",
             (*KNOCK, "--hmac-digest-type", digest),
             (mac,),
             (mac, f"HMAC_DIGEST_TYPE {digest}"),
