@@ -265,7 +265,7 @@ def test_both_clients_refuse_with_the_same_first_line_and_status(desk: Desk, nam
 
 RC_MISTAKES = [
     "VERBOSE 7", "DIGEST_TYPE sha224", "ALLOW_IP foo", "FW_TIMEOUT 65537", "NAT_PORT -1",
-    "SPA_SERVER_PROTO foo", "ENCRYPTION_MODE pcbc", "FOO bar",
+    "SPA_SERVER_PROTO foo", "ENCRYPTION_MODE pcbc",
 ]  # fmt: skip
 
 
@@ -275,6 +275,16 @@ def test_both_clients_complain_alike_about_the_rc_file(desk: Desk, line: str) ->
     ours, theirs = (desk.run(client, "-T", *KNOCK, *KEYS["text"]) for client in (OURS, THEIRS))
     assert ours.returncode == theirs.returncode == 1
     assert ours.stderr.splitlines()[0] == theirs.stderr.splitlines()[0]
+
+
+def test_only_theirs_shows_the_value_of_an_unknown_variable_which_may_be_a_key(desk: Desk) -> None:
+    desk.file("[default]\n# c\nKEYBASE64 bar\n")
+    ours, theirs = (desk.run(client, "-T", *KNOCK, *KEYS["text"]) for client in (OURS, THEIRS))
+    assert ours.returncode == theirs.returncode == 1
+    first = theirs.stderr.splitlines()[0]
+    assert first.endswith("var=KEYBASE64, val=bar")
+    assert ours.stderr.splitlines()[0] == first.replace("val=bar", "val=(not shown)")
+    assert "bar" not in ours.stderr.replace("var", "")
 
 
 def test_both_clients_list_the_same_stanzas(desk: Desk) -> None:
