@@ -22,7 +22,9 @@ from watchword.lab.hosts import Lab
 from watchword.lab.sockets import send_datagram
 from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import CipherMode, Credential, Secret
+from watchword.model.openpgp import OpenPgpCredential
 from watchword.wire.spa.message import MessageType
+from watchword.wire.spa.openpgp import enclose
 
 pytestmark = pytest.mark.system
 KEY, MAC_KEY, OTHER, OTHER_MAC = (sha256(b"stays inside %d" % n).digest() for n in range(4))
@@ -125,8 +127,25 @@ def server(scene: Trio, tmp_path: Path) -> Server:
     server = Server(scene.server.host, tmp_path)
     hide = f'mount --bind {noting} {Path(found).resolve()} && exec "$0" "$@"'
     server.command = ["sh", "-c", hide, *server.command]
-    server.access = ACCESS
+    gpg = noting_gpg(tmp_path)
+    server.access = ACCESS + (
+        f"SOURCE ANY\nOPEN_PORTS tcp/443\nGPG_HOME_DIR {tmp_path}\nGPG_EXE {gpg}\n"
+        f"GPG_DECRYPT_PW {text(PHRASE)}\nGPG_REMOTE_ID 0123456789ABCDEF\nHMAC_KEY {text(LONG)}\n"
+    )
     return server
+
+
+def noting_gpg(folder: Path) -> Path:
+    """A gpg that notes how it is called, and that it was given something, and fails."""
+    gpg = folder / "gpg"
+    gpg.write_text(
+        "#!/bin/sh\n"
+        f'{{ echo called: "$0" "$@"; cat /proc/$$/environ; }} >>{folder}/children\n'
+        f"cat >{folder}/gpg-was-told\n"
+        'echo "[GNUPG:] DECRYPTION_FAILED" >&2\nexit 2\n', "utf-8",
+    )  # fmt: skip
+    gpg.chmod(0o700)
+    return gpg
 
 
 def packets() -> list[bytes]:
@@ -152,6 +171,7 @@ def packets() -> list[bytes]:
         sealed(
             "0.0.0.0,tcp/22", first, sent_at=now, type=MessageType.NAT_ACCESS, nat="10.0.0.1,22"
         ),
+        enclose(b"\x85\x01" + bytes(400), OpenPgpCredential(mac_key=Secret(LONG))),
         good[:60] + good[61:62] + good[60:61] + good[62:],
         good[:-1] + b"!",
         b"8" * 200,
@@ -199,7 +219,7 @@ def test_the_server_keeps_its_keys_whatever_it_is_sent_and_asked(
     question_everything(server, heap, kept)
     for line in BROKEN_SERVER_LINES:
         (tmp_path / "keys").write_text(f"KEY_BASE64 {base64(KEY)}?\n{text(PHRASE)}\n", "utf-8")
-        broken = ACCESS + line.replace("{folder}", str(tmp_path)) + "\n"
+        broken = server.access + line.replace("{folder}", str(tmp_path)) + "\n"
         (tmp_path / "access.conf").write_text(broken, "utf-8")
         seen = server.log.count("\n")
         server.send(signal.SIGHUP)
@@ -217,6 +237,8 @@ def test_the_server_keeps_its_keys_whatever_it_is_sent_and_asked(
     assert b"hmac-mismatch" in heap
     assert b"not shown" in heap
     assert b"called: " in heap
+    assert b"--passphrase-fd" in heap
+    assert PHRASE in (tmp_path / "gpg-was-told").read_bytes()
     assert heap.search() == []
 
 
@@ -243,6 +265,8 @@ RC_FILES = [
     "[default]\nKEY_FILE {home}/keys\nHMAC_KEY_FILE {home}/other\n",
     f"[default]\nUSE_GPG Y\nGPG_SIGNING_PW {text(PHRASE)}\n",
     f"[default]\nENCRYPTION_MODE legacy\nKEY {text(PHRASE)}\n",
+    "[default]\nUSE_GPG Y\nGPG_EXE {home}/gpg\nGPG_HOMEDIR {home}\nGPG_RECIPIENT a\n"
+    f"GPG_SIGNER b\nGPG_SIGNING_PW {text(PHRASE)}\nHMAC_KEY {text(MAC_PHRASE)}\n",
 ]
 KNOCK = ["-A", "tcp/22", "-a", "192.0.2.7", "-D", "127.0.0.1"]
 ARGUMENTS = [
@@ -281,12 +305,13 @@ def client(
     )  # fmt: skip
     heap.add(f"output of {argv if whole else 'a run with keys among its options'}", done.stdout)
     heap.add(f"errors of {argv if whole else 'a run with keys among its options'}", done.stderr)
-    for name in (".fwknop.run", "packet"):
+    for name in (".fwknop.run", "packet", "children"):
         if (home / name).exists():
             heap.add(name, (home / name).read_bytes())
 
 
 def make_home(home: Path, rc: str) -> None:
+    noting_gpg(home)
     for name, content in (
         (".fwknoprc", rc.replace("{home}", str(home))),
         ("keys", f"127.0.0.1: {text(PHRASE)}\n"),
@@ -302,6 +327,7 @@ def test_the_client_keeps_the_keys_of_its_files(number: int, heap: Heap, tmp_pat
         make_home(tmp_path, RC_FILES[number])
         client(heap, tmp_path, arguments, b"n\nn\nn\n")
     assert b"The following stanzas are configured" in heap
+    assert (b"called: " in heap) == ("GPG_EXE" in RC_FILES[number])
     assert heap.search() == []
 
 
