@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]  # the first test wa
 
 
 def peers(pair: Pair) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.peer(*pair.needs)] if pair.needs else []
+    return [pytest.mark.peer("gpg", *pair.needs)]
 
 
 ROWS = {"mode": "8.10", "type": "8.12", "digest": "8.13"}
