@@ -264,7 +264,7 @@ class Daemon:
     def _status(self) -> dict[str, object]:
         now = self._clock.now()
         return status.gather(
-            self._figures, self._source, self._lobby, self._gate, self._enforcer, now
+            self._figures, self._source, self._lobby, self._gate, self._enforcer, now=now
         )
 
     async def _stop(self) -> None:

@@ -20,7 +20,13 @@ from watchword.service.lobby import Lobby
 
 
 def gather(
-    figures: Figures, source: UdpSource, lobby: Lobby, gate: Gate, enforcer: Enforcer, now: Moment
+    figures: Figures,
+    source: UdpSource,
+    lobby: Lobby,
+    gate: Gate,
+    enforcer: Enforcer,
+    *,
+    now: Moment,
 ) -> dict[str, object]:
     """Everything as plain values, for JSON. Durations are seconds."""
     slowest = max(figures.steps.items(), key=lambda each: each[1].slowest, default=None)
