@@ -61,7 +61,7 @@ def _modes() -> Iterator[Cell]:
 
 def _digests() -> Iterator[Cell]:
     for digest in DIGESTS:
-        yield Cell("digest", digest, (*KNOCK, "-m", digest))
+        yield Cell("digest", digest, (*KNOCK, "-m", digest, "-B", "{packet}"), digest=digest)
 
 
 def _macs() -> Iterator[Cell]:
