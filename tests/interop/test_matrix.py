@@ -20,7 +20,7 @@ def peers(pair: Pair) -> list[pytest.MarkDecorator]:
     return [pytest.mark.peer("gpg", *pair.needs)]
 
 
-ROWS = {"mode": "8.10", "type": "8.12", "digest": "8.13"}
+ROWS = {"mode": "8.10", "GnuPG": "8.10", "type": "8.12", "digest": "8.13"}
 """Requirement rows that a group shows a part of."""
 
 
