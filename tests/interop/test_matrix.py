@@ -17,10 +17,10 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]  # the first test wa
 
 
 def peers(pair: Pair) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.peer(*pair.needs)] if pair.needs else []
+    return [pytest.mark.peer("gpg", *pair.needs)]
 
 
-ROWS = {"mode": "8.10", "type": "8.12", "digest": "8.13"}
+ROWS = {"mode": "8.10", "GnuPG": "8.10", "type": "8.12", "digest": "8.13"}
 """Requirement rows that a group shows a part of."""
 
 
@@ -68,7 +68,7 @@ def test_packets_of_the_1_9_line_and_legacy_packets_of_today_open_either_server(
 ) -> None:
     legacy = [cell for cell in LIVE[0].cells if cell.name.startswith("legacy, ")]
     old = [cell for cell in OLD[0].cells if cell.expect is Expect.OPENS]
-    assert (len(legacy), len(old)) == (3, 11)
+    assert (len(legacy), len(old)) == (3, 13)
     for pairs, cells in ((LIVE, legacy), (OLD, old)):
         for pair in pairs:
             found = meetings[pair].result()

@@ -8,14 +8,17 @@ tried here.
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.matrix.pairs import LIVE, OLD, Pair, difference, expected
 from tests.matrix.table import PAGE, Footnotes, written
 from watchword.conformance.exchange import exchange
 from watchword.conformance.findings import Finding, Verdict
+from watchword.conformance.openpgp_cells import rings
 from watchword.lab.hosts import can_make_namespaces
 
 PAIRS_AT_ONCE = 3
@@ -24,8 +27,12 @@ PAIRS_AT_ONCE = 3
 def tried(pair: Pair) -> dict[tuple[str, str], Finding]:
     """What all cells of a pair came to."""
     cells = [expected(cell, pair) for cell in pair.cells]
-    findings = exchange(pair.command("fwknop"), pair.command("fwknopd"), cells)
-    return {(finding.group, finding.name): finding for finding in findings}
+    with (
+        tempfile.TemporaryDirectory(prefix="watchword-rings-") as folder,
+        rings(Path(folder)) as words,
+    ):
+        findings = exchange(pair.command("fwknop"), pair.command("fwknopd"), cells, words)
+        return {(finding.group, finding.name): finding for finding in findings}
 
 
 def lines(pair: Pair, found: dict[tuple[str, str], Finding], notes: Footnotes) -> Iterator[str]:

@@ -24,6 +24,7 @@ GROUPS = {
     "type": "message type",
     "IPv6": "over IPv6",
     "refusal": "what must be refused",
+    "GnuPG": "OpenPGP packets",
     "recorded": "recorded packets of perl 1.9.12",
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.values import NOW, policy, request, terms
 from watchword.grant.decide import Permit, authorise
+from watchword.model.crypto import Digest
 from watchword.model.outcomes import Reason, Refusal
 from watchword.model.policy import Policy
 from watchword.model.requests import CommandWish, ForwardWish, Request
@@ -158,3 +159,18 @@ def test_rules_are_asked_in_the_order_of_the_log() -> None:
     wanted = replace(wanted, allow=ip_address("198.51.100.7"))
     assert verdict(rules, wanted) == Reason.WRONG_USER.word
     assert verdict(rules, replace(wanted, user="root")) == Reason.PORT_NOT_OFFERED.word
+
+
+@pytest.mark.requirement("8.13")
+@pytest.mark.parametrize("allowed", [None, *Digest])
+@pytest.mark.parametrize("digest", Digest)
+def test_only_packets_with_an_allowed_digest_inside_count(
+    digest: Digest, allowed: Digest | None
+) -> None:
+    rules = policy(digests=None if allowed is None else frozenset({allowed}))
+    answer = authorise(rules, request(digest=digest), NOW)
+    if allowed in (None, digest):
+        assert isinstance(answer, Permit)
+    else:
+        assert isinstance(answer, Refusal)
+        assert (answer.reason, answer.detail) == (Reason.DIGEST_NOT_ALLOWED, digest.name)

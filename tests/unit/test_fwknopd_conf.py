@@ -11,6 +11,7 @@ from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
 from watchword.errors import OperatorError, Place
+from watchword.model.crypto import Digest
 
 
 @pytest.mark.requirement("2.9")
@@ -433,3 +434,27 @@ def test_the_packaged_files_are_understood_and_want_keys() -> None:
 
 
 PACKAGED = ("fwknopd.conf", "access.conf")
+
+
+@pytest.mark.requirement("8.13")
+@pytest.mark.parametrize(
+    ("text", "digests"),
+    [
+        ("ALL", None),
+        ("all", None),
+        ("SHA256", {Digest.SHA256}),
+        ("sha256, SHA3_512", {Digest.SHA256, Digest.SHA3_512}),
+        ("MD5,ALL", None),
+    ],
+)
+def test_digest_type_says_which_digests_packets_may_have(
+    text: str, digests: set[Digest] | None
+) -> None:
+    found = configure(f"DIGEST_TYPE {text};\n").policy.digests
+    assert found == (None if digests is None else frozenset(digests))
+    assert configure().policy.digests is None
+
+
+def test_a_digest_type_that_is_none_is_refused_where_it_stands() -> None:
+    [said] = fatal("DIGEST_TYPE SHA257;\n")
+    assert said.startswith("fwknopd.conf:2: DIGEST_TYPE has 'SHA257', which is no digest")

@@ -52,7 +52,7 @@ def test_no_vector_was_lost() -> None:
     assert made_by["fwknop-perl-1.9.12"] == 21
 
 
-@pytest.mark.requirement("4.22", "5.12", "8.11")
+@pytest.mark.requirement("4.22", "5.12", "8.11", "8.12")
 @pytest.mark.parametrize("vector", STRICT, ids=by_id)
 def test_a_real_packet_is_opened(vector: Vector) -> None:
     lock = Lock(credential_of(vector["encryption"], vector["hmac"]))
@@ -80,6 +80,7 @@ def test_the_message_of_a_real_packet_says_something(vector: Vector) -> None:
         assert fields.nat.endswith(str(port))
 
 
+@pytest.mark.requirement("8.12")
 @pytest.mark.parametrize("vector", REMADE, ids=by_id)
 def test_a_packet_of_the_c_programs_is_made_again_byte_for_byte(vector: Vector) -> None:
     credential = credential_of(vector["encryption"], vector["hmac"])

@@ -2,7 +2,7 @@
 
 In here: cells as an ideal client and server would meet them.
 Not in here: in what two programs differ from that (whoever judges a pair of them), recorded
-packets (recorded), GnuPG (its cells need folders of keys: the ``words`` of ``exchange``).
+packets (recorded), GnuPG (openpgp_cells).
 
 Each group varies one thing and leaves the rest as it usually is: CBC, SHA256 inside, an HMAC
 of SHA256, keys of 32 bytes, one TCP port for a named IPv4 address.
@@ -61,7 +61,7 @@ def _modes() -> Iterator[Cell]:
 
 def _digests() -> Iterator[Cell]:
     for digest in DIGESTS:
-        yield Cell("digest", digest, (*KNOCK, "-m", digest))
+        yield Cell("digest", digest, (*KNOCK, "-m", digest, "-B", "{packet}"), digest=digest)
 
 
 def _macs() -> Iterator[Cell]:

@@ -151,6 +151,8 @@ class _Meeting:
             return _refused(case, complaint)
         if complaint:
             return case.failed(f"the client does not send it: {complaint}")
+        if case.cell.digest and (digest := case.digest_sent()) != case.cell.digest:
+            return case.failed(f"the digest inside is {digest}")
         if case.cell.expect is Expect.OPENS:
             return self._opened(case)
         return self._ran(case) if case.cell.expect is Expect.RUNS else None

@@ -18,11 +18,12 @@ from watchword.conformance.golden import Vector, load, payload_of
 from watchword.conformance.venue import ROAMING
 
 LEGACY_KEY: Final = 16
-"""Keys of the 1.9 line up to here are padded; longer ones are used in full (wire format, 14)."""
+"""The 1.9 line pads shorter keys to this, and uses longer ones in full (wire format, 14)."""
 SHOWN: Final = (
     "perl-access", "perl-access-key8", "perl-access-key15", "perl-access-key20",
     "perl-access-key32", "perl-access-any", "perl-digest-md5", "perl-digest-sha1",
-    "perl-digest-sha256", "perl-timeout", "perl-user-1", "perl-salted",
+    "perl-digest-sha256", "perl-timeout", "perl-timeout-0", "perl-user-1",
+    "perl-server-auth", "perl-salted",
 )  # fmt: skip
 REFUSED: Final = frozenset({"perl-salted"})
 """The 1.9 client can be told to keep the prefix that others take off; fwknopd 2.6 refuses it."""

@@ -49,6 +49,8 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Permit | Refusal
     if no is not None:
         return no
     wish = request.wish
+    if policy.digests is not None and request.digest not in policy.digests:
+        return _no(request, Reason.DIGEST_NOT_ALLOWED, request.digest.name)
     if isinstance(wish, ForwardWish):
         return _no(request, Reason.NO_FORWARDING)
     if not isinstance(wish, AccessWish):

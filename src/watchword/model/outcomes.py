@@ -63,6 +63,7 @@ class Reason(Enum):
     ADDRESS_NOT_HOST = ("address-not-a-host", Stage.ADDRESS)
     NO_SUCH_FAMILY = ("address-family-not-supported", Stage.ADDRESS)
     WRONG_USER = ("wrong-user", Stage.USER)
+    DIGEST_NOT_ALLOWED = ("digest-not-allowed", Stage.KIND)
     NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
     NO_COMMANDS = ("commands-not-enabled", Stage.KIND)
     PORT_RESTRICTED = ("port-restricted", Stage.PORTS)

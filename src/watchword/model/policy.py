@@ -75,6 +75,8 @@ class Policy:
     """Seconds that a time stamp may lie in the past or the future; None: not looked at."""
     remember: bool = True
     """False: replays are not detected (ENABLE_DIGEST_PERSISTENCE N). Never the default."""
+    digests: frozenset[Digest] | None = None
+    """Inner digests that packets may have; None: any."""
     destination_rule: bool = False
     """True: a grant opens only the address that the packet was sent to."""
     families: tuple[int, ...] = (4, 6)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from watchword.model.addresses import Address
+from watchword.model.crypto import Digest
 from watchword.model.openpgp import Keyring
 from watchword.model.packets import Packet
 from watchword.model.services import Service
@@ -97,5 +98,7 @@ class Request:
     seconds: int
     """Duration asked for; 0: none named."""
     key: ReplayKey
+    digest: Digest = Digest.SHA256
+    """The digest inside the packet."""
     signer: str = ""
     """Fingerprint of the key that signed an OpenPGP packet, where signatures are looked at."""

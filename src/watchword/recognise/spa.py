@@ -155,6 +155,7 @@ class SpaRecogniser:
             wish=wish,
             allow=None if allow == ANY_SOURCE else allow,
             seconds=message.seconds,
+            digest=message.digest,
             key=self._replay_key(packet, opened, now),
         )
 

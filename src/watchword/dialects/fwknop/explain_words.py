@@ -25,6 +25,9 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
         yield "time stamps are not looked at (ENABLE_SPA_PACKET_AGING N)"
     else:
         yield f"time stamps may lie {policy.max_age} seconds in the past or the future"
+    if policy.digests is not None:
+        names = ", ".join(digest.name for digest in sorted(policy.digests))
+        yield f"packets with another inner digest than {names} are refused"
     if not policy.remember:
         yield "replayed packets are NOT detected (ENABLE_DIGEST_PERSISTENCE N)"
     if policy.destination_rule:

@@ -109,6 +109,10 @@ _ADVICE: Final = {
         "its user name is not one of the stanza's REQUIRE_USERNAME",
         "send as that user (SPOOF_USER in ~/.fwknoprc), or change REQUIRE_USERNAME",
     ),
+    Reason.DIGEST_NOT_ALLOWED: Advice(
+        "its inner digest is {detail}, which DIGEST_TYPE in fwknopd.conf leaves out",
+        "have the client use another one (fwknop -m), or add it to DIGEST_TYPE and reload",
+    ),
     Reason.NO_FORWARDING: Advice(
         "it asks for NAT, which is not enabled or not supported here",
         "ask for a port of this host: without -N, --nat-local and their kin",

@@ -27,6 +27,7 @@ from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate_firewall import firewall
 from watchword.dialects.fwknop.translate_guard import Offer, udp_port
 from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.model.crypto import Digest
 from watchword.model.policy import Policy
 from watchword.model.settings import LogSettings, Settings
 
@@ -105,12 +106,14 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     offers = [Offer(each.source.place, offered(each)) for each in stanzas]
     settings = _settings(values, options, offers, complaints)
     _verify(values, complaints)
+    digests = _digests(values, complaints)
     listed = complaints.settle()
     return Configuration(
         settings=settings,
         policy=Policy(
             stanzas=tuple(term for _, term in found if term is not None),
             max_age=_max_age(values),
+            digests=digests,
             remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
             destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
         ),
@@ -229,6 +232,22 @@ def _settings(
 
 def _max_age(values: Values) -> int | None:
     return values.number("MAX_SPA_PACKET_AGE") if values.flag("ENABLE_SPA_PACKET_AGING") else None
+
+
+def _digests(values: Values, complaints: Complaints) -> frozenset[Digest] | None:
+    """The inner digests that packets may have; None: any. Nothing, where a name is unknown."""
+    names = [each.strip().upper() for each in values.text("DIGEST_TYPE").split(",")]
+    if "ALL" in names:
+        return None
+    if unknown := [name for name in names if name not in Digest.__members__]:
+        known = ", ".join(digest.name for digest in Digest)
+        complaints.refuse(
+            f"DIGEST_TYPE has '{shown(unknown[0])}', which is no digest",
+            values.place("DIGEST_TYPE"),
+            f"write ALL, or some of {known}",
+        )
+        return frozenset()
+    return frozenset(Digest[name] for name in names)
 
 
 def _verify(values: Values, complaints: Complaints) -> None:

@@ -58,6 +58,7 @@ _LINES: Final = {
         _W,
         "{at} Username in SPA data ({user}) does not match required username: {expected}",
     ),
+    Reason.DIGEST_NOT_ALLOWED: (_W, "{at} The digest {detail} is not one of DIGEST_TYPE."),
     Reason.NO_FORWARDING: (
         _W,
         "{n} SPA packet from {ip} requested NAT access, but is not enabled/supported",
