@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,10 @@ from watchword.lab.hosts import Lab
 
 pytestmark = pytest.mark.system
 PROGRAM, FWKNOPD = str(PROGRAMS / "fwknop"), str(PROGRAMS / "fwknopd")
-UNLIMITED = ("prlimit", "--core=unlimited", "--")
+_, MOST = resource.getrlimit(resource.RLIMIT_CORE)
+UNLIMITED = (
+    "prlimit", f"--core={'unlimited' if MOST == resource.RLIM_INFINITY else MOST}:", "--",
+)  # fmt: skip
 NO_LIMITS = (
     sys.executable, "-c", "import resource, runpy, sys; resource.setrlimit = lambda *_: None; "
     "sys.argv[:] = sys.argv[1:]; runpy.run_module(sys.argv[0], run_name='__main__')",

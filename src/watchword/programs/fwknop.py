@@ -9,8 +9,13 @@ from watchword.service import client
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the client's command line; the exit status is 0 or, for any failure, 1."""
-    return client.run(sys.argv[1:] if argv is None else argv)
+    """Run the client's command line; the exit status is 0 or, for any failure, 1.
+
+    With arguments of a caller the process is that caller's, and is left as it is.
+    """
+    if argv is None:
+        return client.run(sys.argv[1:], own_process=True)
+    return client.run(argv)
 
 
 if __name__ == "__main__":

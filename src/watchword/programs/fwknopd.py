@@ -9,8 +9,13 @@ from watchword.service import server
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the server's command line; the exit status is 0 or, for any failure, 1."""
-    return server.run(sys.argv[1:] if argv is None else argv)
+    """Run the server's command line; the exit status is 0 or, for any failure, 1.
+
+    With arguments of a caller the process is that caller's, and is left as it is.
+    """
+    if argv is None:
+        return server.run(sys.argv[1:], own_process=True)
+    return server.run(argv)
 
 
 if __name__ == "__main__":

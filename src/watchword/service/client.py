@@ -27,12 +27,13 @@ from watchword.service.client_console import Console
 PROGRAM = "fwknop"
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     """Do what a command line says; ``argv`` is without the program's name.
 
     Returns the exit status: 0 or, for any failure, 1.
     """
-    core_dumps.forbid()
+    if own_process:
+        core_dumps.forbid()
     console = Console()
     try:
         status = _Round(argv, os.environ, console).start()

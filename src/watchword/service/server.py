@@ -35,9 +35,13 @@ look walks over everything that is in force."""
 SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
 
 
-def run(argv: Sequence[str]) -> int:
-    """Do what the command line says; return the exit status."""
-    core_dumps.forbid()
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Do what the command line says; return the exit status.
+
+    ``own_process``: nobody else's code runs in this process, so it may be marked for good.
+    """
+    if own_process:
+        core_dumps.forbid()
     try:
         options = _absolute(server_options.parse(argv))
         _refuse_what_is_missing(options)

@@ -30,9 +30,10 @@ PROGRAM = "watchword"
 GRANTED, REFUSED, WRONG = 0, 1, 2
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     """Answer; the exit status is 0 for yes, 1 for no, 2 for a question that makes no sense."""
-    core_dumps.forbid()
+    if own_process:
+        core_dumps.forbid()
     arguments = _parser().parse_args(argv)
     answer: Callable[[argparse.Namespace], int] = arguments.answer
     try:
