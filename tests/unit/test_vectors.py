@@ -14,6 +14,7 @@ from watchword.conformance.golden import (
     message_of,
     payload_of,
 )
+from watchword.conformance.strictness import BEYOND_2038, LENIENT_BUT_SOUND, NOT_EXPRESSIBLE
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.grammar import parse_access, parse_command, parse_nat
 from watchword.wire.spa.message import MessageType
@@ -25,21 +26,6 @@ STRICT = [vector for vector in POSITIVE if not vector.get("lenient")]
 LENIENT = [vector for vector in POSITIVE if vector.get("lenient")]
 REMADE = [vector for vector in STRICT if vector["source"].startswith(("libfko-", "fwknop-client-"))]
 NEGATIVE = all_of_kind("negative")
-
-LENIENT_BUT_SOUND = {
-    "len-ts-wrap": "a time stamp beyond 2038; libfko cuts it to 32 bits, we read it as it is",
-    "len-to-zero": "perl clients send a timeout of 0",
-    "len-to-as-auth": "a seventh field of this type is server_auth, whatever it says",
-    "len-auth-190": "within what decoders take",
-    "len-ver-any": "printable, and only people look at it",
-    "nat-2-ipv6-text": "an address like any other",
-}
-BEYOND_2038 = {"neg-ts-2038": 2147483648, "neg-ts-uint32max": 4294967295}
-NOT_EXPRESSIBLE = {
-    "neg-mode0", "neg-mode4", "neg-mode9", "neg-mode-1",
-    "neg-hmac-type8", "neg-hmac-type0", "neg-hmac-type-1",
-}  # fmt: skip
-"""Configurations that our types have no value for: they end where text becomes a value."""
 
 
 def by_id(vector: Vector) -> str:
