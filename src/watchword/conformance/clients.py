@@ -15,7 +15,7 @@ import re
 import time
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,13 +47,18 @@ class Sealed:
 
 def judge(program: Sequence[str]) -> Iterator[Finding]:
     """One finding for each command line, and two over all packets together."""
+    yield from command_lines(program, golden.load("client"))
+    for vector in golden.load("client_errors"):
+        yield refused(program, vector)
+
+
+def command_lines(program: Sequence[str], vectors: Iterable[Vector]) -> Iterator[Finding]:
+    """Run each command line; at last, compare what has to be new in every packet."""
     made: list[Sealed] = []
-    for vector in golden.load("client"):
+    for vector in vectors:
         yield _command_line(program, vector, made)
     yield _all_new("random values", [each.message.random for each in made])
     yield _all_new("salts", [each.salt.hex() for each in made])
-    for vector in golden.load("client_errors"):
-        yield _refused(program, vector)
 
 
 def _command_line(program: Sequence[str], vector: Vector, made: list[Sealed]) -> Finding:
@@ -121,7 +126,7 @@ def _all_new(what: str, values: Sequence[str]) -> Finding:
     return Finding("freshness", what, Verdict.PASS, f"{len(values)} packets, all different")
 
 
-def _refused(program: Sequence[str], vector: Vector) -> Finding:
+def refused(program: Sequence[str], vector: Vector) -> Finding:
     """A command line that no packet may come of.
 
     For one of them the recorded client saves a packet that it then cannot

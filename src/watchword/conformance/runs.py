@@ -35,7 +35,7 @@ class Run:
     status: int | None
     """Exit status, negative for a signal; None: it did not end in time."""
     said: str
-    """The last line that it printed, for a person to read."""
+    """The first line of its complaint, or else the last line that it printed."""
     packet: bytes | None
     """What is in the file that it was told to save the packet in; None: there is no file."""
 
@@ -71,7 +71,7 @@ def run(
         surroundings = {"HOME": home, "PATH": PATH, "LOGNAME": USER, "USER": USER, "LC_ALL": "C"}
         process = subprocess.Popen(
             [*before, *program, *filled],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             cwd=home, env=surroundings | dict(environment or {}), start_new_session=True,
         )  # fmt: skip
         status, said = _to_the_end(process)
@@ -79,11 +79,11 @@ def run(
 
 
 def _to_the_end(process: subprocess.Popen[bytes]) -> tuple[int | None, str]:
-    """Exit status and last line. What the program leaves running is ended with it."""
+    """Exit status and the telling line. What the program leaves running is ended with it."""
     status: int | None = None
-    output = b""
+    output = complaint = b""
     try:
-        output, _ = process.communicate(timeout=PATIENCE)
+        output, complaint = process.communicate(timeout=PATIENCE)
         status = process.returncode
     except subprocess.TimeoutExpired:
         pass
@@ -91,8 +91,10 @@ def _to_the_end(process: subprocess.Popen[bytes]) -> tuple[int | None, str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    return status, lines[-1].strip() if lines else ""
+    complained, told = (
+        text.decode("utf-8", "replace").strip().splitlines() for text in (complaint, output)
+    )
+    return status, (complained[:1] or told[-1:] or [""])[0].strip()
 
 
 def _content(saved: Path) -> bytes | None:
