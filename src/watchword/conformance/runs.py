@@ -58,6 +58,8 @@ def run(
 ) -> Run:
     """Run a client to its end in a home that is made for this run and removed after it.
 
+    In the home is an rc file that says nothing, so that no program has to make one.
+
     Args:
         program: The command, with arguments that it always needs.
         options: Options as fwknop has them. ``{packet}`` in one becomes the name
@@ -67,6 +69,9 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="watchword-client-") as home:
         saved = Path(home) / "packet"
+        rc = Path(home) / ".fwknoprc"
+        rc.touch(mode=0o600)
+        rc.write_text("[default]\n", "ascii")
         filled = [str(saved) if option == "{packet}" else option for option in options]
         surroundings = {"HOME": home, "PATH": PATH, "LOGNAME": USER, "USER": USER, "LC_ALL": "C"}
         process = subprocess.Popen(
