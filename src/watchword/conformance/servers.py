@@ -15,7 +15,7 @@ from watchword.conformance.repertoire import plan
 from watchword.conformance.rounds import pack
 from watchword.conformance.sittings import sit
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 6
 """Rounds side by side: most of a round is waiting for something to end."""
 
 
