@@ -36,6 +36,15 @@ def test_a_library_that_opens_everything_is_told_so(monkeypatch: pytest.MonkeyPa
     assert found["lenient"] == 24
 
 
+def test_a_library_that_misreads_a_field_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def misread(payload: bytes, lock: spa.Lock) -> spa.Opened:
+        opened = spa.unseal(payload, lock)
+        return replace(opened, message=replace(opened.message, seconds=7))
+
+    monkeypatch.setattr(library, "unseal", misread)
+    assert failed_groups()["opens"] == 394
+
+
 def test_a_library_that_refuses_everything_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise spa.SpaError(spa.Code.DECRYPTION_FAILURE)

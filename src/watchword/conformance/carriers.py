@@ -29,6 +29,7 @@ from watchword.wire.frames import TCP, UDP
 GROUP: Final = "carrier"
 LISTENING: Final = (62201, 80, 3128)
 """TCP ports that the vectors connect to."""
+MANDATORY: Final = {"tr-udp", "tr-udp-port", "tr-udp-sport", "tr-rand-port"}
 RANDOM_PORTS: Final = range(10000, 65536)
 """What ``-r`` may draw."""
 _CREDENTIAL: Final = Credential(
@@ -61,7 +62,7 @@ class Demand:
 
     @property
     def mandatory(self) -> bool:
-        return self.name.startswith("tr-udp") and "raw" not in self.name
+        return self.name in MANDATORY
 
 
 def demands() -> Iterator[Demand]:

@@ -2,7 +2,7 @@
 
 In here: reading the files (vectors/README.md has the schema). A file whose count is
 not the number of its vectors is an error, so that none is lost silently.
-Not in here: what is expected of them (the tests).
+Not in here: where the recorded answer is not the one demanded (strictness), judging.
 """
 
 from __future__ import annotations

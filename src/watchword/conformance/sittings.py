@@ -12,7 +12,6 @@ grants, has opened something else: so the server has read the packet in question
 from __future__ import annotations
 
 import itertools
-import secrets
 import socket
 import tempfile
 import time
@@ -21,6 +20,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
+from watchword.conformance import yardstick
 from watchword.conformance.findings import Finding, Verdict
 from watchword.conformance.rounds import Round
 from watchword.conformance.server_program import SPA_PORT, NotServingError, ServerProgram
@@ -28,20 +28,11 @@ from watchword.conformance.trials import Knock, Must, Target, Trial, stanza
 from watchword.conformance.venue import Door, Sight, Venue
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
-from watchword.model.crypto import Credential, Secret
-from watchword.model.services import Proto, Service
-from watchword.spa import VERSION, Message, MessageType, seal
 
 PATIENCE: Final = 10.0
 """Seconds until something has to open; every server needs a fraction of one."""
 ENDS: Final = 20.0
 """Seconds until what was opened for two or three has to be shut again."""
-YARDSTICKS: Final = tuple(Service(Proto.TCP, port) for port in range(2201, 2217))
-"""Used in turn, so that a grant is over when its service comes round again."""
-_YARDSTICK: Final = Credential(
-    Secret(b"the yardstick's encryption key"), mac_key=Secret(b"and the yardstick's HMAC key")
-)
-_YARDSTICK_FOR: Final = "192.0.2.99"
 
 
 def sit(program: Sequence[str], one: Round) -> list[Finding]:
@@ -62,7 +53,7 @@ class _Sitting:
         self._round = one
         self._venue = venue
         self._server = ServerProgram(program, venue, folder)
-        self._yardsticks = itertools.cycle(YARDSTICKS)
+        self._yardsticks = itertools.cycle(yardstick.SERVICES)
         self._sockets = ExitStack()
         self._senders: list[tuple[Knock, socket.socket]] = []
         self._stuck = ""
@@ -91,7 +82,7 @@ class _Sitting:
 
     def _open_house(self) -> None:
         """Start the server and see that nothing is open. Raises NotServingError."""
-        services = {each.service for each in self._targets()} | set(YARDSTICKS)
+        services = {each.service for each in self._targets()} | set(yardstick.SERVICES)
         for address in {each.address for each in self._targets()} | self._sources():
             if address != self._venue.caller.six:
                 self._venue.roam(address)
@@ -117,7 +108,7 @@ class _Sitting:
 
     def _sources(self) -> set[str]:
         knocks = [knock for trial in self._round.trials for knock in trial.knocks]
-        return {_YARDSTICK_FOR} | {knock.source for knock in knocks}
+        return {yardstick.CALLER} | {knock.source for knock in knocks}
 
     def _settings(self) -> str:
         lines = (*self._server.usual_settings(), *self._round.settings)
@@ -125,7 +116,7 @@ class _Sitting:
 
     def _stanzas(self, offers: str) -> Iterator[str]:
         """The round's, each with what it offers, and the yardstick's behind them."""
-        for text in (*self._round.access, stanza(_YARDSTICK)):
+        for text in (*self._round.access, stanza(yardstick.CREDENTIAL)):
             first, *others = text.split("SOURCE ")
             for each in others:
                 yield f"{first}SOURCE {each.rstrip()}\n{offers}\n"
@@ -191,10 +182,12 @@ class _Sitting:
 
     def _measure(self) -> bool:
         """Send a packet that any server grants; whether what it asks for opens."""
-        target = Target(_YARDSTICK_FOR, next(self._yardsticks))
-        with closing(open_socket(self._venue.caller.host, _YARDSTICK_FOR, socket.SOCK_DGRAM)) as s:
-            s.bind((_YARDSTICK_FOR, 0))
-            s.sendto(_sealed(target), (self._venue.server.four, SPA_PORT))
+        target = Target(yardstick.CALLER, next(self._yardsticks))
+        with closing(
+            open_socket(self._venue.caller.host, yardstick.CALLER, socket.SOCK_DGRAM)
+        ) as s:
+            s.bind((yardstick.CALLER, 0))
+            s.sendto(yardstick.packet(target), (self._venue.server.four, SPA_PORT))
         return not self._until_reached([self._door(target)])
 
     # --- looking -----------------------------------------------------------
@@ -247,15 +240,3 @@ class _Sitting:
 
     def _trouble(self) -> str:
         return "" if self._server.running else f" (it ended: {self._server.last_words()})"
-
-
-def _sealed(target: Target) -> bytes:
-    message = Message(
-        random=f"{secrets.randbelow(10**16):016d}",
-        user="yardstick",
-        sent_at=int(time.time()),
-        version=VERSION,
-        type=MessageType.ACCESS,
-        text=f"{target.address},{target.service}",
-    )
-    return seal(message, _YARDSTICK, salt=secrets.token_bytes(8))
