@@ -5,7 +5,7 @@ OURS := src tests bench demo tools
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test check lint bench bench-quick requirements clean
+.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page requirements clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
@@ -15,6 +15,8 @@ help:
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
+	@echo "make matrix        every way in which clients and servers, ours and packaged, talk (root; two minutes)"
+	@echo "make matrix-page   write what is expected of that into docs/interoperability.md"
 	@echo "make requirements  what was asked for, and what the last make test proved of it"
 	@echo "make clean         remove what these made in this directory"
 
@@ -47,6 +49,14 @@ bench:
 bench-quick:
 	$(SETUP) bench
 	@$(PYTHON) -m bench --quick
+
+matrix:
+	$(SETUP) test
+	@$(PYTHON) -m tests.matrix
+
+matrix-page:
+	$(SETUP) check
+	@$(PYTHON) -m tests.matrix --page
 
 requirements:
 	$(SETUP) check

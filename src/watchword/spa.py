@@ -52,14 +52,36 @@ A server that is asked by strangers calls ``flaw(payload)`` first, then
 Reading is strict: one packet has one spelling. ``LenientLock`` admits what
 libfko admits, ``seal_as_perl`` writes for servers of the perl line, and
 ``inspect`` says what there is to say about any bytes.
+
+With GnuPG there is a step in between, which is yours: ``compose`` gives what
+gpg is to sign and encrypt, ``enclose`` makes a packet of the message that comes
+out; ``OpenPgpLock`` verifies the HMAC, gives the ``message`` that gpg is to
+decrypt, and ``read`` looks at signatures and text.
+
+Packets travel in datagrams, in HTTP requests, in TCP streams and in raw IP
+packets. ``http_request`` and ``http_extract`` write and read the second,
+``Collector`` collects the third, ``udp_packet`` and its like write the last.
 """
 
 from __future__ import annotations
 
 from watchword.model.addresses import Address
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
+from watchword.model.openpgp import (
+    Decrypted,
+    Keyring,
+    OpenPgpCredential,
+    Signature,
+    SignatureState,
+    Signers,
+)
 from watchword.model.outcomes import Reason
 from watchword.model.services import Proto, Service
+from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
+from watchword.wire.carriers.http import Carried
+from watchword.wire.carriers.http import extract as http_extract
+from watchword.wire.carriers.http import request as http_request
+from watchword.wire.carriers.stream import Collector, Progress
 from watchword.wire.spa.building import (
     VERSION,
     RandomBytes,
@@ -68,6 +90,7 @@ from watchword.wire.spa.building import (
     local_nat_access,
     nat_access,
 )
+from watchword.wire.spa.composing import compose
 from watchword.wire.spa.digests import packet_digest, plaintext_digest
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.grammar import (
@@ -79,9 +102,10 @@ from watchword.wire.spa.grammar import (
     parse_nat,
 )
 from watchword.wire.spa.inspecting import Encryption, Inside, Inspection, Layout, inspect
-from watchword.wire.spa.leniency import LenientLock
+from watchword.wire.spa.leniency import LenientLock, LenientOpenPgpLock
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Bunch, Lock, Opened, flaw, unseal
+from watchword.wire.spa.openpgp import OpenPgpLock, UnlistedSignerError, enclose
 from watchword.wire.spa.perl19 import PERL_VERSION, seal_as_perl
 from watchword.wire.spa.sealing import seal
 
@@ -92,28 +116,47 @@ __all__ = [
     "Address",
     "BadAddressError",
     "Bunch",
+    "Carried",
     "CipherMode",
     "Code",
+    "Collector",
     "Credential",
+    "Decrypted",
     "Digest",
     "Encryption",
+    "Ends",
     "Inside",
     "Inspection",
+    "Keyring",
     "Layout",
     "LenientLock",
+    "LenientOpenPgpLock",
     "Lock",
     "Message",
     "MessageType",
+    "OpenPgpCredential",
+    "OpenPgpLock",
     "Opened",
+    "Ports",
+    "Progress",
     "Proto",
     "RandomBytes",
     "Reason",
     "Secret",
     "Service",
+    "Signature",
+    "SignatureState",
+    "Signers",
     "SpaError",
+    "UnlistedSignerError",
     "access",
     "command",
+    "compose",
+    "enclose",
     "flaw",
+    "http_extract",
+    "http_request",
+    "icmp_packet",
     "inspect",
     "local_nat_access",
     "nat_access",
@@ -125,5 +168,7 @@ __all__ = [
     "plaintext_digest",
     "seal",
     "seal_as_perl",
+    "tcp_packet",
+    "udp_packet",
     "unseal",
 ]

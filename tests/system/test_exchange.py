@@ -47,6 +47,7 @@ def test_what_each_cell_must_come_to_is_judged_from_outside() -> None:
         replace(PLAIN, name="never ends", ends=True),
         replace(PLAIN, name="opens all the same", expect=Expect.SHUT),
         replace(PLAIN, name="is sent all the same", expect=Expect.UNSENT),
+        replace(PLAIN, name="another digest", client=(*KNOCK, "-B", "{packet}"), digest="md5"),
         unlisted,
         replace(unlisted, name="unlisted, as it must be", expect=Expect.SHUT, said="port-"),
         replace(unlisted, name="another reason", expect=Expect.SHUT, said="no such reason"),
@@ -57,7 +58,8 @@ def test_what_each_cell_must_come_to_is_judged_from_outside() -> None:
         "never ends": (Verdict.FAIL, "20 seconds later: tcp/2240 for 198.51.100.2: an answer"),
         "opens all the same": (Verdict.FAIL, "it opened: tcp/2250 for 198.51.100.2"),
         "is sent all the same": (Verdict.FAIL, "the client sends it"),
-        "unlisted": (Verdict.FAIL, "afterwards: tcp/2270 for 198.51.100.2: no answer"),
+        "another digest": (Verdict.FAIL, "the digest inside is sha256"),
+        "unlisted": (Verdict.FAIL, "afterwards: tcp/2280 for 198.51.100.2: no answer"),
         "unlisted, as it must be": (Verdict.PASS, "stayed shut, and the server says why"),
         "another reason": (Verdict.FAIL, "the server does not say 'no such reason'"),
     }

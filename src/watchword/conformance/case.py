@@ -17,7 +17,17 @@ from typing import Final
 from watchword.conformance.cells import Cell, LeadsTo, Words, filled
 from watchword.conformance.findings import Finding, Verdict
 from watchword.conformance.venue import INNER, Door, Venue
-from watchword.spa import VERSION, Credential, Message, MessageType, Secret, seal
+from watchword.spa import (
+    VERSION,
+    Credential,
+    Lock,
+    Message,
+    MessageType,
+    Secret,
+    SpaError,
+    seal,
+    unseal,
+)
 
 FIRST_PORT: Final = 2200
 PORTS_EACH: Final = 10
@@ -55,18 +65,34 @@ class Case:
             type=MessageType.ACCESS,
             text=f"{self.words['who']},{self.words['services']}",
         )
+        return seal(message, self._credential, salt=secrets.token_bytes(8))
+
+    def digest_sent(self) -> str:
+        """The digest inside the packet that the client saved; else what is wrong with that."""
+        try:
+            payload = Path(self.words["packet"]).read_bytes().removesuffix(b"\n")
+            return unseal(payload, Lock(self._credential)).message.digest.name.lower()
+        except (OSError, SpaError) as error:
+            return f"unknown: {error}"
+
+    @property
+    def _credential(self) -> Credential:
         key, mac = (Secret(_key(what, self.cell)) for what in ("encryption", "HMAC"))
-        return seal(message, Credential(key, mac_key=mac), salt=secrets.token_bytes(8))
+        return Credential(key, mac_key=mac)
 
 
-def case_of(cell: Cell, number: int, venue: Venue, folder: Path) -> Case:
-    """Place the cell as the server's stanza ``number``, counted from 1."""
+def case_of(cell: Cell, number: int, venue: Venue, folder: Path, more: Words) -> Case:
+    """Place the cell as the server's stanza ``number``, counted from 1.
+
+    ``more`` are words that this module does not know of.
+    """
     caller, server, stranger = (
         station.six if cell.six else station.four
         for station in (venue.caller, venue.server, venue.stranger)
     )
     port = FIRST_PORT + number * PORTS_EACH
     words = {
+        **more,
         "key": _base64(_key("encryption", cell)),
         "mac": _base64(_key("HMAC", cell)),
         "caller": caller,
@@ -74,6 +100,7 @@ def case_of(cell: Cell, number: int, venue: Venue, folder: Path) -> Case:
         "inner": INNER,
         "stanza": str(number),
         "mark": str(folder / f"mark-{number}"),
+        "packet": str(folder / f"packet-{number}"),
         "port": str(port),
         "port2": str(port + 1),
         "port3": str(port + 2),

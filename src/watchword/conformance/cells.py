@@ -17,7 +17,8 @@ from typing import TypeAlias
 Words: TypeAlias = Mapping[str, str]
 """``who`` asks, at ``caller``, a ``server``; ``services`` are the cell's; ``port``, ``port2``,
 ``port3`` and ``inside`` are its ports, ``inner`` a host behind the server, ``mark`` a file that
-a command may make, ``key`` and ``mac`` the keys in base64, ``stanza`` its number at the server."""
+a command may make, ``packet`` one for the client to save its packet in, ``key`` and ``mac`` the
+keys in base64, ``stanza`` its number at the server."""
 
 KNOCK = ("-A", "{services}", "-a", "{who}")
 
@@ -66,6 +67,9 @@ class Cell:
     """The address that is to be let in; the caller's host has it."""
     ends: bool = False
     """Whether the grant must end by itself within ``exchange.SHORT`` seconds."""
+    digest: str = ""
+    """The digest that has to be inside, where the client was told to save the packet as
+    ``{packet}``: no server minds which it is, so nothing else would show it."""
     packet: bytes = b""
     """A recorded packet that is sent as it is, in place of running the client."""
     expect: Expect = Expect.OPENS

@@ -20,11 +20,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from watchword.conformance import client_program
 from watchword.conformance.case import Case, case_of, open_for_business
-from watchword.conformance.cells import Cell, Expect, settings_text, stanza_text
+from watchword.conformance.cells import Cell, Expect, Words, settings_text, stanza_text
 from watchword.conformance.findings import Finding
 from watchword.conformance.server_program import SPA_PORT, NotServingError, ServerProgram
 from watchword.conformance.venue import Door, Sight, Venue
@@ -42,7 +43,10 @@ AT_ONCE: Final = 4
 
 
 def exchange(
-    client: Sequence[str], server: Sequence[str], cells: Sequence[Cell]
+    client: Sequence[str],
+    server: Sequence[str],
+    cells: Sequence[Cell],
+    words: Words = MappingProxyType({}),
 ) -> Iterator[Finding]:
     """Try these cells between two programs; needs root and network namespaces.
 
@@ -50,9 +54,12 @@ def exchange(
         client: The client's command, to which options like fwknop's are added.
         server: The server's command, to which options like fwknopd's are added.
         cells: What to try. They have the settings of the server in common.
+        words: What more the texts of the cells may name, such as a folder of GnuPG keys.
 
     Yields:
-        A finding for each cell, as soon as it is judged; those that must stay shut last.
+        A finding for each cell, as soon as it is judged: those whose grant has to end first,
+        because they take longest, and because fwknopd 2.6 ends grants late when it has more
+        than about forty; those that must stay shut last.
 
     Raises:
         ValueError: Two cells want different settings of one server.
@@ -63,7 +70,7 @@ def exchange(
         closing(Venue(lab)) as venue,
     ):
         meeting = _Meeting(venue, Path(folder), client, ServerProgram(server, venue, Path(folder)))
-        yield from meeting.judge(cells)
+        yield from meeting.judge(cells, words)
 
 
 class _Meeting:
@@ -77,10 +84,10 @@ class _Meeting:
         self._client = client
         self._server = server
 
-    def judge(self, cells: Sequence[Cell]) -> Iterator[Finding]:
+    def judge(self, cells: Sequence[Cell], words: Words) -> Iterator[Finding]:
         controls = (Cell("control", "first"), Cell("control", "last"))
         first, *cases, last = (
-            case_of(cell, number, self._venue, self._folder)
+            case_of(cell, number, self._venue, self._folder, words)
             for number, cell in enumerate((controls[0], *cells, controls[1]), 1)
         )
         for case in (first, *cases, last):
@@ -92,7 +99,7 @@ class _Meeting:
         except NotServingError as error:
             yield from (case.failed(str(error)) for case in cases)
             return
-        yield from self._try_all(cases, last)
+        yield from self._try_all(sorted(cases, key=lambda case: not case.cell.ends), last)
 
     def _try_all(self, cases: Sequence[Case], last: Case) -> Iterator[Finding]:
         shared = Counter(door for case in cases for door in case.doors)
@@ -144,6 +151,8 @@ class _Meeting:
             return _refused(case, complaint)
         if complaint:
             return case.failed(f"the client does not send it: {complaint}")
+        if case.cell.digest and (digest := case.digest_sent()) != case.cell.digest:
+            return case.failed(f"the digest inside is {digest}")
         if case.cell.expect is Expect.OPENS:
             return self._opened(case)
         return self._ran(case) if case.cell.expect is Expect.RUNS else None

@@ -1,6 +1,6 @@
 """Reading as libfko reads: what only its decoder admits, and only if somebody asks for it.
 
-In here: the lock that admits it, C's way with numbers and with NUL (wire
+In here: the locks that admit it, C's way with numbers and with NUL (wire
 format, 3 and 11.3), and libfko's rules for hosts.
 Not in here: anything strict (opening, fields, grammar), which knows nothing of this.
 
@@ -15,12 +15,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from watchword.model.openpgp import Decrypted
 from watchword.wire.spa import fields, grammar
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.fields import Base64Codes
-from watchword.wire.spa.mac import PREFIX
+from watchword.wire.spa.mac import GPG_PREFIX, PREFIX
 from watchword.wire.spa.message import Message, MessageType
-from watchword.wire.spa.opening import Lock, Opened
+from watchword.wire.spa.opened import Opened
+from watchword.wire.spa.opening import Lock
+from watchword.wire.spa.openpgp import OpenPgpLock
 
 _C_NUMBER = re.compile(rb" *([+-]?[0-9]+)")
 _DIGITS = re.compile(rb"[0-9]+")
@@ -57,6 +60,24 @@ class LenientLock(Lock):
         """As Lock.open, and admits what libfko admits. Raises SpaError with libfko's number."""
         plaintext, *_ = self._decrypt(payload)
         return Opened(read(plaintext), plaintext)
+
+
+class LenientOpenPgpLock(OpenPgpLock):
+    """The same for OpenPGP packets; their random value may be any text of 16 and more."""
+
+    __slots__ = ()
+
+    def fits(self, payload: bytes) -> bool:
+        """As OpenPgpLock.fits; a prefix that was left in front counts once."""
+        return self.mac is None or self.mac.fits(payload.removeprefix(GPG_PREFIX))
+
+    def message(self, payload: bytes) -> bytes:
+        """As OpenPgpLock.message, in any spelling."""
+        return self._decode(payload)[2]
+
+    def read(self, decrypted: Decrypted) -> Opened:
+        """As OpenPgpLock.read, and admits what libfko admits."""
+        return Opened(read(self._plaintext(decrypted)), decrypted.plaintext)
 
 
 def read(plaintext: bytes) -> Message:
