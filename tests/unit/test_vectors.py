@@ -17,6 +17,7 @@ from watchword.conformance.golden import (
     message_of,
     payload_of,
 )
+from watchword.conformance.strictness import BEYOND_2038, NOT_EXPRESSIBLE
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.grammar import parse_access, parse_command, parse_nat
 from watchword.wire.spa.message import MessageType
@@ -28,13 +29,6 @@ STRICT = [vector for vector in POSITIVE if not vector.get("lenient")]
 LENIENT = [vector for vector in POSITIVE if vector.get("lenient")]
 REMADE = [vector for vector in STRICT if vector["source"].startswith(("libfko-", "fwknop-client-"))]
 NEGATIVE = all_of_kind("negative")
-
-BEYOND_2038 = {"neg-ts-2038": 2147483648, "neg-ts-uint32max": 4294967295}
-NOT_EXPRESSIBLE = {
-    "neg-mode0", "neg-mode4", "neg-mode9", "neg-mode-1",
-    "neg-hmac-type8", "neg-hmac-type0", "neg-hmac-type-1",
-}  # fmt: skip
-"""Configurations that our types have no value for: they end where text becomes a value."""
 
 
 def by_id(vector: Vector) -> str:

@@ -2,13 +2,15 @@
 
 In here: reading the files (vectors/README.md has the schema). A file whose count is
 not the number of its vectors is an error, so that none is lost silently.
-Not in here: what is expected of them (the tests).
+Not in here: where the recorded answer is not the one demanded (strictness), judging.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -84,3 +86,53 @@ def message_of(vector: Vector) -> Message:
         seconds=fields["client_timeout"],
         digest=Digest(vector["digest"]["type"]),
     )
+
+
+def message_to_write(given: Vector) -> Message:
+    """What the setters of an ``encode-error`` vector were given."""
+    return Message(
+        random=given["rand"],
+        user=given["username"],
+        sent_at=given["timestamp"],
+        version="3.0.0",
+        type=MessageType(given["message_type"]),
+        text=given.get("message", ""),
+        nat=given.get("nat_access"),
+        server_auth=given.get("server_auth"),
+        seconds=given.get("client_timeout", 0),
+        digest=Digest(given.get("digest_type", 3)),
+    )
+
+
+def credential_to_write(given: Vector) -> Credential:
+    """The keys of the lengths that an ``encode-error`` vector names."""
+    mac_key = Secret(b"h" * given.get("hmac_key_len", 0)) if "hmac_type" in given else None
+    return Credential(
+        key=Secret(b"k" * given["encryption_key_len"]),
+        mode=CipherMode(given["mode"]),
+        mac_key=mac_key,
+        mac_digest=Digest(given.get("hmac_type", 3)),
+    )
+
+
+_KEY_LINE = re.compile(r"^(HMAC_)?KEY(_BASE64)? +(\S+)$", re.MULTILINE)
+_MODE_LINE = re.compile(r"^ENCRYPTION_MODE +(\S+)$", re.MULTILINE)
+_MAC_LINE = re.compile(r"^HMAC_DIGEST_TYPE +(\S+)$", re.MULTILINE)
+
+
+def credentials_in(access_conf: str) -> Iterator[Credential]:
+    """The keys of each stanza of a ``server`` vector; just enough of a reader for these files."""
+    for stanza in re.split(r"^SOURCE\b", access_conf, flags=re.MULTILINE)[1:]:
+        keys = {
+            mac: base64.b64decode(text) if encoded else text.encode("ascii")
+            for mac, encoded, text in _KEY_LINE.findall(stanza)
+        }
+        [mode] = _MODE_LINE.findall(stanza) or ["cbc"]
+        [digest] = _MAC_LINE.findall(stanza) or ["sha256"]
+        legacy = mode.upper() == "LEGACY"
+        yield Credential(
+            Secret(keys[""][:16] if legacy else keys[""]),
+            CipherMode[mode.upper()],
+            Secret(keys["HMAC_"]) if "HMAC_" in keys else None,
+            Digest[digest.upper()],
+        )

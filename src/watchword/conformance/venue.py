@@ -65,11 +65,16 @@ class Venue:
         )
         lab.route(self.inner, SERVER_SIDE)
         self.server.host.sysctl("net.ipv4.ip_forward", 1)
-        self.caller.host.run("ip", "addr", "add", f"{ROAMING}/32", "dev", "lo")
-        scene.internet.run("ip", "route", "add", f"{ROAMING}/32", "via", self.caller.four)
+        self._internet = scene.internet
+        self.roam(ROAMING)
         self._services = ExitStack()
         self._served: set[tuple[str, str, int]] = set()
         self._datagrams: dict[tuple[str, int], socket.socket] = {}
+
+    def roam(self, address: str) -> None:
+        """Give the caller one more IPv4 address, from which the server can be reached."""
+        self.caller.host.run("ip", "addr", "replace", f"{address}/32", "dev", "lo")
+        self._internet.run("ip", "route", "replace", f"{address}/32", "via", self.caller.four)
 
     def serve(self, host: Host, address: str, proto: str, port: int) -> None:
         """Have a service there that takes connections, or datagrams, and says nothing.

@@ -21,7 +21,7 @@ from watchword.edges.replay.reading import read_sighting
 from watchword.errors import OperatorError, WatchwordError
 from watchword.model.moments import Moment
 from watchword.model.requests import ReplayKey, Sighting
-from watchword.service import control, explain_answers, server_commands, status
+from watchword.service import control, explain_answers, server_commands, status, tool_conformance
 from watchword.service.complain import complain, say
 from watchword.service.explain import explain
 from watchword.service.explain_questions import questions
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         "grants in force and its slowest step. Exit status 1: no daemon answers.",
     )
     running.set_defaults(answer=_status)
+    tool_conformance.add_to(commands)
     return parser
 
 

@@ -1,0 +1,105 @@
+"""Trials that were recorded at a running fwknopd: with its files, its replies, its replays.
+
+In here: which of the ``server`` vectors can be tried over UDP, and what must become
+of each packet of those that have several.
+Not in here: vectors of single packets (repertoire).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from watchword.conformance import golden
+from watchword.conformance.golden import Vector
+from watchword.conformance.strictness import LONGER_THAN_FWKNOPD_TAKES
+from watchword.conformance.trials import Knock, Must, Target, Trial, watched
+from watchword.model.services import Service
+
+_OPENED = re.compile(r"Added access rule to FWKNOP_INPUT for (\S+) -> \S+ (\S+), expires")
+_S, _O = Must.SHUT, Must.OPEN
+SEQUENCES: Final = {
+    "srv-replay": (_O, _S),
+    "srv-replay-other-source": (_O, _S),
+    "srv-replay-variants": (_O, _S, _S, _S, _S),
+    "srv-replay-variants-hmac": (_O, _S, _S, _S),
+    "srv-failed-then-good": (_S, _O),
+    "srv-legacy-long": (_O, _S),
+    "srv-http-replay": (_O, _S),
+    "srv-http-prefix-replay": (_O, _S),
+}
+"""What must become of each packet of a vector that has several; no replay opens (chapter 16)."""
+ONE_OF_A_KIND: Final = ("srv-cap-", "srv-hmactype-", "srv-mode-", "srv-wire4", "srv-key33")
+"""Vectors that are tried with everything only: what they show, others show as well."""
+REFUSABLE: Final = {"srv-key33", "srv-wire417-hmac-cmd"}
+"""Vectors with a stanza that a server may refuse to start with: too long a key, commands."""
+OVER_HTTP: Final = ("srv-http-udp", "srv-http-replay", "srv-http-prefix-replay")
+"""Requests that a server takes from a datagram as well, where it takes HTTP at all."""
+
+
+def trials(everything: bool) -> Iterator[Trial]:
+    for vector in golden.load("server"):
+        name = vector["id"]
+        if not all(packet.get("payload") for packet in vector["packets"]):
+            continue  # its time stamp depends on the clock of the recording
+        if "GPG_" in vector["access_conf"]:
+            continue
+        if name.startswith("srv-http"):
+            if name in OVER_HTTP:
+                yield _of_server(vector, "http")
+        elif all(packet["transport"] == "udp" for packet in vector["packets"]) and (
+            everything or not name.startswith(ONE_OF_A_KIND)
+        ):
+            yield _of_server(vector, "replay" if "replay" in name else "server")
+
+
+def _of_server(vector: Vector, group: str) -> Trial:
+    return Trial(
+        group,
+        tuple(_knocks(vector)),
+        vector["access_conf"],
+        tuple(golden.credentials_in(vector["access_conf"])),
+        settings=_settings(vector["fwknopd_conf"]),
+        shares=False,
+        optional=group == "http" or vector["id"] in REFUSABLE,
+    )
+
+
+def _settings(fwknopd_conf: str) -> tuple[str, ...]:
+    return tuple(line.rstrip(";") for line in fwknopd_conf.splitlines())
+
+
+def _knocks(vector: Vector) -> Iterator[Knock]:
+    name, packets = vector["id"], vector["packets"]
+    musts = SEQUENCES.get(name) or (_only(vector),)
+    opened = tuple(dict.fromkeys(_opened(vector["log"])))
+    first = packets[0]["payload"]
+    for number, (packet, must) in enumerate(zip(packets, musts, strict=True), 1):
+        source = packet["src"]
+        yield Knock(
+            name if number == 1 else f"{name} #{number}",
+            packet["payload"].encode("latin-1"),
+            must,
+            opened if must is Must.OPEN else watched(source),
+            source,
+            _offence(name, number, packet["payload"] == first),
+        )
+
+
+def _only(vector: Vector) -> Must:
+    if vector["id"] in LONGER_THAN_FWKNOPD_TAKES or vector["id"] == "srv-equals":
+        return Must.EITHER
+    return Must.OPEN if vector["rules_added"] else Must.SHUT
+
+
+def _offence(name: str, number: int, same: bool) -> str:
+    if number == 1 or "replay" not in name:
+        return "it opens"
+    return "it accepts a replay" if same else "it accepts a replay in other words"
+
+
+def _opened(log: Iterable[str]) -> Iterator[Target]:
+    for line in log:
+        if found := _OPENED.match(line):
+            yield from (Target(found[1], Service.parse(text)) for text in found[2].split(","))

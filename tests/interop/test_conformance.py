@@ -1,0 +1,90 @@
+"""The conformance kit, held against the packaged programs and ours: what fails is known by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+
+import pytest
+
+from tests.daemon import PROGRAMS
+from tests.plugins.privileges import PACKAGED
+from watchword.conformance import carriers, clients, live, servers
+from watchword.conformance.findings import Finding, Verdict
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+
+CANNOT_BE_SEEN = {
+    "acc-broadcast", "acc-ip-octal", "acc-ip-zeros15", "acc-ip-loopback",
+    "cli-fw-timeout-1", "mt-timeout-1",
+}  # fmt: skip
+WEAKNESSES = {f"srv-replay-variants #{number}" for number in (2, 3, 4, 5)} | {
+    "srv-http-prefix-replay #2"
+}
+"""Of fwknopd 2.6.10, known: a packet seen on the wire is accepted again in other words."""
+
+
+OTHER_CARRIERS = {
+    "tr-tcp", "tr-http", "tr-http-ua", "tr-http-proxy", "tr-tcpraw", "tr-tcpraw-spoof", "tr-udpraw",
+    "tr-udpraw-spoof", "tr-icmp", "tr-icmp-echo", "tr-icmp-other", "tr-icmp-spoof",
+}  # fmt: skip
+"""A client may decline them, and then has to say so by its exit status."""
+
+
+def packaged(name: str) -> list[str]:
+    return [shutil.which(name, path=PACKAGED) or name]
+
+
+def ours(name: str) -> list[str]:
+    return [str(PROGRAMS / name)]
+
+
+def names(findings: Iterable[Finding], verdict: Verdict) -> dict[str, str]:
+    return {each.name: each.detail for each in findings if each.verdict is verdict}
+
+
+@pytest.mark.peer("fwknop")
+def test_the_packaged_client_meets_everything_and_declines_ipv6() -> None:
+    program = packaged("fwknop")
+    found = [*clients.judge(program), *carriers.judge(program), *live.judge_client(program)]
+    assert names(found, Verdict.FAIL) == {}
+    assert names(found, Verdict.SKIP).keys() == {"ipv6-udp"}
+    assert len(names(found, Verdict.PASS)) == 52 + 15 + 2 + 16 + len(live.CELLS)
+
+
+def test_our_client_meets_everything_that_it_does_not_decline() -> None:
+    program = ours("fwknop")
+    found = [*clients.judge(program), *carriers.judge(program), *live.judge_client(program)]
+    assert names(found, Verdict.FAIL) == {}
+    assert {"tr-udp", "tr-udp-port", "tr-rand-port", "ipv6-udp"} <= names(
+        found, Verdict.PASS
+    ).keys()
+    assert names(found, Verdict.SKIP).keys() <= OTHER_CARRIERS
+
+
+@pytest.mark.requirement("8.4", partial=True)
+@pytest.mark.peer("fwknopd")
+def test_the_packaged_server_fails_where_a_replay_comes_in_other_words() -> None:
+    program = packaged("fwknopd")
+    found = [*servers.judge(program), *live.judge_server(program)]
+    failed = names(found, Verdict.FAIL)
+    assert failed.keys() == WEAKNESSES
+    assert {detail.partition(":")[0] for detail in failed.values()} == {
+        "it accepts a replay in other words"
+    }
+    assert names(found, Verdict.SKIP).keys() == CANNOT_BE_SEEN | {"over IPv6"}
+    assert len(names(found, Verdict.PASS)) > 160
+
+
+@pytest.mark.requirement("8.4", partial=True)
+def test_our_server_meets_everything_that_it_does_not_decline() -> None:
+    program = ours("fwknopd")
+    found = [*servers.judge(program), *live.judge_server(program)]
+    assert names(found, Verdict.FAIL) == {}
+    declined = names(found, Verdict.SKIP).keys() - CANNOT_BE_SEEN
+    assert all(name.startswith("srv-http-") for name in declined), declined
+    passed = names(found, Verdict.PASS)
+    assert {"over IPv6", "on the wire", *WEAKNESSES} - {
+        "srv-http-prefix-replay #2"
+    } <= passed.keys()
+    assert len(passed) > 160
