@@ -71,12 +71,12 @@ class Lock:
     def _text(self, payload: bytes) -> bytes:
         """The text that was encrypted to, MAC off and prefix on (11.1 steps 9 to 13)."""
         body = payload[: len(payload) - self.mac_chars]
-        if body.translate(None, base64text.ALPHABET + b"="):
-            raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64)
         text = restore(body)
         size = len(text) if self.mac_chars else len(body)
         if not fields.MIN_TEXT <= size < RIJNDAEL_BELOW:
             raise SpaError(Code.INVALID_DATA_ENCRYPT_TYPE_UNKNOWN)
+        if body.translate(None, base64text.ALPHABET + b"="):
+            raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64)
         return text
 
 
