@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Literal
 
 from fuzz import keys
 from fuzz.target import Target
@@ -20,6 +21,7 @@ from watchword.wire.frames import ICMP, ICMPV6, TCP, UDP, Link, packet_of
 
 _LINKS = tuple(Link)
 _PORTS = {TCP, UDP}
+_TRAILER = b"\xaa" * 5  # what network cards put behind short frames
 _HEADERS = {
     Link.ETHERNET: bytes(12) + b"\x08\x00",
     Link.LINUX_COOKED: bytes(14) + b"\x08\x00",
@@ -36,6 +38,7 @@ def check_frame(octets: bytes) -> str:
         return "none"
     assert packet.payload
     assert packet.payload in frame
+    assert packet_of(frame + _TRAILER, link) == packet
     peer, local = ip_address(packet.peer), ip_address(packet.local)
     assert peer.version == local.version
     assert peer.packed + local.packed in frame
@@ -58,12 +61,23 @@ def check_file(octets: bytes) -> str:
         assert records is None
         return "broken"
     assert records is not None
-    assert sum(len(each.frame) for each in records) < len(octets)
+    assert [each.frame for each in records] == list(_walked(octets))
     assert len(found) <= len(records)
     frames = iter(records)
     for at, packet in found:
         assert any(each.at == at and packet.payload in each.frame for each in frames)
     return "packets" if found else "no packets"
+
+
+def _walked(octets: bytes) -> Iterator[bytes]:
+    """The frames of a whole capture file, found by their lengths alone."""
+    order: Literal["little", "big"] = "big" if octets[0] == 0xA1 else "little"
+    at = 24
+    while at < len(octets):
+        size = int.from_bytes(octets[at + 8 : at + 12], order)
+        assert at + 16 + size <= len(octets)
+        yield octets[at + 16 : at + 16 + size]
+        at += 16 + size
 
 
 def _datagram(version: int, protocol: int, payload: bytes) -> bytes:

@@ -111,6 +111,7 @@ def _check_written(plaintext: bytes, message: Message) -> str:
 def normal_form(plaintext: bytes, message: Message) -> bytes:
     """The plaintext in its own words, made from the text and not from the values."""
     encoded = plaintext.rpartition(b":")[0]
+    assert plaintext == encoded + b":" + digest_text(message.digest, encoded)
     fields = encoded.split(b":")
     texts = [1, *range(5, len(fields) - message.type.has_timeout)]
     for place in texts:
