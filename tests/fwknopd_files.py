@@ -17,6 +17,10 @@ QUIET = "REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS tcp/22\n"
 STANZA = f"SOURCE ANY\n{KEYS}{QUIET}"
 """Nothing is wrong with it, and there is nothing to remark on."""
 CONFIG = "ENABLE_UDP_SERVER Y\n"
+GNUPG = {"/root/.gnupg/pubring.kbx": "", "/usr/bin/gpg": ""}
+"""The key ring and the program that GPG lines fall back on."""
+SIGNER = "C56B378F97133C9521A14E44F0D6D7409B545508"
+GPG = f"GPG_ALLOW_NO_PW Y\nGPG_FINGERPRINT_ID {SIGNER}\n"
 SEED_001 = """\
 PCAP_INTF                   ens37;
 ENABLE_UDP_SERVER           Y;
@@ -45,6 +49,7 @@ def configure(config: str = "", access: str = STANZA, *argv: str, **others: str)
     Raises OperatorError.
     """
     texts = {"fwknopd.conf": CONFIG + config, "access.conf": access}
+    texts |= GNUPG
     texts |= {name.replace("_", "."): text for name, text in others.items()}
     options = parse(["-c", "fwknopd.conf", "-a", "access.conf", *argv])
     return load(Sources.of(texts), options)

@@ -34,6 +34,12 @@ def terms(number: int = 1, **more: Any) -> Terms:
     return Terms(number, Place("access.conf", number), "ANY", **more)
 
 
+def symmetric(stanza: Terms) -> Credential:
+    """The symmetric credential of a stanza that has one."""
+    assert stanza.credential is not None
+    return stanza.credential
+
+
 def policy(*stanzas: Terms, **more: Any) -> Policy:
     return Policy(stanzas or (terms(),), **more)
 

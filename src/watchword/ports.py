@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from watchword.errors import PeerError
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Tag
-from watchword.model.outcomes import Event, Finding
+from watchword.model.openpgp import Decrypted, Keyring
+from watchword.model.outcomes import Event, Finding, Refusal
 from watchword.model.packets import Packet
-from watchword.model.requests import ReplayKey, Request, Sighting
+from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
 
 
 class Clock(Protocol):
@@ -58,6 +60,12 @@ class Recogniser(Protocol):
 
     def observe(self, packet: Packet, now: Moment) -> Iterator[Finding]:
         """What each stanza has to say, in order; the next is tried only when asked for."""
+        ...
+
+    def unsealed(
+        self, sealed: Sealed, opened: Decrypted | PeerError, now: Moment
+    ) -> Request | Refusal:
+        """What a finding that had to wait for a key ring comes to, given what came out."""
         ...
 
     def expect(self, request: Request) -> None:
@@ -186,6 +194,18 @@ class ProgramRunner(Protocol):
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
         """Run to the end. Raises HostError if it cannot start or takes too long (it is killed)."""
+        ...
+
+
+class OpenPgp(Protocol):
+    """Opens OpenPGP messages. Methods block, and may be called from several threads at once."""
+
+    def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
+        """Decrypt a binary message, and say who signed it.
+
+        Raises PeerError: the message is not for this key ring, or damaged.
+        Raises HostError: it could not be tried, or took too long.
+        """
         ...
 
 

@@ -19,9 +19,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.sealing import sealed
-from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, terms
+from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, symmetric, terms
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.edges.gpg_memory import MemoryOpenPgp
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.model.crypto import Secret
@@ -108,7 +109,7 @@ def test_every_length_that_gets_past_the_sieve_is_refused_with_a_reason(rules: P
 
 @POLICIES
 def test_every_single_byte_change_of_a_valid_packet_is_refused(rules: Policy) -> None:
-    payload = sealed(sealed_with=rules.stanzas[0].credential)
+    payload = sealed(sealed_with=symmetric(rules.stanzas[0]))
     other_text = sorted(ALPHABET)
     for at, byte in enumerate(payload):
         for other in (*other_text, 0, 10, 32, 61, 128, 255):
@@ -118,7 +119,7 @@ def test_every_single_byte_change_of_a_valid_packet_is_refused(rules: Policy) ->
 
 @POLICIES
 def test_every_truncation_and_every_tail_of_a_valid_packet_is_refused(rules: Policy) -> None:
-    payload = sealed(sealed_with=rules.stanzas[0].credential)
+    payload = sealed(sealed_with=symmetric(rules.stanzas[0]))
     for size in range(len(payload)):
         assert judged(rules, payload[:size])
         assert judged(rules, payload[len(payload) - size :])
@@ -148,6 +149,7 @@ class Sink:
             enforcer=Enforcer(self.firewall, MemoryJournal("boot"), self.reporter, clock),
             reporter=self.reporter,
             clock=clock,
+            openpgp=MemoryOpenPgp(),
         )
 
     async def take(self, payloads: list[bytes]) -> None:
@@ -164,7 +166,7 @@ def test_nothing_that_a_stranger_sends_opens_anything_or_takes_a_valid_packet_s_
     payloads: list[bytes], rules: Policy
 ) -> None:
     sink = Sink(rules)
-    valid = sealed(sealed_with=rules.stanzas[0].credential)
+    valid = sealed(sealed_with=symmetric(rules.stanzas[0]))
 
     async def scene() -> None:
         await sink.take(payloads)
@@ -178,7 +180,7 @@ def test_nothing_that_a_stranger_sends_opens_anything_or_takes_a_valid_packet_s_
 def test_a_thousand_refusals_of_any_kind_that_need_no_key_are_ten_reports() -> None:
     for rules in (WITH_MAC, WITHOUT_MAC, BOTH):
         sink = Sink(rules)
-        payload = sealed(sealed_with=rules.stanzas[0].credential)
+        payload = sealed(sealed_with=symmetric(rules.stanzas[0]))
         broken = payload[:60] + (b"A" if payload[60:61] != b"A" else b"B") + payload[61:]
         asyncio.run(sink.take([broken, b"8" * 450] * 1000))
         assert len(sink.reporter.events) <= 20

@@ -16,6 +16,7 @@ from tests.fwknopd_files import (
     fatal,
     remarks,
 )
+from tests.values import symmetric
 from watchword.dialects.fwknop.access_conf_table import KNOWN, RESTRICTIONS
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
@@ -43,9 +44,9 @@ HMAC_KEY_BASE64            {HMAC_KEY}
     assert terms.source_required
     assert terms.users == {"root"}
     assert terms.default_seconds == 30
-    assert len(terms.credential.key) == 32
-    assert terms.credential.mac_key is not None
-    assert len(terms.credential.mac_key) == 64
+    assert len(symmetric(terms).key) == 32
+    assert terms.mac_key is not None
+    assert len(terms.mac_key) == 64
     assert loaded.complaints == ()
 
 
@@ -74,14 +75,14 @@ def test_the_style_of_the_old_line_loads() -> None:
 def test_a_passphrase_keeps_inner_blanks_and_hashes_and_ends_at_the_semicolon() -> None:
     text = f"SOURCE ANY\nKEY  a # b  c, of a length ; d\nHMAC_KEY fedcba9876543210\n{QUIET}"
     [terms] = configure("", text).policy.stanzas
-    assert terms.credential.key.reveal() == b"a # b  c, of a length"
+    assert symmetric(terms).key.reveal() == b"a # b  c, of a length"
 
 
 def test_a_passphrase_in_another_encoding_survives() -> None:
     word = b"pass\xe4word of \xff bytes".decode("utf-8", "surrogateescape")
     text = f"SOURCE ANY\nKEY {word}\nHMAC_KEY fedcba9876543210\n{QUIET}"
     [terms] = configure("", text).policy.stanzas
-    assert terms.credential.key.reveal() == b"pass\xe4word of \xff bytes"
+    assert symmetric(terms).key.reveal() == b"pass\xe4word of \xff bytes"
 
 
 @pytest.mark.parametrize("line", ["REQUIRE_USERNAME", "ENABLE_CMD_EXEC;", "KEY ;", "SOURCE"])
@@ -200,7 +201,7 @@ def test_files_that_include_each_other_end(directive: str) -> None:
         reads += 1
         return texts[path]
 
-    sources = Sources(read, lambda path: ["b.conf"])
+    sources = Sources(read, lambda path: ["b.conf"], bool, bool)
     with pytest.raises(OperatorError) as caught:
         load(sources, parse(["-c", "f", "-a", "a"]))
     assert reads < 20
@@ -245,7 +246,7 @@ KEYLESS = f"SOURCE ANY\n{QUIET}%include_keys keys.conf\n"
 
 def test_keys_may_be_in_a_file_of_their_own() -> None:
     loaded = configure("", KEYLESS, keys_conf=KEYS)
-    assert loaded.policy.stanzas[0].credential.mac_key is not None
+    assert symmetric(loaded.policy.stanzas[0]).mac_key is not None
     assert loaded.complaints == ()
 
 

@@ -84,7 +84,7 @@ def test_error_codes_are_those_of_the_packaged_program() -> None:
 
 def test_no_key_is_printed() -> None:
     access = STANZA + "KEY hidden words here\nHMAC_KEY more hidden words\n"
-    access += "GPG_DECRYPT_PW hidden too\n"
+    access += "GPG_DECRYPT_PW hidden too\nGPG_DISABLE_SIG Y\n"
     text = dump_config(configure("", access))
     assert "hidden" not in text
     assert KEY[:8] not in text

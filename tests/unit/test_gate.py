@@ -13,6 +13,7 @@ from tests.sealing import sealed
 from tests.values import NOW, packet, policy, terms
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.edges.gpg_memory import MemoryOpenPgp
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
@@ -54,6 +55,7 @@ class House:
             enforcer=self.enforcer,
             reporter=self.reporter,
             clock=self.clock,
+            openpgp=MemoryOpenPgp(),
             recognised=lambda peer, _: self.known.append(peer),
             dry_run=self.dry_run,
         )

@@ -20,13 +20,13 @@ def of(source: str, number: int = 0) -> Packet:
     return packet(b"%d" % number, source=source)
 
 
-def served(line: Line | Lobby, most: int = 10_000) -> list[tuple[str, int]]:
+def served(line: Line[Packet] | Lobby, most: int = 10_000) -> list[tuple[str, int]]:
     packets = [line.take() for _ in range(min(most, line.count))]
     return [(each.peer, int(each.payload)) for each in packets]
 
 
 def test_sources_take_turns() -> None:
-    line = Line(100)
+    line = Line[Packet](100)
     for number in range(3):
         line.join(of("loud", number))
     line.join(of("quiet"))
@@ -35,7 +35,7 @@ def test_sources_take_turns() -> None:
 
 
 def test_a_source_has_its_few_places_and_no_more() -> None:
-    line = Line(100)
+    line = Line[Packet](100)
     for number in range(PLACES + 5):
         line.join(of("loud", number))
     assert served(line) == [("loud", number) for number in range(PLACES)]
@@ -43,7 +43,7 @@ def test_a_source_has_its_few_places_and_no_more() -> None:
 
 
 def test_when_all_places_are_taken_the_oldest_goes() -> None:
-    line = Line(3)
+    line = Line[Packet](3)
     for name in "abcd":
         line.join(of(name))
     assert [source for source, _ in served(line)] == ["b", "c", "d"]
@@ -51,7 +51,7 @@ def test_when_all_places_are_taken_the_oldest_goes() -> None:
 
 
 def test_what_is_taken_is_bounded_and_the_rest_waits() -> None:
-    line = Line(100)
+    line = Line[Packet](100)
     for name in "abcd":
         line.join(of(name))
     assert [source for source, _ in served(line, 3)] == ["a", "b", "c"]

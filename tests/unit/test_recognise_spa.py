@@ -12,7 +12,7 @@ from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, terms
 from watchword.model.crypto import Credential, Secret
 from watchword.model.outcomes import Reason, Refusal
 from watchword.model.policy import Policy, Terms
-from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
+from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request, Sealed
 from watchword.ports import Recogniser
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.spa import rijndael
@@ -25,7 +25,8 @@ NO_MAC = credential(mac_key=None)
 
 
 def findings(rules: Policy, payload: bytes, **where: str) -> list[Request | Refusal]:
-    return list(SpaRecogniser(rules).observe(packet(payload, **where), NOW))
+    found = SpaRecogniser(rules).observe(packet(payload, **where), NOW)
+    return [each for each in found if not isinstance(each, Sealed)]
 
 
 def told(rules: Policy, payload: bytes, **where: str) -> list[str]:

@@ -17,6 +17,7 @@ from watchword.dialects.fwknop.remedies import advice
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.crypto import Secret
 from watchword.model.outcomes import Reason, Refusal
+from watchword.model.requests import Request
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import tool
 
@@ -112,7 +113,7 @@ def test_a_packet_that_the_daemon_has_seen_is_told_as_a_replay(desk: Desk) -> No
 
 def claim(state_dir: Path, payload: bytes) -> None:
     [request] = SpaRecogniser(policy()).observe(packet(payload), NOW)
-    assert not isinstance(request, Refusal)
+    assert isinstance(request, Request)
 
     async def once() -> None:
         store = SqliteStore.open(state_dir, boot_id="boot")

@@ -27,6 +27,7 @@ from watchword.model.moments import Moment
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged, Listening, Refusal, Starting
 from watchword.model.packets import Packet
+from watchword.model.requests import Sealed
 from watchword.recognise.spa import SpaRecogniser
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknopd", "fwknop")]
@@ -138,6 +139,7 @@ def judged(ours: Configuration, payload: bytes, source: str, now: Moment) -> Jud
     packet = Packet(payload, source, 40000, "127.0.0.1", 62201)
     refusals: list[Refusal] = []
     for finding in SpaRecogniser(ours.policy).observe(packet, now):
+        assert not isinstance(finding, Sealed)
         answer = finding if isinstance(finding, Refusal) else authorise(ours.policy, finding, now)
         if isinstance(answer, Permit):
             grant = Grant(

@@ -13,6 +13,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,11 @@ class SystemPrograms:
         """``environment`` is added to the clean one; ``output_limit`` counts both outputs."""
         self._environment = {**CLEAN_ENVIRONMENT, **(environment or {})}
         self._output_limit = output_limit
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Kill whatever runs, in whichever thread, and run nothing any more."""
+        self._ended.set()
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
         """Run to the end of the program itself; children it leaves behind are not waited for.
@@ -61,11 +67,13 @@ class SystemPrograms:
             )
         except (OSError, ValueError) as error:
             raise HostError(f"{argv[0]}: cannot be started: {error}") from error
-        talk = _Talk(process, stdin, self._output_limit)
+        talk = _Talk(process, stdin, self._output_limit, self._ended)
         try:
             return talk.to_the_end(time.monotonic() + seconds)
         except _TooMuchError as error:
             raise HostError(f"{argv[0]}: {error}") from error
+        except InterruptedError as error:
+            raise HostError(f"{argv[0]}: was ended with the program that ran it") from error
         except TimeoutError as error:
             raise HostError(f"{argv[0]}: took longer than {seconds:g} s and was ended") from error
         finally:
@@ -79,7 +87,10 @@ class _TooMuchError(Exception):
 class _Talk:
     """Feeds one program and listens to it, all pipes at once."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, limit: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], stdin: bytes, limit: int, ended: threading.Event
+    ) -> None:
+        self._ended = ended
         self._process = process
         self._stdin = cast(IO[bytes], process.stdin)  # all three were asked for as pipes
         self._unsent = memoryview(stdin)
@@ -97,6 +108,8 @@ class _Talk:
             over = self._process.poll() is not None
             if left <= 0 and not over:
                 raise TimeoutError
+            if self._ended.is_set():
+                raise InterruptedError
             ready = self._selector.select(0 if over else min(left, _LOOK_AGAIN))
             if over and (left <= 0 or not ready):
                 break

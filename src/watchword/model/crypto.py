@@ -58,7 +58,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a stanza's packets are sealed with. Symmetric only, for now."""
+    """What symmetric packets are sealed with. For OpenPGP see ``model.openpgp``."""
 
     key: Secret
     """1 to 32 bytes."""

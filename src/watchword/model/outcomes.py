@@ -14,7 +14,7 @@ from typing import TypeAlias
 from watchword.errors import Complaint
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
-from watchword.model.requests import Request, Sighting
+from watchword.model.requests import Request, Sealed, Sighting
 from watchword.model.services import Service
 
 
@@ -23,17 +23,19 @@ class Stage(IntEnum):
 
     ENVELOPE = 1
     SOURCE = 2
-    EXPIRY = 3
-    HMAC = 4
-    DECRYPTION = 5
-    CONTENT = 6
-    REPLAY = 7
-    AGE = 8
-    ADDRESS = 9
-    USER = 10
-    KIND = 11
-    PORTS = 12
-    FIREWALL = 13
+    CIPHER = 3
+    EXPIRY = 4
+    HMAC = 5
+    DECRYPTION = 6
+    SIGNATURE = 7
+    CONTENT = 8
+    REPLAY = 9
+    AGE = 10
+    ADDRESS = 11
+    USER = 12
+    KIND = 13
+    PORTS = 14
+    FIREWALL = 15
 
 
 class Reason(Enum):
@@ -43,9 +45,15 @@ class Reason(Enum):
     ALPHABET = ("alphabet", Stage.ENVELOPE)
     PREFIX = ("prefix", Stage.ENVELOPE)
     NO_STANZA = ("no-stanza-for-source", Stage.SOURCE)
+    NO_SUCH_CIPHER = ("no-key-for-that-cipher", Stage.CIPHER)
     STANZA_EXPIRED = ("stanza-expired", Stage.EXPIRY)
     MAC_MISMATCH = ("hmac-mismatch", Stage.HMAC)
     NOT_DECRYPTED = ("not-decrypted", Stage.DECRYPTION)
+    GPG_BUSY = ("gpg-busy", Stage.DECRYPTION)
+    GPG_FAILED = ("gpg-failed", Stage.DECRYPTION)
+    UNSIGNED = ("signature-missing", Stage.SIGNATURE)
+    BADLY_SIGNED = ("signature-refused", Stage.SIGNATURE)
+    UNLISTED_SIGNER = ("signer-not-listed", Stage.SIGNATURE)
     MALFORMED = ("malformed", Stage.CONTENT)
     REPLAYED = ("replayed", Stage.REPLAY)
     STORE_REFUSED = ("replay-store-refused", Stage.REPLAY)
@@ -76,14 +84,15 @@ class Refusal:
     detail: str = ""
     """What a person needs beyond the reason; never a key, never a payload."""
     expected: str = ""
-    """WRONG_USER: the names that would do, for the log of the operator who chose them."""
+    """WRONG_USER: the names that would do, for the log of the operator who chose them.
+    UNLISTED_SIGNER: ``fingerprint`` or ``id``, the list that the signer is not in."""
     code: int = 0
     """libfko's error number where it has one (wire format, chapter 12); else 0."""
     original: Sighting | None = None
     """REPLAYED: how the packet arrived the first time, where that is known."""
 
 
-Finding: TypeAlias = Request | Refusal
+Finding: TypeAlias = Request | Refusal | Sealed
 """What a recogniser has to say of a packet."""
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from watchword.errors import Place
 from watchword.model.addresses import Address, Network
-from watchword.model.crypto import Credential
+from watchword.model.crypto import Credential, Digest, Secret
+from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
 
 
@@ -21,7 +22,10 @@ class Terms:
     """The line that opens the stanza."""
     label: str
     """The SOURCE list as the operator wrote it, for messages."""
-    credential: Credential
+    credential: Credential | None
+    """What opens its symmetric packets; None: it takes OpenPGP only."""
+    openpgp: OpenPgpCredential | None = None
+    """What opens its OpenPGP packets; None: it takes none."""
     sources: tuple[Network, ...] = ()
     """Where packets may come from; empty: anywhere."""
     destinations: tuple[Network, ...] = ()
@@ -39,6 +43,17 @@ class Terms:
     max_seconds: int = 300
     expires: float | None = None
     """Unix seconds from which on the stanza is dead; None: never."""
+
+    @property
+    def mac_key(self) -> Secret | None:
+        """The HMAC key, which packets of both kinds share; None: there is none."""
+        either = self.credential or self.openpgp
+        return either.mac_key if either else None
+
+    @property
+    def mac_digest(self) -> Digest:
+        either = self.credential or self.openpgp
+        return either.mac_digest if either else Digest.SHA256
 
     def admits_source(self, address: Address) -> bool:
         return not self.sources or any(address in network for network in self.sources)

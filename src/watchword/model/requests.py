@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from watchword.model.addresses import Address
+from watchword.model.openpgp import Keyring
 from watchword.model.packets import Packet
 from watchword.model.services import Service
 
@@ -69,6 +70,17 @@ class ReplayKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """A packet whose MAC fits one stanza, if it asks for one, and that only a key ring opens."""
+
+    stanza: int
+    packet: Packet
+    keyring: Keyring
+    message: bytes
+    """OpenPGP, binary."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """The content of a packet that one stanza's credential sealed."""
 
@@ -85,3 +97,5 @@ class Request:
     seconds: int
     """Duration asked for; 0: none named."""
     key: ReplayKey
+    signer: str = ""
+    """Fingerprint of the key that signed an OpenPGP packet, where signatures are looked at."""

@@ -26,8 +26,14 @@ from watchword.model.openings import Feature
 from watchword.model.outcomes import Event, Judged
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, LogSettings, Settings
-from watchword.ports import Clock, FirewallBackend, Journal, ReplayStore
+from watchword.ports import Clock, FirewallBackend, Interest, Journal, ReplayStore
 from watchword.service.process import PidFile
+from watchword.wire.spa.envelope import (
+    FIRST_CHARACTERS,
+    LONGEST,
+    OPENPGP_FIRST_CHARACTERS,
+    SHORTEST,
+)
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
 LOCK = "fwknopd.lock"  # in the state directory
@@ -110,6 +116,13 @@ def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)
     return replace(policy, families=able)
+
+
+def interest_of(policy: Policy) -> Interest:
+    """What packets of this policy look like from outside."""
+    openpgp = any(terms.openpgp for terms in policy.stanzas)
+    first = FIRST_CHARACTERS + (OPENPGP_FIRST_CHARACTERS if openpgp else b"")
+    return Interest(SHORTEST, LONGEST, first, base64=True)
 
 
 def place_of(firewall: FirewallSettings) -> tuple[object, ...]:

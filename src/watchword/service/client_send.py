@@ -1,7 +1,8 @@
 """From verified settings to a packet on its way: steps 8 to 10 of client, section 1.
 
 In here: what is asked of whom in which order, the dumps, sending.
-Not in here: everything before the packet (client), the packet itself (wire).
+Not in here: everything before the packet (client), keys and encryption
+(client_seal, client_gpg).
 """
 
 from __future__ import annotations
@@ -12,22 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchword.dialects.fwknop import client_dump, client_keys, client_request, client_values
+from watchword.dialects.fwknop import client_dump, client_request, client_values
+from watchword.dialects.fwknop.client_dump import Sealing
 from watchword.dialects.fwknop.client_option_table import Family
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import (
     DEFAULT_PORT,
     AllowKind,
     Given,
-    KeyForm,
-    KeyWord,
 )
-from watchword.edges import files, prompt, randomness, send, send_file
+from watchword.edges import randomness, send, send_file
 from watchword.edges.clock import SystemClock
-from watchword.errors import HostError, OperatorError
-from watchword.model.crypto import CipherMode, Credential, Digest
+from watchword.errors import HostError
 from watchword.service.client_console import Console
-from watchword.service.client_files import check_permissions, exists
+from watchword.service.client_seal import Seal, seal_of
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
@@ -40,7 +39,7 @@ class Packet:
     message: Message
     plaintext: bytes
     payload: bytes
-    credential: Credential
+    sealing: Sealing
 
 
 def knock(
@@ -50,13 +49,14 @@ def knock(
     verbose = bool(settings.verbose)
     message = _message(line, settings, environment, console)
     plaintext = _compose(message)
-    packet = _seal(message, plaintext, _credential(line, settings, console))
+    seal = seal_of(line, settings, environment, console)
+    packet = Packet(message, plaintext, seal.seal(message, plaintext), seal.sealing())
     if verbose or line.test:
         console.say(_dump(packet, decoded=False))
     _keep(line, packet.payload, console)
     _transmit(line, settings, packet.payload, console)
     if line.test:
-        _show_decoded(packet, console, verbose=verbose)
+        _show_decoded(seal, packet, console, verbose=verbose)
     return 0
 
 
@@ -99,57 +99,9 @@ def _compose(message: Message) -> bytes:
         raise client_request.library_complaint(error, message) from None
 
 
-def _seal(message: Message, plaintext: bytes, credential: Credential) -> Packet:
-    from watchword.wire.spa.sealing import seal  # noqa: PLC0415  (cryptography loads slowly)
-
-    try:
-        payload = seal(message, credential, salt=randomness.salt())
-    except SpaError as error:
-        raise client_request.library_complaint(error, message) from None
-    return Packet(message, plaintext, payload, credential)
-
-
-def _credential(line: CommandLine, settings: Given, console: Console) -> Credential:
-    """The keys of this run: settings, files, or whoever can be asked (section 8.1)."""
-    asker: prompt.Terminal | prompt.Descriptor = prompt.Terminal()
-    if line.descriptor is not None:
-        asker = prompt.Descriptor(line.descriptor)
-    mode = settings.mode or CipherMode.CBC
-    key = _octets(settings.key, settings, console)
-    if key is None:
-        key = asker.ask("Enter encryption key: ")
-    if mode is CipherMode.LEGACY and len(key) > client_keys.LEGACY:
-        console.warn(client_keys.LEGACY_WARNING)
-    key = client_keys.check_key(key, mode)
-    mac_key = None
-    if settings.use_hmac:
-        mac_key = _octets(settings.mac_key, settings, console)
-        if mac_key is None:
-            mac_key = asker.ask("Enter HMAC key: ")
-        mac_key = client_keys.check_mac_key(mac_key, key)
-    return client_keys.credential(key, mode, mac_key, settings.mac_digest or Digest.SHA256)
-
-
-def _octets(word: KeyWord | None, settings: Given, console: Console) -> bytes | None:
-    if word is None:
-        return None
-    if word.form is not KeyForm.FILE:
-        return client_keys.octets(word)
-    path = Path(word.text)
-    if not exists(path):
-        raise OperatorError(f"Could not open config file: {path}")
-    check_permissions(path, console)
-    host = settings.server or ""
-    text = files.read_text(path)
-    for name in (host, client_values.server(host).host if host else ""):
-        if (key := client_keys.from_file(text, name)) is not None:
-            return key
-    raise OperatorError(f"Could not get key for IP: {host} from: {path}")
-
-
 def _dump(packet: Packet, *, decoded: bool) -> str:
     return client_dump.fields(
-        packet.message, packet.plaintext, packet.payload, packet.credential, decoded=decoded
+        packet.message, packet.plaintext, packet.payload, packet.sealing, decoded=decoded
     )
 
 
@@ -202,17 +154,10 @@ def _family(line: CommandLine, settings: Given) -> int | None:
     return 4 if line.family is Family.FOUR else 6
 
 
-def _show_decoded(packet: Packet, console: Console, *, verbose: bool) -> None:
+def _show_decoded(seal: Seal, packet: Packet, console: Console, *, verbose: bool) -> None:
     """Open the packet again, as its server will."""
-    from watchword.wire.spa.opening import Lock, unseal  # noqa: PLC0415  (loads slowly)
-
-    try:
-        opened = unseal(packet.payload, Lock(packet.credential))
-    except SpaError as error:
-        raise OperatorError(
-            f"fwknop: fko_decrypt_spa_data: Error {int(error.code)} - {error.code.text}"
-        ) from None
+    opened, sealing = seal.open(packet.payload)
     if verbose:
-        again = Packet(opened.message, opened.plaintext, packet.payload, packet.credential)
+        again = Packet(opened.message, opened.plaintext, packet.payload, sealing)
         console.say("\nDump of the Decoded Data")
         console.say(_dump(again, decoded=True))

@@ -15,6 +15,8 @@ from typing import Any
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.capture.udp import UdpSource
+from watchword.edges.gpg import Gpg
+from watchword.edges.programs import SystemPrograms
 from watchword.edges.report.lines import LineReporter
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
@@ -28,7 +30,7 @@ from watchword.model.outcomes import (
 )
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, Settings
-from watchword.ports import Clock, Interest
+from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import assembly, control, status
 from watchword.service.control import Control
@@ -40,10 +42,8 @@ from watchword.service.lobby import Lobby
 from watchword.service.process import PidFile
 from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
-from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_INTEREST = Interest(SHORTEST, LONGEST, FIRST_CHARACTERS, base64=True)
 
 
 class Daemon:
@@ -69,6 +69,8 @@ class Daemon:
         self._source: UdpSource
         self._gate: Gate
         self._lobby = Lobby()
+        self._programs = SystemPrograms()
+        """For gpg; ended with the daemon, whatever runs then."""
         self._restraint = Restraint()
         self._figures = Figures(clock.now().wall)
         self._control = Control(
@@ -152,12 +154,15 @@ class Daemon:
             restraint=self._restraint,
             figures=self._figures,
             recognised=self._lobby.recognised,
+            openpgp=Gpg(self._programs),
+            known=self._lobby.knows,
             dry_run=self._settings.dry_run,
         )
         self._run("settle", self._gate.settle_forever())
+        self._run("open", self._gate.open_forever())
 
     def _listen(self) -> None:
-        self._source.narrow(_INTEREST)
+        self._source.narrow(assembly.interest_of(self._configuration.policy))
         self._run("receive", self._reception.receive(self._source))
         settings = self._settings
         self._reporter.report(
@@ -228,13 +233,17 @@ class Daemon:
                     await source.aclose()
                 raise
         await self._gate.finish()  # what waits was asked under the old policy
+        before_gate = self._gate
         self._take_over(configuration, old)
         self._open_gate(policy)
         self._reception.gate = self._gate
+        self._gate.receive(before_gate.abandon())
         if moves:
             self._announce(0)
             self._keep()
-        if source is not self._source:
+        if source is self._source:
+            source.narrow(assembly.interest_of(policy))
+        else:
             before, self._source = self._source, source
             self._listen()
             await before.aclose()
@@ -260,6 +269,7 @@ class Daemon:
     async def _stop(self) -> None:
         await self._control.close()
         await self._source.aclose()
+        self._programs.end()
         await self._gate.finish()
         for task in self._tasks.values():
             task.cancel()

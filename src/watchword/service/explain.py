@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from watchword.errors import PeerError
 from watchword.grant.decide import Permit, authorise
 from watchword.model.moments import Moment
+from watchword.model.openpgp import Decrypted
 from watchword.model.outcomes import Reason, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
-from watchword.model.requests import ReplayKey, Request, Sighting
+from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
+from watchword.ports import OpenPgp
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.spa.envelope import flaw
 
@@ -63,7 +66,11 @@ class Explanation:
 
 
 def explain(
-    packet: Packet, policy: Policy, now: Moment, seen: Callable[[ReplayKey], Sighting | None]
+    packet: Packet,
+    policy: Policy,
+    now: Moment,
+    seen: Callable[[ReplayKey], Sighting | None],
+    openpgp: OpenPgp,
 ) -> Explanation:
     """Judge a packet as the daemon would have at that time.
 
@@ -72,13 +79,16 @@ def explain(
         policy: As loaded.
         now: The time to judge by.
         seen: Looks a key up in the replay store, without claiming it.
+        openpgp: Opens OpenPGP packets whose MAC fits.
+
+    Raises HostError: gpg would be needed and cannot be used.
     """
     told = Explanation(packet, now)
     reason = flaw(packet.payload)
     if reason is not None:
         told.envelope = Refusal(reason)
         return told
-    by_stanza = {verdict.stanza: verdict for verdict in _verdicts(packet, policy, now)}
+    by_stanza = {verdict.stanza: verdict for verdict in _verdicts(packet, policy, now, openpgp)}
     for terms in policy.stanzas:
         shut_out = Verdict(terms.number, Refusal(Reason.NO_STANZA, (terms.number,)))
         told.verdicts.append(by_stanza.get(terms.number, shut_out))
@@ -88,8 +98,12 @@ def explain(
     return told
 
 
-def _verdicts(packet: Packet, policy: Policy, now: Moment) -> Iterator[Verdict]:
-    for finding in SpaRecogniser(policy).observe(packet, now):
+def _verdicts(packet: Packet, policy: Policy, now: Moment, openpgp: OpenPgp) -> Iterator[Verdict]:
+    recogniser = SpaRecogniser(policy)
+    for found in recogniser.observe(packet, now):
+        finding = found
+        if isinstance(finding, Sealed):
+            finding = recogniser.unsealed(finding, _opened(finding, openpgp), now)
         if isinstance(finding, Refusal):
             yield from (Verdict(number, finding) for number in finding.stanzas)
             continue
@@ -98,3 +112,10 @@ def _verdicts(packet: Packet, policy: Policy, now: Moment) -> Iterator[Verdict]:
             yield Verdict(finding.stanza, permit=answer, request=finding)
         else:
             yield Verdict(finding.stanza, answer, request=finding)
+
+
+def _opened(sealed: Sealed, openpgp: OpenPgp) -> Decrypted | PeerError:
+    try:
+        return openpgp.decrypt(sealed.keyring, sealed.message)
+    except PeerError as error:
+        return error

@@ -2,7 +2,8 @@
 
 In here: the order of these steps, and what becomes of a packet when one of
 them fails.
-Not in here: each step itself; ends and repairs (enforcer, keeper).
+Not in here: each step itself; how OpenPGP packets are opened (vault); ends and
+repairs (enforcer, keeper).
 
 Receiving and settling are two: what no stanza sealed is refused as it arrives
 (``receive``, which never waits), what is authentic waits in a queue, and
@@ -14,33 +15,24 @@ is written to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from watchword.errors import HostError
 from watchword.grant.decide import Permit, authorise
 from watchword.model.moments import Moment
-from watchword.model.outcomes import Finding, HostTrouble, Judged, Reason, Refusal
+from watchword.model.outcomes import HostTrouble, Judged, Reason, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
-from watchword.model.requests import Request
-from watchword.ports import Clock, Recogniser, ReplayStore, Reporter
+from watchword.model.requests import Request, Sealed
+from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
+from watchword.service.cases import Case, next_found
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.restraint import Restraint
+from watchword.service.vault import Answer, Vault
 
 BATCH = 1024  # requests settled together at the most: bounds the time one disk write takes
 WAITING = 65_536  # authentic requests in the queue at the most; beyond it they are dropped
-
-
-@dataclass(slots=True)
-class _Case:
-    """An authentic packet on its way, with what the next stanzas still may say."""
-
-    packet: Packet
-    request: Request
-    findings: Iterator[Finding]
-    refusals: list[Refusal] = field(default_factory=list)
 
 
 class Gate:
@@ -55,12 +47,15 @@ class Gate:
         enforcer: Enforcer,
         reporter: Reporter,
         clock: Clock,
+        openpgp: OpenPgp,
         restraint: Restraint | None = None,
         figures: Figures | None = None,
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
+        known: Callable[[str, float], bool] = lambda peer, steady: False,
         dry_run: bool = False,
     ) -> None:
-        """``recognised`` is told the address of each authentic new packet, and the steady time."""
+        """``recognised`` is told the address of each authentic new packet, and the steady time;
+        ``known`` says whether there was one, not too long ago."""
         self._policy = policy
         self._recogniser = recogniser
         self._store = store
@@ -70,8 +65,9 @@ class Gate:
         self._restraint = restraint or Restraint()
         self._figures = figures or Figures(clock.now().wall)
         self._recognised = recognised
+        self._vault = Vault(openpgp, lambda peer: known(peer, clock.now().steady))
         self._dry_run = dry_run
-        self._waiting: list[_Case] = []
+        self._waiting: list[Case] = []
         self._arrived = asyncio.Event()
         self._under_way = asyncio.Lock()
         """One batch at a time, in the order of arrival."""
@@ -83,21 +79,60 @@ class Gate:
             self.judge(packet, now)
 
     def judge(self, packet: Packet, now: Moment) -> None:
-        """Refuse what no stanza sealed; put the rest into the queue. Never waits."""
+        """Refuse what no stanza sealed; put the rest into a queue. Never waits."""
         findings = self._recogniser.observe(packet, now)
         refusals: list[Refusal] = []
-        request = _next_request(findings, refusals)
-        if request is None:
-            reason = refusals[-1].reason
-            self._figures.verdicts[reason.word] += 1
-            if self._restraint.tells(reason, packet.peer, now.steady):
-                self._reporter.report(Judged(packet, now.wall, tuple(refusals)))
+        found = next_found(findings, refusals)
+        if found is None:
+            self._refuse(Judged(packet, now.wall, tuple(refusals)), now)
+        else:
+            self._go_on(Case(packet, findings, refusals), found)
+
+    def _go_on(self, case: Case, found: Request | Sealed) -> None:
+        """To the vault with what only a key ring opens, to the queue with the rest."""
+        case.away = True
+        if isinstance(found, Sealed):
+            self._vault.bring(found, lambda answer: self._opened(case, found, answer))
             return
+        case.request = found
         if len(self._waiting) < WAITING:
-            self._waiting.append(_Case(packet, request, findings, refusals))
+            self._waiting.append(case)
             self._arrived.set()
         else:
             self._figures.overflowed += 1
+
+    def _opened(self, case: Case, sealed: Sealed, answer: Answer | None) -> None:
+        """Go on with a packet that comes back from the vault."""
+        now = self._clock.now()
+        found: Request | Refusal | Sealed | None
+        if answer is None:
+            found = Refusal(Reason.GPG_BUSY, (sealed.stanza,))
+        elif isinstance(answer, HostError):
+            found = Refusal(Reason.GPG_FAILED, (sealed.stanza,), str(answer))
+        else:
+            found = self._recogniser.unsealed(sealed, answer, now)
+        if isinstance(found, Refusal):
+            case.refusals.append(found)
+            found = next_found(case.findings, case.refusals)
+        if found is None:
+            self._refuse(Judged(case.packet, now.wall, tuple(case.refusals), case.request), now)
+        else:
+            self._go_on(case, found)
+
+    def _refuse(self, judged: Judged, now: Moment) -> None:
+        """What no stanza let in, whoever sent it: counted, and told unless there is too much."""
+        reason = judged.refusals[-1].reason
+        self._figures.verdicts[reason.word] += 1
+        if self._restraint.tells(reason, judged.packet.peer, now.steady):
+            self._reporter.report(judged)
+
+    async def open_forever(self) -> None:
+        """Have key rings opened for what waits for them, until cancelled."""
+        await self._vault.serve()
+
+    def abandon(self) -> list[Packet]:
+        """Give up what waits for key rings, for the next gate to judge it anew."""
+        return self._vault.abandon()
 
     async def settle_forever(self) -> None:
         """Settle what gathers, until cancelled; ``finish`` first, so that nothing is cut short."""
@@ -118,16 +153,20 @@ class Gate:
                 self._arrived.clear()
             await self._settle(cases)
 
-    async def _settle(self, cases: list[_Case]) -> None:
-        fresh = await self._claim(cases)
+    async def _settle(self, cases: list[Case]) -> None:
+        for case in cases:
+            case.away = False
+        fresh = await self._claim([case for case in cases if not case.claimed])
         now = self._clock.now()
         for case in fresh:
+            case.claimed = True
             self._recognised(case.packet.peer, now.steady)
-            self._recogniser.expect(case.request)
-        decided = [(case, self._decide(case, now)) for case in fresh]
+            self._recogniser.expect(case.asked)
+        going_on = [case for case in cases if case.claimed]
+        decided = [(case, self._decide(case, now)) for case in going_on]
         permitted = [(case, permit) for case, permit in decided if permit is not None]
         for case, permit in decided:
-            if permit is None:
+            if permit is None and not case.away:
                 self._figures.verdicts[case.refusals[-1].reason.word] += 1
                 self._tell(case)
         if permitted and self._dry_run:
@@ -137,14 +176,14 @@ class Gate:
         elif permitted:
             await self._grant(permitted)
 
-    async def _claim(self, cases: list[_Case]) -> list[_Case]:
+    async def _claim(self, cases: list[Case]) -> list[Case]:
         """The cases that were never seen before; the others are judged here and now."""
         if not cases or not self._policy.remember:
             return cases
         self._figures.claims += len(cases)
         try:
             with self._figures.timing("claim"):
-                claimed = await self._store.claim([case.request.key for case in cases])
+                claimed = await self._store.claim([case.asked.key for case in cases])
         except HostError as error:
             self._store_failed(cases, error)
             return []
@@ -153,38 +192,43 @@ class Gate:
                 await self._replayed(case)
         return [case for case, first in zip(cases, claimed, strict=True) if first]
 
-    def _store_failed(self, cases: Sequence[_Case], error: HostError) -> None:
+    def _store_failed(self, cases: Sequence[Case], error: HostError) -> None:
         """The trouble is told with refusals that are told: an overheard packet brings it about."""
         told = [case for case in cases if self._counted(case, Reason.STORE_REFUSED)]
         if told:
             self._reporter.report(HostTrouble("replay store", str(error), error.hint))
         for case in told:
-            case.refusals.append(Refusal(Reason.STORE_REFUSED, (case.request.stanza,)))
+            case.refusals.append(Refusal(Reason.STORE_REFUSED, (case.asked.stanza,)))
             self._tell(case)
 
-    async def _replayed(self, case: _Case) -> None:
+    async def _replayed(self, case: Case) -> None:
         if not self._counted(case, Reason.REPLAYED):
             return
         try:
-            original = await self._store.first_sighting(case.request.key)
+            original = await self._store.first_sighting(case.asked.key)
         except HostError:
             original = None  # what is said of it is poorer; it is refused all the same
         case.refusals = [Refusal(Reason.REPLAYED, original=original)]
         self._tell(case)
 
-    def _decide(self, case: _Case, now: Moment) -> Permit | None:
-        """The first stanza that says yes, in order; its refusals are kept on the way."""
-        request: Request | None = case.request
-        while request is not None:
-            answer = authorise(self._policy, request, now)
+    def _decide(self, case: Case, now: Moment) -> Permit | None:
+        """The first stanza that says yes, in order; its refusals are kept on the way.
+
+        None where none does, or where only a key ring can say: then the case is away.
+        """
+        found: Request | Sealed | None = case.asked
+        while isinstance(found, Request):
+            answer = authorise(self._policy, found, now)
             if isinstance(answer, Permit):
-                case.request = request
+                case.request = found
                 return answer
             case.refusals.append(answer)
-            request = _next_request(case.findings, case.refusals)
+            found = next_found(case.findings, case.refusals)
+        if found is not None:
+            self._go_on(case, found)
         return None
 
-    async def _grant(self, permitted: Sequence[tuple[_Case, Permit]]) -> None:
+    async def _grant(self, permitted: Sequence[tuple[Case, Permit]]) -> None:
         try:
             with self._figures.timing("grant"):
                 grants = await self._enforcer.grant([permit for _, permit in permitted])
@@ -192,7 +236,7 @@ class Gate:
             self._reporter.report(HostTrouble("firewall", str(error), error.hint))
             for case, _ in permitted:
                 self._figures.verdicts[Reason.FIREWALL_REFUSED.word] += 1
-                case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.request.stanza,)))
+                case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
                 self._tell(case)
             return
         at = self._clock.now().wall
@@ -202,21 +246,13 @@ class Gate:
                 Judged(case.packet, at, tuple(case.refusals), case.request, grant)
             )
 
-    def _counted(self, case: _Case, reason: Reason) -> bool:
+    def _counted(self, case: Case, reason: Reason) -> bool:
         """Count a refusal; whether it is told on its own."""
         self._figures.verdicts[reason.word] += 1
         return self._restraint.tells(reason, case.packet.peer, self._clock.now().steady)
 
-    def _tell(self, case: _Case, *, dry_run: bool = False) -> None:
+    def _tell(self, case: Case, *, dry_run: bool = False) -> None:
         at = self._clock.now().wall
         self._reporter.report(
             Judged(case.packet, at, tuple(case.refusals), case.request, dry_run=dry_run)
         )
-
-
-def _next_request(findings: Iterator[Finding], refusals: list[Refusal]) -> Request | None:
-    for finding in findings:
-        if isinstance(finding, Request):
-            return finding
-        refusals.append(finding)
-    return None

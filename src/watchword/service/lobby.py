@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 from watchword.model.packets import Packet
 
@@ -26,35 +27,49 @@ KNOWN = 65_536  # addresses that are known at the most, 100 bytes each
 KNOWN_SECONDS = 12 * 3600.0  # how long an address stays known after its last authentic packet
 
 
-class Line:
+class FromSomewhere(Protocol):
+    """Whatever can wait in a line."""
+
+    @property
+    def peer(self) -> str: ...
+
+
+Waiting = TypeVar("Waiting", bound=FromSomewhere)
+
+
+class Line(Generic[Waiting]):
     """A queue in which every source has its own few places and its turn."""
 
     def __init__(self, most: int, places: int = PLACES) -> None:
         self._most = most
         self._places = places
-        self._waiting: dict[str, list[Packet]] = {}
+        self._waiting: dict[str, list[Waiting]] = {}
         self._turns: deque[str] = deque()
         self.count = 0
         """Packets that wait."""
         self.dropped = 0
 
-    def join(self, packet: Packet) -> None:
-        """Wait, unless the source has no place left; the longest waiting makes room."""
+    def join(self, packet: Waiting) -> Waiting | None:
+        """Wait, unless the source has no place left; the longest waiting makes room.
+
+        Returns what does not wait any more, if anything.
+        """
         queue = self._waiting.get(packet.peer)
         if queue is None:
             self._waiting[packet.peer] = [packet]
             self._turns.append(packet.peer)
         elif len(queue) >= self._places:
             self.dropped += 1
-            return
+            return packet
         else:
             queue.append(packet)
         self.count += 1
-        if self.count > self._most:
-            self.take()
-            self.dropped += 1
+        if self.count <= self._most:
+            return None
+        self.dropped += 1
+        return self.take()
 
-    def take(self) -> Packet:
+    def take(self) -> Waiting:
         """The next packet, one of each source in turn. IndexError if nobody waits."""
         source = self._turns.popleft()
         queue = self._waiting[source]
@@ -70,8 +85,8 @@ class Lobby:
     """Everything that has arrived and was not looked at yet."""
 
     def __init__(self) -> None:
-        self.familiars = Line(FAMILIARS, MANY_PLACES)
-        self.strangers = Line(STRANGERS)
+        self.familiars: Line[Packet] = Line(FAMILIARS, MANY_PLACES)
+        self.strangers: Line[Packet] = Line(STRANGERS)
         self._known: dict[str, float] = {}
 
     @property
@@ -98,6 +113,10 @@ class Lobby:
         self._known[peer] = steady + KNOWN_SECONDS
         if len(self._known) > KNOWN:
             del self._known[next(iter(self._known))]
+
+    def knows(self, peer: str, steady: float) -> bool:
+        """Whether an authentic packet came from there, not too long ago."""
+        return self._known.get(peer, 0.0) > steady
 
     @property
     def known(self) -> int:

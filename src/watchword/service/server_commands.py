@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
@@ -20,6 +21,7 @@ from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import files, randomness
 from watchword.edges.clock import SystemClock
+from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import Digest
 from watchword.service import assembly, listing, process
@@ -33,6 +35,8 @@ def sources() -> Sources:
     return Sources(
         read=lambda name: files.read_text(Path(name)),
         list_folder=lambda name: [path.name for path in files.list_folder(Path(name))],
+        is_folder=lambda name: Path(name).is_dir(),
+        is_program=lambda name: which(name, path=CLEAN_ENVIRONMENT["PATH"]) is not None,
     )
 
 

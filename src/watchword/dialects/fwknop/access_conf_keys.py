@@ -2,7 +2,8 @@
 
 In here: KEY, HMAC_KEY and their base64 forms, mode and digest, and what is
 wrong with a key.
-Not in here: the other lines of a stanza (access_conf_stanza), cryptography (wire).
+Not in here: OpenPGP (access_conf_gpg), the other lines of a stanza
+(access_conf_stanza), cryptography (wire).
 
 No message quotes a key, where the original's does. Source: access.conf, 4.3 and 4.7.
 """
@@ -13,6 +14,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_table import SECRETS
@@ -38,17 +40,30 @@ class UnusableError(Exception):
         self.complaint = complaint
 
 
-def credential(stanza: Stanza) -> Credential:
-    """What seals the stanza's packets. Raises UnusableError with the first thing wrong."""
+class Keys(NamedTuple):
+    """What a stanza's packets are sealed with, as far as it is not OpenPGP."""
+
+    credential: Credential | None
+    """None: there is no symmetric key."""
+    mac_key: Secret | None
+    mac_digest: Digest
+
+
+def keys(stanza: Stanza) -> Keys:
+    """The stanza's symmetric key, if it has one, and HMAC key.
+
+    Raises UnusableError with the first thing wrong.
+    """
     for name in stanza.given:
         if name in SECRETS:
             _check_placeholder(name, stanza)
     mode, digest = _mode(stanza), _digest(stanza)
     key = _key(stanza, "KEY", LONGEST_KEY if mode is not CipherMode.LEGACY else 10**6)
-    if key is None:
-        raise UnusableError(_keyless(stanza))
-    mac_key = _key(stanza, "HMAC_KEY", LONGEST_MAC_KEY)
-    if mac_key is not None and Secret(key) == Secret(mac_key):
+    mac_octets = _key(stanza, "HMAC_KEY", LONGEST_MAC_KEY)
+    mac_key = Secret(mac_octets) if mac_octets else None
+    if key is None or mode is CipherMode.ASYMMETRIC:
+        return Keys(None, mac_key, digest)
+    if mac_key is not None and Secret(key) == mac_key:
         raise _unusable(
             "[*] The encryption passphrase and HMAC key should not be identical "
             f"for access stanza source: '{shown(stanza.source.value)}'",
@@ -57,15 +72,26 @@ def credential(stanza: Stanza) -> Credential:
         )
     if mode is CipherMode.LEGACY:
         key = key[:_LEGACY_KEY]
-    return Credential(Secret(key), mode, Secret(mac_key) if mac_key else None, digest)
+    return Keys(Credential(Secret(key), mode, mac_key, digest), mac_key, digest)
 
 
-def remarks(stanza: Stanza, found: Credential) -> Iterator[Complaint]:
+def keyless(stanza: Stanza) -> UnusableError:
+    """The complaint about a stanza that nothing could be sealed for."""
+    return _unusable(
+        f"[*] No keys found for access stanza source: '{shown(stanza.source.value)}'",
+        stanza.source,
+        "add KEY_BASE64 and HMAC_KEY_BASE64, which fwknop --key-gen makes",
+    )
+
+
+def remarks(stanza: Stanza, found: Keys) -> Iterator[Complaint]:
     """What can be used and had better be otherwise."""
     label = shown(stanza.source.value)
     key_line = stanza.last_of("KEY", "KEY_BASE64") or stanza.source
     mac_line = stanza.last_of("HMAC_KEY", "HMAC_KEY_BASE64")
-    if found.mode is CipherMode.LEGACY and len(_raw(key_line)) > _LEGACY_KEY:
+    credential, mac_key, _ = found
+    legacy = credential is not None and credential.mode is CipherMode.LEGACY
+    if legacy and len(_raw(key_line)) > _LEGACY_KEY:
         yield Complaint(
             "Warning: truncating encryption key in legacy mode to 16 bytes "
             f"for access stanza source: '{label}'",
@@ -81,7 +107,8 @@ def remarks(stanza: Stanza, found: Credential) -> Iterator[Complaint]:
             "add HMAC_KEY_BASE64, which fwknop --key-gen makes",
             fatal=False,
         )
-    for line, secret in ((key_line, found.key), (mac_line, found.mac_key)):
+    key = credential.key if credential else None
+    for line, secret in ((key_line, key), (mac_line, mac_key)):
         if line is not None and secret is not None and len(secret) < SHORT:
             yield Complaint(
                 f"{line.name.removesuffix(':')} is shorter than {SHORT} bytes and can be guessed",
@@ -89,11 +116,11 @@ def remarks(stanza: Stanza, found: Credential) -> Iterator[Complaint]:
                 "make new keys with fwknop --key-gen",
                 fatal=False,
             )
-    if _asks_for_gpg(stanza):
+    if credential is None and key_line is not stanza.source:
         yield Complaint(
-            f"GPG packets are not accepted by this version, for access stanza source: '{label}'",
-            stanza.source.place,
-            "clients have to use the symmetric key of the stanza",
+            f"{key_line.name.removesuffix(':')} has no effect with ENCRYPTION_MODE Asymmetric",
+            key_line.place,
+            "remove one of the two lines",
             fatal=False,
         )
 
@@ -122,12 +149,6 @@ def _mode(stanza: Stanza) -> CipherMode:
             "use {CBC,CTR,legacy,Asymmetric}",
             line,
             "write ENCRYPTION_MODE CBC, or remove the line",
-        )
-    if line is not None and mode is CipherMode.ASYMMETRIC:
-        raise _unusable(
-            "ENCRYPTION_MODE Asymmetric needs GnuPG, which this version does not support",
-            line,
-            "use a symmetric key and ENCRYPTION_MODE CBC, or remove the stanza",
         )
     return mode or CipherMode.CBC
 
@@ -178,25 +199,3 @@ def _raw(line: Entry) -> bytes:
             line,
             "copy the whole key again",
         ) from None
-
-
-def _asks_for_gpg(stanza: Stanza) -> bool:
-    allowed = stanza.given.get("GPG_ALLOW_NO_PW")
-    return "GPG_DECRYPT_PW" in stanza.given or (
-        allowed is not None and allowed.value[:1] in ("y", "Y")
-    )
-
-
-def _keyless(stanza: Stanza) -> Complaint:
-    label = shown(stanza.source.value)
-    if _asks_for_gpg(stanza):
-        return Complaint(
-            f"GnuPG is not supported by this version, for access stanza source: '{label}'",
-            stanza.source.place,
-            "add KEY_BASE64 and HMAC_KEY_BASE64, or remove the stanza",
-        )
-    return Complaint(
-        f"[*] No keys found for access stanza source: '{label}'",
-        stanza.source.place,
-        "add KEY_BASE64 and HMAC_KEY_BASE64, which fwknop --key-gen makes",
-    )

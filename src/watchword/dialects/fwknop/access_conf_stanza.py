@@ -2,7 +2,7 @@
 
 In here: who, what, how long, until when; the original's checks of a stanza;
 refusal of what this version cannot deliver.
-Not in here: keys (access_conf_keys), lists (access_conf_lists), files (access_conf).
+Not in here: keys (access_conf_credentials), lists (access_conf_lists), files (access_conf).
 
 Source: access.conf, sections 4 and 8. Differences: REQUIRE_USERNAME takes a
 list; MAX_FW_TIMEOUT caps every grant, also one whose packet names no time; a
@@ -17,7 +17,8 @@ import re
 from datetime import datetime
 
 from watchword.dialects.fwknop.access_conf import Stanza
-from watchword.dialects.fwknop.access_conf_keys import UnusableError, credential, remarks
+from watchword.dialects.fwknop.access_conf_credentials import credentials
+from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks, services
 from watchword.dialects.fwknop.access_conf_table import (
     FLAGS,
@@ -30,7 +31,6 @@ from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.errors import Complaint
 from watchword.model.addresses import Network
-from watchword.model.crypto import Credential
 from watchword.model.policy import Terms
 from watchword.model.services import Service
 
@@ -41,17 +41,24 @@ _DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{1,4})")
 _MESSAGE = 400  # characters of a complaint that repeats an operator's words
 
 
-def terms(stanza: Stanza, complaints: Complaints, *, source_required: bool = False) -> Terms | None:
+def terms(
+    stanza: Stanza,
+    complaints: Complaints,
+    around: Surroundings,
+    *,
+    source_required: bool = False,
+) -> Terms | None:
     """What the stanza says. None if it is out of use, or if it has no key.
 
     Where a fatal complaint was made the value is not to be used.
 
     Args:
+        around: What GPG lines fall back on.
         source_required: REQUIRE_SOURCE_ADDRESS of the whole configuration.
     """
     reader = _Reader(stanza, complaints)
     reader.check_missing_features()
-    found = reader.credential()
+    found = credentials(stanza, around, complaints)
     default, most = reader.seconds()
     sources = reader.networks("SOURCE", stanza.source)
     destinations = reader.networks("DESTINATION", stanza.given.get("DESTINATION"))
@@ -64,7 +71,8 @@ def terms(stanza: Stanza, complaints: Complaints, *, source_required: bool = Fal
         number=stanza.number,
         place=stanza.source.place,
         label=shown(stanza.source.value),
-        credential=found,
+        credential=found.symmetric,
+        openpgp=found.openpgp,
         sources=sources,
         destinations=destinations,
         open_services=opened,
@@ -112,23 +120,6 @@ class _Reader:
                         fatal=name in RESTRICTIONS,
                     )
                 )
-
-    def credential(self) -> Credential | None:
-        """The key; None if it is unusable, which with a key file only disables the stanza."""
-        if self._stanza.dead:
-            self._disable(self._stanza.dead)
-            return None
-        try:
-            found = credential(self._stanza)
-        except UnusableError as unusable:
-            if self._stanza.key_file is None:
-                self._complaints.add(unusable.complaint)
-            else:
-                self._disable(str(unusable.complaint))
-            return None
-        for each in remarks(self._stanza, found):
-            self._complaints.add(each)
-        return found
 
     def networks(self, name: str, line: Entry | None) -> tuple[Network, ...]:
         if line is None:
@@ -239,17 +230,6 @@ class _Reader:
             f"{shown(unfit.message, _MESSAGE)}\n[*] Fatal invalid {name} in access stanza",
             line.place,
             shown(unfit.hint, _MESSAGE),
-        )
-
-    def _disable(self, reason: str) -> None:
-        place = self._stanza.key_file or self._stanza.source.place
-        self._complaints.add(
-            Complaint(
-                f"access stanza #{self._stanza.number} is out of use: {reason}",
-                place,
-                "mend the key file and reload",
-                fatal=False,
-            )
         )
 
 

@@ -7,10 +7,11 @@ Not in here: when they are shown (service.client).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from watchword.dialects.fwknop.client_values import printable
 from watchword.dialects.fwknop.rcfile_write import mode_name
-from watchword.model.crypto import Credential
+from watchword.model.crypto import CipherMode, Digest
 from watchword.wire.spa.digests import TEXT_LENGTH
 from watchword.wire.spa.message import Message
 
@@ -19,8 +20,19 @@ _WIDTH = 15  # of the labels in the dump
 _TRANSMIT_WIDTH = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """How a packet was sealed, as far as a dump shows it."""
+
+    mode: CipherMode
+    mac_digest: Digest | None
+    """None: there is no HMAC."""
+    gpg: tuple[tuple[str, str], ...] = ()
+    """The rows about keys and signature; empty for a symmetric packet."""
+
+
 def fields(
-    message: Message, plaintext: bytes, payload: bytes, credential: Credential, *, decoded: bool
+    message: Message, plaintext: bytes, payload: bytes, sealing: Sealing, *, decoded: bool
 ) -> str:
     """The dump of one packet.
 
@@ -31,10 +43,10 @@ def fields(
         decoded: True for the second dump, whose final data lacks the HMAC.
     """
     encoded, _, digest = plaintext.decode("ascii").rpartition(":")
-    chars = 0 if credential.mac_key is None else TEXT_LENGTH[credential.mac_digest]
+    kind = sealing.mac_digest
+    chars = 0 if kind is None else TEXT_LENGTH[kind]
     text = payload.decode("ascii")
     body, mac = text[: len(text) - chars], text[len(text) - chars :]
-    kind = credential.mac_digest
     rows = (
         ("Random Value", message.random),
         ("Username", printable(message.user)),
@@ -46,9 +58,10 @@ def fields(
         ("Server Auth", message.server_auth or _ABSENT),
         ("Client Timeout", str(message.seconds)),
         ("Digest Type", f"{int(message.digest)} ({message.digest.name})"),
-        ("HMAC Type", f"{int(kind)} ({kind.name})" if chars else "0 (None)"),
-        ("Encryption Type", "1 (Rijndael)"),
-        ("Encryption Mode", f"{int(credential.mode)} ({mode_name(credential.mode)})"),
+        ("HMAC Type", "0 (None)" if kind is None else f"{int(kind)} ({kind.name})"),
+        ("Encryption Type", "2 (GPG)" if sealing.gpg else "1 (Rijndael)"),
+        ("Encryption Mode", f"{int(sealing.mode)} ({mode_name(sealing.mode)})"),
+        *sealing.gpg,
         ("Encoded Data", encoded),
         ("SPA Data Digest", digest),
         ("HMAC", mac or _ABSENT),

@@ -89,8 +89,8 @@ class Given:
     verbose: int | None = None
     no_save_args: bool | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """Variables that are kept and saved, and that this version does not act on
-    (GnuPG, address resolution, spoofing), with their values as written."""
+    """Variables with their values as written: GnuPG (see ``client_gpg``), and those that are
+    kept and saved although this version does not act on them (address resolution, spoofing)."""
 
 
 def merge(below: Given, above: Given) -> Given:

@@ -112,11 +112,6 @@ def uses_gpg(settings: Given) -> bool:
 
 def refuse_unsupported(line: CommandLine, settings: Given) -> None:
     """What this version recognises and does not do: one sentence, and what to do instead."""
-    if uses_gpg(settings):
-        raise OperatorError(
-            "This version encrypts with symmetric keys, not with GnuPG, so no packet was sent.",
-            hint="make keys with --key-gen, and leave the --gpg options and USE_GPG out",
-        )
     if "SPOOF_SOURCE_IP" in settings.elsewhere:
         raise OperatorError(
             "This version does not forge source addresses, so no packet was sent.",

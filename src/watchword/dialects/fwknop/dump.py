@@ -96,11 +96,10 @@ def stanza_values(stanza: Stanza, terms: Terms | None) -> dict[str, str]:
     rows |= {name: _row(name, stanza) for name in _ROWS}
     if terms is None:
         return rows
-    credential = terms.credential
-    mac = credential.mac_key
-    rows["KEY_LEN"] = str(len(credential.key))
+    mac = terms.mac_key
+    rows["KEY_LEN"] = str(len(terms.credential.key) if terms.credential else 0)
     rows["HMAC_KEY_LEN"] = str(len(mac) if mac else 0)
-    rows["HMAC_DIGEST_TYPE"] = str(int(credential.mac_digest) if mac else 0)
+    rows["HMAC_DIGEST_TYPE"] = str(int(terms.mac_digest) if mac else 0)
     rows["FW_ACCESS_TIMEOUT"] = str(terms.default_seconds)
     rows["MAX_FW_TIMEOUT"] = str(terms.max_seconds)
     rows["REQUIRE_SOURCE_ADDRESS"] = "Yes" if terms.source_required else "No"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
@@ -54,7 +55,7 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
     """One stanza: from where, with what proof, to what, for how long."""
     where = ", ".join(map(str, terms.sources)) or "anywhere"
     yield f"packets from {where}{_to(terms)}"
-    yield f"sealed with a key of {len(terms.credential.key)} bytes, {_mac(terms)}"
+    yield " or ".join(_seals(terms)) + f", {_mac(terms)}"
     if terms.users:
         yield f"carrying the user name {' or '.join(sorted(terms.users))}"
     yield f"may open {_offer(terms)}"
@@ -74,10 +75,26 @@ def _to(terms: Terms) -> str:
     return " to " + ", ".join(map(str, terms.destinations))
 
 
+def _seals(terms: Terms) -> Iterator[str]:
+    if terms.credential is not None:
+        yield f"sealed with a key of {len(terms.credential.key)} bytes"
+    if terms.openpgp is not None:
+        home = terms.openpgp.keyring.home or "gpg's own home"
+        yield f"sealed to the OpenPGP key in {home}, {_signers(terms.openpgp.signers)}"
+
+
+def _signers(signers: Signers) -> str:
+    if not signers.required:
+        return "signed by ANYBODY OR NOBODY"
+    listed = sorted(signers.fingerprints | signers.ids)
+    whom = "signed by " + " or ".join(listed)
+    return f"{whom}, WHATEVER IS WRONG with the signature" if signers.any_state else whom
+
+
 def _mac(terms: Terms) -> str:
-    if terms.credential.mac_key is None:
+    if terms.mac_key is None:
         return "WITHOUT an HMAC"
-    return f"with an HMAC ({terms.credential.mac_digest.name})"
+    return f"with an HMAC ({terms.mac_digest.name})"
 
 
 def _offer(terms: Terms) -> str:

@@ -36,6 +36,10 @@ _ADVICE: Final = {
         "no stanza's SOURCE and DESTINATION fit where it came from and was sent to",
         "widen SOURCE or DESTINATION in access.conf, or knock from an address that is listed",
     ),
+    Reason.NO_SUCH_CIPHER: Advice(
+        "the stanza has no key for packets of that kind, encryption type {detail}",
+        "have the client use the kind of key that the stanza has, or give it one of that kind",
+    ),
     Reason.STANZA_EXPIRED: Advice(
         "the stanza's ACCESS_EXPIRE has passed",
         "set a later ACCESS_EXPIRE in access.conf and reload",
@@ -48,6 +52,26 @@ _ADVICE: Final = {
     Reason.NOT_DECRYPTED: Advice(
         "this stanza's key does not decrypt it",
         "compare KEY_BASE64 (or KEY) and ENCRYPTION_MODE in access.conf with those of the client",
+    ),
+    Reason.GPG_BUSY: Advice(
+        "more OpenPGP packets are waiting than gpg can open in time",
+        "give the stanza an HMAC_KEY_BASE64, so that strangers cannot make gpg work; knock again",
+    ),
+    Reason.GPG_FAILED: Advice(
+        "gpg could not be used: {detail}",
+        "look at GPG_HOME_DIR, GPG_EXE and GPG_DECRYPT_PW of the stanza; knock again",
+    ),
+    Reason.UNSIGNED: Advice(
+        "it is not signed, and the stanza asks for a signature",
+        "sign it (fwknop --gpg-signer-key), or allow unsigned packets with GPG_DISABLE_SIG Y",
+    ),
+    Reason.BADLY_SIGNED: Advice(
+        "its signature does not count: {detail}",
+        "import the client's public key into GPG_HOME_DIR and sign or trust it there",
+    ),
+    Reason.UNLISTED_SIGNER: Advice(
+        "it is signed by {detail}, who is not in the stanza's list of signers",
+        "add the key to GPG_FINGERPRINT_ID (or GPG_REMOTE_ID) in access.conf, or sign with another",
     ),
     Reason.MALFORMED: Advice(
         "it was sealed with the right key, and its content breaks the format: {detail}",

@@ -11,11 +11,12 @@ Source: fwknopd server, sections 1 to 3; access.conf, sections 1 and 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import fwknopd_conf
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
+from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values, leading_number
@@ -40,6 +41,10 @@ class Sources:
     list_folder: Callable[[str], Sequence[str]]
     """Names of a folder's files, any order. Raises OperatorError or HostError."""
 
+    is_folder: Callable[[str], bool]
+    is_program: Callable[[str], bool]
+    """Whether there is an executable file of that path, or of that name in the usual places."""
+
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Sources:
         """Files that are in memory already, by path."""
@@ -56,7 +61,10 @@ class Sources:
                 raise OperatorError(f"{path} does not exist")
             return [each for each in names if "/" not in each]
 
-        return cls(read, list_folder)
+        def is_folder(path: str) -> bool:
+            return any(each.startswith(f"{path.rstrip('/')}/") for each in texts)
+
+        return cls(read, list_folder, is_folder, lambda path: path in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     values = _values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
-    found = [(each, terms(each, complaints, source_required=everywhere)) for each in stanzas]
+    around = _surroundings(sources, values)
+    found = [
+        (each, terms(each, complaints, around, source_required=everywhere)) for each in stanzas
+    ]
     offers = [Offer(each.source.place, offered(each)) for each in stanzas]
     settings = _settings(values, options, offers, complaints)
     _verify(values, complaints)
@@ -123,7 +134,13 @@ def _noting(sources: Sources, read: dict[str, None]) -> Sources:
         read[name] = None
         return text
 
-    return Sources(noted, sources.list_folder)
+    return replace(sources, read=noted)
+
+
+def _surroundings(sources: Sources, values: Values) -> Surroundings:
+    return Surroundings(
+        values.text("GPG_HOME_DIR"), values.text("GPG_EXE"), sources.is_folder, sources.is_program
+    )
 
 
 def _values(sources: Sources, options: ServerOptions, complaints: Complaints) -> Values:

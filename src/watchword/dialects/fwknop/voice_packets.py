@@ -32,10 +32,19 @@ _E, _W, _I, _D = Priority.ERR, Priority.WARNING, Priority.INFO, Priority.DEBUG
 
 # ``{at}`` is ``[ip] (stanza #n)``, ``{n}`` is ``(stanza #n)``.
 _LINES: Final = {
+    Reason.NO_SUCH_CIPHER: (
+        _E,
+        "{at} No stanza encryption mode match for encryption type: {detail:.1}.",
+    ),
     Reason.STANZA_EXPIRED: (_I, "{at} Access stanza has expired"),
     Reason.MAC_MISMATCH: (_W, "{at} Error creating fko context: {text}"),
     Reason.NOT_DECRYPTED: (_W, "{at} Error creating fko context: {text}"),
     Reason.MALFORMED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.GPG_BUSY: (_W, "{at} Too many GPG packets are waiting, this one was dropped."),
+    Reason.GPG_FAILED: (_E, "{at} Error creating fko context: {detail}"),
+    Reason.UNSIGNED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.BADLY_SIGNED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.UNLISTED_SIGNER: (_W, "{at} Incoming SPA packet signed by{signer} list."),
     Reason.STORE_REFUSED: (_W, "{at} Could not add digest to replay cache"),
     Reason.TOO_OLD: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),
     Reason.FROM_THE_FUTURE: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),
@@ -81,6 +90,8 @@ class PacketVoice:
         """Every stanza that was tried, in order, and what came of it."""
         if event.refusals:
             yield from self._refused(event)
+        if event.request is not None and event.request.signer:
+            yield _signed(event.request)
         if event.grant is not None:
             yield _received(event.packet, f"(stanza #{event.grant.stanza})")
             yield from self._added(event.grant)
@@ -179,7 +190,15 @@ def _line(refusal: Refusal, packet: Packet, name: str) -> Line:
         user=refusal.detail[:_USER],
         expected=refusal.expected,
         text=_library_text(refusal),
+        signer=_signer(refusal),
     )
+
+
+def _signer(refusal: Refusal) -> str:
+    """The middle of the original's two sentences about lists of signers."""
+    if refusal.expected == "id":
+        return f" ID: {refusal.detail[-8:]}, but that ID is not in the GPG_REMOTE_ID"
+    return f": {refusal.detail}, but that fingerprint is not in the GPG_FINGERPRINT_ID"
 
 
 def _library_text(refusal: Refusal) -> str:
@@ -211,6 +230,14 @@ def _replay(packet: Packet, original: Sighting | None) -> str:
     return (
         f"{seen}, Original source IP: {original.source}, Original dst proto/port: "
         f"{original.protocol}/{original.destination_port}, Entry created: {created}"
+    )
+
+
+def _signed(request: Request) -> Line:
+    return (
+        _I,
+        f"[{request.packet.peer}] (stanza #{request.stanza}) Incoming SPA data signed by "
+        f"'{request.signer[-8:]}' (fingerprint '{request.signer}').",
     )
 
 

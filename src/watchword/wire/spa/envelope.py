@@ -11,7 +11,7 @@ from typing import Final
 
 from watchword.model.outcomes import Reason
 from watchword.wire.spa.base64text import ALPHABET
-from watchword.wire.spa.mac import PREFIX
+from watchword.wire.spa.mac import GPG_PREFIX, PREFIX
 
 SHORTEST: Final = 140
 """Bytes of the smallest packet there can be: MD5 digest, one-letter user, shortest message."""
@@ -19,10 +19,13 @@ LONGEST: Final = 1500
 """Bytes; what fwknopd takes in."""
 FIRST_CHARACTERS: Final = b"89+/"
 """What a Rijndael packet may begin with: the last bits of the prefix, then salt."""
+OPENPGP_FIRST_CHARACTERS: Final = b"EFGHIJKLMNOPQRSTUVWX"
+"""The same for OpenPGP: the length of the session key's packet, 256 to 1535 bytes."""
 RIJNDAEL_BELOW: Final = 400
 """Characters; a text this long or longer is taken for OpenPGP."""
+RIJNDAEL_LONGEST: Final = RIJNDAEL_BELOW - 1 - len(PREFIX) + 86
+"""Characters of the longest payload that is not OpenPGP: prefix off, the longest MAC on."""
 
-_GPG_PREFIX: Final = b"hQ"
 _GPG_PREFIX_FROM: Final = 401
 
 
@@ -37,13 +40,8 @@ def flaw(payload: bytes) -> Reason | None:
         return Reason.LENGTH
     if payload.startswith(PREFIX):
         return Reason.PREFIX
-    if size >= _GPG_PREFIX_FROM and payload.startswith(_GPG_PREFIX):
+    if size >= _GPG_PREFIX_FROM and payload.startswith(GPG_PREFIX):
         return Reason.PREFIX
     if payload.translate(None, ALPHABET):
         return Reason.ALPHABET
     return None
-
-
-def restore(body: bytes) -> bytes:
-    """Put the prefix in front of a text without MAC, unless it is there (as libfko does)."""
-    return body if body.startswith(PREFIX) else PREFIX + body

@@ -1,8 +1,8 @@
 """HMAC over packets, prepared so that a trial is two copied hashes (wire format, chapter 8).
 
 In here: computing and verifying, for one key. The hash has already been fed
-everything that does not depend on the packet: the key and the ten characters
-that every Rijndael packet would begin with.
+everything that does not depend on the packet: the key and the characters that
+every packet of its kind would begin with.
 Not in here: trying many keys on one packet (bunch).
 """
 
@@ -20,17 +20,19 @@ MAX_KEY: Final = 136
 """Bytes; libfko refuses longer keys."""
 PREFIX: Final = b"U2FsdGVkX1"
 """Base64 of ``Salted__`` as far as it is constant; cut off before sending (6.4)."""
+GPG_PREFIX: Final = b"hQ"
+"""The same for an OpenPGP message whose session key has a length of two bytes (chapter 10)."""
 
 _INNER = bytes(octet ^ 0x36 for octet in range(256))
 _OUTER = bytes(octet ^ 0x5C for octet in range(256))
 
 
 class Mac:
-    """One HMAC key, ready to be tried."""
+    """One HMAC key, ready to be tried on packets of one kind."""
 
     __slots__ = ("chars", "inner", "outer")
 
-    def __init__(self, key: Secret, kind: Digest) -> None:
+    def __init__(self, key: Secret, kind: Digest, prefix: bytes = PREFIX) -> None:
         """Raises SpaError (INVALID_HMAC_KEY_LEN) for a key that is not 1 to 136 bytes long."""
         if not 1 <= len(key) <= MAX_KEY:
             raise SpaError(Code.INVALID_HMAC_KEY_LEN)
@@ -39,7 +41,7 @@ class Mac:
         octets = key.reveal()
         block = (octets if len(octets) <= size else new(octets).digest()).ljust(size, b"\0")
         self.chars = TEXT_LENGTH[kind]
-        self.inner = new(block.translate(_INNER) + PREFIX)
+        self.inner = new(block.translate(_INNER) + prefix)
         self.outer = new(block.translate(_OUTER))
 
     def of(self, body: bytes) -> bytes:
@@ -54,6 +56,11 @@ class Mac:
         """Whether the payload ends in the MAC of the rest. Constant time, never raises."""
         body, mac = split(payload, self.chars)
         return hmac.compare_digest(self.of(body), mac)
+
+
+def restore(body: bytes, prefix: bytes = PREFIX) -> bytes:
+    """Put the prefix in front of a text without MAC, unless it is there (as libfko does)."""
+    return body if body.startswith(prefix) else prefix + body
 
 
 def split(payload: bytes, chars: int) -> tuple[bytes, bytes]:

@@ -12,23 +12,15 @@ sees a packet without HMAC can send it again in other words (chapter 16).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from watchword.model.crypto import Credential
 from watchword.wire.spa import base64text, bunch, fields, rijndael
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW, flaw, restore
+from watchword.wire.spa.envelope import RIJNDAEL_BELOW, flaw
 from watchword.wire.spa.errors import Code, SpaError
-from watchword.wire.spa.mac import PREFIX, Mac
-from watchword.wire.spa.message import Message
+from watchword.wire.spa.mac import PREFIX, Mac, restore
+from watchword.wire.spa.opened import Opened
 
 __all__ = ["Bunch", "Lock", "Opened", "flaw", "unseal"]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    message: Message
-    plaintext: bytes
-    """What was encrypted: the text whose digest is remembered against replays."""
 
 
 class Lock:

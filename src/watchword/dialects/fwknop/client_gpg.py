@@ -1,0 +1,132 @@
+"""The client's GPG options as values, and what is said about them (client, section 14).
+
+In here: recipients, signers and key ring of a run; the library's lines for what
+gpg refuses; the rows of a dump.
+Not in here: gpg (edges.gpg), when it is run (service.client_gpg).
+
+One option may name several keys, with commas, if each of them is a key id or a
+fingerprint: a comma in a user id stays a part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from watchword.dialects.fwknop.client_settings import Given
+from watchword.dialects.fwknop.client_values import is_yes
+from watchword.dialects.fwknop.client_verify import uses_gpg
+from watchword.errors import OperatorError
+from watchword.model.crypto import Secret
+from watchword.model.openpgp import Keyring, Signature, SignatureState
+from watchword.wire.spa.errors import Code, SpaError
+
+PROGRAM: Final = "/usr/bin/gpg"
+PROMPT: Final = "Enter passphrase for signing: "
+BY_AGENT: Final = "[+] GPG mode set, signing passphrase acquired via gpg-agent"
+NOT_NEEDED: Final = "[+] GPG mode set, signing passphrase not required"
+
+_KEY: Final = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{8}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40})")
+_FUNCTIONS: Final = {
+    Code.GPGME_RECIPIENT_KEY_NOT_FOUND: "fko_set_gpg_recipient",
+    Code.GPGME_RECIPIENT_KEY_AMBIGUOUS: "fko_set_gpg_recipient",
+    Code.GPGME_SIGNER_KEY_NOT_FOUND: "fko_set_gpg_signer",
+    Code.GPGME_SIGNER_KEY_AMBIGUOUS: "fko_set_gpg_signer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GpgWish:
+    """What a run wants of gpg."""
+
+    recipients: tuple[str, ...]
+    signers: tuple[str, ...]
+    """Empty: the packet is not signed, which servers refuse unless told otherwise."""
+    home: str
+    """Empty: gpg's own default."""
+    program: str
+    agent: bool
+    no_passphrase: bool
+
+    @property
+    def asks(self) -> bool:
+        """Whether a passphrase has to come from somewhere."""
+        return bool(self.signers) and not (self.agent or self.no_passphrase)
+
+    def keyring(self, passphrase: bytes | None) -> Keyring:
+        secret = None if passphrase is None else Secret(passphrase)
+        return Keyring(self.home, self.program, secret, self.agent)
+
+
+def wish(settings: Given) -> GpgWish | None:
+    """None: the run uses a symmetric key."""
+    if not uses_gpg(settings):
+        return None
+    said = settings.elsewhere
+    return GpgWish(
+        recipients=_names(said.get("GPG_RECIPIENT", "")),
+        signers=_names(said.get("GPG_SIGNER", "")),
+        home=_home(said.get("GPG_HOMEDIR", "")),
+        program=said.get("GPG_EXE") or PROGRAM,
+        agent=is_yes(said.get("USE_GPG_AGENT", "N")),
+        no_passphrase=is_yes(said.get("GPG_NO_SIGNING_PW", "N")),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = [each.strip() for each in text.split(",")]
+    if len(names) > 1 and all(_KEY.fullmatch(each) for each in names):
+        return tuple(names)
+    return (text,) if text else ()
+
+
+def _home(text: str) -> str:
+    return text.removesuffix("/") or text
+
+
+def no_home(home: str) -> OperatorError:
+    return OperatorError(
+        f"fwknop: fko_set_gpg_home_dir: Error 135 - {Code.GPGME_BAD_HOME_DIR.text}",
+        hint=f"{home} is no directory",
+    )
+
+
+def no_program(program: str) -> OperatorError:
+    return OperatorError(
+        f"fwknop: fko_set_gpg_exe: Error 134 - {Code.GPGME_BAD_GPG_EXE.text}",
+        hint=f"{program} is no program; install gnupg, or name it with --gpg-exe",
+    )
+
+
+def refused(error: SpaError) -> OperatorError:
+    """The two lines that the original prints when a key or a passphrase is wrong."""
+    function = _FUNCTIONS.get(error.code, "fko_spa_data_final")
+    first = f"fwknop: {function}: Error {int(error.code)} - {error.code.text}"
+    return OperatorError(f"{first}\nGPG ERR: {error.detail}" if error.detail else first)
+
+
+def not_decrypted(error: SpaError) -> OperatorError:
+    """The same where a packet of one's own cannot be opened again."""
+    said = f"fwknop: fko_decrypt_spa_data: Error {int(error.code)} - {error.code.text}"
+    if error.code is Code.GPGME_DECRYPT_FAILED:
+        said += f"\nGPG ERR: {error.detail}\nNo access to recipient private key?"
+    return OperatorError(said)
+
+
+def rows(asked: GpgWish, signature: Signature | None = None) -> tuple[tuple[str, str], ...]:
+    """The ten rows that a dump has in GPG mode. ``signature`` is known once it was opened."""
+    good = signature is not None and signature.state is SignatureState.GOOD
+    summary = 3 if good and signature is not None and signature.trusted else 0
+    return (
+        ("GPG signer", ",".join(asked.signers) or "<NULL>"),
+        ("GPG recipient", ",".join(asked.recipients) or "<NULL>"),
+        ("GPG sig verify", "Yes"),
+        ("GPG ignore sig", "No"),
+        ("GPG sig ID", signature.fingerprint[-8:] if signature else "<NULL>"),
+        ("GPG sig fpr", signature.fingerprint if signature else "<NULL>"),
+        ("GPG sig summary", str(summary) if signature else "-1"),
+        ("GPG sig status", ("0" if good else "1") if signature else "-1"),
+        ("GPG home dir", asked.home or "<NULL>"),
+        ("GPG exe", asked.program),
+    )

@@ -1,0 +1,135 @@
+"""OpenPGP by the program gpg (wire format, chapter 10).
+
+In here: command lines that no user option, agent or terminal can change, and
+what is at fault when one fails: the packet (SpaError), the operator's words
+(SpaError with libfko's number), or this machine (HostError).
+Not in here: what the status lines mean (gpg_status), the packet around a
+message (wire.spa.openpgp), how many run at once (service.vault).
+
+Nothing secret is in an argument: passphrase and message go in by standard
+input. Every call has a limit in time and output, and its own process group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from watchword.edges.gpg_status import decrypted, keywords
+from watchword.errors import HostError
+from watchword.model.openpgp import Decrypted, Keyring
+from watchword.ports import Completed, OpenPgp, ProgramRunner
+from watchword.wire.spa.errors import Code, SpaError
+
+SECONDS = 10.0  # limit of one call; a decryption takes some milliseconds
+SECONDS_OF_A_PERSON = 120.0  # where an agent may ask somebody for a passphrase
+OUTPUT_LIMIT = 1 << 18  # bytes that gpg may say; a packet is 1500
+_LONGEST_TEXT = "4096"  # bytes of plaintext; a message can be a small one that unpacks to much
+_STEADY = ("--no-options", "--batch", "--no-tty", "--status-fd", "2", "--no-auto-check-trustdb")
+
+
+class Gpg:
+    """Runs gpg for one message at a time. Methods block."""
+
+    def __init__(self, programs: ProgramRunner, *, seconds: float = SECONDS) -> None:
+        self._programs = programs
+        self._seconds = seconds
+
+    def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
+        """See ``ports.OpenPgp``."""
+        options = [*_asking(keyring), "--max-output", _LONGEST_TEXT, "--decrypt"]
+        ran = self._run(keyring, options, _first_line(keyring) + message)
+        if not any(keywords(ran.stderr)):
+            raise HostError(f"{keyring.program}: {_complaint(ran)}", hint=_HINT)
+        return decrypted(ran.stdout, ran.stderr)
+
+    def encrypt(
+        self,
+        keyring: Keyring,
+        plaintext: bytes,
+        recipients: Sequence[str],
+        signers: Sequence[str] = (),
+    ) -> bytes:
+        """A message to all recipients, signed by all signers; binary.
+
+        Names are whatever gpg takes for one key: an id, a fingerprint, a part
+        of a user id. Raises SpaError with libfko's number: no such key, more
+        than one, or no success. Raises HostError: gpg cannot be used.
+        """
+        if not recipients:
+            raise SpaError(Code.MISSING_GPG_KEY_DATA)
+        to = [self._find(keyring, name, secret=False) for name in recipients]
+        by = [self._find(keyring, name, secret=True) for name in signers]
+        options = [*_asking(keyring), "--trust-model", "always", "--no-encrypt-to"]
+        for fingerprint in to:
+            options += ["--recipient", fingerprint]
+        for fingerprint in by:
+            options += ["--local-user", fingerprint]
+        options += ["--sign", "--encrypt"] if by else ["--encrypt"]
+        ran = self._run(keyring, options, _first_line(keyring) + plaintext)
+        if ran.status or "END_ENCRYPTION" not in {keyword for keyword, _ in keywords(ran.stderr)}:
+            raise SpaError(Code.GPGME_ENCRYPT_SIGN, _complaint(ran))
+        return ran.stdout
+
+    def _find(self, keyring: Keyring, name: str, *, secret: bool) -> str:
+        """The fingerprint of the one key that a name stands for."""
+        missing, ambiguous = _LOOKUP_CODES[secret]
+        listing = "--list-secret-keys" if secret else "--list-keys"
+        ran = self._run(keyring, ["--with-colons", listing, "--", name], b"")
+        found = list(_fingerprints(ran.stdout))
+        if not found:
+            raise SpaError(missing, f"no {'secret ' if secret else ''}key of that name")
+        if len(found) > 1:
+            raise SpaError(ambiguous, "write the fingerprint of the key that is meant")
+        return found[0]
+
+    def _run(self, keyring: Keyring, options: Sequence[str], stdin: bytes) -> Completed:
+        home = ["--homedir", keyring.home] if keyring.home else []
+        seconds = SECONDS_OF_A_PERSON if keyring.agent else self._seconds
+        argv = [keyring.program, *home, *_STEADY, *options]
+        return self._programs.run(argv, stdin=stdin, seconds=seconds)
+
+
+_HINT = "look at GPG_HOME_DIR and GPG_EXE, and at the permissions of both"
+_LOOKUP_CODES = {
+    False: (Code.GPGME_RECIPIENT_KEY_NOT_FOUND, Code.GPGME_RECIPIENT_KEY_AMBIGUOUS),
+    True: (Code.GPGME_SIGNER_KEY_NOT_FOUND, Code.GPGME_SIGNER_KEY_AMBIGUOUS),
+}
+
+
+def _asking(keyring: Keyring) -> list[str]:
+    """Where a passphrase comes from. Only a user's own agent may ask a person."""
+    if keyring.passphrase is not None:
+        return ["--pinentry-mode", "loopback", "--passphrase-fd", "0"]
+    return [] if keyring.agent else ["--pinentry-mode", "error"]
+
+
+def _first_line(keyring: Keyring) -> bytes:
+    """gpg reads the passphrase up to a line end, and the rest of its input after that."""
+    secret = keyring.passphrase
+    return b"" if secret is None else secret.reveal() + b"\n"
+
+
+def _fingerprints(listing: bytes) -> Iterator[str]:
+    """Of the primary keys in a listing; the first ``fpr`` after each of them."""
+    primary = False
+    for line in listing.splitlines():
+        kind, *fields = line.decode("utf-8", "replace").split(":")
+        if kind in ("pub", "sec"):
+            primary = True
+        elif kind == "fpr" and primary:
+            primary = False
+            yield fields[8]
+
+
+def _complaint(ran: Completed) -> str:
+    """The last thing that gpg said to people, for a person who set it up."""
+    said = [
+        line
+        for line in ran.stderr.decode("utf-8", "replace").splitlines()
+        if line.strip() and not line.startswith("[GNUPG:]")
+    ]
+    last = said[-1].removeprefix("gpg: ") if said else f"ended with status {ran.status}"
+    return "".join(each if each.isprintable() else "?" for each in last[:200])
+
+
+_: type[OpenPgp] = Gpg

@@ -1,0 +1,85 @@
+"""Seals and opens packets of the client by gpg (client, section 14).
+
+In here: what gpg inherits of the user's environment, and in which order it is
+asked things.
+Not in here: options and sentences (dialects.fwknop.client_gpg).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import which
+
+from watchword.dialects.fwknop import client_gpg
+from watchword.dialects.fwknop.client_dump import Sealing
+from watchword.dialects.fwknop.client_gpg import GpgWish
+from watchword.edges.gpg import Gpg
+from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
+from watchword.model.crypto import CipherMode, Digest, Secret
+from watchword.model.openpgp import OpenPgpCredential, Signature, Signers
+from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.mac import GPG_PREFIX, Mac
+from watchword.wire.spa.message import Message
+from watchword.wire.spa.opened import Opened
+from watchword.wire.spa.openpgp import OpenPgpLock, enclose
+
+_OF_THE_USER = (
+    "HOME", "GNUPGHOME", "GPG_TTY", "TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY",
+    "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR",
+)  # fmt: skip
+"""What gpg needs to find the user's keys, and an agent to find the user."""
+
+
+class KeyringSeal:
+    """One run's way to gpg."""
+
+    def __init__(
+        self,
+        wish: GpgWish,
+        passphrase: bytes | None,
+        mac_key: bytes | None,
+        mac_digest: Digest,
+        environment: Mapping[str, str],
+    ) -> None:
+        kept = {name: environment[name] for name in _OF_THE_USER if name in environment}
+        self._gpg = Gpg(SystemPrograms(kept))
+        self._wish = wish
+        self._keyring = wish.keyring(passphrase)
+        self._mac_key = None if mac_key is None else Secret(mac_key)
+        self._mac_digest = mac_digest
+
+    def seal(self, message: Message, plaintext: bytes) -> bytes:
+        """See ``client_seal.Seal``. Raises HostError if gpg cannot be used."""
+        mac = None if self._mac_key is None else Mac(self._mac_key, self._mac_digest, GPG_PREFIX)
+        wish = self._wish
+        try:
+            sealed = self._gpg.encrypt(self._keyring, plaintext, wish.recipients, wish.signers)
+            return enclose(sealed, mac)
+        except SpaError as error:
+            raise client_gpg.refused(error) from None
+
+    def open(self, payload: bytes) -> tuple[Opened, Sealing]:
+        """See ``client_seal.Seal``; the key ring has to have the recipient's secret key."""
+        signers = Signers(required=bool(self._wish.signers), any_state=True)
+        lock = OpenPgpLock(
+            OpenPgpCredential(self._keyring, signers, self._mac_key, self._mac_digest)
+        )
+        try:
+            decrypted = self._gpg.decrypt(self._keyring, lock.message(payload))
+            signature = next(iter(decrypted.signatures), None)
+            return lock.read(decrypted), self.sealing(signature)
+        except SpaError as error:
+            raise client_gpg.not_decrypted(error) from None
+
+    def sealing(self, signature: Signature | None = None) -> Sealing:
+        digest = None if self._mac_key is None else self._mac_digest
+        return Sealing(CipherMode.ASYMMETRIC, digest, client_gpg.rows(self._wish, signature))
+
+
+def check_machine(wish: GpgWish) -> None:
+    """Raises OperatorError where home or program is not there, before anybody is asked a key."""
+    if wish.home and not Path(wish.home).is_dir():
+        raise client_gpg.no_home(wish.home)
+    if which(wish.program, path=CLEAN_ENVIRONMENT["PATH"]) is None:
+        raise client_gpg.no_program(wish.program)
