@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from fuzz.target import Target
-from fuzz.targets import files, frames, grants, libfko, packets, plaintexts
+from fuzz.targets import files, frames, grants, libfko, openpgp, packets, plaintexts
 
 ALL: Final[tuple[Target, ...]] = (
     packets.TARGET,
@@ -17,6 +17,9 @@ ALL: Final[tuple[Target, ...]] = (
     grants.TARGET,
     libfko.PACKETS,
     libfko.PLAINTEXTS,
+    openpgp.PACKETS,
+    openpgp.TEXTS,
+    openpgp.STATUS,
     frames.FRAMES,
     frames.CAPTURES,
     files.SERVER,

@@ -38,29 +38,37 @@ PEER: Final = "198.51.100.2"
 SSH, DNS, WEB = Service(Proto.TCP, 22), Service(Proto.UDP, 53), Service(Proto.TCP, 80)
 
 
-def _terms(number: int, key: bytes, mac_key: bytes | None, **more: object) -> Terms:
-    credential = Credential(Secret(key), mac_key=None if mac_key is None else Secret(mac_key))
+def _terms(number: int, **more: object) -> Terms:
+    credential = CREDENTIALS[number - 1]
     return Terms(number, Place("access.conf", number), "ANY", credential, **more)  # type: ignore[arg-type]
 
 
+CREDENTIALS: Final = (
+    Credential(Secret(b"first key"), mac_key=Secret(b"first MAC")),
+    Credential(Secret(b"second key"), mac_key=Secret(b"second MAC")),
+    Credential(Secret(b"second key"), mac_key=Secret(b"third MAC")),
+    Credential(Secret(b"fourth key")),
+)
 STANZAS: Final = (
-    _terms(1, b"first key", b"first MAC", open_services=frozenset({SSH, DNS}), max_seconds=60),
-    _terms(2, b"second key", b"second MAC", users=frozenset({"alice"}), source_required=True),
-    _terms(3, b"second key", b"third MAC", closed_services=frozenset({WEB})),
-    _terms(4, b"fourth key", None, open_services=frozenset({SSH}), users=frozenset({"bob"})),
+    _terms(1, open_services=frozenset({SSH, DNS}), max_seconds=60),
+    _terms(2, users=frozenset({"alice"}), source_required=True),
+    _terms(3, closed_services=frozenset({WEB})),
+    _terms(4, open_services=frozenset({SSH}), users=frozenset({"bob"})),
 )
 POLICY: Final = Policy(STANZAS)
 _RECOGNISER = SpaRecogniser(POLICY)
 
 
 def check(octets: bytes) -> str:
-    sealing = STANZAS[octets[0] % len(STANZAS) if octets else 0]
+    which = octets[0] % len(STANZAS) if octets else 0
+    sealing = STANZAS[which]
     plaintext = plaintexts.text_of(octets[1:])
-    packet = Packet(keys.packet(plaintext, sealing.credential), PEER, 40000, "203.0.113.1", 62201)
+    packet = Packet(keys.packet(plaintext, CREDENTIALS[which]), PEER, 40000, "203.0.113.1", 62201)
     said = "refused"
     for finding in _RECOGNISER.observe(packet, NOW):
         if isinstance(finding, Refusal):
             continue
+        assert isinstance(finding, Request)
         assert finding.stanza == sealing.number, "a stanza whose key did not seal it"
         assert is_closed(plaintext), "the inner digest is wrong"
         said = judged(finding, plaintext, sealing)

@@ -37,6 +37,7 @@ AS_IT_IS = 8
 _KINDS = tuple(Digest)
 _TOO_LONG_TO_WRITE = 63  # bytes of server_auth; decoders take 192
 _LONGEST = 280  # bytes; beyond 271 a plaintext no longer fits into a packet
+_MOST = 1502  # bytes; what decoders take, and a little more
 _FIELDS = (
     b"", b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"60", b"00", b"65536", b"65537", b"2147483648",
     b"-1", b"3.0.0", b"YWxpY2U", b"YWxpY2U=", b"MS4xLjEuMSx0Y3AvMjI", b"MTAuMC4wLjUsODA",
@@ -66,7 +67,7 @@ def check(octets: bytes) -> str:
         _check_refused(plaintext, error)
         return f"refused {error.code.value}"
     assert read(plaintext) == message
-    return _check_written(plaintext, message)
+    return check_written(plaintext, message)
 
 
 def _check_refused(plaintext: bytes, error: SpaError) -> None:
@@ -89,7 +90,8 @@ _BEFORE_READING = {
 }
 
 
-def _check_written(plaintext: bytes, message: Message) -> str:
+def check_written(plaintext: bytes, message: Message) -> str:
+    """Hold what was read of a plaintext against its normal form."""
     try:
         written = compose(message)
     except SpaError as error:
@@ -131,15 +133,19 @@ def seeds() -> Iterator[bytes]:
 
 
 def mutate(octets: bytes, source: Random, scramble: Scramble) -> bytes:
+    return mutate_long(octets, source, scramble)[:_LONGEST]
+
+
+def mutate_long(octets: bytes, source: Random, scramble: Scramble) -> bytes:
     """Change one field: its text, what its base64 stands for, or whether it is there."""
     choice, encoded = octets[:1], octets[1:]
     fields = encoded.split(b":")
     place = source.randrange(len(fields)) or source.randrange(len(fields))
     match source.randrange(9):
         case 0:
-            return scramble(octets, _LONGEST)
+            return scramble(octets, _MOST)
         case 1:
-            fields[place] = scramble(fields[place], _LONGEST)
+            fields[place] = scramble(fields[place], _MOST)
         case 2 | 3 | 4:
             place = source.choice([1, 5, 5, *range(5, len(fields))]) % len(fields)
             fields[place] = _other_content(fields[place], source, scramble)
@@ -151,7 +157,7 @@ def mutate(octets: bytes, source: Random, scramble: Scramble) -> bytes:
             del fields[place]
         case _:
             choice = bytes([source.randrange(9)])
-    return (choice + b":".join(fields))[:_LONGEST]
+    return choice + b":".join(fields)
 
 
 def _other_content(field: bytes, source: Random, scramble: Scramble) -> bytes:
@@ -159,7 +165,7 @@ def _other_content(field: bytes, source: Random, scramble: Scramble) -> bytes:
     try:
         content = b64decode(field + b"=" * (-len(field) % 4))
     except ValueError:
-        return scramble(field, _LONGEST)
+        return scramble(field, _MOST)
     text = b64encode(scramble(content, 300))
     return text if not source.randrange(4) else text.rstrip(b"=")
 
