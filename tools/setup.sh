@@ -208,8 +208,10 @@ atheris_if_possible() {
     fi
     say "installing .[fuzz] into .venv"
     "$VENV_PYTHON" -m pip install --quiet --no-input --disable-pip-version-check \
-        --root-user-action=ignore --only-binary atheris --editable '.[fuzz]' ||
+        --root-user-action=ignore --only-binary atheris --editable '.[fuzz]' || {
         say "not installed: atheris; inputs are mutated without looking at what they reach"
+        return
+    }
     fingerprint >.venv/.made-for-fuzz
 }
 
