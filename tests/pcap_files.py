@@ -8,8 +8,17 @@ from ipaddress import ip_address
 
 def udp_capture(stamp: float, source: str, payload: bytes) -> bytes:
     """One UDP datagram to port 62201 on Ethernet, microsecond stamps, little endian."""
-    frame = _ethernet(source, struct.pack("!HHHH", 40000, 62201, 8 + len(payload), 0) + payload)
-    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    datagram = struct.pack("!HHHH", 40000, 62201, 8 + len(payload), 0) + payload
+    return _capture(stamp, _ethernet(source, datagram), 1)
+
+
+def ip_capture(stamp: float, packet: bytes) -> bytes:
+    """One IP packet without a link header."""
+    return _capture(stamp, packet, 101)
+
+
+def _capture(stamp: float, frame: bytes, link: int) -> bytes:
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link)
     record = struct.pack("<IIII", int(stamp), int(stamp % 1 * 1_000_000), len(frame), len(frame))
     return header + record + frame
 

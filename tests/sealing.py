@@ -7,7 +7,11 @@ from typing import Any
 
 from tests.values import NOW, credential
 from watchword.model.crypto import Credential
+from watchword.model.openpgp import Decrypted, OpenPgpCredential, Signature
+from watchword.wire.spa.composing import compose
+from watchword.wire.spa.mac import GPG_PREFIX, Mac
 from watchword.wire.spa.message import Message, MessageType
+from watchword.wire.spa.openpgp import enclose
 from watchword.wire.spa.sealing import seal
 
 _numbers = count(1)
@@ -30,3 +34,25 @@ def sealed(
 ) -> bytes:
     salt = next(_numbers).to_bytes(8, "big")
     return seal(message(text, **more), sealed_with or credential(), salt=salt)
+
+
+class Envelopes:
+    """OpenPGP packets without OpenPGP: for each message what is to be found in it."""
+
+    def __init__(self) -> None:
+        self.contents: dict[bytes, Decrypted] = {}
+
+    def sealed(
+        self,
+        *signatures: Signature,
+        sealed_with: OpenPgpCredential,
+        text: str = "198.51.100.2,tcp/22",
+        octets: int = 700,
+        **more: Any,
+    ) -> bytes:
+        """A packet, and a new entry of ``contents``. ``octets`` is the length of the message."""
+        number = next(_numbers).to_bytes(8, "big")
+        content = b"\x85\x01\x0c" + number + bytes(octets - 11)
+        self.contents[content] = Decrypted(compose(message(text, **more)), signatures)
+        key = sealed_with.mac_key
+        return enclose(content, Mac(key, sealed_with.mac_digest, GPG_PREFIX) if key else None)

@@ -14,6 +14,7 @@ from watchword.dialects.fwknop.client_options import parse
 from watchword.dialects.fwknop.client_settings import Given, KeyWord, combine
 from watchword.dialects.fwknop.client_verify import verify
 from watchword.model.crypto import CipherMode, Credential, Digest
+from watchword.service.client_seal import SymmetricSeal
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.sealing import seal
@@ -78,7 +79,9 @@ def test_the_dump_shows_every_field_of_the_packet(vector: dict[str, Any]) -> Non
     message = message_of(vector)
     credential = credential_of(vector["encryption"], vector["hmac"])
 
-    shown = fields(message, compose(message), payload_of(vector), credential, decoded=False)
+    sealing = SymmetricSeal(credential).sealing()
+
+    shown = fields(message, compose(message), payload_of(vector), sealing, decoded=False)
 
     rows = dict(line.strip().split(": ", 1) for line in shown.splitlines()[2:])
     assert rows["Encoded Data"] == vector["encoded"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.daemon import stanza
-from tests.pcap_files import udp_capture
+from tests.pcap_files import ip_capture, udp_capture
 from tests.sealing import sealed
 from tests.values import NOW, packet, policy
 from watchword.dialects.fwknop.remedies import advice
@@ -20,6 +21,8 @@ from watchword.model.outcomes import Reason, Refusal
 from watchword.model.requests import Request
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import tool
+from watchword.wire.carriers.headers import Ends, Ports, tcp_packet
+from watchword.wire.carriers.http import request
 
 OTHER = Secret(b"another encryption key of 32 by.")
 OTHER_MAC = Secret(b"another hmac key")
@@ -147,6 +150,36 @@ def test_a_capture_knows_its_own_sources_and_times(desk: Desk, source: str) -> N
     status, answer, _ = desk.ask("explain", "--pcap", str(file))
     assert status == 0
     assert f"GRANTED: tcp/22 for {source}" in answer
+
+
+@pytest.mark.parametrize("agent", ["Fwknop/2.6.10", "Mozilla/5.0"])
+def test_a_captured_request_with_a_packet_inside_is_told_as_such(desk: Desk, agent: str) -> None:
+    desk.settings += "ENABLE_SPA_OVER_HTTP Y\n"
+    ends = Ends(ip_address("198.51.100.2"), ip_address("203.0.113.1"))
+    asked = request(sealed(), "203.0.113.1", agent=agent)
+    file = desk.folder / "capture.pcap"
+    file.write_bytes(ip_capture(NOW.wall, tcp_packet(asked, ends, Ports(40000, 80))))
+    status, answer, said = desk.ask("explain", "--pcap", str(file))
+    assert status == 1
+    assert "REFUSED (envelope): it is an HTTP request with a packet inside" in answer
+    assert "remedy: send it by itself" in answer
+    status, answer, said = desk.ask("explain", "--pcap", str(file), "--json")
+    [told] = json.loads(answer)
+    assert (told["in_http_request"], told["reason"], told["granted"]) == (True, "alphabet", False)
+    _, _, said = desk.ask("check")
+    assert "packets inside HTTP requests are not recognised" in said
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"GET / HTTP/1.0\r\n\r\n", b"GET /a.ico HTTP/1.1\r\n\r\n", b"GET /" + b"A" * 140, b"!" * 200],
+)
+def test_any_other_request_is_just_no_packet(desk: Desk, payload: bytes) -> None:
+    file = desk.folder / "capture.pcap"
+    file.write_bytes(udp_capture(NOW.wall, "198.51.100.2", payload))
+    _, answer, _ = desk.ask("explain", "--pcap", str(file), "--json")
+    [told] = json.loads(answer)
+    assert (told["in_http_request"], told["stage"]) == (False, "envelope")
 
 
 @pytest.mark.parametrize(

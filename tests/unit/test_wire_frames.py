@@ -21,13 +21,13 @@ def udp(payload: bytes = PAYLOAD) -> bytes:
     return struct.pack("!HHHH", 40000, 62201, 8 + len(payload), 0) + payload
 
 
-def tcp(payload: bytes = PAYLOAD, options: bytes = b"") -> bytes:
-    offset = (5 + len(options) // 4) << 4
+def tcp(payload: bytes = PAYLOAD, options: bytes = b"", words: int = 5) -> bytes:
+    offset = (words + len(options) // 4) << 4
     return struct.pack("!HHIIBBHHH", 40000, 62201, 1, 0, offset, 2, 512, 0, 0) + options + payload
 
 
-def icmp(payload: bytes = PAYLOAD) -> bytes:
-    return struct.pack("!BBHHH", 8, 0, 0, 1, 1) + payload
+def icmp(payload: bytes = PAYLOAD, kind: int = 8, code: int = 0) -> bytes:
+    return struct.pack("!BBHHH", kind, code, 0, 1, 1) + payload
 
 
 def ipv4(content: bytes, protocol: int = 17, *, options: bytes = b"", fragment: int = 0) -> bytes:
@@ -50,6 +50,19 @@ def ethernet(content: bytes, kind: int = 0x0800, *tags: int) -> bytes:
         + struct.pack("!H", kind)
         + content
     )
+
+
+def ppp(content: bytes, protocol: int = 0x0021) -> bytes:
+    return struct.pack("!H", protocol) + content
+
+
+def pppoe(content: bytes, kind: int = 0x1100, more: int = 0) -> bytes:
+    return struct.pack("!HHH", kind, 7, len(content) + more) + content
+
+
+def extension(following: int, number: int = 0) -> bytes:
+    """An IPv6 extension header of ``8 * (number + 1)`` bytes."""
+    return bytes((following, number)) + bytes(6 + 8 * number)
 
 
 def packet(addresses: tuple[str, str], protocol: int, ports: bool = True) -> Packet:
@@ -77,16 +90,30 @@ V4, V6 = packet(FOUR, 17), packet(SIX, 17)
         (Link.LINUX_COOKED, bytes(14) + b"\x86\xdd" + ipv6(udp()), V6),
         (Link.LINUX_COOKED_2, b"\x08\x00" + bytes(18) + ipv4(udp()), V4),
         (Link.LINUX_COOKED_2, b"\x86\xdd" + bytes(18) + ipv6(udp()), V6),
+        (Link.LINUX_COOKED, bytes(14) + b"\x81\x00\0\5\x08\x00" + ipv4(udp()), V4),
+        (Link.ETHERNET, ethernet(pppoe(ppp(ipv4(udp()))), 0x8864), V4),
+        (Link.ETHERNET, ethernet(pppoe(ppp(ipv6(udp()), 0x0057)), 0x8864, 0x8100), V6),
+        (Link.PPPOE, pppoe(ppp(ipv4(udp()))) + bytes(9), V4),  # padding
+        (Link.PPP, ppp(ipv4(udp())), V4),
+        (Link.PPP, b"\xff\x03" + ppp(ipv6(udp()), 0x0057), V6),
+        (Link.PPP_SERIAL, b"\xff\x03" + ppp(ipv4(udp())), V4),
         (Link.NULL, b"\x02\0\0\0" + ipv4(udp()), V4),
         (Link.LOOP, b"\0\0\0\x18" + ipv6(udp()), V6),
         (Link.RAW, ipv4(tcp(), 6), packet(FOUR, 6)),
         (Link.RAW, ipv4(tcp(options=bytes(12)), 6), packet(FOUR, 6)),
         (Link.RAW, ipv4(icmp(), 1), packet(FOUR, 1, ports=False)),
         (Link.RAW, ipv6(icmp(), 58), packet(SIX, 58, ports=False)),
+        (Link.RAW, ipv4(icmp(kind=123, code=123), 1), packet(FOUR, 1, ports=False)),
         (Link.RAW, ipv4(udp(), options=bytes(8)), V4),
+        (Link.RAW, ipv4(tcp(), 6, options=bytes(40)), packet(FOUR, 6)),
         (Link.RAW, ipv4(udp(), fragment=0x4000), V4),  # "do not fragment"
         (Link.RAW, ipv6(b"\x11\0" + bytes(6) + udp(), 0), V6),
         (Link.RAW, ipv6(b"\x3c\0" + bytes(6) + b"\x11\x01" + bytes(14) + udp(), 0), V6),
+        *(
+            (Link.RAW, ipv6(extension(17, 1) + udp(), number), V6)
+            for number in (0, 43, 60, 135, 139, 140)
+        ),
+        (Link.RAW, ipv6(b"\x11\4" + bytes(22) + udp(), 51), V6),  # authentication, in words of 4
         (Link.RAW, ipv6(b"\x11\0\0\0" + bytes(4) + udp(), 44), V6),
         (Link.RAW, ipv6(bytes(8) * 7 + b"\x11" + bytes(7) + udp(), 0), V6),
     ],
@@ -110,6 +137,17 @@ def test_a_payload_is_found(link: Link, frame: bytes, expected: Packet) -> None:
         (Link.RAW, ipv4(udp(b""))),
         (Link.RAW, ipv4(tcp(b""), 6)),
         (Link.RAW, ipv4(icmp(b""), 1)),
+        (Link.RAW, ipv4(icmp(b"")[:7], 1)),
+        (Link.RAW, ipv6(icmp(b""), 58)),
+        (Link.RAW, ipv4(tcp(words=4), 6)),
+        (Link.RAW, ipv4(tcp(words=15), 6)),
+        (Link.PPP, ppp(ipv4(udp()), 0xC021)),
+        (Link.PPPOE, pppoe(ppp(ipv4(udp())), 0x11A7)),
+        (Link.PPPOE, pppoe(ppp(ipv4(udp())), more=1)),
+        (Link.PPPOE, pppoe(ppp(ipv4(udp())), more=-1)),
+        (Link.ETHERNET, ethernet(pppoe(ppp(ipv4(udp()))), 0x8863)),
+        (Link.RAW, ipv6(extension(17)[:7], 0)),
+        (Link.RAW, ipv6(b"\x11\x09" + bytes(6) + udp(), 60)),
         (Link.RAW, ipv6(b"\x11\0\0\x01" + bytes(4) + udp(), 44)),
         (Link.RAW, ipv6(b"\0\0" + bytes(6), 0)),
         (Link.RAW, ipv6(bytes(8) * 8 + b"\x11" + bytes(7) + udp(), 0)),
@@ -117,6 +155,31 @@ def test_a_payload_is_found(link: Link, frame: bytes, expected: Packet) -> None:
 )
 def test_what_carries_no_payload_is_none(link: Link, frame: bytes) -> None:
     assert packet_of(frame, link) is None
+
+
+@pytest.mark.requirement("6.9", partial=True)
+@pytest.mark.parametrize("octets", [1, 140, 1500])
+def test_eight_bytes_of_icmp_header_are_enough(octets: int) -> None:
+    """Of an echo request, as of any other kind; what follows them is the payload, all of it."""
+    payload = bytes(range(256)) * 6
+    found = packet_of(ipv4(icmp(payload[:octets]), 1), Link.RAW)
+    assert found == Packet(payload[:octets], FOUR[0], 0, FOUR[1], 0, 1)
+
+
+@pytest.mark.parametrize("checksum", [0x0000, 0xFFFF, 0x1234])
+def test_no_checksum_keeps_a_packet_from_being_read(checksum: int) -> None:
+    """Compatible senders leave them out, and network cards put them in after the capture."""
+    wrong = struct.pack("!H", checksum)
+    segment, message, datagram = tcp(), icmp(), udp()
+    for content, protocol in (
+        (segment[:16] + wrong + segment[18:], 6),
+        (message[:2] + wrong + message[4:], 1),
+        (datagram[:6] + wrong + datagram[8:], 17),
+    ):
+        whole = ipv4(content, protocol)
+        found = packet_of(whole[:10] + wrong + whole[12:], Link.RAW)
+        assert found is not None
+        assert (found.payload, found.protocol) == (PAYLOAD, protocol)
 
 
 @pytest.mark.parametrize("link", Link)

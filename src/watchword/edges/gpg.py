@@ -12,9 +12,10 @@ input. Every call has a limit in time and output, and its own process group.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from watchword.edges.gpg_status import decrypted, keywords
+from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.model.openpgp import Decrypted, Keyring
 from watchword.ports import Completed, OpenPgp, ProgramRunner
@@ -22,9 +23,13 @@ from watchword.wire.spa.errors import Code, SpaError
 
 SECONDS = 10.0  # limit of one call; a decryption takes some milliseconds
 SECONDS_OF_A_PERSON = 120.0  # where an agent may ask somebody for a passphrase
-OUTPUT_LIMIT = 1 << 18  # bytes that gpg may say; a packet is 1500
-_LONGEST_TEXT = "4096"  # bytes of plaintext; a message can be a small one that unpacks to much
-_STEADY = ("--no-options", "--batch", "--no-tty", "--status-fd", "2", "--no-auto-check-trustdb")
+OUTPUT_LIMIT = 1 << 18  # bytes that gpg may say: a small message can unpack to very much
+_STEADY = ("--no-options", "--batch", "--no-tty", "--status-fd", "2")
+
+
+def gpg_programs(environment: Mapping[str, str] | None = None) -> SystemPrograms:
+    """A runner for gpg: with these variables, and no more output than a packet can need."""
+    return SystemPrograms(environment, OUTPUT_LIMIT)
 
 
 class Gpg:
@@ -36,7 +41,7 @@ class Gpg:
 
     def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
         """See ``ports.OpenPgp``."""
-        options = [*_asking(keyring), "--max-output", _LONGEST_TEXT, "--decrypt"]
+        options = [*_asking(keyring), "--decrypt"]
         ran = self._run(keyring, options, _first_line(keyring) + message)
         if not any(keywords(ran.stderr)):
             raise HostError(f"{keyring.program}: {_complaint(ran)}", hint=_HINT)

@@ -22,7 +22,7 @@ class Packet(NamedTuple):
     """Address it was sent to; empty where the capture cannot tell."""
     local_port: int
     protocol: int = 17
-    """Protocol number of the carrier: 17 UDP, 6 TCP, 1 ICMP."""
+    """Protocol number of the carrier: 17 UDP, 6 TCP, 1 ICMP, 58 ICMPv6."""
 
     @property
     def source(self) -> Address:

@@ -14,8 +14,8 @@ from shutil import which
 from watchword.dialects.fwknop import client_gpg
 from watchword.dialects.fwknop.client_dump import Sealing
 from watchword.dialects.fwknop.client_gpg import GpgWish
-from watchword.edges.gpg import Gpg
-from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
+from watchword.edges.gpg import Gpg, gpg_programs
+from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.model.crypto import CipherMode, Digest, Secret
 from watchword.model.openpgp import OpenPgpCredential, Signature, Signers
 from watchword.wire.spa.errors import SpaError
@@ -43,7 +43,7 @@ class KeyringSeal:
         environment: Mapping[str, str],
     ) -> None:
         kept = {name: environment[name] for name in _OF_THE_USER if name in environment}
-        self._gpg = Gpg(SystemPrograms(kept))
+        self._gpg = Gpg(gpg_programs(kept))
         self._wish = wish
         self._keyring = wish.keyring(passphrase)
         self._mac_key = None if mac_key is None else Secret(mac_key)

@@ -15,8 +15,7 @@ from typing import Any
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.capture.udp import UdpSource
-from watchword.edges.gpg import Gpg
-from watchword.edges.programs import SystemPrograms
+from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.report.lines import LineReporter
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
@@ -69,7 +68,7 @@ class Daemon:
         self._source: UdpSource
         self._gate: Gate
         self._lobby = Lobby()
-        self._programs = SystemPrograms()
+        self._programs = gpg_programs()
         """For gpg; ended with the daemon, whatever runs then."""
         self._restraint = Restraint()
         self._figures = Figures(clock.now().wall)

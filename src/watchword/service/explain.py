@@ -20,6 +20,7 @@ from watchword.model.policy import Policy
 from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
 from watchword.ports import OpenPgp
 from watchword.recognise.spa import SpaRecogniser
+from watchword.wire.carriers import http
 from watchword.wire.spa.envelope import flaw
 
 
@@ -40,6 +41,8 @@ class Explanation:
     at: Moment
     envelope: Refusal | None = None
     """Refused before any stanza was asked."""
+    in_request: bool = False
+    """It is an HTTP request, and what is inside could be a packet; the daemon looks at no such."""
     verdicts: list[Verdict] = field(default_factory=list)
     """One for each stanza, in order, those that SOURCE or DESTINATION rule out included."""
     replayed: Sighting | None = None
@@ -87,6 +90,8 @@ def explain(
     reason = flaw(packet.payload)
     if reason is not None:
         told.envelope = Refusal(reason)
+        found = http.extract(packet.payload, any_agent=True)
+        told.in_request = found is not None and flaw(found.payload) is None
         return told
     by_stanza = {verdict.stanza: verdict for verdict in _verdicts(packet, policy, now, openpgp)}
     for terms in policy.stanzas:

@@ -22,7 +22,7 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
         yield f"stanza #{verdict.stanza} ({places[verdict.stanza]}): {_verdict(verdict)}"
     refusal = told.refusal
     if refusal is not None:
-        yield from _refused(refusal)
+        yield from _refused(refusal, _advice(told, refusal))
     elif told.permit is not None:
         permit = told.permit
         yield (
@@ -38,8 +38,11 @@ def _verdict(verdict: Verdict) -> str:
     return f"{asked}allowed"
 
 
-def _refused(refusal: Refusal) -> Iterator[str]:
-    told = remedies.advice(refusal)
+def _advice(told: Explanation, refusal: Refusal) -> remedies.Advice:
+    return remedies.IN_REQUEST if told.in_request else remedies.advice(refusal)
+
+
+def _refused(refusal: Refusal, told: remedies.Advice) -> Iterator[str]:
     yield f"REFUSED ({refusal.reason.stage.name.lower()}): {told.sentence}"
     if first := refusal.original:
         when = datetime.fromtimestamp(first.at, UTC).astimezone().isoformat(timespec="seconds")
@@ -56,7 +59,8 @@ def as_json(told: Explanation) -> dict[str, object]:
         "granted": permit is not None,
         "stage": refusal.reason.stage.name.lower() if refusal else None,
         "reason": refusal.reason.word if refusal else None,
-        "remedy": remedies.advice(refusal).remedy if refusal else None,
+        "remedy": _advice(told, refusal).remedy if refusal else None,
+        "in_http_request": told.in_request,
         "would_open": [str(service) for service in permit.services] if permit else [],
         "for": str(permit.who) if permit else None,
         "seconds": permit.seconds if permit else None,

@@ -15,8 +15,7 @@ from watchword import __version__
 from watchword.dialects.fwknop import explain_words, server_options, translate
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges.gpg import Gpg
-from watchword.edges.programs import SystemPrograms
+from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.replay.reading import read_sighting
 from watchword.errors import OperatorError, WatchwordError
 from watchword.model.moments import Moment
@@ -153,7 +152,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     def seen(key: ReplayKey) -> Sighting | None:
         return read_sighting(state_dir, key)
 
-    openpgp = Gpg(SystemPrograms())
+    openpgp = Gpg(gpg_programs())
     answers = [
         explain(question.packet, configuration.policy, Moment(question.at, 0.0), seen, openpgp)
         for question in questions(arguments)

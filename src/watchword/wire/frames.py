@@ -1,9 +1,11 @@
 """Captured frames to packets: link layer, IP, and the header in front of a payload.
 
-In here: Ethernet with VLAN tags, raw IP, Linux cooked v1 and v2, loopback;
-IPv4 and IPv6; UDP, TCP and ICMP (wire format, 13.1).
+In here: Ethernet with VLAN tags and PPPoE, PPP, raw IP, Linux cooked v1 and v2,
+loopback; IPv4 and IPv6; UDP, TCP and ICMP (wire format, 13.1).
 Not in here: files of frames (pcap), what a payload says (spa), fragments and
-TCP streams: one packet is one payload, as for every passive listener.
+TCP streams: one packet is one payload, as for every passive listener. No
+checksum is looked at: compatible senders leave some out, and in a capture of
+one's own packets they are not there yet.
 
 Frames come from strangers. What is not a whole packet with a payload is None,
 never an error, and nothing is read past the end that the IP header names.
@@ -24,8 +26,11 @@ class Link(IntEnum):
 
     NULL = 0
     ETHERNET = 1
+    PPP = 9
     RAW_BSD = 12
     RAW_OPENBSD = 14
+    PPP_SERIAL = 50
+    PPPOE = 51
     RAW = 101
     LOOP = 108
     LINUX_COOKED = 113
@@ -37,10 +42,14 @@ class Link(IntEnum):
 _VLAN_TYPES: Final = {0x8100, 0x88A8, 0x9100}
 _MAX_TAGS: Final = 2
 _IP_TYPES: Final = {0x0800, 0x86DD}
+_PPPOE_SESSION: Final = 0x8864
+_PPP_IP: Final = {0x0021, 0x0057}
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 
 _FRAGMENT: Final = 44
-_EXTENSIONS: Final = {0, 43, 60}  # hop by hop, routing, destination options
+_AUTHENTICATION: Final = 51
+_EXTENSIONS: Final = {0, 43, 60, 135, 139, 140}
+"""Hop by hop, routing, destination options, mobility, HIP, Shim6: all of the same form."""
 _MAX_EXTENSIONS: Final = 8
 
 
@@ -70,27 +79,37 @@ def _number(octets: bytes, start: int, size: int = 2) -> int:
     return int.from_bytes(octets[start : start + size], "big")
 
 
-def _above_ethernet(frame: bytes) -> bytes:
-    at = 12
+def _network(kind: int, content: bytes) -> bytes:
+    """The IP packet in what an Ethernet type announces; empty if there is none."""
     for _ in range(_MAX_TAGS):
-        if _number(frame, at) not in _VLAN_TYPES:
+        if kind not in _VLAN_TYPES:
             break
-        at += 4
-    return frame[at + 2 :] if _number(frame, at) in _IP_TYPES else b""
+        kind, content = _number(content, 2), content[4:]
+    if kind == _PPPOE_SESSION:
+        return _above_pppoe(content)
+    return content if kind in _IP_TYPES else b""
 
 
-def _above_cooked(frame: bytes) -> bytes:
-    return frame[16:] if _number(frame, 14) in _IP_TYPES else b""
+def _above_pppoe(frame: bytes) -> bytes:
+    """Version 1, type 1, code 0, and as many bytes as it says; the rest is padding."""
+    size = _number(frame, 4)
+    if _number(frame, 0) != 0x1100 or size > len(frame) - 6:
+        return b""
+    return _above_ppp(frame[6 : 6 + size])
 
 
-def _above_cooked_2(frame: bytes) -> bytes:
-    return frame[20:] if _number(frame, 0) in _IP_TYPES else b""
+def _above_ppp(frame: bytes) -> bytes:
+    start = 2 if frame.startswith(b"\xff\x03") else 0  # address and control, often left out
+    return frame[start + 2 :] if _number(frame, start) in _PPP_IP else b""
 
 
 _ABOVE_LINK: Final[dict[Link, Callable[[bytes], bytes]]] = {
-    Link.ETHERNET: _above_ethernet,
-    Link.LINUX_COOKED: _above_cooked,
-    Link.LINUX_COOKED_2: _above_cooked_2,
+    Link.ETHERNET: lambda frame: _network(_number(frame, 12), frame[14:]),
+    Link.LINUX_COOKED: lambda frame: _network(_number(frame, 14), frame[16:]),
+    Link.LINUX_COOKED_2: lambda frame: _network(_number(frame, 0), frame[20:]),
+    Link.PPPOE: _above_pppoe,
+    Link.PPP: _above_ppp,
+    Link.PPP_SERIAL: _above_ppp,
     # Four bytes of address family, numbered differently by every system; IP says its version.
     Link.NULL: lambda frame: frame[4:],
     Link.LOOP: lambda frame: frame[4:],
@@ -119,6 +138,8 @@ def _ipv6(octets: bytes) -> _Datagram | None:
             protocol, content = content[0], content[8:]  # a fragment that is the whole
         elif protocol in _EXTENSIONS and len(content) >= 8:
             protocol, content = content[0], content[8 + content[1] * 8 :]
+        elif protocol == _AUTHENTICATION and len(content) >= 12:
+            protocol, content = content[0], content[8 + content[1] * 4 :]
         else:
             break
     return _Datagram(source, destination, protocol, content)
@@ -129,7 +150,9 @@ def _carried(datagram: _Datagram) -> Packet | None:
     source, destination, protocol, content = datagram
     ports = protocol in (TCP, UDP)
     if protocol == TCP:
-        header = max(20, _number(content, 12, 1) >> 4 << 2)
+        header = _number(content, 12, 1) >> 4 << 2
+        if header < 20:
+            return None
     elif protocol in (UDP, ICMP, ICMPV6):
         header = 8
     else:

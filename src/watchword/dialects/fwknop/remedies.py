@@ -131,6 +131,13 @@ _ADVICE: Final = {
     ),
 }
 
+IN_REQUEST: Final = Advice(
+    "it is an HTTP request with a packet inside, and this fwknopd does not look into requests, "
+    "whatever ENABLE_SPA_OVER_HTTP says",
+    "send it by itself: fwknop -P udp; or ask about the packet alone, with - and _ as + and /",
+)
+"""For an envelope that was refused because it is a request."""
+
 
 def advice(refusal: Refusal) -> Advice:
     """The sentence, with its detail in place, and the remedy."""

@@ -1,0 +1,289 @@
+"""The real gpg: the contract, the vectors, and everything that must not happen."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.openpgp import VECTORS, OpenPgpContract
+from tests.daemon import until
+from tests.gpg_homes import CONTENT, client_home, fingerprint, server_home
+from watchword.conformance.keyrings import end_agents, gpg
+from watchword.edges.gpg import Gpg, gpg_programs
+from watchword.edges.programs import SystemPrograms
+from watchword.errors import HostError
+from watchword.model.crypto import Credential, Digest, Secret
+from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
+from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.opening import Lock, unseal
+from watchword.wire.spa.openpgp import OpenPgpLock, enclose
+
+pytestmark = [pytest.mark.peer("gpg")]
+
+SETTINGS = {
+    "require_good_sig": Signers(),
+    "ignore_sig_error": Signers(any_state=True),
+    "no_sig_check": Signers(required=False),
+}
+STRICTER = {
+    "gpg-raw-rand17": 12,
+    "gpg-raw-rand-alpha": 12,
+    "gpg-prefix-kept": 60,
+    "gpg-short-unsigned-cv25519": 65,
+}
+"""What libfko opens, or refuses later: lenient spellings, and a packet too short for OpenPGP."""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with server_home(tmp_path_factory.mktemp("gpg") / "servers") as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with client_home(tmp_path_factory.mktemp("gpg") / "clients") as home:
+        yield home
+
+
+class TestGpg(OpenPgpContract):
+    @pytest.fixture
+    def keyring(self, servers: Path) -> Keyring:
+        return Keyring(str(servers))
+
+    @pytest.fixture
+    def openpgp(self) -> Gpg:
+        return Gpg(gpg_programs())
+
+
+def credential(vector: dict[str, Any], home: Path, signers: Signers) -> OpenPgpCredential:
+    word, mac = vector.get("recipient_passphrase"), vector.get("hmac")
+    secret = Secret(word.encode("utf-8")) if word else None
+    key = Secret(base64.b64decode(mac["key_b64"])) if mac else None
+    digest = Digest(mac["type"]) if mac else Digest.SHA256
+    return OpenPgpCredential(Keyring(str(home), passphrase=secret), signers, key, digest)
+
+
+def outcome(vector: dict[str, Any], home: Path, signers: Signers) -> tuple[Any, ...]:
+    """The message and who signed it, or libfko's number."""
+    asked = credential(vector, home, signers)
+    lock = OpenPgpLock(asked)
+    payload = str(vector["packet"]).encode("latin-1")
+    if not lock.fits(payload):
+        return (int(Code.INVALID_DATA_HMAC_COMPAREFAIL),)
+    try:
+        decrypted = Gpg(gpg_programs()).decrypt(asked.keyring, lock.message(payload))
+        opened = lock.read(decrypted)
+    except SpaError as error:
+        return (int(error.code),)
+    signer = decrypted.signatures[0].fingerprint if signers.required else None
+    return (0, opened.message.random, opened.message.user, opened.message.text, signer)
+
+
+ASKED = [
+    pytest.param(vector, setting, id=f"{vector['id']}-{setting}")
+    for vector in VECTORS.values()
+    for setting in SETTINGS
+    if setting in vector["decode"]
+]
+
+
+@pytest.mark.requirement("8.5")
+@pytest.mark.parametrize(("vector", "setting"), ASKED)
+def test_every_gpg_vector_comes_to_what_libfko_makes_of_it(
+    vector: dict[str, Any], setting: str, servers: Path
+) -> None:
+    expected = vector["decode"][setting]
+    if vector["id"] == "gpg-neg-passphrase":
+        end_agents(servers)  # which remembers the right one
+    came = outcome(vector, servers, SETTINGS[setting])
+    if vector["id"] in STRICTER:
+        assert came == (STRICTER[vector["id"]],)
+    elif expected["result"] == "ok":
+        fields = vector["fields"]
+        asked = (fields["rand_value"], fields["username"], fields["message"])
+        assert came == (0, *asked, expected["signer_fpr"])
+    else:
+        assert came == (expected["code"],)
+
+
+def test_an_openpgp_packet_is_none_for_a_symmetric_key() -> None:
+    payload = str(VECTORS["gpg-neg-mode-cbc"]["packet"]).encode("ascii")
+    with pytest.raises(SpaError) as refused:
+        unseal(payload, Lock(Credential(Secret(b"key"))))
+    assert refused.value.code == VECTORS["gpg-neg-mode-cbc"]["decode"]["any"]["code"]
+
+
+def test_no_gpg_vector_was_lost() -> None:
+    assert len(CONTENT["vectors"]) == CONTENT["count"] == 26
+    assert len(VECTORS) == 26 + len(CONTENT["negative"])
+
+
+@pytest.mark.parametrize(
+    ("recipients", "signers", "code"),
+    [
+        ([], [], 115),
+        (["nobody"], [], 130),
+        (["srv-"], [], 131),
+        (["srv-rsa2048 "], ["nobody"], 125),
+        (["srv-rsa3072"], ["srv-rsa2048"], 125),
+    ],
+)
+def test_keys_that_cannot_be_used_are_refused_with_libfko_s_number(
+    clients: Path, recipients: list[str], signers: list[str], code: int
+) -> None:
+    names = [each.strip() + ("@" if each.endswith(" ") else "") for each in recipients]
+    with pytest.raises(SpaError) as refused:
+        Gpg(gpg_programs()).encrypt(Keyring(str(clients)), b"text", names, signers)
+    assert refused.value.code == code
+
+
+def test_a_wrong_passphrase_of_the_signer_is_refused_with_libfko_s_number(clients: Path) -> None:
+    end_agents(clients)
+    ring = Keyring(str(clients), passphrase=Secret(b"wrong"))
+    with pytest.raises(SpaError) as refused:
+        Gpg(gpg_programs()).encrypt(
+            ring, b"text", [fingerprint("srv-rsa2048")], [fingerprint("cli-rsa2048-pw")]
+        )
+    assert (refused.value.code, "Bad passphrase" in str(refused.value)) == (122, True)
+
+
+@pytest.mark.parametrize("name", ["srv-rsa1024", "srv-cv25519", "srv-nistp256"])
+def test_a_recipient_whose_packets_would_be_damaged_is_refused_before_sending(
+    clients: Path, name: str
+) -> None:
+    message = Gpg(gpg_programs()).encrypt(
+        Keyring(str(clients)), b"x" * 120, [fingerprint(name)], [fingerprint("cli-rsa2048")]
+    )
+    with pytest.raises(SpaError, match="of a kind that packets cannot carry"):
+        enclose(message)
+
+
+def test_a_packet_to_several_recipients_signed_by_several_is_opened_by_each(
+    clients: Path, servers: Path
+) -> None:
+    names = ["srv-rsa2048", "srv-rsa2048-pw"]
+    message = Gpg(gpg_programs()).encrypt(
+        Keyring(str(clients)),
+        b"to both",
+        [fingerprint(each) for each in names],
+        [fingerprint("cli-ed25519"), fingerprint("cli-rsa2048")],
+    )
+    for word in (None, Secret(b"server-pass-1")):
+        opened = Gpg(gpg_programs()).decrypt(Keyring(str(servers), passphrase=word), message)
+        assert opened.plaintext == b"to both"
+        assert {each.fingerprint for each in opened.signatures} == {
+            fingerprint("cli-ed25519"),
+            fingerprint("cli-rsa2048"),
+        }
+
+
+def test_the_users_own_options_do_not_change_what_is_sent(clients: Path) -> None:
+    """A default ``encrypt-to`` once made packets too long to arrive."""
+    options = clients / "gpg.conf"
+    options.write_text(f"encrypt-to {fingerprint('srv-rsa4096')}\narmor\n", "ascii")
+    try:
+        message = Gpg(gpg_programs()).encrypt(
+            Keyring(str(clients)), b"x" * 120, [fingerprint("srv-rsa2048")]
+        )
+    finally:
+        options.unlink()
+    assert len(enclose(message)) < 600
+
+
+@pytest.mark.parametrize("known", [b"known", None])
+def test_a_message_that_is_encrypted_to_a_passphrase_counts_for_nothing(
+    servers: Path, tmp_path: Path, known: bytes | None
+) -> None:
+    """Whoever knows the passphrase of the key ring has no key to it."""
+    text, sealed = tmp_path / "text", tmp_path / "sealed"
+    text.write_bytes(b"plain")
+    gpg(
+        servers, "--pinentry-mode", "loopback", "--passphrase", "known", "--output", str(sealed),
+        "--symmetric", str(text),
+    )  # fmt: skip
+    ring = Keyring(str(servers), passphrase=Secret(known) if known else None)
+    with pytest.raises(SpaError) as refused:
+        Gpg(gpg_programs()).decrypt(ring, sealed.read_bytes())
+    assert refused.value.code == Code.GPGME_DECRYPT_FAILED
+
+
+def test_a_small_message_that_unpacks_to_much_is_cut_short(servers: Path, clients: Path) -> None:
+    message = Gpg(gpg_programs()).encrypt(
+        Keyring(str(clients)), b"A" * 300_000, [fingerprint("srv-rsa2048")]
+    )
+    assert len(message) < 1500
+    with pytest.raises(HostError, match="said too much"):
+        Gpg(gpg_programs()).decrypt(Keyring(str(servers)), message)
+
+
+def fake_gpg(tmp_path: Path, body: str) -> Keyring:
+    program = tmp_path / "gpg"
+    program.write_text(f"#!/bin/sh\n{body}\n", "utf-8")
+    program.chmod(0o700)
+    return Keyring(str(tmp_path), str(program), Secret(b"the passphrase"))
+
+
+def test_a_gpg_that_hangs_is_ended_with_everything_it_started(tmp_path: Path) -> None:
+    ring = fake_gpg(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & wait")
+    with pytest.raises(HostError, match=r"longer than 0.5 s"):
+        Gpg(SystemPrograms(), seconds=0.5).decrypt(ring, b"message")
+    group = int((tmp_path / "pid").read_text("ascii"))
+    until(lambda: not members(group))
+
+
+def members(group: int) -> list[str]:
+    """The commands of a process group that still run; dead ones that nobody reaped do not."""
+    listed = subprocess.run(
+        ["ps", "-eo", "pgid=,stat=,args="], check=True, capture_output=True, text=True
+    ).stdout
+    rows = (line.split(maxsplit=2) for line in listed.splitlines())
+    return [args for pgid, stat, args in rows if int(pgid) == group and stat[0] != "Z"]
+
+
+def test_a_gpg_that_is_ended_with_the_daemon_ends_at_once(tmp_path: Path) -> None:
+    programs = SystemPrograms()
+    ring = fake_gpg(tmp_path, "exec sleep 600")
+    errors: list[HostError] = []
+
+    def decrypt() -> None:
+        with pytest.raises(HostError) as ended:
+            Gpg(programs).decrypt(ring, b"message")
+        errors.append(ended.value)
+
+    thread = threading.Thread(target=decrypt)
+    thread.start()
+    programs.end()
+    thread.join(10)
+    assert "was ended with the program that ran it" in str(errors[0])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("echo 'gpg: fatal: no home' >&2; exit 2", "fatal: no home"),
+        ("kill -9 $$", "ended with status -9"),
+        ("yes | head -c 3000000", "said too much"),
+    ],
+)
+def test_a_gpg_that_cannot_work_is_this_machine_s_error(
+    tmp_path: Path, body: str, said: str
+) -> None:
+    with pytest.raises(HostError, match=said):
+        Gpg(SystemPrograms(output_limit=1_000_000)).decrypt(fake_gpg(tmp_path, body), b"message")
+
+
+def test_nothing_secret_is_in_an_argument_or_in_the_environment(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    body = f"tr '\\0' '\\n' </proc/$$/cmdline >{seen}; env >>{seen}; cat >{tmp_path}/in"
+    with pytest.raises(HostError):
+        Gpg(gpg_programs()).decrypt(fake_gpg(tmp_path, body), b"message")
+    assert (tmp_path / "in").read_bytes() == b"the passphrase\nmessage"
+    assert "passphrase-fd" in seen.read_text("utf-8")
+    assert "the passphrase" not in seen.read_text("utf-8")

@@ -1,0 +1,397 @@
+"""OpenPGP packets on their way through the gate: the HMAC first, then few key rings at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.sealing import Envelopes, sealed
+from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, terms
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.edges.gpg_memory import MemoryOpenPgp
+from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
+from watchword.edges.report.lines import MemoryReporter
+from watchword.errors import HostError
+from watchword.model.crypto import Secret
+from watchword.model.openpgp import (
+    Decrypted,
+    Keyring,
+    OpenPgpCredential,
+    Signature,
+    SignatureState,
+    Signers,
+)
+from watchword.model.outcomes import Judged
+from watchword.model.policy import Policy, Terms
+from watchword.model.services import Service
+from watchword.recognise.spa import SpaRecogniser
+from watchword.service import vault
+from watchword.service.enforcer import Enforcer
+from watchword.service.figures import Figures
+from watchword.service.gate import Gate
+
+ALICE = "A" * 40
+BY_ALICE = Signature(SignatureState.GOOD, ALICE, trusted=True)
+ANYBODY = Signers(fingerprints=frozenset({ALICE}))
+RING = Keyring("/ring", passphrase=Secret(b"word"))
+WITH_MAC = OpenPgpCredential(RING, ANYBODY, MAC_KEY)
+WITHOUT_MAC = OpenPgpCredential(RING, ANYBODY)
+
+
+def stanza(number: int = 1, openpgp: OpenPgpCredential = WITH_MAC, **more: Any) -> Terms:
+    return terms(number, credential=None, openpgp=openpgp, **more)
+
+
+class House:
+    """A whole server without a socket, and gpg in memory."""
+
+    def __init__(self, rules: Policy, envelopes: Envelopes, openpgp: MemoryOpenPgp) -> None:
+        self.clock = FakeClock(*NOW)
+        self.store, self.reporter = MemoryReplayStore(), MemoryReporter()
+        self.firewall = MemoryFirewall(self.clock)
+        self.firewall.prepare()
+        self.openpgp = openpgp
+        self.envelopes = envelopes
+        self.known: set[str] = set()
+        self.figures = Figures(NOW.wall)
+        self.gate = Gate(
+            rules,
+            SpaRecogniser(rules),
+            store=self.store,
+            enforcer=Enforcer(self.firewall, MemoryJournal("boot"), self.reporter, self.clock),
+            reporter=self.reporter,
+            clock=self.clock,
+            openpgp=openpgp,
+            figures=self.figures,
+            known=lambda peer, _: peer in self.known,
+        )
+
+    @property
+    def judged(self) -> list[Judged]:
+        return [each for each in self.reporter.events if isinstance(each, Judged)]
+
+    @property
+    def verdicts(self) -> list[str]:
+        return [each.refusal.reason.word if each.refusal else "granted" for each in self.judged]
+
+    def arrive(self, *payloads: bytes, source: str = "198.51.100.2") -> None:
+        self.openpgp.contents.update(self.envelopes.contents)
+        self.gate.receive([packet(each, source=source) for each in payloads])
+
+    async def take(self, *payloads: bytes, source: str = "198.51.100.2") -> list[str]:
+        """Send packets; what became of each, in the order of judgement."""
+        before = len(self.judged)
+        self.arrive(*payloads, source=source)
+        await self.heard(before + len(payloads))
+        return self.verdicts[before:]
+
+    async def heard(self, count: int) -> None:
+        """Until so many are judged; of many alike few are told one by one."""
+        async with asyncio.timeout(10):
+            while self.figures.verdicts.total() < count:
+                await self.gate.settle()
+                await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def house(
+    *stanzas: Terms, openpgp: MemoryOpenPgp | None = None
+) -> AsyncIterator[tuple[House, Envelopes]]:
+    envelopes = Envelopes()
+    built = House(policy(*stanzas), envelopes, openpgp or MemoryOpenPgp())
+    opening = asyncio.create_task(built.gate.open_forever())
+    try:
+        yield built, envelopes
+    finally:
+        opening.cancel()
+        with suppress(asyncio.CancelledError):
+            await opening
+
+
+@pytest.mark.parametrize("how", [WITH_MAC, WITHOUT_MAC], ids=["mac", "no mac"])
+def test_a_signed_packet_opens_what_it_asks_for(how: OpenPgpCredential) -> None:
+    async def scene() -> None:
+        async with house(stanza(openpgp=how)) as (server, envelopes):
+            assert await server.take(envelopes.sealed(BY_ALICE, sealed_with=how)) == ["granted"]
+            assert server.judged[0].request is not None
+            assert server.judged[0].request.signer == ALICE
+            [opening] = server.firewall.openings
+            assert opening.hole.service == Service.parse("tcp/22")
+
+    asyncio.run(scene())
+
+
+def test_gpg_is_not_run_for_anything_whose_hmac_does_not_match() -> None:
+    async def scene() -> None:
+        async with house(stanza()) as (server, envelopes):
+            other = replace(WITH_MAC, mac_key=Secret(b"another"))
+            forged = envelopes.sealed(BY_ALICE, sealed_with=other)
+            genuine = bytearray(envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC))
+            genuine[5] ^= 1
+            assert await server.take(forged, bytes(genuine)) == ["hmac-mismatch"] * 2
+            assert server.openpgp.calls == []
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("signatures", "signers", "became"),
+    [
+        ((), ANYBODY, "signature-missing"),
+        ((), Signers(required=False), "granted"),
+        ((replace(BY_ALICE, trusted=False),), ANYBODY, "signature-refused"),
+        ((replace(BY_ALICE, state=SignatureState.BAD),), ANYBODY, "signature-refused"),
+        ((replace(BY_ALICE, state=SignatureState.KEY_EXPIRED),), ANYBODY, "signature-refused"),
+        (
+            (replace(BY_ALICE, state=SignatureState.KEY_EXPIRED),),
+            replace(ANYBODY, any_state=True),
+            "granted",
+        ),
+        ((replace(BY_ALICE, fingerprint="B" * 40),), ANYBODY, "signer-not-listed"),
+        ((BY_ALICE,), replace(ANYBODY, ids=frozenset({"B" * 8})), "signer-not-listed"),
+        ((BY_ALICE,), Signers(ids=frozenset({"A" * 8})), "granted"),
+        ((BY_ALICE, replace(BY_ALICE, state=SignatureState.BAD)), ANYBODY, "granted"),
+        ((replace(BY_ALICE, state=SignatureState.BAD), BY_ALICE), ANYBODY, "signature-refused"),
+    ],
+)
+def test_the_first_signature_has_to_be_one_that_counts(
+    signatures: tuple[Signature, ...], signers: Signers, became: str
+) -> None:
+    async def scene() -> None:
+        how = replace(WITH_MAC, signers=signers)
+        async with house(stanza(openpgp=how)) as (server, envelopes):
+            assert await server.take(envelopes.sealed(*signatures, sealed_with=how)) == [became]
+
+    asyncio.run(scene())
+
+
+def test_a_packet_counts_once_and_its_copy_costs_no_gpg() -> None:
+    async def scene() -> None:
+        async with house(stanza()) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)
+            assert await server.take(payload) == ["granted"]
+            assert await server.take(payload, source="192.0.2.66") == ["replayed"]
+            assert len(server.openpgp.calls) == 1
+
+    asyncio.run(scene())
+
+
+def test_the_same_text_in_another_envelope_is_a_replay() -> None:
+    """Whoever changes an OpenPGP message so that it still decrypts gains nothing."""
+
+    async def scene() -> None:
+        async with house(stanza(openpgp=WITHOUT_MAC)) as (server, envelopes):
+            first = envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC)
+            [content] = envelopes.contents.values()
+            second = envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC)
+            envelopes.contents[list(envelopes.contents)[-1]] = content
+            assert await server.take(first) == ["granted"]
+            assert await server.take(second) == ["replayed"]
+
+    asyncio.run(scene())
+
+
+def test_stanzas_with_one_key_ring_share_its_answer() -> None:
+    async def scene() -> None:
+        for_bob = replace(WITHOUT_MAC, signers=Signers(fingerprints=frozenset({"B" * 40})))
+        async with house(stanza(1, for_bob), stanza(2, WITHOUT_MAC)) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC)
+            assert await server.take(payload) == ["granted"]
+            [judged] = server.judged
+            assert judged.grant is not None
+            assert judged.grant.stanza == 2
+            assert [each.reason.word for each in judged.refusals] == ["signer-not-listed"]
+            assert len(server.openpgp.calls) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_stanza_that_refuses_leaves_the_packet_to_the_next() -> None:
+    """It is claimed once, by the first that opened it."""
+
+    async def scene() -> None:
+        dns = frozenset({Service.parse("udp/53")})
+        async with house(stanza(1, open_services=dns), stanza(2)) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)
+            assert await server.take(payload) == ["granted"]
+            [judged] = server.judged
+            assert [each.reason.word for each in judged.refusals] == ["port-not-offered"]
+            assert await server.take(payload) == ["replayed"]
+
+    asyncio.run(scene())
+
+
+def test_where_all_stanzas_refuse_it_is_told_once() -> None:
+    async def scene() -> None:
+        dns = frozenset({Service.parse("udp/53")})
+        other = replace(WITH_MAC, keyring=Keyring("/other"))
+        stanzas = (stanza(1, open_services=dns), stanza(2, other, open_services=dns))
+        async with house(*stanzas) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)
+            assert await server.take(payload) == ["port-not-offered"]
+            assert len(server.openpgp.calls) == 2
+            assert [each.stanzas for each in server.judged[0].refusals] == [(1,), (2,)]
+
+    asyncio.run(scene())
+
+
+def test_a_stanza_may_take_both_kinds() -> None:
+    async def scene() -> None:
+        both = terms(1, openpgp=WITH_MAC)
+        async with house(both) as (server, envelopes):
+            for size in (310, 700):  # the first is of a length at which either can be
+                payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC, octets=size)
+                assert await server.take(payload) == ["granted"]
+            assert await server.take(sealed(sealed_with=credential(KEY))) == ["granted"]
+
+    asyncio.run(scene())
+
+
+def test_a_packet_of_the_other_kind_is_told_apart_without_any_trial() -> None:
+    async def scene() -> None:
+        async with house(stanza(1), terms(2)) as (server, envelopes):
+            strange = envelopes.sealed(
+                BY_ALICE, sealed_with=replace(WITH_MAC, mac_key=Secret(b"x"))
+            )
+            await server.take(strange)
+            told = [(each.reason.word, each.stanzas) for each in server.judged[0].refusals]
+            assert told == [("no-key-for-that-cipher", (2,)), ("hmac-mismatch", (1,))]
+
+    asyncio.run(scene())
+
+
+def test_a_gpg_that_fails_is_told_and_the_same_packet_may_try_again() -> None:
+    async def scene() -> None:
+        async with house(stanza()) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)
+            [content] = envelopes.contents
+            good = envelopes.contents.pop(content)
+            server.openpgp.contents[content] = HostError("gpg: took longer than 10 s")
+            assert await server.take(payload) == ["gpg-failed"]
+            server.openpgp.contents[content] = good
+            assert await server.take(payload) == ["granted"]
+
+    asyncio.run(scene())
+
+
+class Stuck(MemoryOpenPgp):
+    """Key rings of which some hang until they are told to go on."""
+
+    def __init__(self, *stuck: str) -> None:
+        super().__init__()
+        self.stuck = stuck
+        self.go_on = threading.Event()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        if keyring.home in self.stuck:
+            self.go_on.wait(30)
+        self.at_once -= 1
+        return super().decrypt(keyring, message)
+
+
+def test_a_key_ring_that_hangs_costs_nobody_else_anything() -> None:
+    async def scene() -> None:
+        slow = replace(WITH_MAC, keyring=Keyring("/slow"), mac_key=Secret(b"slow"))
+        openpgp = Stuck("/slow")
+        async with house(stanza(1, slow), stanza(2), openpgp=openpgp) as (server, envelopes):
+            waiting = [envelopes.sealed(BY_ALICE, sealed_with=slow) for _ in range(8)]
+            server.arrive(*waiting)
+            assert await server.take(envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)) == [
+                "granted"
+            ]
+            assert (
+                await server.take(
+                    *[envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC) for _ in range(3)]
+                )
+                == ["granted"] * 3
+            )
+            assert openpgp.most_at_once <= vault.AT_ONCE + vault.AT_ONCE
+            openpgp.go_on.set()
+            await server.heard(4 + 4)  # of eight of one stranger, four were let wait
+
+    asyncio.run(scene())
+
+
+def test_few_gpg_run_at_once_and_few_packets_of_one_source_wait() -> None:
+    async def scene() -> None:
+        openpgp = Stuck("/ring")
+        async with house(stanza(openpgp=WITHOUT_MAC), openpgp=openpgp) as (server, envelopes):
+            many = [envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC) for _ in range(40)]
+            server.arrive(*many)
+            await server.heard(40 - vault.PLACES)
+            assert set(server.figures.verdicts) == {"gpg-busy"}
+            openpgp.go_on.set()
+            await server.heard(40)
+            assert openpgp.most_at_once <= vault.AT_ONCE
+            assert server.figures.verdicts["granted"] == vault.PLACES
+
+    asyncio.run(scene())
+
+
+def test_whoever_has_proved_himself_is_served_before_strangers() -> None:
+    async def scene() -> None:
+        openpgp = Stuck("/ring")
+        async with house(stanza(openpgp=WITHOUT_MAC), openpgp=openpgp) as (server, envelopes):
+            for number in range(300):  # spoofed sources, more than there are places
+                junk = envelopes.sealed(sealed_with=WITHOUT_MAC)
+                server.arrive(junk, source=f"192.0.2.{number % 250}")
+            server.known.add("198.51.100.2")
+            server.arrive(envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC))
+            hers = list(envelopes.contents)[-1]
+            dropped = 300 - vault.STRANGERS
+            assert server.figures.verdicts == {"gpg-busy": dropped}
+            openpgp.go_on.set()
+            await server.heard(301)
+            assert hers in [message for _, message in openpgp.calls[: vault.AT_ONCE]]
+            assert server.figures.verdicts["granted"] == 1
+
+    asyncio.run(scene())
+
+
+def test_what_waits_for_a_key_ring_is_given_to_the_gate_after_a_reload() -> None:
+    async def scene() -> None:
+        openpgp = Stuck("/ring")
+        async with house(stanza(), openpgp=openpgp) as (server, envelopes):
+            payloads = [envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC) for _ in range(4)]
+            server.arrive(*payloads)
+            while openpgp.at_once < vault.AT_ONCE:
+                await asyncio.sleep(0.001)
+            left = server.gate.abandon()
+            assert sorted(each.payload for each in left) == sorted(payloads)
+            openpgp.go_on.set()
+            await asyncio.sleep(0.05)
+            await server.gate.finish()
+            assert server.judged == []
+
+    asyncio.run(scene())
+
+
+def test_answers_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault, "ANSWERS", 2)
+
+    async def scene() -> None:
+        async with house(stanza()) as (server, envelopes):
+            payloads = [envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC) for _ in range(3)]
+            await server.take(*payloads)
+            before = len(server.openpgp.calls)
+            assert await server.take(payloads[0]) == ["replayed"]
+            assert len(server.openpgp.calls) == before + 1
+
+    asyncio.run(scene())
+
+
+def test_keyrings_tell_nobody_their_passphrase() -> None:
+    assert "word" not in repr(WITH_MAC)
+    assert b"word" not in RING.name
+    assert RING.name != Keyring("/ring").name
