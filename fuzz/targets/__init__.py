@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from fuzz.target import Target
-from fuzz.targets import files, frames, grants, libfko, openpgp, packets, plaintexts
+from fuzz.targets import carriers, files, frames, grants, libfko, openpgp, packets, plaintexts
 
 ALL: Final[tuple[Target, ...]] = (
     packets.TARGET,
@@ -20,6 +20,8 @@ ALL: Final[tuple[Target, ...]] = (
     openpgp.PACKETS,
     openpgp.TEXTS,
     openpgp.STATUS,
+    carriers.REQUESTS,
+    carriers.STREAMS,
     frames.FRAMES,
     frames.CAPTURES,
     files.SERVER,

@@ -26,6 +26,7 @@ _HEADERS = {
     Link.ETHERNET: bytes(12) + b"\x08\x00",
     Link.LINUX_COOKED: bytes(14) + b"\x08\x00",
     Link.LINUX_COOKED_2: b"\x08\x00" + bytes(18),
+    Link.PPP: b"\xff\x03\x00\x21",
     Link.NULL: b"\2\0\0\0",
     Link.RAW: b"",
 }
@@ -104,6 +105,10 @@ def seed_frames() -> Iterator[bytes]:
         for protocol in (TCP, UDP, ICMPV6):
             frame = start + _datagram(6, protocol, payload)
             yield bytes([_LINKS.index(Link.ETHERNET)]) + frame
+    session = struct.pack("!HHHH", 0x1100, 7, 2 + len(_datagram(4, UDP, payload)), 0x21)
+    pppoe = bytes(12) + b"\x88\x64" + session + _datagram(4, UDP, payload)
+    yield bytes([_LINKS.index(Link.ETHERNET)]) + pppoe
+    yield bytes([_LINKS.index(Link.PPPOE)]) + pppoe[14:]
     whole = _datagram(6, UDP, payload)
     chained = whole[:6] + b"\x3c" + whole[7:40] + b"\x2c\0" + bytes(6) + b"\x11\0\0\0" + bytes(4)
     length = struct.pack("!H", len(whole) - 40 + 16)
@@ -127,7 +132,16 @@ FRAMES = Target(
     "any frame is no packet, or one whose payload and addresses stand in it",
     check_frame,
     seed_frames,
-    words=(b"\x08\x00", b"\x86\xdd", b"\x81\x00", b"\x88\xa8", b"\x45\x00", b"\x60\0\0\0"),
+    words=(
+        b"\x88\x64\x11\x00",
+        b"\x00\x21",
+        b"\x08\x00",
+        b"\x86\xdd",
+        b"\x81\x00",
+        b"\x88\xa8",
+        b"\x45\x00",
+        b"\x60\0\0\0",
+    ),
 )
 CAPTURES = Target(
     "captures",

@@ -156,6 +156,8 @@ def seed_statuses() -> Iterator[bytes]:
     for place in range(len(lines)):
         yield "".join([*lines[:place], "gpg: ...\n", *lines[place + 1 :]]).encode("ascii")
         yield "".join([*lines, lines[place]]).encode("ascii")
+    for word in _STATUS_WORDS:
+        yield "".join([*lines, f"[GNUPG:] {word} 1234567890123456\n"]).encode("ascii")
     for word in ("BADSIG", "ERRSIG", "EXPSIG", "REVKEYSIG"):
         yield "".join(lines).replace("GOODSIG", word).encode("ascii")
 
