@@ -9,7 +9,6 @@ from tests.values import NOW, credential
 from watchword.model.crypto import Credential
 from watchword.model.openpgp import Decrypted, OpenPgpCredential, Signature
 from watchword.wire.spa.composing import compose
-from watchword.wire.spa.mac import GPG_PREFIX, Mac
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.openpgp import enclose
 from watchword.wire.spa.sealing import seal
@@ -54,5 +53,4 @@ class Envelopes:
         number = next(_numbers).to_bytes(8, "big")
         content = b"\x85\x01\x0c" + number + bytes(octets - 11)
         self.contents[content] = Decrypted(compose(message(text, **more)), signatures)
-        key = sealed_with.mac_key
-        return enclose(content, Mac(key, sealed_with.mac_digest, GPG_PREFIX) if key else None)
+        return enclose(content, sealed_with)

@@ -1,8 +1,10 @@
-"""Our strict reading beside that of the C library, in one process.
+"""Our reading beside that of the C library, in one process.
 
-Invariants: what we accept, the library accepts, and reads the same from it;
-what the library refuses, we refuse with its number. The exceptions are named
-here and nowhere else:
+Invariants: a lenient lock opens what the library opens, with the same fields,
+and refuses what it refuses, with the same number; without exception. What a
+strict lock accepts, the library accepts, and reads the same from it; what the
+library refuses, a strict lock refuses with its number. The exceptions are
+named here and nowhere else:
 
 - *liberties*: what the library reads and we refuse (wire format, chapter 16):
   numbers that are more than digits, base64 that is not canonical, a NUL in a
@@ -28,6 +30,7 @@ from watchword.model.crypto import CipherMode, Credential
 from watchword.wire.spa import rijndael
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.grammar import parse_nat
+from watchword.wire.spa.leniency import LenientLock
 from watchword.wire.spa.mac import PREFIX
 from watchword.wire.spa.message import Message
 from watchword.wire.spa.opening import Lock, unseal
@@ -62,22 +65,28 @@ def check_packet(octets: bytes) -> str:
 
 
 def compared(payload: bytes, credential: Credential) -> str:
-    """Both readings of one packet, held against each other; a word for what they were."""
+    """The three readings of one packet, held against each other; a word for what they were."""
     lock = Lock(credential)
     theirs = library().decode(payload, credential)
-    try:
-        ours: Message | SpaError = unseal(payload, lock).message
-    except SpaError as error:
-        ours = error
+    lenient = _read(payload, LenientLock(credential))
+    assert lenient == theirs, f"lenient: {lenient!r}, libfko: {theirs!r}"
+    ours = _read(payload, lock)
     if isinstance(ours, Message):
         _check_accepted(ours, theirs)
         return "accepted" if isinstance(theirs, Message) else "accepted by us"
-    if ours.code == theirs:
-        return f"refused {ours.code.value}"
+    if ours == theirs:
+        return f"refused {ours.value}"
     plaintext = _plaintext(payload, lock, credential)
     free = _is_respelled(payload, lock, credential) or takes_liberties(plaintext)
-    assert free or _is_extended(plaintext), f"{ours.code!r} and {theirs!r}"
+    assert free or _is_extended(plaintext), f"strict: {ours!r}, libfko: {theirs!r}"
     return "accepted by the library" if isinstance(theirs, Message) else "refused differently"
+
+
+def _read(payload: bytes, lock: Lock) -> Message | Code:
+    try:
+        return unseal(payload, lock).message
+    except SpaError as error:
+        return error.code
 
 
 def _check_accepted(ours: Message, theirs: Message | Code) -> None:
@@ -169,7 +178,7 @@ def _is_extended(plaintext: bytes) -> bool:
 
 PACKETS = Target(
     "libfko-packets",
-    "what we accept the C library accepts alike, what it refuses we refuse with its number",
+    "what the C library opens a lenient lock opens alike, and a strict one as far as it goes",
     check_packet,
     keys.golden_packets,
     packets.mutate,
@@ -179,7 +188,7 @@ PACKETS = Target(
 )
 PLAINTEXTS = Target(
     "libfko-plaintexts",
-    "behind valid keys we read what the C library reads, or refuse with its number",
+    "behind valid keys a lenient lock reads what the C library reads, and a strict one a part",
     check_plaintext,
     plaintexts.seeds,
     plaintexts.mutate,

@@ -10,10 +10,11 @@ from hypothesis import assume, example, given, reject, settings
 from hypothesis import strategies as st
 
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
-from watchword.wire.spa import base64text, rijndael
+from watchword.wire.spa import base64text, leniency, rijndael
 from watchword.wire.spa.digests import digest_text
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.fields import read
+from watchword.wire.spa.leniency import LenientLock
 from watchword.wire.spa.mac import Mac
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Bunch, Lock, flaw, unseal
@@ -116,8 +117,40 @@ def test_any_bytes_are_a_value_or_the_one_error(payload: bytes, credential: Cred
 
 @given(st.binary(max_size=400))
 def test_any_decrypted_bytes_are_a_message_or_the_one_error(plaintext: bytes) -> None:
-    with contextlib.suppress(SpaError):
-        read(plaintext)
+    for reading in (read, leniency.read):
+        with contextlib.suppress(SpaError):
+            reading(plaintext)
+
+
+@given(st.binary(max_size=1600) | texts, st.sampled_from([PLAIN, CREDENTIAL]))
+@example(b"U2FsdGVkX1", CREDENTIAL)
+@example(b"U2FsdGVkX1" * 5, CREDENTIAL)
+@example(b"A" * 65507, PLAIN)
+def test_any_bytes_are_a_value_or_the_one_error_to_a_lenient_lock(
+    payload: bytes, credential: Credential
+) -> None:
+    lock = LenientLock(credential)
+    lock.fits(payload)
+    for look in (lock.open, lambda octets: unseal(octets, lock)):
+        with contextlib.suppress(SpaError):
+            look(payload)
+
+
+@given(messages(), credentials, salts)
+def test_what_a_strict_lock_opens_a_lenient_one_opens_as_far_as_libfko_reads(
+    message: Message, credential: Credential, salt: bytes
+) -> None:
+    try:
+        payload = seal(message, credential, salt=salt)
+    except SpaError:
+        reject()
+    lenient = LenientLock(credential)
+    beyond_2038 = (message.sent_at + 2**31) % 2**32 - 2**31 != message.sent_at
+    if ":" in message.text.partition(",")[0] or beyond_2038:
+        with contextlib.suppress(SpaError):
+            assert unseal(payload, lenient).message != message
+    else:
+        assert unseal(payload, lenient).message == message
 
 
 def mutated(data: st.DataObject, octets: bytes) -> bytes:
@@ -151,6 +184,9 @@ def test_a_mutated_text_behind_valid_keys_raises_only_the_one_error(
         message = lock.open(payload).message
         assert repaired
         assert read(plaintext) == message
+    with contextlib.suppress(SpaError):
+        LenientLock(CREDENTIAL).open(payload)
+        assert repaired
 
 
 @given(st.data())

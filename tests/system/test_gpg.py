@@ -21,6 +21,7 @@ from watchword.errors import HostError
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.leniency import LenientOpenPgpLock
 from watchword.wire.spa.opening import Lock, unseal
 from watchword.wire.spa.openpgp import OpenPgpLock, enclose
 
@@ -113,6 +114,23 @@ def test_every_gpg_vector_comes_to_what_libfko_makes_of_it(
         assert came == (expected["code"],)
 
 
+@pytest.mark.parametrize(
+    "name", [each for each in STRICTER if each.startswith(("gpg-raw", "gpg-p"))]
+)
+def test_what_only_libfko_opens_is_opened_by_the_compatibility_switch(
+    name: str, servers: Path
+) -> None:
+    vector = VECTORS[name]
+    asked = credential(vector, servers, Signers())
+    lock = LenientOpenPgpLock(asked)
+    message = lock.message(str(vector["packet"]).encode("ascii"))
+    opened = lock.read(Gpg(gpg_programs()).decrypt(asked.keyring, message))
+    fields = vector["fields"]
+    assert vector["lenient"]
+    assert opened.message.random == fields["rand_value"]
+    assert (opened.message.user, opened.message.text) == (fields["username"], fields["message"])
+
+
 def test_an_openpgp_packet_is_none_for_a_symmetric_key() -> None:
     payload = str(VECTORS["gpg-neg-mode-cbc"]["packet"]).encode("ascii")
     with pytest.raises(SpaError) as refused:
@@ -162,7 +180,7 @@ def test_a_recipient_whose_packets_would_be_damaged_is_refused_before_sending(
         Keyring(str(clients)), b"x" * 120, [fingerprint(name)], [fingerprint("cli-rsa2048")]
     )
     with pytest.raises(SpaError, match="of a kind that packets cannot carry"):
-        enclose(message)
+        enclose(message, OpenPgpCredential())
 
 
 def test_a_packet_to_several_recipients_signed_by_several_is_opened_by_each(
@@ -194,7 +212,7 @@ def test_the_users_own_options_do_not_change_what_is_sent(clients: Path) -> None
         )
     finally:
         options.unlink()
-    assert len(enclose(message)) < 600
+    assert len(enclose(message, OpenPgpCredential())) < 600
 
 
 @pytest.mark.parametrize("known", [b"known", None])

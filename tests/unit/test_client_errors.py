@@ -160,10 +160,6 @@ def test_a_wrong_command_line_is_refused_in_fwknops_words(
             ("-A", "tcp/22", "-D", "h", "--resolve-url", "https://example.org/ip"),
             "This version does not resolve your external address",
         ),
-        (
-            (*KNOCK, "--gpg-recipient-key", "ABCD1234"),
-            "This version encrypts with symmetric keys, not with GnuPG",
-        ),
     ],
     ids=lambda each: " ".join(each)[:60] if isinstance(each, tuple) else "",
 )

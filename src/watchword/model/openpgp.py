@@ -79,9 +79,9 @@ class Signers:
 
 @dataclass(frozen=True, slots=True)
 class OpenPgpCredential:
-    """What a stanza's OpenPGP packets are opened with."""
+    """What OpenPGP packets are sealed with, or a stanza's are opened with."""
 
-    keyring: Keyring
+    keyring: Keyring = Keyring()
     signers: Signers = Signers()
     mac_key: Secret | None = None
     """1 to 136 bytes; None: the packets carry no HMAC, and strangers can make gpg work."""

@@ -19,7 +19,6 @@ from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.model.crypto import CipherMode, Digest, Secret
 from watchword.model.openpgp import OpenPgpCredential, Signature, Signers
 from watchword.wire.spa.errors import SpaError
-from watchword.wire.spa.mac import GPG_PREFIX, Mac
 from watchword.wire.spa.message import Message
 from watchword.wire.spa.opened import Opened
 from watchword.wire.spa.openpgp import OpenPgpLock, enclose
@@ -51,26 +50,26 @@ class KeyringSeal:
 
     def seal(self, message: Message, plaintext: bytes) -> bytes:
         """See ``client_seal.Seal``. Raises HostError if gpg cannot be used."""
-        mac = None if self._mac_key is None else Mac(self._mac_key, self._mac_digest, GPG_PREFIX)
         wish = self._wish
         try:
             sealed = self._gpg.encrypt(self._keyring, plaintext, wish.recipients, wish.signers)
-            return enclose(sealed, mac)
+            return enclose(sealed, self._credential(Signers()))
         except SpaError as error:
             raise client_gpg.refused(error) from None
 
     def open(self, payload: bytes) -> tuple[Opened, Sealing]:
         """See ``client_seal.Seal``; the key ring has to have the recipient's secret key."""
         signers = Signers(required=bool(self._wish.signers), any_state=True)
-        lock = OpenPgpLock(
-            OpenPgpCredential(self._keyring, signers, self._mac_key, self._mac_digest)
-        )
+        lock = OpenPgpLock(self._credential(signers))
         try:
             decrypted = self._gpg.decrypt(self._keyring, lock.message(payload))
             signature = next(iter(decrypted.signatures), None)
             return lock.read(decrypted), self.sealing(signature)
         except SpaError as error:
             raise client_gpg.not_decrypted(error) from None
+
+    def _credential(self, signers: Signers) -> OpenPgpCredential:
+        return OpenPgpCredential(self._keyring, signers, self._mac_key, self._mac_digest)
 
     def sealing(self, signature: Signature | None = None) -> Sealing:
         digest = None if self._mac_key is None else self._mac_digest

@@ -2,6 +2,10 @@
 
 One module for each layer, from the outside in: envelope, mac, base64text,
 rijndael, digests, fields, grammar. ``opening`` and ``sealing`` walk through
-them in the two directions. Everything here is strict: one packet has one
+them in the two directions. All of that is strict: one packet has one
 accepted spelling (wire format, chapter 16).
+
+Beside it: ``building`` (typed values to messages), ``inspecting`` (what can be
+said of any bytes), ``leniency`` (reading as libfko reads) and ``perl19``
+(writing as perl clients do). None of these is used unless asked for.
 """

@@ -18,6 +18,11 @@ def encode(octets: bytes) -> bytes:
     return b2a_base64(octets, newline=False).rstrip(b"=")
 
 
+def encode_padded(octets: bytes) -> bytes:
+    """Base64 text with its ``=``, as perl clients write fields inside the encryption."""
+    return b2a_base64(octets, newline=False)
+
+
 def decode_leniently(text: bytes) -> bytes:
     """Read as libfko does: stop at the first ``=``, drop bits that are left over.
 
@@ -31,6 +36,11 @@ def decode_leniently(text: bytes) -> bytes:
     return a2b_base64(body + b"=" * (-len(body) % 4))
 
 
+def is_text(text: bytes) -> bool:
+    """libfko's test of a whole packet: letters of the alphabet and ``=``, in any order."""
+    return not text.translate(None, ALPHABET + b"=")
+
+
 def is_canonical(text: bytes, octets: bytes) -> bool:
     """Whether ``text`` is what ``encode`` makes of ``octets``."""
     return encode(octets) == text
@@ -38,7 +48,7 @@ def is_canonical(text: bytes, octets: bytes) -> bool:
 
 def is_canonical_field(text: bytes, octets: bytes) -> bool:
     """The same for a field inside the encryption, where perl clients write full padding."""
-    return encode(octets) == text or b2a_base64(octets, newline=False) == text
+    return encode(octets) == text or encode_padded(octets) == text
 
 
 def decode(text: bytes) -> bytes:

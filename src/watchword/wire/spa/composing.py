@@ -2,12 +2,14 @@
 
 In here: every check that libfko's setters make, with their error numbers, and
 the ones they lack: what no decoder would take is not written.
-Not in here: reading (fields), encryption (sealing).
+Not in here: reading (fields), encryption (sealing), what perl clients write
+differently (perl19).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from watchword.wire.spa import base64text, fields, grammar
@@ -31,28 +33,36 @@ def compose(message: Message) -> bytes:
 
     Raises SpaError where a field is not what decoders accept.
     """
-    type_ = _check_numbers(message)
+    return write(message, message.type.for_seconds(message.seconds), base64text.encode)
+
+
+def write(message: Message, type_: MessageType, encode: Callable[[bytes], bytes]) -> bytes:
+    """The same with this type, whatever the timeout, and this base64 for the fields.
+
+    Raises SpaError where a field is not what decoders accept.
+    """
+    _check_numbers(message)
     parts = [
         message.random.encode("ascii"),
-        base64text.encode(_user(message.user)),
+        encode(_user(message.user)),
         str(message.sent_at).encode("ascii"),
         message.version.encode("ascii"),
         str(int(type_)).encode("ascii"),
-        base64text.encode(_text(message.text, type_)),
+        encode(_text(message.text, type_)),
     ]
     nat = _nat(message.nat, type_)
     if nat is not None:
-        parts.append(base64text.encode(nat))
+        parts.append(encode(nat))
     if message.server_auth is not None:
-        parts.append(base64text.encode(_auth(message.server_auth)))
+        parts.append(encode(_auth(message.server_auth)))
     if type_.has_timeout:
         parts.append(str(message.seconds).encode("ascii"))
     encoded = b":".join(parts)
     return encoded + b":" + digest_text(message.digest, encoded)
 
 
-def _check_numbers(message: Message) -> MessageType:
-    """Random value, time, version and timeout; gives the type as it will be sent."""
+def _check_numbers(message: Message) -> None:
+    """Random value, time, version and timeout."""
     if not _RANDOM.fullmatch(message.random):
         raise SpaError(Code.INVALID_DATA_RAND_LEN_VALIDFAIL, "sixteen decimal digits")
     if not 0 <= message.sent_at <= _MAX_STAMP:
@@ -63,7 +73,6 @@ def _check_numbers(message: Message) -> MessageType:
         raise SpaError(Code.INVALID_DATA_CLIENT_TIMEOUT_NEGATIVE)
     if message.seconds > fields.MAX_SECONDS:
         raise SpaError(Code.DATA_TOO_LARGE, f"a timeout is at most {fields.MAX_SECONDS} seconds")
-    return message.type.for_seconds(message.seconds)
 
 
 def _octets(text: str, limit: int, what: str) -> bytes:

@@ -3,7 +3,7 @@
 In here: the order of the checks, lengths, strict numbers, and libfko's error
 number for each.
 Not in here: what addresses, ports and hosts look like (grammar), encryption
-(rijndael).
+(rijndael), reading as libfko reads (leniency).
 
 The C library reads numbers out of nearly any text and ends strings at a NUL.
 Here a number is its decimal digits and nothing else, and a NUL is an error.
@@ -34,11 +34,12 @@ MAX_SECONDS: Final = 65536
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _RANDOM = re.compile(rb"[0-9]{16}")
 _NUMBER = re.compile(rb"0|[1-9][0-9]*")
+_NO_NUMBER: Final = "not a plain decimal number"
 USER = re.compile(rb"[ !#-)\-.0-9@A-Z^-z{}~]+")
 """Printable ASCII except ``" / \\ [ ] : ; | = , + * ? < >`` (4.3)."""
 
 
-class _Base64Codes(NamedTuple):
+class Base64Codes(NamedTuple):
     """What libfko calls the ways in which a base64 field can be wrong."""
 
     missing: Code
@@ -46,27 +47,27 @@ class _Base64Codes(NamedTuple):
     undecodable: Code
 
 
-_USER = _Base64Codes(
+USER_FIELD = Base64Codes(
     Code.INVALID_DATA_DECODE_USERNAME_MISSING,
     Code.INVALID_DATA_DECODE_USERNAME_TOOBIG,
     Code.INVALID_DATA_DECODE_USERNAME_DECODEFAIL,
 )
-_MESSAGE = _Base64Codes(
+MESSAGE_FIELD = Base64Codes(
     Code.INVALID_DATA_DECODE_MESSAGE_MISSING,
     Code.INVALID_DATA_DECODE_MESSAGE_TOOBIG,
     Code.INVALID_DATA_DECODE_MESSAGE_DECODEFAIL,
 )
-_NAT = _Base64Codes(
+NAT_FIELD = Base64Codes(
     Code.INVALID_DATA_DECODE_NATACCESS_MISSING,
     Code.INVALID_DATA_DECODE_NATACCESS_TOOBIG,
     Code.INVALID_DATA_DECODE_NATACCESS_DECODEFAIL,
 )
-_AUTH = _Base64Codes(
+AUTH_FIELD = Base64Codes(
     Code.INVALID_DATA_DECODE_SRVAUTH_DECODEFAIL,
     Code.INVALID_DATA_DECODE_SRVAUTH_MISSING,
     Code.INVALID_DATA_DECODE_SRVAUTH_DECODEFAIL,
 )
-_AUTH_BEFORE_TIMEOUT = _Base64Codes(
+AUTH_FIELD_BEFORE_TIMEOUT = Base64Codes(
     Code.INVALID_DATA_DECODE_EXTRA_DECODEFAIL,
     Code.INVALID_DATA_DECODE_SRVAUTH_MISSING,
     Code.INVALID_DATA_DECODE_EXTRA_DECODEFAIL,
@@ -79,13 +80,13 @@ def read(plaintext: bytes) -> Message:
     Raises SpaError with the number that libfko gives, or the nearest where
     only strict reading refuses; nothing else, whatever the bytes.
     """
-    encoded, digest = _verified(plaintext)
+    encoded, digest = verified(plaintext)
     random, user, sent_at, version, kind, text, *rest = encoded.split(b":")
     if not _RANDOM.fullmatch(random):
         raise SpaError(Code.INVALID_DATA_DECODE_RAND_MISSING)
     name = _read_user(user)
     stamp = _read_timestamp(sent_at)
-    _check_version(version)
+    check_version(version)
     type_ = _read_type(kind)
     if len(rest) > type_.has_nat + type_.has_timeout + 1:
         raise SpaError(Code.INVALID_DATA_DECODE_WRONG_NUM_FIELDS)
@@ -98,7 +99,7 @@ def read(plaintext: bytes) -> Message:
     )  # fmt: skip
 
 
-def _verified(plaintext: bytes) -> tuple[bytes, Digest]:
+def verified(plaintext: bytes) -> tuple[bytes, Digest]:
     """Steps 20 to 24: the text before the digest, once the digest is right."""
     if not MIN_TEXT <= len(plaintext) <= MAX_TEXT:
         raise SpaError(Code.INVALID_DATA_DECODE_MSGLEN_VALIDFAIL)
@@ -119,7 +120,7 @@ def _verified(plaintext: bytes) -> tuple[bytes, Digest]:
     raise SpaError(Code.DIGEST_VERIFICATION_FAILED)
 
 
-def _unfold(field: bytes, limit: int, codes: _Base64Codes) -> bytes:
+def unfold(field: bytes, limit: int, codes: Base64Codes) -> bytes:
     """Steps that every base64 field goes through, read as libfko reads."""
     if not field:
         raise SpaError(codes.missing)
@@ -131,7 +132,7 @@ def _unfold(field: bytes, limit: int, codes: _Base64Codes) -> bytes:
         raise SpaError(codes.undecodable) from None
 
 
-def _insist(field: bytes, octets: bytes, codes: _Base64Codes) -> str:
+def _insist(field: bytes, octets: bytes, codes: Base64Codes) -> str:
     """Refuse what only libfko takes: spellings that are not canonical, and NUL."""
     if b"\0" in octets or not base64text.is_canonical_field(field, octets):
         raise SpaError(codes.undecodable, "not the canonical spelling")
@@ -139,10 +140,10 @@ def _insist(field: bytes, octets: bytes, codes: _Base64Codes) -> str:
 
 
 def _read_user(field: bytes) -> str:
-    octets = _unfold(field, MAX_USER_FIELD, _USER)
+    octets = unfold(field, MAX_USER_FIELD, USER_FIELD)
     if not USER.fullmatch(octets):
         raise SpaError(Code.INVALID_DATA_DECODE_USERNAME_VALIDFAIL)
-    return _insist(field, octets, _USER)
+    return _insist(field, octets, USER_FIELD)
 
 
 def _read_timestamp(field: bytes) -> int:
@@ -151,11 +152,11 @@ def _read_timestamp(field: bytes) -> int:
     if len(field) > MAX_TIMESTAMP:
         raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_TOOBIG)
     if not _NUMBER.fullmatch(field):
-        raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_DECODEFAIL)
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_DECODEFAIL, _NO_NUMBER)
     return int(field)
 
 
-def _check_version(field: bytes) -> None:
+def check_version(field: bytes) -> None:
     if not field:
         raise SpaError(Code.INVALID_DATA_DECODE_VERSION_MISSING)
     if len(field) > MAX_VERSION:
@@ -167,7 +168,9 @@ def _read_type(field: bytes) -> MessageType:
         raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_MISSING)
     if len(field) > 2:
         raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_TOOBIG)
-    if not _NUMBER.fullmatch(field) or int(field) not in _TYPES:
+    if not _NUMBER.fullmatch(field):
+        raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_DECODEFAIL, _NO_NUMBER)
+    if int(field) not in _TYPES:
         raise SpaError(Code.INVALID_DATA_DECODE_MSGTYPE_DECODEFAIL)
     return _TYPES[int(field)]
 
@@ -176,7 +179,7 @@ _TYPES: Final = {int(kind): kind for kind in MessageType}
 
 
 def _read_message(field: bytes, type_: MessageType) -> str:
-    octets = _unfold(field, MAX_FIELD, _MESSAGE)
+    octets = unfold(field, MAX_FIELD, MESSAGE_FIELD)
     text = octets.decode("utf-8", "surrogateescape")
     try:
         check_text(text, type_)
@@ -188,7 +191,7 @@ def _read_message(field: bytes, type_: MessageType) -> str:
             else Code.INVALID_DATA_DECODE_ACCESS_VALIDFAIL
         )
         raise SpaError(code, str(error)) from None
-    return _insist(field, octets, _MESSAGE)
+    return _insist(field, octets, MESSAGE_FIELD)
 
 
 def check_text(text: str, type_: MessageType) -> None:
@@ -200,12 +203,12 @@ def check_text(text: str, type_: MessageType) -> None:
 
 
 def _read_nat(field: bytes) -> str:
-    octets = _unfold(field, MAX_FIELD, _NAT)
+    octets = unfold(field, MAX_FIELD, NAT_FIELD)
     try:
         grammar.parse_nat(octets.decode("utf-8", "surrogateescape"))
     except ValueError as error:
         raise SpaError(Code.INVALID_DATA_DECODE_NATACCESS_VALIDFAIL, str(error)) from None
-    return _insist(field, octets, _NAT)
+    return _insist(field, octets, NAT_FIELD)
 
 
 def _read_rest(rest: list[bytes], type_: MessageType) -> tuple[str | None, int]:
@@ -213,13 +216,15 @@ def _read_rest(rest: list[bytes], type_: MessageType) -> tuple[str | None, int]:
     if len(b":".join(rest)) > MAX_FIELD:
         raise SpaError(Code.INVALID_DATA_DECODE_SRVAUTH_MISSING)
     if not type_.has_timeout:
-        return (_read_auth(rest[0], _AUTH) if rest else None), 0
-    auth = _read_auth(rest[0], _AUTH_BEFORE_TIMEOUT) if len(rest) > 1 else None
+        return (_read_auth(rest[0], AUTH_FIELD) if rest else None), 0
+    auth = _read_auth(rest[0], AUTH_FIELD_BEFORE_TIMEOUT) if len(rest) > 1 else None
     return auth, _read_timeout(rest[-1] if rest else b"")
 
 
-def _read_auth(field: bytes, codes: _Base64Codes) -> str:
-    return _insist(field, _unfold(field, MAX_FIELD, codes), codes)
+def _read_auth(field: bytes, codes: Base64Codes) -> str:
+    if not field:
+        raise SpaError(codes.missing, "an empty field")
+    return _insist(field, unfold(field, MAX_FIELD, codes), codes)
 
 
 def _read_timeout(field: bytes) -> int:
@@ -227,6 +232,9 @@ def _read_timeout(field: bytes) -> int:
         raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_MISSING)
     if not field.isdigit():
         raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_VALIDFAIL)
-    if not _NUMBER.fullmatch(field) or int(field) > MAX_SECONDS:
-        raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_DECODEFAIL)
+    if not _NUMBER.fullmatch(field):
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_DECODEFAIL, _NO_NUMBER)
+    if int(field) > MAX_SECONDS:
+        over = f"more than {MAX_SECONDS} seconds"
+        raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_DECODEFAIL, over)
     return int(field)

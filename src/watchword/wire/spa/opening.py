@@ -3,7 +3,8 @@
 In here: the order of the steps. HMAC first, and nothing is decrypted unless it
 fits; then decryption, digest, fields; last what only strict reading refuses,
 so that everything libfko would refuse is refused with libfko's number.
-Not in here: which credentials are tried (recognise), replay and age.
+Not in here: which credentials are tried (recognise), replay and age, reading
+as libfko reads (leniency).
 
 Strict reading: one packet has one accepted spelling. Without that, whoever
 sees a packet without HMAC can send it again in other words (chapter 16).
@@ -48,20 +49,15 @@ class Lock:
         key this is also how a foreign packet is told from ours:
         ``reason`` is then NOT_DECRYPTED, with a chance of one in 10^17.
         """
-        text = self._text(payload)
-        container = base64text.decode_leniently(text)
-        plaintext, padded = rijndael.decrypt(container, self._credential.key, self._credential.mode)
-        if not fields.MIN_TEXT <= len(plaintext) <= fields.MAX_TEXT:
-            raise SpaError(Code.INVALID_DATA_DECODE_MSGLEN_VALIDFAIL)
-        if not (plaintext[:16].isdigit() and plaintext[16:17] == b":"):
-            raise SpaError(Code.DECRYPTION_FAILURE)
+        plaintext, text, container, padded = self._decrypt(payload)
         message = fields.read(plaintext)
         if not (padded and _is_canonical(payload, text, container)):
-            raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64, "not the canonical spelling")
+            odd = _oddity(payload, text, container)
+            raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64, f"not the canonical spelling: {odd}")
         return Opened(message, plaintext)
 
-    def _text(self, payload: bytes) -> bytes:
-        """The text that was encrypted to, MAC off and prefix on (11.1 steps 9 to 13)."""
+    def _decrypt(self, payload: bytes) -> tuple[bytes, bytes, bytes, bool]:
+        """Steps 9 to 18: the plaintext, the text around it, its bytes, whether it had padding."""
         body = payload[: len(payload) - self.mac_chars]
         text = restore(body)
         size = len(text) if self.mac_chars else len(body)
@@ -69,7 +65,13 @@ class Lock:
             raise SpaError(Code.INVALID_DATA_ENCRYPT_TYPE_UNKNOWN)
         if body.translate(None, base64text.ALPHABET + b"="):
             raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64)
-        return text
+        container = base64text.decode_leniently(text)
+        plaintext, padded = rijndael.decrypt(container, self._credential.key, self._credential.mode)
+        if not fields.MIN_TEXT <= len(plaintext) <= fields.MAX_TEXT:
+            raise SpaError(Code.INVALID_DATA_DECODE_MSGLEN_VALIDFAIL)
+        if not (plaintext[:16].isdigit() and plaintext[16:17] == b":"):
+            raise SpaError(Code.DECRYPTION_FAILURE)
+        return plaintext, text, container, padded
 
 
 def _is_canonical(payload: bytes, text: bytes, container: bytes) -> bool:
@@ -78,6 +80,19 @@ def _is_canonical(payload: bytes, text: bytes, container: bytes) -> bool:
         and container.startswith(rijndael.MAGIC)
         and base64text.is_canonical(text, container)
     )
+
+
+def _oddity(payload: bytes, text: bytes, container: bytes) -> str:
+    """What is not canonical about a packet that libfko would take."""
+    if payload.startswith(PREFIX):
+        return "the prefix is on the wire"
+    if b"=" in text:
+        return "padded base64"
+    if not container.startswith(rijndael.MAGIC):
+        return "a prefix that is none"
+    if not base64text.is_canonical(text, container):
+        return "unused bits are set"
+    return "the plaintext is not padded"
 
 
 def unseal(payload: bytes, lock: Lock) -> Opened:
@@ -92,7 +107,7 @@ def unseal(payload: bytes, lock: Lock) -> Opened:
         body = payload[: -lock.mac_chars]
         if len(body) < fields.MIN_TEXT:
             raise SpaError(Code.INVALID_DATA_HMAC_ENCMSGLEN_VALIDFAIL)
-        if body.translate(None, base64text.ALPHABET + b"="):
+        if not base64text.is_text(body):
             raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64)
     if not lock.fits(payload):
         raise SpaError(Code.INVALID_DATA_HMAC_COMPAREFAIL)

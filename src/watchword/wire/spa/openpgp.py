@@ -40,8 +40,7 @@ class OpenPgpLock:
 
     def __init__(self, credential: OpenPgpCredential) -> None:
         """Raises SpaError for an HMAC key outside 1 to 136 bytes."""
-        key = credential.mac_key
-        self.mac = None if key is None else Mac(key, credential.mac_digest, GPG_PREFIX)
+        self.mac = _mac(credential)
         self.mac_chars = self.mac.chars if self.mac else 0
         """Characters at the end of a payload that are the MAC; 0: there is none."""
         self.keyring = credential.keyring
@@ -57,30 +56,41 @@ class OpenPgpLock:
         Raises SpaError: the text is no canonical base64, too short for a
         message, or begins with what senders cut off.
         """
+        body, text, message = self._decode(payload)
+        if body.startswith(GPG_PREFIX) or not base64text.is_canonical(text, message):
+            code = Code.INVALID_DATA_ENCRYPT_GPG_CIPHER_DECODEFAIL
+            raise SpaError(code, "not the canonical spelling")
+        return message
+
+    def _decode(self, payload: bytes) -> tuple[bytes, bytes, bytes]:
+        """The text without MAC, the same with its prefix, and its bytes."""
         body = payload[: len(payload) - self.mac_chars]
         text = restore(body, GPG_PREFIX)
         size = len(text) if self.mac_chars else len(body)
         if not RIJNDAEL_BELOW <= size <= MAX_TEXT:
             raise SpaError(Code.INVALID_DATA_ENCRYPT_TYPE_UNKNOWN)
         try:
-            message = base64text.decode_leniently(text)
+            return body, text, base64text.decode_leniently(text)
         except ValueError:
             raise SpaError(Code.INVALID_DATA_ENCRYPT_GPG_CIPHER_DECODEFAIL) from None
-        if body.startswith(GPG_PREFIX) or not base64text.is_canonical(text, message):
-            code = Code.INVALID_DATA_ENCRYPT_GPG_CIPHER_DECODEFAIL
-            raise SpaError(code, "not the canonical spelling")
-        return message
 
     def read(self, decrypted: Decrypted) -> Opened:
         """What was in the message, once its signatures are what the credential asks for.
 
         Raises SpaError: signatures, then the text itself (11.2 and 11.3).
         """
+        return Opened(fields.read(self._plaintext(decrypted)), decrypted.plaintext)
+
+    def _plaintext(self, decrypted: Decrypted) -> bytes:
         check_signatures(decrypted.signatures, self.signers)
-        plaintext = decrypted.plaintext
-        if not fields.MIN_TEXT <= len(plaintext) <= fields.MAX_TEXT:
+        if not fields.MIN_TEXT <= len(decrypted.plaintext) <= fields.MAX_TEXT:
             raise SpaError(Code.INVALID_DATA_ENCRYPT_DECRYPTED_MSGLEN_VALIDFAIL)
-        return Opened(fields.read(plaintext), plaintext)
+        return decrypted.plaintext
+
+
+def _mac(credential: OpenPgpCredential) -> Mac | None:
+    key = credential.mac_key
+    return None if key is None else Mac(key, credential.mac_digest, GPG_PREFIX)
 
 
 def check_signatures(signatures: tuple[Signature, ...], signers: Signers) -> None:
@@ -105,17 +115,18 @@ def check_signatures(signatures: tuple[Signature, ...], signers: Signers) -> Non
         raise UnlistedSignerError(first.fingerprint, "id")
 
 
-def enclose(message: bytes, mac: Mac | None = None) -> bytes:
+def enclose(message: bytes, credential: OpenPgpCredential) -> bytes:
     """An OpenPGP message as the payload that travels, without terminator.
 
     Args:
-        message: Binary, made of ``compose`` by gpg: signed and encrypted.
-        mac: ``Mac(key, digest, GPG_PREFIX)``, or None for a packet without one.
+        message: Binary, made of what ``compose`` gives by gpg: signed, encrypted.
+        credential: For its HMAC key, if it has one.
 
     Raises SpaError: the message does not begin as receivers take it for
     granted (an elliptic curve or an RSA key below 2048 bits), or its size is
     not what they take.
     """
+    mac = _mac(credential)
     text = base64text.encode(message)
     if not text.startswith(GPG_PREFIX):
         raise SpaError(
