@@ -128,7 +128,8 @@ def _is_respelled(payload: bytes, lock: Lock, credential: Credential) -> bool:
         return False
     body = payload[: len(payload) - lock.mac_chars]
     salt = _lenient(PREFIX + body)[8:16]
-    return keys.packet(plaintext, credential, salt)[: len(body)] != body
+    sent = keys.packet(plaintext, credential, salt)
+    return sent[: len(sent) - lock.mac_chars] != body
 
 
 def takes_liberties(plaintext: bytes) -> bool:

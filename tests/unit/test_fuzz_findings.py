@@ -15,6 +15,13 @@ from fuzz.target import Target
 FINDINGS = [
     # 400 characters and more are no Rijndael packet, whatever the characters are (code 65, not 47)
     ("libfko-packets", b"\0\1" + b"8" * 200 + b"~" + b"8" * 200),
+    # a text that fills its blocks and has no padding is another spelling, though no byte differs
+    (
+        "libfko-packets",
+        b"\0\1"
+        b"8PHi08S1ppeC3YvUO8qqxqSfy55EewKmWbe+y2w1y1ST8Au28+ofV1e0R+5SibXaXgJVsZwxquQPKhhV"
+        b"Wo16o0JYJmBXAY4iCdvYXfdKMpx5Hygr4HFeyWGNFQMCMR/gB6HqRWM5nn1Q8xevRrWfQqJMtd95sKIvu",
+    ),
 ]
 BRIEFLY = 300  # mutated inputs of each target
 
