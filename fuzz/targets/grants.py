@@ -15,6 +15,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import product
 from random import Random
 from socket import inet_aton
 from typing import Final
@@ -154,23 +155,23 @@ def address_of(text: str) -> IPv4Address | IPv6Address | None:
     return None if int(found) == 0 else found
 
 
+_ASKED = (
+    "198.51.100.2,tcp/22", "0.0.0.0,tcp/22", "2001:db8::7,udp/53", "010.0.0.1,tcp/22,udp/53",
+    "198.51.100.2,tcp/22,tcp/80", "0.0.0.0,tcp/80", "224.0.0.1,tcp/22",
+)  # fmt: skip
+
+
 def seeds() -> Iterator[bytes]:
     for number, octets in enumerate(plaintexts.seeds()):
         yield bytes([number % len(STANZAS)]) + octets
-    for asked in (
-        "198.51.100.2,tcp/22",
-        "0.0.0.0,udp/53",
-        "2001:db8::7,tcp/22",
-        "010.0.0.1,tcp/22",
+    sha256 = list(Digest).index(Digest.SHA256)
+    for stanza, text, user, offset in product(
+        range(len(STANZAS)), _ASKED, ("alice", "bob"), (0, -120, 121)
     ):
-        for user in ("alice", "bob"):
-            yield _asking(asked, user)
-
-
-def _asking(text: str, user: str) -> bytes:
-    name, message = (b64encode(each.encode()).rstrip(b"=").decode() for each in (user, text))
-    encoded = f"1234567890123456:{name}:{int(NOW.wall)}:3.0.0:3:{message}:45"
-    return bytes([3 if user == "bob" else 0, list(Digest).index(Digest.SHA256)]) + encoded.encode()
+        name, message = (b64encode(each.encode()).rstrip(b"=").decode() for each in (user, text))
+        sent_at = int(NOW.wall) + offset
+        encoded = f"1234567890123456:{name}:{sent_at}:3.0.0:3:{message}:45"
+        yield bytes([stanza, sha256]) + encoded.encode("ascii")
 
 
 def mutate(octets: bytes, source: Random, scramble: Scramble) -> bytes:
