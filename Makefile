@@ -5,7 +5,7 @@ OURS := src tests bench demo tools fuzz
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test check lint bench bench-quick fuzz requirements clean
+.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page fuzz requirements clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
@@ -16,6 +16,8 @@ help:
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
 	@echo "make fuzz          a minute of fuzzing for each reader of foreign bytes; SECONDS=3600 for more"
+	@echo "make matrix        every way in which clients and servers, ours and packaged, talk (root; two minutes)"
+	@echo "make matrix-page   write what is expected of that into docs/interoperability.md"
 	@echo "make requirements  what was asked for, and what the last make test proved of it"
 	@echo "make clean         remove what these made in this directory"
 
@@ -54,6 +56,14 @@ fuzz:
 	$(SETUP) fuzz
 	@MUTATIONS=300000 $(PYTHON) -m pytest -q tests/property/test_wire_mutations.py
 	@$(PYTHON) -m fuzz --seconds $(SECONDS) $(TARGETS)
+
+matrix:
+	$(SETUP) test
+	@$(PYTHON) -m tests.matrix
+
+matrix-page:
+	$(SETUP) check
+	@$(PYTHON) -m tests.matrix --page
 
 requirements:
 	$(SETUP) check

@@ -9,10 +9,6 @@ from pathlib import Path
 from watchword.conformance.golden import HERE, files_of_kind
 
 TESTS = Path(__file__).parents[1]
-NOT_YET = {
-    "transport": "what goes over TCP, HTTP, ICMP and raw sockets is tested where it is sent",
-}
-"""Files that no test reads by name, and why that is right."""
 
 
 def read_by(path: Path) -> Iterator[str]:
@@ -40,11 +36,7 @@ def test_every_file_of_vectors_drives_a_test() -> None:
     used = {name for path in modules for name in read_by(path)}
     there = {path.stem for path in HERE.glob("*.json")}
     assert len(there) == 21
-    assert sorted(there - used - NOT_YET.keys()) == []
-
-
-def test_a_reason_stands_for_a_file_that_is_there() -> None:
-    assert {path.stem for path in HERE.glob("*.json")} >= NOT_YET.keys()
+    assert sorted(there - used) == []
 
 
 def test_a_file_that_no_test_reads_would_be_seen(tmp_path: Path) -> None:

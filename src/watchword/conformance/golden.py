@@ -30,6 +30,13 @@ def load(name: str) -> tuple[Vector, ...]:
     return tuple(content["vectors"])
 
 
+@cache
+def gpg_keys() -> dict[str, Vector]:
+    """The throw-away OpenPGP keys of gpg.json, by name."""
+    content = json.loads((HERE / "gpg.json").read_text("utf-8"))
+    return {str(key["name"]): key for key in content["keys"]}
+
+
 def kind(name: str) -> str:
     return str(json.loads((HERE / f"{name}.json").read_text("utf-8"))["kind"])
 

@@ -263,7 +263,9 @@ class Daemon:
 
     def _status(self) -> dict[str, object]:
         now = self._clock.now()
-        return status.gather(self._figures, self._source, self._lobby, self._enforcer, now)
+        return status.gather(
+            self._figures, self._source, self._lobby, self._gate, self._enforcer, now=now
+        )
 
     async def _stop(self) -> None:
         await self._control.close()

@@ -130,6 +130,11 @@ class Gate:
         """Have key rings opened for what waits for them, until cancelled."""
         await self._vault.serve()
 
+    @property
+    def sealed(self) -> int:
+        """Packets that wait for key rings."""
+        return self._vault.count
+
     def abandon(self) -> list[Packet]:
         """Give up what waits for key rings, for the next gate to judge it anew."""
         return self._vault.abandon()

@@ -15,11 +15,18 @@ from watchword.edges.capture.udp import UdpSource
 from watchword.model.moments import Moment
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
+from watchword.service.gate import Gate
 from watchword.service.lobby import Lobby
 
 
 def gather(
-    figures: Figures, source: UdpSource, lobby: Lobby, enforcer: Enforcer, now: Moment
+    figures: Figures,
+    source: UdpSource,
+    lobby: Lobby,
+    gate: Gate,
+    enforcer: Enforcer,
+    *,
+    now: Moment,
 ) -> dict[str, object]:
     """Everything as plain values, for JSON. Durations are seconds."""
     slowest = max(figures.steps.items(), key=lambda each: each[1].slowest, default=None)
@@ -36,7 +43,11 @@ def gather(
             "waited too long (known)": lobby.familiars.dropped,
             "too many authentic ones": figures.overflowed,
         },
-        "waiting": {"strangers": lobby.strangers.count, "known": lobby.familiars.count},
+        "waiting": {
+            "strangers": lobby.strangers.count,
+            "known": lobby.familiars.count,
+            "gpg": gate.sealed,
+        },
         "known_addresses": lobby.known,
         "claims": figures.claims,
         "grants": len(enforcer.ledger),
@@ -65,6 +76,8 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"packets waiting: {told['waiting']['strangers']} of strangers, " + (
         f"{told['waiting']['known']} of known addresses ({told['known_addresses']} are known)"
     )
+    if told["waiting"]["gpg"]:
+        yield f"OpenPGP packets waiting for gpg: {told['waiting']['gpg']}"
     yield f"packets put to the replay store: {told['claims']}"
     for name, step in told["steps"].items():
         yield (

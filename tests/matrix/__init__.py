@@ -1,0 +1,1 @@
+"""The interoperability matrix: two clients, two servers, and everything they can say."""
