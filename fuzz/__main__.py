@@ -91,7 +91,7 @@ def runs(chosen: Sequence[Target], seconds: int) -> Iterator[Report]:
 def run(target: Target, seconds: int, folder: Path) -> Report:
     """One target in a process of its own, with its log beside its corpus."""
     prepare(target, folder)
-    before = set((folder / "findings").iterdir())
+    before = _written(folder / "findings")
     with (folder / "log").open("w", encoding="utf-8") as log:
         done = subprocess.run(
             [sys.executable, "-m", "fuzz.one", target.name, str(seconds), str(folder)],
@@ -100,8 +100,14 @@ def run(target: Target, seconds: int, folder: Path) -> Report:
             stderr=subprocess.STDOUT,
             check=False,
         )
-    found = sorted(set((folder / "findings").iterdir()) - before)
+    after = _written(folder / "findings")
+    found = sorted(path for path in after if after[path] != before.get(path))
     return told(target, done.returncode, (folder / "log").read_text("utf-8", "replace"), found)
+
+
+def _written(folder: Path) -> dict[Path, int]:
+    """Files and when they were written: what is found a second time is written again."""
+    return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
 def prepare(target: Target, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -65,6 +66,25 @@ def test_what_breaks_a_target_is_kept_and_printed_as_a_regression(
     assert "ValueError: an exclamation mark" in capfd.readouterr().err
     line = runner.regression(target(), b"a!")
     assert line.strip() == 'add to FINDINGS:  ("quiet", bytes.fromhex("6121")),'
+
+
+def test_a_finding_is_one_again_in_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = iter([1_000_000_000, 2_000_000_000])
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        path = Path(command[-1]) / "findings" / "crash-1"
+        path.write_bytes(b"a!")
+        at = next(written)
+        os.utime(path, ns=(at, at))
+        return SimpleNamespace(returncode=77)
+
+    monkeypatch.setattr("fuzz.__main__.subprocess", SimpleNamespace(run=run, DEVNULL=0, STDOUT=0))
+    for _ in range(2):
+        report = runner.run(target(), 1, tmp_path)
+        assert [path.name for path in report.findings] == ["crash-1"]
+        assert report.failed
 
 
 def test_a_run_that_finds_nothing_ends_on_time_and_says_how_much_it_did(
