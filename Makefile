@@ -1,11 +1,11 @@
 # Each target makes ready what it needs (tools/setup.sh) and says what it installs.
 
 PYTHON := .venv/bin/python
-OURS := src tests bench demo tools
+OURS := src tests bench demo tools fuzz
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page requirements clean
+.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page fuzz requirements clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
@@ -15,6 +15,7 @@ help:
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
+	@echo "make fuzz          a minute of fuzzing for each reader of foreign bytes; SECONDS=3600 for more"
 	@echo "make matrix        every way in which clients and servers, ours and packaged, talk (root; two minutes)"
 	@echo "make matrix-page   write what is expected of that into docs/interoperability.md"
 	@echo "make requirements  what was asked for, and what the last make test proved of it"
@@ -49,6 +50,12 @@ bench:
 bench-quick:
 	$(SETUP) bench
 	@$(PYTHON) -m bench --quick
+
+fuzz: SECONDS ?= 60
+fuzz:
+	$(SETUP) fuzz
+	@MUTATIONS=300000 $(PYTHON) -m pytest -q tests/property/test_wire_mutations.py
+	@$(PYTHON) -m fuzz --seconds $(SECONDS) $(TARGETS)
 
 matrix:
 	$(SETUP) test

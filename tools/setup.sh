@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes ready what a make target needs, once, and says what it installs.
 #
-# usage: sh tools/setup.sh check|demo|test|bench
+# usage: sh tools/setup.sh check|demo|test|bench|fuzz
 #
 #   check        the virtual environment in .venv with the development tools
 #   test, bench  the same, and the Debian packages that the tests use
+#   fuzz         what check needs, the library of fwknop, and atheris where there is one
 #   demo         a virtual environment, and the Debian packages that the demo uses
 #
 # A second call finds everything in place, needs no network and takes no time.
@@ -24,6 +25,7 @@ FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:opens
     mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
     gpg:gnupg iptables:iptables ping:iputils-ping tcpdump:tcpdump"
+FOR_FUZZ="fwknopd:fwknop-server"
 
 say() {
     echo "setup: $*"
@@ -199,6 +201,20 @@ environment_for_work() {
     fi
 }
 
+# Atheris has to match the Python; where it cannot be had, fuzzing goes on without it.
+atheris_if_possible() {
+    if is_stamped fuzz; then
+        return
+    fi
+    say "installing .[fuzz] into .venv"
+    "$VENV_PYTHON" -m pip install --quiet --no-input --disable-pip-version-check \
+        --root-user-action=ignore --only-binary atheris --editable '.[fuzz]' || {
+        say "not installed: atheris; inputs are mutated without looking at what they reach"
+        return
+    }
+    fingerprint >.venv/.made-for-fuzz
+}
+
 # shellcheck disable=SC2046  # package names are words
 case $TARGET in
 check)
@@ -216,7 +232,13 @@ test | bench)
     want_packages $(missing_packages $FOR_TEST)
     environment_for_work
     ;;
+fuzz)
+    venv_works || require_packages $(python_packages)
+    want_packages $(missing_packages $FOR_FUZZ)
+    environment_for_work
+    atheris_if_possible
+    ;;
 *)
-    stop "usage: sh tools/setup.sh check|demo|test|bench"
+    stop "usage: sh tools/setup.sh check|demo|test|bench|fuzz"
     ;;
 esac

@@ -185,6 +185,24 @@ def test_without_root_tests_go_on_and_say_what_they_miss(machine: Machine) -> No
     assert machine.calls() == []
 
 
+def test_fuzzing_needs_the_library_of_fwknop_and_its_own_tool(machine: Machine) -> None:
+    machine.setup("check")
+    machine.calls()
+    said = machine.setup("fuzz")
+    assert said.startswith("setup: installing the Debian packages fwknop-server\n")
+    assert said.endswith("setup: installing .[fuzz] into .venv\n")
+    assert machine.calls()[-1] == "pip for .[fuzz]"
+    assert "setup: installing .[" not in machine.setup("fuzz")
+
+
+def test_fuzzing_goes_on_where_its_tool_cannot_be_had(machine: Machine) -> None:
+    machine.setup("check")
+    machine.calls()
+    said = machine.setup("fuzz", PIP="1")
+    assert "setup: not installed: atheris; inputs are mutated without looking" in said
+    assert "status" not in said
+
+
 def test_without_root_there_is_no_demo_and_no_trace(machine: Machine) -> None:
     said = machine.setup("demo", USER_NUMBER="65534")
     assert said.startswith("setup: error: the demo makes network namespaces, which needs root")
@@ -194,5 +212,5 @@ def test_without_root_there_is_no_demo_and_no_trace(machine: Machine) -> None:
 
 def test_an_unknown_target_is_refused(machine: Machine) -> None:
     assert machine.setup("lunch").endswith(
-        "setup: error: usage: sh tools/setup.sh check|demo|test|bench\nstatus 1\n"
+        "setup: error: usage: sh tools/setup.sh check|demo|test|bench|fuzz\nstatus 1\n"
     )

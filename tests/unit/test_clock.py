@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from pathlib import Path
@@ -53,3 +54,30 @@ def test_salts_and_keys_are_of_their_length_and_never_the_same() -> None:
     assert len(randomness.salt()) == randomness.SALT_BYTES == 8
     assert len(randomness.key_bytes(32)) == 32
     assert len({randomness.salt() for _ in range(100)}) == 100
+
+
+def test_a_process_and_its_child_draw_different_numbers() -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, randomness.salt() + randomness.digits(16).encode("ascii"))
+        os._exit(0)
+    drawn = randomness.salt() + randomness.digits(16).encode("ascii")
+    os.waitpid(child, 0)
+    childs = os.read(reading, 100)
+    os.close(reading)
+    os.close(writing)
+    assert len(childs) == len(drawn) == 24
+    assert childs[:8] != drawn[:8]
+    assert childs[8:] != drawn[8:]
+
+
+def test_a_source_of_randomness_that_fails_gives_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(count: int) -> bytes:
+        raise OSError("no randomness")
+
+    monkeypatch.setattr(secrets, "token_bytes", fails)
+    monkeypatch.setattr(secrets, "randbelow", fails)
+    for draw in (randomness.salt, lambda: randomness.digits(16), lambda: randomness.key_bytes(32)):
+        with pytest.raises(OSError, match="no randomness"):
+            draw()

@@ -187,6 +187,21 @@ def test_a_refusal_of_one_stanza_does_not_stop_the_next() -> None:
     play(scene, House(policy(terms(1, open_services=ssh), terms(2, open_services=web))))
 
 
+def test_the_first_stanza_that_grants_is_the_last_that_is_asked() -> None:
+    """Same key, same ports: one grant, and the second stanza's longer time is nobody's."""
+
+    async def scene(house: House) -> None:
+        assert await house.take(sealed()) == ["granted"]
+        [judged] = [each for each in house.reporter.events if isinstance(each, Judged)]
+        assert judged.refusals == ()
+        assert judged.grant is not None
+        assert judged.grant.stanza == 1
+        house.clock.advance(31)
+        assert house.open == set()
+
+    play(scene, House(policy(terms(1, default_seconds=30), terms(2, default_seconds=300))))
+
+
 def test_a_store_that_cannot_be_written_refuses_and_says_so() -> None:
     async def scene(house: House) -> None:
         house.store.fail_next_claim = True

@@ -1,0 +1,35 @@
+"""What is fuzzed, in the order in which it is run.
+
+A new reader of foreign bytes gets a module here and a line in ``ALL``; the
+ordinary tests, ``make fuzz`` and the seeds follow from that.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fuzz.target import Target
+from fuzz.targets import carriers, files, frames, grants, libfko, openpgp, packets, plaintexts
+
+ALL: Final[tuple[Target, ...]] = (
+    packets.TARGET,
+    plaintexts.TARGET,
+    grants.TARGET,
+    libfko.PACKETS,
+    libfko.PLAINTEXTS,
+    openpgp.PACKETS,
+    openpgp.TEXTS,
+    openpgp.STATUS,
+    carriers.REQUESTS,
+    carriers.STREAMS,
+    frames.FRAMES,
+    frames.CAPTURES,
+    files.SERVER,
+    files.RC,
+    files.DIGESTS,
+)
+
+
+def named(name: str) -> Target:
+    """Raises KeyError for a name that no target has."""
+    return {target.name: target for target in ALL}[name]
