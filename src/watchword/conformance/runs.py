@@ -1,4 +1,4 @@
-"""One run of a client program, in an empty home, with nothing of this session around it.
+"""One run of a client program, in an empty home, with nothing of its caller around it.
 
 In here: its environment, its time limit, the packet that it saved, what it said.
 Not in here: what is demanded of it (clients, carriers).
@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from watchword.lab.hosts import can_make_namespaces
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER: Final = "tester"
@@ -65,8 +67,10 @@ def run(
         options: Options as fwknop has them. ``{packet}`` in one becomes the name
             of the file that the packet is to be saved in.
         environment: Variables beside HOME, PATH, LOGNAME, USER and LC_ALL.
-        before: Words in front of the command, such as ``ip netns exec NAME``.
+        before: Words in front of the command, such as ``ip netns exec NAME``. Without any
+            it runs in a network of its own that leads nowhere, where that can be had.
     """
+    before = before or _nowhere()
     with tempfile.TemporaryDirectory(prefix="watchword-client-") as home:
         saved = Path(home) / "packet"
         rc = Path(home) / ".fwknoprc"
@@ -81,6 +85,10 @@ def run(
         )  # fmt: skip
         status, said = _to_the_end(process)
         return Run(status, said, _content(saved))
+
+
+def _nowhere() -> Sequence[str]:
+    return () if can_make_namespaces() else ("unshare", "--net", "--")
 
 
 def _to_the_end(process: subprocess.Popen[bytes]) -> tuple[int | None, str]:
