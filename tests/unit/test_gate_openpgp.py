@@ -88,8 +88,9 @@ class House:
     async def take(self, *payloads: bytes, source: str = "198.51.100.2") -> list[str]:
         """Send packets; what became of each, in the order of judgement."""
         before = len(self.judged)
+        wanted = self.figures.verdicts.total() + len(payloads)
         self.arrive(*payloads, source=source)
-        await self.heard(before + len(payloads))
+        await self.heard(wanted)
         return self.verdicts[before:]
 
     async def heard(self, count: int) -> None:
@@ -307,6 +308,7 @@ def test_a_key_ring_that_hangs_costs_nobody_else_anything() -> None:
         async with house(stanza(1, slow), stanza(2), openpgp=openpgp) as (server, envelopes):
             waiting = [envelopes.sealed(BY_ALICE, sealed_with=slow) for _ in range(8)]
             server.arrive(*waiting)
+            await server.heard(8 - vault.PLACES)  # for which there is no room
             assert await server.take(envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)) == [
                 "granted"
             ]
@@ -318,7 +320,7 @@ def test_a_key_ring_that_hangs_costs_nobody_else_anything() -> None:
             )
             assert openpgp.most_at_once <= vault.AT_ONCE + vault.AT_ONCE
             openpgp.go_on.set()
-            await server.heard(4 + 4)  # of eight of one stranger, four were let wait
+            await server.heard(8 + 4)
 
     asyncio.run(scene())
 
@@ -350,6 +352,7 @@ def test_whoever_has_proved_himself_is_served_before_strangers() -> None:
             server.arrive(envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC))
             hers = list(envelopes.contents)[-1]
             dropped = 300 - vault.STRANGERS
+            await server.heard(dropped)
             assert server.figures.verdicts == {"gpg-busy": dropped}
             openpgp.go_on.set()
             await server.heard(301)
@@ -395,3 +398,40 @@ def test_keyrings_tell_nobody_their_passphrase() -> None:
     assert "word" not in repr(WITH_MAC)
     assert b"word" not in RING.name
     assert RING.name != Keyring("/ring").name
+
+
+def test_a_packet_goes_through_thousands_of_stanzas_of_one_key_ring() -> None:
+    """One ring, and a stanza for each person, told apart by who signed."""
+
+    async def scene() -> None:
+        signers = [Signers(fingerprints=frozenset({f"{number:040}"})) for number in range(3000)]
+        people = [
+            stanza(number, replace(WITHOUT_MAC, signers=each))
+            for number, each in enumerate(signers, 1)
+        ]
+        async with house(*people, stanza(3001, WITHOUT_MAC)) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC)
+            assert await server.take(payload) == ["granted"]
+            assert await server.take(envelopes.sealed(sealed_with=WITHOUT_MAC)) == [
+                "signature-missing"
+            ]
+            assert len(server.openpgp.calls) == 2
+
+    asyncio.run(scene())
+
+
+def test_packets_that_find_no_room_go_on_to_their_other_stanzas() -> None:
+    async def scene() -> None:
+        slow = replace(WITHOUT_MAC, keyring=Keyring("/slow"))
+        openpgp = Stuck("/slow")
+        stanzas = [stanza(number, slow) for number in range(1, 400)]
+        async with house(*stanzas, terms(400), openpgp=openpgp) as (server, envelopes):
+            for number in range(300):
+                junk = envelopes.sealed(sealed_with=WITHOUT_MAC)
+                server.arrive(junk, source=f"192.0.2.{number % 250}")
+            await server.heard(300 - vault.STRANGERS - vault.AT_ONCE)
+            assert set(server.figures.verdicts) == {"gpg-busy"}
+            assert await server.take(sealed(sealed_with=credential(KEY))) == ["granted"]
+            openpgp.go_on.set()
+
+    asyncio.run(scene())

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.decide import Permit, authorise
@@ -88,14 +89,23 @@ class Gate:
         else:
             self._go_on(Case(packet, findings, refusals), found)
 
-    def _go_on(self, case: Case, found: Request | Sealed) -> None:
-        """To the vault with what only a key ring opens, to the queue with the rest."""
+    def _go_on(self, case: Case, found: Request | Sealed | None) -> None:
+        """To the vault with what only a key ring opens, to the queue with what is open.
+
+        Not by recursion: a case may go through thousands of stanzas of one key ring.
+        """
         case.away = True
-        if isinstance(found, Sealed):
-            self._vault.bring(found, lambda answer: self._opened(case, found, answer))
-            return
-        case.request = found
-        if len(self._waiting) < WAITING:
+        while isinstance(found, Sealed):
+            answer = self._vault.known_answer(found)
+            if answer is None:
+                self._vault.bring(found, partial(self._opened, case, found))
+                return
+            found = self._next_after(case, found, answer)
+        if found is None:
+            now = self._clock.now()
+            self._refuse(Judged(case.packet, now.wall, tuple(case.refusals), case.request), now)
+        elif len(self._waiting) < WAITING:
+            case.request = found
             self._waiting.append(case)
             self._arrived.set()
         else:
@@ -103,21 +113,22 @@ class Gate:
 
     def _opened(self, case: Case, sealed: Sealed, answer: Answer | None) -> None:
         """Go on with a packet that comes back from the vault."""
-        now = self._clock.now()
-        found: Request | Refusal | Sealed | None
+        self._go_on(case, self._next_after(case, sealed, answer))
+
+    def _next_after(
+        self, case: Case, sealed: Sealed, answer: Answer | None
+    ) -> Request | Sealed | None:
+        """What the stanza found, now that its key ring has answered, or else the next ones."""
         if answer is None:
-            found = Refusal(Reason.GPG_BUSY, (sealed.stanza,))
+            finding: Request | Refusal = Refusal(Reason.GPG_BUSY, (sealed.stanza,))
         elif isinstance(answer, HostError):
-            found = Refusal(Reason.GPG_FAILED, (sealed.stanza,), str(answer))
+            finding = Refusal(Reason.GPG_FAILED, (sealed.stanza,), str(answer))
         else:
-            found = self._recogniser.unsealed(sealed, answer, now)
-        if isinstance(found, Refusal):
-            case.refusals.append(found)
-            found = next_found(case.findings, case.refusals)
-        if found is None:
-            self._refuse(Judged(case.packet, now.wall, tuple(case.refusals), case.request), now)
-        else:
-            self._go_on(case, found)
+            finding = self._recogniser.unsealed(sealed, answer, self._clock.now())
+        if isinstance(finding, Request):
+            return finding
+        case.refusals.append(finding)
+        return next_found(case.findings, case.refusals)
 
     def _refuse(self, judged: Judged, now: Moment) -> None:
         """What no stanza let in, whoever sent it: counted, and told unless there is too much."""

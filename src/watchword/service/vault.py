@@ -80,17 +80,17 @@ class Vault:
         """Packets that wait."""
         return sum(place.count for place in self._places.values())
 
+    def known_answer(self, sealed: Sealed) -> Decrypted | PeerError | None:
+        """What came out when it was opened before; None: it was not, or that was long ago."""
+        return self._answers.get(_name(sealed))
+
     def bring(self, sealed: Sealed, go_on: Continuation) -> None:
-        """Have a packet opened. Never waits; where the answer is known it goes on at once."""
-        answer = self._answers.get(_name(sealed))
-        if answer is not None:
-            go_on(answer)
-            return
+        """Have a packet opened. Never waits; ``go_on`` is called later."""
         place = self._places.setdefault(sealed.keyring.name, _Place())
         line = place.familiars if self._known(sealed.packet.peer) else place.strangers
         left_out = line.join(_Waiting(sealed, go_on))
         if left_out is not None:
-            left_out.go_on(None)
+            asyncio.get_running_loop().call_soon(left_out.go_on, None)
         self._arrived.set()
 
     def abandon(self) -> list[Packet]:
