@@ -57,6 +57,8 @@ STANZAS: Final = (
     _terms(4, open_services=frozenset({SSH}), users=frozenset({"bob"})),
 )
 POLICY: Final = Policy(STANZAS)
+CHOOSY: Final = Policy(STANZAS, digests=frozenset({Digest.SHA256, Digest.SHA512}))
+"""The same, for a few digests inside the packet only."""
 _RECOGNISER = SpaRecogniser(POLICY)
 
 
@@ -71,7 +73,7 @@ def check(octets: bytes) -> str:
             continue
         assert isinstance(finding, Request)
         assert finding.stanza == sealing.number, "a stanza whose key did not seal it"
-        assert is_closed(plaintext), "the inner digest is wrong"
+        assert finding.digest in closing(plaintext), "the inner digest is wrong"
         said = judged(finding, plaintext, sealing)
     return said
 
@@ -84,15 +86,20 @@ def judged(request: Request, plaintext: bytes, terms: Terms) -> str:
     if isinstance(answer, Refusal):
         return f"not permitted: {answer.reason.word}"
     assert_permitted(answer, fields, terms)
+    choosy = isinstance(authorise(CHOOSY, request, NOW), Permit)
+    assert choosy == bool(closing(plaintext) & {Digest.SHA256, Digest.SHA512})
     return "permitted"
 
 
-def is_closed(plaintext: bytes) -> bool:
-    """Whether the text ends in one of the seven digests of what is before it."""
+def closing(plaintext: bytes) -> set[Digest]:
+    """Which digest of what is before it the text ends in."""
     encoded, _, digest = plaintext.rpartition(b":")
-    names = ("md5", "sha1", "sha256", "sha384", "sha512", "sha3_256", "sha3_512")
-    made = (hashlib.new(name, encoded, usedforsecurity=False).digest() for name in names)
-    return any(_folded(digest) == each for each in made)
+    found = _folded(digest)
+    return {
+        kind
+        for kind in Digest
+        if hashlib.new(kind.name.lower(), encoded, usedforsecurity=False).digest() == found
+    }
 
 
 def _folded(field: bytes) -> bytes:
