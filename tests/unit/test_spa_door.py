@@ -30,7 +30,7 @@ NOT_FOR_A_LIBRARY = {"asyncio", "socket", "subprocess", "sqlite3", "ssl", "threa
 
 ELSEWHERE = """
 import os, sys
-import cryptography.hazmat.primitives.ciphers  # what it needs is its own affair
+import cryptography.hazmat.primitives.ciphers, cryptography.hazmat.primitives.hmac  # its own affair
 before = set(sys.modules)
 for name in {absent!r}:
     if name != "posix":  # the interpreter's own, here

@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hmac import compare_digest
 from itertools import groupby
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from watchword.wire.spa.digests import RunningHash
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from watchword.wire.spa.mac import Mac, split
-
-_Trial: TypeAlias = tuple[RunningHash, RunningHash]
-"""Inner and outer hash, fed with the key. Calling ``copy`` on the hash is quicker than calling
-a bound method that was kept, and takes less memory for each key."""
 
 
 class _Run(NamedTuple):
@@ -28,7 +25,7 @@ class _Run(NamedTuple):
     end: int
     chars: int
     """0: no key here has a MAC to verify, so every packet fits."""
-    trials: tuple[_Trial, ...]
+    keyed: tuple[HMAC, ...]
 
 
 class Bunch:
@@ -41,15 +38,15 @@ class Bunch:
         for chars, group in groupby(macs, key=lambda mac: mac.chars if mac else 0):
             members = list(group)
             first = runs[-1].end if runs else 0
-            trials = tuple((mac.inner, mac.outer) for mac in members if mac)
-            runs.append(_Run(first, first + len(members), chars, trials))
+            keyed = tuple(mac.keyed for mac in members if mac)
+            runs.append(_Run(first, first + len(members), chars, keyed))
         self._runs = tuple(runs)
         self._size = len(macs)
 
     def first_fit(self, payload: bytes, start: int = 0) -> int:
         """Index of the first key from ``start`` on that fits; their number if none does."""
         tails: dict[int, tuple[bytes, bytes]] = {}
-        for first, end, chars, trials in self._runs:
+        for first, end, chars, keyed in self._runs:
             if end <= start:
                 continue
             at = max(first, start)
@@ -58,17 +55,15 @@ class Bunch:
             if chars not in tails:
                 tails[chars] = split(payload, chars)
             body, mac = tails[chars]
-            if mac and (found := _search(trials, at - first, body, mac)) is not None:
+            if mac and (found := _search(keyed, at - first, body, mac)) is not None:
                 return first + found
         return self._size
 
 
-def _search(trials: Sequence[_Trial], start: int, body: bytes, mac: bytes) -> int | None:
-    for index, (keyed_inner, keyed_outer) in enumerate(trials[start:], start):
-        inner = keyed_inner.copy()
-        inner.update(body)
-        outer = keyed_outer.copy()
-        outer.update(inner.digest())
-        if compare_digest(outer.digest(), mac):
+def _search(keyed: Sequence[HMAC], start: int, body: bytes, mac: bytes) -> int | None:
+    for index, state in enumerate(keyed[start:], start):
+        running = state.copy()
+        running.update(body)
+        if compare_digest(running.finalize(), mac):
             return index
     return None

@@ -16,17 +16,13 @@ from watchword.model.crypto import Digest
 from watchword.wire.spa import base64text
 
 
-class RunningHash(Protocol):
-    """A hash of ``hashlib`` that has been fed something."""
+class Hashed(Protocol):
+    """A hash of ``hashlib`` that has been fed everything."""
 
-    @property
-    def block_size(self) -> int: ...
-    def copy(self) -> RunningHash: ...
-    def update(self, octets: bytes, /) -> None: ...
     def digest(self) -> bytes: ...
 
 
-HASHES: Final[dict[Digest, Callable[[bytes], RunningHash]]] = {
+HASHES: Final[dict[Digest, Callable[[bytes], Hashed]]] = {
     # The protocol fixes the old two; machines in FIPS mode have to be told so.
     Digest.MD5: partial(hashlib.md5, usedforsecurity=False),
     Digest.SHA1: partial(hashlib.sha1, usedforsecurity=False),

@@ -1,6 +1,6 @@
-"""HMAC over packets, prepared so that a trial is two copied hashes (wire format, chapter 8).
+"""HMAC over packets, prepared so that a trial is one copied state (wire format, chapter 8).
 
-In here: computing and verifying, for one key. The hash has already been fed
+In here: computing and verifying, for one key. The state has already been fed
 everything that does not depend on the packet: the key and the characters that
 every packet of its kind would begin with.
 Not in here: trying many keys on one packet (bunch).
@@ -12,8 +12,11 @@ import hmac
 from binascii import a2b_base64, b2a_base64
 from typing import Final
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from watchword.model.crypto import Digest, Secret
-from watchword.wire.spa.digests import HASHES, TEXT_LENGTH
+from watchword.wire.spa.digests import TEXT_LENGTH
 from watchword.wire.spa.errors import Code, SpaError
 
 MAX_KEY: Final = 136
@@ -23,34 +26,36 @@ PREFIX: Final = b"U2FsdGVkX1"
 GPG_PREFIX: Final = b"hQ"
 """The same for an OpenPGP message whose session key has a length of two bytes (chapter 10)."""
 
-_INNER = bytes(octet ^ 0x36 for octet in range(256))
-_OUTER = bytes(octet ^ 0x5C for octet in range(256))
+_ALGORITHMS: Final[dict[Digest, hashes.HashAlgorithm]] = {
+    # The protocol fixes the old two; as HMACs they are not known to be broken.
+    Digest.MD5: hashes.MD5(),  # noqa: S303
+    Digest.SHA1: hashes.SHA1(),  # noqa: S303
+    Digest.SHA256: hashes.SHA256(),
+    Digest.SHA384: hashes.SHA384(),
+    Digest.SHA512: hashes.SHA512(),
+    Digest.SHA3_256: hashes.SHA3_256(),
+    Digest.SHA3_512: hashes.SHA3_512(),
+}
 
 
 class Mac:
     """One HMAC key, ready to be tried on packets of one kind."""
 
-    __slots__ = ("chars", "inner", "outer")
+    __slots__ = ("chars", "keyed")
 
     def __init__(self, key: Secret, kind: Digest, prefix: bytes = PREFIX) -> None:
         """Raises SpaError (INVALID_HMAC_KEY_LEN) for a key that is not 1 to 136 bytes long."""
         if not 1 <= len(key) <= MAX_KEY:
             raise SpaError(Code.INVALID_HMAC_KEY_LEN)
-        new = HASHES[kind]
-        size = new(b"").block_size
-        octets = key.reveal()
-        block = (octets if len(octets) <= size else new(octets).digest()).ljust(size, b"\0")
         self.chars = TEXT_LENGTH[kind]
-        self.inner = new(block.translate(_INNER) + prefix)
-        self.outer = new(block.translate(_OUTER))
+        self.keyed = HMAC(key.reveal(), _ALGORITHMS[kind])
+        self.keyed.update(prefix)
 
     def of(self, body: bytes) -> bytes:
         """The MAC of a packet, given its text without the constant prefix; raw bytes."""
-        inner = self.inner.copy()
-        inner.update(body)
-        outer = self.outer.copy()
-        outer.update(inner.digest())
-        return outer.digest()
+        running = self.keyed.copy()
+        running.update(body)
+        return running.finalize()
 
     def fits(self, payload: bytes) -> bool:
         """Whether the payload ends in the MAC of the rest. Constant time, never raises."""
