@@ -8,14 +8,17 @@ refuse what is fuzzed here.
 
 from __future__ import annotations
 
+import hmac
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
 
 from watchword.conformance import golden
 from watchword.model.crypto import Credential
+from watchword.model.openpgp import OpenPgpCredential
 from watchword.wire.spa import base64text, rijndael
 from watchword.wire.spa.errors import SpaError
-from watchword.wire.spa.mac import PREFIX, Mac
+from watchword.wire.spa.mac import PREFIX
 from watchword.wire.spa.opening import Lock
 
 SALT = b"saltsalt"
@@ -25,9 +28,9 @@ def _sealed_vectors() -> Iterator[tuple[golden.Vector, Credential]]:
     """Every vector that is a packet and a credential that we have a value for."""
     for kind, key in (("positive", "encryption"), ("negative", "decode")):
         for vector in golden.all_of_kind(kind):
-            hmac = vector["hmac"] if kind == "positive" else vector["decode"]["hmac"]
+            mac = vector["hmac"] if kind == "positive" else vector["decode"]["hmac"]
             try:
-                credential = golden.credential_of(vector[key], hmac)
+                credential = golden.credential_of(vector[key], mac)
                 Lock(credential)
             except (ValueError, SpaError):
                 continue
@@ -70,8 +73,13 @@ def packet(plaintext: bytes, credential: Credential, salt: bytes = SALT) -> byte
     return with_mac(base64text.encode(container)[len(PREFIX) :], credential)
 
 
-def with_mac(body: bytes, credential: Credential) -> bytes:
-    """The body, and the MAC that belongs to it if the credential has one."""
+def with_mac(
+    body: bytes, credential: Credential | OpenPgpCredential, prefix: bytes = PREFIX
+) -> bytes:
+    """The body, and the MAC that belongs to it if the credential has one, made by the standard
+    library: over the text with its prefix, in base64 without padding (wire format, chapter 8)."""
     if credential.mac_key is None:
         return body
-    return body + base64text.encode(Mac(credential.mac_key, credential.mac_digest).of(body))
+    name = credential.mac_digest.name.lower()
+    mac = hmac.digest(credential.mac_key.reveal(), prefix + body, name)
+    return body + b64encode(mac).rstrip(b"=")

@@ -39,13 +39,11 @@ from watchword.wire.spa.openpgp import OpenPgpLock
 _KEYRING = Keyring("/nowhere")
 _ALICE, _BOB = "A" * 40, "B" * 40
 _SIGNERS = Signers(fingerprints=frozenset({_ALICE}))
-_LOCKS = (
-    OpenPgpLock(OpenPgpCredential(_KEYRING, _SIGNERS)),
-    *(
-        OpenPgpLock(OpenPgpCredential(_KEYRING, _SIGNERS, Secret(b"a MAC key"), kind))
-        for kind in Digest
-    ),
+_CREDENTIALS = (
+    OpenPgpCredential(_KEYRING, _SIGNERS),
+    *(OpenPgpCredential(_KEYRING, _SIGNERS, Secret(b"a MAC key"), kind) for kind in Digest),
 )
+_LOCKS = tuple(map(OpenPgpLock, _CREDENTIALS))
 _SIGNATURES = (
     (),
     (Signature(SignatureState.GOOD, _ALICE, trusted=True),),
@@ -62,7 +60,8 @@ _LONGEST = 1600
 
 
 def check_packet(octets: bytes) -> str:
-    lock, payload = _LOCKS[octets[0] % len(_LOCKS) if octets else 0], octets[1:]
+    which, payload = octets[0] % len(_LOCKS) if octets else 0, octets[1:]
+    lock = _LOCKS[which]
     fits = lock.fits(payload)
     try:
         message = lock.message(payload)
@@ -70,13 +69,13 @@ def check_packet(octets: bytes) -> str:
         return f"refused {error.code.value}"
     body = b64encode(message).rstrip(b"=")[len(GPG_PREFIX) :]
     assert payload[: len(payload) - lock.mac_chars] == body
-    if fits:
-        assert payload == _sealed(body, lock)
+    assert fits == (payload == _sealed(body, which))
     return "fits" if fits else "does not fit"
 
 
-def _sealed(body: bytes, lock: OpenPgpLock) -> bytes:
-    return body + (base64text.encode(lock.mac.of(body)) if lock.mac else b"")
+def _sealed(body: bytes, which: int) -> bytes:
+    """The body and the MAC of that credential behind it."""
+    return keys.with_mac(body, _CREDENTIALS[which], GPG_PREFIX)
 
 
 def check_text(octets: bytes) -> str:
@@ -116,8 +115,8 @@ def seed_packets() -> Iterator[bytes]:
         yield bytes([int(hmac["type"]) if hmac else 0]) + payload
     message = b"\x85\x02" + bytes(range(256)) * 3
     body = base64text.encode(message)[len(GPG_PREFIX) :]
-    for number, lock in enumerate(_LOCKS):
-        yield bytes([number]) + _sealed(body, lock)
+    for number in range(len(_LOCKS)):
+        yield bytes([number]) + _sealed(body, number)
 
 
 def seed_texts() -> Iterator[bytes]:
@@ -130,8 +129,9 @@ def mutate_packet(octets: bytes, source: Random, scramble: Scramble) -> bytes:
     choice, payload = octets[:1], octets[1:]
     if source.randrange(3):
         return (choice + scramble(payload, _LONGEST))[:_LONGEST]
-    lock = _LOCKS[choice[0] % len(_LOCKS) if choice else 0]
-    return choice + _sealed(scramble(payload[: len(payload) - lock.mac_chars], _LONGEST), lock)
+    which = choice[0] % len(_LOCKS) if choice else 0
+    body = payload[: len(payload) - _LOCKS[which].mac_chars]
+    return choice + _sealed(scramble(body, _LONGEST), which)
 
 
 _SOUND = """\
