@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from tests.values import NOW, credential
+from watchword.errors import HostError
 from watchword.model.crypto import Credential
 from watchword.model.openpgp import Decrypted, OpenPgpCredential, Signature
 from watchword.wire.spa.composing import compose
@@ -39,7 +40,7 @@ class Envelopes:
     """OpenPGP packets without OpenPGP: for each message what is to be found in it."""
 
     def __init__(self) -> None:
-        self.contents: dict[bytes, Decrypted] = {}
+        self.contents: dict[bytes, Decrypted | HostError] = {}
 
     def sealed(
         self,
@@ -51,6 +52,8 @@ class Envelopes:
     ) -> bytes:
         """A packet, and a new entry of ``contents``. ``octets`` is the length of the message."""
         number = next(_numbers).to_bytes(8, "big")
-        content = b"\x85\x01\x0c" + number + bytes(octets - 11)
+        session_key = b"\x85\x01\x0c" + number + bytes(260)
+        rest = octets - len(session_key) - 6
+        content = session_key + b"\xd2\xff" + rest.to_bytes(4, "big") + bytes(rest)
         self.contents[content] = Decrypted(compose(message(text, **more)), signatures)
         return enclose(content, sealed_with)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.gpg_homes import CONTENT, KEYS, client_home, fingerprint, server_home
 from tests.plugins.privileges import PACKAGED
-from watchword.conformance.keyrings import end_agents
+from watchword.conformance.keyrings import end_agents, gpg
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.model.crypto import Digest, Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
@@ -172,3 +172,29 @@ def test_ours_says_so_when_keys_make_the_packet_too_long(
     ran = run("ours", argv, homes[0], tmp_path)
     assert "use fewer or smaller keys" in ran.stderr
     assert not (tmp_path / "packet").exists()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_agent_that_knows_the_passphrase_is_not_asked_twice_and_nobody_else_is(
+    program: str, homes: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """``--gpg-agent``: what the user unlocked before is enough, and no prompt of ours appears."""
+    signer = fingerprint("cli-rsa2048-pw")
+    argv = options(RSA, "--gpg-signer-key", signer, "--gpg-agent")
+    end_agents(homes[0])
+    refused = run(program, argv, homes[0], tmp_path)
+    assert "Error 122 " in refused.stderr
+    assert not (tmp_path / "packet").exists()
+
+    text = tmp_path / "text"
+    text.write_text("something else that is signed", "ascii")
+    loopback = ("--pinentry-mode", "loopback", "--passphrase", "client-pass-1")
+    gpg(homes[0], *loopback, "--local-user", signer, "--output", f"{text}.gpg", "--sign", str(text))
+    ran = run(program, argv, homes[0], tmp_path)
+    assert "signing passphrase acquired via gpg-agent" in ran.stdout
+    payload = (tmp_path / "packet").read_bytes().strip()
+    ring = Keyring(str(homes[1]))
+    decrypted = Gpg(gpg_programs()).decrypt(
+        ring, OpenPgpLock(OpenPgpCredential(ring)).message(payload)
+    )
+    assert [each.fingerprint for each in decrypted.signatures] == [signer]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
 
 import pytest
 
@@ -43,18 +45,49 @@ def names(findings: Iterable[Finding], verdict: Verdict) -> dict[str, str]:
     return {each.name: each.detail for each in findings if each.verdict is verdict}
 
 
+def of_client(program: list[str]) -> list[Finding]:
+    return [*clients.judge(program), *carriers.judge(program), *live.judge_client(program)]
+
+
+def of_server(program: list[str]) -> list[Finding]:
+    return [*servers.judge(program), *live.judge_server(program)]
+
+
+PROGRAM_OF = {"the packaged server": "fwknopd", "the packaged client": "fwknop"}
+JUDGED: dict[str, Callable[[], list[Finding]]] = {
+    "our server": lambda: of_server(ours("fwknopd")),
+    "the packaged server": lambda: of_server(packaged("fwknopd")),
+    "our client": lambda: of_client(ours("fwknop")),
+    "the packaged client": lambda: of_client(packaged("fwknop")),
+}
+Judged: TypeAlias = Callable[[str], list[Finding]]
+
+
+@pytest.fixture(scope="module")
+def judged() -> Iterator[Judged]:
+    """What is found of a program; all are judged at once, since most of it is waiting."""
+    there = {
+        name: judge
+        for name, judge in JUDGED.items()
+        if name.startswith("our") or shutil.which(packaged(PROGRAM_OF[name])[0])
+    }
+    with ThreadPoolExecutor(len(there)) as pool:
+        found: dict[str, Future[list[Finding]]] = {
+            name: pool.submit(judge) for name, judge in there.items()
+        }
+        yield lambda name: found[name].result()
+
+
 @pytest.mark.peer("fwknop")
-def test_the_packaged_client_meets_everything_and_declines_ipv6() -> None:
-    program = packaged("fwknop")
-    found = [*clients.judge(program), *carriers.judge(program), *live.judge_client(program)]
+def test_the_packaged_client_meets_everything_and_declines_ipv6(judged: Judged) -> None:
+    found = judged("the packaged client")
     assert names(found, Verdict.FAIL) == {}
     assert names(found, Verdict.SKIP).keys() == {"ipv6-udp"}
     assert len(names(found, Verdict.PASS)) == 52 + 15 + 2 + 16 + len(live.CELLS)
 
 
-def test_our_client_meets_everything_that_it_does_not_decline() -> None:
-    program = ours("fwknop")
-    found = [*clients.judge(program), *carriers.judge(program), *live.judge_client(program)]
+def test_our_client_meets_everything_that_it_does_not_decline(judged: Judged) -> None:
+    found = judged("our client")
     assert names(found, Verdict.FAIL) == {}
     assert {"tr-udp", "tr-udp-port", "tr-rand-port", "ipv6-udp"} <= names(
         found, Verdict.PASS
@@ -64,9 +97,8 @@ def test_our_client_meets_everything_that_it_does_not_decline() -> None:
 
 @pytest.mark.requirement("8.4", partial=True)
 @pytest.mark.peer("fwknopd")
-def test_the_packaged_server_fails_where_a_replay_comes_in_other_words() -> None:
-    program = packaged("fwknopd")
-    found = [*servers.judge(program), *live.judge_server(program)]
+def test_the_packaged_server_fails_where_a_replay_comes_in_other_words(judged: Judged) -> None:
+    found = judged("the packaged server")
     failed = names(found, Verdict.FAIL)
     assert failed.keys() == WEAKNESSES
     assert {detail.partition(":")[0] for detail in failed.values()} == {
@@ -77,9 +109,8 @@ def test_the_packaged_server_fails_where_a_replay_comes_in_other_words() -> None
 
 
 @pytest.mark.requirement("8.4", partial=True)
-def test_our_server_meets_everything_that_it_does_not_decline() -> None:
-    program = ours("fwknopd")
-    found = [*servers.judge(program), *live.judge_server(program)]
+def test_our_server_meets_everything_that_it_does_not_decline(judged: Judged) -> None:
+    found = judged("our server")
     assert names(found, Verdict.FAIL) == {}
     declined = names(found, Verdict.SKIP).keys() - CANNOT_BE_SEEN
     assert all(name.startswith("srv-http-") for name in declined), declined

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
+import socket
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +23,11 @@ from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
+from watchword.wire.spa import base64text
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.leniency import LenientOpenPgpLock
 from watchword.wire.spa.opening import Lock, unseal
-from watchword.wire.spa.openpgp import OpenPgpLock, enclose
+from watchword.wire.spa.openpgp import OpenPgpLock, check_signatures, enclose
 
 pytestmark = [pytest.mark.peer("gpg")]
 
@@ -239,6 +243,78 @@ def test_a_small_message_that_unpacks_to_much_is_cut_short(servers: Path, client
     assert len(message) < 1500
     with pytest.raises(HostError, match="said too much"):
         Gpg(gpg_programs()).decrypt(Keyring(str(servers)), message)
+
+
+BOMB = b"\xcb\x02b\x00"  # an empty literal; a compressed million of them is a few hundred bytes
+
+
+def test_what_is_not_encrypted_to_a_key_never_reaches_gpg() -> None:
+    """No key is needed to write it, and gpg would unpack it for as long as it is let."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = b"\x01" + packer.compress(BOMB * 200_000) + packer.flush()
+    junk = b"\x85\x01\x0c\x03" + bytes(267)
+    bomb = junk + b"\xc8\xff" + len(packed).to_bytes(4, "big") + packed
+    text = base64text.encode(bomb)
+    assert text.startswith(b"hQ")
+    with pytest.raises(SpaError, match="no encrypted OpenPGP message"):
+        OpenPgpLock(OpenPgpCredential()).message(text[2:])
+
+
+def test_a_signing_subkey_counts_as_the_key_it_belongs_to(
+    servers: Path, clients: Path, tmp_path: Path
+) -> None:
+    no_word = ("--pinentry-mode", "loopback", "--passphrase", "")
+    gpg(clients, *no_word, "--quick-generate-key", "carol", "ed25519", "cert", "never")
+    listing = gpg(clients, "--with-colons", "--list-keys", "carol").stdout.decode("ascii")
+    [primary] = [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")]
+    gpg(clients, *no_word, "--quick-add-key", primary, "ed25519", "sign", "never")
+    gpg(clients, "--output", str(tmp_path / "carol"), "--export", primary)
+    gpg(servers, "--import", str(tmp_path / "carol"))
+    (tmp_path / "trust").write_text(f"{primary}:6:\n", "ascii")
+    gpg(servers, "--import-ownertrust", str(tmp_path / "trust"))
+    message = Gpg(gpg_programs()).encrypt(
+        Keyring(str(clients)), b"x" * 120, [fingerprint("srv-rsa2048")], [primary]
+    )
+    opened = Gpg(gpg_programs()).decrypt(Keyring(str(servers)), message)
+    [signature] = opened.signatures
+    assert signature.primary == primary != signature.fingerprint
+    for name in (primary, signature.fingerprint):
+        check_signatures(opened.signatures, Signers(fingerprints=frozenset({name})))
+    with pytest.raises(SpaError):
+        check_signatures(opened.signatures, Signers(fingerprints=frozenset({"F" * 40})))
+
+
+def test_a_signature_that_has_expired_is_called_that(servers: Path, clients: Path) -> None:
+    ran = subprocess.run(
+        ["gpg", "--homedir", str(clients), "--batch", "--no-tty", "--faked-system-time",
+         "20240701T000000", "--default-sig-expire", "1d", "--trust-model", "always",
+         "-r", fingerprint("srv-rsa2048"), "-u", fingerprint("cli-rsa2048"), "-s", "-e"],
+        input=b"x" * 120, capture_output=True, check=True,
+    )  # fmt: skip
+    with pytest.raises(SpaError, match="it is expired") as refused:
+        Gpg(gpg_programs()).decrypt(Keyring(str(servers)), ran.stdout)
+    assert refused.value.code == Code.GPGME_BAD_SIGNATURE
+
+
+def test_an_agent_that_cannot_be_reached_is_this_machine_s_error(tmp_path: Path) -> None:
+    """gpg says "no secret key" as well, which would send people looking in the wrong place."""
+    body = (
+        "echo '[GNUPG:] NO_SECKEY 00' >&2; "
+        'echo "gpg: can\'t connect to the agent: Read-only file system" >&2; exit 2'
+    )
+    with pytest.raises(HostError, match="can't connect to the agent: Read-only"):
+        Gpg(gpg_programs()).decrypt(fake_gpg(tmp_path, body), b"message")
+
+
+def test_the_lock_files_of_a_gpg_that_was_killed_are_taken_away(tmp_path: Path) -> None:
+    host = socket.gethostname()
+    ring = fake_gpg(tmp_path, f"touch {tmp_path}/.#lk0x0abc.{host}.$$; exec sleep 600")
+    kept = [f".#lk0x0abc.{host}.{os.getpid()}", f".#lk0x0abc.another-{host}.999999", "pubring.kbx"]
+    for name in kept:
+        (tmp_path / name).touch()
+    with pytest.raises(HostError):
+        Gpg(gpg_programs(), seconds=0.3).decrypt(ring, b"message")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "gpg"])
 
 
 def fake_gpg(tmp_path: Path, body: str) -> Keyring:

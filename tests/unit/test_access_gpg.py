@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fwknopd_files import CONFIG, GNUPG, GPG, QUIET, SIGNER, STANZA, configure, fatal, remarks
@@ -96,6 +98,7 @@ def test_the_passphrase_is_the_one_that_is_given(lines: str, passphrase: bytes |
             f"GPG_REMOTE_ID 9b545508, 0x{SIGNER[-16:]}",
             Signers(ids=frozenset({"9B545508", SIGNER[-16:]})),
         ),
+        ("GPG_REMOTE_ID 8, ANY", Signers(ids=frozenset({"no key: 8", "no key: ANY"}))),
         ("GPG_DISABLE_SIG Y", Signers(required=False)),
         (
             f"GPG_IGNORE_SIG_VERIFY_ERROR Y\nGPG_FINGERPRINT_ID {SIGNER}",
@@ -126,6 +129,10 @@ def test_signatures_are_asked_for_unless_that_is_switched_off(lines: str, signer
         ("GPG_REMOTE_ID 9B545508", "a key id of eight digits can be forged"),
         (f"GPG_FINGERPRINT_ID {SIGNER},9B545508", "has '9B545508', which fits no key"),
         ("GPG_REMOTE_ID ANY", "has 'ANY', which fits no key"),
+        (
+            f"GPG_IGNORE_SIG_VERIFY_ERROR Y\nGPG_FINGERPRINT_ID {SIGNER}",
+            "signatures of keys that are expired or not trusted count",
+        ),
     ],
 )
 def test_what_is_unwise_is_remarked_on(lines: str, said: str) -> None:
@@ -136,3 +143,10 @@ def test_what_is_unwise_is_remarked_on(lines: str, said: str) -> None:
 def test_a_placeholder_is_no_passphrase() -> None:
     [said] = fatal("", f"{START}GPG_DECRYPT_PW __CHANGEME__\nGPG_FINGERPRINT_ID {SIGNER}\n")
     assert "GPG_DECRYPT_PW value is not properly set" in said
+
+
+def test_a_key_ring_that_others_can_write_into_is_remarked_on() -> None:
+    texts = {"f": CONFIG, "a": START + GPG, **GNUPG}
+    sources = replace(Sources.of(texts), is_private=lambda path: False)
+    [said] = load(sources, parse(["-c", "f", "-a", "a"])).complaints
+    assert "others can write into GPG_HOME_DIR '/root/.gnupg'" in str(said)

@@ -201,7 +201,7 @@ def test_files_that_include_each_other_end(directive: str) -> None:
         reads += 1
         return texts[path]
 
-    sources = Sources(read, lambda path: ["b.conf"], bool, bool)
+    sources = Sources(read, lambda path: ["b.conf"], bool, bool, bool)
     with pytest.raises(OperatorError) as caught:
         load(sources, parse(["-c", "f", "-a", "a"]))
     assert reads < 20

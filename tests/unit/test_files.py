@@ -233,3 +233,16 @@ def test_creating_touches_nothing_that_exists(tmp_path: Path) -> None:
 def test_creating_where_nothing_can_be_is_the_machines_refusal(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="cannot be written"):
         files.create_private(tmp_path / "missing" / "new", b"x")
+
+
+@pytest.mark.parametrize(
+    ("mode", "private"), [(0o700, True), (0o755, True), (0o775, False), (0o707, False)]
+)
+def test_a_folder_is_private_if_nobody_else_can_write_there(
+    tmp_path: Path, mode: int, private: bool
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert files.is_private_folder(folder) is private
+    assert not files.is_private_folder(tmp_path / "nowhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.sealing import Envelopes, sealed
+from tests.sealing import Envelopes, message, sealed
 from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, terms
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
@@ -19,7 +20,7 @@ from watchword.edges.gpg_memory import MemoryOpenPgp
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
-from watchword.model.crypto import Secret
+from watchword.model.crypto import Digest, Secret
 from watchword.model.openpgp import (
     Decrypted,
     Keyring,
@@ -34,8 +35,12 @@ from watchword.model.services import Service
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import vault
 from watchword.service.enforcer import Enforcer
+from watchword.service.explain import explain
 from watchword.service.figures import Figures
 from watchword.service.gate import Gate
+from watchword.wire.spa import base64text, rijndael
+from watchword.wire.spa.composing import compose
+from watchword.wire.spa.mac import PREFIX, Mac
 
 ALICE = "A" * 40
 BY_ALICE = Signature(SignatureState.GOOD, ALICE, trusted=True)
@@ -158,6 +163,18 @@ def test_gpg_is_not_run_for_anything_whose_hmac_does_not_match() -> None:
         ((replace(BY_ALICE, fingerprint="B" * 40),), ANYBODY, "signer-not-listed"),
         ((BY_ALICE,), replace(ANYBODY, ids=frozenset({"B" * 8})), "signer-not-listed"),
         ((BY_ALICE,), Signers(ids=frozenset({"A" * 8})), "granted"),
+        (
+            (replace(BY_ALICE, state=SignatureState.UNKNOWN_KEY),),
+            replace(ANYBODY, any_state=True),
+            "signature-refused",
+        ),
+        (
+            (replace(BY_ALICE, state=SignatureState.BAD),),
+            replace(ANYBODY, any_state=True),
+            "signature-refused",
+        ),
+        ((replace(BY_ALICE, fingerprint="B" * 40, primary=ALICE),), ANYBODY, "granted"),
+        ((BY_ALICE,), Signers(ids=frozenset({"no key: A"})), "signer-not-listed"),
         ((BY_ALICE, replace(BY_ALICE, state=SignatureState.BAD)), ANYBODY, "granted"),
         ((replace(BY_ALICE, state=SignatureState.BAD), BY_ALICE), ANYBODY, "signature-refused"),
     ],
@@ -268,7 +285,7 @@ def test_a_packet_of_the_other_kind_is_told_apart_without_any_trial() -> None:
     asyncio.run(scene())
 
 
-def test_a_gpg_that_fails_is_told_and_the_same_packet_may_try_again() -> None:
+def test_a_gpg_that_fails_is_told_and_only_a_new_packet_makes_it_try_again() -> None:
     async def scene() -> None:
         async with house(stanza()) as (server, envelopes):
             payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)
@@ -277,7 +294,10 @@ def test_a_gpg_that_fails_is_told_and_the_same_packet_may_try_again() -> None:
             server.openpgp.contents[content] = HostError("gpg: took longer than 10 s")
             assert await server.take(payload) == ["gpg-failed"]
             server.openpgp.contents[content] = good
-            assert await server.take(payload) == ["granted"]
+            assert await server.take(payload) == ["gpg-failed"]
+            assert len(server.openpgp.calls) == 1
+            again = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC)
+            assert await server.take(again) == ["granted"]
 
     asyncio.run(scene())
 
@@ -435,3 +455,122 @@ def test_packets_that_find_no_room_go_on_to_their_other_stanzas() -> None:
             openpgp.go_on.set()
 
     asyncio.run(scene())
+
+
+def test_a_packet_that_is_sent_again_without_end_costs_no_memory() -> None:
+    async def scene() -> None:
+        async with house(stanza(openpgp=WITHOUT_MAC)) as (server, envelopes):
+            junk = envelopes.sealed(sealed_with=WITHOUT_MAC)
+            envelopes.contents.clear()  # nothing that gpg can open
+            assert await server.take(junk) == ["not-decrypted"]
+            tracemalloc.start()
+            try:
+                before, _ = tracemalloc.get_traced_memory()
+                for number in range(20_000):
+                    server.arrive(bytes(bytearray(junk)), source=f"192.0.2.{number % 250}")
+                after, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert after - before < 500_000
+            assert len(server.openpgp.calls) == 1
+
+    asyncio.run(scene())
+
+
+def test_what_a_stanza_without_hmac_makes_of_a_packet_is_not_taken_for_another_s_answer() -> None:
+    """The MAC of the second is garbage to the first, which takes it for a part of the message."""
+
+    async def scene() -> None:
+        async with house(stanza(1, WITHOUT_MAC), stanza(2, WITH_MAC)) as (server, envelopes):
+            for octets in range(700, 712):
+                payload = envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC, octets=octets)
+                assert await server.take(payload) == ["granted"]
+
+    asyncio.run(scene())
+
+
+def test_a_key_ring_that_failed_is_not_asked_again_for_the_next_stanza() -> None:
+    async def scene() -> None:
+        async with house(*(stanza(n, WITHOUT_MAC) for n in range(1, 101))) as (server, envelopes):
+            payload = envelopes.sealed(BY_ALICE, sealed_with=WITHOUT_MAC)
+            [content] = envelopes.contents
+            envelopes.contents[content] = HostError("gpg: took longer than 5 s")
+            assert await server.take(payload) == ["gpg-failed"]
+            assert len(server.openpgp.calls) == 1
+            assert len(server.judged[0].refusals) == 100
+
+    asyncio.run(scene())
+
+
+def test_packets_that_find_no_room_are_not_sent_round_the_same_key_ring() -> None:
+    async def scene() -> None:
+        openpgp = Stuck("/ring")
+        stanzas = [stanza(number, WITHOUT_MAC) for number in range(1, 101)]
+        async with house(*stanzas, openpgp=openpgp) as (server, envelopes):
+            for number in range(600):
+                junk = envelopes.sealed(sealed_with=WITHOUT_MAC)
+                server.arrive(junk, source=f"192.0.2.{number % 250}")
+            await server.heard(600 - vault.STRANGERS - vault.AT_ONCE)
+            assert server.gate.sealed <= vault.STRANGERS
+            openpgp.go_on.set()
+
+    asyncio.run(scene())
+
+
+def test_a_machine_without_room_for_another_thread_goes_on() -> None:
+    class NoRoom(MemoryOpenPgp):
+        def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
+            if not self.calls:
+                self.calls.append((keyring, message))
+                raise OSError(24, "Too many open files")
+            return super().decrypt(keyring, message)
+
+    async def scene() -> None:
+        async with house(stanza(), openpgp=NoRoom()) as (server, envelopes):
+            first, second = (envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC) for _ in range(2))
+            assert await server.take(first) == ["gpg-failed"]
+            assert await server.take(second) == ["granted"]
+
+    asyncio.run(scene())
+
+
+def test_a_packet_that_is_claimed_already_is_not_judged_anew_after_a_reload() -> None:
+    async def scene() -> None:
+        dns = frozenset({Service.parse("udp/53")})
+        openpgp = Stuck("/other")
+        other = replace(WITH_MAC, keyring=Keyring("/other"))
+        stanzas = (stanza(1, open_services=dns), stanza(2, other))
+        async with house(*stanzas, openpgp=openpgp) as (server, envelopes):
+            server.arrive(envelopes.sealed(BY_ALICE, sealed_with=WITH_MAC))
+            while not openpgp.at_once:
+                await server.gate.settle()
+                await asyncio.sleep(0.001)
+            assert server.gate.abandon() == []
+            assert server.verdicts == ["port-not-offered"]  # the nearest; the last is gpg-busy
+            assert server.figures.verdicts == {"gpg-busy": 1}
+            openpgp.go_on.set()
+
+    asyncio.run(scene())
+
+
+def test_explain_says_of_a_stanza_with_both_kinds_of_key_what_the_gate_does() -> None:
+    """A symmetric packet that its MAC makes as long as an OpenPGP one."""
+    symmetric = replace(credential(KEY), mac_digest=Digest.SHA512)
+    both = terms(1, credential=symmetric, openpgp=replace(WITH_MAC, mac_digest=Digest.SHA512))
+    ports = ",".join(f"tcp/{port}" for port in range(22, 33))
+    asked = message(f"198.51.100.2,{ports}", digest=Digest.SHA512)
+    plaintext = compose(asked)
+    assert symmetric.mac_key is not None
+    container = rijndael.encrypt(plaintext, symmetric.key, symmetric.mode, bytes(8))
+    body = base64text.encode(container)[len(PREFIX) :]
+    payload = body + base64text.encode(Mac(symmetric.mac_key, Digest.SHA512).of(body))
+    assert len(payload) >= 400
+
+    async def scene() -> None:
+        async with house(both) as (server, _):
+            assert await server.take(payload) == ["granted"]
+
+    asyncio.run(scene())
+    told = explain(packet(payload), policy(both), NOW, lambda key: None, MemoryOpenPgp())
+    assert told.permit is not None
+    assert [verdict.stanza for verdict in told.verdicts] == [1]

@@ -182,3 +182,12 @@ def _refused(path: Path, error: OSError | ValueError) -> HostError:
 
 def _reason(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def is_private_folder(path: Path) -> bool:
+    """Whether nobody but root and our own user can write there; False if it cannot be told."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022

@@ -12,8 +12,11 @@ input. Every call has a limit in time and output, and its own process group.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from watchword.edges.gpg_locks import sweep
 from watchword.edges.gpg_status import decrypted, keywords
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
@@ -21,7 +24,7 @@ from watchword.model.openpgp import Decrypted, Keyring
 from watchword.ports import Completed, OpenPgp, ProgramRunner
 from watchword.wire.spa.errors import Code, SpaError
 
-SECONDS = 10.0  # limit of one call; a decryption takes some milliseconds
+SECONDS = 5.0  # limit of one call; a decryption takes some milliseconds
 SECONDS_OF_A_PERSON = 120.0  # where an agent may ask somebody for a passphrase
 OUTPUT_LIMIT = 1 << 18  # bytes that gpg may say: a small message can unpack to very much
 _STEADY = ("--no-options", "--batch", "--no-tty", "--status-fd", "2")
@@ -43,6 +46,8 @@ class Gpg:
         """See ``ports.OpenPgp``."""
         options = [*_asking(keyring), "--decrypt"]
         ran = self._run(keyring, options, _first_line(keyring) + message)
+        if trouble := _NO_AGENT.search(ran.stderr):
+            raise HostError(f"{keyring.program}: {_printable(trouble[1])}", hint=_HINT)
         if not any(keywords(ran.stderr)):
             raise HostError(f"{keyring.program}: {_complaint(ran)}", hint=_HINT)
         return decrypted(ran.stdout, ran.stderr)
@@ -91,9 +96,16 @@ class Gpg:
         home = ["--homedir", keyring.home] if keyring.home else []
         seconds = SECONDS_OF_A_PERSON if keyring.agent else self._seconds
         argv = [keyring.program, *home, *_STEADY, *options]
-        return self._programs.run(argv, stdin=stdin, seconds=seconds)
+        try:
+            return self._programs.run(argv, stdin=stdin, seconds=seconds)
+        except HostError:
+            if keyring.home:
+                sweep(Path(keyring.home))
+            raise
 
 
+_NO_AGENT = re.compile(rb"^gpg: (can't connect to the (?:gpg-)?agent.*)", re.MULTILINE)
+"""Said beside "no secret key", which is not true then."""
 _HINT = "look at GPG_HOME_DIR and GPG_EXE, and at the permissions of both"
 _LOOKUP_CODES = {
     False: (Code.GPGME_RECIPIENT_KEY_NOT_FOUND, Code.GPGME_RECIPIENT_KEY_AMBIGUOUS),
@@ -134,7 +146,12 @@ def _complaint(ran: Completed) -> str:
         if line.strip() and not line.startswith("[GNUPG:]")
     ]
     last = said[-1].removeprefix("gpg: ") if said else f"ended with status {ran.status}"
-    return "".join(each if each.isprintable() else "?" for each in last[:200])
+    return _printable(last.encode("utf-8"))
+
+
+def _printable(octets: bytes) -> str:
+    text = octets.decode("utf-8", "replace")[:200]
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 _: type[OpenPgp] = Gpg

@@ -10,10 +10,11 @@ for an unknown one. What counts is what it says. Format: DETAILS of GnuPG.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from watchword.model.openpgp import Decrypted, Signature, SignatureState
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.fields import MAX_TEXT
 
 _MARK = b"[GNUPG:] "
 _STATES = {
@@ -24,6 +25,10 @@ _STATES = {
     "BADSIG": SignatureState.BAD,
     "ERRSIG": SignatureState.UNKNOWN_KEY,
 }
+_UNSOUND = {
+    "NEED_PASSPHRASE_SYM", "DECRYPTION_FAILED", "ERROR", "FAILURE", "UNEXPECTED", "NODATA",
+}  # fmt: skip
+"""More than one message, or less, or another kind; whatever else was said."""
 _TRUSTED = {"TRUST_MARGINAL", "TRUST_FULLY", "TRUST_ULTIMATE"}
 _WHY = {
     "NEED_PASSPHRASE_SYM": "it is encrypted to a passphrase and not to a key",
@@ -42,6 +47,7 @@ class _Heard:
     words: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     aead: bool = False
+    length: str = ""
     signatures: list[Signature] = field(default_factory=list)
 
 
@@ -57,20 +63,25 @@ def decrypted(stdout: bytes, stderr: bytes) -> Decrypted:
     """What one run of ``gpg --decrypt`` came to.
 
     Raises SpaError (GPGME_DECRYPT_FAILED) unless gpg says that it decrypted
-    one text, whole and protected against tampering, with a secret key.
+    one text, whole, protected against tampering and no longer than a packet's,
+    with a secret key; GPGME_BAD_SIGNATURE where it gave up over a signature.
     """
     heard = _listen(keywords(stderr))
-    sound = (
+    if _is_sound(heard) and len(stdout) <= MAX_TEXT and heard.length in ("", str(len(stdout))):
+        return Decrypted(stdout, tuple(heard.signatures))
+    if heard.signatures and heard.signatures[0].state is not SignatureState.GOOD:
+        raise SpaError(Code.GPGME_BAD_SIGNATURE, f"it is {heard.signatures[0].state}")
+    why = (words for keyword, words in _WHY.items() if keyword in heard.words)
+    raise SpaError(Code.GPGME_DECRYPT_FAILED, next(why, "it is damaged"))
+
+
+def _is_sound(heard: _Heard) -> bool:
+    return (
         {"DECRYPTION_KEY", "DECRYPTION_OKAY"} <= heard.words
         and ("GOODMDC" in heard.words or heard.aead)
         and heard.counts.get("PLAINTEXT") == 1
-        and "NEED_PASSPHRASE_SYM" not in heard.words
-        and "DECRYPTION_FAILED" not in heard.words
+        and not heard.words & _UNSOUND
     )
-    if not sound:
-        why = (words for keyword, words in _WHY.items() if keyword in heard.words)
-        raise SpaError(Code.GPGME_DECRYPT_FAILED, next(why, "it is damaged"))
-    return Decrypted(stdout, tuple(heard.signatures))
 
 
 def _listen(lines: Iterable[tuple[str, list[str]]]) -> _Heard:
@@ -81,13 +92,16 @@ def _listen(lines: Iterable[tuple[str, list[str]]]) -> _Heard:
         if keyword in _STATES:
             heard.signatures.append(Signature(_STATES[keyword], _identity(arguments)))
         elif keyword == "VALIDSIG" and heard.signatures and arguments:
-            last = heard.signatures[-1]
-            heard.signatures[-1] = Signature(last.state, arguments[0].upper(), last.trusted)
+            primary = arguments[9].upper() if len(arguments) > 9 else ""
+            heard.signatures[-1] = replace(
+                heard.signatures[-1], fingerprint=arguments[0].upper(), primary=primary
+            )
         elif keyword in _TRUSTED and heard.signatures:
-            last = heard.signatures[-1]
-            heard.signatures[-1] = Signature(last.state, last.fingerprint, trusted=True)
+            heard.signatures[-1] = replace(heard.signatures[-1], trusted=True)
         elif keyword == "DECRYPTION_INFO" and len(arguments) > 2:
             heard.aead = arguments[2] != "0"
+        elif keyword == "PLAINTEXT_LENGTH" and arguments:
+            heard.length = arguments[0]
     return heard
 
 

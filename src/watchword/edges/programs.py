@@ -30,6 +30,7 @@ CLEAN_ENVIRONMENT: Mapping[str, str] = {
 }
 OUTPUT_LIMIT = 64 << 20  # bytes; a listing of 100,000 set elements is about 20 MiB
 _PIECE = 1 << 16
+_DYING = 2.0  # seconds; a process in the middle of a file system that hangs does not die
 _LOOK_AGAIN = 0.05  # seconds; a program may end while a child of it keeps our pipes open
 
 
@@ -67,8 +68,9 @@ class SystemPrograms:
             )
         except (OSError, ValueError) as error:
             raise HostError(f"{argv[0]}: cannot be started: {error}") from error
-        talk = _Talk(process, stdin, self._output_limit, self._ended)
+        talk = None
         try:
+            talk = _Talk(process, stdin, self._output_limit, self._ended)
             return talk.to_the_end(time.monotonic() + seconds)
         except _TooMuchError as error:
             raise HostError(f"{argv[0]}: {error}") from error
@@ -76,8 +78,22 @@ class SystemPrograms:
             raise HostError(f"{argv[0]}: was ended with the program that ran it") from error
         except TimeoutError as error:
             raise HostError(f"{argv[0]}: took longer than {seconds:g} s and was ended") from error
+        except OSError as error:
+            raise HostError(f"{argv[0]}: cannot be spoken to: {error}") from error
         finally:
-            talk.close()
+            _kill(process)
+            if talk is not None:
+                talk.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Whatever still runs is killed, with all of its group; what cannot die is left behind."""
+    if process.poll() is not None:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_DYING)
 
 
 class _TooMuchError(Exception):
@@ -123,11 +139,7 @@ class _Talk:
         return Completed(status, stdout, stderr)
 
     def close(self) -> None:
-        """Let go of everything; whatever still runs is killed, with all of its group."""
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        """Let go of the pipes."""
         self._selector.close()
         for pipe in (self._stdin, *self._heard):
             with suppress(OSError):  # unsent input of a program that is gone

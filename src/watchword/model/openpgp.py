@@ -50,6 +50,8 @@ class Signature:
     state: SignatureState
     fingerprint: str
     """Of the signing key, 40 upper-case hex digits; only the last 16 where gpg knows no more."""
+    primary: str = ""
+    """Of the key that a signing subkey belongs to: the one that gpg shows to people."""
     trusted: bool = False
     """Whether the key is at least marginally valid: this key ring trusts it or has signed it."""
 
@@ -70,9 +72,10 @@ class Signers:
     required: bool = True
     """False: signatures are not looked at, and whoever has the public key can send."""
     any_state: bool = False
-    """True: there has to be a signature, and what is wrong with it does not matter."""
+    """True: there has to be a signature that somebody made, be its key expired or not trusted."""
     fingerprints: frozenset[str] = frozenset()
-    """Of which one has to have signed; 40 upper-case hex digits. Empty: not asked."""
+    """Of which one has to have signed, itself or by a subkey; 40 upper-case hex digits.
+    Empty: not asked."""
     ids: frozenset[str] = frozenset()
     """The same for ends of fingerprints, 8 or 16 digits. Both kinds have to fit where both are."""
 

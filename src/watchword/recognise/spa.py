@@ -133,9 +133,11 @@ class SpaRecogniser:
         index = bisect_left(self._terms, sealed.stanza, key=lambda each: each.number)
         terms = self._terms[index]
         lock = next(each for each in self._rows.locks[index] if isinstance(each, OpenPgpLock))
+        if isinstance(opened, SpaError):  # not to be raised again: it is kept, and would grow
+            return _refusal(terms, opened)
+        if isinstance(opened, PeerError):
+            return Refusal(Reason.NOT_DECRYPTED, (terms.number,), str(opened))
         try:
-            if isinstance(opened, PeerError):
-                raise opened
             request = self._request(sealed.packet, terms, lock.read(opened), now)
         except SpaError as error:
             return _refusal(terms, error)

@@ -34,6 +34,8 @@ from watchword.wire.spa.envelope import (
     OPENPGP_FIRST_CHARACTERS,
     SHORTEST,
 )
+from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.mac import Mac
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
 LOCK = "fwknopd.lock"  # in the state directory
@@ -106,6 +108,7 @@ def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
     Raises OperatorError: the policy needs what this firewall cannot do.
     Raises HostError: the firewall cannot be used at all.
     """
+    _check_hmacs(policy)
     features = firewall.probe()
     if policy.destination_rule and Feature.DESTINATION not in features:
         raise OperatorError(
@@ -116,6 +119,18 @@ def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)
     return replace(policy, families=able)
+
+
+def _check_hmacs(policy: Policy) -> None:
+    """Before anything is changed: an OpenSSL in FIPS mode may not have what a stanza asks for."""
+    for terms in policy.stanzas:
+        if terms.mac_key is not None:
+            try:
+                Mac(terms.mac_key, terms.mac_digest)
+            except SpaError as error:
+                raise OperatorError(
+                    str(error), place=terms.place, hint="use HMAC_DIGEST_TYPE sha256 on both sides"
+                ) from None
 
 
 def interest_of(policy: Policy) -> Interest:

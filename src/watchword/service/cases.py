@@ -25,6 +25,8 @@ class Case:
     """What is to be settled; None while only a key ring knows."""
     claimed: bool = False
     """True: it was never seen before, and is spent."""
+    passed_over: set[bytes] = field(default_factory=set)
+    """Names of key rings that had no room, or could not be used: they are not asked again."""
     away: bool = False
     """True: it waits in a queue, or has been judged there."""
 

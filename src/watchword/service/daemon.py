@@ -237,6 +237,8 @@ class Daemon:
         self._open_gate(policy)
         self._reception.gate = self._gate
         self._gate.receive(before_gate.abandon())
+        await asyncio.sleep(0)  # who found no room goes on now
+        await before_gate.finish()
         if moves:
             self._announce(0)
             self._keep()

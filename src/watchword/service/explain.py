@@ -14,7 +14,7 @@ from watchword.errors import PeerError
 from watchword.grant.decide import Permit, authorise
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Reason, Refusal, Stage
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
@@ -93,7 +93,11 @@ def explain(
         found = http.extract(packet.payload, any_agent=True)
         told.in_request = found is not None and flaw(found.payload) is None
         return told
-    by_stanza = {verdict.stanza: verdict for verdict in _verdicts(packet, policy, now, openpgp)}
+    by_stanza: dict[int, Verdict] = {}
+    for verdict in _verdicts(packet, policy, now, openpgp):
+        before = by_stanza.get(verdict.stanza)
+        if before is None or _nearness(verdict) > _nearness(before):
+            by_stanza[verdict.stanza] = verdict
     for terms in policy.stanzas:
         shut_out = Verdict(terms.number, Refusal(Reason.NO_STANZA, (terms.number,)))
         told.verdicts.append(by_stanza.get(terms.number, shut_out))
@@ -101,6 +105,11 @@ def explain(
         keys = [each.request.key for each in told.verdicts if each.request]
         told.replayed = next(filter(None, map(seen, keys)), None)
     return told
+
+
+def _nearness(verdict: Verdict) -> int:
+    """How near to an open port: of a stanza with two keys the better verdict counts."""
+    return verdict.refusal.reason.stage if verdict.refusal else len(Stage) + 1
 
 
 def _verdicts(packet: Packet, policy: Policy, now: Moment, openpgp: OpenPgp) -> Iterator[Verdict]:

@@ -97,8 +97,9 @@ class Gate:
         case.away = True
         while isinstance(found, Sealed):
             answer = self._vault.known_answer(found)
-            if answer is None:
-                self._vault.bring(found, partial(self._opened, case, found))
+            if answer is None and found.keyring.name not in case.passed_over:
+                go_on = partial(self._opened, case, found)
+                self._vault.bring(found, go_on, spent=case.claimed)
                 return
             found = self._next_after(case, found, answer)
         if found is None:
@@ -119,6 +120,8 @@ class Gate:
         self, case: Case, sealed: Sealed, answer: Answer | None
     ) -> Request | Sealed | None:
         """What the stanza found, now that its key ring has answered, or else the next ones."""
+        if answer is None or isinstance(answer, HostError):
+            case.passed_over.add(sealed.keyring.name)
         if answer is None:
             finding: Request | Refusal = Refusal(Reason.GPG_BUSY, (sealed.stanza,))
         elif isinstance(answer, HostError):

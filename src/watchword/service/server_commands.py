@@ -37,6 +37,7 @@ def sources() -> Sources:
         list_folder=lambda name: [path.name for path in files.list_folder(Path(name))],
         is_folder=lambda name: Path(name).is_dir(),
         is_program=lambda name: which(name, path=CLEAN_ENVIRONMENT["PATH"]) is not None,
+        is_private=lambda name: files.is_private_folder(Path(name)),
     )
 
 

@@ -12,6 +12,7 @@ share a key ring share its answer.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,24 +24,25 @@ from watchword.model.packets import Packet
 from watchword.model.requests import Sealed
 from watchword.ports import OpenPgp
 from watchword.service.lobby import Line
-from watchword.wire.spa.digests import packet_digest
 
 AT_ONCE = 2  # calls of gpg for one key ring
 AT_ONCE_ALTOGETHER = 32  # calls of gpg; only many key rings that hang can use them up
 STRANGERS = 64  # packets that wait for one key ring: half a second's work
 PLACES = 4  # of them, for one source
 FAMILIARS = 256
-ANSWERS = 1024  # packets whose answer is remembered, 2 KB each at the most
+ANSWERS = 1024  # messages whose answer is remembered, 3 KB each at the most
 
 Answer: TypeAlias = Decrypted | PeerError | HostError
 Continuation: TypeAlias = Callable[[Answer | None], None]
-"""Told the answer; None: there was no room, and nobody will look at it."""
+"""Told the answer; None: there was no room, and the key ring is not asked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     sealed: Sealed
     go_on: Continuation
+    spent: bool
+    """It was opened before, and claimed: it must not be judged anew."""
 
     @property
     def peer(self) -> str:
@@ -71,7 +73,7 @@ class Vault:
         self._openpgp = openpgp
         self._known = known
         self._places: dict[bytes, _Place] = {}
-        self._answers: dict[tuple[bytes, bytes], Decrypted | PeerError] = {}
+        self._answers: dict[tuple[bytes, bytes], Answer] = {}
         self._arrived = asyncio.Event()
         self._under_way: set[_Waiting] = set()
 
@@ -80,27 +82,30 @@ class Vault:
         """Packets that wait."""
         return sum(place.count for place in self._places.values())
 
-    def known_answer(self, sealed: Sealed) -> Decrypted | PeerError | None:
+    def known_answer(self, sealed: Sealed) -> Answer | None:
         """What came out when it was opened before; None: it was not, or that was long ago."""
         return self._answers.get(_name(sealed))
 
-    def bring(self, sealed: Sealed, go_on: Continuation) -> None:
+    def bring(self, sealed: Sealed, go_on: Continuation, *, spent: bool) -> None:
         """Have a packet opened. Never waits; ``go_on`` is called later."""
         place = self._places.setdefault(sealed.keyring.name, _Place())
         line = place.familiars if self._known(sealed.packet.peer) else place.strangers
-        left_out = line.join(_Waiting(sealed, go_on))
+        left_out = line.join(_Waiting(sealed, go_on, spent))
         if left_out is not None:
             asyncio.get_running_loop().call_soon(left_out.go_on, None)
         self._arrived.set()
 
     def abandon(self) -> list[Packet]:
-        """Forget everything that waits or is under way; nobody goes on with it."""
+        """Forget everything that waits or is under way; what can be judged anew is returned."""
         left = list(self._under_way)
         self._under_way.clear()
         for place in self._places.values():
             while place.count:
                 left.append(place.take())
-        return [waiting.sealed.packet for waiting in left]
+        for waiting in left:
+            if waiting.spent:
+                waiting.go_on(None)
+        return [waiting.sealed.packet for waiting in left if not waiting.spent]
 
     async def serve(self) -> None:
         """Open what is brought, until cancelled."""
@@ -118,33 +123,43 @@ class Vault:
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self, place: _Place, threads: ThreadPoolExecutor) -> None:
-        while place.count:
-            waiting = place.take()
-            self._under_way.add(waiting)
-            answer = await self._answer(waiting.sealed, threads)
-            if waiting in self._under_way:  # it was not abandoned meanwhile
-                self._under_way.discard(waiting)
-                waiting.go_on(answer)
-        place.workers -= 1
+        try:
+            while place.count:
+                waiting = place.take()
+                self._under_way.add(waiting)
+                answer = await self._answer(waiting.sealed, threads)
+                if waiting in self._under_way:  # it was not abandoned meanwhile
+                    self._under_way.discard(waiting)
+                    waiting.go_on(answer)
+        finally:
+            place.workers -= 1
 
     async def _answer(self, sealed: Sealed, threads: ThreadPoolExecutor) -> Answer:
         name = _name(sealed)
-        if name in self._answers:
-            return self._answers[name]
+        if name not in self._answers:
+            answer = await self._opened(sealed, threads)
+            if isinstance(answer, Exception):  # kept without the frames that it came through
+                answer = answer.with_traceback(None)
+                answer.__cause__ = answer.__context__ = None
+            self._answers[name] = answer
+            if len(self._answers) > ANSWERS:
+                self._answers.pop(next(iter(self._answers)))
+            return answer
+        return self._answers[name]
+
+    async def _opened(self, sealed: Sealed, threads: ThreadPoolExecutor) -> Answer:
+        """What comes of one call. A message that costs too much is not tried a second time."""
         loop = asyncio.get_running_loop()
         try:
-            answer: Decrypted | PeerError = await loop.run_in_executor(
+            return await loop.run_in_executor(
                 threads, self._openpgp.decrypt, sealed.keyring, sealed.message
             )
-        except PeerError as error:
-            answer = error
-        except HostError as error:
-            return error  # another try may go well
-        self._answers[name] = answer
-        if len(self._answers) > ANSWERS:
-            del self._answers[next(iter(self._answers))]
-        return answer
+        except (PeerError, HostError) as error:
+            return error
+        except (OSError, RuntimeError) as error:  # no thread, no descriptor: not the end of us
+            return HostError(f"gpg cannot be run: {error}")
 
 
 def _name(sealed: Sealed) -> tuple[bytes, bytes]:
-    return sealed.keyring.name, packet_digest(sealed.packet.payload)
+    """Stanzas with MACs of other lengths make other messages of one packet."""
+    return sealed.keyring.name, hashlib.sha256(sealed.message).digest()

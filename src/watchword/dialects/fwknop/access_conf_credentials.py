@@ -58,7 +58,7 @@ def _with_gpg(
     """Both, but without OpenPGP where this machine has no gpg; None if that leaves nothing."""
     if found.openpgp is None:
         return found
-    for each in gpg.remarks(stanza, found.openpgp):
+    for each in gpg.remarks(stanza, found.openpgp, around):
         complaints.add(each)
     missing = gpg.missing_program(found.openpgp, around)
     if not missing:

@@ -36,6 +36,8 @@ class Surroundings:
     program: str
     is_folder: Callable[[str], bool]
     is_program: Callable[[str], bool]
+    is_private: Callable[[str], bool]
+    """Whether nobody but root and the daemon's own user can write into a folder."""
 
 
 def asks_for_gpg(stanza: Stanza) -> bool:
@@ -77,8 +79,14 @@ def missing_program(found: OpenPgpCredential, around: Surroundings) -> str:
     return "" if around.is_program(program) else f"there is no program {shown(program)}"
 
 
-def remarks(stanza: Stanza, found: OpenPgpCredential) -> Iterator[Complaint]:
+def remarks(stanza: Stanza, found: OpenPgpCredential, around: Surroundings) -> Iterator[Complaint]:
     """What can be used and had better be otherwise."""
+    home = found.keyring.home
+    if not around.is_private(home):
+        place = stanza.given.get("GPG_HOME_DIR") or stanza.source
+        text = f"others can write into GPG_HOME_DIR '{shown(home)}', and gpg's agent does as its"
+        hint = "make a folder of root's own, mode 0700, and import the keys there"
+        yield Complaint(f"{text} files there say", place.place, hint, fatal=False)
     name = f"stanza source: '{shown(stanza.source.value)}'"
     number = f"#{stanza.number}"
     disabled = stanza.given.get("GPG_DISABLE_SIG")
@@ -91,6 +99,11 @@ def remarks(stanza: Stanza, found: OpenPgpCredential) -> Iterator[Complaint]:
             text = f"Warning: GPG_REQUIRE_SIG should really be enabled for {name} ({number})"
             hint = "remove GPG_DISABLE_SIG and list the signers in GPG_FINGERPRINT_ID"
         yield Complaint(text, disabled.place, hint, fatal=False)
+    ignoring = stanza.given.get("GPG_IGNORE_SIG_VERIFY_ERROR")
+    if ignoring is not None and found.signers.any_state and found.signers.required:
+        text = f"signatures of keys that are expired or not trusted count for {name} ({number})"
+        hint = "sign the clients' keys in the key ring, and remove the line"
+        yield Complaint(text, ignoring.place, hint, fatal=False)
     for line in filter(None, map(stanza.given.get, ("GPG_REMOTE_ID", "GPG_FINGERPRINT_ID"))):
         yield from _about_list(line)
     if found.signers.required and not found.signers.fingerprints:
@@ -121,8 +134,13 @@ def _signers(stanza: Stanza) -> Signers:
         required=not _flag(stanza, "GPG_DISABLE_SIG") or _flag(stanza, "GPG_REQUIRE_SIG"),
         any_state=_flag(stanza, "GPG_IGNORE_SIG_VERIFY_ERROR"),
         fingerprints=_listed(stanza.given.get("GPG_FINGERPRINT_ID")),
-        ids=_listed(stanza.given.get("GPG_REMOTE_ID")),
+        ids=_ids(_listed(stanza.given.get("GPG_REMOTE_ID"))),
     )
+
+
+def _ids(words: frozenset[str]) -> frozenset[str]:
+    """What is no key id stays in the list, so that it is one, and fits nothing."""
+    return frozenset(word if _ID.fullmatch(word) else f"no key: {word}" for word in words)
 
 
 def _listed(line: Entry | None) -> frozenset[str]:

@@ -46,6 +46,8 @@ class Sources:
     is_folder: Callable[[str], bool]
     is_program: Callable[[str], bool]
     """Whether there is an executable file of that path, or of that name in the usual places."""
+    is_private: Callable[[str], bool]
+    """Whether nobody but root and this process's own user can write into a folder."""
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Sources:
@@ -66,7 +68,10 @@ class Sources:
         def is_folder(path: str) -> bool:
             return any(each.startswith(f"{path.rstrip('/')}/") for each in texts)
 
-        return cls(read, list_folder, is_folder, lambda path: path in texts)
+        def is_there(path: str) -> bool:
+            return path in texts
+
+        return cls(read, list_folder, is_folder, is_there, is_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,11 @@ def _noting(sources: Sources, read: dict[str, None]) -> Sources:
 
 def _surroundings(sources: Sources, values: Values) -> Surroundings:
     return Surroundings(
-        values.text("GPG_HOME_DIR"), values.text("GPG_EXE"), sources.is_folder, sources.is_program
+        home=values.text("GPG_HOME_DIR"),
+        program=values.text("GPG_EXE"),
+        is_folder=sources.is_folder,
+        is_program=sources.is_program,
+        is_private=sources.is_private,
     )
 
 

@@ -12,6 +12,7 @@ import hmac
 from binascii import a2b_base64, b2a_base64
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hmac import HMAC
 
@@ -44,11 +45,15 @@ class Mac:
     __slots__ = ("chars", "keyed")
 
     def __init__(self, key: Secret, kind: Digest, prefix: bytes = PREFIX) -> None:
-        """Raises SpaError (INVALID_HMAC_KEY_LEN) for a key that is not 1 to 136 bytes long."""
+        """Raises SpaError: a key that is not 1 to 136 bytes long (INVALID_HMAC_KEY_LEN), or an
+        algorithm that OpenSSL was told not to have, as MD5 in FIPS mode (UNSUPPORTED_HMAC_MODE)."""
         if not 1 <= len(key) <= MAX_KEY:
             raise SpaError(Code.INVALID_HMAC_KEY_LEN)
         self.chars = TEXT_LENGTH[kind]
-        self.keyed = HMAC(key.reveal(), _ALGORITHMS[kind])
+        try:
+            self.keyed = HMAC(key.reveal(), _ALGORITHMS[kind])
+        except UnsupportedAlgorithm:
+            raise SpaError(Code.UNSUPPORTED_HMAC_MODE, f"no {kind.name} on this machine") from None
         self.keyed.update(prefix)
 
     def of(self, body: bytes) -> bytes:

@@ -18,6 +18,7 @@ from watchword.wire.spa.envelope import RIJNDAEL_BELOW
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.mac import GPG_PREFIX, Mac, restore
 from watchword.wire.spa.opened import Opened
+from watchword.wire.spa.openpgp_packets import is_encrypted_message
 
 MAX_TEXT: Final = fields.MAX_TEXT
 """Characters of a message with its prefix, and of a packet."""
@@ -54,12 +55,15 @@ class OpenPgpLock:
         """The OpenPGP message in a payload for which ``fits`` said yes: what gpg is to decrypt.
 
         Raises SpaError: the text is no canonical base64, too short for a
-        message, or begins with what senders cut off.
+        message, begins with what senders cut off, or is something else than
+        one message that is encrypted to public keys.
         """
         body, text, message = self._decode(payload)
         if body.startswith(GPG_PREFIX) or not base64text.is_canonical(text, message):
             code = Code.INVALID_DATA_ENCRYPT_GPG_CIPHER_DECODEFAIL
             raise SpaError(code, "not the canonical spelling")
+        if not is_encrypted_message(message):
+            raise SpaError(Code.GPGME_DECRYPT_FAILED, "it is no encrypted OpenPGP message")
         return message
 
     def _decode(self, payload: bytes) -> tuple[bytes, bytes, bytes]:
@@ -93,6 +97,10 @@ def _mac(credential: OpenPgpCredential) -> Mac | None:
     return None if key is None else Mac(key, credential.mac_digest, GPG_PREFIX)
 
 
+_WORTHLESS: Final = {SignatureState.BAD, SignatureState.UNKNOWN_KEY}
+"""Nobody signed, whatever name stands in it: anybody can write such a signature."""
+
+
 def check_signatures(signatures: tuple[Signature, ...], signers: Signers) -> None:
     """Raises SpaError unless the first signature is one that counts.
 
@@ -104,14 +112,17 @@ def check_signatures(signatures: tuple[Signature, ...], signers: Signers) -> Non
     if not signatures:
         raise SpaError(Code.GPGME_NO_SIGNATURE)
     first = signatures[0]
+    if first.state in _WORTHLESS:
+        raise SpaError(Code.GPGME_BAD_SIGNATURE, f"it is {first.state}")
     if not signers.any_state:
         if first.state is not SignatureState.GOOD:
             raise SpaError(Code.GPGME_BAD_SIGNATURE, f"it is {first.state}")
         if not first.trusted:
             raise SpaError(Code.GPGME_BAD_SIGNATURE, "its key is not trusted in the key ring")
-    if signers.fingerprints and first.fingerprint not in signers.fingerprints:
+    names = {first.fingerprint, first.primary or first.fingerprint}
+    if signers.fingerprints and not names & signers.fingerprints:
         raise UnlistedSignerError(first.fingerprint, "fingerprint")
-    if signers.ids and not any(first.fingerprint.endswith(each) for each in signers.ids):
+    if signers.ids and not any(name.endswith(each) for name in names for each in signers.ids):
         raise UnlistedSignerError(first.fingerprint, "id")
 
 
