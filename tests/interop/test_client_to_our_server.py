@@ -76,7 +76,7 @@ def test_keys_made_and_saved_in_one_go_open_the_port_that_was_saved_with_them(
     assert not reaches(scene.stranger.host, scene.server.four, 22)
 
 
-@pytest.mark.requirement("9.1", "9.2", "9.3", "10.1")
+@pytest.mark.requirement("9.1", "9.2", "9.3", "10.1", "5.17")
 @pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 def test_several_ports_for_a_named_address_of_either_family(
     scene: Trio, caller: Caller, server: Server, six: bool

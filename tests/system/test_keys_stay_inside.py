@@ -32,6 +32,9 @@ PHRASE, MAC_PHRASE = b"Vq7zK2mWx9Lr4TnYb8Gd", b"hR3jw6PcZ0sUe5AfXo1kQtN9"
 LONG = b"J8vTq2LxYw5ZrNc7MbKd3HfGs9PeQa4UiXo"
 SECRETS = (KEY, MAC_KEY, OTHER, OTHER_MAC, PHRASE, MAC_PHRASE, LONG)
 
+FOR_GPG = b"\x85\x01\x00" + bytes(256) + b"\xd2\x80" + bytes(128)
+"""From outside a message encrypted to a public key: nobody but gpg can say that it is none."""
+
 
 def base64(key: bytes) -> str:
     return b64encode(key).decode("ascii")
@@ -171,7 +174,7 @@ def packets() -> list[bytes]:
         sealed(
             "0.0.0.0,tcp/22", first, sent_at=now, type=MessageType.NAT_ACCESS, nat="10.0.0.1,22"
         ),
-        enclose(b"\x85\x01" + bytes(400), OpenPgpCredential(mac_key=Secret(LONG))),
+        enclose(FOR_GPG, OpenPgpCredential(mac_key=Secret(LONG))),
         good[:60] + good[61:62] + good[60:61] + good[62:],
         good[:-1] + b"!",
         b"8" * 200,

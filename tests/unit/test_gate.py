@@ -90,7 +90,7 @@ def play(scene: Scene, house: House | None = None) -> House:
     return house
 
 
-@pytest.mark.requirement("10.1")
+@pytest.mark.requirement("10.1", "5.17")
 def test_one_packet_opens_every_port_it_asks_for() -> None:
     async def scene(house: House) -> None:
         assert await house.take(sealed("198.51.100.2,tcp/22,udp/53")) == ["granted"]

@@ -136,6 +136,16 @@ def test_every_kind_of_message_becomes_a_wish() -> None:
         assert (nat.wish.host, nat.wish.port, nat.wish.local) == ("10.0.0.5", 80, local)
 
 
+@pytest.mark.requirement("6.7", partial=True)
+@pytest.mark.parametrize("local", [False, True])
+def test_a_forwarding_may_name_its_time(local: bool) -> None:
+    kind = MessageType.TIMEOUT_LOCAL_NAT_ACCESS if local else MessageType.TIMEOUT_NAT_ACCESS
+    [nat] = findings(policy(), sealed(type=kind, nat="10.0.0.5,80", seconds=45))
+    assert isinstance(nat, Request)
+    assert isinstance(nat.wish, ForwardWish)
+    assert (nat.wish.local, nat.seconds) == (local, 45)
+
+
 def test_the_replay_key_outlives_the_time_stamp_and_is_kept_for_ever_without_ageing() -> None:
     [aged] = findings(policy(max_age=60), sealed(sent_at=int(NOW.wall) + 50))
     [ageless] = findings(policy(max_age=None), sealed())

@@ -21,7 +21,7 @@ from watchword.model.outcomes import Reason, Refusal
 from watchword.model.requests import Request
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import tool
-from watchword.wire.carriers.headers import Ends, Ports, tcp_packet
+from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet
 from watchword.wire.carriers.http import request
 
 OTHER = Secret(b"another encryption key of 32 by.")
@@ -147,6 +147,23 @@ def test_packets_come_from_a_file_line_by_line(desk: Desk) -> None:
 def test_a_capture_knows_its_own_sources_and_times(desk: Desk, source: str) -> None:
     file = desk.folder / "capture.pcap"
     file.write_bytes(udp_capture(NOW.wall, source, sealed("0.0.0.0,tcp/22")))
+    status, answer, _ = desk.ask("explain", "--pcap", str(file))
+    assert status == 0
+    assert f"GRANTED: tcp/22 for {source}" in answer
+
+
+@pytest.mark.requirement("6.9")
+@pytest.mark.parametrize(
+    ("source", "destination", "kind"),
+    [("198.51.100.2", "203.0.113.1", 8), ("2001:db8:2::2", "2001:db8:1::1", 128)],
+)
+def test_a_captured_echo_request_carries_a_packet_behind_its_eight_bytes(
+    desk: Desk, source: str, destination: str, kind: int
+) -> None:
+    ends = Ends(ip_address(source), ip_address(destination))
+    echo = icmp_packet(sealed("0.0.0.0,tcp/22"), ends, kind=kind, echo_id=7)
+    file = desk.folder / "capture.pcap"
+    file.write_bytes(ip_capture(NOW.wall, echo))
     status, answer, _ = desk.ask("explain", "--pcap", str(file))
     assert status == 0
     assert f"GRANTED: tcp/22 for {source}" in answer

@@ -230,7 +230,7 @@ def test_what_follows_the_message_is_read_as_the_library_reads_it(
     assert opened_leniently(payload, credential) == libfko.decode(payload, credential)
 
 
-@pytest.mark.requirement("4.8", partial=True)
+@pytest.mark.requirement("4.8")
 @settings(max_examples=600, derandomize=True)
 @given(odd_packets())
 def test_a_lenient_lock_says_of_every_packet_what_the_library_says(
@@ -240,7 +240,7 @@ def test_a_lenient_lock_says_of_every_packet_what_the_library_says(
     assert opened_leniently(payload, credential) == libfko.decode(payload, credential)
 
 
-@pytest.mark.requirement("4.8", partial=True)
+@pytest.mark.requirement("4.8")
 @settings(max_examples=600, derandomize=True)
 @given(odd_packets())
 def test_what_a_strict_lock_opens_the_library_reads_alike_unless_we_read_further(
