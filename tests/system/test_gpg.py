@@ -19,7 +19,7 @@ from tests.daemon import until
 from tests.gpg_homes import CONTENT, client_home, fingerprint, server_home
 from watchword.conformance.keyrings import end_agents, gpg
 from watchword.edges.gpg import Gpg, gpg_programs
-from watchword.edges.programs import SystemPrograms
+from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.errors import HostError
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
@@ -371,6 +371,14 @@ def test_a_gpg_that_cannot_work_is_this_machine_s_error(
 ) -> None:
     with pytest.raises(HostError, match=said):
         Gpg(SystemPrograms(output_limit=1_000_000)).decrypt(fake_gpg(tmp_path, body), b"message")
+
+
+@pytest.mark.parametrize("secret", [b"one\nother", b"one\0other", b"\n"])
+def test_no_part_of_a_passphrase_is_taken_for_the_message(secret: bytes) -> None:
+    programs = MemoryPrograms()
+    with pytest.raises(HostError, match="a line end or a NUL"):
+        Gpg(programs).decrypt(Keyring(passphrase=Secret(secret)), b"a message")
+    assert not programs.runs
 
 
 def test_nothing_secret_is_in_an_argument_or_in_the_environment(tmp_path: Path) -> None:

@@ -121,9 +121,16 @@ def _asking(keyring: Keyring) -> list[str]:
 
 
 def _first_line(keyring: Keyring) -> bytes:
-    """gpg reads the passphrase up to a line end, and the rest of its input after that."""
-    secret = keyring.passphrase
-    return b"" if secret is None else secret.reveal() + b"\n"
+    """gpg reads the passphrase up to a line end, and the rest of its input after that.
+
+    Raises HostError where a part of it would be taken for the message.
+    """
+    if keyring.passphrase is None:
+        return b""
+    secret = keyring.passphrase.reveal()
+    if b"\n" in secret or b"\0" in secret:
+        raise HostError(f"{keyring.program}: takes no passphrase with a line end or a NUL in it")
+    return secret + b"\n"
 
 
 def _fingerprints(listing: bytes) -> Iterator[str]:
