@@ -24,12 +24,17 @@ import fcntl, signal, subprocess, sys, termios
 fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGINT, lambda *_: None)
 signal.signal(signal.SIGTSTP, lambda *_: None)
+for each in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(each, signal.SIG_DFL)
 client = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)
 print(client.pid, flush=True)
 print(client.wait(), flush=True)
 sys.stdin.read()
 """
-"""Leads the terminal's session and outlives the client, so that the terminal does, too."""
+"""Leads the terminal's session and outlives the client, so that the terminal does, too.
+
+Whoever runs the tests may ignore signals, as nohup does; a client at a terminal does not.
+"""
 
 ASK = "Enter encryption key: "
 ASK_MAC = "Enter HMAC key: "
