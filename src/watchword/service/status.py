@@ -36,13 +36,7 @@ def gather(
         "began": figures.began,
         "up": round(now.wall - figures.began, 3),
         "packets": dict(figures.verdicts),
-        "dropped": {
-            **{f"bytes: {reason.word}": count for reason, count in source.flaws.items()},
-            "kernel: socket full or filtered": source.kernel_drops(),
-            "waited too long (strangers)": lobby.strangers.dropped,
-            "waited too long (known)": lobby.familiars.dropped,
-            "too many authentic ones": figures.overflowed,
-        },
+        "dropped": _dropped(figures, source, lobby),
         "waiting": {
             "strangers": lobby.strangers.count,
             "known": lobby.familiars.count,
@@ -52,15 +46,30 @@ def gather(
         "claims": figures.claims,
         "grants": len(enforcer.ledger),
         "firewall_in_step": not enforcer.in_doubt,
-        "steps": {
-            name: {
-                "count": step.count,
-                "mean": round(step.seconds / step.count, 6),
-                "slowest": round(step.slowest, 6),
-            }
-            for name, step in figures.steps.items()
-        },
+        "steps": _steps(figures),
         "slowest_step": slowest[0] if slowest else None,
+    }
+
+
+def _dropped(figures: Figures, source: UdpSource, lobby: Lobby) -> dict[str, int]:
+    """Packets that nobody judged, by why."""
+    return {
+        **{f"bytes: {reason.word}": count for reason, count in source.flaws.items()},
+        "kernel: socket full or filtered": source.kernel_drops(),
+        "waited too long (strangers)": lobby.strangers.dropped,
+        "waited too long (known)": lobby.familiars.dropped,
+        "too many authentic ones": figures.overflowed,
+    }
+
+
+def _steps(figures: Figures) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "count": step.count,
+            "mean": round(step.seconds / step.count, 6),
+            "slowest": round(step.slowest, 6),
+        }
+        for name, step in figures.steps.items()
     }
 
 
