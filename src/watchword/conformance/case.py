@@ -18,13 +18,12 @@ from watchword.conformance.cells import Cell, LeadsTo, Words, filled
 from watchword.conformance.findings import Finding, Verdict
 from watchword.conformance.venue import INNER, Door, Venue
 from watchword.spa import (
-    VERSION,
     Credential,
     Lock,
-    Message,
-    MessageType,
     Secret,
     SpaError,
+    access,
+    parse_access,
     seal,
     unseal,
 )
@@ -57,13 +56,9 @@ class Case:
 
     def packet(self) -> bytes:
         """A plain request for the cell's services, sealed by the library with its keys, new."""
-        message = Message(
-            random=f"{secrets.randbelow(10**16):016d}",
-            user="control",
-            sent_at=int(time.time()),
-            version=VERSION,
-            type=MessageType.ACCESS,
-            text=f"{self.words['who']},{self.words['services']}",
+        allow, services = parse_access(f"{self.words['who']},{self.words['services']}")
+        message = access(
+            allow, services, user="control", now=time.time(), random=secrets.token_bytes
         )
         return seal(message, self._credential, salt=secrets.token_bytes(8))
 

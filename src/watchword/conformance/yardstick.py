@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from ipaddress import ip_address
 from typing import Final
 
 from watchword.conformance.trials import Target
 from watchword.model.crypto import Credential, Secret
 from watchword.model.services import Proto, Service
-from watchword.spa import VERSION, Message, MessageType, seal
+from watchword.spa import access, seal
 
 CALLER: Final = "192.0.2.99"
 SERVICES: Final = tuple(Service(Proto.TCP, port) for port in range(2201, 2217))
@@ -24,12 +25,11 @@ CREDENTIAL: Final = Credential(
 
 def packet(target: Target) -> bytes:
     """A packet of this moment that asks for this. No two are alike."""
-    message = Message(
-        random=f"{secrets.randbelow(10**16):016d}",
+    message = access(
+        ip_address(target.address),
+        [target.service],
         user="yardstick",
-        sent_at=int(time.time()),
-        version=VERSION,
-        type=MessageType.ACCESS,
-        text=f"{target.address},{target.service}",
+        now=time.time(),
+        random=secrets.token_bytes,
     )
     return seal(message, CREDENTIAL, salt=secrets.token_bytes(8))

@@ -65,10 +65,8 @@ def access(
     >>> message.text, message.random, message.type.name
     ('192.0.2.7,tcp/22', '0000000000000000', 'TIMEOUT_ACCESS')
     """
-    text = ",".join([str(allow), *map(str, services)])
-    kind = MessageType.ACCESS.for_seconds(seconds)
     return _checked(
-        kind, text, None, seconds,
+        MessageType.ACCESS, _text(allow, services), None, seconds,
         user=user, now=now, random=random, digest=digest, version=version,
     )  # fmt: skip
 
@@ -104,11 +102,8 @@ def nat_access(
     >>> message.text, message.nat, message.type.name
     ('0.0.0.0,tcp/40001', '10.0.0.5,22', 'NAT_ACCESS')
     """
-    text = ",".join([str(allow), *map(str, services)])
-    kind = MessageType.NAT_ACCESS.for_seconds(seconds)
-    nat = f"{host},{port}"
     return _checked(
-        kind, text, nat, seconds,
+        MessageType.NAT_ACCESS, _text(allow, services), f"{host},{port}", seconds,
         user=user, now=now, random=random, digest=digest, version=version,
     )  # fmt: skip
 
@@ -130,11 +125,8 @@ def local_nat_access(
 
     As ``nat_access``; ``host`` is an address of the server itself.
     """
-    text = ",".join([str(allow), *map(str, services)])
-    kind = MessageType.LOCAL_NAT_ACCESS.for_seconds(seconds)
-    nat = f"{host},{port}"
     return _checked(
-        kind, text, nat, seconds,
+        MessageType.LOCAL_NAT_ACCESS, _text(allow, services), f"{host},{port}", seconds,
         user=user, now=now, random=random, digest=digest, version=version,
     )  # fmt: skip
 
@@ -167,11 +159,14 @@ def command(
     ...     print(int(error.code), error.code.label, error.reason.word, error.detail, sep="; ")
     101; FKO_ERROR_INVALID_SPA_COMMAND_MSG; malformed; no command after the allow address
     """
-    text = f"{allow},{line}"
     return _checked(
-        MessageType.COMMAND, text, None, 0,
+        MessageType.COMMAND, f"{allow},{line}", None, 0,
         user=user, now=now, random=random, digest=digest, version=version,
     )  # fmt: skip
+
+
+def _text(allow: Address, services: Sequence[Service]) -> str:
+    return ",".join([str(allow), *map(str, services)])
 
 
 def _checked(
@@ -190,8 +185,8 @@ def _checked(
     if not math.isfinite(now):
         raise SpaError(Code.INVALID_DATA_TIMESTAMP_VALIDFAIL)
     message = Message(
-        random=_digits(random), user=user, sent_at=math.floor(now), version=version, type=kind,
-        text=text, nat=nat, seconds=seconds, digest=digest,
+        random=_digits(random), user=user, sent_at=math.floor(now), version=version,
+        type=kind.for_seconds(seconds), text=text, nat=nat, seconds=seconds, digest=digest,
     )  # fmt: skip
     compose(message)
     return message
