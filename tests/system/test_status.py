@@ -89,6 +89,14 @@ def test_the_socket_is_the_owner_s_alone_and_survives_nonsense(scene: Trio, serv
     assert not path.exists()
 
 
+def test_no_packet_is_awaited_before_the_socket_answers(server: Server) -> None:
+    (server.folder / "run" / "control.sock").mkdir(parents=True)
+    server.launch()
+    until(lambda: server.ended)
+    assert "cannot make the socket" in server.log
+    assert "Kicking off" not in server.log
+
+
 def test_a_flood_is_one_line_a_second(scene: Trio, server: Server) -> None:
     server.start()
     for _ in range(500):

@@ -93,7 +93,6 @@ class Daemon:
         for each in (signal.SIGUSR1, signal.SIGUSR2):
             loop.add_signal_handler(each, lambda: None)
         await self._start()
-        await self._control.open()
         ready()
         try:
             await self._serve()
@@ -117,6 +116,7 @@ class Daemon:
             adopted = firewall.prepare()
             self._enforcer = Enforcer(firewall, self._memory.journal, self._reporter, self._clock)
             await self._enforcer.resume(flush=settings.firewall.flush_at_start)
+            await self._control.open()  # nothing below waits, so it answers once all is there
         except (HostError, OperatorError):
             await self._source.aclose()
             if memory is not None:
