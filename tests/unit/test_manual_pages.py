@@ -44,7 +44,7 @@ def variables_in(name: str) -> set[str]:
 def of_watchword() -> set[tuple[str, str]]:
     """Options of watchword and of its commands."""
     found: set[tuple[str, str]] = set()
-    parsers = [tool._parser()]
+    parsers = [tool.parser()]
     while parsers:
         for action in parsers.pop()._actions:
             if isinstance(action, argparse._SubParsersAction):
@@ -79,7 +79,7 @@ def test_a_page_has_every_option_of_its_program_once(
 def test_every_command_of_watchword_has_a_section_of_its_page() -> None:
     [commands] = [
         action.choices
-        for action in tool._parser()._actions
+        for action in tool.parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     ]
     sections = re.findall(r"^\.SS watchword (\w+)$", page("watchword.8"), re.MULTILINE)

@@ -65,13 +65,13 @@ def _subject(
 
 
 def _library(arguments: argparse.Namespace) -> int:
-    from watchword.conformance import library  # noqa: PLC0415
+    from watchword.conformance import library
 
     return _told(library.judge(), arguments)
 
 
 def _client(arguments: argparse.Namespace) -> int:
-    from watchword.conformance import carriers, clients, live  # noqa: PLC0415
+    from watchword.conformance import carriers, clients, live
 
     program = _program(arguments)
     judged = chain(clients.judge(program), carriers.judge(program), live.judge_client(program))
@@ -79,7 +79,7 @@ def _client(arguments: argparse.Namespace) -> int:
 
 
 def _server(arguments: argparse.Namespace) -> int:
-    from watchword.conformance import live, servers  # noqa: PLC0415
+    from watchword.conformance import live, servers
 
     program = _program(arguments)
     if why := live.obstacle():
@@ -99,8 +99,8 @@ def _program(arguments: argparse.Namespace) -> Sequence[str]:
 
 
 def _told(judged: Iterable[Finding], arguments: argparse.Namespace) -> int:
-    from watchword.conformance import tally  # noqa: PLC0415
-    from watchword.conformance.findings import Verdict  # noqa: PLC0415
+    from watchword.conformance import tally
+    from watchword.conformance.findings import Verdict
 
     findings = list(_with_progress(judged))
     if arguments.json:

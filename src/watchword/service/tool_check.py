@@ -1,0 +1,53 @@
+"""The command watchword check: what is wrong with a configuration, and what it allows.
+
+In here: its options, and what it prints, for people and as JSON.
+Not in here: reading and judging the files (server_commands, dialects).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from watchword.errors import OperatorError
+from watchword.service import tool_questions
+from watchword.service.complain import say
+
+PROGRAM = "watchword"
+USABLE, UNUSABLE = 0, 1
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``watchword``."""
+    parser = commands.add_parser(
+        "check",
+        parents=[tool_questions.options()],
+        help="what is wrong with the configuration, and what it amounts to",
+        description="Read the configuration as fwknopd would, list everything that is wrong "
+        "with it, and say in words what it allows. Exit status 0: it can be used; 1: it cannot.",
+    )
+    parser.set_defaults(answer=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from watchword.dialects.fwknop import explain_words
+
+    try:
+        configuration = tool_questions.configuration(arguments)
+    except OperatorError as error:
+        if arguments.json:
+            found = tool_questions.complaints(error.complaints)
+            print(json.dumps({"usable": False, "complaints": found}))
+        else:
+            say(PROGRAM, error.complaints)
+            print("the configuration cannot be used")
+        return UNUSABLE
+    words = list(explain_words.policy_in_words(configuration.settings, configuration.policy))
+    if arguments.json:
+        found = tool_questions.complaints(configuration.complaints)
+        print(json.dumps({"usable": True, "complaints": found, "policy": words}))
+        return USABLE
+    say(PROGRAM, configuration.complaints)
+    print("\n".join(words))
+    print("the configuration can be used")
+    return USABLE

@@ -1,0 +1,66 @@
+"""The command watchword explain: why a packet is, was or would be refused.
+
+In here: its options, and what it prints, for people and as JSON.
+Not in here: judging (explain), sentences (dialects), files (edges).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from watchword.errors import OperatorError
+from watchword.service import tool_questions
+
+GRANTED, REFUSED = 0, 1
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``watchword``."""
+    parser = commands.add_parser(
+        "explain",
+        parents=[tool_questions.options()],
+        help="why a packet is, was or would be refused",
+        description="Judge a packet as fwknopd would, stanza by stanza. "
+        "Exit status 0: it would be granted; 1: it would be refused.",
+    )
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("packet", nargs="?", help="the packet's text")
+    given.add_argument("--file", metavar="FILE", help="file with one packet a line (fwknop -B); -")
+    given.add_argument("--pcap", metavar="FILE", help="capture file (tcpdump -w)")
+    parser.add_argument("-s", "--source", metavar="ADDRESS", help="where it comes from")
+    parser.add_argument("-d", "--destination", metavar="ADDRESS", help="where it is sent to")
+    parser.add_argument(
+        "-t", "--time", metavar="TIME", help="judge by this time: Unix seconds or 2026-01-31T12:00"
+    )
+    parser.set_defaults(answer=_explain)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from watchword.edges.gpg import Gpg, gpg_programs
+    from watchword.edges.replay.reading import read_sighting
+    from watchword.model.moments import Moment
+    from watchword.model.requests import ReplayKey, Sighting
+    from watchword.service import explain_answers
+    from watchword.service.explain import explain
+    from watchword.service.explain_questions import questions
+
+    configuration = tool_questions.configuration(arguments)
+    state_dir = configuration.settings.state_dir
+
+    def seen(key: ReplayKey) -> Sighting | None:
+        return read_sighting(state_dir, key)
+
+    openpgp = Gpg(gpg_programs())
+    answers = [
+        explain(question.packet, configuration.policy, Moment(question.at, 0.0), seen, openpgp)
+        for question in questions(arguments)
+    ]
+    if not answers:
+        raise OperatorError("there is no packet to explain", hint="see watchword explain --help")
+    if arguments.json:
+        print(json.dumps([explain_answers.as_json(told) for told in answers], indent=2))
+    else:
+        places = {each.number: str(each.place) for each in configuration.policy.stanzas}
+        print("\n\n".join("\n".join(explain_answers.in_words(told, places)) for told in answers))
+    return GRANTED if all(told.permit for told in answers) else REFUSED
