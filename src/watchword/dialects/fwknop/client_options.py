@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.client_notes import Said
-from watchword.dialects.fwknop.client_option_table import OPTIONS, Family, Option
+from watchword.dialects.fwknop.client_option_table import GROUPS, OPTIONS, Family, Option
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import OperatorError
@@ -141,10 +141,13 @@ def usage(version: str) -> str:
         "Single Packet Authorization client",
         "",
         "Usage: fwknop -A <port list> [-s|-a <address>] -D <server> [options]",
-        "",
     ]
-    for option in OPTIONS:
-        short = f"-{option.short}," if option.short else "   "
-        name = f"{option.long} {option.placeholder}".rstrip()
-        lines.append(f" {short} --{name:<31} {option.what}")
+    for group in GROUPS:
+        lines += ["", f"{group.heading}:", *map(_usage_line, group.options)]
     return "\n".join(lines) + "\n"
+
+
+def _usage_line(option: Option) -> str:
+    short = f"-{option.short}," if option.short else "   "
+    name = f"{option.long} {option.placeholder}".rstrip()
+    return f" {short} --{name:<31} {option.what}"
