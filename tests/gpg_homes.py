@@ -11,6 +11,7 @@ from typing import Any
 
 from watchword.conformance.golden import HERE
 from watchword.conformance.keyrings import home
+from watchword.edges.gpg import Gpg, gpg_programs
 
 CONTENT: dict[str, Any] = json.loads((HERE / "gpg.json").read_text("utf-8"))
 KEYS: dict[str, dict[str, Any]] = {each["name"]: each for each in CONTENT["keys"]}
@@ -40,3 +41,8 @@ def message_of(vector: dict[str, Any]) -> bytes:
     """The OpenPGP message of a vector."""
     text = str(vector["openpgp_b64"])
     return base64.b64decode(text + "=" * (-len(text) % 4))
+
+
+def patient_gpg() -> Gpg:
+    """The program, with more time for a call than a daemon gives it: tests run on busy machines."""
+    return Gpg(gpg_programs(), seconds=60)

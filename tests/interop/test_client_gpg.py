@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.gpg_homes import CONTENT, KEYS, client_home, fingerprint, server_home
+from tests.gpg_homes import CONTENT, KEYS, client_home, fingerprint, patient_gpg, server_home
 from tests.plugins.privileges import PACKAGED
 from watchword.conformance.keyrings import end_agents, gpg
-from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.model.crypto import Digest, Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
 from watchword.wire.spa.openpgp import OpenPgpLock
@@ -75,7 +74,7 @@ def test_a_command_line_makes_a_packet_with_the_content_of_the_vector(
     )
     lock = OpenPgpLock(credential)
     assert lock.fits(payload)
-    decrypted = Gpg(gpg_programs()).decrypt(credential.keyring, lock.message(payload))
+    decrypted = patient_gpg().decrypt(credential.keyring, lock.message(payload))
     message = lock.read(decrypted).message
 
     fields = vector["fields"]
@@ -158,7 +157,7 @@ def test_several_recipients_and_several_signers_go_into_one_packet(
         word = KEYS[name]["passphrase"]
         ring = Keyring(str(homes[1]), passphrase=Secret(word.encode()) if word else None)
         lock = OpenPgpLock(OpenPgpCredential(ring, Signers(any_state=True)))
-        decrypted = Gpg(gpg_programs()).decrypt(ring, lock.message(payload))
+        decrypted = patient_gpg().decrypt(ring, lock.message(payload))
         assert lock.read(decrypted).message.text == "192.0.2.10,tcp/22"
         assert {each.fingerprint for each in decrypted.signatures} == set(map(fingerprint, signers))
 
@@ -194,7 +193,5 @@ def test_an_agent_that_knows_the_passphrase_is_not_asked_twice_and_nobody_else_i
     assert "signing passphrase acquired via gpg-agent" in ran.stdout
     payload = (tmp_path / "packet").read_bytes().strip()
     ring = Keyring(str(homes[1]))
-    decrypted = Gpg(gpg_programs()).decrypt(
-        ring, OpenPgpLock(OpenPgpCredential(ring)).message(payload)
-    )
+    decrypted = patient_gpg().decrypt(ring, OpenPgpLock(OpenPgpCredential(ring)).message(payload))
     assert [each.fingerprint for each in decrypted.signatures] == [signer]

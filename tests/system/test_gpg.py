@@ -16,7 +16,7 @@ import pytest
 
 from tests.contract.openpgp import VECTORS, OpenPgpContract
 from tests.daemon import until
-from tests.gpg_homes import CONTENT, client_home, fingerprint, server_home
+from tests.gpg_homes import CONTENT, client_home, fingerprint, patient_gpg, server_home
 from watchword.conformance.keyrings import end_agents, gpg
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
@@ -64,7 +64,7 @@ class TestGpg(OpenPgpContract):
 
     @pytest.fixture
     def openpgp(self) -> Gpg:
-        return Gpg(gpg_programs())
+        return patient_gpg()
 
 
 def credential(vector: dict[str, Any], home: Path, signers: Signers) -> OpenPgpCredential:
@@ -83,7 +83,7 @@ def outcome(vector: dict[str, Any], home: Path, signers: Signers) -> tuple[Any, 
     if not lock.fits(payload):
         return (int(Code.INVALID_DATA_HMAC_COMPAREFAIL),)
     try:
-        decrypted = Gpg(gpg_programs()).decrypt(asked.keyring, lock.message(payload))
+        decrypted = patient_gpg().decrypt(asked.keyring, lock.message(payload))
         opened = lock.read(decrypted)
     except SpaError as error:
         return (int(error.code),)
@@ -128,7 +128,7 @@ def test_what_only_libfko_opens_is_opened_by_the_compatibility_switch(
     asked = credential(vector, servers, Signers())
     lock = LenientOpenPgpLock(asked)
     message = lock.message(str(vector["packet"]).encode("ascii"))
-    opened = lock.read(Gpg(gpg_programs()).decrypt(asked.keyring, message))
+    opened = lock.read(patient_gpg().decrypt(asked.keyring, message))
     fields = vector["fields"]
     assert vector["lenient"]
     assert opened.message.random == fields["rand_value"]
@@ -162,7 +162,7 @@ def test_keys_that_cannot_be_used_are_refused_with_libfko_s_number(
 ) -> None:
     names = [each.strip() + ("@" if each.endswith(" ") else "") for each in recipients]
     with pytest.raises(SpaError) as refused:
-        Gpg(gpg_programs()).encrypt(Keyring(str(clients)), b"text", names, signers)
+        patient_gpg().encrypt(Keyring(str(clients)), b"text", names, signers)
     assert refused.value.code == code
 
 
@@ -170,7 +170,7 @@ def test_a_wrong_passphrase_of_the_signer_is_refused_with_libfko_s_number(client
     end_agents(clients)
     ring = Keyring(str(clients), passphrase=Secret(b"wrong"))
     with pytest.raises(SpaError) as refused:
-        Gpg(gpg_programs()).encrypt(
+        patient_gpg().encrypt(
             ring, b"text", [fingerprint("srv-rsa2048")], [fingerprint("cli-rsa2048-pw")]
         )
     assert (refused.value.code, "Bad passphrase" in str(refused.value)) == (122, True)
@@ -180,7 +180,7 @@ def test_a_wrong_passphrase_of_the_signer_is_refused_with_libfko_s_number(client
 def test_a_recipient_whose_packets_would_be_damaged_is_refused_before_sending(
     clients: Path, name: str
 ) -> None:
-    message = Gpg(gpg_programs()).encrypt(
+    message = patient_gpg().encrypt(
         Keyring(str(clients)), b"x" * 120, [fingerprint(name)], [fingerprint("cli-rsa2048")]
     )
     with pytest.raises(SpaError, match="of a kind that packets cannot carry"):
@@ -191,14 +191,14 @@ def test_a_packet_to_several_recipients_signed_by_several_is_opened_by_each(
     clients: Path, servers: Path
 ) -> None:
     names = ["srv-rsa2048", "srv-rsa2048-pw"]
-    message = Gpg(gpg_programs()).encrypt(
+    message = patient_gpg().encrypt(
         Keyring(str(clients)),
         b"to both",
         [fingerprint(each) for each in names],
         [fingerprint("cli-ed25519"), fingerprint("cli-rsa2048")],
     )
     for word in (None, Secret(b"server-pass-1")):
-        opened = Gpg(gpg_programs()).decrypt(Keyring(str(servers), passphrase=word), message)
+        opened = patient_gpg().decrypt(Keyring(str(servers), passphrase=word), message)
         assert opened.plaintext == b"to both"
         assert {each.fingerprint for each in opened.signatures} == {
             fingerprint("cli-ed25519"),
@@ -211,7 +211,7 @@ def test_the_users_own_options_do_not_change_what_is_sent(clients: Path) -> None
     options = clients / "gpg.conf"
     options.write_text(f"encrypt-to {fingerprint('srv-rsa4096')}\narmor\n", "ascii")
     try:
-        message = Gpg(gpg_programs()).encrypt(
+        message = patient_gpg().encrypt(
             Keyring(str(clients)), b"x" * 120, [fingerprint("srv-rsa2048")]
         )
     finally:
@@ -232,17 +232,17 @@ def test_a_message_that_is_encrypted_to_a_passphrase_counts_for_nothing(
     )  # fmt: skip
     ring = Keyring(str(servers), passphrase=Secret(known) if known else None)
     with pytest.raises(SpaError) as refused:
-        Gpg(gpg_programs()).decrypt(ring, sealed.read_bytes())
+        patient_gpg().decrypt(ring, sealed.read_bytes())
     assert refused.value.code == Code.GPGME_DECRYPT_FAILED
 
 
 def test_a_small_message_that_unpacks_to_much_is_cut_short(servers: Path, clients: Path) -> None:
-    message = Gpg(gpg_programs()).encrypt(
+    message = patient_gpg().encrypt(
         Keyring(str(clients)), b"A" * 300_000, [fingerprint("srv-rsa2048")]
     )
     assert len(message) < 1500
     with pytest.raises(HostError, match="said too much"):
-        Gpg(gpg_programs()).decrypt(Keyring(str(servers)), message)
+        patient_gpg().decrypt(Keyring(str(servers)), message)
 
 
 BOMB = b"\xcb\x02b\x00"  # an empty literal; a compressed million of them is a few hundred bytes
@@ -272,10 +272,10 @@ def test_a_signing_subkey_counts_as_the_key_it_belongs_to(
     gpg(servers, "--import", str(tmp_path / "carol"))
     (tmp_path / "trust").write_text(f"{primary}:6:\n", "ascii")
     gpg(servers, "--import-ownertrust", str(tmp_path / "trust"))
-    message = Gpg(gpg_programs()).encrypt(
+    message = patient_gpg().encrypt(
         Keyring(str(clients)), b"x" * 120, [fingerprint("srv-rsa2048")], [primary]
     )
-    opened = Gpg(gpg_programs()).decrypt(Keyring(str(servers)), message)
+    opened = patient_gpg().decrypt(Keyring(str(servers)), message)
     [signature] = opened.signatures
     assert signature.primary == primary != signature.fingerprint
     for name in (primary, signature.fingerprint):
@@ -292,7 +292,7 @@ def test_a_signature_that_has_expired_is_called_that(servers: Path, clients: Pat
         input=b"x" * 120, capture_output=True, check=True,
     )  # fmt: skip
     with pytest.raises(SpaError, match="it is expired") as refused:
-        Gpg(gpg_programs()).decrypt(Keyring(str(servers)), ran.stdout)
+        patient_gpg().decrypt(Keyring(str(servers)), ran.stdout)
     assert refused.value.code == Code.GPGME_BAD_SIGNATURE
 
 
@@ -303,7 +303,7 @@ def test_an_agent_that_cannot_be_reached_is_this_machine_s_error(tmp_path: Path)
         'echo "gpg: can\'t connect to the agent: Read-only file system" >&2; exit 2'
     )
     with pytest.raises(HostError, match="can't connect to the agent: Read-only"):
-        Gpg(gpg_programs()).decrypt(fake_gpg(tmp_path, body), b"message")
+        patient_gpg().decrypt(fake_gpg(tmp_path, body), b"message")
 
 
 def test_the_lock_files_of_a_gpg_that_was_killed_are_taken_away(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_nothing_secret_is_in_an_argument_or_in_the_environment(tmp_path: Path) 
     seen = tmp_path / "seen"
     body = f"tr '\\0' '\\n' </proc/$$/cmdline >{seen}; env >>{seen}; cat >{tmp_path}/in"
     with pytest.raises(HostError):
-        Gpg(gpg_programs()).decrypt(fake_gpg(tmp_path, body), b"message")
+        patient_gpg().decrypt(fake_gpg(tmp_path, body), b"message")
     assert (tmp_path / "in").read_bytes() == b"the passphrase\nmessage"
     assert "passphrase-fd" in seen.read_text("utf-8")
     assert "the passphrase" not in seen.read_text("utf-8")

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Server, stanza, until
-from tests.gpg_homes import client_home, fingerprint, server_home
+from tests.gpg_homes import client_home, fingerprint, patient_gpg, server_home
 from tests.sealing import message, sealed
 from tests.values import MAC_KEY
-from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
@@ -72,7 +71,7 @@ class Post:
 
     def packet(self, port: int, mac_key: Secret | None = MAC_KEY, *, signed: bool = True) -> bytes:
         text = f"{self.scene.caller.four},tcp/{port}"
-        content = Gpg(gpg_programs()).encrypt(
+        content = patient_gpg().encrypt(
             Keyring(str(self.clients)),
             compose(message(text, sent_at=int(time.time()))),
             [fingerprint("srv-rsa2048")],

@@ -7,12 +7,14 @@ Not in here: the bytes (tests/unit/test_carriers_headers).
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import ip_address
 
 import pytest
 
+from watchword import spa
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import family_of, inside, open_socket
 from watchword.lab.trio import Station, Trio, trio
@@ -130,6 +132,36 @@ def test_an_echo_request_is_answered_with_its_payload(scene: Trio, version: int)
     protocol, reply = (1, b"\x00\x00") if version == 4 else (58, b"\x81\x00")
     content = answer(scene, version, protocol, packet, reply)
     assert content[4:] == (4711).to_bytes(2, "big") + b"\0\1" + PAYLOAD
+
+
+@pytest.mark.peer("tcpdump")
+@pytest.mark.requirement("5.9", "5.10", "5.11", partial=True)
+def test_a_perl_packet_of_a_type_of_its_own_looks_on_the_wire_as_in_the_changelog(
+    scene: Trio,
+) -> None:
+    """161 characters: "ICMP type-#123, length 169". The program's options: test_client_send."""
+    message = spa.Message(
+        "9122637394621052", "mbr", 1795252151, spa.PERL_VERSION,
+        spa.MessageType.ACCESS, "127.0.0.2,tcp/22",
+    )  # fmt: skip
+    payload = spa.seal_as_perl(message, spa.Secret(b"fwknoptest"), salt=bytes(range(8)))
+    assert len(payload) == 161
+    listener = scene.server.host.start(
+        "tcpdump", "-i", "any", "-l", "-nn", "-s", "0", "-x", "-c", "1", "icmp",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with listener:
+        assert listener.stdout is not None
+        assert listener.stderr is not None
+        while b"listening on" not in (line := listener.stderr.readline()):
+            assert line, "tcpdump ended"
+        send(scene, icmp_packet(payload, way(scene, 4), kind=123, code=123), 4)
+        heading, *rows = listener.stdout.read().decode("ascii").splitlines()
+    four = scene.caller.four, scene.server.four
+    assert heading.endswith(f"IP {four[0]} > {four[1]}: ICMP type-#123, length 169")
+    dumped = bytes.fromhex("".join(row.partition(":")[2] for row in rows))
+    assert (len(dumped), dumped[20:22], dumped[24:28]) == (0xBD, b"\x7b\x7b", bytes(4))
+    assert dumped[28:] == payload
 
 
 @VERSIONS

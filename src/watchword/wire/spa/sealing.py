@@ -11,7 +11,7 @@ from watchword.model.crypto import Credential
 from watchword.wire.spa import base64text, rijndael
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.digests import packet_digest, plaintext_digest
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW
+from watchword.wire.spa.envelope import RIJNDAEL_BELOW, SHORTEST
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.mac import PREFIX, Mac
 from watchword.wire.spa.message import Message, MessageType
@@ -46,11 +46,17 @@ def seal(message: Message, credential: Credential, *, salt: bytes) -> bytes:
 def _check_size(body: int, mac: int, type_: MessageType) -> None:
     """What is longer is taken for OpenPGP by those who receive it (chapter 9, 6.6).
 
-    The library cuts the MAC off and puts the prefix on before it looks, the
-    server looks at the whole payload, except where it expects commands.
+    What is shorter nobody looks at; no message of these days comes to that. The
+    library cuts the MAC off and puts the prefix on before it looks, the server
+    looks at the whole payload, except where it expects commands.
     """
     library = body + len(PREFIX) if mac else body
     server = 0 if type_ is MessageType.COMMAND else body + mac
+    if body + mac < SHORTEST:
+        raise SpaError(
+            Code.INVALID_DATA_ENCRYPT_RESULT_MSGLEN_VALIDFAIL,
+            f"{SHORTEST - body - mac} characters too short for a server to look at; use an HMAC",
+        )
     if max(library, server) >= RIJNDAEL_BELOW:
         over = max(library, server) - RIJNDAEL_BELOW + 1
         raise SpaError(
