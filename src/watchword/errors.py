@@ -11,10 +11,11 @@ key, a passphrase or a payload.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record
 class Place:
     """A line of a file, for a person to look at."""
 
@@ -25,8 +26,11 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
 
+    def __lt__(self, other: Place) -> bool:
+        return (self.file, self.line) < (other.file, other.line)
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Complaint:
     """One thing that is wrong with what an operator wrote."""
 

@@ -75,7 +75,7 @@ from watchword.model.openpgp import (
     SignatureState,
     Signers,
 )
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.model.services import Proto, Service
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
 from watchword.wire.carriers.http import Carried

@@ -9,24 +9,25 @@ from pathlib import Path
 SRC = Path(__file__).parents[2] / "src" / "watchword"
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
-    "errors": set(),
-    "model": {"errors"},
-    "wire": {"errors", "model"},
-    "spa": {"errors", "model", "wire"},
-    "recognise": {"errors", "model", "wire"},
-    "grant": {"errors", "model"},
-    "dialects": {"errors", "model", "wire"},
-    "ports": {"errors", "model"},
-    "edges": {"errors", "model", "wire", "ports"},
+    "record": set(),
+    "errors": {"record"},
+    "model": {"record", "errors"},
+    "wire": {"record", "errors", "model"},
+    "spa": {"record", "errors", "model", "wire"},
+    "recognise": {"record", "errors", "model", "wire"},
+    "grant": {"record", "errors", "model"},
+    "dialects": {"record", "errors", "model", "wire"},
+    "ports": {"record", "errors", "model"},
+    "edges": {"record", "errors", "model", "wire", "ports"},
     "lab": set(),
     "conformance": {"errors", "model", "wire", "spa", "lab"},
     "service": {
-        "__init__", "errors", "model", "wire", "recognise", "grant", "dialects", "ports", "edges",
-        "conformance",
+        "__init__", "record", "errors", "model", "wire", "recognise", "grant", "dialects", "ports",
+        "edges", "conformance",
     },
     "programs": {"__init__", "errors", "model", "dialects", "service"},
 }  # fmt: skip
-PURE = {"errors", "model", "wire", "spa", "recognise", "grant", "dialects", "ports"}
+PURE = {"record", "errors", "model", "wire", "spa", "recognise", "grant", "dialects", "ports"}
 IMPURE_MODULES = {
     "asyncio", "socket", "subprocess", "time", "os", "random", "secrets", "logging", "threading",
 }  # fmt: skip

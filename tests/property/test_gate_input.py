@@ -26,8 +26,9 @@ from watchword.edges.gpg_memory import MemoryOpenPgp
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.model.crypto import Secret
-from watchword.model.outcomes import Reason, Refusal, Stage
+from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy
+from watchword.model.reasons import Reason, Stage
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.enforcer import Enforcer
 from watchword.service.gate import Gate

@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from watchword.model.outcomes import Reason
 from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
 from watchword.wire.carriers.http import LONGEST, Carried, extract, request
 from watchword.wire.carriers.stream import Collector, Progress

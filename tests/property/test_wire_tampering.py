@@ -19,8 +19,9 @@ from tests.sealing import message, sealed
 from tests.values import KEY, MAC_KEY, NOW, packet, policy, terms
 from watchword.edges.replay.memory import MemoryReplayStore
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy
+from watchword.model.reasons import Reason
 from watchword.model.requests import Request
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.spa import base64text, rijndael

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.sealing import sealed
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.carriers.http import LONGEST, Carried, extract, request
 from watchword.wire.spa.opening import flaw
 

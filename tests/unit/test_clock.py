@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def test_digits_are_as_many_as_asked_for(count: int) -> None:
 
 
 def test_a_number_may_begin_with_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "randbelow", lambda _: 42)
+    monkeypatch.setattr(os, "urandom", lambda count: (42).to_bytes(count, "big"))
     assert randomness.digits(16) == "0000000000000042"
 
 
@@ -76,8 +75,7 @@ def test_a_source_of_randomness_that_fails_gives_no_number(monkeypatch: pytest.M
     def fails(count: int) -> bytes:
         raise OSError("no randomness")
 
-    monkeypatch.setattr(secrets, "token_bytes", fails)
-    monkeypatch.setattr(secrets, "randbelow", fails)
+    monkeypatch.setattr(os, "urandom", fails)
     for draw in (randomness.salt, lambda: randomness.digits(16), lambda: randomness.key_bytes(32)):
         with pytest.raises(OSError, match="no randomness"):
             draw()

@@ -10,8 +10,9 @@ import pytest
 from tests.values import NOW, policy, request, terms
 from watchword.grant.decide import Permit, authorise
 from watchword.model.crypto import Digest
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy
+from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish, ForwardWish, Request
 from watchword.model.services import Service
 

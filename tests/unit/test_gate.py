@@ -18,9 +18,10 @@ from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
 from watchword.model.openings import Ending
-from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Judged, Reason, Restored
+from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Judged, Restored
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
+from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.enforcer import Enforcer

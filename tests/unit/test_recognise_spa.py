@@ -10,8 +10,9 @@ import pytest
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, terms
 from watchword.model.crypto import Credential, Secret
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
+from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request, Sealed
 from watchword.ports import Recogniser
 from watchword.recognise.spa import SpaRecogniser

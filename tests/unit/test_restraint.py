@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from watchword.model.outcomes import Flooded, Reason
+from watchword.model.outcomes import Flooded
+from watchword.model.reasons import Reason
 from watchword.service.restraint import CHEAP, RARE, Restraint
 
 

@@ -17,7 +17,8 @@ from tests.values import NOW, packet, policy
 from watchword.dialects.fwknop.remedies import advice
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.crypto import Secret
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
+from watchword.model.reasons import Reason
 from watchword.model.requests import Request
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import tool

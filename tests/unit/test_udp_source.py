@@ -14,8 +14,8 @@ from watchword.edges.capture import bpf
 from watchword.edges.capture.bpf import Instruction, datagram_filter
 from watchword.edges.capture.udp import UdpSource
 from watchword.errors import HostError
-from watchword.model.outcomes import Reason
 from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.ports import Interest
 from watchword.wire.spa.base64text import ALPHABET
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST, flaw

@@ -18,7 +18,7 @@ import pytest
 from tests.unit.test_vectors_server import VECTORS, opened
 from watchword.conformance.golden import Vector, load, payload_of
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
 from watchword.wire.carriers.http import Carried, extract, request
 from watchword.wire.carriers.stream import Collector, Progress

@@ -18,7 +18,7 @@ from watchword.conformance.golden import (
 )
 from watchword.conformance.strictness import LENIENT_BUT_SOUND, NOT_EXPRESSIBLE
 from watchword.model.crypto import Digest
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.spa.digests import digest_text
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.leniency import LenientLock, c_integer, read

@@ -12,7 +12,7 @@ import pytest
 
 from watchword.conformance.golden import Vector, credentials_in, load
 from watchword.conformance.strictness import LONGER_THAN_FWKNOPD_TAKES, STRICTER_THAN_FWKNOPD
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.opening import Lock, Opened, flaw
 from watchword.wire.spa.sealing import packet_digest, plaintext_digest

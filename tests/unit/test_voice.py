@@ -25,7 +25,6 @@ from watchword.model.outcomes import (
     HostTrouble,
     Judged,
     Listening,
-    Reason,
     Refusal,
     ReloadRefused,
     Restored,
@@ -33,6 +32,7 @@ from watchword.model.outcomes import (
     Stopped,
     Stopping,
 )
+from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sighting
 from watchword.model.services import Service
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.unit.test_voice import IP, NASTY, SSH, grant, refused
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.voice import structured
-from watchword.model.outcomes import Judged, Reason, Refusal
+from watchword.model.outcomes import Judged, Refusal
+from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish, ForwardWish
 
 

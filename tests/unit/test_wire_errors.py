@@ -8,7 +8,7 @@ import pytest
 
 from watchword.conformance.golden import all_of_kind, load
 from watchword.errors import PeerError
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.spa.errors import Code, SpaError
 
 

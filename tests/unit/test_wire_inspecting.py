@@ -17,7 +17,7 @@ from watchword.conformance.golden import (
     payload_of,
 )
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.spa.inspecting import Encryption, encryption_of, inspect
 from watchword.wire.spa.leniency import LenientLock
 from watchword.wire.spa.message import Message, MessageType

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.spa import mac, rijndael
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.message import Message, MessageType

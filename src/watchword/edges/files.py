@@ -11,7 +11,6 @@ allows, and is whole or not there at all.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -146,7 +145,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _put(path: Path, content: bytes, into_place: _Step) -> None:
     """Write beside the target, then move: no reader ever sees half a file."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     try:
         _write_new(beside, content)
         into_place(beside, path)

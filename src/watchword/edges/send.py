@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from watchword.errors import HostError
+from watchword.record import record
 
 _NOT_SENT: Final = "send_spa_packet: packet not sent."
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _Endpoint: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sent:
     address: str
     """Which of the server's addresses was taken."""

@@ -13,8 +13,9 @@ from ipaddress import IPv4Address
 
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
+from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, ForwardWish, Request
 from watchword.model.services import Service
 

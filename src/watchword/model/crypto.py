@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from enum import IntEnum
 
 from watchword.model.undisclosed import Undisclosed
+from watchword.record import record
 
 
 class Digest(IntEnum):
@@ -58,7 +58,7 @@ class Secret(Undisclosed):
         return f"<secret of {len(self._octets)} bytes>"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credential:
     """What symmetric packets are sealed with. For OpenPGP see ``model.openpgp``."""
 

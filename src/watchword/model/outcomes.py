@@ -1,78 +1,21 @@
 """What became of packets and grants: typed, so that every dialect can say it its own way.
 
-In here: refusals with stage and reason, the judgement of one packet, and the
-other events in the life of a daemon.
-Not in here: wording (dialects), writing (edges.report).
+In here: refusals, the judgement of one packet, and the other events in the life
+of a daemon.
+Not in here: the list of reasons (reasons), wording (dialects), writing (edges.report).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
 from typing import TypeAlias
 
 from watchword.errors import Complaint
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed, Sighting
 from watchword.model.services import Service
-
-
-class Stage(IntEnum):
-    """How far a packet got. Higher is nearer to an open port."""
-
-    ENVELOPE = 1
-    SOURCE = 2
-    CIPHER = 3
-    EXPIRY = 4
-    HMAC = 5
-    DECRYPTION = 6
-    SIGNATURE = 7
-    CONTENT = 8
-    REPLAY = 9
-    AGE = 10
-    ADDRESS = 11
-    USER = 12
-    KIND = 13
-    PORTS = 14
-    FIREWALL = 15
-
-
-class Reason(Enum):
-    """Why a packet was refused: a word for machines, and the stage it belongs to."""
-
-    LENGTH = ("length", Stage.ENVELOPE)
-    ALPHABET = ("alphabet", Stage.ENVELOPE)
-    PREFIX = ("prefix", Stage.ENVELOPE)
-    NO_STANZA = ("no-stanza-for-source", Stage.SOURCE)
-    NO_SUCH_CIPHER = ("no-key-for-that-cipher", Stage.CIPHER)
-    STANZA_EXPIRED = ("stanza-expired", Stage.EXPIRY)
-    MAC_MISMATCH = ("hmac-mismatch", Stage.HMAC)
-    NOT_DECRYPTED = ("not-decrypted", Stage.DECRYPTION)
-    GPG_BUSY = ("gpg-busy", Stage.DECRYPTION)
-    GPG_FAILED = ("gpg-failed", Stage.DECRYPTION)
-    UNSIGNED = ("signature-missing", Stage.SIGNATURE)
-    BADLY_SIGNED = ("signature-refused", Stage.SIGNATURE)
-    UNLISTED_SIGNER = ("signer-not-listed", Stage.SIGNATURE)
-    MALFORMED = ("malformed", Stage.CONTENT)
-    REPLAYED = ("replayed", Stage.REPLAY)
-    STORE_REFUSED = ("replay-store-refused", Stage.REPLAY)
-    TOO_OLD = ("too-old", Stage.AGE)
-    FROM_THE_FUTURE = ("from-the-future", Stage.AGE)
-    SOURCE_REQUIRED = ("source-address-required", Stage.ADDRESS)
-    ADDRESS_NOT_HOST = ("address-not-a-host", Stage.ADDRESS)
-    NO_SUCH_FAMILY = ("address-family-not-supported", Stage.ADDRESS)
-    WRONG_USER = ("wrong-user", Stage.USER)
-    DIGEST_NOT_ALLOWED = ("digest-not-allowed", Stage.KIND)
-    NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
-    NO_COMMANDS = ("commands-not-enabled", Stage.KIND)
-    PORT_RESTRICTED = ("port-restricted", Stage.PORTS)
-    PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
-    FIREWALL_REFUSED = ("firewall-refused", Stage.FIREWALL)
-
-    def __init__(self, word: str, stage: Stage) -> None:
-        self.word = word
-        self.stage = stage
 
 
 @dataclass(frozen=True, slots=True)

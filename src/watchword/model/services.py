@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from watchword.record import record
 
 
 class Proto(StrEnum):
@@ -16,7 +17,7 @@ class Proto(StrEnum):
         return 6 if self is Proto.TCP else 17
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record
 class Service:
     """One protocol and port, for example ``tcp/22``."""
 
@@ -30,6 +31,9 @@ class Service:
 
     def __str__(self) -> str:
         return f"{self.proto}/{self.port}"
+
+    def __lt__(self, other: Service) -> bool:
+        return (self.proto, self.port) < (other.proto, other.port)
 
     def __hash__(self) -> int:
         """Cheaper than that of a dataclass: services are looked up for every packet."""

@@ -15,9 +15,10 @@ from functools import lru_cache
 from hashlib import blake2s
 from typing import NamedTuple, TypeAlias
 
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Terms
+from watchword.model.reasons import Reason
 from watchword.wire.spa.bunch import Bunch
 from watchword.wire.spa.envelope import RIJNDAEL_BELOW, RIJNDAEL_LONGEST
 from watchword.wire.spa.opening import Lock

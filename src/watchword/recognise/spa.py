@@ -21,9 +21,10 @@ from watchword.errors import PeerError
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
-from watchword.model.outcomes import Finding, Reason, Refusal
+from watchword.model.outcomes import Finding, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy, Terms
+from watchword.model.reasons import Reason
 from watchword.model.requests import (
     AccessWish,
     CommandWish,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchword import __version__
@@ -21,6 +20,7 @@ from watchword.dialects.fwknop.client_settings import PROTOCOL, AllowKind, Given
 from watchword.dialects.fwknop.client_values import printable
 from watchword.edges import core_dumps
 from watchword.errors import HostError, OperatorError
+from watchword.record import record, replace
 from watchword.service import client_files
 from watchword.service.client_console import Console
 
@@ -50,7 +50,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     return status
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Round:
     """One command line and what it leads to: the one that was typed, or the kept one of -l."""
 

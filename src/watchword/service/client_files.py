@@ -8,14 +8,12 @@ Not in here: what stands in them (dialects), saving a stanza (client_save).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 
 from watchword.dialects.fwknop import rcfile
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.rcfile_read import Section, read
-from watchword.dialects.fwknop.rcfile_write import INITIAL
 from watchword.edges import files
 from watchword.errors import HostError, OperatorError
 from watchword.service.client_console import Console
@@ -106,6 +104,8 @@ def create_if_missing(path: Path, console: Console) -> None:
     """Give the user an rc file to begin with. That it cannot be made is no error yet."""
     if exists(path):
         return
+    from watchword.dialects.fwknop.rcfile_write import INITIAL  # noqa: PLC0415  (once)
+
     try:
         if files.create_private(path, INITIAL.encode()):
             console.warn(f"[*] Creating initial rc file: {path}.")
@@ -115,6 +115,8 @@ def create_if_missing(path: Path, console: Console) -> None:
 
 def _missing(name: str, text: str) -> OperatorError:
     """No such stanza. Tutorials mix up the addresses of client and server: offer the near one."""
+    from difflib import get_close_matches  # noqa: PLC0415  (only mistakes need it)
+
     known = rcfile.section_names(text)
     folded = {each.lower(): each for each in known}
     near = [folded[each] for each in get_close_matches(name.lower(), folded, n=1, cutoff=0.6)]

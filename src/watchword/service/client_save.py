@@ -8,7 +8,6 @@ Source: client, sections 8.4 and 10.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import client_keys, generated_keys, rcfile
@@ -18,6 +17,7 @@ from watchword.dialects.fwknop.rcfile_write import at_stake, save, variables
 from watchword.edges import files, prompt, randomness, send_file
 from watchword.errors import HostError, OperatorError
 from watchword.model.crypto import Digest
+from watchword.record import replace
 from watchword.service.client_console import Console
 from watchword.service.client_files import exists
 

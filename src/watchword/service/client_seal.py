@@ -9,24 +9,29 @@ Source: client, section 8.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from watchword.dialects.fwknop import client_gpg as gpg_words
 from watchword.dialects.fwknop import client_keys, client_request, client_values
-from watchword.dialects.fwknop.client_dump import Sealing
-from watchword.dialects.fwknop.client_gpg import GpgWish
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
-from watchword.edges import files, prompt, randomness
+from watchword.dialects.fwknop.client_verify import uses_gpg
+from watchword.edges import files, randomness
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import CipherMode, Credential, Digest
 from watchword.service.client_console import Console
 from watchword.service.client_files import check_permissions, exists
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
-from watchword.wire.spa.opened import Opened
+
+if TYPE_CHECKING:
+    from watchword.dialects.fwknop.client_dump import Sealing
+    from watchword.wire.spa.opened import Opened
+
+
+_Ask: TypeAlias = Callable[[str], bytes]
+"""Puts a question; the answer without its end of line. Raises OperatorError."""
 
 
 class Seal(Protocol):
@@ -72,6 +77,8 @@ class SymmetricSeal:
             ) from None
 
     def sealing(self) -> Sealing:
+        from watchword.dialects.fwknop.client_dump import Sealing  # noqa: PLC0415  (for dumps)
+
         credential = self._credential
         digest = None if credential.mac_key is None else credential.mac_digest
         return Sealing(credential.mode, digest)
@@ -85,60 +92,62 @@ def seal_of(
     line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
 ) -> Seal:
     """The keys of this run: settings, files, or whoever can be asked."""
-    asker: prompt.Terminal | prompt.Descriptor = prompt.Terminal()
-    if line.descriptor is not None:
-        asker = prompt.Descriptor(line.descriptor)
-    wish = gpg_words.wish(settings)
-    if wish is None:
-        return _symmetric(settings, asker, console)
-    return _by_gpg(wish, settings, asker, environment, console)
+    ask = _asker(line)
+    if uses_gpg(settings):
+        return _by_gpg(settings, ask, environment, console)
+    return _symmetric(settings, ask, console)
 
 
-def _symmetric(
-    settings: Given, asker: prompt.Terminal | prompt.Descriptor, console: Console
-) -> SymmetricSeal:
+def _asker(line: CommandLine) -> _Ask:
+    """Who is asked for a key that stands nowhere."""
+
+    def ask(question: str) -> bytes:
+        from watchword.edges import prompt  # noqa: PLC0415  (few runs ask)
+
+        if line.descriptor is None:
+            return prompt.Terminal().ask(question)
+        return prompt.Descriptor(line.descriptor).ask(question)
+
+    return ask
+
+
+def _symmetric(settings: Given, ask: _Ask, console: Console) -> SymmetricSeal:
     mode = settings.mode or CipherMode.CBC
     key = _octets(settings.key, settings, console)
     if key is None:
-        key = asker.ask("Enter encryption key: ")
+        key = ask("Enter encryption key: ")
     if mode is CipherMode.LEGACY and len(key) > client_keys.LEGACY:
         console.warn(client_keys.LEGACY_WARNING)
     key = client_keys.check_key(key, mode)
-    mac_key = _mac_key(settings, asker, console, key)
+    mac_key = _mac_key(settings, ask, console, key)
     digest = settings.mac_digest or Digest.SHA256
     return SymmetricSeal(client_keys.credential(key, mode, mac_key, digest))
 
 
-def _by_gpg(
-    wish: GpgWish,
-    settings: Given,
-    asker: prompt.Terminal | prompt.Descriptor,
-    environment: Mapping[str, str],
-    console: Console,
-) -> Seal:
+def _by_gpg(settings: Given, ask: _Ask, environment: Mapping[str, str], console: Console) -> Seal:
+    from watchword.dialects.fwknop import client_gpg as gpg_words  # noqa: PLC0415
     from watchword.service.client_gpg import KeyringSeal, check_machine  # noqa: PLC0415
 
+    wish = gpg_words.wish(settings)
     check_machine(wish)
     passphrase = None
     if wish.asks:
         passphrase = _octets(settings.key, settings, console)
         if passphrase is None:
-            passphrase = asker.ask(gpg_words.PROMPT)
+            passphrase = ask(gpg_words.PROMPT)
     elif wish.signers or wish.agent or wish.no_passphrase:
         console.say(gpg_words.BY_AGENT if wish.agent else gpg_words.NOT_NEEDED)
-    mac_key = _mac_key(settings, asker, console, passphrase or b"")
+    mac_key = _mac_key(settings, ask, console, passphrase or b"")
     digest = settings.mac_digest or Digest.SHA256
     return KeyringSeal(wish, passphrase, mac_key, digest, environment)
 
 
-def _mac_key(
-    settings: Given, asker: prompt.Terminal | prompt.Descriptor, console: Console, key: bytes
-) -> bytes | None:
+def _mac_key(settings: Given, ask: _Ask, console: Console, key: bytes) -> bytes | None:
     if not settings.use_hmac:
         return None
     mac_key = _octets(settings.mac_key, settings, console)
     if mac_key is None:
-        mac_key = asker.ask("Enter HMAC key: ")
+        mac_key = ask("Enter HMAC key: ")
     return client_keys.check_mac_key(mac_key, key)
 
 

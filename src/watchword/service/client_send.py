@@ -7,14 +7,12 @@ Not in here: everything before the packet (client), keys and encryption
 
 from __future__ import annotations
 
-import os
-import pwd
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from watchword.dialects.fwknop import client_dump, client_request, client_values
-from watchword.dialects.fwknop.client_dump import Sealing
+from watchword.dialects.fwknop import client_request, client_values
 from watchword.dialects.fwknop.client_option_table import Family
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import (
@@ -23,23 +21,26 @@ from watchword.dialects.fwknop.client_settings import (
     Given,
 )
 from watchword.edges import randomness, send, send_file
-from watchword.edges.clock import SystemClock
+from watchword.edges.login import login_name
 from watchword.errors import HostError
+from watchword.record import record
 from watchword.service.client_console import Console
 from watchword.service.client_seal import Seal, seal_of
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
 
+if TYPE_CHECKING:
+    from watchword.dialects.fwknop.client_dump import Sealing
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Packet:
     """A sealed message with everything that a dump shows of it."""
 
     message: Message
     plaintext: bytes
     payload: bytes
-    sealing: Sealing
 
 
 def knock(
@@ -50,9 +51,9 @@ def knock(
     message = _message(line, settings, environment, console)
     plaintext = _compose(message)
     seal = seal_of(line, settings, environment, console)
-    packet = Packet(message, plaintext, seal.seal(message, plaintext), seal.sealing())
+    packet = Packet(message, plaintext, seal.seal(message, plaintext))
     if verbose or line.test:
-        console.say(_dump(packet, decoded=False))
+        console.say(_dump(packet, seal.sealing(), decoded=False))
     _keep(line, packet.payload, console)
     _transmit(line, settings, packet.payload, console)
     if line.test:
@@ -70,8 +71,8 @@ def _message(
     draw = client_request.Draw(
         randomness.digits(16), client_request.random_port(randomness.digits(16))
     )
-    person = client_request.Person(environment, _login())
-    now = SystemClock().now().wall
+    person = client_request.Person(environment, login_name())
+    now = time.time()
     found = client_request.wanted(settings, line.command, person, now, draw)
     message = found.message
     allow = settings.allow
@@ -88,13 +89,6 @@ def _message(
     return message
 
 
-def _login() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return ""
-
-
 def _compose(message: Message) -> bytes:
     """The plaintext. Everything wrong with a field is said here, before anybody is asked a key."""
     try:
@@ -103,9 +97,11 @@ def _compose(message: Message) -> bytes:
         raise client_request.library_complaint(error, message) from None
 
 
-def _dump(packet: Packet, *, decoded: bool) -> str:
+def _dump(packet: Packet, sealing: Sealing, *, decoded: bool) -> str:
+    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
+
     return client_dump.fields(
-        packet.message, packet.plaintext, packet.payload, packet.sealing, decoded=decoded
+        packet.message, packet.plaintext, packet.payload, sealing, decoded=decoded
     )
 
 
@@ -125,8 +121,7 @@ def _transmit(line: CommandLine, settings: Given, payload: bytes, console: Conso
     port = destination_port(line, settings)
     verbose = bool(settings.verbose)
     if verbose:
-        block = client_dump.transmission("udp", settings.source_port, port, host or "<NULL>")
-        console.say(block.removesuffix("\n"))
+        _tell_transmission(settings, port, host, console)
     octets = 0
     if line.test:
         console.say("test mode enabled, SPA packet not actually sent.")
@@ -137,9 +132,22 @@ def _transmit(line: CommandLine, settings: Given, payload: bytes, console: Conso
         )  # fmt: skip
         octets = sent.octets
         if verbose:
-            console.say(client_dump.address(sent.address).removesuffix("\n"))
+            _tell_address(sent.address, console)
     if verbose:
         console.say(f"send_spa_packet: bytes sent: {octets}")
+
+
+def _tell_transmission(settings: Given, port: int, host: str, console: Console) -> None:
+    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
+
+    block = client_dump.transmission("udp", settings.source_port, port, host or "<NULL>")
+    console.say(block.removesuffix("\n"))
+
+
+def _tell_address(address: str, console: Console) -> None:
+    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
+
+    console.say(client_dump.address(address).removesuffix("\n"))
 
 
 def destination_port(line: CommandLine, settings: Given) -> int:
@@ -162,6 +170,6 @@ def _show_decoded(seal: Seal, packet: Packet, console: Console, *, verbose: bool
     """Open the packet again, as its server will."""
     opened, sealing = seal.open(packet.payload)
     if verbose:
-        again = Packet(opened.message, opened.plaintext, packet.payload, sealing)
+        again = Packet(opened.message, opened.plaintext, packet.payload)
         console.say("\nDump of the Decoded Data")
-        console.say(_dump(again, decoded=True))
+        console.say(_dump(again, sealing, decoded=True))

@@ -14,9 +14,10 @@ from watchword.errors import PeerError
 from watchword.grant.decide import Permit, authorise
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
-from watchword.model.outcomes import Reason, Refusal, Stage
+from watchword.model.outcomes import Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
+from watchword.model.reasons import Reason, Stage
 from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
 from watchword.ports import OpenPgp
 from watchword.recognise.spa import SpaRecogniser

@@ -21,9 +21,10 @@ from functools import partial
 from watchword.errors import HostError
 from watchword.grant.decide import Permit, authorise
 from watchword.model.moments import Moment
-from watchword.model.outcomes import HostTrouble, Judged, Reason, Refusal
+from watchword.model.outcomes import HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
+from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
 from watchword.service.cases import Case, next_found

@@ -14,7 +14,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from watchword.model.outcomes import Flooded, Reason, Stage
+from watchword.model.outcomes import Flooded
+from watchword.model.reasons import Reason, Stage
 
 RARE = 10  # judgements of one kind in a second that are told one by one
 SECOND = 1.0

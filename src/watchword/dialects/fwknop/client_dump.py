@@ -7,11 +7,11 @@ Not in here: when they are shown (service.client).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from watchword.dialects.fwknop.client_values import printable
 from watchword.dialects.fwknop.rcfile_write import mode_name
 from watchword.model.crypto import CipherMode, Digest
+from watchword.record import record
 from watchword.wire.spa.digests import TEXT_LENGTH
 from watchword.wire.spa.message import Message
 
@@ -20,7 +20,7 @@ _WIDTH = 15  # of the labels in the dump
 _TRANSMIT_WIDTH = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sealing:
     """How a packet was sealed, as far as a dump shows it."""
 

@@ -16,7 +16,6 @@ from typing import Final
 
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.client_values import is_yes
-from watchword.dialects.fwknop.client_verify import uses_gpg
 from watchword.errors import OperatorError
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import Keyring, Signature, SignatureState
@@ -59,10 +58,8 @@ class GpgWish:
         return Keyring(self.home, self.program, secret, self.agent)
 
 
-def wish(settings: Given) -> GpgWish | None:
-    """None: the run uses a symmetric key."""
-    if not uses_gpg(settings):
-        return None
+def wish(settings: Given) -> GpgWish:
+    """What a run asks for that uses GPG."""
     said = settings.elsewhere
     return GpgWish(
         recipients=_names(said.get("GPG_RECIPIENT", "")),

@@ -11,7 +11,7 @@ the next one, and what makes a packet weak is remarked on.
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterator
 from typing import Final
 
@@ -146,6 +146,6 @@ def check_new_lengths(key: int, mac_key: int) -> None:
 def new_key_lines(key: bytes, mac_key: bytes) -> dict[str, str]:
     """New keys as the variables of rc and access files, in the order in which they are shown."""
     return {
-        "KEY_BASE64": b64encode(key).decode("ascii"),
-        "HMAC_KEY_BASE64": b64encode(mac_key).decode("ascii"),
+        "KEY_BASE64": b2a_base64(key, newline=False).decode("ascii"),
+        "HMAC_KEY_BASE64": b2a_base64(mac_key, newline=False).decode("ascii"),
     }

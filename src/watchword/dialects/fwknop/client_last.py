@@ -9,7 +9,6 @@ word with blanks is quoted, so that it comes back as it was.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from watchword.dialects.fwknop.client_option_table import OPTIONS, Option
@@ -43,6 +42,8 @@ def again(line: str) -> list[str]:
     Lines of the original are not quoted, and those of the perl client begin
     with the first option.
     """
+    import shlex  # noqa: PLC0415  (few runs need it)
+
     try:
         words = shlex.split(line)
     except ValueError:
@@ -52,7 +53,11 @@ def again(line: str) -> list[str]:
 
 def _quoted(word: str) -> str:
     plain = word and not any(each.isspace() or each in "'\"\\" for each in word)
-    return word if plain else shlex.quote(word)
+    if plain:
+        return word
+    import shlex  # noqa: PLC0415  (few runs need it)
+
+    return shlex.quote(word)
 
 
 def _without_keys(words: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,6 @@ Not in here: what it does to the settings (client_notes), parsing (client_option
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -14,6 +13,7 @@ from watchword.dialects.fwknop import client_notes as note
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_notes import Note
 from watchword.dialects.fwknop.client_settings import KeyForm
+from watchword.record import record
 
 
 class Family(Enum):
@@ -24,7 +24,7 @@ class Family(Enum):
     SIX = "IPv6"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Option:
     short: str
     """One letter, or empty."""
@@ -32,11 +32,11 @@ class Option:
     placeholder: str
     """What stands for its value in the usage text; empty: it takes none."""
     what: str
-    note: Note = field(repr=False)
+    note: Note
     """Puts it into the fields of CommandLine and those of Given; raises ValueError."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """Options that the usage text shows under one heading."""
 

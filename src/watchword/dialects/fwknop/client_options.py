@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import getopt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.client_notes import Said
@@ -21,9 +20,10 @@ from watchword.dialects.fwknop.client_option_table import GROUPS, OPTIONS, Famil
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import OperatorError
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CommandLine:
     """What the command line says, apart from what an rc file can say too (``given``)."""
 

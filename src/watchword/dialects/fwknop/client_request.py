@@ -11,13 +11,13 @@ Time and random values are arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_nat import nat_text, outer_access
 from watchword.dialects.fwknop.client_settings import PROTOCOL, Allow, AllowKind, Given
 from watchword.errors import OperatorError
 from watchword.model.crypto import Digest
+from watchword.record import record, replace
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.grammar import BadAddressError, parse_access
 from watchword.wire.spa.message import Message, MessageType
@@ -39,7 +39,7 @@ _SETTERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Person:
     """Where a user name is looked for when none is chosen."""
 
@@ -48,7 +48,7 @@ class Person:
     """Name of the effective user; empty if it has none."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Draw:
     """The random values of one packet."""
 
@@ -58,7 +58,7 @@ class Draw:
     """10000 to 65534; independent of the nonce, which the packet gives away."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """A message, and what the user is to be told about it."""
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.undisclosed import Undisclosed
+from watchword.record import record, replace
 
 DEFAULT_PORT = 62201
 PROTOCOL = "3.0.0"  # what the version field of our packets says
@@ -66,7 +66,7 @@ class AllowKind(Enum):
     """The sender's own address as the outside sees it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Allow:
     """Whom the server is asked to let in."""
 
@@ -75,7 +75,10 @@ class Allow:
     """The address as typed; empty unless ``kind`` is ADDRESS."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_NOTHING: Mapping[str, str] = {}
+
+
+@record
 class Given:
     """What one layer says; None where it says nothing."""
 
@@ -106,7 +109,7 @@ class Given:
     only_ipv4: bool | None = None
     verbose: int | None = None
     no_save_args: bool | None = None
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = _NOTHING
     """Variables with their values as written: GnuPG (see ``client_gpg``), and those that are
     kept and saved although this version does not act on them (address resolution, spoofing)."""
 
@@ -114,9 +117,9 @@ class Given:
 def merge(below: Given, above: Given) -> Given:
     """One layer on top of another: what ``above`` does not say shows through."""
     said: dict[str, Any] = {
-        each.name: value
-        for each in fields(above)
-        if each.name != "elsewhere" and (value := getattr(above, each.name)) is not None
+        name: value
+        for name, value in vars(above).items()
+        if name != "elsewhere" and value is not None
     }
     return replace(below, **said, elsewhere={**below.elsewhere, **above.elsewhere})
 

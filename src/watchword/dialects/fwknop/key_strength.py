@@ -11,15 +11,17 @@ key.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Iterable, Iterator
 from hashlib import blake2s
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from watchword.errors import Complaint
 from watchword.model.crypto import CipherMode, Secret
-from watchword.model.policy import Terms
+
+if TYPE_CHECKING:
+    from watchword.model.policy import Terms
 
 SHORT: Final = 16  # bytes; the key derivation is a single round of MD5, so guessing is cheap
 REMEDY: Final = "make new keys with fwknop --key-gen"
@@ -36,9 +38,9 @@ _PUBLISHED: Final = frozenset(
         b"mypassword", b"mysecretpassword", b"thisisasecretkey", b"qwertyuiopasdfgh",
         b"correcthorsebatterystaple", b"correct horse battery staple",
         # examples of access.conf(5) and of the original's fwknop(8)
-        b64decode("wYLdxSPmvm1RNnHlRplHv2o4oMSqsjLTNb8ZIR1IdvM="),
-        b64decode("HvUtIOramehLGKimD4ECXOzinaH4h3U8H1WXum7b54Q="),
-        b64decode(
+        a2b_base64("wYLdxSPmvm1RNnHlRplHv2o4oMSqsjLTNb8ZIR1IdvM="),
+        a2b_base64("HvUtIOramehLGKimD4ECXOzinaH4h3U8H1WXum7b54Q="),
+        a2b_base64(
             "DLeLf93a3yBT2vhEpM+dWlirGta5GU+jdyG5uXp4461HgOtbqMem4gX0Bp2PJGzYZlbbcavcOM00UPm+0GqkXA=="
         ),
     }
@@ -51,7 +53,7 @@ def is_placeholder(text: str) -> bool:
     if text.upper() == _PLACEHOLDER:
         return True
     try:
-        return b64decode(text, validate=True).upper() == _PLACEHOLDER.encode("ascii")
+        return a2b_base64(text, strict_mode=True).upper() == _PLACEHOLDER.encode("ascii")
     except ValueError:
         return False
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from watchword.record import record
 
 DEFAULT = "default"
 MAX_LINE = 1023  # bytes; what the original reads of a line
@@ -18,11 +19,11 @@ _VARIABLE = re.compile(r"[ \t]*([^ \t;#\r\n]+)[ \t]+([^ \t;#\r\n]+)")
 _CLEAN = re.compile(r"[^ \t;#\r\n]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One line of the file. It may hold a key and is not shown."""
 
-    text: str = field(repr=False)
+    text: str
     """As it stands in the file, end of line included."""
     number: int
     """1-based."""
@@ -32,9 +33,12 @@ class Line:
     """True: this line opens the section."""
     name: str = ""
     """The variable that is set here; empty where none is."""
-    value: str = field(default="", repr=False)
+    value: str = ""
     broken: bool = False
     """True: neither a comment nor a section nor a variable."""
+
+    def __repr__(self) -> str:
+        return f"<line {self.number} of an rc file, not shown>"
 
 
 def lines(text: str) -> Iterator[Line]:

@@ -13,7 +13,6 @@ and may say no.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final, TypeAlias
 
@@ -30,6 +29,7 @@ from watchword.dialects.fwknop.client_settings import (
 )
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.errors import Complaint, OperatorError, Place
+from watchword.record import record
 from watchword.wire.spa.grammar import parse_allow
 
 _Said: TypeAlias = dict[str, Any]
@@ -142,7 +142,7 @@ SECRETS: Final = frozenset(
 """Variables whose value is never shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """One section, all its parts in the file put together."""
 

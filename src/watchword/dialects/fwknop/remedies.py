@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from watchword.model.outcomes import Reason, Refusal
+from watchword.model.outcomes import Refusal
+from watchword.model.reasons import Reason
 
 
 class Advice(NamedTuple):

@@ -7,7 +7,6 @@ Not in here: the names (each dialect has its table).
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
 _LONGEST = 64  # beyond it nobody meant one of our names, and comparing costs
 
@@ -16,6 +15,8 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     """The known name that is most like this one, letter case aside; None if none is."""
     if len(name) > _LONGEST:
         return None
+    from difflib import get_close_matches  # noqa: PLC0415  (only mistakes need it)
+
     folded = {each.upper(): each for each in known}
     found = get_close_matches(name.upper(), folded, n=1, cutoff=0.75)
     return folded[found[0]] if found else None

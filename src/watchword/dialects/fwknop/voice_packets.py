@@ -19,8 +19,9 @@ from typing import Final
 
 from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority, listed
 from watchword.model.openings import Grant
-from watchword.model.outcomes import Judged, Reason, Refusal
+from watchword.model.outcomes import Judged, Refusal
 from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, Request, Sighting
 from watchword.wire.spa.errors import Code
 

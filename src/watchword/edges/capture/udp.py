@@ -22,8 +22,8 @@ from functools import lru_cache
 
 from watchword.edges.capture import bpf
 from watchword.errors import HostError
-from watchword.model.outcomes import Reason
 from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.ports import Interest, PacketSource
 from watchword.wire.spa.envelope import flaw
 

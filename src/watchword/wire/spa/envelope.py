@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.wire.spa.base64text import ALPHABET
 from watchword.wire.spa.mac import GPG_PREFIX, PREFIX
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from watchword.errors import PeerError
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 
 
 class Code(IntEnum):

@@ -18,7 +18,7 @@ from typing import Final
 
 from watchword.model.addresses import Address
 from watchword.model.crypto import Digest
-from watchword.model.outcomes import Reason
+from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.wire.spa import base64text, fields, grammar, rijndael
 from watchword.wire.spa.digests import TEXT_LENGTH, kinds_of_length

@@ -6,10 +6,10 @@ Not in here: text to values and back (fields), what the message asks for (gramma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from watchword.model.crypto import Digest
+from watchword.record import record
 
 
 class MessageType(IntEnum):
@@ -64,7 +64,7 @@ _TIMED = {
 _UNTIMED = {timed: plain for plain, timed in _TIMED.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """The fields of one packet.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from watchword.record import record
 from watchword.wire.spa.message import Message
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     message: Message
     plaintext: bytes

@@ -1,0 +1,95 @@
+"""Frozen values that cost nothing to define: what the client's start-up is made of.
+
+In here: ``record``, which type checkers treat as ``dataclass(frozen=True)``, and
+``replace``.
+Not in here: values of the server, which are dataclasses: these are quicker to
+make, and slower to define (0.5 ms each, and ``dataclasses`` itself takes longer
+to import than Python to start).
+
+A record compares, hashes and shows itself by its fields, like a dataclass, and
+``dataclasses.replace``, ``fields`` and ``asdict`` take it for one. What a class
+defines itself is kept. The figures are in docs/decisions/0015.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar, dataclass_transform
+
+_T = TypeVar("_T")
+
+
+@dataclass_transform(frozen_default=True)
+def record(cls: type[_T]) -> type[_T]:
+    """Make a frozen value of a class: its annotations are the fields, in order.
+
+    A field may have a default, which is shared and so has to be immutable.
+    ``__post_init__`` is called as for a dataclass.
+    """
+    names = tuple(cls.__annotations__)
+    own: dict[str, Any] = {
+        "__match_args__": names,
+        "_defaults": {name: cls.__dict__[name] for name in names if name in cls.__dict__},
+        "__dataclass_fields__": _FieldsOnDemand(),
+        "__init__": _init,
+        "__setattr__": _refuse,
+        "__delattr__": _refuse,
+        "__eq__": _equal,
+        "__hash__": _hash,
+        "__repr__": _show,
+    }
+    for name, value in own.items():
+        if name not in cls.__dict__:
+            setattr(cls, name, value)
+    return cls
+
+
+def replace(value: _T, **changes: Any) -> _T:
+    """The same record with other values for some fields."""
+    return type(value)(**{**value.__dict__, **changes})
+
+
+class _FieldsOnDemand:
+    """What makes ``dataclasses`` take a record for one of its own, made when it asks."""
+
+    def __get__(self, _value: object, cls: Any) -> Any:
+        from dataclasses import make_dataclass  # noqa: PLC0415  (loads slowly)
+
+        made: Any = make_dataclass(cls.__name__, cls.__match_args__, frozen=True)
+        for name in ("__dataclass_params__", "__dataclass_fields__"):
+            type.__setattr__(cls, name, getattr(made, name))
+        return cls.__dataclass_fields__
+
+
+def _init(self: Any, *values: Any, **named: Any) -> None:
+    names = self.__match_args__
+    said = dict(zip(names, values, strict=False))
+    if len(values) > len(names) or not said.keys().isdisjoint(named):
+        raise TypeError(f"{type(self).__name__} is given more than its fields")
+    whole = {**self._defaults, **said, **named}
+    if whole.keys() != set(names):
+        wrong = ", ".join(sorted(whole.keys() ^ set(names)))
+        raise TypeError(f"{type(self).__name__}: missing or unknown: {wrong}")
+    self.__dict__.update(whole)
+    if (after := getattr(self, "__post_init__", None)) is not None:
+        after()
+
+
+def _refuse(self: object, name: str, *_: object) -> NoReturn:
+    raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
+
+
+def _fields(self: Any) -> tuple[object, ...]:
+    return tuple(self.__dict__[name] for name in self.__match_args__)
+
+
+def _equal(self: Any, other: object) -> bool:
+    return type(other) is type(self) and _fields(self) == _fields(other)
+
+
+def _hash(self: Any) -> int:
+    return hash(_fields(self))
+
+
+def _show(self: Any) -> str:
+    shown = ", ".join(f"{name}={self.__dict__[name]!r}" for name in self.__match_args__)
+    return f"{type(self).__name__}({shown})"
