@@ -54,7 +54,7 @@ def check_server(octets: bytes) -> str:
         return "refused"
     assert not any(each.fatal for each in loaded.complaints)
     _check_complaints(loaded.complaints)
-    assert 1 <= loaded.settings.udp_port <= 65535
+    assert loaded.settings.sources
     _check_secrets(texts.values(), (loaded.complaints, loaded, dump_config(loaded)))
     for terms in loaded.policy.stanzas:
         assert 0 < terms.default_seconds <= terms.max_seconds

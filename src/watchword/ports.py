@@ -7,7 +7,7 @@ implementation raises when the machine refuses is HostError and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,8 @@ class Interest:
     """The bytes that a payload may begin with; empty: any."""
     base64: bool = False
     """Whether everything after the first byte is of the base64 alphabet."""
+    requests: bool = False
+    """Whether payloads that begin like HTTP requests are of interest as well."""
 
 
 class PacketSource(Protocol):
@@ -50,6 +52,10 @@ class PacketSource(Protocol):
 
     def narrow(self, interest: Interest) -> None:
         """Ask for a filter in the kernel. May be ignored; never changes what is right."""
+        ...
+
+    def dropped(self) -> Mapping[str, int]:
+        """What was thrown away since the start, by why, in words for a person."""
         ...
 
     async def aclose(self) -> None: ...

@@ -12,6 +12,7 @@ from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
 from watchword.errors import OperatorError, Place
 from watchword.model.crypto import Digest
+from watchword.model.settings import UdpPort
 
 
 @pytest.mark.requirement("2.9")
@@ -43,7 +44,7 @@ def test_a_value_holds_blanks_and_ends_at_the_semicolon() -> None:
 
 
 def test_a_line_separator_of_unicode_does_not_end_a_line() -> None:
-    assert configure("SYSLOG_IDENTITY a\u2028UDPSERV_PORT 1").settings.udp_port == 62201
+    assert configure("SYSLOG_IDENTITY a\u2028UDPSERV_PORT 1").settings.sources == (UdpPort(62201),)
 
 
 @pytest.mark.requirement("2.13")
@@ -87,7 +88,7 @@ def test_the_file_of_the_tutorial_loads_with_one_more_line() -> None:
     loaded = load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
     assert loaded.settings.firewall.flush_at_start
     assert loaded.settings.firewall.flush_at_exit
-    assert loaded.settings.udp_asked_for
+    assert loaded.settings.sources == (UdpPort(62201),)
     assert loaded.policy.max_age == 60
     assert [str(each) for each in loaded.complaints] == [
         "f:11: ENABLE_FIREWD_FORWARDING has no effect in this version: "
@@ -297,7 +298,7 @@ def test_a_replay_memory_that_is_switched_off_is_remarked_on() -> None:
 def test_without_the_udp_server_it_is_used_all_the_same_and_said(config: str) -> None:
     texts = {"f": config, "a": STANZA}
     loaded = load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
-    assert loaded.settings.udp_asked_for is False
+    assert loaded.settings.sources == (UdpPort(62201),)
     [told] = loaded.complaints
     assert "packets are received on UDP port 62201 all the same" in told.message
     assert told.place == Place("f", 1 if config else 0)
@@ -311,7 +312,7 @@ def test_files_and_logging_are_taken_over() -> None:
         "-vv",
         "--test",
     ).settings
-    assert settings.udp_port == 4000
+    assert settings.sources == (UdpPort(4000),)
     assert (settings.log.identity, settings.log.facility) == ("me", "LOG_LOCAL7")
     assert settings.log.verbosity == 3
     assert (settings.run_dir, settings.state_dir) == (Path("/run/a"), Path("/var/b"))
@@ -339,7 +340,7 @@ def test_the_command_line_wins_over_every_file() -> None:
     settings = load(Sources.of(texts), parse(["-c", "f", "-a", "a", *argv])).settings
     assert settings.run_dir == Path("/run/z")
     assert (settings.pid_file, settings.digest_file) == (Path("/p"), Path("/d"))
-    assert settings.udp_asked_for
+    assert settings.sources == (UdpPort(62201),)
 
 
 @pytest.mark.requirement("2.21")

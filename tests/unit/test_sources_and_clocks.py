@@ -8,6 +8,7 @@ from tests.contract.clocks import ClockContract
 from tests.contract.sources import PacketSourceContract
 from tests.unit.test_udp_source import free_port
 from watchword.edges.capture.memory import MemorySource
+from watchword.edges.capture.tcp import TcpSource
 from watchword.edges.capture.udp import UdpSource
 from watchword.edges.clock import FakeClock, SystemClock
 from watchword.model.packets import Packet
@@ -30,6 +31,16 @@ class TestUdpSource(PacketSourceContract):
     def feed(self, source: PacketSource, payload: bytes) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(payload, ("127.0.0.1", int(source.name.partition("/")[2])))
+
+
+class TestTcpSource(PacketSourceContract):
+    def make(self) -> PacketSource:
+        return TcpSource(free_port())
+
+    def feed(self, source: PacketSource, payload: bytes) -> None:
+        port = int(source.name.partition("/")[2])
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            sender.sendall(payload)
 
 
 class TestSystemClock(ClockContract):

@@ -172,20 +172,24 @@ def test_a_captured_echo_request_carries_a_packet_behind_its_eight_bytes(
 
 @pytest.mark.parametrize("agent", ["Fwknop/2.6.10", "Mozilla/5.0"])
 def test_a_captured_request_with_a_packet_inside_is_told_as_such(desk: Desk, agent: str) -> None:
-    desk.settings += "ENABLE_SPA_OVER_HTTP Y\n"
     ends = Ends(ip_address("198.51.100.2"), ip_address("203.0.113.1"))
     asked = request(sealed(), "203.0.113.1", agent=agent)
     file = desk.folder / "capture.pcap"
     file.write_bytes(ip_capture(NOW.wall, tcp_packet(asked, ends, Ports(40000, 80))))
-    status, answer, said = desk.ask("explain", "--pcap", str(file))
+    status, answer, _ = desk.ask("explain", "--pcap", str(file))
     assert status == 1
     assert "REFUSED (envelope): it is an HTTP request with a packet inside" in answer
-    assert "remedy: send it by itself" in answer
-    status, answer, said = desk.ask("explain", "--pcap", str(file), "--json")
+    assert "remedy: write ENABLE_SPA_OVER_HTTP Y" in answer
+    status, answer, _ = desk.ask("explain", "--pcap", str(file), "--json")
     [told] = json.loads(answer)
     assert (told["in_http_request"], told["reason"], told["granted"]) == (True, "alphabet", False)
-    _, _, said = desk.ask("check")
-    assert "packets inside HTTP requests are not recognised" in said
+    desk.settings += "ENABLE_SPA_OVER_HTTP Y\n"
+    status, answer, _ = desk.ask("explain", "--pcap", str(file), "--json")
+    [told] = json.loads(answer)
+    assert told["granted"] is agent.startswith("Fwknop")
+    desk.settings += "ALLOW_ANY_USER_AGENT Y\n"
+    status, answer, _ = desk.ask("explain", "--pcap", str(file), "--json")
+    assert status == 0
 
 
 @pytest.mark.parametrize(

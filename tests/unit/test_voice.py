@@ -34,7 +34,7 @@ from watchword.model.outcomes import (
 )
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sighting
-from watchword.model.services import Service
+from watchword.model.services import Proto, Service
 
 IP = "198.51.100.2"
 RECEIVED = f"(stanza #1) SPA Packet from IP: {IP} received with access source match"
@@ -258,7 +258,7 @@ def test_every_kind_of_event_has_words() -> None:
         Judged(packet(), NOW.wall, (), request(), grant()),
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
         Starting("1"),
-        Listening(62201, (4, 6)),
+        Listening(Service(Proto.UDP, 62201), (4, 6)),
         Attached("nftables", "guard inet watchword", service),
         Restored(2, "restart"),
         Disowned(3),
@@ -278,13 +278,14 @@ def test_every_kind_of_event_has_words() -> None:
     [
         (Starting("1"), ["I Starting fwknopd"]),
         (Starting("1", again=True), ["I Re-starting fwknopd"]),
-        (Listening(4000, (4, 6)), ["I Kicking off UDP server to listen on port 4000."]),
         (
-            Listening(62201, (4,), asked_for=False),
+            Listening(Service(Proto.UDP, 4000), (4, 6)),
+            ["I Kicking off UDP server to listen on port 4000."],
+        ),
+        (
+            Listening(Service(Proto.TCP, 62201), (4,)),
             [
-                "I Kicking off UDP server to listen on port 62201.",
-                "W ENABLE_UDP_SERVER is not Y, but there is no sniffing in this version: "
-                "the UDP server is used all the same.",
+                "I Kicking off TCP server to listen on port 62201.",
                 "W IPv6 is not available: packets are received over IPv4 only.",
             ],
         ),

@@ -28,6 +28,7 @@ from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged, Listening, Refusal, Starting
 from watchword.model.packets import Packet
 from watchword.model.requests import Sealed
+from watchword.model.services import Proto, Service
 from watchword.recognise.spa import SpaRecogniser
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknopd", "fwknop")]
@@ -184,7 +185,7 @@ def test_both_servers_say_the_same_of_the_same_packets(peer: Peer, ours: Configu
 @pytest.mark.requirement("2.9")
 def test_both_servers_start_with_the_same_words(peer: Peer, ours: Configuration) -> None:
     theirs = peer.lines_until("Kicking off")
-    for event in (Starting("1"), Listening(ours.settings.udp_port, (4, 6))):
+    for event in (Starting("1"), Listening(Service(Proto.UDP, 62201), (4, 6))):
         for _, text in Voice()(event):
             assert text in theirs
     warnings = [each.message for each in ours.complaints if "REQUIRE_SOURCE" in each.message]

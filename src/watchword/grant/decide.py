@@ -66,7 +66,7 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Permit | Refusal
 
 
 def _who(request: Request) -> Address:
-    return request.packet.source if request.allow is None else request.allow
+    return request.packet.asker if request.allow is None else request.allow
 
 
 def _no(request: Request, reason: Reason, detail: str = "") -> Refusal:

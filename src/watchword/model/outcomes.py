@@ -94,11 +94,11 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    port: int
+    """A socket is bound, and what comes to it is looked at."""
+
+    service: Service
     families: tuple[int, ...]
     """Of 4 and 6."""
-    asked_for: bool = True
-    """False: the configuration says ENABLE_UDP_SERVER N, and there is no sniffing yet."""
 
 
 @dataclass(frozen=True, slots=True)

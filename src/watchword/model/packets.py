@@ -23,10 +23,31 @@ class Packet(NamedTuple):
     local_port: int
     protocol: int = 17
     """Protocol number of the carrier: 17 UDP, 6 TCP, 1 ICMP, 58 ICMPv6."""
+    interface: str = ""
+    """Where it was seen; empty where the capture does not tell."""
+    forwarded: str = ""
+    """Whom a trusted proxy says that it speaks for, up to 64 printable characters; else empty."""
 
     @property
     def source(self) -> Address:
         return canonical(self.peer)
+
+    @property
+    def asker(self) -> Address:
+        """Who gets what is asked for "the address this packet comes from": behind a trusted
+        proxy the one that it names, if that is an address."""
+        return self.proxied_for or self.source
+
+    @property
+    def proxied_for(self) -> Address | None:
+        """The address that a trusted proxy names; None: there is no proxy, or no one address."""
+        try:
+            address = canonical(self.forwarded) if self.forwarded else None
+        except ValueError:
+            return None
+        if address is None or address.is_unspecified or str(address) != self.forwarded:
+            return None
+        return address
 
     @property
     def destination(self) -> Address | None:

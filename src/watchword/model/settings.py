@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeAlias
 
+from watchword.model.addresses import Network
 from watchword.model.services import Service
 
 
@@ -57,12 +59,41 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UdpPort:
+    """A UDP socket on every address of this host."""
+
+    port: int = 62201
+
+
+@dataclass(frozen=True, slots=True)
+class TcpPort:
+    """A TCP socket on every address of this host; each connection is one packet."""
+
+    port: int = 62201
+
+
+SourceSettings: TypeAlias = UdpPort | TcpPort
+"""One way by which packets come."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequests:
+    """Packets inside HTTP requests are looked for."""
+
+    any_agent: bool = False
+    """True: whatever the User-Agent is; False: it begins with ``Fwknop``."""
+    proxies: tuple[Network, ...] = ()
+    """Whose X-Forwarded-For is believed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
 
-    udp_port: int = 62201
-    udp_asked_for: bool = True
-    """False: the configuration asks for sniffing, and the UDP port is used all the same."""
+    sources: tuple[SourceSettings, ...] = (UdpPort(),)
+    """At least one; no two alike."""
+    requests: HttpRequests | None = None
+    """None: packets inside HTTP requests are not looked for."""
     firewall: FirewallSettings = FirewallSettings()
     log: LogSettings = LogSettings()
     run_dir: Path = Path("/run/fwknop")

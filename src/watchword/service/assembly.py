@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import voice
+from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import files
 from watchword.edges.clock import boot_id
 from watchword.edges.firewall.memory import MemoryFirewall
@@ -133,11 +134,12 @@ def _check_hmacs(policy: Policy) -> None:
                 ) from None
 
 
-def interest_of(policy: Policy) -> Interest:
-    """What packets of this policy look like from outside."""
-    openpgp = any(terms.openpgp for terms in policy.stanzas)
+def interest_of(configuration: Configuration) -> Interest:
+    """What packets of this configuration look like from outside."""
+    openpgp = any(terms.openpgp for terms in configuration.policy.stanzas)
+    requests = configuration.settings.requests is not None
     first = FIRST_CHARACTERS + (OPENPGP_FIRST_CHARACTERS if openpgp else b"")
-    return Interest(SHORTEST, LONGEST, first, base64=True)
+    return Interest(SHORTEST, LONGEST, first, base64=True, requests=requests)
 
 
 def place_of(firewall: FirewallSettings) -> tuple[object, ...]:

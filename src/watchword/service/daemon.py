@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges.capture.udp import UdpSource
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.report.lines import LineReporter
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
     Attached,
     Complained,
-    Listening,
     ReloadRefused,
     Starting,
     Stopped,
@@ -41,6 +39,7 @@ from watchword.service.lobby import Lobby
 from watchword.service.process import PidFile
 from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
+from watchword.service.sources import Source, Sources, begun, close
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -65,7 +64,7 @@ class Daemon:
         self._lock: PidFile | None
         """On the state directory; held until the process ends at the latest."""
         self._enforcer: Enforcer
-        self._source: UdpSource
+        self._sources = Sources(configuration.settings.requests)
         self._gate: Gate
         self._lobby = Lobby()
         self._programs = gpg_programs()
@@ -103,7 +102,7 @@ class Daemon:
         settings = self._settings
         self._reporter.report(Starting(__version__))
         self._complain()
-        self._source = UdpSource(settings.udp_port)
+        fresh = await self._sources.open(settings.sources)
         memory = None
         try:
             memory, complaints = await assembly.open_memory(settings)
@@ -118,14 +117,15 @@ class Daemon:
             await self._enforcer.resume(flush=settings.firewall.flush_at_start)
             await self._control.open()  # nothing below waits, so it answers once all is there
         except (HostError, OperatorError):
-            await self._source.aclose()
+            await close(fresh.values())
             if memory is not None:
                 await memory.aclose()
             raise
         self._announce(adopted)
         self._open_gate(policy)
         self._reception = Reception(self._gate, self._lobby, self._clock)
-        self._listen()
+        self._sources.take_over(settings.sources, fresh)
+        self._listen(fresh.values())
         self._keep()
 
     def _announce(self, adopted: int) -> None:
@@ -160,13 +160,12 @@ class Daemon:
         self._run("settle", self._gate.settle_forever())
         self._run("open", self._gate.open_forever())
 
-    def _listen(self) -> None:
-        self._source.narrow(assembly.interest_of(self._configuration.policy))
-        self._run("receive", self._reception.receive(self._source))
-        settings = self._settings
-        self._reporter.report(
-            Listening(settings.udp_port, self._source.families, settings.udp_asked_for)
-        )
+    def _listen(self, fresh: Iterable[Source]) -> None:
+        """Narrow every source to what is of interest now; look at what comes to new ones."""
+        self._sources.narrow(assembly.interest_of(self._configuration), self._settings.requests)
+        for source in fresh:
+            self._run(f"receive {source.name}", self._reception.receive(source))
+            self._reporter.report(begun(source))
 
     def _keep(self) -> None:
         memory = self._memory
@@ -189,7 +188,7 @@ class Daemon:
         self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
 
     async def _serve(self) -> None:
-        """Until a signal ends it, or a task does, which is a bug and is let through."""
+        """Until a signal ends it, or a task fails, which is a bug and is let through."""
         while True:
             signalled = asyncio.ensure_future(self._signals.get())
             done, _ = await asyncio.wait(
@@ -197,6 +196,7 @@ class Daemon:
             )
             for task in done - {signalled}:
                 task.result()
+            self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
             if signalled not in done:
                 signalled.cancel()
                 continue
@@ -222,14 +222,13 @@ class Daemon:
         if moves:
             firewall = assembly.firewall_for(new, self._clock)
         policy = assembly.fitted(configuration.policy, firewall)
-        source = self._source if new.udp_port == old.udp_port else UdpSource(new.udp_port)
+        fresh = await self._sources.open(new.sources)
         if moves:
             try:
                 elsewhere = assembly.place_of(old.firewall) != assembly.place_of(new.firewall)
                 await self._enforcer.replace_firewall(firewall, elsewhere=elsewhere)
             except HostError:
-                if source is not self._source:
-                    await source.aclose()
+                await close(fresh.values())
                 raise
         await self._gate.finish()  # what waits was asked under the old policy
         before_gate = self._gate
@@ -242,12 +241,9 @@ class Daemon:
         if moves:
             self._announce(0)
             self._keep()
-        if source is self._source:
-            source.narrow(assembly.interest_of(policy))
-        else:
-            before, self._source = self._source, source
-            self._listen()
-            await before.aclose()
+        over = self._sources.take_over(new.sources, fresh)
+        self._listen(fresh.values())
+        await close(over)
 
     def _take_over(self, configuration: Configuration, old: Settings) -> None:
         self._configuration = configuration
@@ -266,12 +262,12 @@ class Daemon:
     def _status(self) -> dict[str, object]:
         now = self._clock.now()
         return status.gather(
-            self._figures, self._source, self._lobby, self._gate, self._enforcer, now=now
+            self._figures, self._sources, self._lobby, self._gate, self._enforcer, now=now
         )
 
     async def _stop(self) -> None:
         await self._control.close()
-        await self._source.aclose()
+        await self._sources.aclose()
         self._programs.end()
         await self._gate.finish()
         for task in self._tasks.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from watchword.edges.capture.requests import Requests
 from watchword.errors import PeerError
 from watchword.grant.decide import Permit, authorise
 from watchword.model.moments import Moment
@@ -19,6 +20,7 @@ from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason, Stage
 from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
+from watchword.model.settings import HttpRequests
 from watchword.ports import OpenPgp
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.carriers import http
@@ -43,7 +45,8 @@ class Explanation:
     envelope: Refusal | None = None
     """Refused before any stanza was asked."""
     in_request: bool = False
-    """It is an HTTP request, and what is inside could be a packet; the daemon looks at no such."""
+    """It is an HTTP request, what is inside could be a packet, and the daemon is not told to look
+    into requests like this."""
     verdicts: list[Verdict] = field(default_factory=list)
     """One for each stanza, in order, those that SOURCE or DESTINATION rule out included."""
     replayed: Sighting | None = None
@@ -75,6 +78,8 @@ def explain(
     now: Moment,
     seen: Callable[[ReplayKey], Sighting | None],
     openpgp: OpenPgp,
+    *,
+    requests: HttpRequests | None = None,
 ) -> Explanation:
     """Judge a packet as the daemon would have at that time.
 
@@ -84,16 +89,20 @@ def explain(
         now: The time to judge by.
         seen: Looks a key up in the replay store, without claiming it.
         openpgp: Opens OpenPGP packets whose MAC fits.
+        requests: How HTTP requests are looked into; None: they are not.
 
     Raises HostError: gpg would be needed and cannot be used.
     """
     told = Explanation(packet, now)
     reason = flaw(packet.payload)
     if reason is not None:
-        told.envelope = Refusal(reason)
-        found = http.extract(packet.payload, any_agent=True)
-        told.in_request = found is not None and flaw(found.payload) is None
-        return told
+        found = Requests(requests).look_into(packet.payload, packet.peer)
+        if found is None:
+            told.envelope = Refusal(reason)
+            told.in_request = _carries_a_packet(packet.payload)
+            return told
+        packet = packet._replace(payload=found.payload, forwarded=found.forwarded)
+        told.packet = packet
     by_stanza: dict[int, Verdict] = {}
     for verdict in _verdicts(packet, policy, now, openpgp):
         before = by_stanza.get(verdict.stanza)
@@ -106,6 +115,11 @@ def explain(
         keys = [each.request.key for each in told.verdicts if each.request]
         told.replayed = next(filter(None, map(seen, keys)), None)
     return told
+
+
+def _carries_a_packet(payload: bytes) -> bool:
+    found = http.extract(payload, any_agent=True)
+    return found is not None and flaw(found.payload) is None
 
 
 def _nearness(verdict: Verdict) -> int:

@@ -6,22 +6,23 @@ Not in here: counting (figures), the socket (control).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from watchword import __version__
-from watchword.edges.capture.udp import UdpSource
 from watchword.model.moments import Moment
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.gate import Gate
 from watchword.service.lobby import Lobby
+from watchword.service.sources import Sources
 
 
 def gather(
     figures: Figures,
-    source: UdpSource,
+    sources: Sources,
     lobby: Lobby,
     gate: Gate,
     enforcer: Enforcer,
@@ -36,7 +37,8 @@ def gather(
         "began": figures.began,
         "up": round(now.wall - figures.began, 3),
         "packets": dict(figures.verdicts),
-        "dropped": _dropped(figures, source, lobby),
+        "dropped": _dropped(figures, sources, lobby),
+        "sources": {each.name: dict(each.dropped()) for each in sources},
         "waiting": {
             "strangers": lobby.strangers.count,
             "known": lobby.familiars.count,
@@ -51,11 +53,13 @@ def gather(
     }
 
 
-def _dropped(figures: Figures, source: UdpSource, lobby: Lobby) -> dict[str, int]:
-    """Packets that nobody judged, by why."""
+def _dropped(figures: Figures, sources: Sources, lobby: Lobby) -> dict[str, int]:
+    """Packets that nobody judged, by why, all sources together."""
+    counts: Counter[str] = Counter()
+    for source in sources:
+        counts.update(source.dropped())
     return {
-        **{f"bytes: {reason.word}": count for reason, count in source.flaws.items()},
-        "kernel: socket full or filtered": source.kernel_drops(),
+        **counts,
         "waited too long (strangers)": lobby.strangers.dropped,
         "waited too long (known)": lobby.familiars.dropped,
         "too many authentic ones": figures.overflowed,
@@ -82,6 +86,9 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
     yield from _counts("packets judged", told["packets"])
     yield from _counts("packets dropped unjudged", told["dropped"])
+    if len(told["sources"]) > 1:
+        for name, dropped in told["sources"].items():
+            yield f"  of these by {name}: {sum(dropped.values())}"
     yield f"packets waiting: {told['waiting']['strangers']} of strangers, " + (
         f"{told['waiting']['known']} of known addresses ({told['known_addresses']} are known)"
     )

@@ -46,6 +46,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     from watchword.service.explain_questions import questions
 
     configuration = tool_questions.configuration(arguments)
+    policy, requests = configuration.policy, configuration.settings.requests
     state_dir = configuration.settings.state_dir
 
     def seen(key: ReplayKey) -> Sighting | None:
@@ -53,7 +54,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     openpgp = Gpg(gpg_programs())
     answers = [
-        explain(question.packet, configuration.policy, Moment(question.at, 0.0), seen, openpgp)
+        explain(question.packet, policy, Moment(question.at, 0.0), seen, openpgp, requests=requests)
         for question in questions(arguments)
     ]
     if not answers:

@@ -7,19 +7,20 @@ the reasons one by one (remedies).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
-from watchword.model.settings import Attach, Settings
+from watchword.model.settings import Attach, Settings, TcpPort, UdpPort
 
 _FEW = 12  # services that are named one by one
 
 
 def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
     """What the configuration amounts to, line by line."""
-    yield f"packets are received on UDP port {settings.udp_port}, IPv4 and IPv6"
+    yield from (f"packets are received {each}" for each in _ways(settings))
     yield from _firewall(settings)
     if policy.max_age is None:
         yield "time stamps are not looked at (ENABLE_SPA_PACKET_AGING N)"
@@ -35,6 +36,22 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
     for terms in policy.stanzas:
         yield f"stanza #{terms.number} ({terms.place}):"
         yield from (f"  {line}" for line in terms_in_words(terms))
+
+
+def _ways(settings: Settings) -> Iterator[str]:
+    for source in settings.sources:
+        match source:
+            case UdpPort(port):
+                yield f"on UDP port {port}, IPv4 and IPv6"
+            case TcpPort(port):
+                yield f"on TCP port {port}, IPv4 and IPv6"
+            case _:
+                assert_never(source)
+    if settings.requests is not None:
+        proxies = ", ".join(map(str, settings.requests.proxies))
+        yield "inside HTTP requests as well" + (
+            f"; X-Forwarded-For is believed of {proxies}" if proxies else ""
+        )
 
 
 def _firewall(settings: Settings) -> Iterator[str]:

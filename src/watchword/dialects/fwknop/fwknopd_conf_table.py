@@ -85,8 +85,8 @@ _COMMON: Final = (
     _flag("ENABLE_DIGEST_PERSISTENCE", "Y"),
     _number("RULES_CHECK_THRESHOLD", "20", 0, 131071),
     _number("CMD_EXEC_TIMEOUT", None, 0, 8388608),
-    _flag("ENABLE_SPA_OVER_HTTP", without="packets inside HTTP requests are not recognised"),
-    _flag("ENABLE_TCP_SERVER", without=_SNIFFING),
+    _flag("ENABLE_SPA_OVER_HTTP"),
+    _flag("ENABLE_TCP_SERVER"),
     _number("TCPSERV_PORT", "62201", 1, _PORT),
     Variable("ENABLE_UDP_SERVER", Kind.NOT_NO, "N"),
     _number("UDPSERV_PORT", "62201", 1, _PORT),
@@ -94,7 +94,7 @@ _COMMON: Final = (
     Variable("LOCALE"),
     Variable("SYSLOG_IDENTITY", default="fwknopd"),
     Variable("SYSLOG_FACILITY", default="LOG_DAEMON"),
-    _flag("ENABLE_X_FORWARDED_FOR", without="the packet's own source address counts"),
+    _flag("ENABLE_X_FORWARDED_FOR"),
     _flag("ENABLE_DESTINATION_RULE"),
     _flag("ENABLE_RULE_PREPEND"),
     _flag("ENABLE_NAT_DNS", "Y"),
@@ -142,6 +142,7 @@ _OURS: Final = (
     Variable("NFT_TABLE", default="watchword"),
     Variable("NFT_JUMP_FROM"),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
+    Variable("TRUSTED_PROXIES"),
 )
 
 
@@ -154,7 +155,7 @@ def _unlisted(*variables: Variable) -> tuple[Variable, ...]:
 
 _RARE: Final = _unlisted(
     # 2.6.11 only, and not in the numbered list of 2.6.10.
-    _flag("ALLOW_ANY_USER_AGENT", without="packets inside HTTP requests are not recognised"),
+    _flag("ALLOW_ANY_USER_AGENT"),
     _flag("ENABLE_NFQ_CAPTURE", without=_SNIFFING),
     Variable("NFQ_INTERFACE"),
     _number("NFQ_PORT", "62201", 1, _PORT),

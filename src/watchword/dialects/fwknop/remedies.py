@@ -137,9 +137,9 @@ _ADVICE: Final = {
 }
 
 IN_REQUEST: Final = Advice(
-    "it is an HTTP request with a packet inside, and this fwknopd does not look into requests, "
-    "whatever ENABLE_SPA_OVER_HTTP says",
-    "send it by itself: fwknop -P udp; or ask about the packet alone, with - and _ as + and /",
+    "it is an HTTP request with a packet inside, and this fwknopd does not look into such requests",
+    "write ENABLE_SPA_OVER_HTTP Y, and ALLOW_ANY_USER_AGENT Y if its User-Agent is not Fwknop; "
+    "or send it by itself: fwknop -P udp",
 )
 """For an envelope that was refused because it is a request."""
 

@@ -25,7 +25,8 @@ from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate_firewall import firewall
-from watchword.dialects.fwknop.translate_guard import Offer, udp_port
+from watchword.dialects.fwknop.translate_guard import Offer
+from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.crypto import Digest
 from watchword.model.policy import Policy
@@ -223,8 +224,8 @@ def _settings(
 ) -> Settings:
     run_dir = Path(values.text("FWKNOP_RUN_DIR"))
     return Settings(
-        udp_port=udp_port(values),
-        udp_asked_for=values.flag("ENABLE_UDP_SERVER"),
+        sources=sources(values),
+        requests=requests(values, complaints),
         firewall=firewall(values, offers, complaints),
         log=LogSettings(
             identity=values.text("SYSLOG_IDENTITY"),
@@ -264,7 +265,7 @@ def _verify(values: Values, complaints: Complaints) -> None:
     if not values.flag("ENABLE_UDP_SERVER"):
         complaints.remark(
             "ENABLE_UDP_SERVER is not on, and this version cannot sniff: "
-            f"packets are received on UDP port {udp_port(values)} all the same",
+            f"packets are received on UDP port {values.number('UDPSERV_PORT')} all the same",
             values.place("ENABLE_UDP_SERVER"),
             "write ENABLE_UDP_SERVER Y",
         )

@@ -16,8 +16,9 @@ from watchword.dialects.fwknop.access_conf_lists import UnfitError, services
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.dialects.fwknop.translate_sources import doors
 from watchword.errors import Place
-from watchword.model.services import Proto, Service
+from watchword.model.services import Service
 
 
 class Offer(NamedTuple):
@@ -38,19 +39,19 @@ class Shield(NamedTuple):
 
 def guard(values: Values, offers: Sequence[Offer], complaints: Complaints) -> Shield:
     """What is hidden. A value to be used only if no complaint was fatal."""
-    door = Service(Proto.UDP, udp_port(values))
+    ours = doors(values)
     public = _services("GUARD_PUBLIC", values, complaints)
     if values.text("GUARD_SERVICES").upper() == "ALL":
         _remark_exposed(offers, public, complaints, hint="take it out of GUARD_PUBLIC")
-        return Shield(everything=True, public=tuple(sorted({*public, door})))
+        return Shield(everything=True, public=tuple(sorted(public | ours)))
     if "GUARD_PUBLIC" in values.given:
         complaints.remark(
             "GUARD_PUBLIC has no effect without GUARD_SERVICES ALL", values.place("GUARD_PUBLIC")
         )
     if "GUARD_SERVICES" not in values.given:
-        return Shield(hidden=_everything_offered(offers, door, complaints))
+        return Shield(hidden=_everything_offered(offers, ours, complaints))
     hidden = _services("GUARD_SERVICES", values, complaints)
-    if door in hidden:
+    for door in sorted(ours & hidden):
         complaints.refuse(
             f"GUARD_SERVICES would hide {door}, the port that packets come to, from everybody",
             values.place("GUARD_SERVICES"),
@@ -69,12 +70,6 @@ def idle_guard(values: Values, complaints: Complaints) -> Shield:
     return Shield()
 
 
-def udp_port(values: Values) -> int:
-    """The port that packets come to; some port if the value has been complained about."""
-    port = values.number("UDPSERV_PORT")
-    return port if 1 <= port <= 65535 else 62201
-
-
 def _services(name: str, values: Values, complaints: Complaints) -> frozenset[Service]:
     if name not in values.given:
         return frozenset()
@@ -90,9 +85,9 @@ def _services(name: str, values: Values, complaints: Complaints) -> frozenset[Se
 
 
 def _everything_offered(
-    offers: Sequence[Offer], door: Service, complaints: Complaints
+    offers: Sequence[Offer], ours: frozenset[Service], complaints: Complaints
 ) -> tuple[Service, ...]:
-    """The default: hide what the stanzas open. That must be known, and not be the door itself."""
+    """The default: hide what the stanzas open. That must be known, and none of our own ports."""
     hidden: set[Service] = set()
     for offer in offers:
         if offer.services is None:
@@ -101,11 +96,11 @@ def _everything_offered(
                 offer.place,
                 "add OPEN_PORTS to the stanza, or GUARD_SERVICES (a list, or ALL) to fwknopd.conf",
             )
-        elif door in offer.services:
+        elif own := sorted(ours & offer.services):
             complaints.refuse(
-                f"OPEN_PORTS would hide {door}, the port that packets come to, from everybody",
+                f"OPEN_PORTS would hide {own[0]}, the port that packets come to, from everybody",
                 offer.place,
-                f"take {door} out of OPEN_PORTS",
+                f"take {own[0]} out of OPEN_PORTS",
             )
         else:
             hidden |= offer.services

@@ -125,13 +125,8 @@ def _ended(event: GrantEnded, table: str) -> Iterator[Line]:
 
 
 def _listening(event: Listening) -> Iterator[Line]:
-    yield Priority.INFO, f"Kicking off UDP server to listen on port {event.port}."
-    if not event.asked_for:
-        yield (
-            Priority.WARNING,
-            "ENABLE_UDP_SERVER is not Y, but there is no sniffing in this version: "
-            "the UDP server is used all the same.",
-        )
+    kind, port = event.service.proto.upper(), event.service.port
+    yield Priority.INFO, f"Kicking off {kind} server to listen on port {port}."
     if 6 not in event.families:
         yield Priority.WARNING, "IPv6 is not available: packets are received over IPv4 only."
 

@@ -38,6 +38,10 @@ def structured(event: Judged) -> str:
     }
     if packet.local:
         fields["destination"] = packet.local
+    if packet.interface:
+        fields["interface"] = packet.interface
+    if packet.forwarded:
+        fields["forwarded_for"] = packet.forwarded
     fields["verdict"] = _verdict(event)
     fields["stanzas_tried"] = _tried(event)
     if event.refusals:
@@ -78,7 +82,7 @@ def _refusal_fields(event: Judged) -> dict[str, Field]:
 
 
 def _request_fields(request: Request) -> dict[str, Field]:
-    who = request.packet.source if request.allow is None else request.allow
+    who = request.packet.asker if request.allow is None else request.allow
     fields: dict[str, Field] = {
         "stanza": request.stanza,
         "user": request.user[:_LONGEST],

@@ -90,6 +90,12 @@ class PacketVoice:
 
     def judged(self, event: Judged, debug: bool) -> Iterator[Line]:
         """Every stanza that was tried, in order, and what came of it."""
+        if event.packet.forwarded and event.packet.proxied_for is None:
+            claim = event.packet.forwarded
+            yield (
+                _W,
+                f"Error parsing X-Forwarded-For header: value '{claim}' is not an IP address",
+            )
         if event.refusals:
             yield from self._refused(event)
         if event.request is not None and event.request.signer:

@@ -26,6 +26,7 @@ _JUMP_GREATER_EQUAL = 0x35
 _RETURN = 0x06
 _WHOLE = 0xFFFFFFFF
 _DROP = (_RETURN, 0, 0, 0)
+_PASS = (_RETURN, 0, 0, _WHOLE)
 LOOKED_AT = 8  # bytes after the first: of random ones, one in sixty thousand is of the alphabet
 # One byte of the base64 alphabet. Ranges in ascending order; the last line drops.
 _ALPHABET: list[Instruction] = [
@@ -43,12 +44,18 @@ _ALPHABET: list[Instruction] = [
 def datagram_filter(interest: Interest) -> list[Instruction]:
     """The program that keeps datagrams of the right length, whose first bytes are right.
 
-    Looks at the first byte, and at a few more if they have to be of the base64
-    alphabet. Every check jumps to the one after it if it is passed, and falls
-    into a return that drops if it is not.
+    Longer ones too, if they begin like an HTTP request and those are of
+    interest. Looks at the first byte, and at a few more if they have to be of
+    the base64 alphabet. Every check jumps to the one after it if it is passed,
+    and falls into a return that drops if it is not.
     """
     program = [(_LOAD_LENGTH, 0, 0, 0)]
     program += _unless([(_JUMP_GREATER_EQUAL, interest.shortest + _UDP_HEADER)])
+    if interest.requests:
+        program += [(_LOAD_BYTE, 0, 0, _UDP_HEADER)]
+        for letter in b"Gg":
+            program += [(_JUMP_EQUAL, 0, 1, letter), _PASS]
+        program += [(_LOAD_LENGTH, 0, 0, 0)]
     program += [(_JUMP_GREATER, 0, 1, interest.longest + _UDP_HEADER), _DROP]
     if interest.first:
         program += [(_LOAD_BYTE, 0, 0, _UDP_HEADER)]
@@ -56,7 +63,7 @@ def datagram_filter(interest: Interest) -> list[Instruction]:
     if interest.base64:
         for offset in range(1, 1 + LOOKED_AT):
             program += [(_LOAD_BYTE, 0, 0, _UDP_HEADER + offset), *_ALPHABET]
-    return [*program, (_RETURN, 0, 0, _WHOLE)]
+    return [*program, _PASS]
 
 
 def _unless(tests: list[tuple[int, int]]) -> list[Instruction]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from watchword.model.packets import Packet
 from watchword.ports import Interest, PacketSource
@@ -27,6 +27,9 @@ class MemorySource:
 
     def narrow(self, interest: Interest) -> None:
         """There is no kernel here to ask."""
+
+    def dropped(self) -> Mapping[str, int]:
+        return {}
 
     async def aclose(self) -> None:
         self._queue.put_nowait(None)

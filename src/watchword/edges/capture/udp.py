@@ -17,10 +17,11 @@ import errno
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 
 from watchword.edges.capture import bpf
+from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
@@ -73,7 +74,7 @@ def _bound(family: int, port: int) -> socket.socket:
 class UdpSource:
     """One UDP port on every address of this host."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, requests: Requests | None = None) -> None:
         """Bind the port for each family that this host has.
 
         Raises HostError if the port is taken, or if there is no family at all.
@@ -81,6 +82,7 @@ class UdpSource:
         self.name = f"udp/{port}"
         self.flaws: Counter[Reason] = Counter()
         """How many datagrams were dropped on their bytes alone, by reason."""
+        self._requests = requests or Requests()
         self._sockets: list[socket.socket] = []
         self._closed = asyncio.Event()
         for family in (socket.AF_INET, socket.AF_INET6):
@@ -136,6 +138,9 @@ class UdpSource:
             reason = flaw(payload)
             if reason is None:
                 batch.append(Packet(payload, peer[0], peer[1], _local(ancillary), port))
+            elif (found := self._requests.look_into(payload, peer[0])) is not None:
+                where = Packet(found.payload, peer[0], peer[1], _local(ancillary), port)
+                batch.append(where._replace(forwarded=found.forwarded))
             else:
                 self.flaws[reason] += 1
         return batch
@@ -144,14 +149,15 @@ class UdpSource:
         for sock in self._sockets:
             bpf.attach(sock, bpf.datagram_filter(interest))
 
-    def kernel_drops(self) -> int:
-        """Datagrams that the kernel threw away: no room in the buffer, or filtered."""
+    def dropped(self) -> Mapping[str, int]:
+        """The kernel's share, too: no room in the buffer, or filtered."""
         drops = 0
         for sock in self._sockets:
             if sock.fileno() >= 0:
                 memory = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
                 drops += int.from_bytes(memory[32:36], sys.byteorder)
-        return drops
+        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
+        return {**told, "kernel: socket full or filtered": drops}
 
     async def aclose(self) -> None:
         self._closed.set()

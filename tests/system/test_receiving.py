@@ -1,0 +1,123 @@
+"""Packets over TCP and in HTTP requests, from the packaged client, to an open port."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Server, base64, stanza
+from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import connect, reaches
+from watchword.lab.trio import Trio, trio
+
+pytestmark = pytest.mark.system
+_ports = count(3000)
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture(scope="module")
+def server(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """Everything is hidden but its own two ports."""
+    server = Server(scene.server.host, tmp_path_factory.mktemp("server"))
+    server.settings |= {
+        "GUARD_SERVICES": "ALL",
+        "ENABLE_TCP_SERVER": "Y",
+        "TCPSERV_PORT": "62202",
+        "ENABLE_SPA_OVER_HTTP": "N",
+    }
+    server.access = stanza(OPEN_PORTS="")
+    return server.start()
+
+
+def fwknop(
+    scene: Trio, server: Server, folder: Path, *options: str, program: str = "/usr/bin/fwknop"
+) -> dict[str, object]:
+    """Ask for a port that nobody asked for before; what the server says of it."""
+    before = len(server.judged)
+    scene.caller.host.run(
+        program, "--rc-file", str(folder / "rc"), "--no-save-args",
+        "-A", f"tcp/{next(_ports)}", "-D", scene.server.four,
+        "--key-base64-rijndael", base64(KEY), "--key-base64-hmac", base64(MAC_KEY), *options,
+    )  # fmt: skip
+    return server.wait_for_judgements(before + 1)[before]
+
+
+@pytest.mark.requirement("1.2", partial=True)
+@pytest.mark.peer("fwknop")
+def test_the_packaged_client_opens_a_port_over_tcp(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    assert "Kicking off TCP server to listen on port 62202." in server.log
+    told = fwknop(scene, server, tmp_path, "-P", "tcp", "-p", "62202", "-s")
+    assert (told["verdict"], told["source"]) == ("granted", scene.caller.four)
+    service = str(told["services"][0]).partition("/")[2]  # type: ignore[index]
+    assert f"{scene.caller.four} . tcp . {service} " in server.ruleset()
+
+
+def test_the_port_answers_no_data_to_a_stranger_and_is_closed_after_a_second(
+    scene: Trio, server: Server
+) -> None:
+    for target in (scene.server.four, scene.server.six):
+        talk = connect(scene.stranger.host, target, 62202, 5.0)
+        assert talk is not None
+        talk.settimeout(5.0)
+        talk.sendall(b"SSH-2.0-probe\r\n")
+        assert talk.recv(100) == b""
+        talk.close()
+
+
+@pytest.mark.requirement("2.14", "6.1", partial=True)
+@pytest.mark.peer("fwknop")
+def test_over_http_it_is_ignored_unless_asked_for_and_a_reload_keeps_the_sockets(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    http = ("-P", "http", "-p", "62202", "-a", scene.caller.four)
+    scene.caller.host.run(
+        "/usr/bin/fwknop", "--rc-file", str(tmp_path / "rc"), "--no-save-args",
+        "-A", "tcp/22", "-D", scene.server.four,
+        "--key-base64-rijndael", base64(KEY), "--key-base64-hmac", base64(MAC_KEY), *http,
+    )  # fmt: skip
+    told = fwknop(scene, server, tmp_path, "-s")
+    assert told["services"] != ["tcp/22"]  # the one that came after it
+
+    sockets = _sockets(server)
+    server.settings["ENABLE_SPA_OVER_HTTP"] = "Y"
+    server.write()
+    server.send(signal.SIGHUP)
+    server.wait_for("Re-starting fwknopd")
+    told = fwknop(scene, server, tmp_path, *http)
+    assert (told["verdict"], told["who"]) == ("granted", scene.caller.four)
+    assert len(sockets) == 4
+    assert sockets <= _sockets(server)
+    assert server.log.count("Kicking off TCP server") == 1
+
+
+def _sockets(server: Server) -> set[str]:
+    """Inodes of the sockets that are bound to our ports."""
+    own = {str(each.readlink()) for each in Path(f"/proc/{server.pid}/fd").iterdir()}
+    bound = server.host.run("ss", "-Hlntue").stdout
+    ours = [line.split("ino:")[1].split()[0] for line in bound.splitlines() if ":6220" in line]
+    return {each for each in ours if f"socket:[{each}]" in own}
+
+
+def test_a_reload_closes_the_port_that_is_not_wanted_any_more(scene: Trio, server: Server) -> None:
+    assert reaches(scene.stranger.host, scene.server.four, 62202, 5.0)
+    before = server.log.count("Re-starting")
+    server.settings["ENABLE_TCP_SERVER"] = "N"
+    server.write()
+    server.send(signal.SIGHUP)
+    server.wait_for("Re-starting fwknopd", before + 1)
+    server.wait_for("Attached to the firewall", 2)
+    assert not reaches(scene.stranger.host, scene.server.four, 62202)
+    assert ":62202" not in server.host.run("ss", "-Hlnt").stdout
+    assert server.tool("status").returncode == 0
