@@ -16,7 +16,9 @@ from watchword.errors import Complaint, HostError, OperatorError
 class Console:
     """Standard output and standard error of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, aside: bool = False) -> None:
+        """``aside``: answers go to standard error too, because something else has the output."""
+        self._answers = sys.stderr if aside else sys.stdout
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -27,7 +29,7 @@ class Console:
         return sys.stderr.isatty()
 
     def say(self, text: str = "") -> None:
-        print(text)
+        print(text, file=self._answers)
 
     def warn(self, text: str) -> None:
         print(text, file=sys.stderr)

@@ -23,7 +23,7 @@ from watchword.dialects.fwknop.client_settings import (
 from watchword.edges import randomness, send, send_file
 from watchword.edges.login import login_name
 from watchword.errors import HostError
-from watchword.record import record
+from watchword.record import record, replace
 from watchword.service.client_console import Console
 from watchword.service.client_seal import Seal, seal_of
 from watchword.wire.spa.composing import compose
@@ -47,22 +47,56 @@ def knock(
     line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
 ) -> int:
     """Build the packet, show and keep it as asked, send it. Raises OperatorError, HostError."""
-    verbose = bool(settings.verbose)
-    message = _message(line, settings, environment, console)
-    plaintext = _compose(message)
-    seal = seal_of(line, settings, environment, console)
-    packet = Packet(message, plaintext, seal.seal(message, plaintext))
-    if verbose or line.test:
-        console.say(_dump(packet, seal.sealing(), decoded=False))
-    _keep(line, packet.payload, console)
-    _transmit(line, settings, packet.payload, console)
-    if line.test:
-        _show_decoded(seal, packet, console, verbose=verbose)
-    elif verbose or console.attended:
-        # The original says nothing of it, and what scripts see stays as it is.
-        for each in seal.remarks():
-            console.remark(each)
+    Knocker(line, settings, environment, console).knock()
     return 0
+
+
+class Knocker:
+    """Verified settings with which to knock, once or again and again."""
+
+    def __init__(
+        self,
+        line: CommandLine,
+        settings: Given,
+        environment: Mapping[str, str],
+        console: Console,
+    ) -> None:
+        self.line = line
+        self.settings = settings
+        self._environment = environment
+        self._console = console
+        self._seal: Seal | None = None
+
+    def knock(self, address: str | None = None) -> Packet:
+        """Send a new packet; keys are asked for before the first.
+
+        Args:
+            address: The one of the server's addresses that it goes to, or, where the carrier
+                finds its own way, whose family it is to take; None: the first that there is
+                a way to.
+
+        Raises OperatorError, HostError: nothing was sent.
+        """
+        line, settings, console = self.line, self.settings, self._console
+        if address is not None:
+            line = replace(line, family=Family.SIX if ":" in address else Family.FOUR)
+        verbose = bool(settings.verbose)
+        message = _message(line, settings, self._environment, console)
+        plaintext = _compose(message)
+        seal = self._seal or seal_of(line, settings, self._environment, console)
+        packet = Packet(message, plaintext, seal.seal(message, plaintext))
+        if verbose or line.test:
+            console.say(_dump(packet, seal.sealing(), decoded=False))
+        _keep(line, packet.payload, console)
+        _transmit(line, settings, packet.payload, console, address)
+        if line.test:
+            _show_decoded(seal, packet, console, verbose=verbose)
+        elif self._seal is None and (verbose or console.attended):
+            # The original says nothing of it, and what scripts see stays as it is.
+            for each in seal.remarks():
+                console.remark(each)
+        self._seal = seal
+        return packet
 
 
 def _message(
@@ -116,8 +150,14 @@ def _keep(line: CommandLine, payload: bytes, console: Console) -> None:
         console.warn(f"write_spa_packet_data: {error}")
 
 
-def _transmit(line: CommandLine, settings: Given, payload: bytes, console: Console) -> None:
-    host = client_values.server(settings.server).host if settings.server else ""
+def _transmit(
+    line: CommandLine,
+    settings: Given,
+    payload: bytes,
+    console: Console,
+    address: str | None = None,
+) -> None:
+    host = address or client_values.server(settings.server).host if settings.server else ""
     port = destination_port(line, settings)
     verbose = bool(settings.verbose)
     if verbose:

@@ -22,7 +22,7 @@ from watchword.errors import OperatorError, WatchwordError
 from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
-COMMANDS: Final = ("explain", "check", "status", "conformance")
+COMMANDS: Final = ("connect", "explain", "check", "status", "conformance")
 """In the order of the manual page."""
 YES, NO, WRONG = 0, 1, 2
 

@@ -1,0 +1,50 @@
+"""The options about the knock, alike for every command of watchword that knocks.
+
+In here: adding them to a parser.
+Not in here: what they do (caller).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add them."""
+    parser.add_argument("-n", "--name", metavar="NAME", help="the stanza of the rc file to use")
+    parser.add_argument("--rc-file", metavar="FILE", help="rc file to go by (~/.fwknoprc)")
+    family = parser.add_mutually_exclusive_group()
+    for number in ("4", "6"):
+        family.add_argument(
+            f"-{number}", f"--ipv{number}", dest="family", action="store_const",
+            const=f"-{number}", help=f"use only IPv{number} addresses",
+        )  # fmt: skip
+    parser.add_argument(
+        "-o", "--options", metavar="OPTIONS", action="append", default=[],
+        help="options of fwknop for the knock, as on its command line; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more, as fwknop -v")
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """How long to wait for a port."""
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=seconds, default=15.0,
+        help="give up when the port has not answered for so long (15)",
+    )  # fmt: skip
+
+
+def port(text: str) -> int:
+    """1 to 65535. Raises ValueError."""
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return number
+
+
+def seconds(text: str) -> float:
+    """More than nothing, and at most a day. Raises ValueError."""
+    number = float(text)
+    if not 0 < number <= 86400:
+        raise argparse.ArgumentTypeError("give seconds, more than 0 and at most 86400")
+    return number

@@ -1,0 +1,71 @@
+"""The command watchword connect: knocks, and joins the port that opens to its input and output.
+
+In here: its options, and what becomes of the connection.
+Not in here: knocking until the port answers (approach), passing bytes on (edges.splice).
+
+Standard output belongs to the connection; everything that is said goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from watchword.service import knock_options
+
+if TYPE_CHECKING:
+    from watchword.service.approach import Reached
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``watchword``."""
+    parser = commands.add_parser(
+        "connect",
+        help="knock, wait until a port answers, and join it to input and output",
+        description="Knock for a host of the rc file, wait until its port answers, and join the "
+        "connection to standard input and output. For ssh: ProxyCommand watchword connect %h %p.",
+    )
+    parser.add_argument("host", metavar="HOST", help="a server, or the name of a stanza")
+    parser.add_argument("port", metavar="PORT", type=knock_options.port, help="TCP port")
+    knock_options.add_to(parser)
+    knock_options.add_timeout(parser)
+    parser.add_argument("--to", metavar="ADDRESS", help="connect there instead of to HOST")
+    parser.add_argument(
+        "--try-first", action="store_true", help="knock only if the port does not answer at once"
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--check", action="store_true",
+        help="hang up when the port has answered; the exit status says whether it did",
+    )  # fmt: skip
+    kind.add_argument(
+        "--fdpass", action="store_true", help="hand the connection over (ssh: ProxyUseFdpass yes)"
+    )
+    parser.set_defaults(answer=_connect)
+
+
+def _connect(arguments: argparse.Namespace) -> int:
+    from watchword.edges import splice
+
+    reached = _reach(arguments)
+    if arguments.fdpass:
+        splice.hand_over(reached.connection)
+    elif arguments.check:
+        reached.connection.close()
+    else:
+        splice.splice(reached.connection)
+    return 0
+
+
+def _reach(arguments: argparse.Namespace) -> Reached:
+    from watchword.service import caller
+    from watchword.service.approach import Approach
+    from watchword.service.client_console import Console
+
+    console = Console(aside=True)
+    called = caller.called(arguments, arguments.host, console, arguments.port)
+    called = called.asking_for(arguments.port).verified()
+    target = arguments.to or called.target(arguments.host)
+    approach = Approach(called, console, target, arguments.port)
+    reached = approach.without_knocking() if arguments.try_first else None
+    return reached or approach.knock_and_connect(arguments.timeout)

@@ -1,0 +1,128 @@
+"""For the tests of connect, run and doctor: a hidden server, and a caller with an rc file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.daemon import PROGRAMS, Server, base64, stanza
+from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import listen
+from watchword.lab.trio import Trio, trio
+
+PORTS = range(21, 61)
+"""Hidden, and each for one test: a grant outlasts the test that it was made in."""
+
+
+class ConnectScene:
+    """A running server of ours, and a home directory for the caller."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.net: Trio = trio(lab)
+        self.server = Server(self.net.server.host, folder)
+        self.server.access = stanza(OPEN_PORTS=",".join(f"tcp/{port}" for port in PORTS))
+        self._listeners: list[socket.socket] = []
+
+    @property
+    def rc(self) -> Path:
+        return self.home / ".fwknoprc"
+
+    def write_rc(self, *sections: str) -> None:
+        self.rc.touch(mode=0o600)
+        self.rc.write_text("\n".join(sections), "utf-8")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.home),
+            "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+            "LOGNAME": "alice",
+        }
+
+    def watchword(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run the tool on the caller's machine, to its end."""
+        return self.net.caller.host.run(
+            str(PROGRAMS / "watchword"), *argv, check=False, env=self.environment, **more
+        )
+
+    def start(self, *argv: str, **more: Any) -> subprocess.Popen[bytes]:
+        return self.net.caller.host.start(
+            str(PROGRAMS / "watchword"), *argv, env=self.environment, **more
+        )
+
+    def listen(self, port: int, address: str | None = None) -> socket.socket:
+        listener = listen(self.net.server.host, address or self.net.server.four, port)
+        self._listeners.append(listener)
+        return listener
+
+    def granted(self, port: int) -> int:
+        """How many packets for a port were granted so far."""
+        return sum(
+            each["verdict"] == "granted" and f"tcp/{port}" in str(each)
+            for each in self.server.judged
+        )
+
+    def close(self) -> None:
+        for each in self._listeners:
+            each.close()
+
+
+@contextlib.contextmanager
+def connect_scene(folder: Path) -> Iterator[ConnectScene]:
+    with Lab() as lab:
+        scene = ConnectScene(lab, folder)
+        scene.server.start()
+        try:
+            yield scene
+        finally:
+            scene.close()
+
+
+def section(name: str, server: str, **variables: str) -> str:
+    """A stanza of an rc file with the keys of the server; empty values are left out."""
+    given = {
+        "SPA_SERVER": server,
+        "ALLOW_IP": "source",
+        "KEY_BASE64": base64(KEY),
+        "HMAC_KEY_BASE64": base64(MAC_KEY),
+        **variables,
+    }
+    lines = "".join(f"{key:<24}{value}\n" for key, value in given.items() if value)
+    return f"[{name}]\n{lines}"
+
+
+def answering(listener: socket.socket, *replies: bytes) -> threading.Thread:
+    """Accept connections in turn; each gets its reply at once, and is closed after its end."""
+
+    def serve() -> None:
+        for reply in replies:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(reply)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(1 << 16):
+                        pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
+
+
+def name_hosts(host: Host, text: str) -> Path:
+    """Give a host a hosts file of its own, as ``ip netns exec`` mounts it. Returns its folder."""
+    folder = Path("/etc/netns") / host.namespace
+    folder.mkdir(parents=True)
+    (folder / "hosts").write_text(text, "ascii")
+    return folder
