@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bench.rows import (
     births,
+    client_start,
     ends,
     flood,
     footprint,
@@ -28,4 +29,5 @@ ROWS: tuple[Row, ...] = (
     *replay.ROWS,
     *footprint.ROWS,
     *library.ROWS,
+    *client_start.ROWS,
 )

@@ -13,7 +13,7 @@ from watchword.dialects.fwknop.client_values import server
 from watchword.errors import OperatorError
 from watchword.wire.spa.grammar import parse_nat, parse_port
 
-_BRACKETED = re.compile(r"\[([^][]*)\](?:[:,](.*))?", re.DOTALL)
+_BRACKETED = r"\[([^][]*)\](?:[:,](.*))?"
 _LIBRARY = "fwknop: fko_set_nat_access_str: Error 4 - Args contain invalid data"
 
 
@@ -37,7 +37,7 @@ def nat_text(settings: Given, access: str) -> str | None:
 
 def _target(text: str) -> tuple[str, str | None]:
     """Host and port of -N; ``:`` and ``,`` are equal, an IPv6 address stands in brackets."""
-    if found := _BRACKETED.fullmatch(text):
+    if found := re.fullmatch(_BRACKETED, text, re.DOTALL):
         return found[1], found[2]
     host, *rest = re.split("[:,]", text, maxsplit=1)
     return host, rest[0] if rest else None

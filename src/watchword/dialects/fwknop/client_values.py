@@ -25,17 +25,18 @@ MAX_ANY_USER: Final = 63  # characters of one that was found
 MAX_KEY_TEXT: Final = 128  # bytes of a passphrase; the rest is cut, as the original does
 
 _TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
-_LEADING_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]{1,18})")
-_BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
+# Patterns are compiled when they are first used, which many runs never do.
+_LEADING_NUMBER: Final = r"[ \t\n\v\f\r]*([+-]?[0-9]{1,18})"
+_BASE64: Final = r"[A-Za-z0-9+/=]+"
 _OFFSET_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 _OFFSET_DIGITS: Final = 8
 _OFFSET_LIMIT: Final = 65536
-_BRACKETED = re.compile(r"\[([^][]+)\](?::([0-9]{1,5}))?")
+_BRACKETED: Final = r"\[([^][]+)\](?::([0-9]{1,5}))?"
 
 
 def leading_number(text: str) -> int:
     """Read as C's ``strtol`` does: trailing garbage is ignored, a word counts as 0."""
-    found = _LEADING_NUMBER.match(text)
+    found = re.match(_LEADING_NUMBER, text)
     return int(found[1]) if found else 0
 
 
@@ -98,7 +99,7 @@ def base64_key(text: str, what: str) -> str:
 
     A ``=`` with more behind it is refused too: the original drops what follows.
     """
-    if not _BASE64.fullmatch(text) or "=" in text.rstrip("="):
+    if not re.fullmatch(_BASE64, text) or "=" in text.rstrip("="):
         raise ValueError(f"Base64 encoded {what} argument doesn't look like base64-encoded data.")
     return text
 
@@ -133,7 +134,7 @@ def server(text: str) -> Server:
 
     Raises ValueError for a port outside 1 to 65535.
     """
-    if found := _BRACKETED.fullmatch(text):
+    if text.startswith("[") and (found := re.fullmatch(_BRACKETED, text)):
         return Server(found[1], _written_port(found[2]) if found[2] else None)
     host, colon, rest = text.partition(":")
     if not colon or ":" in rest:

@@ -8,7 +8,6 @@ differently (perl19).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 
@@ -23,8 +22,6 @@ MAX_MESSAGE: Final = 192
 MAX_NAT: Final = 127
 MAX_AUTH: Final = 63
 
-_RANDOM = re.compile(r"[0-9]{16}")
-_VERSION = re.compile(r"[ -9;-~]{1,8}")
 _MAX_STAMP: Final = 10**fields.MAX_TIMESTAMP - 1
 
 
@@ -63,16 +60,21 @@ def write(message: Message, type_: MessageType, encode: Callable[[bytes], bytes]
 
 def _check_numbers(message: Message) -> None:
     """Random value, time, version and timeout."""
-    if not _RANDOM.fullmatch(message.random):
+    if not (len(message.random) == 16 and _is_ascii(message.random, str.isdecimal)):
         raise SpaError(Code.INVALID_DATA_RAND_LEN_VALIDFAIL, "sixteen decimal digits")
     if not 0 <= message.sent_at <= _MAX_STAMP:
         raise SpaError(Code.INVALID_DATA_TIMESTAMP_VALIDFAIL)
-    if not _VERSION.fullmatch(message.version):
+    version = message.version
+    if not (1 <= len(version) <= 8 and _is_ascii(version, str.isprintable)) or ":" in version:
         raise SpaError(Code.INVALID_DATA, "the version is 1 to 8 characters without a colon")
     if message.seconds < 0:
         raise SpaError(Code.INVALID_DATA_CLIENT_TIMEOUT_NEGATIVE)
     if message.seconds > fields.MAX_SECONDS:
         raise SpaError(Code.DATA_TOO_LARGE, f"a timeout is at most {fields.MAX_SECONDS} seconds")
+
+
+def _is_ascii(text: str, kind: Callable[[str], bool]) -> bool:
+    return text.isascii() and kind(text)
 
 
 def _octets(text: str, limit: int, what: str) -> bytes:
@@ -92,9 +94,9 @@ def _user(user: str) -> bytes:
     if not user:
         raise SpaError(Code.INVALID_DATA_USER_MISSING)
     octets = _octets(user, MAX_USER, "the user name")
-    if not fields.USER.match(octets):
+    if not fields.is_user(octets[:1]):
         raise SpaError(Code.INVALID_DATA_USER_FIRSTCHAR_VALIDFAIL)
-    if not fields.USER.fullmatch(octets):
+    if not fields.is_user(octets):
         raise SpaError(Code.INVALID_DATA_USER_REMCHAR_VALIDFAIL)
     return octets
 

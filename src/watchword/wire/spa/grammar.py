@@ -20,11 +20,11 @@ ANY_SOURCE: Final = IPv4Address("0.0.0.0")  # noqa: S104  (no socket: "the packe
 """As allow address: whoever the packet came from."""
 
 _PROTOCOLS: Final = {str(proto): proto for proto in Proto}
-_IPV4_TEXT = re.compile(r"[0-9.]{7,15}")
-_IPV4_PART = re.compile(r"0[0-7]*|[1-9][0-9]*")
-_PORT = re.compile(r"[0-9]{1,5}")
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+# Patterns are compiled when they are first used, which most packets never do.
+_IPV4_TEXT: Final = r"[0-9.]{7,15}"
+_IPV4_PART: Final = r"0[0-7]*|[1-9][0-9]*"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _MAX_HOST: Final = 70
 
 
@@ -49,13 +49,13 @@ def parse_allow(text: str) -> Address:
 
 def _old_ipv4(text: str) -> IPv4Address:
     parts = text.split(".")
-    if not _IPV4_TEXT.fullmatch(text) or len(parts) != 4:
+    if not re.fullmatch(_IPV4_TEXT, text) or len(parts) != 4:
         raise BadAddressError("the allow address is not four numbers with dots")
     return IPv4Address(bytes(_octet(part) for part in parts))
 
 
 def _octet(text: str) -> int:
-    if not _IPV4_PART.fullmatch(text):
+    if not re.fullmatch(_IPV4_PART, text):
         raise BadAddressError("a part of the allow address is no number")
     value = int(text, 8 if text.startswith("0") else 10)
     if value > 255:
@@ -98,7 +98,8 @@ def _service(item: str) -> Service:
 
 def parse_port(text: str) -> int:
     """Read 1 to 5 digits, leading zeros allowed. Raises ValueError outside 1 to 65535."""
-    if not _PORT.fullmatch(text) or not 1 <= int(text) <= 65535:
+    digits = text.isascii() and text.isdecimal() and len(text) <= 5
+    if not digits or not 1 <= int(text) <= 65535:
         raise ValueError("a port is not a number from 1 to 65535")
     return int(text)
 
@@ -125,7 +126,7 @@ def parse_nat(text: str) -> tuple[str, int]:
     host, comma, port = text.partition(",")
     if not comma:
         raise ValueError("no port after the host")
-    if len(host) > _MAX_HOST or not (_HOST.fullmatch(host) or _is_ipv6(host)):
+    if len(host) > _MAX_HOST or not (re.fullmatch(_HOST, host) or _is_ipv6(host)):
         raise ValueError("the host is neither a name nor an address")
     return host, parse_port(port)
 

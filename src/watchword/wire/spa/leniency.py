@@ -135,7 +135,7 @@ def _c_text(field: bytes, limit: int, codes: Base64Codes) -> str:
 
 def _read_user(field: bytes) -> str:
     user = _c_text(field, fields.MAX_USER_FIELD, fields.USER_FIELD)
-    if not fields.USER.fullmatch(user.encode("utf-8", "surrogateescape")):
+    if not fields.is_user(user.encode("utf-8", "surrogateescape")):
         raise SpaError(Code.INVALID_DATA_DECODE_USERNAME_VALIDFAIL)
     return user
 
