@@ -93,7 +93,7 @@ def _server(arguments: argparse.Namespace) -> int:
 
 def _openpgp() -> Gpg:
     """Ours, to open OpenPGP packets with: the kit has none."""
-    from watchword.edges.gpg import Gpg, gpg_programs  # noqa: PLC0415
+    from watchword.edges.gpg import Gpg, gpg_programs
 
     return Gpg(gpg_programs(), seconds=GPG_SECONDS)
 
