@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import Final
 
 from fuzz.target import Target
-from fuzz.targets import carriers, files, frames, grants, libfko, openpgp, packets, plaintexts
+from fuzz.targets import (
+    carriers,
+    files,
+    frames,
+    grants,
+    libfko,
+    openpgp,
+    packets,
+    plaintexts,
+    whereabouts,
+)
 
 ALL: Final[tuple[Target, ...]] = (
     packets.TARGET,
@@ -27,6 +37,8 @@ ALL: Final[tuple[Target, ...]] = (
     files.SERVER,
     files.RC,
     files.DIGESTS,
+    whereabouts.STUN,
+    whereabouts.WEB,
 )
 
 

@@ -10,7 +10,7 @@ read (client_values).
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TypeAlias
 
 from watchword.dialects.fwknop import client_values as values
@@ -22,7 +22,6 @@ from watchword.dialects.fwknop.client_settings import (
     note_allow,
     note_key,
 )
-from watchword.model.routes import Carrier
 
 Said: TypeAlias = dict[str, Any]
 """Fields that were set so far."""
@@ -95,11 +94,22 @@ def source(_flags: Said, given: Said, _text: str) -> None:
     note_allow(given, Allow(AllowKind.SOURCE))
 
 
-def resolve(variable: str) -> Note:
+def resolve(variable: str = "", value: str | None = "Y") -> Note:
+    """Our own address is to be found out; ``value`` None keeps what was typed."""
+
     def note(_flags: Said, given: Said, text: str) -> None:
         note_allow(given, Allow(AllowKind.RESOLVE))
         if variable:
-            given.setdefault("elsewhere", {})[variable] = text or "Y"
+            given.setdefault("elsewhere", {})[variable] = text if value is None else value
+
+    return note
+
+
+def kept(variable: str) -> Note:
+    """A variable with the value that was typed, be it empty."""
+
+    def note(_flags: Said, given: Said, text: str) -> None:
+        given.setdefault("elsewhere", {})[variable] = text
 
     return note
 
@@ -129,15 +139,20 @@ def minus(_flags: Said, given: Said, text: str) -> None:
     given["time_offset"] = -values.time_offset(text)
 
 
-def icmp(what: str) -> Note:
-    return given(f"icmp_{what}", lambda text: values.icmp(text, what))
+def icmp(what: str, most: int) -> Note:
+    def note(_flags: Said, _given: Said, text: str) -> None:
+        if not 0 <= values.leading_number(text) <= most:
+            raise ValueError(f"Invalid icmp {what} '{text}', must be in [0-{most}]")
+
+    return note
 
 
-def http_proxy(_flags: Said, given: Said, text: str) -> None:
-    """Selects HTTP, unless it is the other web carrier that was chosen before."""
-    given["relay"] = values.http_proxy(text)
-    if given.get("proto") not in (Carrier.HTTP, Carrier.HTTPS):
-        given["proto"] = Carrier.HTTP.value
+def spoof(_flags: Said, given: Said, text: str) -> None:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        raise ValueError("Invalid spoof IP") from None
+    given.setdefault("elsewhere", {})["SPOOF_SOURCE_IP"] = text
 
 
 def no_faults(_flags: Said, _given: Said, _text: str) -> None:

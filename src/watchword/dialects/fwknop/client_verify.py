@@ -9,7 +9,6 @@ Every check raises OperatorError with the sentence that the original prints.
 
 from __future__ import annotations
 
-from watchword.dialects.fwknop import client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given
 from watchword.dialects.fwknop.client_values import is_yes, server
@@ -18,6 +17,7 @@ from watchword.model.crypto import CipherMode
 from watchword.wire.spa.grammar import parse_allow
 
 _NO_DESTINATION = "Must use --destination unless --test mode is used"
+_RAW = ("udpraw", "tcpraw", "icmp")
 
 
 def check_files(line: CommandLine) -> None:
@@ -49,15 +49,16 @@ def verify(line: CommandLine, settings: Given) -> None:
     exempt = line.test or line.key_gen or line.version or line.show_last or line.last
     if not exempt and not settings.server:
         raise OperatorError(_NO_DESTINATION)
-    if not exempt and settings.allow is None and "RESOLVE_URL" not in settings.elsewhere:
+    if not exempt and settings.allow is None:
         raise OperatorError("Must use one of [-s|-R|-a] to specify IP for SPA access.")
     if settings.allow is not None:
         _check_allow(settings.allow)
-    client_routes.check(line, settings)
+    _check_transport(line, settings)
     _check_cryptography(settings)
     _check_server(line, settings)
     if not (line.key_gen or line.version or line.show_last):
         refuse_unsupported(line, settings)
+        _check_resolution(line, settings)
 
 
 def _check_allow(allow: Allow) -> None:
@@ -68,6 +69,21 @@ def _check_allow(allow: Allow) -> None:
             raise OperatorError(
                 "Invalid allow IP specified for SPA access", hint=str(error)
             ) from None
+
+
+def _check_transport(line: CommandLine, settings: Given) -> None:
+    if "SPOOF_SOURCE_IP" in settings.elsewhere and settings.proto not in _RAW:
+        raise OperatorError("Must set -P <udpraw|tcpraw|icmp> with a spoofed source IP")
+    if line.http_proxy is not None and settings.proto not in (None, "http"):
+        raise OperatorError("Cannot set --http-proxy with a non-HTTP protocol.")
+
+
+def _check_resolution(line: CommandLine, settings: Given) -> None:
+    """Whom to ask, if anybody is asked; only such runs pay for looking at it."""
+    if settings.allow is not None and settings.allow.kind is AllowKind.RESOLVE:
+        from watchword.dialects.fwknop.client_whereabouts import wish  # noqa: PLC0415
+
+        wish(line, settings)
 
 
 def _check_cryptography(settings: Given) -> None:
@@ -105,10 +121,14 @@ def uses_gpg(settings: Given) -> bool:
 
 def refuse_unsupported(line: CommandLine, settings: Given) -> None:
     """What this version recognises and does not do: one sentence, and what to do instead."""
-    if settings.allow is None and "RESOLVE_URL" not in settings.elsewhere:
-        return
-    if settings.allow is None or settings.allow.kind is AllowKind.RESOLVE:
+    if "SPOOF_SOURCE_IP" in settings.elsewhere:
         raise OperatorError(
-            "This version does not resolve your external address, so no packet was sent.",
-            hint="give it with -a, or use -s to be let in from wherever the packet comes",
+            "This version does not forge source addresses, so no packet was sent.",
+            hint="leave -Q and SPOOF_SOURCE_IP out, and say with -a who is to be let in",
+        )
+    if settings.proto not in (None, "udp") or line.http_proxy is not None:
+        asked = "http" if line.http_proxy is not None else settings.proto
+        raise OperatorError(
+            f"This version sends over UDP only, not over {asked}, so no packet was sent.",
+            hint="use -P udp, and have the server listen on UDP",
         )

@@ -1,0 +1,1 @@
+"""What resolvers answer to the question which address we are seen under: bytes to values."""
