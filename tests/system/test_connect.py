@@ -296,3 +296,14 @@ def test_the_connection_may_go_elsewhere_than_the_knock(scene: ConnectScene) -> 
         "connect", "--to", scene.net.server.four, "-n", "home", "nowhere.example", "39", input=""
     )
     assert done.stdout == "there", done.stderr
+
+
+def test_asked_to_it_renews_the_grant_while_the_connection_lives(scene: ConnectScene) -> None:
+    listener = scene.listen(40)
+    client = scene.start("connect", "--renew-every", "0.2", "home", "40", stdin=subprocess.PIPE)
+    connection, _ = listener.accept()
+    with connection:
+        until(lambda: scene.granted(40) >= 3)
+    assert client.stdin is not None
+    client.stdin.close()
+    assert client.wait(10) == 0

@@ -16,17 +16,33 @@ import sys
 from contextlib import suppress
 
 _PR_SET_DUMPABLE = 4
+_before: list[tuple[int, int]] = []
+"""The limit that a program in our place gets back."""
 
 
-def forbid() -> None:
-    """For this process and its forks, for good. Never raises."""
+def forbid(*, for_good: bool = True) -> None:
+    """For this process and its forks. Never raises.
+
+    ``for_good`` False: a program that takes our place can have the old limit (``give_back``).
+    """
     with suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415  (not on every system)
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limit = resource.getrlimit(resource.RLIMIT_CORE)
+        _before[:] = [limit]
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0 if for_good else limit[1]))
     if sys.platform == "linux":
         # A pattern that pipes dumps to a program pays no heed to the limit; this mark it does.
         with suppress(ImportError, OSError, AttributeError):
             import ctypes  # noqa: PLC0415  (not in every build)
 
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def give_back() -> None:
+    """Set the limit back for another program that is about to take our place. Never raises."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415  (not on every system)
+
+        for limit in _before:
+            resource.setrlimit(resource.RLIMIT_CORE, limit)

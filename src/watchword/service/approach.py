@@ -23,6 +23,7 @@ from watchword.edges import dial
 from watchword.edges.dial import Answer, Heard
 from watchword.errors import HostError
 from watchword.record import record
+from watchword.service import renewal
 from watchword.service.caller import Called
 from watchword.service.client_console import Console
 from watchword.service.client_send import Knocker
@@ -43,13 +44,21 @@ class Reached:
 class Approach:
     """A stanza, and a port behind it to get to."""
 
-    def __init__(self, called: Called, console: Console, target: str, port: int) -> None:
-        """``called`` is verified and asks for ``port``; ``target`` is whom to connect to."""
+    def __init__(self, called: Called, console: Console, target: str, port: int | None) -> None:
+        """``called`` is verified and asks for ``port``; ``target`` is whom to connect to.
+
+        Without a port only ``knock`` makes sense.
+        """
         self._called = called
         self._knocker = Knocker(called.line, called.settings, os.environ, console)
         self._console = console
         self._target = target
-        self._port = port
+        self._port = port or 0
+
+    @property
+    def renewal_pause(self) -> float:
+        """Seconds after which the grant had better be renewed."""
+        return renewal.pause(self._called.settings.seconds)
 
     def without_knocking(self) -> Reached | None:
         """The connection, if the port answers at once."""
@@ -59,9 +68,16 @@ class Approach:
                 return self._reached(answer.connection, address, self._port)
         return None
 
-    def knock(self) -> None:
-        """Send a packet to the address that would be taken."""
-        self._knocker.knock(self._place_of_knock(self._addresses()[0]))
+    def knock(self, address: str | None = None) -> None:
+        """Send a packet and wait for nothing.
+
+        Args:
+            address: The one of the target's that the grant is for; None: whichever there
+                is a way to.
+
+        Raises OperatorError, HostError: nothing was sent.
+        """
+        self._knocker.knock(None if address is None else self._place_of_knock(address))
 
     def knock_and_connect(self, seconds: float) -> Reached:
         """Knock, and again with a new packet while nobody answers.

@@ -34,6 +34,15 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_renewal(parser: argparse.ArgumentParser) -> None:
+    """Whether and how often the grant is renewed."""
+    parser.add_argument("--renew", action="store_true", help="renew the grant before it ends")
+    parser.add_argument(
+        "--renew-every", metavar="SECONDS", type=seconds,
+        help="renew it so often (two thirds of FW_TIMEOUT, or 20)",
+    )  # fmt: skip
+
+
 def port(text: str) -> int:
     """1 to 65535. Raises ValueError."""
     number = int(text)

@@ -22,19 +22,23 @@ from watchword.errors import OperatorError, WatchwordError
 from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
-COMMANDS: Final = ("connect", "explain", "check", "status", "conformance")
+COMMANDS: Final = ("connect", "run", "explain", "check", "status", "conformance")
 """In the order of the manual page."""
+RUN: Final = "run"
+"""The one that another command follows, and gives way to."""
 YES, NO, WRONG = 0, 1, 2
 
 
 def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     """Answer; the exit status is 0 for yes, 1 for no, 2 for a question that makes no sense."""
+    named = argv[0] if argv and argv[0] in COMMANDS else None
     if own_process:
         from watchword.edges import core_dumps
 
-        core_dumps.forbid()
-    named = argv[0] if argv and argv[0] in COMMANDS else None
-    arguments = parser(named).parse_args(argv)
+        core_dumps.forbid(for_good=named != RUN)
+    words, command = _split(argv) if named == RUN else (argv, ())
+    arguments = parser(named).parse_args(words)
+    arguments.command = command
     answer: Callable[[argparse.Namespace], int] = arguments.answer
     try:
         status = answer(arguments)
@@ -46,6 +50,12 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO
     return status
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is ours, and the command after ``--``, of which argparse would take a ``--`` too."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    return argv[:at], argv[at + 1 :]
 
 
 def parser(named: str | None = None) -> argparse.ArgumentParser:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from watchword.errors import OperatorError
 from watchword.service import knock_options
 
 if TYPE_CHECKING:
-    from watchword.service.approach import Reached
+    from watchword.service.approach import Approach
+    from watchword.service.client_console import Console
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,6 +31,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("port", metavar="PORT", type=knock_options.port, help="TCP port")
     knock_options.add_to(parser)
     knock_options.add_timeout(parser)
+    knock_options.add_renewal(parser)
     parser.add_argument("--to", metavar="ADDRESS", help="connect there instead of to HOST")
     parser.add_argument(
         "--try-first", action="store_true", help="knock only if the port does not answer at once"
@@ -46,26 +49,52 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _connect(arguments: argparse.Namespace) -> int:
     from watchword.edges import splice
-
-    reached = _reach(arguments)
-    if arguments.fdpass:
-        splice.hand_over(reached.connection)
-    elif arguments.check:
-        reached.connection.close()
-    else:
-        splice.splice(reached.connection)
-    return 0
-
-
-def _reach(arguments: argparse.Namespace) -> Reached:
     from watchword.service import caller
     from watchword.service.approach import Approach
     from watchword.service.client_console import Console
 
+    renewed = arguments.renew or arguments.renew_every is not None
+    if renewed and (arguments.fdpass or arguments.check):
+        raise OperatorError(
+            "nobody is left to renew the grant with --check and --fdpass",
+            hint="leave --renew out, or have the connection passed through",
+        )
     console = Console(aside=True)
     called = caller.called(arguments, arguments.host, console, arguments.port)
     called = called.asking_for(arguments.port).verified()
     target = arguments.to or called.target(arguments.host)
     approach = Approach(called, console, target, arguments.port)
     reached = approach.without_knocking() if arguments.try_first else None
-    return reached or approach.knock_and_connect(arguments.timeout)
+    if reached is None:
+        reached = approach.knock_and_connect(arguments.timeout)
+    elif renewed:  # now, and here, where keys can be asked for
+        approach.knock(reached.address)
+    if arguments.fdpass:
+        splice.hand_over(reached.connection)
+    elif arguments.check:
+        reached.connection.close()
+    else:
+        if renewed:
+            _renew(arguments, approach, reached.address, console)
+        splice.splice(reached.connection)
+    return 0
+
+
+def _renew(
+    arguments: argparse.Namespace, approach: Approach, address: str, console: Console
+) -> None:
+    """Beside the connection, until the process ends."""
+    import threading
+    import time
+
+    from watchword.service import renewal
+
+    def wait(seconds: float) -> bool:
+        time.sleep(seconds)
+        return True
+
+    def work() -> None:
+        seconds = arguments.renew_every or approach.renewal_pause
+        renewal.renew(lambda: approach.knock(address), seconds, wait, console)
+
+    threading.Thread(target=work, daemon=True).start()
