@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from watchword.errors import PeerError
+from watchword.errors import HostError, PeerError
+from watchword.model.commands import Account
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Tag
 from watchword.model.openpgp import Decrypted, Keyring
@@ -195,11 +196,26 @@ class Completed:
     stderr: bytes
 
 
+class NotStartedError(HostError):
+    """There is no such program, or it may not be run: nothing of it has happened."""
+
+
 class ProgramRunner(Protocol):
     """Runs programs, never through a shell."""
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
-        """Run to the end. Raises HostError if it cannot start or takes too long (it is killed)."""
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        seconds: float = 10.0,
+        account: Account | None = None,
+    ) -> Completed:
+        """Run to the end, as somebody else if there is an account.
+
+        Raises NotStartedError if it cannot be started, HostError if it takes
+        too long (it is killed).
+        """
         ...
 
 

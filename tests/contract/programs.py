@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from watchword.errors import HostError
-from watchword.ports import Completed, ProgramRunner
+from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 Prepared: TypeAlias = tuple[ProgramRunner, Sequence[str]]
 Prepare: TypeAlias = Callable[[Completed], Prepared]
@@ -29,5 +28,5 @@ class ProgramsContract:
 
     def test_a_program_that_cannot_start_is_the_machines_refusal(self, hopeless: Prepared) -> None:
         runner, argv = hopeless
-        with pytest.raises(HostError):
+        with pytest.raises(NotStartedError):
             runner.run(argv)

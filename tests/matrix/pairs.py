@@ -96,14 +96,6 @@ NO_NAT = Difference(
     refused_by_us("forwarding-not-enabled"),
     server=Maker.WATCHWORD,
 )
-NO_COMMANDS = Difference(
-    "Watchword does not run commands yet. The packet is understood and refused as "
-    "`commands-not-enabled`; with `ENABLE_CMD_EXEC Y` in a stanza the daemon does not start.",
-    Expect.SHUT,
-    refused_by_us("commands-not-enabled"),
-    server=Maker.WATCHWORD,
-    stanza=(),
-)
 NO_SIX_SENT = Difference(
     "The fwknop 2.6 client sends to IPv4 addresses only, and takes no others for `-a`.",
     Expect.UNSENT,
@@ -155,8 +147,6 @@ def differences(cell: Cell) -> Iterable[Difference]:
     """What there is to be said about a cell, for whatever pair."""
     if cell.leads_to is not LeadsTo.SERVICE:
         yield NO_NAT
-    if cell.expect is Expect.RUNS:
-        yield NO_COMMANDS
     if cell.six:
         yield from (NO_SIX_SENT, NO_SIX_HEARD)
     if cell.expect is Expect.UNSENT and cell.group == GNUPG:

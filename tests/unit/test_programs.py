@@ -12,7 +12,8 @@ import pytest
 from tests.contract.programs import Prepare, Prepared, ProgramsContract
 from watchword.edges.programs import MemoryPrograms, Run, SystemPrograms
 from watchword.errors import HostError
-from watchword.ports import Completed
+from watchword.model.commands import Account
+from watchword.ports import Completed, NotStartedError
 
 ACT = """
 import os, sys
@@ -47,7 +48,7 @@ class TestMemoryPrograms(ProgramsContract):
 
     @pytest.fixture
     def hopeless(self) -> Prepared:
-        return MemoryPrograms([HostError("nft: cannot be started")]), ["nft"]
+        return MemoryPrograms([NotStartedError("nft: cannot be started")]), ["nft"]
 
     def test_it_keeps_what_it_was_asked_for(self) -> None:
         runner = MemoryPrograms()
@@ -138,3 +139,39 @@ def test_no_descriptors_are_left_open() -> None:
     with pytest.raises(HostError):
         SystemPrograms().run(["sleep", "60"], seconds=0.05)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names only
+
+
+def test_a_program_that_chatters_goes_on_and_the_rest_is_thrown_away() -> None:
+    script = "head -c 1000000 /dev/zero; echo done >&2; exit 4"
+    answer = SystemPrograms(output_limit=1000, chatter=True).run(sh(script))
+    assert answer.status == 4
+    assert len(answer.stdout) + len(answer.stderr) == 1000
+
+
+def test_a_program_starts_with_nothing_of_ours(tmp_path: Path) -> None:
+    """No descriptor, no variable, no group, no terminal."""
+    script = "ls /proc/self/fd | wc -l; env | cut -d= -f1 | xargs; id -G; ps -o tty= -p $$"
+    kept = [(tmp_path / str(n)).open("w") for n in range(5)]
+    os.environ["WATCHWORD_SECRET"] = "x"
+    said = SystemPrograms().run(sh(script)).stdout.decode().splitlines()
+    del os.environ["WATCHWORD_SECRET"]
+    assert said[0] == "4"  # three, and the one that ls looks through
+    assert set(said[1].split()) <= {"PATH", "LC_ALL", "PWD", "OLDPWD"}
+    assert said[2] == str(os.getgid())
+    assert said[3].strip() == "?"
+    for each in kept:
+        each.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_program_runs_as_somebody_else_and_has_no_other_groups() -> None:
+    nobody = Account("nobody", "nogroup", 65534, 65534)
+    answer = SystemPrograms().run(sh("id -u; id -g; id -G"), account=nobody)
+    assert answer.stdout.decode().split() == ["65534", "65534", "65534"]
+
+
+def test_nothing_is_started_after_the_end() -> None:
+    programs = SystemPrograms()
+    programs.end()
+    with pytest.raises(NotStartedError):
+        programs.run(["true"])

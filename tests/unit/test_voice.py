@@ -17,6 +17,7 @@ from watchword.model.addresses import canonical
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
     Attached,
+    CommandStarted,
     Complained,
     Disowned,
     Event,
@@ -256,6 +257,7 @@ def test_every_kind_of_event_has_words() -> None:
     complaint = Complaint("wrong", Place("f", 1), "mend it")
     events: list[Event] = [
         Judged(packet(), NOW.wall, (), request(), grant()),
+        CommandStarted(request(), "id", None),
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
         Starting("1"),
         Listening(Service(Proto.UDP, 62201), (4, 6)),

@@ -19,10 +19,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from watchword.errors import HostError
-from watchword.ports import Completed, ProgramRunner
+from watchword.model.commands import Account
+from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 CLEAN_ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin",
@@ -38,24 +39,43 @@ class SystemPrograms:
     """Runs programs on this machine."""
 
     def __init__(
-        self, environment: Mapping[str, str] | None = None, output_limit: int = OUTPUT_LIMIT
+        self,
+        environment: Mapping[str, str] | None = None,
+        output_limit: int = OUTPUT_LIMIT,
+        *,
+        chatter: bool = False,
     ) -> None:
-        """``environment`` is added to the clean one; ``output_limit`` counts both outputs."""
+        """``environment`` is added to the clean one; ``output_limit`` counts both outputs.
+
+        ``chatter``: what is said beyond the limit is thrown away, and is no reason to end
+        the program.
+        """
         self._environment = {**CLEAN_ENVIRONMENT, **(environment or {})}
         self._output_limit = output_limit
+        self._chatter = chatter
         self._ended = threading.Event()
 
     def end(self) -> None:
         """Kill whatever runs, in whichever thread, and run nothing any more."""
         self._ended.set()
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        seconds: float = 10.0,
+        account: Account | None = None,
+    ) -> Completed:
         """Run to the end of the program itself; children it leaves behind are not waited for.
 
+        With an account the program has that user and group and no other group.
         Raises HostError if it cannot start, takes longer than ``seconds`` or
         says more than the output limit. The message names the program, not
         its arguments.
         """
+        if self._ended.is_set():
+            raise NotStartedError(f"{argv[0]}: nothing is run any more")
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -65,12 +85,13 @@ class SystemPrograms:
                 env=self._environment,
                 cwd="/",
                 start_new_session=True,
+                **_identity(account),
             )
         except (OSError, ValueError) as error:
-            raise HostError(f"{argv[0]}: cannot be started: {error}") from error
+            raise NotStartedError(f"{argv[0]}: cannot be started: {error}") from error
         talk = None
         try:
-            talk = _Talk(process, stdin, self._output_limit, self._ended)
+            talk = _Talk(process, stdin, self._output_limit, self._ended, self._chatter)
             return talk.to_the_end(time.monotonic() + seconds)
         except _TooMuchError as error:
             raise HostError(f"{argv[0]}: {error}") from error
@@ -84,6 +105,13 @@ class SystemPrograms:
             _kill(process)
             if talk is not None:
                 talk.close()
+
+
+def _identity(account: Account | None) -> dict[str, Any]:
+    """What is changed between fork and exec. Root loses its other groups in any case."""
+    if account is not None:
+        return {"user": account.uid, "group": account.gid, "extra_groups": []}
+    return {"extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -104,8 +132,14 @@ class _Talk:
     """Feeds one program and listens to it, all pipes at once."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], stdin: bytes, limit: int, ended: threading.Event
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: bytes,
+        limit: int,
+        ended: threading.Event,
+        chatter: bool,
     ) -> None:
+        self._chatter = chatter
         self._ended = ended
         self._process = process
         self._stdin = cast(IO[bytes], process.stdin)  # all three were asked for as pipes
@@ -170,10 +204,13 @@ class _Talk:
         if not piece:
             self._selector.unregister(pipe)
             return
+        if len(piece) > self._room:
+            if not self._chatter:
+                raise _TooMuchError("said too much and was ended")
+            piece = piece[: self._room]
         self._room -= len(piece)
-        if self._room < 0:
-            raise _TooMuchError("said too much and was ended")
-        self._heard[pipe].append(piece)
+        if piece:
+            self._heard[pipe].append(piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +219,7 @@ class Run:
 
     argv: tuple[str, ...]
     stdin: bytes
+    account: Account | None = None
 
 
 class MemoryPrograms:
@@ -195,8 +233,15 @@ class MemoryPrograms:
         self.answers = deque(answers)
         self.runs: list[Run] = []
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
-        self.runs.append(Run(tuple(argv), stdin))
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        seconds: float = 10.0,
+        account: Account | None = None,
+    ) -> Completed:
+        self.runs.append(Run(tuple(argv), stdin, account))
         answer = self.answers.popleft() if self.answers else Completed(0, b"", b"")
         if isinstance(answer, HostError):
             raise answer

@@ -10,16 +10,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import TypeAlias
 
+from watchword.grant import commands
 from watchword.model.addresses import Address
+from watchword.model.commands import CommandTerms, Job
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
-from watchword.model.requests import AccessWish, ForwardWish, Request
+from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 from watchword.model.services import Service
 
 _EVERYBODY = IPv4Address("255.255.255.255")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPermit:
+    """A yes to a command, if it matches the pattern. Nothing has run yet."""
+
+    request: Request
+    command: str
+    terms: CommandTerms
+    job: Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +47,10 @@ class Permit:
     seconds: int
 
 
-def authorise(policy: Policy, request: Request, now: Moment) -> Permit | Refusal:
+Answer: TypeAlias = Permit | CommandPermit | Refusal
+
+
+def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
     """Apply the rules of the request's own stanza.
 
     Args:
@@ -54,8 +70,10 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Permit | Refusal
         return _no(request, Reason.DIGEST_NOT_ALLOWED, request.digest.name)
     if isinstance(wish, ForwardWish):
         return _no(request, Reason.NO_FORWARDING)
-    if not isinstance(wish, AccessWish):
-        return _no(request, Reason.NO_COMMANDS)
+    if isinstance(wish, CommandWish):
+        return _command(terms, request, wish)
+    if not terms.access:
+        return _no(request, Reason.NO_ACCESS)
     return _ports(terms, request, wish) or Permit(
         request=request,
         who=_who(request),
@@ -88,6 +106,8 @@ def _age(policy: Policy, request: Request, now: Moment) -> Refusal | None:
 def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
     if request.allow is None and terms.source_required:
         return _no(request, Reason.SOURCE_REQUIRED)
+    if isinstance(request.wish, CommandWish):
+        return None  # the address is looked at no further: nothing is opened for it
     who = _who(request)
     if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
         return _no(request, Reason.ADDRESS_NOT_HOST, str(who))
@@ -106,6 +126,16 @@ def _user(terms: Terms, request: Request) -> Refusal | None:
         return None
     expected = ",".join(sorted(terms.users))
     return Refusal(Reason.WRONG_USER, (request.stanza,), request.user, expected)
+
+
+def _command(terms: Terms, request: Request, wish: CommandWish) -> CommandPermit | Refusal:
+    if terms.commands is None:
+        return _no(request, Reason.NO_COMMANDS)
+    try:
+        job = commands.job(terms.commands, wish.command)
+    except ValueError as error:
+        return _no(request, Reason.COMMAND_UNREADABLE, str(error))
+    return CommandPermit(request, wish.command, terms.commands, job)
 
 
 def _ports(terms: Terms, request: Request, wish: AccessWish) -> Refusal | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from watchword.errors import Complaint
+from watchword.model.commands import Account, Ran
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
@@ -55,13 +56,26 @@ class Judged:
     """What was granted and is in the firewall; None: refused."""
     dry_run: bool = False
     """True: granted on paper only (``--test``)."""
+    ran: Ran | None = None
+    """How the command that was asked for ended; None: none was run."""
 
     @property
     def refusal(self) -> Refusal | None:
-        """The refusal that came nearest to an open port; None if granted."""
-        if self.grant is not None or not self.refusals:
+        """The refusal that came nearest to an open port; None if granted, or run."""
+        if self.grant is not None or self.ran is not None or not self.refusals:
             return None
         return max(self.refusals, key=lambda each: each.reason.stage)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStarted:
+    """A caller's command begins. How it ended is told by the judgement of its packet."""
+
+    request: Request
+    command: str
+    account: Account | None
+    refusals: tuple[Refusal, ...] = ()
+    """Of the stanzas before; they are in the judgement as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,7 @@ class Stopped:
 
 Event: TypeAlias = (
     Judged
+    | CommandStarted
     | Flooded
     | GrantEnded
     | Starting

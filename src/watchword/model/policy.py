@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from watchword.errors import Place
 from watchword.model.addresses import Address, Network
+from watchword.model.commands import CommandTerms
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
@@ -43,6 +44,10 @@ class Terms:
     max_seconds: int = 300
     expires: float | None = None
     """Unix seconds from which on the stanza is dead; None: never."""
+    access: bool = True
+    """False: it opens nothing (DISABLE_FW_ACCESS)."""
+    commands: CommandTerms | None = None
+    """How the commands of its callers are run; None: they are not."""
 
     @property
     def mac_key(self) -> Secret | None:

@@ -27,7 +27,8 @@ class Stage(IntEnum):
     USER = 12
     KIND = 13
     PORTS = 14
-    FIREWALL = 15
+    COMMAND = 15
+    FIREWALL = 16
 
 
 class Reason(Enum):
@@ -58,8 +59,14 @@ class Reason(Enum):
     DIGEST_NOT_ALLOWED = ("digest-not-allowed", Stage.KIND)
     NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
     NO_COMMANDS = ("commands-not-enabled", Stage.KIND)
+    NO_ACCESS = ("access-not-enabled", Stage.KIND)
     PORT_RESTRICTED = ("port-restricted", Stage.PORTS)
     PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
+    COMMAND_UNREADABLE = ("command-unreadable", Stage.COMMAND)
+    COMMAND_NOT_ALLOWED = ("command-not-allowed", Stage.COMMAND)
+    COMMAND_UNCHECKED = ("command-not-checked", Stage.COMMAND)
+    TOO_MANY_COMMANDS = ("too-many-commands", Stage.COMMAND)
+    COMMAND_NOT_STARTED = ("command-not-started", Stage.COMMAND)
     FIREWALL_REFUSED = ("firewall-refused", Stage.FIREWALL)
 
     def __init__(self, word: str, stage: Stage) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from watchword.model.addresses import Network
+from watchword.model.commands import AT_ONCE
 from watchword.model.services import Service
 
 
@@ -101,5 +102,7 @@ class Settings:
     pid_file: Path = Path("/run/fwknop/fwknopd.pid")
     digest_file: Path = Path("/run/fwknop/digest.cache")
     """fwknop's own replay memory, imported at start where it exists."""
+    commands_at_once: int = AT_ONCE
+    """Commands of callers that may run at the same time."""
     dry_run: bool = False
     """True: packets are judged and nothing is changed (``--test``)."""

@@ -15,6 +15,7 @@ from typing import Any
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.gpg import Gpg, gpg_programs
+from watchword.edges.programs import SystemPrograms
 from watchword.edges.report.lines import LineReporter
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
@@ -30,10 +31,12 @@ from watchword.model.settings import Attach, Settings
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import assembly, control, status
+from watchword.service.commands import Commands
 from watchword.service.control import Control
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.gate import Gate
+from watchword.service.hand import Hand
 from watchword.service.keeper import Keeper
 from watchword.service.lobby import Lobby
 from watchword.service.process import PidFile
@@ -41,6 +44,7 @@ from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
 from watchword.service.sources import Source, Sources, begun, close
 
+COMMAND_OUTPUT = 64 << 10  # bytes of what a command says that are kept
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -69,8 +73,10 @@ class Daemon:
         self._lobby = Lobby()
         self._programs = gpg_programs()
         """For gpg; ended with the daemon, whatever runs then."""
+        self._command_programs = SystemPrograms(output_limit=COMMAND_OUTPUT, chatter=True)
         self._restraint = Restraint()
         self._figures = Figures(clock.now().wall)
+        self._commands = Commands(reporter, clock, self._figures)
         self._control = Control(
             configuration.settings.run_dir / control.NAME, {"status": self._status}
         )
@@ -143,6 +149,7 @@ class Daemon:
         )
 
     def _open_gate(self, policy: Policy) -> None:
+        self._commands.at_once = self._settings.commands_at_once
         self._gate = Gate(
             policy,
             SpaRecogniser(policy),
@@ -154,6 +161,8 @@ class Daemon:
             figures=self._figures,
             recognised=self._lobby.recognised,
             openpgp=Gpg(self._programs),
+            hand=Hand(policy, self._command_programs),
+            commands=self._commands,
             known=self._lobby.knows,
             dry_run=self._settings.dry_run,
         )
@@ -274,6 +283,8 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self._gate.finish()
+        self._command_programs.end()
+        await self._commands.ended()
         firewall = self._settings.firewall
         if firewall.flush_at_exit:
             await self._enforcer.end_all()

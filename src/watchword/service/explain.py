@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from watchword.edges.capture.requests import Requests
-from watchword.errors import PeerError
-from watchword.grant.decide import Permit, authorise
+from watchword.errors import HostError, PeerError
+from watchword.grant.decide import CommandPermit, Permit, authorise
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
 from watchword.model.outcomes import Refusal
@@ -33,7 +33,7 @@ class Verdict:
 
     stanza: int
     refusal: Refusal | None = None
-    permit: Permit | None = None
+    permit: Permit | CommandPermit | None = None
     request: Request | None = None
     """What the packet asks for, where this stanza's key opened it."""
 
@@ -53,7 +53,7 @@ class Explanation:
     """How it arrived the first time, if the replay store knows it."""
 
     @property
-    def permit(self) -> Permit | None:
+    def permit(self) -> Permit | CommandPermit | None:
         """What would be granted now; None: nothing."""
         if self.envelope or self.replayed:
             return None
@@ -72,6 +72,11 @@ class Explanation:
         return max(refusals, key=lambda each: each.reason.stage, default=None)
 
 
+def no_patterns(pattern: str, text: str) -> bool:
+    """For who has no policy with a CMD_REGEX."""
+    raise HostError("there is nothing here that matches regular expressions")
+
+
 def explain(
     packet: Packet,
     policy: Policy,
@@ -80,6 +85,7 @@ def explain(
     openpgp: OpenPgp,
     *,
     requests: HttpRequests | None = None,
+    fits: Callable[[str, str], bool] = no_patterns,
 ) -> Explanation:
     """Judge a packet as the daemon would have at that time.
 
@@ -90,6 +96,7 @@ def explain(
         seen: Looks a key up in the replay store, without claiming it.
         openpgp: Opens OpenPGP packets whose MAC fits.
         requests: How HTTP requests are looked into; None: they are not.
+        fits: Whether a CMD_REGEX matches a command. May raise HostError.
 
     Raises HostError: gpg would be needed and cannot be used.
     """
@@ -104,7 +111,7 @@ def explain(
         packet = packet._replace(payload=found.payload, forwarded=found.forwarded)
         told.packet = packet
     by_stanza: dict[int, Verdict] = {}
-    for verdict in _verdicts(packet, policy, now, openpgp):
+    for verdict in _verdicts(packet, policy, now, openpgp, fits):
         before = by_stanza.get(verdict.stanza)
         if before is None or _nearness(verdict) > _nearness(before):
             by_stanza[verdict.stanza] = verdict
@@ -127,7 +134,13 @@ def _nearness(verdict: Verdict) -> int:
     return verdict.refusal.reason.stage if verdict.refusal else len(Stage) + 1
 
 
-def _verdicts(packet: Packet, policy: Policy, now: Moment, openpgp: OpenPgp) -> Iterator[Verdict]:
+def _verdicts(
+    packet: Packet,
+    policy: Policy,
+    now: Moment,
+    openpgp: OpenPgp,
+    fits: Callable[[str, str], bool],
+) -> Iterator[Verdict]:
     recogniser = SpaRecogniser(policy)
     for found in recogniser.observe(packet, now):
         finding = found
@@ -137,10 +150,22 @@ def _verdicts(packet: Packet, policy: Policy, now: Moment, openpgp: OpenPgp) -> 
             yield from (Verdict(number, finding) for number in finding.stanzas)
             continue
         answer = authorise(policy, finding, now)
-        if isinstance(answer, Permit):
-            yield Verdict(finding.stanza, permit=answer, request=finding)
-        else:
+        if isinstance(answer, CommandPermit):
+            answer = _checked(answer, fits)
+        if isinstance(answer, Refusal):
             yield Verdict(finding.stanza, answer, request=finding)
+        else:
+            yield Verdict(finding.stanza, permit=answer, request=finding)
+
+
+def _checked(permit: CommandPermit, fits: Callable[[str, str], bool]) -> CommandPermit | Refusal:
+    """The rest of the judgement on a command, as the hand makes it."""
+    stanza, pattern = permit.request.stanza, permit.terms.pattern
+    try:
+        allowed = pattern is None or fits(pattern, permit.command)
+    except HostError as error:
+        return Refusal(Reason.COMMAND_UNCHECKED, (stanza,), str(error))
+    return permit if allowed else Refusal(Reason.COMMAND_NOT_ALLOWED, (stanza,))
 
 
 def _opened(sealed: Sealed, openpgp: OpenPgp) -> Decrypted | PeerError:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from watchword.dialects.fwknop import explain_words, remedies
+from watchword.grant.decide import CommandPermit, Permit
 from watchword.model.outcomes import Refusal
 from watchword.service.explain import Explanation, Verdict
 
@@ -23,6 +24,13 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
     refusal = told.refusal
     if refusal is not None:
         yield from _refused(refusal, _advice(told, refusal))
+    elif isinstance(told.permit, CommandPermit):
+        found = told.permit
+        argv = " ".join(map(repr, found.job.argv))
+        yield (
+            f"WOULD RUN: {argv} {explain_words.as_whom(found.terms)}, for "
+            f"{found.job.seconds:g} seconds at most, by stanza #{found.request.stanza}"
+        )
     elif told.permit is not None:
         permit = told.permit
         yield (
@@ -52,18 +60,20 @@ def _refused(refusal: Refusal, told: remedies.Advice) -> Iterator[str]:
 
 def as_json(told: Explanation) -> dict[str, object]:
     refusal, permit = told.refusal, told.permit
+    opens = permit if isinstance(permit, Permit) else None
     return {
         "source": told.packet.peer,
         "time": told.at.wall,
         "bytes": len(told.packet.payload),
         "granted": permit is not None,
+        "would_run": list(permit.job.argv) if isinstance(permit, CommandPermit) else None,
         "stage": refusal.reason.stage.name.lower() if refusal else None,
         "reason": refusal.reason.word if refusal else None,
         "remedy": _advice(told, refusal).remedy if refusal else None,
         "in_http_request": told.in_request,
-        "would_open": [str(service) for service in permit.services] if permit else [],
-        "for": str(permit.who) if permit else None,
-        "seconds": permit.seconds if permit else None,
+        "would_open": [str(service) for service in opens.services] if opens else [],
+        "for": str(opens.who) if opens else None,
+        "seconds": opens.seconds if opens else None,
         "stanzas": [_verdict_as_json(each) for each in told.verdicts],
     }
 

@@ -18,8 +18,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import CommandPermit, Permit, authorise
 from watchword.model.moments import Moment
 from watchword.model.outcomes import HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
@@ -28,8 +29,10 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
 from watchword.service.cases import Case, next_found
+from watchword.service.commands import Commands
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
+from watchword.service.hand import Hand
 from watchword.service.restraint import Restraint
 from watchword.service.vault import Answer, Vault
 
@@ -50,6 +53,8 @@ class Gate:
         reporter: Reporter,
         clock: Clock,
         openpgp: OpenPgp,
+        hand: Hand | None = None,
+        commands: Commands | None = None,
         restraint: Restraint | None = None,
         figures: Figures | None = None,
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
@@ -68,6 +73,8 @@ class Gate:
         self._figures = figures or Figures(clock.now().wall)
         self._recognised = recognised
         self._vault = Vault(openpgp, lambda peer: known(peer, clock.now().steady))
+        self._hand = hand or Hand(policy, SystemPrograms())
+        self._commands = commands or Commands(reporter, clock, self._figures)
         self._dry_run = dry_run
         self._waiting: list[Case] = []
         self._arrived = asyncio.Event()
@@ -162,8 +169,12 @@ class Gate:
 
     async def finish(self) -> None:
         """Settle everything that waits, and what is under way. Nothing waits when this returns."""
-        while self._waiting or self._under_way.locked():
-            await self.settle()
+        while True:
+            while self._waiting or self._under_way.locked():
+                await self.settle()
+            await self._commands.checked()  # what is not run may be for the next stanza
+            if not self._waiting:
+                return
 
     async def settle(self) -> None:
         """Take what waits, a batch at the most, through claim, authorisation, grant and report."""
@@ -193,8 +204,26 @@ class Gate:
             for case, _ in permitted:
                 self._figures.verdicts["would-grant"] += 1
                 self._tell(case, dry_run=True)
-        elif permitted:
-            await self._grant(permitted)
+        else:
+            await self._carry_out(permitted)
+
+    async def _carry_out(self, permitted: Sequence[tuple[Case, Permit | CommandPermit]]) -> None:
+        openings = [(case, permit) for case, permit in permitted if isinstance(permit, Permit)]
+        if openings:
+            await self._grant(openings)
+        for case, permit in permitted:
+            if isinstance(permit, CommandPermit):
+                self._commands.begin(self._hand, case, permit, self._not_run)
+
+    def _not_run(self, case: Case, refusal: Refusal) -> None:
+        """Ask the next stanza about a command that one did not let pass."""
+        case.refusals.append(refusal)
+        found = next_found(case.findings, case.refusals)
+        if found is not None:
+            self._go_on(case, found)
+            return
+        self._figures.verdicts[case.refusals[-1].reason.word] += 1
+        self._tell(case)
 
     async def _claim(self, cases: list[Case]) -> list[Case]:
         """The cases that were never seen before; the others are judged here and now."""
@@ -231,7 +260,7 @@ class Gate:
         case.refusals = [Refusal(Reason.REPLAYED, original=original)]
         self._tell(case)
 
-    def _decide(self, case: Case, now: Moment) -> Permit | None:
+    def _decide(self, case: Case, now: Moment) -> Permit | CommandPermit | None:
         """The first stanza that says yes, in order; its refusals are kept on the way.
 
         None where none does, or where only a key ring can say: then the case is away.
@@ -239,7 +268,7 @@ class Gate:
         found: Request | Sealed | None = case.asked
         while isinstance(found, Request):
             answer = authorise(self._policy, found, now)
-            if isinstance(answer, Permit):
+            if not isinstance(answer, Refusal):
                 case.request = found
                 return answer
             case.refusals.append(answer)

@@ -19,7 +19,7 @@ from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
-from watchword.edges import files, randomness
+from watchword.edges import files, randomness, users
 from watchword.edges.clock import SystemClock
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import Complaint, OperatorError
@@ -38,6 +38,8 @@ def sources() -> Sources:
         is_folder=lambda name: Path(name).is_dir(),
         is_program=lambda name: which(name, path=CLEAN_ENVIRONMENT["PATH"]) is not None,
         is_private=lambda name: files.is_private_folder(Path(name)),
+        user=users.user,
+        group=users.group,
     )
 
 

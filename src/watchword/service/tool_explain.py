@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 
 from watchword.errors import OperatorError
 from watchword.service import tool_questions
@@ -37,7 +38,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    from watchword.edges import patterns
     from watchword.edges.gpg import Gpg, gpg_programs
+    from watchword.edges.programs import SystemPrograms
     from watchword.edges.replay.reading import read_sighting
     from watchword.model.moments import Moment
     from watchword.model.requests import ReplayKey, Sighting
@@ -53,8 +56,17 @@ def _explain(arguments: argparse.Namespace) -> int:
         return read_sighting(state_dir, key)
 
     openpgp = Gpg(gpg_programs())
+    fits = partial(patterns.fits, SystemPrograms())
     answers = [
-        explain(question.packet, policy, Moment(question.at, 0.0), seen, openpgp, requests=requests)
+        explain(
+            question.packet,
+            policy,
+            Moment(question.at, 0.0),
+            seen,
+            openpgp,
+            requests=requests,
+            fits=fits,
+        )
         for question in questions(arguments)
     ]
     if not answers:
@@ -62,6 +74,6 @@ def _explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([explain_answers.as_json(told) for told in answers], indent=2))
     else:
-        places = {each.number: str(each.place) for each in configuration.policy.stanzas}
+        places = {each.number: str(each.place) for each in policy.stanzas}
         print("\n\n".join("\n".join(explain_answers.in_words(told, places)) for told in answers))
     return GRANTED if all(told.permit for told in answers) else REFUSED

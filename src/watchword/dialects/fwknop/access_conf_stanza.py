@@ -17,6 +17,7 @@ import re
 from datetime import datetime
 
 from watchword.dialects.fwknop.access_conf import Stanza
+from watchword.dialects.fwknop.access_conf_commands import Accounts, command_terms, is_on
 from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks, services
@@ -45,6 +46,7 @@ def terms(
     stanza: Stanza,
     complaints: Complaints,
     around: Surroundings,
+    accounts: Accounts,
     *,
     source_required: bool = False,
 ) -> Terms | None:
@@ -54,6 +56,7 @@ def terms(
 
     Args:
         around: What GPG lines fall back on.
+        accounts: As whom commands can run.
         source_required: REQUIRE_SOURCE_ADDRESS of the whole configuration.
     """
     reader = _Reader(stanza, complaints)
@@ -65,6 +68,8 @@ def terms(
     opened, closed = reader.services("OPEN_PORTS"), reader.services("RESTRICT_PORTS")
     users, expires = reader.users(), reader.expires()
     required = reader.source_required(source_required)
+    commands = command_terms(stanza, accounts, complaints)
+    access = not is_on(stanza, "DISABLE_FW_ACCESS")
     if found is None:
         return None
     return Terms(
@@ -82,6 +87,8 @@ def terms(
         default_seconds=default,
         max_seconds=most,
         expires=expires,
+        access=access,
+        commands=commands,
     )
 
 
@@ -90,6 +97,8 @@ def offered(stanza: Stanza) -> frozenset[Service] | None:
 
     A list that cannot be read offers nothing; ``terms`` complains about it.
     """
+    if is_on(stanza, "DISABLE_FW_ACCESS"):
+        return frozenset()
     line = stanza.given.get("OPEN_PORTS")
     try:
         return services(line.value) if line else None

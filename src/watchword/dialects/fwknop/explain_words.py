@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from watchword.model.commands import CommandTerms
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
@@ -78,7 +79,9 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
     yield " or ".join(_seals(terms)) + f", {_mac(terms)}"
     if terms.users:
         yield f"carrying the user name {' or '.join(sorted(terms.users))}"
-    yield f"may open {_offer(terms)}"
+    yield f"may open {_offer(terms)}" if terms.access else "opens nothing"
+    if terms.commands is not None:
+        yield commands(terms.commands)
     whom = (
         "for an address that the packet names"
         if terms.source_required
@@ -122,6 +125,22 @@ def _offer(terms: Terms) -> str:
     if terms.closed_services:
         return f"{offered}, but never {services(terms.closed_services)}"
     return offered
+
+
+def commands(terms: CommandTerms) -> str:
+    """Which commands a stanza runs, and how."""
+    which = "any command" if terms.pattern is None else f"commands that match {terms.pattern!r}"
+    how = "given to a shell" if terms.shell else "without a shell"
+    return f"runs {which}, {how}, {as_whom(terms)}, for {terms.seconds:g} seconds at most"
+
+
+def as_whom(terms: CommandTerms) -> str:
+    account = terms.account
+    if account is None:
+        who = "as the user of fwknopd"
+    else:
+        who = f"as {account.user} (group {account.group})"
+    return f"{who} through {' '.join(terms.prefix)}" if terms.prefix else who
 
 
 def _time(terms: Terms) -> str:

@@ -119,8 +119,32 @@ _ADVICE: Final = {
         "ask for a port of this host: without -N, --nat-local and their kin",
     ),
     Reason.NO_COMMANDS: Advice(
-        "it asks to run a command, which is not enabled or not supported here",
-        "ask for a port with -A",
+        "it asks to run a command, which the stanza does not allow",
+        "set ENABLE_CMD_EXEC Y in the stanza and reload, or ask for a port with -A",
+    ),
+    Reason.NO_ACCESS: Advice(
+        "it asks for a port, and the stanza opens none (DISABLE_FW_ACCESS Y)",
+        "send a command, or take DISABLE_FW_ACCESS out of the stanza",
+    ),
+    Reason.COMMAND_UNREADABLE: Advice(
+        "the command cannot be split into words: {detail}",
+        "close every quote; there is no shell, unless the stanza says CMD_SHELL Y",
+    ),
+    Reason.COMMAND_NOT_ALLOWED: Advice(
+        "the stanza's CMD_REGEX does not match the whole of the command",
+        "send a command that it matches, or change CMD_REGEX in access.conf and reload",
+    ),
+    Reason.COMMAND_UNCHECKED: Advice(
+        "the stanza's CMD_REGEX could not be held against the command: {detail}",
+        "write it without repetitions inside repetitions, and see whether Python can be started",
+    ),
+    Reason.TOO_MANY_COMMANDS: Advice(
+        "{detail} commands were running, as many as MAX_COMMANDS allows",
+        "send it again later, or raise MAX_COMMANDS in fwknopd.conf",
+    ),
+    Reason.COMMAND_NOT_STARTED: Advice(
+        "the command could not be started: {detail}",
+        "give the program's full path, and see whether the stanza's user may run it",
     ),
     Reason.PORT_RESTRICTED: Advice(
         "it asks for {detail}, which RESTRICT_PORTS keeps closed",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from watchword.dialects.fwknop import fwknopd_conf
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
+from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
@@ -28,11 +29,16 @@ from watchword.dialects.fwknop.translate_firewall import firewall
 from watchword.dialects.fwknop.translate_guard import Offer
 from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.model.commands import DEFAULT_SECONDS
 from watchword.model.crypto import Digest
 from watchword.model.policy import Policy
 from watchword.model.settings import LogSettings, Settings
 
 COMMAND_LINE = Place("command line", 0)
+
+
+def _nobody(name: str) -> None:
+    """A machine without users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,14 @@ class Sources:
     """Whether there is an executable file of that path, or of that name in the usual places."""
     is_private: Callable[[str], bool]
     """Whether nobody but root and this process's own user can write into a folder."""
+    user: Callable[[str], tuple[int, int] | None] = _nobody
+    """User id and primary group of a user; None: there is no such user."""
+    group: Callable[[str], int | None] = _nobody
+    """Group id of a group; None: there is no such group."""
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Sources:
-        """Files that are in memory already, by path."""
+        """Files that are in memory already, by path; users are root and nobody."""
 
         def read(path: str) -> str:
             if path not in texts:
@@ -72,7 +82,9 @@ class Sources:
         def is_there(path: str) -> bool:
             return path in texts
 
-        return cls(read, list_folder, is_folder, is_there, is_folder)
+        users = {"root": (0, 0), "nobody": (65534, 65534)}
+        groups = {"root": 0, "nogroup": 65534}
+        return cls(read, list_folder, is_folder, is_there, is_folder, users.get, groups.get)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +116,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     stanzas = _stanzas(sources, values, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
     around = _surroundings(sources, values)
+    accounts = _accounts(sources, values)
     found = [
-        (each, terms(each, complaints, around, source_required=everywhere)) for each in stanzas
+        (each, terms(each, complaints, around, accounts, source_required=everywhere))
+        for each in stanzas
     ]
     for each in shared_keys(term for _, term in found if term is not None):
         complaints.add(each)
@@ -156,6 +170,15 @@ def _surroundings(sources: Sources, values: Values) -> Surroundings:
         is_folder=sources.is_folder,
         is_program=sources.is_program,
         is_private=sources.is_private,
+    )
+
+
+def _accounts(sources: Sources, values: Values) -> Accounts:
+    return Accounts(
+        user=sources.user,
+        group=sources.group,
+        sudo=values.text("SUDO_EXE"),
+        seconds=float(values.number("CMD_EXEC_TIMEOUT") or DEFAULT_SECONDS),
     )
 
 
@@ -236,6 +259,7 @@ def _settings(
         state_dir=Path(values.text("STATE_DIR")),
         pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),
         digest_file=Path(values.text("DIGEST_FILE") or run_dir / "digest.cache"),
+        commands_at_once=values.number("MAX_COMMANDS"),
         dry_run=options.test,
     )
 

@@ -21,6 +21,7 @@ from watchword.errors import Complaint
 from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     Attached,
+    CommandStarted,
     Complained,
     Disowned,
     Event,
@@ -61,6 +62,8 @@ class Voice:
         match event:
             case Judged():
                 yield from self._packets.judged(event, debug)
+            case CommandStarted():
+                yield from self._packets.started(event)
             case Flooded():
                 yield from _flooded(event)
             case GrantEnded():

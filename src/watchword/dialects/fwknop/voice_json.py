@@ -13,11 +13,12 @@ import json
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from watchword.model.commands import Ran
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 
-Field: TypeAlias = str | int | list[str] | None
+Field: TypeAlias = str | int | float | list[str] | None
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _LONGEST = 200  # characters of a text that came with a packet
@@ -27,8 +28,9 @@ _STANZAS = 20  # numbers listed; ``stanzas_tried`` has the count
 def structured(event: Judged) -> str:
     """Compact JSON without a newline, ASCII only. Fields that do not apply are left out.
 
-    ``time`` is UTC with milliseconds; ``verdict`` is ``granted``, ``refused`` or
-    ``would-grant`` (``--test``); ``seconds`` is what was granted, or asked for.
+    ``time`` is UTC with milliseconds; ``verdict`` is ``granted``, ``ran`` (a
+    command, whatever its ``status``), ``refused`` or ``would-grant`` (``--test``);
+    ``seconds`` is what was granted, or asked for.
     """
     packet = event.packet
     fields: dict[str, Field] = {
@@ -44,7 +46,9 @@ def structured(event: Judged) -> str:
         fields["forwarded_for"] = packet.forwarded
     fields["verdict"] = _verdict(event)
     fields["stanzas_tried"] = _tried(event)
-    if event.refusals:
+    if event.ran is not None:
+        fields.update(_ran_fields(event.ran))
+    elif event.refusals:
         fields.update(_refusal_fields(event))
     if event.grant is not None:
         fields.update(_grant_fields(event.grant))
@@ -56,12 +60,14 @@ def structured(event: Judged) -> str:
 def _verdict(event: Judged) -> str:
     if event.grant is not None:
         return "granted"
+    if event.ran is not None:
+        return "ran"
     return "would-grant" if event.dry_run else "refused"
 
 
 def _tried(event: Judged) -> int:
     refused = sum(len(refusal.stanzas) for refusal in event.refusals)
-    return refused + (event.grant is not None or event.dry_run)
+    return refused + (event.grant is not None or event.ran is not None or event.dry_run)
 
 
 def _refusal_fields(event: Judged) -> dict[str, Field]:
@@ -78,6 +84,16 @@ def _refusal_fields(event: Judged) -> dict[str, Field]:
         fields["code"] = refusal.code
     if len(refusal.stanzas) == 1:
         fields["stanza"] = refusal.stanzas[0]
+    return fields
+
+
+def _ran_fields(ran: Ran) -> dict[str, Field]:
+    """What a command said may be a secret, and is left out."""
+    fields: dict[str, Field] = {"took": round(ran.seconds, 3)}
+    if ran.status is None:
+        fields["trouble"] = ran.trouble[:_LONGEST]
+    else:
+        fields["status"] = ran.status
     return fields
 
 

@@ -19,15 +19,16 @@ from typing import Final
 
 from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority, listed
 from watchword.model.openings import Grant
-from watchword.model.outcomes import Judged, Refusal
+from watchword.model.outcomes import CommandStarted, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
-from watchword.model.requests import AccessWish, Request, Sighting
+from watchword.model.requests import AccessWish, CommandWish, Request, Sighting
 from watchword.wire.spa.errors import Code
 
 _NAMED = 3  # stanzas of a run that have lines of their own
 _RUNS = 8  # runs of stanzas that are told in full
 _USER = 64  # characters of a user name; the format has no more
+_COMMAND = 300  # characters of a command; the original's messages hold fewer
 
 _E, _W, _I, _D = Priority.ERR, Priority.WARNING, Priority.INFO, Priority.DEBUG
 
@@ -68,6 +69,17 @@ _LINES: Final = {
         _W,
         "{at} SPA Command messages are not allowed in the current configuration.",
     ),
+    Reason.NO_ACCESS: (_W, "{at} The stanza opens nothing (DISABLE_FW_ACCESS)."),
+    Reason.COMMAND_UNREADABLE: (_W, "{at} The command cannot be split into words: {detail}."),
+    Reason.COMMAND_NOT_ALLOWED: (_W, "{at} Received a command, but CMD_REGEX did not match."),
+    Reason.COMMAND_UNCHECKED: (
+        _E,
+        "{at} Received a command that CMD_REGEX could not be held against: {detail}.",
+    ),
+    Reason.TOO_MANY_COMMANDS: (
+        _W,
+        "{at} The command is not run: {detail} others run already (MAX_COMMANDS).",
+    ),
     Reason.PORT_RESTRICTED: (
         _W,
         "{at} One or more requested protocol/ports was denied per access.conf.",
@@ -76,6 +88,7 @@ _LINES: Final = {
         _W,
         "{at} One or more requested protocol/ports was denied per access.conf.",
     ),
+    Reason.COMMAND_NOT_STARTED: (_E, "{at} The command could not be started: {detail}"),
     Reason.FIREWALL_REFUSED: (_E, "{at} The firewall refused the change: nothing was opened."),
 }
 _ENVELOPE: Final = {Reason.LENGTH: 4097, Reason.ALPHABET: 4098, Reason.PREFIX: 4096}
@@ -88,6 +101,24 @@ class PacketVoice:
         self._table = table
         self._expired: set[int] = set()
 
+    def started(self, event: CommandStarted) -> Iterator[Line]:
+        """A command begins: the stanzas before, and the two lines of the original."""
+        request, account = event.request, event.account
+        yield from self._refused(event.refusals, request.packet)
+        if request.signer:
+            yield _signed(request)
+        name = f"(stanza #{request.stanza})"
+        yield _received(request.packet, name)
+        at, command = f"[{request.packet.peer}] {name}", event.command[:_COMMAND]
+        yield _I, f"{at} Processing SPA Command message: command='{command}'."
+        whom = ""
+        if account is not None:
+            whom = (
+                f" setuid/setgid user/group to {account.user}/{account.group} "
+                f"(UID={account.uid},GID={account.gid})"
+            )
+        yield _I, f"{at} Running command '{command}'{whom}"
+
     def judged(self, event: Judged, debug: bool) -> Iterator[Line]:
         """Every stanza that was tried, in order, and what came of it."""
         if event.packet.forwarded and event.packet.proxied_for is None:
@@ -96,8 +127,11 @@ class PacketVoice:
                 _W,
                 f"Error parsing X-Forwarded-For header: value '{claim}' is not an IP address",
             )
+        if event.request is not None and _was_begun(event):
+            yield from _ended(event, event.request)
+            return
         if event.refusals:
-            yield from self._refused(event)
+            yield from self._refused(event.refusals, event.packet)
         if event.request is not None and event.request.signer:
             yield _signed(event.request)
         if event.grant is not None:
@@ -106,20 +140,23 @@ class PacketVoice:
         elif event.dry_run and event.request is not None:
             name = f"(stanza #{event.request.stanza})"
             yield _received(event.packet, name)
-            said = "--test mode enabled, skipping firewall manipulation."
+            command = isinstance(event.request.wish, CommandWish)
+            what = "command execution" if command else "firewall manipulation"
+            said = f"--test mode enabled, skipping {what}."
             yield _W, f"[{event.packet.peer}] {name} {said}"
         if debug and event.request is not None:
             if event.grant is not None:
                 yield _named(event.grant, self._table)
             yield _asked(event.request)
 
-    def _refused(self, event: Judged) -> Iterator[Line]:
-        runs = [list(group) for _, group in groupby(event.refusals, key=lambda each: each.reason)]
-        told = _told(runs, event.refusal)
+    def _refused(self, refusals: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
+        runs = [list(group) for _, group in groupby(refusals, key=lambda each: each.reason)]
+        nearest = max(refusals, key=lambda each: each.reason.stage, default=None)
+        told = _told(runs, nearest)
         for index in told:
-            yield from self._run(runs[index], event.packet)
+            yield from self._run(runs[index], packet)
         if left_out := len(runs) - len(told):
-            yield _I, f"[{event.packet.peer}] and {left_out} more times the stanzas answered"
+            yield _I, f"[{packet.peer}] and {left_out} more times the stanzas answered"
 
     def _run(self, run: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
         first, reason = run[0], run[0].reason
@@ -169,6 +206,28 @@ class PacketVoice:
         )
         for _ in grant.services:
             yield _I, text
+
+
+def _was_begun(event: Judged) -> bool:
+    """Whether a command was, whose beginning has been told."""
+    last = event.refusals[-1].reason if event.refusals else None
+    return event.ran is not None or last is Reason.COMMAND_NOT_STARTED
+
+
+def _ended(event: Judged, request: Request) -> Iterator[Line]:
+    """How a command ended. The original has 255 for what cannot be started."""
+    at = f"[{event.packet.peer}] (stanza #{request.stanza})"
+    ran = event.ran
+    if ran is None:
+        yield _E, f"run_extcmd(): execvpe() failed: {event.refusals[-1].detail}"
+        yield _I, f"{at} CMD_EXEC: command returned 0, pid_status: 255"
+    elif ran.status is None:
+        yield _W, f"{at} CMD_EXEC: the command was ended: {ran.trouble}"
+    else:
+        status = ran.status if ran.status >= 0 else 128 - ran.status
+        yield _I, f"{at} CMD_EXEC: command returned 0, pid_status: {status}"
+        if status and ran.said:
+            yield _W, f"{at} CMD_EXEC: it said: {ran.said}"
 
 
 def _named(grant: Grant, table: str) -> Line:

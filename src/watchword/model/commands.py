@@ -1,0 +1,60 @@
+"""Commands: as whom they run, what a stanza says about them, how one ended.
+
+In here: values. Not in here: who may have what run (grant.decide), splitting
+and substituting (grant.commands), running (edges.programs).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_SECONDS = 30.0
+AT_ONCE = 32  # commands under way, unless the operator says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom a program runs as. It gets no other groups than this one."""
+
+    user: str
+    group: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTerms:
+    """What a stanza says about command messages."""
+
+    account: Account | None = None
+    """None: whoever the daemon runs as."""
+    prefix: tuple[str, ...] = ()
+    """Words that stand before the caller's: sudo and its options."""
+    pattern: str | None = None
+    """Regular expression that the whole text has to match; None: any text will do."""
+    shell: bool = False
+    """True: the text is given to a shell, as fwknop 1.9 did."""
+    seconds: float = DEFAULT_SECONDS
+    """How long a command may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a program, spelled out."""
+
+    argv: tuple[str, ...]
+    account: Account | None = None
+    seconds: float = DEFAULT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command that was started came to its end."""
+
+    status: int | None
+    """Exit status; negative: the signal that ended it; None: it was ended, ``trouble`` says why."""
+    seconds: float
+    """How long it took."""
+    trouble: str = ""
+    said: str = ""
+    """The first line of its complaints, shortened."""

@@ -1,0 +1,59 @@
+"""The only place that starts a program for a caller.
+
+In here: a stanza's number and plain, validated values in; what the stanza says
+is looked up and worked out here, whatever the asker believes.
+Not in here: when (commands), how a program is run (edges.programs).
+
+It is narrow on purpose: a process with more rights than the one that reads
+packets can take it over as it is. Methods block, and are called from several
+threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from watchword.edges import patterns
+from watchword.errors import HostError
+from watchword.grant import commands
+from watchword.model.policy import Policy
+from watchword.ports import Completed, ProgramRunner
+
+
+class NotAllowedError(Exception):
+    """The stanza does not let this command be run."""
+
+
+class UncheckedError(Exception):
+    """Whether the stanza lets it be run could not be found out, and so it is not run."""
+
+
+class Hand:
+    """Carries out what one policy says."""
+
+    def __init__(self, policy: Policy, programs: ProgramRunner) -> None:
+        self._policy = policy
+        self._programs = programs
+
+    def command(self, stanza: int, command: str, started: Callable[[], None]) -> Completed:
+        """Run a caller's command to its end; ``started`` is called when nothing speaks against it.
+
+        Raises NotAllowedError, UncheckedError: it was not run. Raises
+        NotStartedError, HostError as the runner does.
+        """
+        terms = self._policy.terms(stanza).commands
+        if terms is None:
+            raise NotAllowedError
+        job = commands.job(terms, command)
+        if terms.pattern is not None:
+            self._check(terms.pattern, command)
+        started()
+        return self._programs.run(job.argv, seconds=job.seconds, account=job.account)
+
+    def _check(self, pattern: str, command: str) -> None:
+        try:
+            allowed = patterns.fits(self._programs, pattern, command)
+        except HostError as error:
+            raise UncheckedError(str(error)) from error
+        if not allowed:
+            raise NotAllowedError
