@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.fwknopd_files import configure, fatal, remarks, stanza
 from tests.sealing import sealed
 from tests.unit.test_gate import House, play
 from tests.values import NOW, policy, request, terms
+from watchword.conformance.golden import load, payload_of
 from watchword.dialects.fwknop.voice import Voice
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.edges import patterns
@@ -45,7 +47,7 @@ class Scene(House):
     """A server whose programs are a list of answers."""
 
     def __init__(self, *stanzas: Terms, programs: MemoryPrograms | None = None) -> None:
-        self.programs = programs or MemoryPrograms()
+        self.programs: Any = programs or MemoryPrograms()
         super().__init__(policy(*stanzas))
 
     def start(self) -> None:
@@ -448,3 +450,33 @@ def test_what_a_command_said_is_in_no_structured_line() -> None:
     line = structured(judged)
     assert '"verdict":"ran","stanzas_tried":1,"took":0.25,"status":1' in line
     assert "secret" not in line
+
+
+@pytest.mark.requirement("8.18")
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", "commands-not-enabled"),
+        (f"{ON}CMD_REGEX uname -a\nREQUIRE_USERNAME mbr\n", "ran"),
+        (f"{ON}CMD_REGEX uname\n", "command-not-allowed"),
+        (f"{ON}REQUIRE_USERNAME root\n", "wrong-user"),
+    ],
+)
+def test_a_command_of_the_perl_client_is_judged_by_the_stanza(lines: str, said: str) -> None:
+    """Its packet for ``uname -a``, from a user mbr, as it was recorded."""
+    [vector] = [each for each in load("perl19") if each["id"] == "perl-cmd"]
+    text = "SOURCE: ANY;\nKEY: fwknoptest000000;\nENCRYPTION_MODE: legacy;\nOPEN_PORTS: tcp/22;\n"
+    loaded = configure("ENABLE_SPA_PACKET_AGING N\n", text + lines)
+    house = Scene()
+    house.policy, house.programs = loaded.policy, SystemPrograms()
+    house.start()
+
+    async def scene(house: House) -> None:
+        assert isinstance(house, Scene)
+        assert await house.ask(payload_of(vector)) == [said]
+
+    play(scene, house)
+    if said == "ran":
+        [judged] = [each for each in house.reporter.events if isinstance(each, Judged)]
+        assert judged.ran is not None
+        assert judged.ran.status == 0
