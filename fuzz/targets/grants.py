@@ -85,6 +85,7 @@ def judged(request: Request, plaintext: bytes, terms: Terms) -> str:
     answer = authorise(POLICY, request, NOW)
     if isinstance(answer, Refusal):
         return f"not permitted: {answer.reason.word}"
+    assert isinstance(answer, Permit), "no stanza here runs commands"
     assert_permitted(answer, fields, terms)
     choosy = isinstance(authorise(CHOOSY, request, NOW), Permit)
     assert choosy == bool(closing(plaintext) & {Digest.SHA256, Digest.SHA512})

@@ -26,6 +26,7 @@ from watchword.edges.firewall.nft import NftFirewall
 from watchword.edges.firewall.nft.netlink import KernelError
 from watchword.errors import HostError
 from watchword.lab.hosts import Host, Lab
+from watchword.model.commands import Account
 from watchword.model.openings import ChangeSet, Hole, Opening
 from watchword.model.settings import FirewallSettings
 from watchword.ports import Completed
@@ -234,7 +235,14 @@ def test_without_privileges_the_remedy_is_told(alone: Host) -> None:
 
 
 class NoNft:
-    def run(self, argv: object, *, stdin: bytes = b"", seconds: float = 10.0) -> Completed:
+    def run(
+        self,
+        argv: object,
+        *,
+        stdin: bytes = b"",
+        seconds: float = 10.0,
+        account: Account | None = None,
+    ) -> Completed:
         raise HostError("nft cannot be started: No such file or directory")
 
 

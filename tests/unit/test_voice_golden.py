@@ -156,6 +156,7 @@ def judged(ours: Configuration, payload: bytes, source: str, now: Moment) -> Jud
                 until=now.steady + answer.seconds,
             )
             return Judged(packet, now.wall, tuple(refusals), answer.request, grant)
+        assert isinstance(answer, Refusal)
         refusals.append(answer)
     return Judged(packet, now.wall, tuple(refusals))
 
