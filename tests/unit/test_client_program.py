@@ -14,8 +14,9 @@ import pytest
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, KNOCK, mode_of, opened
 from watchword.edges import send
-from watchword.edges.send import Sent
+from watchword.edges.send.sent import Sent
 from watchword.model.crypto import Credential, Digest, Secret
+from watchword.model.routes import Route
 from watchword.programs.fwknop import main
 from watchword.wire.spa.opening import Lock, unseal
 
@@ -59,11 +60,12 @@ def test_the_family_of_the_servers_address_can_be_chosen(
 ) -> None:
     chosen = []
 
-    def send_udp(_payload: bytes, host: str, port: int, **more: object) -> Sent:
-        chosen.append(more["family"])
-        return Sent(host, port, 0)
+    def note(_payload: bytes, route: Route, *, confirm: bool) -> Sent:
+        assert not confirm
+        chosen.append(route.family)
+        return Sent(route.host, route.port, 0)
 
-    monkeypatch.setattr(send, "send_udp", send_udp)
+    monkeypatch.setattr(send, "send", note)
     assert main([*KNOCK, *KEYS, "-D", "server.example", *options]) == 0
     assert chosen == [family]
 

@@ -304,7 +304,7 @@ def test_a_lookup_that_hangs_is_not_waited_for_either(
             ["--resolve-url", "https://h/", "--resolvers", "stun:h"],
             "RESOLVE_URL and RESOLVERS both say whom to ask.\n",
         ),
-        (["-R", "-u", "two\nlines"], "The user agent is not one line of printable ASCII.\n"),
+        (["-R", "-u", "two\nlines"], "a user agent is one line of printable ASCII characters\n"),
         (["-R", "-A", "junk"], "fwknop: fko_set_spa_message: Error 102"),
     ],
 )

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from watchword.edges.send import send_udp
+from watchword.edges.send import send
 from watchword.errors import HostError
+from watchword.model.routes import Carrier, Route
 
 SIX = (socket.AF_INET6, "::1")
 FOUR = (socket.AF_INET, "127.0.0.1")
 NOWHERE = (socket.AF_INET6, "2001:db8:ffff::1")
 """Documentation addresses lead nowhere; a machine without IPv6 has no way there, either."""
+
+
+def udp(host: str, port: int, family: int | None = None) -> Route:
+    return Route(carrier=Carrier.UDP, host=host, port=port, family=family)
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_the_systems_order_decides_unless_a_family_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resolve_to(monkeypatch, *order)
-    sent = send_udp(b"x" * 200, "server.example", port, family=family)
+    sent = send(b"x" * 200, udp("server.example", port, family))
     assert (sent.address, sent.port, sent.octets) == (address, port, 200)
 
 
@@ -75,11 +80,11 @@ def test_an_address_that_cannot_be_reached_gives_way_to_the_next(
 
     monkeypatch.setattr(socket, "socket", Blocked)
     resolve_to(monkeypatch, NOWHERE, FOUR)
-    assert send_udp(b"x", "server.example", port).address == "127.0.0.1"
+    assert send(b"x", udp("server.example", port)).address == "127.0.0.1"
 
     resolve_to(monkeypatch, NOWHERE)
     with pytest.raises(HostError) as caught:
-        send_udp(b"x", "server.example", port)
+        send(b"x", udp("server.example", port))
     assert str(caught.value) == (
         "send_spa_packet: 2001:db8:ffff::1: Network is unreachable\n"
         "send_spa_packet: packet not sent."
@@ -89,4 +94,4 @@ def test_an_address_that_cannot_be_reached_gives_way_to_the_next(
 @pytest.mark.parametrize("host", ["a\0b", "ä" * 70, "no such host"])
 def test_what_is_no_host_is_refused(host: str) -> None:
     with pytest.raises(HostError, match="packet not sent"):
-        send_udp(b"x", host, 62201)
+        send(b"x", udp(host, 62201))

@@ -21,7 +21,7 @@ SKIPPED = Finding("gpg", "all", Verdict.SKIP, "no OpenPGP")
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     """What every judge finds; the programs it was asked about are appended to ``asked``."""
     findings = [MET, SKIPPED]
-    monkeypatch.setattr(library, "judge", lambda: iter(findings))
+    monkeypatch.setattr(library, "judge", lambda _openpgp: iter(findings))
     return findings
 
 

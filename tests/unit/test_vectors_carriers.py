@@ -32,7 +32,7 @@ STREAMS = [vector for vector in TRANSPORTS.values() if "tcp_stream" in vector]
 RAW = [vector for vector in TRANSPORTS.values() if vector["ip_packets"][0]["ttl"] == 255]
 OVER_HTTP = [vector for vector in VECTORS.values() if vector["id"].startswith("srv-http")]
 
-REQUESTS = {
+REQUESTS: dict[str, dict[str, Any]] = {
     "tr-http": {},
     "tr-http-ua": {"agent": "Mozilla/5.0 test"},
     "tr-http-proxy": {"proxy": "127.0.0.1"},

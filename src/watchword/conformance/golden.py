@@ -24,27 +24,55 @@ Vector: TypeAlias = dict[str, Any]
 
 
 @cache
-def load(name: str) -> tuple[Vector, ...]:
-    """The vectors of one file, given its name without ``.json``."""
-    content = json.loads((HERE / f"{name}.json").read_text("utf-8"))
-    if not len(content["vectors"]) == content["count"] > 0:
+def content(name: str) -> Vector:
+    """Everything that is in one file, given its name without ``.json``."""
+    found: Vector = json.loads((HERE / f"{name}.json").read_text("utf-8"))
+    if not len(found["vectors"]) == found["count"] > 0:
         raise ValueError(f"{name}.json does not have the vectors it counts")
-    return tuple(content["vectors"])
+    return found
 
 
-@cache
+def load(name: str) -> tuple[Vector, ...]:
+    """The vectors of one file; of gpg.json those that open."""
+    return tuple(content(name)["vectors"])
+
+
+def gpg_refused() -> tuple[Vector, ...]:
+    """The packets of gpg.json that libfko refuses, in one setting at least."""
+    return tuple(content("gpg")["negative"])
+
+
+def gpg_not_written() -> tuple[Vector, ...]:
+    """What gpg.json says cannot be made a packet of."""
+    return tuple(content("gpg")["encode_errors"])
+
+
 def gpg_keys() -> dict[str, Vector]:
     """The throw-away OpenPGP keys of gpg.json, by name."""
-    content = json.loads((HERE / "gpg.json").read_text("utf-8"))
-    return {str(key["name"]): key for key in content["keys"]}
+    return {str(key["name"]): key for key in content("gpg")["keys"]}
+
+
+def files() -> list[str]:
+    return [path.stem for path in sorted(HERE.glob("*.json"))]
+
+
+def every_id(*names: str) -> dict[str, str]:
+    """The file of each vector of these files, or of all; those that gpg.json does not count too."""
+    lists = ("vectors", "negative", "encode_errors")
+    return {
+        str(vector["id"]): name
+        for name in names or files()
+        for each in lists
+        for vector in content(name).get(each, ())
+    }
 
 
 def kind(name: str) -> str:
-    return str(json.loads((HERE / f"{name}.json").read_text("utf-8"))["kind"])
+    return str(content(name)["kind"])
 
 
 def files_of_kind(wanted: str) -> list[str]:
-    return [path.stem for path in sorted(HERE.glob("*.json")) if kind(path.stem) == wanted]
+    return [name for name in files() if kind(name) == wanted]
 
 
 def all_of_kind(wanted: str) -> list[Vector]:

@@ -6,12 +6,13 @@ Not in here: what is done with the keys.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from watchword.conformance.golden import HERE
+from watchword.conformance.golden import HERE, gpg_keys
 
 KEYS = HERE / "gpg"
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
@@ -33,6 +34,34 @@ def home(folder: Path, *, secret: Sequence[str] = (), public: Sequence[str] = ()
         yield folder
     finally:
         end_agents(folder)
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Path]:
+    """A home with the secret keys of all recipients and the public ones of all signers."""
+    with home(folder, secret=_names("srv-"), public=_names("cli-")) as made:
+        yield made
+
+
+@contextmanager
+def clients(folder: Path) -> Iterator[Path]:
+    """A home with the secret keys of all signers and the public ones of all recipients."""
+    with home(folder, secret=_names("cli-"), public=_names("srv-")) as made:
+        yield made
+
+
+def hand_over_passphrases(folder: Path) -> None:
+    """fwknop 2.6 gives them to gpg by gpgme, which needs this of whoever owns the home."""
+    (folder / "gpg.conf").write_text("pinentry-mode loopback\n", "ascii")
+
+
+def obstacle() -> str:
+    """Why there can be no home on this machine; empty if there can."""
+    return "" if shutil.which("gpg", path=_ENVIRONMENT["PATH"]) else "there is no gpg"
+
+
+def _names(prefix: str) -> list[str]:
+    return [name for name in gpg_keys() if name.startswith(prefix)]
 
 
 def gpg(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -1,9 +1,8 @@
 """Holds the library, ``watchword.spa``, against every vector that speaks of packets.
 
 In here: what is opened, made again byte for byte, refused with its number, not
-written. Needs no privilege and no other program.
-Not in here: programs (clients, servers). The library leaves it to its user to
-run gpg: vectors of OpenPGP packets are passed over, and said to be.
+written. Needs no privilege, and gpg for OpenPGP packets only.
+Not in here: OpenPGP packets (openpgp), programs (clients, servers).
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from watchword.conformance import golden
+from watchword.conformance import openpgp as openpgp_vectors
 from watchword.conformance.findings import Finding, Verdict
 from watchword.conformance.golden import Vector
+from watchword.conformance.openpgp import OpenPgp
 from watchword.conformance.strictness import (
     BEYOND_2038,
     LENIENT_BUT_SOUND,
@@ -30,8 +31,12 @@ MADE_BY_C = ("libfko-", "fwknop-client-")
 _SALT = b"saltsalt"
 
 
-def judge() -> Iterator[Finding]:
-    """One finding for each vector and demand, in the order of the files."""
+def judge(openpgp: OpenPgp | None = None) -> Iterator[Finding]:
+    """One finding for each vector and demand, in the order of the files.
+
+    ``openpgp`` runs gpg, which the library leaves to its user; without, the OpenPGP packets
+    are passed over, and said to be.
+    """
     positive = golden.all_of_kind("positive")
     strict = [vector for vector in positive if not vector.get("lenient")]
     lenient = [vector for vector in positive if vector.get("lenient")]
@@ -41,8 +46,7 @@ def judge() -> Iterator[Finding]:
     yield from _held("lenient", lenient, _reads_strictly)
     yield from _held("refuses", golden.all_of_kind("negative"), _refuses)
     yield from _held("does not write", golden.load("encode_errors"), _does_not_write)
-    for vector in golden.load("gpg"):
-        yield Finding("gpg", vector["id"], Verdict.SKIP, "gpg is its user's to run")
+    yield from openpgp_vectors.judge(openpgp)
 
 
 def _held(

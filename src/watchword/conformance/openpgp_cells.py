@@ -17,14 +17,11 @@ from typing import Final
 from watchword.conformance.catalogue import DIGESTS, NO_MAC, NO_MAC_RC, SECONDS
 from watchword.conformance.cells import KNOCK, Cell, Expect, Words
 from watchword.conformance.golden import gpg_keys
-from watchword.conformance.keyrings import home
+from watchword.conformance.keyrings import clients, hand_over_passphrases, home, servers
 
 GROUP: Final = "GnuPG"
 FINGERPRINTS: Final = {name: str(key["fingerprint"]) for name, key in gpg_keys().items()}
-_SERVERS: Final = tuple(name for name in FINGERPRINTS if name.startswith("srv-"))
 _CLIENTS: Final = tuple(name for name in FINGERPRINTS if name.startswith("cli-"))
-_LOOPBACK: Final = "pinentry-mode loopback\n"
-"""fwknop 2.6 hands passphrases to gpg by gpgme, which needs this of whoever owns the ring."""
 _SIGNER: Final = "cli-rsa2048"
 
 
@@ -32,12 +29,12 @@ _SIGNER: Final = "cli-rsa2048"
 def rings(folder: Path) -> Iterator[Words]:
     """The key rings of both sides, as words for ``exchange``; needs gpg."""
     with (
-        home(folder / "server", secret=_SERVERS, public=_CLIENTS) as server,
+        servers(folder / "server") as server,
         home(folder / "apart", secret=["srv-rsa3072"], public=_CLIENTS) as apart,
-        home(folder / "client", secret=_CLIENTS, public=_SERVERS) as client,
+        clients(folder / "client") as client,
     ):
         for ring in (server, apart, client):
-            (ring / "gpg.conf").write_text(_LOOPBACK, "ascii")
+            hand_over_passphrases(ring)
         yield {"server_ring": f"{server}", "apart": f"{apart}", "client_ring": f"{client}"}
 
 

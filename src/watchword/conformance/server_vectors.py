@@ -73,7 +73,7 @@ def _settings(fwknopd_conf: str) -> tuple[str, ...]:
 def _knocks(vector: Vector) -> Iterator[Knock]:
     name, packets = vector["id"], vector["packets"]
     musts = SEQUENCES.get(name) or (_only(vector),)
-    opened = tuple(dict.fromkeys(_opened(vector["log"])))
+    targets = tuple(dict.fromkeys(opened(vector["log"])))
     first = packets[0]["payload"]
     for number, (packet, must) in enumerate(zip(packets, musts, strict=True), 1):
         source = packet["src"]
@@ -81,7 +81,7 @@ def _knocks(vector: Vector) -> Iterator[Knock]:
             name if number == 1 else f"{name} #{number}",
             packet["payload"].encode("latin-1"),
             must,
-            opened if must is Must.OPEN else watched(source),
+            targets if must is Must.OPEN else watched(source),
             source,
             _offence(name, number, packet["payload"] == first),
         )
@@ -99,7 +99,7 @@ def _offence(name: str, number: int, same: bool) -> str:
     return "it accepts a replay" if same else "it accepts a replay in other words"
 
 
-def _opened(log: Iterable[str]) -> Iterator[Target]:
+def opened(log: Iterable[str]) -> Iterator[Target]:
     for line in log:
         if found := _OPENED.match(line):
             yield from (Target(found[1], Service.parse(text)) for text in found[2].split(","))

@@ -62,3 +62,17 @@ LONGER_THAN_FWKNOPD_TAKES: Final = {
 }  # fmt: skip
 """Authentic packets of 400 and more characters with their MAC: fwknopd takes them for OpenPGP
 before it looks, unless the stanza has commands. A server may look."""
+
+NOT_OPENED_FOR_OPENPGP: Final = {
+    "gpg-raw-rand17": Code.INVALID_DATA_DECODE_RAND_MISSING,
+    "gpg-raw-rand-alpha": Code.INVALID_DATA_DECODE_RAND_MISSING,
+    "gpg-prefix-kept": Code.INVALID_DATA_ENCRYPT_GPG_CIPHER_DECODEFAIL,
+}
+"""OpenPGP packets that only a lenient reader opens: other spellings of what is in them."""
+REFUSED_EARLIER: Final = {
+    "gpg-short-unsigned-cv25519": Code.INVALID_DATA_ENCRYPT_TYPE_UNKNOWN,
+}
+"""Too short for OpenPGP: libfko takes it for something else and fails at that."""
+LISTED_IN_OTHER_WORDS: Final = {"srv-gpg-remote-longid", "srv-gpg-fingerprint-lower"}
+"""The signer is the one that the stanza lists, written as gpg shows it or in lower case; fwknopd
+compares text and does not recognise him. A server may."""

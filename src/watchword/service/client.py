@@ -135,15 +135,6 @@ def _make_and_save(
         whole = line.save_stanza and not left & made.keys()
         if whole or line.key_gen_file or not line.save_stanza:
             keys.hand_out(made, line.key_gen_file, path if whole else None, console)
-        _mention_unsupported(line, settings, console)
-
-
-def _mention_unsupported(line: CommandLine, settings: Given, console: Console) -> None:
-    """Keys may be made for what only other clients can send; say so while they are made."""
-    try:
-        client_verify.refuse_unsupported(line, settings)
-    except OperatorError as error:
-        console.hint(f"{error} {error.complaints[0].hint}.")
 
 
 def _keep_args(path: Path, argv: Sequence[str], console: Console) -> None:

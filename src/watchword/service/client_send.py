@@ -12,18 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watchword.dialects.fwknop import client_request, client_values
-from watchword.dialects.fwknop.client_option_table import Family
+from watchword.dialects.fwknop import client_request, client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_request import Wanted
-from watchword.dialects.fwknop.client_settings import (
-    DEFAULT_PORT,
-    AllowKind,
-    Given,
-)
+from watchword.dialects.fwknop.client_settings import AllowKind, Given
 from watchword.edges import randomness, send, send_file
 from watchword.edges.login import login_name
+from watchword.edges.send.sent import Sent
 from watchword.errors import HostError
+from watchword.model.routes import Route
 from watchword.record import record, replace
 from watchword.service.client_console import Console
 from watchword.service.client_seal import Seal, seal_of
@@ -67,79 +64,119 @@ class Knocker:
         self._environment = environment
         self._console = console
         self._seal: Seal | None = None
-        self._located: dict[Family, Given] = {}
+        self._kept = line.append
+        self._nat_port = _random_port()
+        self._last: Packet
+        self._located: dict[int | None, Given] = {}
 
     def knock(self, address: str | None = None) -> Packet:
-        """Send a new packet; keys are asked for before the first.
+        """Send a new packet, or several where several ways are to be tried; return the last.
+
+        Keys are asked for before the first.
 
         Args:
-            address: The one of the server's addresses that it goes to, or, where the carrier
-                finds its own way, whose family it is to take; None: the first that there is
-                a way to.
+            address: The one of the server's addresses that it goes to, unless a relay
+                finds the way; None: the first that there is a way to.
 
         Raises OperatorError, HostError: nothing was sent.
         """
-        line, console = self.line, self._console
+        line, settings = self.line, self.settings
+        routes = client_routes.routes(line, settings, self._environment, _random_port)
         if address is not None:
-            line = replace(line, family=Family.SIX if ":" in address else Family.FOUR)
-        settings = self._located_settings(line)
+            routes = tuple(_pinned(route, address) for route in routes)
+        if not line.test:
+            for route in routes:
+                send.require(route)
+        spread = bool(settings.every_address) and address is None and not line.test
+        if spread or settings.via is not None:
+            from watchword.service.client_journey import travel  # noqa: PLC0415  (few runs)
+
+            listed = settings.via is not None
+            travel(routes, self._dispatch, self._console, listed=listed, spread=spread)
+        else:
+            self._dispatch(routes[0], confirm=False)
+        return self._last
+
+    def _dispatch(self, route: Route, *, confirm: bool) -> Sent | None:
+        """Make a new packet and send it; in test mode, only show it and open it again."""
+        line, console = self.line, self._console
+        settings = self._settled(route.family)
         verbose = bool(settings.verbose)
-        message = _message(line, settings, self._environment, console)
+        first = self._seal is None
+        message = self._message(settings, tell=first)
         plaintext = _compose(message)
         seal = self._seal or seal_of(line, settings, self._environment, console)
+        self._seal = seal
         packet = Packet(message, plaintext, seal.seal(message, plaintext))
         if verbose or line.test:
             console.say(_dump(packet, seal.sealing(), decoded=False))
-        _keep(line, packet.payload, console)
-        _transmit(line, settings, packet.payload, console, address)
+        self._last = packet
+        self._keep(packet.payload)
+        sent = _transmit(route, packet.payload, console, verbose, confirm=confirm, test=line.test)
         if line.test:
             _show_decoded(seal, packet, console, verbose=verbose)
-        elif self._seal is None and (verbose or console.attended):
+        elif first and (verbose or console.attended):
             # The original says nothing of it, and what scripts see stays as it is.
             for each in seal.remarks():
                 console.remark(each)
-        self._seal = seal
-        return packet
+        return sent
 
-    def _located_settings(self, line: CommandLine) -> Given:
+    def _settled(self, family: int | None) -> Given:
         """The settings with our address in them, which is found out once for each family."""
         allow = self.settings.allow
         if allow is None or allow.kind is not AllowKind.RESOLVE:
             return self.settings
-        from watchword.service.client_whereabouts import located  # noqa: PLC0415  (few runs)
+        if family not in self._located:
+            from watchword.service.client_whereabouts import located  # noqa: PLC0415  (few runs)
 
-        if line.family not in self._located:
-            # What cannot be asked for is said before anybody hears of us.
-            _wanted(line, self.settings, self._environment)
-            self._located[line.family] = located(line, self.settings, self._console)
-        return self._located[line.family]
+            self._wanted(self.settings)  # what is wrong is said before anybody hears of us
+            self._located[family] = located(self.line, self.settings, family, self._console)
+        return self._located[family]
+
+    def _wanted(self, settings: Given) -> Wanted:
+        # One port for all tries, so that the one which is announced is the one which opens.
+        draw = client_request.Draw(randomness.digits(16), self._nat_port)
+        person = client_request.Person(self._environment, login_name())
+        return client_request.wanted(settings, self.line.command, person, time.time(), draw)
+
+    def _message(self, settings: Given, *, tell: bool) -> Message:
+        """A new message. What the user has to know of it is said if ``tell``."""
+        found = self._wanted(settings)
+        message = found.message
+        allow = settings.allow
+        if tell and allow is not None and allow.kind is AllowKind.ADDRESS and ":" in allow.text:
+            self._console.warn(
+                "[-] WARNING: an IPv6 allow address is understood by Watchword servers only; "
+                "fwknopd refuses the packet."
+            )
+        if tell and found.random_nat_port is not None:
+            self._console.say(
+                f"[+] Randomly assigned port '{found.random_nat_port}' on: '{message.text}' "
+                f"will grant access to: '{message.nat}'"
+            )
+        return message
+
+    def _keep(self, payload: bytes) -> None:
+        """Write the packet to the file of -B; that this fails is said and does no more."""
+        if self.line.packet_file is None:
+            return
+        write = send_file.append_private if self._kept else send_file.write_private
+        self._kept = True
+        try:
+            write(Path(self.line.packet_file), payload + b"\n")
+        except HostError as error:
+            self._console.warn(f"write_spa_packet_data: {error}")
 
 
-def _message(
-    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
-) -> Message:
-    found = _wanted(line, settings, environment)
-    message = found.message
-    allow = settings.allow
-    if allow is not None and allow.kind is AllowKind.ADDRESS and ":" in allow.text:
-        console.warn(
-            "[-] WARNING: an IPv6 allow address is understood by Watchword servers only; "
-            "fwknopd refuses the packet."
-        )
-    if found.random_nat_port is not None:
-        console.say(
-            f"[+] Randomly assigned port '{found.random_nat_port}' on: '{message.text}' "
-            f"will grant access to: '{message.nat}'"
-        )
-    return message
+def _random_port() -> int:
+    return client_request.random_port(randomness.digits(16))
 
 
-def _wanted(line: CommandLine, settings: Given, environment: Mapping[str, str]) -> Wanted:
-    draw = client_request.Draw(
-        randomness.digits(16), client_request.random_port(randomness.digits(16))
-    )
-    person = client_request.Person(environment, login_name())
-    return client_request.wanted(settings, line.command, person, time.time(), draw)
+def _pinned(route: Route, address: str) -> Route:
+    """The route to one address. A relay finds its own way."""
+    if route.relay is not None:
+        return route
+    return replace(route, address=address, family=6 if ":" in address else 4)
 
 
 def _compose(message: Message) -> bytes:
@@ -158,48 +195,35 @@ def _dump(packet: Packet, sealing: Sealing, *, decoded: bool) -> str:
     )
 
 
-def _keep(line: CommandLine, payload: bytes, console: Console) -> None:
-    """Write the packet to the file of -B; that this fails is said and does no more."""
-    if line.packet_file is None:
-        return
-    write = send_file.append_private if line.append else send_file.write_private
-    try:
-        write(Path(line.packet_file), payload + b"\n")
-    except HostError as error:
-        console.warn(f"write_spa_packet_data: {error}")
-
-
 def _transmit(
-    line: CommandLine,
-    settings: Given,
-    payload: bytes,
-    console: Console,
-    address: str | None = None,
-) -> None:
-    host = address or client_values.server(settings.server).host if settings.server else ""
-    port = destination_port(line, settings)
-    verbose = bool(settings.verbose)
+    route: Route, payload: bytes, console: Console, verbose: bool, *, confirm: bool, test: bool
+) -> Sent | None:
     if verbose:
-        _tell_transmission(settings, port, host, console)
-    octets = 0
-    if line.test:
-        console.say("test mode enabled, SPA packet not actually sent.")
+        _tell_transmission(route, console)
+    sent = None
+    if not test:
+        sent = send.send(payload, route, confirm=confirm)
+    elif route.carrier.web:
+        if verbose and route.host:
+            from watchword.edges.send import web  # noqa: PLC0415  (few runs need it)
+
+            console.say(web.shown(payload, route))
+        console.say("Test mode enabled, SPA packet not actually sent.")
     else:
-        sent = send.send_udp(
-            payload, host, port, family=_family(line, settings),
-            source_port=settings.source_port or 0,
-        )  # fmt: skip
-        octets = sent.octets
-        if verbose:
-            _tell_address(sent.address, console)
+        console.say("test mode enabled, SPA packet not actually sent.")
     if verbose:
-        console.say(f"send_spa_packet: bytes sent: {octets}")
+        if sent:
+            _tell_address(sent.address, console)
+        console.say(f"send_spa_packet: bytes sent: {sent.octets if sent else 0}")
+    return sent
 
 
-def _tell_transmission(settings: Given, port: int, host: str, console: Console) -> None:
+def _tell_transmission(route: Route, console: Console) -> None:
     from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
 
-    block = client_dump.transmission("udp", settings.source_port, port, host or "<NULL>")
+    relay = str(route.relay) if route.relay else ""
+    host = route.host or "<NULL>"
+    block = client_dump.transmission(route.carrier, route.source_port, route.port, host, relay)
     console.say(block.removesuffix("\n"))
 
 
@@ -207,22 +231,6 @@ def _tell_address(address: str, console: Console) -> None:
     from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
 
     console.say(client_dump.address(address).removesuffix("\n"))
-
-
-def destination_port(line: CommandLine, settings: Given) -> int:
-    """Where the packet goes: a port beside the server's name is nearer to it than another."""
-    if settings.rand_port:
-        return client_request.random_port(randomness.digits(16))
-    if line.given.server_port is not None:
-        return line.given.server_port
-    written = client_values.server(settings.server).port if settings.server else None
-    return written or (DEFAULT_PORT if settings.server_port is None else settings.server_port)
-
-
-def _family(line: CommandLine, settings: Given) -> int | None:
-    if line.family is Family.ANY:
-        return 4 if settings.only_ipv4 else None
-    return 4 if line.family is Family.FOUR else 6
 
 
 def _show_decoded(seal: Seal, packet: Packet, console: Console, *, verbose: bool) -> None:

@@ -30,12 +30,17 @@ class _Found:
     address: Address
 
 
-def located(line: CommandLine, settings: Given, console: Console) -> Given:
+def located(line: CommandLine, settings: Given, family: int | None, console: Console) -> Given:
     """The settings with the address that was found.
+
+    Args:
+        family: 4 or 6, if the packet goes that way; None: as the settings have it.
 
     Raises HostError if it cannot be found out: then nothing may be sent.
     """
     wish = words.wish(line, settings)
+    if family is not None:
+        wish = replace(wish, version=family, chosen=True)
     for warning in wish.warnings:
         console.warn(warning)
     address = _agreed(wish, console, verbose=bool(settings.verbose))

@@ -20,8 +20,11 @@ from watchword.errors import OperatorError
 
 if TYPE_CHECKING:
     from watchword.conformance.findings import Finding
+    from watchword.edges.gpg import Gpg
 
 MET, FAILED = 0, 1
+GPG_SECONDS: Final = 60.0
+"""Limit of one call of gpg: nobody waits for it but who judges, perhaps on a busy machine."""
 _CLEAR_LINE: Final = "\r\033[K"
 
 
@@ -67,7 +70,7 @@ def _subject(
 def _library(arguments: argparse.Namespace) -> int:
     from watchword.conformance import library
 
-    return _told(library.judge(), arguments)
+    return _told(library.judge(_openpgp()), arguments)
 
 
 def _client(arguments: argparse.Namespace) -> int:
@@ -86,6 +89,13 @@ def _server(arguments: argparse.Namespace) -> int:
         raise OperatorError(f"a server cannot be judged here: {why}", hint="run this as root")
     judged = chain(servers.judge(program, everything=arguments.all), live.judge_server(program))
     return _told(judged, arguments)
+
+
+def _openpgp() -> Gpg:
+    """Ours, to open OpenPGP packets with: the kit has none."""
+    from watchword.edges.gpg import Gpg, gpg_programs
+
+    return Gpg(gpg_programs(), seconds=GPG_SECONDS)
 
 
 def _program(arguments: argparse.Namespace) -> Sequence[str]:

@@ -70,13 +70,14 @@ def fields(
     return "SPA Field Values:\n=================\n" + _block(rows, _WIDTH)
 
 
-def transmission(proto: str, source_port: int | None, port: int, host: str) -> str:
-    """The block that announces the sending."""
+def transmission(proto: str, source_port: int | None, port: int, host: str, relay: str = "") -> str:
+    """The block that announces the sending. ``relay``: whom it goes through, if anybody."""
     rows = (
         ("protocol", proto),
         ("source port", str(source_port) if source_port else "<OS assigned>"),
         ("destination port", str(port)),
         ("IP/host", host),
+        *((("proxy", relay),) if relay else ()),
     )
     return "Generating SPA packet:\n" + _block(rows, _TRANSMIT_WIDTH)
 

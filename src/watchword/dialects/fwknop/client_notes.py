@@ -10,7 +10,7 @@ read (client_values).
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from typing import Any, TypeAlias
 
 from watchword.dialects.fwknop import client_values as values
@@ -22,6 +22,7 @@ from watchword.dialects.fwknop.client_settings import (
     note_allow,
     note_key,
 )
+from watchword.model.routes import Carrier
 
 Said: TypeAlias = dict[str, Any]
 """Fields that were set so far."""
@@ -139,20 +140,15 @@ def minus(_flags: Said, given: Said, text: str) -> None:
     given["time_offset"] = -values.time_offset(text)
 
 
-def icmp(what: str, most: int) -> Note:
-    def note(_flags: Said, _given: Said, text: str) -> None:
-        if not 0 <= values.leading_number(text) <= most:
-            raise ValueError(f"Invalid icmp {what} '{text}', must be in [0-{most}]")
-
-    return note
+def icmp(what: str) -> Note:
+    return given(f"icmp_{what}", lambda text: values.icmp(text, what))
 
 
-def spoof(_flags: Said, given: Said, text: str) -> None:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        raise ValueError("Invalid spoof IP") from None
-    given.setdefault("elsewhere", {})["SPOOF_SOURCE_IP"] = text
+def http_proxy(_flags: Said, given: Said, text: str) -> None:
+    """Selects HTTP, unless it is the other web carrier that was chosen before."""
+    given["relay"] = values.http_proxy(text)
+    if given.get("proto") not in (Carrier.HTTP, Carrier.HTTPS):
+        given["proto"] = Carrier.HTTP.value
 
 
 def no_faults(_flags: Said, _given: Said, _text: str) -> None:

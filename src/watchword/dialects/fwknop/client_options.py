@@ -53,7 +53,6 @@ class CommandLine:
     descriptor: int | None = None
     """Where secrets are read from; None: the terminal."""
     family: Family = Family.ANY
-    http_proxy: str | None = None
 
 
 class UsageError(OperatorError):

@@ -58,6 +58,36 @@ def _octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+class RelayForm(Enum):
+    """Which option or variable a relay was written with."""
+
+    HTTP = "an HTTP proxy"
+    SOCKS = "a SOCKS proxy"
+
+
+class RelayWord(Undisclosed):
+    """A relay as it was written: ``[scheme://][user:password@]host[:port]``.
+
+    Empty for an HTTP proxy: the one that the environment names (perl 1.9).
+    """
+
+    __slots__ = ("form", "text")
+
+    def __init__(self, form: RelayForm, text: str) -> None:
+        self.form = form
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, RelayWord)
+            and self.form is other.form
+            and hmac.compare_digest(_octets(self.text), _octets(other.text))
+        )
+
+    def __hash__(self) -> int:
+        raise TypeError("what may hold a password is not a dictionary key")
+
+
 _ASKED_ALONE = frozenset({"RESOLVE_URL", "RESOLVE_HTTP_ONLY"})
 """Variables that say whom to ask about our address where there is no list of them."""
 
@@ -90,8 +120,25 @@ class Given:
     """``host``, ``host:port`` or ``[address]:port``, as typed."""
     server_port: int | None = None
     proto: str | None = None
-    """Transport, in lower case."""
+    """Carrier, in lower case."""
+    via: str | None = None
+    """Carriers to try in this order: ``udp,tcp:443,https``. Wins over ``proto``."""
     source_port: int | None = None
+    spoof_source: str | None = None
+    """Address that raw packets say they come from; a name where the perl line allows one."""
+    relay: RelayWord | None = None
+    relay_user: str | None = None
+    relay_password: KeyWord | None = None
+    """Login of an HTTP proxy where it is not written with its name (perl 1.9)."""
+    user_agent: str | None = None
+    ca_file: str | None = None
+    """Certificates that a web server's is held against; None: the system's."""
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    icmp_asks: bool | None = None
+    """ICMP without a type is an echo request (perl 1.9), not a reply."""
+    every_address: bool | None = None
+    """Send to each address of the server's name."""
     rand_port: bool | None = None
     access: str | None = None
     allow: Allow | None = None
@@ -114,18 +161,22 @@ class Given:
     verbose: int | None = None
     no_save_args: bool | None = None
     elsewhere: Mapping[str, str] = _NOTHING
-    """Variables with their values as written: GnuPG (see ``client_gpg``), address
-    resolution (see ``client_whereabouts``), and those that are kept and saved although this
-    version does not act on them (spoofing)."""
+    """Variables with their values as written: GnuPG (see ``client_gpg``) and address resolution
+    (see ``client_whereabouts``)."""
 
 
 def merge(below: Given, above: Given) -> Given:
-    """One layer on top of another: what ``above`` does not say shows through."""
+    """One layer on top of another: what ``above`` does not say shows through.
+
+    One carrier above takes the place of several below.
+    """
     said: dict[str, Any] = {
         name: value
         for name, value in vars(above).items()
         if name != "elsewhere" and value is not None
     }
+    if above.proto is not None and above.via is None:
+        said["via"] = None
     return replace(below, **said, elsewhere=_over(below.elsewhere, above.elsewhere))
 
 

@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 
+from watchword.dialects.fwknop.client_settings import RelayForm, RelayWord
 from watchword.model.crypto import CipherMode, Digest
+from watchword.model.routes import Carrier
 
-TRANSPORTS: Final = ("udp", "udpraw", "tcp", "tcpraw", "icmp", "http")
 MAX_SECONDS: Final = 131072  # of --fw-timeout; packets carry half of it
 MAX_FILED_SECONDS: Final = 65536  # of FW_TIMEOUT
+MAX_AGENT: Final = 99  # characters of a user agent
+MAX_ICMP: Final = 255  # the original stops at 40 and 15, where IPv6 only begins
 MAX_USER: Final = 29  # characters of a user name that was chosen
 MAX_ANY_USER: Final = 63  # characters of one that was found
 MAX_KEY_TEXT: Final = 128  # bytes of a passphrase; the rest is cut, as the original does
@@ -89,9 +93,75 @@ def mode(text: str) -> CipherMode:
 
 
 def transport(text: str) -> str:
-    if text.lower() not in TRANSPORTS:
-        raise ValueError(f"Unrecognized protocol: {text}")
+    """A carrier by its name, in lower case."""
+    try:
+        return Carrier(text.lower()).value
+    except ValueError:
+        raise ValueError(f"Unrecognized protocol: {text}") from None
+
+
+def http_proxy(text: str) -> RelayWord:
+    """An HTTP proxy as -H has it. Raises ValueError; the text is not quoted."""
+    from watchword.dialects.fwknop.client_relays import checked  # noqa: PLC0415  (few have one)
+
+    return checked(RelayWord(RelayForm.HTTP, text))
+
+
+def socks(text: str) -> RelayWord:
+    """The same for --socks."""
+    from watchword.dialects.fwknop.client_relays import checked  # noqa: PLC0415  (few have one)
+
+    return checked(RelayWord(RelayForm.SOCKS, text))
+
+
+class Stop(NamedTuple):
+    """One carrier of a list, with the port that stands behind it."""
+
+    carrier: Carrier
+    port: int | None
+
+
+def via(text: str) -> str:
+    """A list of carriers as it is kept: ``udp,tcp:443,https``. Raises ValueError."""
+    stops(text)
     return text.lower()
+
+
+def stops(text: str) -> tuple[Stop, ...]:
+    """The carriers of a list, at least one, each at most once with the same port."""
+    found = []
+    for word in text.lower().split(","):
+        name, colon, behind = word.partition(":")
+        found.append(Stop(Carrier(transport(name)), _written_port(behind) if colon else None))
+    if len(set(found)) < len(found):
+        raise ValueError(f"a carrier stands twice in {text!r}")
+    return tuple(found)
+
+
+def agent(text: str) -> str:
+    """A user agent: one line of printable ASCII. What is too long is cut, as the original does."""
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("a user agent is one line of printable ASCII characters")
+    return text[:MAX_AGENT].rstrip()
+
+
+def icmp(text: str, what: str) -> int:
+    """A type or code of ICMP; ``what`` says which."""
+    value = leading_number(text)
+    if not 0 <= value <= MAX_ICMP:
+        raise ValueError(f"Invalid icmp {what} '{text}', must be in [0-{MAX_ICMP}]")
+    return value
+
+
+def spoof(text: str) -> str:
+    """An address to send from, of either family."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise ValueError("Invalid spoof IP") from None
+    if "%" in text:
+        raise ValueError("Invalid spoof IP")
+    return str(address)
 
 
 def base64_key(text: str, what: str) -> str:
@@ -152,7 +222,7 @@ def printable(text: str) -> str:
 
 def _written_port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise ValueError(f"the port {text!r} after the server's name is not within 1 to 65535")
+        raise ValueError(f"the port {text!r} is not within 1 to 65535")
     return int(text)
 
 

@@ -1,6 +1,6 @@
 """What the settings of a run have to satisfy together, in the original's order.
 
-In here: the checks of client, section 4, and what this version does not do.
+In here: the checks of client, section 4.
 Not in here: what one value may be (client_values), the packet's own fields
 (client_request).
 
@@ -9,6 +9,7 @@ Every check raises OperatorError with the sentence that the original prints.
 
 from __future__ import annotations
 
+from watchword.dialects.fwknop import client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given
 from watchword.dialects.fwknop.client_values import is_yes, server
@@ -17,7 +18,6 @@ from watchword.model.crypto import CipherMode
 from watchword.wire.spa.grammar import parse_allow
 
 _NO_DESTINATION = "Must use --destination unless --test mode is used"
-_RAW = ("udpraw", "tcpraw", "icmp")
 
 
 def check_files(line: CommandLine) -> None:
@@ -45,7 +45,7 @@ def stanza_to_save(line: CommandLine) -> str:
 
 
 def verify(line: CommandLine, settings: Given) -> None:
-    """Checks 3 to 11 of section 4, then what this version cannot do."""
+    """Checks 3 to 11 of section 4."""
     exempt = line.test or line.key_gen or line.version or line.show_last or line.last
     if not exempt and not settings.server:
         raise OperatorError(_NO_DESTINATION)
@@ -53,11 +53,10 @@ def verify(line: CommandLine, settings: Given) -> None:
         raise OperatorError("Must use one of [-s|-R|-a] to specify IP for SPA access.")
     if settings.allow is not None:
         _check_allow(settings.allow)
-    _check_transport(line, settings)
+    client_routes.check(line, settings)
     _check_cryptography(settings)
     _check_server(line, settings)
     if not (line.key_gen or line.version or line.show_last):
-        refuse_unsupported(line, settings)
         _check_resolution(line, settings)
 
 
@@ -69,13 +68,6 @@ def _check_allow(allow: Allow) -> None:
             raise OperatorError(
                 "Invalid allow IP specified for SPA access", hint=str(error)
             ) from None
-
-
-def _check_transport(line: CommandLine, settings: Given) -> None:
-    if "SPOOF_SOURCE_IP" in settings.elsewhere and settings.proto not in _RAW:
-        raise OperatorError("Must set -P <udpraw|tcpraw|icmp> with a spoofed source IP")
-    if line.http_proxy is not None and settings.proto not in (None, "http"):
-        raise OperatorError("Cannot set --http-proxy with a non-HTTP protocol.")
 
 
 def _check_resolution(line: CommandLine, settings: Given) -> None:
@@ -117,18 +109,3 @@ def _check_server(line: CommandLine, settings: Given) -> None:
 
 def uses_gpg(settings: Given) -> bool:
     return is_yes(settings.elsewhere.get("USE_GPG", "N"))
-
-
-def refuse_unsupported(line: CommandLine, settings: Given) -> None:
-    """What this version recognises and does not do: one sentence, and what to do instead."""
-    if "SPOOF_SOURCE_IP" in settings.elsewhere:
-        raise OperatorError(
-            "This version does not forge source addresses, so no packet was sent.",
-            hint="leave -Q and SPOOF_SOURCE_IP out, and say with -a who is to be let in",
-        )
-    if settings.proto not in (None, "udp") or line.http_proxy is not None:
-        asked = "http" if line.http_proxy is not None else settings.proto
-        raise OperatorError(
-            f"This version sends over UDP only, not over {asked}, so no packet was sent.",
-            hint="use -P udp, and have the server listen on UDP",
-        )

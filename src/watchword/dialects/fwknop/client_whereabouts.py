@@ -4,7 +4,7 @@ In here: the grammar of URLs and of resolver lists, which of the settings count,
 the sentences of the original about what came of it.
 Not in here: asking (edges.whereabouts), in which order (service.client_whereabouts).
 
-Source: client, section 7. RESOLVERS, RESOLVE_AGREE and CA_FILE are ours.
+Source: client, section 7. RESOLVERS and RESOLVE_AGREE are ours.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ DEFAULT_HTTP: Final = (
 """The original's, so that nobody is told of us who was not told before."""
 AGENT: Final = "Fwknop/2.6.10"
 """As the compatible client calls itself."""
-MAX_AGENT: Final = 99  # characters
 MAX_RESOLVERS: Final = 16
 NOTHING_SENT: Final = (
     "no packet was sent; give your address with -a, or use -s, or name others to ask "
@@ -42,7 +41,6 @@ _URL: Final = re.compile(
 )
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _PATH: Final = re.compile(r"/[!\"$-~]{0,1023}")
-_AGENT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _DNS_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _DNS_PORT: Final = 53
 _FORMS: Final = "write https://HOST/PATH, http://HOST/PATH, stun:HOST or dns:NAME@SERVER/TXT"
@@ -94,8 +92,8 @@ def wish(line: CommandLine, settings: Given) -> Wish:
         version=version or 4,
         chosen=version is not None,
         agreeing=agreeing,
-        agent=_agent(kept.get("HTTP_USER_AGENT"), kept.get("USE_WGET_USER_AGENT", "N")),
-        ca_file=kept.get("CA_FILE", ""),
+        agent=_agent(settings),
+        ca_file=settings.ca_file or "",
         wget="" if plain else kept.get("WGET_CMD", ""),
         warnings=warnings,
     )
@@ -127,14 +125,10 @@ def _version(line: CommandLine, settings: Given) -> int | None:
     return 6 if ":" in host else None
 
 
-def _agent(chosen: str | None, none: str) -> str | None:
-    if chosen is None:
-        return None if values.is_yes(none) else AGENT
-    if not _AGENT.fullmatch(chosen):
-        raise OperatorError(
-            "The user agent is not one line of printable ASCII.", hint="give another one with -u"
-        )
-    return chosen[:MAX_AGENT].rstrip()
+def _agent(settings: Given) -> str | None:
+    if settings.user_agent is not None:
+        return settings.user_agent
+    return None if values.is_yes(settings.elsewhere.get("USE_WGET_USER_AGENT", "N")) else AGENT
 
 
 def resolvers(text: str) -> tuple[Resolver, ...]:

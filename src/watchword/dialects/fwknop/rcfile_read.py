@@ -13,7 +13,6 @@ and may say no.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
 from typing import Any, Final, TypeAlias
 
 from watchword.dialects.fwknop import client_values as values
@@ -125,20 +124,32 @@ VARIABLES: Final[dict[str, _Take]] = {
     "VERBOSE": _field("verbose", _verbosity),
     "RESOLVE_IP_HTTPS": _resolve("RESOLVE_IP_HTTPS"),
     "RESOLVE_IP_HTTP": _resolve("RESOLVE_IP_HTTP"),
-    "SPOOF_SOURCE_IP": _elsewhere("SPOOF_SOURCE_IP", IPv4Address),
+    "SPOOF_SOURCE_IP": _field("spoof_source", values.spoof),
+    "HTTP_USER_AGENT": _field("user_agent", values.agent),
+    # Ours; the packaged client refuses a file with them.
+    "VIA": _field("via", values.via),
+    "HTTP_PROXY": _field("relay", values.http_proxy),
+    "SOCKS_PROXY": _field("relay", values.socks),
+    "CA_FILE": _field("ca_file", str),
+    "ICMP_TYPE": _field("icmp_type", lambda text: values.icmp(text, "type")),
+    "ICMP_CODE": _field("icmp_code", lambda text: values.icmp(text, "code")),
+    "ALL_ADDRESSES": _field("every_address", _YES),
     **{
         name: _elsewhere(name)
         for name in (
             "USE_GPG", "USE_GPG_AGENT", "GPG_RECIPIENT", "GPG_SIGNER", "GPG_HOMEDIR", "GPG_EXE",
             "GPG_NO_SIGNING_PW", "RESOLVE_HTTP_ONLY", "RESOLVE_URL", "WGET_CMD",
-            "HTTP_USER_AGENT", "USE_WGET_USER_AGENT", "RESOLVERS", "RESOLVE_AGREE", "CA_FILE",
+            "USE_WGET_USER_AGENT", "RESOLVERS", "RESOLVE_AGREE",
         )
     },
 }  # fmt: skip
 
 SECRETS: Final = frozenset(
-    {"KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_SIGNING_PW", "GPG_SIGNING_PW_BASE64"}
-)
+    {
+        "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_SIGNING_PW",
+        "GPG_SIGNING_PW_BASE64", "HTTP_PROXY", "SOCKS_PROXY",
+    }
+)  # fmt: skip
 """Variables whose value is never shown."""
 
 

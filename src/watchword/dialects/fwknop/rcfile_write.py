@@ -16,7 +16,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from watchword.dialects.fwknop import rcfile
-from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given, KeyForm, KeyWord
+from watchword.dialects.fwknop.client_settings import (
+    Allow,
+    AllowKind,
+    Given,
+    KeyForm,
+    KeyWord,
+    RelayForm,
+)
 from watchword.dialects.fwknop.client_values import MAX_KEY_TEXT
 from watchword.errors import OperatorError
 from watchword.model.crypto import CipherMode
@@ -29,7 +36,8 @@ ORDER: Final = (
     "HMAC_KEY_BASE64", "HMAC_KEY", "USE_HMAC", "USE_WGET_USER_AGENT", "KEY_FILE",
     "HMAC_KEY_FILE", "NAT_ACCESS", "HTTP_USER_AGENT", "RESOLVE_URL", "SERVER_RESOLVE_IPV4",
     "NAT_LOCAL", "NAT_RAND_PORT", "NAT_PORT", "VERBOSE", "RESOLVE_IP_HTTPS",
-    "RESOLVE_HTTP_ONLY", "WGET_CMD", "NO_SAVE_ARGS", "RESOLVERS", "RESOLVE_AGREE", "CA_FILE",
+    "RESOLVE_HTTP_ONLY", "WGET_CMD", "NO_SAVE_ARGS", "VIA", "HTTP_PROXY", "SOCKS_PROXY",
+    "CA_FILE", "ICMP_TYPE", "ICMP_CODE", "ALL_ADDRESSES", "RESOLVERS", "RESOLVE_AGREE",
 )  # fmt: skip
 CRITICAL: Final = frozenset(
     {
@@ -44,8 +52,11 @@ _GROUPS: Final = (
     frozenset({"HMAC_KEY", "HMAC_KEY_BASE64", "HMAC_KEY_FILE"}),
     frozenset({"FW_TIMEOUT", "CLIENT_TIMEOUT"}),
     frozenset({"ALLOW_IP", "RESOLVE_IP_HTTPS", "RESOLVE_IP_HTTP"}),
+    frozenset({"HTTP_PROXY", "SOCKS_PROXY"}),
+    frozenset({"SPA_SERVER_PROTO", "VIA"}),
 )
 """Several names for one thing: writing one takes the others out."""
+_RELAYS: Final = {RelayForm.HTTP: "HTTP_PROXY", RelayForm.SOCKS: "SOCKS_PROXY"}
 
 
 def variables(given: Given) -> dict[str, str]:
@@ -76,6 +87,12 @@ def _plain(given: Given) -> Iterator[tuple[str, str]]:
         "SPA_SERVER": given.server,
         "NAT_ACCESS": given.nat_access,
         "NAT_PORT": given.nat_port,
+        "SPOOF_SOURCE_IP": given.spoof_source,
+        "HTTP_USER_AGENT": given.user_agent,
+        "VIA": given.via,
+        "CA_FILE": given.ca_file,
+        "ICMP_TYPE": given.icmp_type,
+        "ICMP_CODE": given.icmp_code,
     }
     switches = {
         "RAND_PORT": given.rand_port,
@@ -84,12 +101,15 @@ def _plain(given: Given) -> Iterator[tuple[str, str]]:
         "NAT_LOCAL": given.nat_local,
         "NAT_RAND_PORT": given.nat_rand_port,
         "NO_SAVE_ARGS": given.no_save_args,
+        "ALL_ADDRESSES": given.every_address,
     }
     yield from ((name, str(text)) for name, text in texts.items() if text is not None)
     yield from ((name, "Y" if on else "N") for name, on in switches.items() if on is not None)
     for name, digest in (("DIGEST_TYPE", given.digest), ("HMAC_DIGEST_TYPE", given.mac_digest)):
         if digest is not None:
             yield name, digest.name
+    if given.relay is not None and given.relay.text:
+        yield _RELAYS[given.relay.form], given.relay.text
     if given.mode is not None:
         yield "ENCRYPTION_MODE", mode_name(given.mode)
     if given.verbose is not None:

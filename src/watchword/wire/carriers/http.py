@@ -12,12 +12,14 @@ whatever they are, the answer is a value.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from base64 import b64encode
 from ipaddress import IPv6Address, ip_address
 from itertools import takewhile
 from typing import Final
 
 from watchword.model.addresses import Address, canonical
+from watchword.model.routes import Login
+from watchword.record import record
 from watchword.wire.spa.base64text import ALPHABET
 
 LONGEST: Final = 4096
@@ -35,7 +37,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _AGENT_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Carried:
     """What was found in a request."""
 
@@ -57,7 +59,15 @@ class Carried:
     """
 
 
-def request(payload: bytes, host: str, *, proxy: str | None = None, agent: str = AGENT) -> bytes:
+def request(
+    payload: bytes,
+    host: str,
+    *,
+    proxy: str | None = None,
+    agent: str = AGENT,
+    port: int | None = None,
+    login: Login | None = None,
+) -> bytes:
     """The request that carries a packet, byte for byte as the 2.6.10 client writes it.
 
     Args:
@@ -65,20 +75,32 @@ def request(payload: bytes, host: str, *, proxy: str | None = None, agent: str =
         host: The server, a name or an address of either family; no port.
         proxy: The proxy that is connected to, likewise; None: the server itself.
         agent: 2.6.10 servers take the packet only if it begins with ``Fwknop``.
+        port: The server's, as the proxy is told it; None: none, which means 80.
+        login: Who we are to the proxy (2.6.10 has no such thing).
 
     Raises ValueError: the payload is no base64 text, or host, proxy or agent
-    hold what would begin another word or line of the request.
+    hold what would begin another word or line of the request, or the login's
+    user has a colon.
     """
     if not payload or payload.translate(None, ALPHABET):
         raise ValueError("a payload that is not base64 text without padding")
     if not _AGENT_TEXT.fullmatch(agent):
         raise ValueError("a user agent that is not one line of printable ASCII")
-    place = "" if proxy is None else f"http://{_host(host)}"
+    place = "" if proxy is None else f"http://{_host(host)}" + (f":{port}" if port else "")
+    known = f"Proxy-Authorization: {basic(login)}\r\n" if proxy is not None and login else ""
     head = (
         f" HTTP/1.0\r\nUser-Agent: {agent}\r\nAccept: */*\r\n"
-        f"Host: {_host(host if proxy is None else proxy)}\r\nConnection: close\r\n\r\n"
+        f"Host: {_host(host if proxy is None else proxy)}\r\n{known}Connection: close\r\n\r\n"
     )
     return f"GET {place}/".encode("ascii") + payload.translate(_TO_PATH) + head.encode("ascii")
+
+
+def basic(login: Login) -> str:
+    """The value of an Authorization header (RFC 7617). Raises ValueError: a colon in the user."""
+    if ":" in login.user:
+        raise ValueError("a user name cannot hold a colon")
+    words = login.user.encode("utf-8") + b":" + login.password.reveal()
+    return f"Basic {b64encode(words).decode('ascii')}"
 
 
 def extract(octets: bytes, *, any_agent: bool = False) -> Carried | None:

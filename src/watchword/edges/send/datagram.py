@@ -1,0 +1,53 @@
+"""UDP: one datagram, of which nobody says whether it arrives.
+
+In here: the socket, and the refusal that a host without a listener may send back.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from watchword.edges.send import names
+from watchword.edges.send.names import Place
+from watchword.edges.send.sent import NOT_SENT, Sent
+from watchword.errors import HostError
+from watchword.model.routes import Route
+
+_REFUSAL_SECONDS: Final = 1.0
+"""How long a refusal is waited for; it takes as long as one ping."""
+NO_SIGN: Final = "nothing confirms a datagram"
+
+
+def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
+    """Send a payload as one datagram. With ``confirm``, a refusal is an error.
+
+    Raises HostError.
+    """
+    reason = "no address"
+    for kind, place in names.places(route):
+        try:
+            return _send(payload, kind, place, route, confirm=confirm)
+        except OSError as error:
+            reason = f"{place[0]}: {error.strerror or error}"
+    raise HostError(f"send_spa_packet: {reason}\n{NOT_SENT}")
+
+
+def _send(payload: bytes, kind: int, place: Place, route: Route, *, confirm: bool) -> Sent:
+    with socket.socket(kind, socket.SOCK_DGRAM) as channel:
+        if route.source_port:
+            channel.bind(("", route.source_port))
+        channel.connect(place)
+        octets = channel.send(payload)
+        if confirm:
+            _hear_refusal(channel)
+    return Sent(place[0], place[1], octets, sign=NO_SIGN)
+
+
+def _hear_refusal(channel: socket.socket) -> None:
+    """Raises OSError if the host says that nobody listens (ICMP, port unreachable)."""
+    channel.settimeout(_REFUSAL_SECONDS)
+    try:
+        channel.recv(1)
+    except TimeoutError:
+        return

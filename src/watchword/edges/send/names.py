@@ -1,0 +1,56 @@
+"""The addresses behind a name.
+
+In here: looking names up on this machine.
+Not in here: names that only a relay looks up (relays).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from watchword.edges.send.sent import NOT_SENT
+from watchword.errors import HostError
+from watchword.model.routes import Route
+
+Place: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+"""What a socket connects to: address, port; for IPv6 flow and scope as well."""
+
+_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class UnresolvedError(HostError):
+    """A name leads nowhere."""
+
+    def __init__(self, reason: str, *, hint: str) -> None:
+        super().__init__(f"error in getaddrinfo: {reason}\n{NOT_SENT}", hint=hint)
+        self.reason = reason
+
+
+def places(route: Route) -> Iterator[tuple[int, Place]]:
+    """Where the server is: address families with places, in the system's order.
+
+    Raises UnresolvedError: the name is not known, or not in the family that is asked for.
+    """
+    return looked_up(route.address or route.host, route.port, route.family)
+
+
+def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, Place]]:
+    """The same for any host. ``family`` is 4, 6 or None."""
+    wanted = _FAMILIES[family] if family else socket.AF_UNSPEC
+    try:
+        found = socket.getaddrinfo(host, port, wanted, socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        raise _unresolved(str(error.strerror), family) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode, or a NUL
+        raise _unresolved("not a host name", family) from error
+    for kind, _, _, _, place in found:
+        if isinstance(place[0], str):  # the other form is of a Python without IPv6
+            yield kind, place
+
+
+def _unresolved(reason: str, family: int | None) -> UnresolvedError:
+    return UnresolvedError(
+        reason, hint=f"only IPv{family} addresses were looked for" if family else ""
+    )
