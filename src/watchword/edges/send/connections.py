@@ -26,7 +26,8 @@ PATIENCE: Final = 10.0
 class Deadline:
     """A moment on the steady clock."""
 
-    def __init__(self, seconds: float = PATIENCE) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._at = time.monotonic() + seconds
 
     def left(self) -> float:
@@ -44,6 +45,11 @@ class Connection:
         self.channel = channel
         self.place = place
         self.deadline = deadline
+
+    @property
+    def silence(self) -> str:
+        """What to say of somebody who did not answer."""
+        return f"did not answer within {self.deadline.seconds:g} seconds"
 
     def say(self, octets: bytes) -> None:
         self.channel.settimeout(self.deadline.left())
@@ -96,7 +102,7 @@ def reach(host: str, port: int, route: Route, deadline: Deadline) -> Connection:
 @contextlib.contextmanager
 def reached(host: str, port: int, route: Route) -> Iterator[Connection]:
     """The same, closed at the end. An OSError inside is raised as HostError."""
-    connection = reach(host, port, route, Deadline())
+    connection = reach(host, port, route, Deadline(PATIENCE))
     try:
         yield connection
     except OSError as error:

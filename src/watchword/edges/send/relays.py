@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from watchword.edges.send.connections import PATIENCE, Connection, reached
+from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.sent import NOT_SENT
 from watchword.errors import HostError
 from watchword.model.routes import Relay, RelayKind, Route
@@ -54,7 +54,7 @@ def converse(talk: Conversation, connection: Connection, relay: Relay) -> None:
     except EOFError:
         raise declined(relay, "ended the connection instead of answering") from None
     except TimeoutError:
-        raise declined(relay, f"did not answer within {PATIENCE:.0f} seconds") from None
+        raise declined(relay, connection.silence) from None
 
 
 def declined(relay: Relay, what: str, hint: str = "", *, end: str = NOT_SENT) -> HostError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from watchword.edges.send.connections import PATIENCE, Connection, reached
+from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.relays import declined, open_way
 from watchword.edges.send.sent import NOT_SENT, UNKNOWN, Sent
 from watchword.errors import HostError
@@ -75,8 +75,7 @@ def _through(proxy: Relay, connection: Connection, content: bytes) -> Sent:
     try:
         answer = _status_line(connection)
     except TimeoutError:
-        what = f"did not answer within {PATIENCE:.0f} seconds"
-        raise declined(proxy, what, end=UNKNOWN) from None
+        raise declined(proxy, connection.silence, end=UNKNOWN) from None
     except EOFError:
         raise declined(proxy, "ended the connection instead of answering", end=UNKNOWN) from None
     except DeclinedError as error:

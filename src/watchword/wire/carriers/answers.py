@@ -15,7 +15,7 @@ from watchword.record import record
 
 LONGEST_LINE: Final = 4096
 """Bytes within which the first line of an answer has to end."""
-_STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9][0-9])(?: ([ -~]*))?[\x00-\xff]*")
+_STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9][0-9])(?: ([ -~]*)[\x00-\xff]*)?")
 _SHOWN: Final = 64
 
 

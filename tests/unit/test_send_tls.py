@@ -1,0 +1,158 @@
+"""HTTPS: whose certificate is accepted, and that nothing is said to anybody else."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.relay_double import relaying
+from watchword.edges.send import require, send
+from watchword.errors import HostError
+from watchword.model.routes import Carrier, Relay, RelayKind, Route
+from watchword.wire.carriers.http import extract
+
+PAYLOAD = b"+/" + b"A" * 200
+NAME = "spa.example"
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate of its own authority, for NAME and the loopback, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName(NAME), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+class Site:
+    """An HTTPS server that remembers what it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(path)
+        self.authority = str(path)
+        self.heard = b""
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            with contextlib.suppress(ssl.SSLError, ConnectionError, TimeoutError):
+                try:
+                    channel, _ = self.listener.accept()
+                except OSError:
+                    return
+                channel.settimeout(10)
+                with self._context.wrap_socket(channel, server_side=True) as secured:
+                    self.heard += secured.recv(4096)
+                    secured.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(certificate(tmp_path))
+    yield site
+    site.listener.close()
+
+
+def test_a_server_whose_authority_is_named_gets_the_request(site: Site) -> None:
+    route = Route(
+        carrier=Carrier.HTTPS, host="127.0.0.1", port=site.port, authorities=site.authority
+    )
+    require(route)
+    sent = send(PAYLOAD, route)
+    assert (sent.confirmed, sent.sign) == (True, "the server answers 404 Not Found")
+    found = extract(site.heard)
+    assert found is not None
+    assert found.payload == PAYLOAD
+
+
+def test_its_name_is_what_counts_also_behind_a_relay(site: Site) -> None:
+    with relaying({NAME: "127.0.0.1", "other.example": "127.0.0.1"}) as relay:
+        by = Relay(RelayKind.SOCKS5, "127.0.0.1", relay.port)
+        route = Route(
+            carrier=Carrier.HTTPS, host=NAME, port=site.port, relay=by, authorities=site.authority
+        )
+        assert send(PAYLOAD, route).confirmed
+        heard = site.heard
+        assert f"Host: {NAME}\r\n".encode("ascii") in heard
+
+        other = Route(
+            carrier=Carrier.HTTPS, host="other.example", port=site.port, relay=by,
+            authorities=site.authority,
+        )  # fmt: skip
+        with pytest.raises(HostError, match=r"certificate of other\.example is not accepted"):
+            send(PAYLOAD, other)
+    assert site.heard == heard
+
+
+def test_a_certificate_of_nobody_we_know_is_refused_and_nothing_is_said(site: Site) -> None:
+    with pytest.raises(HostError, match="is not accepted: self-signed certificate") as caught:
+        send(PAYLOAD, Route(carrier=Carrier.HTTPS, host="127.0.0.1", port=site.port))
+    assert "--ca-file" in caught.value.hint
+    assert site.heard == b""
+
+
+def test_what_does_not_speak_tls_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            channel, _ = listener.accept()
+            with channel:
+                channel.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                channel.recv(4096)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(HostError, match=r"127\.0\.0\.1 does not speak TLS as it should"):
+            send(
+                PAYLOAD,
+                Route(carrier=Carrier.HTTPS, host="127.0.0.1", port=listener.getsockname()[1]),
+            )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file or directory"), ("hello\n", "holds no certificate")],
+)
+def test_a_file_without_certificates_is_told_of_before_anything_is_done(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content, "ascii")
+    route = Route(carrier=Carrier.HTTPS, host="h", port=443, authorities=str(path))
+    with pytest.raises(HostError) as caught:
+        require(route)
+    assert str(caught.value).startswith(f"{path}: {reason}\n")
