@@ -9,8 +9,10 @@ import pytest
 
 from watchword.dialects.fwknop import client_last
 from watchword.dialects.fwknop.client_option_table import OPTIONS, Family
-from watchword.dialects.fwknop.client_options import parse, peek, usage
+from watchword.dialects.fwknop.client_options import parse, peek
+from watchword.dialects.fwknop.client_perl_table import PERL_OPTIONS
 from watchword.dialects.fwknop.client_settings import Allow, AllowKind, KeyForm, KeyWord
+from watchword.dialects.fwknop.client_usage import usage
 from watchword.errors import OperatorError
 from watchword.programs.fwknop import main
 
@@ -116,7 +118,7 @@ def test_help_names_every_option_and_exits_0(
     assert main([option]) == 0
     shown = capsys.readouterr().out
     assert shown == usage("0.1.0")
-    assert all(f"--{each.long}" in shown for each in OPTIONS)
+    assert all(f"--{each.long}" in shown for each in (*OPTIONS, *PERL_OPTIONS))
 
 
 @pytest.mark.requirement("9.41")
@@ -148,8 +150,12 @@ def test_help_and_version_load_no_cryptography(option: str) -> None:
         (["-v", "--key-hmac", "secret"], "fwknop -v --use-hmac "),
         (["--key-base64-hmac", "c2VjcmV0", "-v"], "fwknop --use-hmac -v "),
         (["-U", "--key-rijndael", "-v"], "fwknop -U --key-rijndael -v "),
+        (["-H", "http://me:secret@proxy:80", "-v"], "fwknop -H http://proxy:80 -v "),
+        (["-vHme:s@proxy"], "fwknop -vHproxy "),
+        (["--socks=socks5://me:s@ecr@et@h:1"], "fwknop --socks=socks5://h:1 "),
+        (["--HTTP-proxy", "http://me:s@h"], "fwknop --HTTP-proxy http://h "),
+        (["--HTTP-proxy-user", "me", "--HTTP-proxy-pass", "s"], "fwknop --HTTP-proxy-user me "),
         (["-vU", "--key-rijndael", "-v"], "fwknop -vU --key-rijndael -v "),
-        (["--key-rijndael"], "fwknop "),
         (["-C", "echo 'a b'"], "fwknop -C 'echo '\"'\"'a b'\"'\"'' "),
     ],
 )

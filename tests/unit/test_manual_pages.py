@@ -11,13 +11,14 @@ import pytest
 from watchword.dialects.fwknop import (
     access_conf_table,
     client_option_table,
+    client_perl_table,
     fwknopd_conf_table,
     server_options,
 )
 from watchword.service import tool
 
 PAGES = Path(__file__).parents[2] / "packaging" / "man"
-PROGRAMS = ("fwknop", "fwknopd", "watchword")
+PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "watchword")
 _OPTION = re.compile(r"^(?:\\fB(-\w)\\fR, )?\\fB(--[\w-]+)\\fR", re.MULTILINE)
 _VARIABLE = re.compile(r"\\fB([A-Za-z0-9_%]+)\\fR")
 
@@ -63,6 +64,7 @@ def dashed(short: str, long: str) -> tuple[str, str]:
     ("name", "options"),
     [
         ("fwknop.8", {dashed(each.short, each.long) for each in client_option_table.OPTIONS}),
+        ("fwknop1.8", {dashed(each.short, each.long) for each in client_perl_table.PERL_OPTIONS}),
         ("fwknopd.8", {dashed(each.short, each.long) for each in server_options.OPTIONS}),
         ("watchword.8", of_watchword()),
     ],

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -112,6 +113,20 @@ def replace_private(path: Path, content: bytes) -> None:
         raise _refused(path, error) from error
 
 
+def change_private(path: Path, change: Callable[[bytes], bytes], limit: int) -> None:
+    """Replace a file by what becomes of its content; a missing one is empty.
+
+    Of several that do this at once, each sees what the one before it wrote: they
+    wait for each other at the folder, for a second at the most.
+
+    Raises OperatorError for a file that ``read_bytes`` refuses, HostError if
+    it cannot be written or another one does not finish; the file is then what it was.
+    """
+    with _turn(path.parent):
+        before = read_bytes(path, limit) if path.exists() else b""
+        replace_private(path, change(before))
+
+
 def create_private(path: Path, content: bytes) -> bool:
     """Create a file, whole or not at all; False if something of that name exists already.
 
@@ -133,6 +148,33 @@ def sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait for one's turn at a folder. Where the system has no such lock, nobody waits."""
+    try:
+        import fcntl  # noqa: PLC0415  (Windows has none)
+    except ImportError:
+        yield
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    try:
+        ends = time.monotonic() + 1
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > ends:
+                    raise _refused(folder, error) from error
+                time.sleep(0.005)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path, limit: int) -> bytes:

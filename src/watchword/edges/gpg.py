@@ -27,7 +27,7 @@ from watchword.wire.spa.errors import Code, SpaError
 SECONDS = 5.0  # limit of one call; a decryption takes some milliseconds
 SECONDS_OF_A_PERSON = 120.0  # where an agent may ask somebody for a passphrase
 OUTPUT_LIMIT = 1 << 18  # bytes that gpg may say: a small message can unpack to very much
-_STEADY = ("--no-options", "--batch", "--no-tty", "--status-fd", "2")
+_STEADY = ("--batch", "--no-tty", "--status-fd", "2")
 
 
 def gpg_programs(environment: Mapping[str, str] | None = None) -> SystemPrograms:
@@ -38,9 +38,13 @@ def gpg_programs(environment: Mapping[str, str] | None = None) -> SystemPrograms
 class Gpg:
     """Runs gpg for one message at a time. Methods block."""
 
-    def __init__(self, programs: ProgramRunner, *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, programs: ProgramRunner, *, seconds: float = SECONDS, options_file: bool = False
+    ) -> None:
+        """``options_file``: what stands in gpg.conf counts; else it is not looked at."""
         self._programs = programs
         self._seconds = seconds
+        self._options_file = options_file
 
     def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
         """See ``ports.OpenPgp``."""
@@ -58,8 +62,13 @@ class Gpg:
         plaintext: bytes,
         recipients: Sequence[str],
         signers: Sequence[str] = (),
+        *,
+        default_signer: bool = False,
     ) -> bytes:
         """A message to all recipients, signed by all signers; binary.
+
+        With ``default_signer`` and no signers gpg chooses the key: the
+        ``default-key`` of its options file, which is read for that, or the first one.
 
         Names are whatever gpg takes for one key: an id, a fingerprint, a part
         of a user id. Raises SpaError with libfko's number: no such key, more
@@ -69,13 +78,17 @@ class Gpg:
             raise SpaError(Code.MISSING_GPG_KEY_DATA)
         to = [self._find(keyring, name, secret=False) for name in recipients]
         by = [self._find(keyring, name, secret=True) for name in signers]
-        options = [*_asking(keyring), "--trust-model", "always", "--no-encrypt-to"]
+        options = [*_asking(keyring), "--trust-model", "always", "--no-armor"]
+        if not self._options_file:
+            options.append("--no-encrypt-to")
         for fingerprint in to:
             options += ["--recipient", fingerprint]
         for fingerprint in by:
             options += ["--local-user", fingerprint]
-        options += ["--sign", "--encrypt"] if by else ["--encrypt"]
-        ran = self._run(keyring, options, _first_line(keyring) + plaintext)
+        by_default = default_signer and not by
+        options += ["--sign", "--encrypt"] if by or by_default else ["--encrypt"]
+        message = _first_line(keyring) + plaintext
+        ran = self._run(keyring, options, message, options_file=by_default)
         if ran.status or "END_ENCRYPTION" not in {keyword for keyword, _ in keywords(ran.stderr)}:
             raise SpaError(Code.GPGME_ENCRYPT_SIGN, _complaint(ran))
         return ran.stdout
@@ -92,10 +105,13 @@ class Gpg:
             raise SpaError(ambiguous, "write the fingerprint of the key that is meant")
         return found[0]
 
-    def _run(self, keyring: Keyring, options: Sequence[str], stdin: bytes) -> Completed:
+    def _run(
+        self, keyring: Keyring, options: Sequence[str], stdin: bytes, *, options_file: bool = False
+    ) -> Completed:
         home = ["--homedir", keyring.home] if keyring.home else []
         seconds = SECONDS_OF_A_PERSON if keyring.agent else self._seconds
-        argv = [keyring.program, *home, *_STEADY, *options]
+        read = self._options_file or options_file
+        argv = [keyring.program, *home, *([] if read else ["--no-options"]), *_STEADY, *options]
         try:
             return self._programs.run(argv, stdin=stdin, seconds=seconds)
         except HostError:

@@ -1,7 +1,8 @@
 """The client from its command line to its exit status, in the original's order.
 
 In here: the steps of client, section 1.
-Not in here: what each of them does (client_files, client_save, client_send).
+Not in here: what each of them does (client_files, client_kept, client_save,
+client_send).
 
 Starting is fast: what only some runs need is imported by them.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from watchword import __version__
 from watchword.dialects.fwknop import client_last, client_verify
-from watchword.dialects.fwknop.client_options import CommandLine, parse, peek, usage
+from watchword.dialects.fwknop.client_options import CommandLine, parse, peek
 from watchword.dialects.fwknop.client_settings import PROTOCOL, AllowKind, Given, combine
 from watchword.dialects.fwknop.client_values import printable
 from watchword.edges import core_dumps
@@ -23,20 +24,20 @@ from watchword.errors import HostError, OperatorError
 from watchword.record import record, replace
 from watchword.service import client_files
 from watchword.service.client_console import Console
+from watchword.service.client_kept import KeptLines
 
-PROGRAM = "fwknop"
 
-
-def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False) -> int:
     """Do what a command line says; ``argv`` is without the program's name.
 
-    Returns the exit status: 0 or, for any failure, 1.
+    ``as_perl`` reads it, and speaks, as the perl client 1.9 did (fwknop1). Returns
+    the exit status: 0 or, for any failure, 1.
     """
     if own_process:
         core_dumps.forbid()
     console = Console()
     try:
-        status = _Round(argv, os.environ, console).start()
+        status = _Round(argv, os.environ, console, as_perl).start()
         sys.stdout.flush()
     except (OperatorError, HostError) as error:
         console.complain(error)
@@ -57,15 +58,21 @@ class _Round:
     argv: Sequence[str]
     environment: Mapping[str, str]
     console: Console
+    as_perl: bool
     kept: Path | None = None
     """Where the kept line that is being run again came from; None: this one was typed."""
 
     def start(self) -> int:
         """Steps 1 and 2: what needs no settings."""
-        early = peek(self.argv)
+        early = peek(self.argv, as_perl=self.as_perl)
         if early.help:
-            self.console.say(usage(__version__).removesuffix("\n"))
+            from watchword.dialects.fwknop.client_usage import usage  # noqa: PLC0415  (help)
+
+            self.console.say(usage(__version__, as_perl=self.as_perl).removesuffix("\n"))
             return 0
+        self.console.quiet, self.console.debug = early.perl.quiet, early.perl.debug
+        if early.perl.locale is not None:
+            _speak(early.perl.locale, self.console)
         client_verify.check_files(early)
         path = client_files.rc_path(early, self.environment)
         if early.stanza_list and path is not None:
@@ -77,7 +84,7 @@ class _Round:
         default = stanza = Given()
         if path is not None:
             default, stanza = client_files.load(path, early, self.console)
-        line = parse(self.argv)
+        line = parse(self.argv, as_perl=self.as_perl)
         settings = combine(default, stanza, line.given)
         name = client_verify.stanza_to_save(line) if line.save_stanza else ""
         client_verify.verify(line, settings)
@@ -88,26 +95,56 @@ class _Round:
     def _go_on(self, line: CommandLine, settings: Given) -> int:
         """Steps 6 and later: kept options, and the packet."""
         path = self.kept or client_files.args_path(line, self.environment)
-        if line.show_last:
-            shown = printable(client_files.last_line(path, self.console))
-            self.console.say(f"Last fwknop client command line: {shown}\n")
+        lines = KeptLines(path, line, self.console)
+        if line.show_last or line.perl.show_host is not None:
+            self.console.say(_shown(line, lines))
             return 0
-        if line.last:
-            return self._again(path, verbose=bool(line.verbose))
-        if self.kept is None and not settings.no_save_args:
-            _keep_args(path, self.argv, self.console)
+        if line.last or line.perl.last_host is not None:
+            return self._again(line, lines, path)
+        words = ["fwknop", *self.argv]
+        keeping = self.kept is None and not settings.no_save_args
+        if keeping:
+            lines.keep(words, as_perl=self.as_perl, for_good=line.perl.save_dst)
         if line.version:
             self.console.say(f"fwknop client {__version__}, FKO protocol version {PROTOCOL}")
             return 0
-        return _knock(line, settings, self.environment, self.console)
+        status = _knock(line, settings, self.environment, self.console)
+        if keeping and line.given.server:
+            lines.keep_for_host(words, as_perl=self.as_perl)
+        return status
 
-    def _again(self, path: Path, *, verbose: bool) -> int:
+    def _again(self, line: CommandLine, lines: KeptLines, path: Path) -> int:
         if self.kept is not None:
             raise OperatorError(f"The options kept in {path} ask for the last options again.")
-        before = client_files.last_line(path, self.console)
-        if verbose:
-            self.console.say(f"Executing: {printable(before)}")
-        return replace(self, argv=client_last.again(before), kept=path).start()
+        host = line.perl.last_host
+        before = lines.last() if host is None else lines.of_host(host)
+        if line.verbose:
+            self.console.detail(f"Executing: {printable(before)}")
+        return replace(
+            self,
+            argv=client_last.again(before),
+            as_perl=client_last.is_of_perl(before),
+            kept=path,
+        ).start()
+
+
+def _shown(line: CommandLine, lines: KeptLines) -> str:
+    """The kept options, for somebody to read."""
+    if (host := line.perl.show_host) is not None:
+        said = f"[+] Last command run for host: {printable(host)}"
+        return f"{said}\n    {printable(lines.of_host(host).strip())}"
+    shown = f"Last fwknop client command line: {printable(lines.last())}"
+    return f"[+] {shown}" if line.perl.show_last else f"{shown}\n"
+
+
+def _speak(name: str, console: Console) -> None:
+    """Have the system's messages in another language; empty: that of the environment."""
+    import locale  # noqa: PLC0415  (few runs need it)
+
+    try:
+        locale.setlocale(locale.LC_ALL, name)
+    except (locale.Error, ValueError):
+        console.warn(f"[-] The locale '{printable(name)}' is not available: messages stay as are.")
 
 
 def _list_stanzas(path: Path, console: Console) -> int:
@@ -135,17 +172,6 @@ def _make_and_save(
         whole = line.save_stanza and not left & made.keys()
         if whole or line.key_gen_file or not line.save_stanza:
             keys.hand_out(made, line.key_gen_file, path if whole else None, console)
-
-
-def _keep_args(path: Path, argv: Sequence[str], console: Console) -> None:
-    from watchword.edges.send_file import write_private  # noqa: PLC0415  (few runs need it)
-
-    client_files.check_permissions(path, console)
-    content = f"{client_last.kept([PROGRAM, *argv])}\n"
-    try:
-        write_private(path, content.encode("utf-8", "surrogateescape"))
-    except HostError as error:
-        console.warn(f"Could not save the options of this run: {error}")
 
 
 def _knock(

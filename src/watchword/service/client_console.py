@@ -1,6 +1,7 @@
 """How the client speaks: answers to standard output, everything else to standard error.
 
-In here: printing, and what an error looks like. The sentences are those of the
+In here: printing, and what an error looks like. ``--quiet`` silences notices and
+remarks, ``--debug`` leads details to standard error. The sentences are those of the
 original, without the program's name in front, because scripts look for them;
 what we add stands on a line of its own, as a hint.
 """
@@ -19,6 +20,8 @@ class Console:
     def __init__(self, *, aside: bool = False) -> None:
         """``aside``: answers go to standard error too, because something else has the output."""
         self._answers = sys.stderr if aside else sys.stdout
+        self.quiet = False
+        self.debug = False
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -30,6 +33,15 @@ class Console:
 
     def say(self, text: str = "") -> None:
         print(text, file=self._answers)
+
+    def notice(self, text: str = "") -> None:
+        """What nobody has to know."""
+        if not self.quiet:
+            self.say(text)
+
+    def detail(self, text: str = "") -> None:
+        """What -v asked for."""
+        print(text, file=sys.stderr if self.debug else self._answers)
 
     def warn(self, text: str) -> None:
         print(text, file=sys.stderr)

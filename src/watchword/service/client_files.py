@@ -1,8 +1,9 @@
-"""The files of the client: the rc file and the options of the last run.
+"""The files of the client: where they are, and reading the rc file.
 
-In here: where they are, reading them, the complaints about who may read them,
-creating a missing rc file.
-Not in here: what stands in them (dialects), saving a stanza (client_save).
+In here: the home folder, the complaints about who may read a file, creating a
+missing rc file.
+Not in here: what stands in them (dialects), saving a stanza (client_save), the
+kept options (client_kept).
 """
 
 from __future__ import annotations
@@ -19,18 +20,34 @@ from watchword.errors import HostError, OperatorError
 from watchword.service.client_console import Console
 
 
+def home(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
+    """The folder of the client's own files: what --Home-dir says, else that of the user.
+
+    Windows has no HOME; there it is the folder of the profile, or of the programs' data.
+    """
+    if line.perl.home_dir is not None:
+        return Path(line.perl.home_dir)
+    found = (environment.get(name) for name in ("HOME", "USERPROFILE", "APPDATA"))
+    return next((Path(folder) for folder in found if folder), None)
+
+
 def rc_path(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
-    """The rc file in use; None: no rc file is to be used. Raises OperatorError."""
+    """The rc file in use; None: no rc file is to be used. Raises OperatorError.
+
+    The perl client had none, and fwknop1 takes one only where a section of it is asked for.
+    """
     if line.no_rc_file:
         return None
     if line.rc_file is not None:
         return Path(line.rc_file)
-    if not (home := environment.get("HOME")):
+    if line.as_perl and not (line.named or line.save_stanza or line.stanza_list):
+        return None
+    if (folder := home(line, environment)) is None:
         raise OperatorError(
             "Warning: Unable to determine HOME directory.\n No .fwknoprc file processed.",
             hint="set HOME, or name a file with --rc-file, or use --no-rc-file",
         )
-    return Path(home) / ".fwknoprc"
+    return folder / ".fwknoprc"
 
 
 def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
@@ -39,9 +56,9 @@ def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
         return Path(line.args_file)
     if line.no_home_dir:
         raise OperatorError("In --no-home-dir mode must set the args save file path with -E")
-    if not (home := environment.get("HOME")):
+    if (folder := home(line, environment)) is None:
         raise OperatorError("Unable to determine args save file", hint="name one with -E")
-    return Path(home) / ".fwknop.run"
+    return folder / ".fwknop.run"
 
 
 def exists(path: Path) -> bool:
@@ -95,9 +112,9 @@ def load(path: Path, line: CommandLine, console: Console) -> tuple[Given, Given]
 
 
 def _tell(name: str, section: Section | None, console: Console) -> None:
-    console.say(f"process_rc_section() : Parsing section '{name}' ...")
+    console.detail(f"process_rc_section() : Parsing section '{name}' ...")
     for variable in section.variables if section else ():
-        console.say(f"parse_rc_param() : Parsing variable {variable}...")
+        console.detail(f"parse_rc_param() : Parsing variable {variable}...")
 
 
 def create_if_missing(path: Path, console: Console) -> None:
@@ -127,14 +144,3 @@ def _missing(name: str, text: str) -> OperatorError:
     else:
         hint = "there is no stanza yet; --save-rc-stanza makes one"
     return OperatorError(f"Named configuration stanza: [{name}] was not found.", hint=hint)
-
-
-def last_line(path: Path, console: Console) -> str:
-    """The kept options of the last run. Raises OperatorError."""
-    if not exists(path):
-        raise OperatorError(f"Could not open args file: {path}")
-    check_permissions(path, console)
-    line = files.read_text(path).removesuffix("\n")
-    if not line.strip():
-        raise OperatorError(f"Could not read line from file: {path}")
-    return line

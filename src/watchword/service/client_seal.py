@@ -9,7 +9,7 @@ Source: client, section 8.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from watchword.wire.spa.opened import Opened
 
 
-_Ask: TypeAlias = Callable[[str], bytes]
+Ask: TypeAlias = Callable[[str], bytes]
 """Puts a question; the answer without its end of line. Raises OperatorError."""
 
 
@@ -92,13 +92,13 @@ def seal_of(
     line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
 ) -> Seal:
     """The keys of this run: settings, files, or whoever can be asked."""
-    ask = _asker(line)
+    ask = asker(line)
     if uses_gpg(settings):
-        return _by_gpg(settings, ask, environment, console)
+        return _by_gpg(line, settings, ask, environment, console)
     return _symmetric(settings, ask, console)
 
 
-def _asker(line: CommandLine) -> _Ask:
+def asker(line: CommandLine) -> Ask:
     """Who is asked for a key that stands nowhere."""
 
     def ask(question: str) -> bytes:
@@ -111,9 +111,9 @@ def _asker(line: CommandLine) -> _Ask:
     return ask
 
 
-def _symmetric(settings: Given, ask: _Ask, console: Console) -> SymmetricSeal:
+def _symmetric(settings: Given, ask: Ask, console: Console) -> SymmetricSeal:
     mode = settings.mode or CipherMode.CBC
-    key = _octets(settings.key, settings, console)
+    key = octets(settings.key, settings, console)
     if key is None:
         key = ask("Enter encryption key: ")
     if mode is CipherMode.LEGACY and len(key) > client_keys.LEGACY:
@@ -124,34 +124,56 @@ def _symmetric(settings: Given, ask: _Ask, console: Console) -> SymmetricSeal:
     return SymmetricSeal(client_keys.credential(key, mode, mac_key, digest))
 
 
-def _by_gpg(settings: Given, ask: _Ask, environment: Mapping[str, str], console: Console) -> Seal:
+def _by_gpg(
+    line: CommandLine,
+    settings: Given,
+    ask: Ask,
+    environment: Mapping[str, str],
+    console: Console,
+) -> Seal:
     from watchword.dialects.fwknop import client_gpg as gpg_words  # noqa: PLC0415
     from watchword.service.client_gpg import KeyringSeal, check_machine  # noqa: PLC0415
 
-    wish = gpg_words.wish(settings)
+    wish = gpg_words.wish(settings, line.perl)
+    if line.perl.gpg_agent_info is not None:
+        environment = {**environment, "GPG_AGENT_INFO": line.perl.gpg_agent_info}
     check_machine(wish)
     passphrase = None
     if wish.asks:
-        passphrase = _octets(settings.key, settings, console)
+        passphrase = octets(settings.key, settings, console)
         if passphrase is None:
             passphrase = ask(gpg_words.PROMPT)
-    elif wish.signers or wish.agent or wish.no_passphrase:
-        console.say(gpg_words.BY_AGENT if wish.agent else gpg_words.NOT_NEEDED)
+    elif wish.signs or wish.agent or wish.no_passphrase:
+        console.notice(gpg_words.BY_AGENT if wish.agent else gpg_words.NOT_NEEDED)
     mac_key = _mac_key(settings, ask, console, passphrase or b"")
     digest = settings.mac_digest or Digest.SHA256
-    return KeyringSeal(wish, passphrase, mac_key, digest, environment)
+    heard = console.warn if line.perl.gpg_verbose else None
+    return KeyringSeal(wish, passphrase, mac_key, digest, environment, heard=heard)
 
 
-def _mac_key(settings: Given, ask: _Ask, console: Console, key: bytes) -> bytes | None:
+def _mac_key(settings: Given, ask: Ask, console: Console, key: bytes) -> bytes | None:
     if not settings.use_hmac:
         return None
-    mac_key = _octets(settings.mac_key, settings, console)
+    mac_key = octets(settings.mac_key, settings, console)
     if mac_key is None:
         mac_key = ask("Enter HMAC key: ")
     return client_keys.check_mac_key(mac_key, key)
 
 
-def _octets(word: KeyWord | None, settings: Given, console: Console) -> bytes | None:
+def octets(
+    word: KeyWord | None,
+    settings: Given,
+    console: Console,
+    *,
+    first: bool = False,
+    others: Callable[[], Sequence[str]] = tuple,
+) -> bytes | None:
+    """The key that a word stands for; None if there is no word. Raises OperatorError.
+
+    Args:
+        first: Of several lines for the server in a key file, the first counts.
+        others: More names of the server; called if the file does not have it as typed.
+    """
     if word is None:
         return None
     if word.form is not KeyForm.FILE:
@@ -162,7 +184,14 @@ def _octets(word: KeyWord | None, settings: Given, console: Console) -> bytes | 
     check_permissions(path, console)
     host = settings.server or ""
     text = files.read_text(path)
-    for name in (host, client_values.server(host).host if host else ""):
-        if (key := client_keys.from_file(text, name)) is not None:
+    for name in _names_of(host, others):
+        if (key := client_keys.from_file(text, name, first=first)) is not None:
             return key
     raise OperatorError(f"Could not get key for IP: {host} from: {path}")
+
+
+def _names_of(host: str, others: Callable[[], Sequence[str]]) -> Iterator[str]:
+    yield host
+    if host:
+        yield client_values.server(host).host
+    yield from others()

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchword.dialects.fwknop import client_request, client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
+from watchword.dialects.fwknop.client_perl import NO_PERL
 from watchword.dialects.fwknop.client_request import Wanted
 from watchword.dialects.fwknop.client_settings import AllowKind, Given
 from watchword.edges import randomness, send, send_file
 from watchword.edges.login import login_name
 from watchword.edges.send.sent import Sent
-from watchword.errors import HostError
+from watchword.errors import HostError, OperatorError
 from watchword.model.routes import Route
 from watchword.record import record, replace
 from watchword.service.client_console import Console
-from watchword.service.client_seal import Seal, seal_of
-from watchword.wire.spa.composing import compose
+from watchword.service.client_manner import Manner
+from watchword.service.client_seal import Seal
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
 
@@ -63,6 +63,7 @@ class Knocker:
         self.settings = settings
         self._environment = environment
         self._console = console
+        self._manner = _manner(line, settings, environment, console)
         self._seal: Seal | None = None
         self._kept = line.append
         self._nat_port = _random_port()
@@ -80,7 +81,8 @@ class Knocker:
 
         Raises OperatorError, HostError: nothing was sent.
         """
-        line, settings = self.line, self.settings
+        line = self.line
+        settings = self._with_addresses()
         routes = client_routes.routes(line, settings, self._environment, _random_port)
         if address is not None:
             routes = tuple(_pinned(route, address) for route in routes)
@@ -97,25 +99,35 @@ class Knocker:
             self._dispatch(routes[0], confirm=False)
         return self._last
 
+    def _with_addresses(self) -> Given:
+        """The settings with every name looked up that the packet has to carry as an address."""
+        if self._seal is None:
+            self.settings = self._manner.settle(self.settings)
+        return self.settings
+
     def _dispatch(self, route: Route, *, confirm: bool) -> Sent | None:
         """Make a new packet and send it; in test mode, only show it and open it again."""
-        line, console = self.line, self._console
+        line, console, manner = self.line, self._console, self._manner
         settings = self._settled(route.family)
         verbose = bool(settings.verbose)
         first = self._seal is None
         message = self._message(settings, tell=first)
-        plaintext = _compose(message)
-        seal = self._seal or seal_of(line, settings, self._environment, console)
+        plaintext = _compose(manner, message)
+        seal = self._seal or manner.seal(settings)
         self._seal = seal
         packet = Packet(message, plaintext, seal.seal(message, plaintext))
-        if verbose or line.test:
-            console.say(_dump(packet, seal.sealing(), decoded=False))
+        manner.tell_packet(message, plaintext)
+        if verbose or (line.test and manner.dumps_in_test):
+            console.detail(_dump(packet, seal.sealing(), decoded=False))
+        _check_size(manner, packet.payload)
         self._last = packet
         self._keep(packet.payload)
         sent = _transmit(route, packet.payload, console, verbose, confirm=confirm, test=line.test)
+        if sent is not None:
+            manner.tell_sending(len(packet.payload), sent, route)
         if line.test:
             _show_decoded(seal, packet, console, verbose=verbose)
-        elif first and (verbose or console.attended):
+        elif first and (verbose or (console.attended and not console.quiet)):
             # The original says nothing of it, and what scripts see stays as it is.
             for each in seal.remarks():
                 console.remark(each)
@@ -137,12 +149,16 @@ class Knocker:
         # One port for all tries, so that the one which is announced is the one which opens.
         draw = client_request.Draw(randomness.digits(16), self._nat_port)
         person = client_request.Person(self._environment, login_name())
-        return client_request.wanted(settings, self.line.command, person, time.time(), draw)
+        if self.line.perl.spoofed:
+            person = client_request.Person({}, "root")  # who else could send such a packet?
+        style = self._manner.style()
+        return client_request.wanted(
+            settings, self.line.command, person, time.time(), draw, style=style
+        )
 
     def _message(self, settings: Given, *, tell: bool) -> Message:
         """A new message. What the user has to know of it is said if ``tell``."""
         found = self._wanted(settings)
-        message = found.message
         allow = settings.allow
         if tell and allow is not None and allow.kind is AllowKind.ADDRESS and ":" in allow.text:
             self._console.warn(
@@ -150,20 +166,18 @@ class Knocker:
                 "fwknopd refuses the packet."
             )
         if tell and found.random_nat_port is not None:
-            self._console.say(
-                f"[+] Randomly assigned port '{found.random_nat_port}' on: '{message.text}' "
-                f"will grant access to: '{message.nat}'"
-            )
-        return message
+            self._manner.tell_port(found)
+        return found.message
 
     def _keep(self, payload: bytes) -> None:
         """Write the packet to the file of -B; that this fails is said and does no more."""
-        if self.line.packet_file is None:
+        path = self._manner.packet_file()
+        if path is None:
             return
         write = send_file.append_private if self._kept else send_file.write_private
         self._kept = True
         try:
-            write(Path(self.line.packet_file), payload + b"\n")
+            write(path, payload + b"\n")
         except HostError as error:
             self._console.warn(f"write_spa_packet_data: {error}")
 
@@ -179,12 +193,32 @@ def _pinned(route: Route, address: str) -> Route:
     return replace(route, address=address, family=6 if ":" in address else 4)
 
 
-def _compose(message: Message) -> bytes:
+def _manner(
+    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
+) -> Manner:
+    """The manner of 2.6, unless something of the perl client is in play."""
+    if not (line.as_perl or line.packet_version or line.perl != NO_PERL):
+        return Manner(line, environment, console)
+    from watchword.service.client_perl import PerlManner  # noqa: PLC0415  (few runs need it)
+
+    return PerlManner(line, settings, environment, console)
+
+
+def _compose(manner: Manner, message: Message) -> bytes:
     """The plaintext. Everything wrong with a field is said here, before anybody is asked a key."""
     try:
-        return compose(message)
+        return manner.compose(message)
     except SpaError as error:
         raise client_request.library_complaint(error, message) from None
+
+
+def _check_size(manner: Manner, payload: bytes) -> None:
+    if manner.limit is not None and len(payload) > manner.limit:
+        raise OperatorError(
+            f"The packet has {len(payload)} bytes, and --Max-packet-size is {manner.limit}: "
+            "it was not sent.",
+            hint="ask for less in one packet, or allow more",
+        )
 
 
 def _dump(packet: Packet, sealing: Sealing, *, decoded: bool) -> str:
@@ -238,5 +272,5 @@ def _show_decoded(seal: Seal, packet: Packet, console: Console, *, verbose: bool
     opened, sealing = seal.open(packet.payload)
     if verbose:
         again = Packet(opened.message, opened.plaintext, packet.payload)
-        console.say("\nDump of the Decoded Data")
-        console.say(_dump(again, sealing, decoded=True))
+        console.detail("\nDump of the Decoded Data")
+        console.detail(_dump(again, sealing, decoded=True))

@@ -16,6 +16,7 @@ from watchword.wire.spa.digests import TEXT_LENGTH
 from watchword.wire.spa.message import Message
 
 _ABSENT = "<NULL>"
+_UNSHOWN = "(not shown: it holds a password)"
 _WIDTH = 15  # of the labels in the dump
 _TRANSMIT_WIDTH = 20
 
@@ -55,14 +56,14 @@ def fields(
         ("Message Type", f"{int(message.type)} ({message.type.display})"),
         ("Message String", printable(message.text)),
         ("Nat Access", message.nat or _ABSENT),
-        ("Server Auth", message.server_auth or _ABSENT),
+        ("Server Auth", _UNSHOWN if message.server_auth else _ABSENT),
         ("Client Timeout", str(message.seconds)),
         ("Digest Type", f"{int(message.digest)} ({message.digest.name})"),
         ("HMAC Type", "0 (None)" if kind is None else f"{int(kind)} ({kind.name})"),
         ("Encryption Type", "2 (GPG)" if sealing.gpg else "1 (Rijndael)"),
         ("Encryption Mode", f"{int(sealing.mode)} ({mode_name(sealing.mode)})"),
         *sealing.gpg,
-        ("Encoded Data", encoded),
+        ("Encoded Data", _UNSHOWN if message.server_auth else encoded),
         ("SPA Data Digest", digest),
         ("HMAC", mac or _ABSENT),
         ("Final SPA Data", body if decoded else text),

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from watchword.dialects.fwknop.client_perl import NO_PERL, Perl
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.client_values import is_yes
 from watchword.errors import OperatorError
@@ -47,18 +48,26 @@ class GpgWish:
     program: str
     agent: bool
     no_passphrase: bool
+    default_signer: bool = False
+    """Whether gpg chooses the key that signs: ``default-key`` of its options file, or the first."""
+    options_file: bool = False
+    """Whether the whole options file counts."""
+
+    @property
+    def signs(self) -> bool:
+        return bool(self.signers) or self.default_signer
 
     @property
     def asks(self) -> bool:
         """Whether a passphrase has to come from somewhere."""
-        return bool(self.signers) and not (self.agent or self.no_passphrase)
+        return self.signs and not (self.agent or self.no_passphrase)
 
     def keyring(self, passphrase: bytes | None) -> Keyring:
         secret = None if passphrase is None else Secret(passphrase)
         return Keyring(self.home, self.program, secret, self.agent)
 
 
-def wish(settings: Given) -> GpgWish:
+def wish(settings: Given, perl: Perl = NO_PERL) -> GpgWish:
     """What a run asks for that uses GPG."""
     said = settings.elsewhere
     return GpgWish(
@@ -68,6 +77,8 @@ def wish(settings: Given) -> GpgWish:
         program=said.get("GPG_EXE") or PROGRAM,
         agent=is_yes(said.get("USE_GPG_AGENT", "N")),
         no_passphrase=is_yes(said.get("GPG_NO_SIGNING_PW", "N")),
+        default_signer=perl.gpg_default_key,
+        options_file=perl.gpg_options,
     )
 
 
@@ -111,12 +122,16 @@ def not_decrypted(error: SpaError) -> OperatorError:
     return OperatorError(said)
 
 
+def _no_signer(asked: GpgWish) -> str:
+    return "(gpg's default key)" if asked.default_signer else "<NULL>"
+
+
 def rows(asked: GpgWish, signature: Signature | None = None) -> tuple[tuple[str, str], ...]:
     """The ten rows that a dump has in GPG mode. ``signature`` is known once it was opened."""
     good = signature is not None and signature.state is SignatureState.GOOD
     summary = 3 if good and signature is not None and signature.trusted else 0
     return (
-        ("GPG signer", ",".join(asked.signers) or "<NULL>"),
+        ("GPG signer", ",".join(asked.signers) or _no_signer(asked)),
         ("GPG recipient", ",".join(asked.recipients) or "<NULL>"),
         ("GPG sig verify", "Yes"),
         ("GPG ignore sig", "No"),

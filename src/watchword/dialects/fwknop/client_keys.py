@@ -47,17 +47,19 @@ def octets(word: KeyWord) -> bytes:
     return key
 
 
-def from_file(text: str, server: str) -> bytes | None:
+def from_file(text: str, server: str, *, first: bool = False) -> bytes | None:
     """The key of a server in a key file, None if there is none (section 8.2).
 
-    The last line that names the server counts. Raises OperatorError for a key
-    of more than 128 bytes.
+    The last line that names the server counts, or the first, if asked. Raises
+    OperatorError for a key of more than 128 bytes.
     """
     found: str | None = None
     for line in text.split("\n"):
         said = line.removesuffix("\r").lstrip(" \t=")
         if said[:1] not in ("#", ";") and said.startswith(f"{server}:"):
             found = said[len(server) + 1 :].lstrip(" \t=")
+            if first:
+                break
     if found is None:
         return None
     key = found.encode("utf-8", "surrogateescape")

@@ -1,7 +1,8 @@
 """The options of the last run, as a line that can be kept and run again (client, section 11).
 
 In here: what is kept of a command line, and reading it back.
-Not in here: the file (service.client).
+Also the lines that are kept for each server.
+Not in here: the files (service.client_kept).
 
 Keys on the command line are not kept: the next run asks for them instead. A
 word with blanks is quoted, so that it comes back as it was.
@@ -11,26 +12,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from watchword.dialects.fwknop.client_option_table import OPTIONS, Option
+from watchword.dialects.fwknop.client_options import MODERN, PERL
+from watchword.dialects.fwknop.client_values import server
+from watchword.dialects.fwknop.client_words import Spoken, UsageError, Vocabulary
 from watchword.errors import OperatorError
 
+_SERVER = frozenset({"destination", "Destination", "knock-dst"})
+_MOST_HOSTS = 1000  # lines of ~/.fwknop.hosts; beyond it the oldest go
 _LONGEST = 1024  # bytes; the original's limit, longer lines are refused
 _SECRET = {
     "key-rijndael": "",
     "key-base64-rijndael": "",
     "key-hmac": "--use-hmac",
     "key-base64-hmac": "--use-hmac",
+    "HTTP-proxy-password": "",
 }
 """Options whose value is a key, and what stands for each in the kept line."""
+_PROXIES = frozenset({"http-proxy", "HTTP-proxy", "socks"})
+"""Options whose value may hold a login."""
 
 
-def kept(argv: Sequence[str]) -> str:
+def kept(argv: Sequence[str], *, as_perl: bool = False) -> str:
     """The line to keep, without a newline. ``argv`` begins with the program's name.
 
-    Raises OperatorError if it is too long.
+    The perl client's lines are without that name. Raises OperatorError if it is too long.
     """
-    words = [argv[0], *_without_keys(argv[1:])]
-    line = "".join(f"{_quoted(word)} " for word in words)
+    words = _without_keys(argv[1:], PERL if as_perl else MODERN)
+    line = "".join(f"{_quoted(word)} " for word in ([] if as_perl else [argv[0]]) + list(words))
     if len(line.encode("utf-8", "surrogateescape")) > _LONGEST:
         raise OperatorError("argument string too long, exiting.")
     return line
@@ -39,8 +47,7 @@ def kept(argv: Sequence[str]) -> str:
 def again(line: str) -> list[str]:
     """The words of a kept line, the program's name left out.
 
-    Lines of the original are not quoted, and those of the perl client begin
-    with the first option.
+    Lines of the original are not quoted.
     """
     import shlex  # noqa: PLC0415  (few runs need it)
 
@@ -48,7 +55,39 @@ def again(line: str) -> list[str]:
         words = shlex.split(line)
     except ValueError:
         words = line.split()
-    return words if words and words[0].startswith("-") else words[1:]
+    return words if is_of_perl(line) else words[1:]
+
+
+def is_of_perl(line: str) -> bool:
+    """Whether the perl client, or fwknop1, kept this line: it begins with the first option."""
+    return line.lstrip().startswith("-")
+
+
+def server_of(line: str) -> str | None:
+    """The server that a kept line names, without its port; None if it names none."""
+    vocabulary = PERL if is_of_perl(line) else MODERN
+    found = None
+    try:
+        for word in vocabulary.split(again(line)):
+            for option, value in word.options:
+                if option.long in _SERVER:
+                    found = value
+        return server(found).host if found else None
+    except (UsageError, ValueError):
+        return None
+
+
+def of_host(text: str, host: str) -> str | None:
+    """The line for this server among kept lines, the last if there are several."""
+    lines = [line for line in text.split("\n") if line.strip() and server_of(line) == host]
+    return lines[-1] if lines else None
+
+
+def with_host(text: str, line: str) -> str:
+    """Kept lines with this one in place of those for the same server (client, section 17)."""
+    host = server_of(line)
+    lines = [each for each in text.split("\n") if each.strip() and server_of(each) != host]
+    return "".join(f"{each}\n" for each in [*lines, line][-_MOST_HOSTS:])
 
 
 def _quoted(word: str) -> str:
@@ -60,36 +99,28 @@ def _quoted(word: str) -> str:
     return shlex.quote(word)
 
 
-def _without_keys(words: Sequence[str]) -> Iterator[str]:
-    rest = iter(words)
-    for word in rest:
-        option, attached = _recognise(word)
-        if option is None or option.long not in _SECRET:
-            yield word
-            if option is not None and option.placeholder and not attached:
-                yield from (value for value in [next(rest, None)] if value is not None)
+def _without_keys(words: Sequence[str], vocabulary: Vocabulary) -> Iterator[str]:
+    for word in vocabulary.split(words):
+        long, value = _last_option(word)
+        if long in _SECRET:
+            yield from filter(None, [_SECRET[long]])
+        elif long in _PROXIES and "@" in value:
+            *before, last = word.typed
+            yield from before
+            yield last.removesuffix(value) + _without_login(value)
         else:
-            if not attached:
-                next(rest, None)
-            yield from filter(None, [_SECRET[option.long]])
+            yield from word.typed
 
 
-def _recognise(word: str) -> tuple[Option | None, bool]:
-    """The option whose value is, or follows, this word; and whether it is in the word itself."""
-    if word.startswith("--") and len(word) > 2:
-        name, equals, _ = word[2:].partition("=")
-        fit = [each for each in OPTIONS if each.long.startswith(name)]
-        exact = [each for each in fit if each.long == name]
-        found = exact or fit
-        return (found[0], bool(equals)) if len(found) == 1 else (None, False)
-    if word.startswith("-") and len(word) > 1:
-        return _last_of_bundle(word[1:])
-    return None, False
+def _last_option(word: Spoken) -> tuple[str, str]:
+    """The option of a word that has a value, with the value."""
+    if not word.options:
+        return "", ""
+    option, value = word.options[-1]
+    return option.long, value
 
 
-def _last_of_bundle(letters: str) -> tuple[Option | None, bool]:
-    for at, letter in enumerate(letters):
-        option = next((each for each in OPTIONS if each.short == letter), None)
-        if option is None or option.placeholder:
-            return option, at + 1 < len(letters)
-    return None, False
+def _without_login(proxy: str) -> str:
+    """``http://user:password@host`` without the login."""
+    scheme, slashes, rest = proxy.rpartition("://")
+    return scheme + slashes + rest.rpartition("@")[2]

@@ -74,3 +74,21 @@ def outer_access(access: str, port: int, nat: str | None) -> str:
     if "," in access:
         raise OperatorError("[*] NAT for multiple ports/protocols not yet supported.")
     return f"{access.partition('/')[0]}/{port}"
+
+
+def perl_nat(asked: str, outer: str, nat: str) -> tuple[str, str]:
+    """The same request as perl servers read it: access text and NAT text.
+
+    There the access text names the inner service, and the NAT text the inner
+    host and the outer port (client, section 17).
+
+    Args:
+        asked: The access list of the user.
+        outer: What ``outer_access`` made of it.
+        nat: What ``nat_text`` says.
+    """
+    if "," in asked:
+        raise OperatorError("[*] NAT for multiple ports/protocols not yet supported.")
+    proto, _, outer_port = outer.partition("/")
+    host, _, inner_port = nat.partition(",")
+    return f"{proto}/{inner_port}", f"{host},{outer_port}"

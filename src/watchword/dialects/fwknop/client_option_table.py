@@ -35,6 +35,11 @@ class Option:
     note: Note
     """Puts it into the fields of CommandLine and those of Given; raises ValueError."""
 
+    @property
+    def optional(self) -> bool:
+        """Whether the value may be left out."""
+        return self.placeholder.startswith("[")
+
 
 @record
 class Group:
@@ -52,7 +57,7 @@ def _key_length(text: str) -> int:
     return values.length(text, "key")
 
 
-GROUPS: Final = (
+GROUPS: Final[tuple[Group, ...]] = (
     Group("What to ask for, and of whom", (
         Option("A", "access", "<list>", "ports to open, for example tcp/22,udp/53",
                note.given("access")),
@@ -86,6 +91,8 @@ GROUPS: Final = (
                note.given("nat_port", values.port)),
         Option("", "nat-rand-port", "", "the same, chosen at random and printed",
                note.switch("nat_rand_port")),
+        Option("", "packet-version", "<1.9|2.6>", "which fwknop's packet to send (2.6)",
+               note.text("packet_version", values.packet_version)),
         Option("", "time-offset-plus", "<time>",
                "add 30, 60sec, 5min, 2hours or 1day to the time sent", note.plus),
         Option("", "time-offset-minus", "<time>", "subtract it", note.minus),

@@ -1,24 +1,27 @@
-"""The command line of fwknop.
+"""The command lines of fwknop and fwknop1.
 
-In here: parsing, the usage text.
+In here: parsing.
 Not in here: the options as data (client_option_table), reading values
 (client_values), rc files (rcfile_read), conflicts between options (client_verify).
 
-Source: client, sections 1 and 2. Parsed as the original's library does it:
-unambiguous prefixes, ``--name=value``, bundled short flags, operands anywhere
-(and ignored), and a value may begin with a dash.
+Not in here either: how a line is split into words (client_words), the text of
+--help (client_usage).
+
+Source: client, sections 1, 2 and 17. Both commands know all options. Where the
+perl client 1.9 and fwknop 2.6 give one name two meanings, fwknop takes that of
+2.6 and fwknop1 that of 1.9.
 """
 
 from __future__ import annotations
 
-import getopt
 from collections.abc import Sequence
 from typing import Final
 
 from watchword.dialects.fwknop.client_notes import Said
-from watchword.dialects.fwknop.client_option_table import GROUPS, OPTIONS, Family, Option
+from watchword.dialects.fwknop.client_option_table import OPTIONS, Family, Option
+from watchword.dialects.fwknop.client_perl import NO_PERL, Perl
 from watchword.dialects.fwknop.client_settings import Given
-from watchword.dialects.fwknop.suggest import nearest
+from watchword.dialects.fwknop.client_words import Vocabulary
 from watchword.errors import OperatorError
 from watchword.record import record
 
@@ -53,100 +56,68 @@ class CommandLine:
     descriptor: int | None = None
     """Where secrets are read from; None: the terminal."""
     family: Family = Family.ANY
+    packet_version: str | None = None
+    """``1.9`` or ``2.6``; None: as the command does by itself."""
+    perl: Perl = NO_PERL
+    as_perl: bool = False
+    """Whether this is fwknop1, where the perl client's defaults hold."""
 
 
-class UsageError(OperatorError):
-    """The command line cannot be read at all."""
+def _of_perl() -> tuple[Option, ...]:
+    from watchword.dialects.fwknop.client_perl_table import PERL_OPTIONS  # noqa: PLC0415  (few)
+
+    return PERL_OPTIONS
 
 
-_BY_NAME: Final = {f"--{each.long}": each for each in OPTIONS} | {
-    f"-{each.short}": each for each in OPTIONS if each.short
-}
+MODERN: Final = Vocabulary("fwknop", lambda: OPTIONS, _of_perl)
+PERL: Final = Vocabulary("fwknop1", _of_perl, lambda: OPTIONS, one_dash=True)
 _EARLY: Final = frozenset(
     {
         "help", "named-config", "save-args-file", "verbose", "rc-file", "no-rc-file",
-        "no-home-dir", "save-rc-stanza", "force-stanza", "stanza-list",
+        "no-home-dir", "save-rc-stanza", "force-stanza", "stanza-list", "Home-dir", "debug",
+        "quiet", "locale", "LC_ALL", "no-locale", "no-LC_ALL",
     }
 )  # fmt: skip
 """What the first pass looks at."""
 
 
-def parse(argv: Sequence[str]) -> CommandLine:
-    """Read a command line, the program's name left out.
+def parse(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
+    """Read a command line, the program's name left out; ``as_perl`` for fwknop1.
 
     Raises UsageError for options that do not exist, OperatorError with the
     original's sentence for values that cannot be.
     """
     flags: Said = {}
     given: Said = {}
-    for option, value in _split(argv):
+    for option, value in _spoken(argv, as_perl=as_perl):
         try:
             option.note(flags, given, value)
         except ValueError as error:
             raise OperatorError(str(error)) from None
     given["verbose"] = flags.get("verbose")
-    return CommandLine(given=Given(**given), **flags)
+    layer = Given(**given)
+    if "perl" not in flags:
+        return CommandLine(given=layer, as_perl=as_perl, **flags)
+    from watchword.dialects.fwknop.client_perl_settled import settled  # noqa: PLC0415  (few)
+
+    perl = Perl(**flags.pop("perl"))
+    layer = settled(perl, layer, verbose=bool(flags.get("verbose")))
+    return CommandLine(given=layer, perl=perl, as_perl=as_perl, **flags)
 
 
-def peek(argv: Sequence[str]) -> CommandLine:
+def peek(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
     """The first pass: which files are in play, and what is only asked for (section 1).
 
     Values of all other options are not looked at. Raises UsageError.
     """
     flags: Said = {}
-    for option, value in _split(argv):
+    for option, value in _spoken(argv, as_perl=as_perl):
         if option.long in _EARLY:
             option.note(flags, {}, value)
-    return CommandLine(given=Given(), **flags)
+    perl = Perl(**flags.pop("perl", {}))
+    return CommandLine(given=Given(), perl=perl, as_perl=as_perl, **flags)
 
 
-def _split(argv: Sequence[str]) -> list[tuple[Option, str]]:
-    short = "".join(o.short + (":" if o.placeholder else "") for o in OPTIONS if o.short)
-    long = [o.long + ("=" if o.placeholder else "") for o in OPTIONS]
-    try:
-        found, _operands = getopt.gnu_getopt(list(argv), short, long)
-    except getopt.GetoptError as error:
-        raise _usage_error(error) from None
-    return [(_BY_NAME[name], value) for name, value in found]
-
-
-def _usage_error(error: getopt.GetoptError) -> UsageError:
-    name = error.opt
-    hint = "fwknop --help lists the options"
-    if "not a unique" in error.msg:
-        fit = [f"'--{each.long}'" for each in OPTIONS if each.long.startswith(name)]
-        return UsageError(
-            f"fwknop: option '--{name}' is ambiguous; possibilities: {' '.join(fit)}", hint=hint
-        )
-    if "must not have" in error.msg:
-        return UsageError(f"fwknop: option '--{name}' doesn't allow an argument", hint=hint)
-    if "requires" in error.msg:
-        said = f"option requires an argument -- '{name}'"
-        if len(name) > 1:
-            said = f"option '--{name}' requires an argument"
-        return UsageError(f"fwknop: {said}", hint=hint)
-    if len(name) == 1 and name.isascii():
-        return UsageError(f"fwknop: invalid option -- '{name}'", hint=hint)
-    near = nearest(name, [each.long for each in OPTIONS])
-    return UsageError(
-        f"fwknop: unrecognized option '--{name}'", hint=f"did you mean --{near}?" if near else hint
-    )
-
-
-def usage(version: str) -> str:
-    """The text of ``--help``, with a newline at the end."""
-    lines = [
-        f"fwknop client version {version} (Watchword)",
-        "Single Packet Authorization client",
-        "",
-        "Usage: fwknop -A <port list> [-s|-a <address>] -D <server> [options]",
-    ]
-    for group in GROUPS:
-        lines += ["", f"{group.heading}:", *map(_usage_line, group.options)]
-    return "\n".join(lines) + "\n"
-
-
-def _usage_line(option: Option) -> str:
-    short = f"-{option.short}," if option.short else "   "
-    name = f"{option.long} {option.placeholder}".rstrip()
-    return f" {short} --{name:<31} {option.what}"
+def _spoken(argv: Sequence[str], *, as_perl: bool) -> list[tuple[Option, str]]:
+    words = list((PERL if as_perl else MODERN).split(argv))
+    return [each for word in words for each in word.options]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from watchword.dialects.fwknop import client_values as values
-from watchword.dialects.fwknop.client_nat import nat_text, outer_access
+from watchword.dialects.fwknop.client_nat import nat_text, outer_access, perl_nat
 from watchword.dialects.fwknop.client_settings import PROTOCOL, Allow, AllowKind, Given
 from watchword.errors import OperatorError
 from watchword.model.crypto import Digest
@@ -67,12 +67,33 @@ class Wanted:
     """The port that was drawn, if one was."""
 
 
+@record
+class Style:
+    """Which client's packet is made."""
+
+    version: str = PROTOCOL
+    perl: bool = False
+    """Whether NAT is asked for as perl servers read it, and a timeout of 0 is kept."""
+    server_auth: str | None = None
+
+
+_STYLE = Style()
+
+
 def random_port(digits: str) -> int:
     """A port from 10000 to 65534, out of random decimal digits (section 6)."""
     return 10000 + int(digits) % 55535
 
 
-def wanted(settings: Given, command: str | None, person: Person, now: float, draw: Draw) -> Wanted:
+def wanted(
+    settings: Given,
+    command: str | None,
+    person: Person,
+    now: float,
+    draw: Draw,
+    *,
+    style: Style = _STYLE,
+) -> Wanted:
     """The message of this run, not yet checked against the library's rules.
 
     Args:
@@ -87,15 +108,16 @@ def wanted(settings: Given, command: str | None, person: Person, now: float, dra
         random=draw.nonce,
         user=user_name(settings, person),
         sent_at=int(now) + (settings.time_offset or 0),
-        version=PROTOCOL,
+        version=style.version,
         type=MessageType.COMMAND,
         text="",
         seconds=seconds,
         digest=settings.digest or Digest.SHA256,
+        server_auth=style.server_auth,
     )
     if command is not None:
         return Wanted(_command(message, settings, command))
-    return _access(message, settings, draw)
+    return _access(message, settings, draw, style)
 
 
 def _command(message: Message, settings: Given, command: str) -> Message:
@@ -107,7 +129,7 @@ def _command(message: Message, settings: Given, command: str) -> Message:
     return replace(message, text=f"{allow_text(settings.allow)},{command}")
 
 
-def _access(message: Message, settings: Given, draw: Draw) -> Wanted:
+def _access(message: Message, settings: Given, draw: Draw, style: Style) -> Wanted:
     if not settings.access:
         raise OperatorError(
             "Must use --access to specify what to open.",
@@ -122,8 +144,13 @@ def _access(message: Message, settings: Given, draw: Draw) -> Wanted:
         type_ = MessageType.LOCAL_NAT_ACCESS
     elif nat is not None:
         type_ = MessageType.NAT_ACCESS
+    timed = message.seconds
+    if style.perl:
+        timed = settings.seconds is not None
+        if nat is not None:
+            access, nat = perl_nat(settings.access, access, nat)
     text = f"{allow_text(settings.allow)},{access}"
-    type_ = type_.for_seconds(message.seconds)
+    type_ = type_.for_seconds(timed)
     return Wanted(replace(message, type=type_, text=text, nat=nat), drawn)
 
 

@@ -98,6 +98,8 @@ class AllowKind(Enum):
     """Whoever the packet comes from (0.0.0.0)."""
     RESOLVE = "resolve"
     """The sender's own address as the outside sees it."""
+    NAME = "name"
+    """Whoever has this name; only the perl client's option says so."""
 
 
 @record
@@ -106,7 +108,7 @@ class Allow:
 
     kind: AllowKind
     text: str = ""
-    """The address as typed; empty unless ``kind`` is ADDRESS."""
+    """The address or name as typed; empty for SOURCE and RESOLVE."""
 
 
 _NOTHING: Mapping[str, str] = {}

@@ -193,6 +193,19 @@ def signed_time_offset(text: str) -> int:
     return -time_offset(text[1:]) if text.startswith("-") else time_offset(text)
 
 
+def perl_time_offset(text: str) -> int:
+    """The same as the perl client reads it: a number without a unit is minutes."""
+    if text.isascii() and text.isdecimal():
+        return time_offset(f"{text}m")
+    return time_offset(text)
+
+
+def packet_version(text: str) -> str:
+    if text not in ("1.9", "2.6"):
+        raise ValueError(f"--packet-version is 1.9 or 2.6, and not {text}")
+    return text
+
+
 class Server(NamedTuple):
     host: str
     port: int | None

@@ -46,7 +46,9 @@ def stanza_to_save(line: CommandLine) -> str:
 
 def verify(line: CommandLine, settings: Given) -> None:
     """Checks 3 to 11 of section 4."""
-    exempt = line.test or line.key_gen or line.version or line.show_last or line.last
+    replay = line.last or line.perl.last_host is not None
+    shown = line.version or line.show_last or line.perl.show_host is not None
+    exempt = line.test or line.key_gen or shown or replay
     if not exempt and not settings.server:
         raise OperatorError(_NO_DESTINATION)
     if not exempt and settings.allow is None:
@@ -56,7 +58,7 @@ def verify(line: CommandLine, settings: Given) -> None:
     client_routes.check(line, settings)
     _check_cryptography(settings)
     _check_server(line, settings)
-    if not (line.key_gen or line.version or line.show_last):
+    if not (line.key_gen or shown or replay):
         _check_resolution(line, settings)
 
 

@@ -130,6 +130,11 @@ def _allow(allow: Allow) -> dict[str, str]:
             return {"ALLOW_IP": "source"}
         case AllowKind.RESOLVE:
             return {"RESOLVE_IP_HTTPS": "Y"}
+        case AllowKind.NAME:
+            raise OperatorError(
+                "--allow-IP with a name cannot be saved: ALLOW_IP is an address.",
+                hint="give the address, or save the rest and give the name each time",
+            )
 
 
 def _key(name: str, word: KeyWord) -> dict[str, str]:

@@ -58,8 +58,7 @@ def seal_as_perl(message: Message, key: Secret, *, salt: bytes) -> bytes:
         raise ValueError("a salt is 8 bytes long")
     if len(key) < MIN_KEY:
         raise SpaError(Code.INVALID_KEY_LEN, f"perl servers want {MIN_KEY} bytes or more")
-    _check(message)
-    plaintext = composing.write(message, _type_of(message), base64text.encode_padded)
+    plaintext = compose_as_perl(message)
     container = rijndael.encrypt(plaintext, key, CipherMode.LEGACY, salt)
     body = base64text.encode(container)[len(PREFIX) :]
     if len(body) >= RIJNDAEL_BELOW:
@@ -67,6 +66,15 @@ def seal_as_perl(message: Message, key: Secret, *, salt: bytes) -> bytes:
             Code.INVALID_DATA_ENCRYPT_RESULT_MSGLEN_VALIDFAIL, "too long for an encrypted packet"
         )
     return body
+
+
+def compose_as_perl(message: Message) -> bytes:
+    """The plaintext of such a packet, digest included: what gpg seals where it is used.
+
+    Raises SpaError: see ``seal_as_perl``.
+    """
+    _check(message)
+    return composing.write(message, _type_of(message), base64text.encode_padded)
 
 
 def _type_of(message: Message) -> MessageType:
