@@ -1,0 +1,514 @@
+"""The command fwknop1, and perl's options in fwknop, through the whole program."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit import client_scene
+from tests.unit.client_scene import KEYS, mode_of, opened
+from watchword.edges import names, prompt
+from watchword.errors import HostError
+from watchword.model.crypto import CipherMode, Credential, Secret
+from watchword.programs import fwknop, fwknop1
+from watchword.wire.spa.leniency import LenientLock
+from watchword.wire.spa.message import Message
+from watchword.wire.spa.opening import Lock, unseal
+
+home = client_scene.home
+server = client_scene.server
+pytestmark = pytest.mark.usefixtures("home")
+
+KEY = b"fwknoptest"
+KNOCK = ("-A", "tcp/22", "-a", "192.0.2.10")
+
+
+@pytest.fixture
+def key_file(home: Path) -> list[str]:
+    """The option that names a file with the key of 127.0.0.1."""
+    path = home / "keys"
+    path.write_bytes(b"127.0.0.1: " + KEY + b"\n127.0.0.1: another-one\n")
+    path.chmod(0o600)
+    return ["--get-key", str(path)]
+
+
+def target(server: socket.socket) -> list[str]:
+    return ["-D", f"127.0.0.1:{server.getsockname()[1]}"]
+
+
+def old(payload: bytes, key: bytes = KEY) -> Message:
+    """The content of a packet of 1.9."""
+    return unseal(payload, Lock(Credential(Secret(key), CipherMode.LEGACY))).message
+
+
+# What is sent and printed.
+
+
+@pytest.mark.requirement("4.40")
+@pytest.mark.requirement("4.17", partial=True)
+def test_fwknop1_sends_the_perl_clients_packet_and_prints_its_lines(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop1.main([*KNOCK, *target(server), *key_file, "--Spoof-user", "mbr"]) == 0
+    payload = server.recv(2000)
+    message = old(payload)
+    port = server.getsockname()[1]
+    assert len(payload) == 161
+    assert (message.version, message.text) == ("1.9.12", "192.0.2.10,tcp/22")
+    out, err = capsys.readouterr()
+    digest = re.search(r"SHA256 sum: +(\S{43})\n", out)
+    assert digest
+    assert out == (
+        "[+] Starting fwknop client (SPA mode)...\n"
+        "[+] Building encrypted Single Packet Authorization (SPA) message...\n"
+        "[+] Packet fields:\n"
+        "\n"
+        f"        Random data:    {message.random}\n"
+        "        Username:       mbr\n"
+        f"        Timestamp:      {message.sent_at}\n"
+        "        Version:        1.9.12\n"
+        "        Type:           1 (access mode)\n"
+        f"        SHA256 sum:     {digest[1]}\n"
+        "\n"
+        f"[+] Sending 161 byte message to 127.0.0.1 over udp/{port}...\n"
+    )
+    assert err == ""
+
+
+@pytest.mark.requirement("10.12")
+def test_a_command_is_printed_as_cmd(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = 'echo "The commands sent" & sleep 10; echo "The End"'
+    argv = ["--Server-cmd", command, "-s", *target(server), *key_file]
+    assert fwknop1.main(argv) == 0
+    assert old(server.recv(2000)).text == f"0.0.0.0,{command}"
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("        Type:           0 (command mode)")
+    assert lines[at + 1] == f"        Cmd:            {command}"
+    assert lines[at + 2].startswith("        SHA256 sum:     ")
+
+
+@pytest.mark.requirement("9.22")
+def test_quiet_prints_nothing_but_errors(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop1.main(["-q", *KNOCK, *target(server), *key_file]) == 0
+    assert old(server.recv(2000))
+    assert capsys.readouterr() == ("", "")
+    assert fwknop1.main(["-q", *KNOCK, "-D", "127.0.0.1", "--get-key", "/no/file"]) == 1
+    assert capsys.readouterr() == ("", "Could not open config file: /no/file\n")
+
+
+@pytest.mark.requirement("9.45")
+def test_debug_leads_every_detail_to_standard_error(
+    server: socket.socket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop.main(["--debug", *KNOCK, *KEYS, *target(server)]) == 0
+    out, err = capsys.readouterr()
+    assert "SPA Field Values:" in err
+    assert "process_rc_section() : Parsing section 'default'" in err
+    assert "SPA Field Values:" not in out
+
+
+def test_in_test_mode_nothing_is_sent(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop1.main([*KNOCK, *target(server), *key_file, "--Test-mode"]) == 0
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        server.recv(2000)
+    assert "test mode enabled, SPA packet not actually sent.\n" in capsys.readouterr().out
+
+
+def test_fwknop1_sends_from_a_random_high_port(server: socket.socket, key_file: list[str]) -> None:
+    seen = set()
+    for _ in range(3):
+        assert fwknop1.main(["-q", *KNOCK, *target(server), *key_file]) == 0
+        seen.add(server.recvfrom(2000)[1][1])
+    assert all(10000 <= port <= 65534 for port in seen)
+    assert len(seen) > 1
+
+
+# Which packet.
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--packet-version", "2.6"], ["--use-hmac"], ["-M", "cbc"], ["-m", "sha512"]],
+)
+def test_what_1_9_cannot_say_makes_a_packet_of_2_6(more: list[str], server: socket.socket) -> None:
+    keys = ["--key-rijndael", "client-key-1"]
+    credential = Credential(Secret(b"client-key-1"))
+    if more == ["--use-hmac"]:
+        keys = list(KEYS)
+        credential = Credential(Secret(b"client-key-1"), mac_key=Secret(b"client-hmac-1"))
+    assert fwknop1.main([*KNOCK, *keys, *target(server), *more]) == 0
+    assert unseal(server.recv(2000), Lock(credential)).message.version == "3.0.0"
+
+
+def test_fwknop_makes_a_packet_of_1_9_where_it_is_asked_to(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop.main([*KNOCK, *key_file, *target(server), "--packet-version", "1.9"]) == 0
+    assert old(server.recv(2000), b"another-one").version == "1.9.12"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--use-hmac"], "A packet of 1.9 has no HMAC."),
+        (["-M", "CTR"], "A packet of 1.9 has no encryption mode CTR."),
+        (["-m", "sha3_256"], "A packet of 1.9 has no digest sha3_256."),
+        (["-a", "2001:db8::1"], "A packet of 1.9 has no IPv6 address."),
+        (
+            ["--Include-salted", "--packet-version", "2.6"],
+            "--Include-salted, --Include-equals and --Include-gpg-prefix belong to packets of 1.9.",
+        ),
+    ],
+)
+def test_a_packet_that_cannot_be_is_refused_before_anything_is_asked(
+    more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*KNOCK, "-D", "127.0.0.1", "--packet-version", "1.9", *more]
+    assert fwknop.main(argv) == 1
+    assert capsys.readouterr().err.splitlines()[0] == said
+
+
+@pytest.mark.parametrize("size", [1, 7, 33])
+def test_keys_that_perl_would_not_take_are_refused(
+    size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*KNOCK, "-D", "127.0.0.1", "--key-rijndael", "k" * size]
+    assert fwknop1.main(argv) == 1
+    assert "Invalid key length" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "changed"),
+    [
+        ("--Include-salted", rb"U2FsdGVkX1[A-Za-z0-9+/]{161}"),
+        ("--Include-equals", rb"[A-Za-z0-9+/]{161}="),
+    ],
+)
+def test_what_old_servers_expect_is_left_on(
+    option: str, changed: bytes, server: socket.socket, key_file: list[str]
+) -> None:
+    argv = [*KNOCK, "--Spoof-user", "mbr", option, *key_file, *target(server)]
+    assert fwknop1.main([*argv, "--Test-mode"]) == 0
+    assert fwknop1.main(argv) == 0
+    payload = server.recv(2000)
+    assert re.fullmatch(changed, payload)
+    lock = LenientLock(Credential(Secret(KEY), CipherMode.LEGACY))
+    assert lock.open(payload).message.text == "192.0.2.10,tcp/22"
+
+
+# Fields.
+
+
+@pytest.mark.requirement("9.6", partial=True)
+@pytest.mark.parametrize(
+    ("argv", "text", "nat"),
+    [
+        (["--NAT-access", "10.0.0.5:55001"], "tcp/22", "10.0.0.5,55001"),
+        (["--Forward-access", "10.0.0.5,55001"], "tcp/22", "10.0.0.5,55001"),
+        (["--NAT-local"], "tcp/22", "127.0.0.1,55000"),
+        (["--NAT-local", "--NAT-access", "192.0.2.1:4000"], "tcp/22", "192.0.2.1,4000"),
+        (["-N", "10.0.0.5:80", "--nat-port", "4000"], "tcp/80", "10.0.0.5,4000"),
+    ],
+)
+def test_a_packet_of_1_9_has_the_inner_port_in_its_text_and_the_outer_in_its_nat(
+    argv: list[str], text: str, nat: str, server: socket.socket, key_file: list[str]
+) -> None:
+    assert fwknop1.main(["-q", *KNOCK, *target(server), *key_file, *argv]) == 0
+    message = old(server.recv(2000))
+    assert (message.text, message.nat) == (f"192.0.2.10,{text}", nat)
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "nat"),
+    [
+        (["--NAT-access", "10.0.0.5:55001"], "tcp/55001", "10.0.0.5,22"),
+        (["--NAT-access", "10.0.0.5"], "tcp/55000", "10.0.0.5,22"),
+        (["--NAT-local"], "tcp/55000", "127.0.0.1,22"),
+    ],
+)
+def test_a_packet_of_2_6_has_them_the_other_way_round(
+    argv: list[str], text: str, nat: str, server: socket.socket
+) -> None:
+    assert fwknop.main([*KNOCK, *KEYS, *target(server), *argv]) == 0
+    message = opened(server.recv(2000))
+    assert (message.text, message.nat) == (f"192.0.2.10,{text}", nat)
+
+
+@pytest.mark.requirement("9.8", partial=True)
+def test_fwknop1_prints_a_random_nat_port_as_perl_did_even_if_quiet(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    nat = ["--NAT-access", "10.0.0.5", "--NAT-rand-port"]
+    assert fwknop1.main(["-q", *KNOCK, *target(server), *key_file, *nat]) == 0
+    message = old(server.recv(2000))
+    port = int((message.nat or "").partition(",")[2])
+    assert 10000 <= port <= 65534
+    assert capsys.readouterr().out == (
+        f"[+] Requesting NAT access to tcp/22 on 10.0.0.5 via port {port}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "kind", "seconds"), [([], 1, 0), (["-f", "0"], 3, 0), (["-f", "60"], 3, 60)]
+)
+def test_a_timeout_of_0_is_sent_as_perl_sent_it(
+    argv: list[str], kind: int, seconds: int, server: socket.socket, key_file: list[str]
+) -> None:
+    assert fwknop1.main(["-q", *KNOCK, *target(server), *key_file, *argv]) == 0
+    message = old(server.recv(2000))
+    assert (message.type, message.seconds) == (kind, seconds)
+
+
+def test_a_name_in_allow_ip_is_looked_up(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop1.main(["-A", "tcp/22", "-a", "localhost", *target(server), *key_file]) == 0
+    assert old(server.recv(2000)).text == "127.0.0.1,tcp/22"
+    assert "[+] Resolving hostname: localhost\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "x" * 300, "a b"])
+def test_a_name_that_cannot_be_looked_up_ends_the_run(
+    name: str, server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["-q", "-A", "tcp/22", "-a", name, *target(server), *key_file]
+    assert fwknop1.main(argv) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("error in getaddrinfo: ")
+    assert said[1] == "send_spa_packet: packet not sent."
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        server.recv(2000)
+
+
+def test_a_nul_is_no_name() -> None:
+    with pytest.raises(HostError, match="packet not sent"):
+        names.ipv4_of("a\0b")
+
+
+@pytest.mark.requirement("9.34")
+@pytest.mark.parametrize("main", [fwknop.main, fwknop1.main])
+def test_the_user_name_can_be_chosen(
+    main: object, server: socket.socket, key_file: list[str]
+) -> None:
+    more = ["--Spoof-user", "mbr", "--packet-version", "1.9"]
+    assert callable(main)
+    assert main([*KNOCK, *target(server), *key_file, *more]) == 0
+    payload = server.recv(2000)
+    assert {"mbr"} & {
+        old(payload, key).user for key in (KEY, b"another-one") if _fits(payload, key)
+    }
+
+
+def _fits(payload: bytes, key: bytes) -> bool:
+    try:
+        old(payload, key)
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("main", [fwknop.main, fwknop1.main])
+def test_a_unix_password_goes_with_the_packet_and_is_never_shown(
+    main: object,
+    server: socket.socket,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[str] = []
+
+    def ask(_self: object, question: str) -> bytes:
+        asked.append(question)
+        return b"secretpw"
+
+    monkeypatch.setattr(prompt.Terminal, "ask", ask)
+    more = ["--Server-auth", "crypt", "--packet-version", "1.9", "-v"]
+    keys = ["--key-rijndael", KEY.decode()]
+    assert callable(main)
+    assert main([*KNOCK, *target(server), *keys, *more]) == 0
+    assert asked == ["UNIX crypt() password: "]
+    assert old(server.recv(2000)).server_auth == "crypt,secretpw"
+    out, err = capsys.readouterr()
+    for shown in (out, err, (home / ".fwknop.run").read_text("utf-8")):
+        assert "secretpw" not in shown
+        assert "Y3J5cHQsc2VjcmV0cHc" not in shown
+    assert "Server Auth: (not shown: it holds a password)" in out
+
+
+def test_the_first_line_of_a_key_file_counts_and_an_address_will_do(
+    server: socket.socket, key_file: list[str]
+) -> None:
+    argv = ["-q", *KNOCK, "-D", f"localhost:{server.getsockname()[1]}", "-4", *key_file]
+    assert fwknop1.main(argv) == 0
+    assert old(server.recv(2000))
+
+
+@pytest.mark.requirement("9.36")
+@pytest.mark.parametrize("main", [fwknop.main, fwknop1.main])
+def test_a_packet_over_the_limit_is_refused_and_one_at_it_is_sent(
+    main: object,
+    server: socket.socket,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = [*KNOCK, *KEYS, *target(server), "-B", str(home / "packet"), "--Max-packet-size"]
+    assert callable(main)
+    assert main([*argv, "1500"]) == 0
+    size = len(server.recv(2000))
+    (home / "packet").unlink()
+    assert main([*argv, str(size - 1)]) == 1
+    assert (
+        f"The packet has {size} bytes, and --Max-packet-size is {size - 1}: it was not sent."
+        in (capsys.readouterr().err)
+    )
+    assert not (home / "packet").exists()
+    assert main([*argv, str(size)]) == 0
+    assert len(server.recv(2000)) == size
+
+
+# Files.
+
+
+@pytest.mark.requirement("9.26")
+@pytest.mark.requirement("9.28", partial=True)
+def test_a_packet_is_saved_under_the_process_number(
+    server: socket.socket, home: Path, key_file: list[str]
+) -> None:
+    kept = home / f"fwknop_save_packet.{os.getpid()}"
+    argv = ["-q", *KNOCK, *target(server), *key_file, "--Save-packet"]
+    assert fwknop1.main(argv) == 0
+    first = server.recv(2000)
+    assert kept.read_bytes() == first + b"\n"
+    assert mode_of(kept) == 0o600
+    assert fwknop1.main([*argv, "--Save-packet-append"]) == 0
+    assert kept.read_bytes() == first + b"\n" + server.recv(2000) + b"\n"
+    assert fwknop1.main(argv) == 0
+    assert kept.read_bytes() == server.recv(2000) + b"\n"
+
+
+@pytest.mark.requirement("9.27")
+def test_a_packet_is_saved_in_the_file_that_was_named(
+    server: socket.socket, home: Path, key_file: list[str]
+) -> None:
+    named = ["--Save-packet", "--Save-packet-file", str(home / "here")]
+    assert fwknop1.main(["-q", *KNOCK, *target(server), *key_file, *named]) == 0
+    assert (home / "here").read_bytes() == server.recv(2000) + b"\n"
+    assert not list(home.glob("fwknop_save_packet*"))
+
+
+@pytest.mark.requirement("9.19")
+@pytest.mark.requirement("4.31", partial=True)
+def test_every_file_is_in_the_home_that_was_named(
+    server: socket.socket, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    before = sorted(home.iterdir())
+    argv = [*KNOCK, *KEYS, *target(server), "--Home", str(other), "--Save-packet", "--Save-dst"]
+    assert fwknop.main(argv) == 0
+    assert sorted(each.name for each in other.iterdir()) == [
+        ".fwknop.hosts", ".fwknop.run", ".fwknop.save", ".fwknoprc",
+        f"fwknop_save_packet.{os.getpid()}",
+    ]  # fmt: skip
+    assert sorted(home.iterdir()) == before
+
+
+@pytest.mark.requirement("4.31", partial=True)
+@pytest.mark.parametrize("variable", ["USERPROFILE", "APPDATA"])
+def test_without_home_the_folders_of_windows_are_taken(
+    variable: str,
+    server: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    other = tmp_path_factory.mktemp("profile")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv(variable, str(other))
+    assert fwknop.main([*KNOCK, *KEYS, *target(server)]) == 0
+    assert (other / ".fwknop.run").exists()
+
+
+def test_fwknop1_looks_at_no_rc_file_unless_asked(
+    server: socket.socket, home: Path, key_file: list[str]
+) -> None:
+    (home / ".fwknoprc").write_text(
+        "[default]\nSPOOF_USER from-rc\n[work]\nSPOOF_USER w\n", "utf-8"
+    )
+    argv = ["-q", *KNOCK, *target(server), *key_file]
+    assert fwknop1.main(argv) == 0
+    assert old(server.recv(2000)).user == "tester"
+    assert fwknop1.main([*argv, "-n", "work"]) == 0
+    assert old(server.recv(2000)).user == "w"
+    (home / ".fwknoprc").unlink()
+    assert fwknop1.main(argv) == 0
+    assert not (home / ".fwknoprc").exists()
+
+
+@pytest.mark.requirement("9.51", partial=True)
+def test_a_perl_file_of_sequences_in_the_place_of_the_rc_file_does_no_harm(
+    server: socket.socket, home: Path
+) -> None:
+    (home / ".fwknoprc").write_text("127.0.0.1: tcp/5501, udp/1001, icmp\n", "utf-8")
+    assert fwknop.main([*KNOCK, *KEYS, *target(server), "--user-rc", str(home / "x")]) == 0
+    assert opened(server.recv(2000))
+
+
+# Language.
+
+
+@pytest.mark.requirement("9.43", partial=True)
+@pytest.mark.parametrize("options", [["--locale", "C"], ["--no-locale"], ["--LC_ALL", "C.UTF-8"]])
+def test_a_locale_is_taken(options: list[str], home: Path) -> None:
+    argv = [sys.executable, "-m", "watchword.programs.fwknop1", *options, "-q", *KNOCK]
+    done = subprocess.run(
+        [*argv, "-D", "127.0.0.1", "--key-rijndael", "fwknoptest", "--Test-mode"],
+        capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(home)},
+    )  # fmt: skip
+    assert done.stderr == ""
+
+
+@pytest.mark.requirement("9.43", partial=True)
+def test_a_locale_that_is_not_there_is_remarked_on_and_the_packet_is_sent(
+    server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["-q", "--locale", "xx_XX.no-such"]
+    assert fwknop1.main([*options, *KNOCK, *target(server), *key_file]) == 0
+    assert old(server.recv(2000))
+    assert "The locale 'xx_XX.no-such' is not available" in capsys.readouterr().err
+
+
+# Help.
+
+
+@pytest.mark.requirement("9.41")
+@pytest.mark.parametrize(
+    ("main", "own", "how_to_get_the_other"),
+    [
+        (fwknop.main, " -T, --test ", "fwknop1 takes that of 1.9"),
+        (fwknop1.main, " -T, --TCP-sock ", "use the command fwknop."),
+    ],
+)
+def test_help_shows_whose_letters_count_and_how_to_get_the_others(
+    main: object, own: str, how_to_get_the_other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(main)
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert own in shown
+    assert shown.count("\n -T, ") == 1
+    assert how_to_get_the_other in shown
+    assert max(len(line) for line in shown.splitlines()) <= 120
