@@ -350,14 +350,14 @@ def test_what_looks_like_an_address_is_none_of_a_names_business(address: str) ->
         (["--HTTP", "--Spoof-proto", "tcp"], "http"),
     ],
 )
+def test_forged_packets_are_raw_ones(argv: list[str], proto: str) -> None:
+    assert parse(argv).given.proto == proto
+
+
 def test_an_icmp_packet_of_perl_is_a_request() -> None:
     assert parse(["--Spoof-proto", "icmp"]).given.icmp_asks
     assert parse(["--Server-proto", "icmp"]).given.icmp_asks
     assert parse(["-P", "icmp"]).given.icmp_asks is None
-
-
-def test_forged_packets_are_raw_ones(argv: list[str], proto: str) -> None:
-    assert parse(argv).given.proto == proto
 
 
 def test_an_optional_value_may_be_missing_only_before_an_option() -> None:

@@ -13,8 +13,7 @@ import pytest
 
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, mode_of, opened
-from watchword.edges import names, prompt
-from watchword.errors import HostError
+from watchword.edges import prompt
 from watchword.model.crypto import CipherMode, Credential, Secret
 from watchword.programs import fwknop, fwknop1
 from watchword.wire.spa.leniency import LenientLock
@@ -293,11 +292,6 @@ def test_a_name_that_cannot_be_looked_up_ends_the_run(
     server.setblocking(False)
     with pytest.raises(BlockingIOError):
         server.recv(2000)
-
-
-def test_a_nul_is_no_name() -> None:
-    with pytest.raises(HostError, match="packet not sent"):
-        names.ipv4_of("a\0b")
 
 
 @pytest.mark.requirement("9.34")

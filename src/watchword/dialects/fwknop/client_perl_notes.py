@@ -11,9 +11,18 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Final
 
+from watchword.dialects.fwknop import client_notes
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_notes import Note, Said
-from watchword.dialects.fwknop.client_settings import Allow, AllowKind, KeyForm, KeyWord, note_allow
+from watchword.dialects.fwknop.client_settings import (
+    Allow,
+    AllowKind,
+    KeyForm,
+    KeyWord,
+    RelayForm,
+    RelayWord,
+    note_allow,
+)
 from watchword.model.crypto import Digest
 
 _DIGESTS: Final = ("md5", "sha1", "sha256")
@@ -87,6 +96,15 @@ def proto(_flags: Said, given: Said, text: str) -> None:
     given["proto"] = values.transport(text)
     if given["proto"] == "icmp":
         given["icmp_asks"] = True
+
+
+def http_proxy(flags: Said, given: Said, text: str) -> None:
+    """Without a value: the proxy of the environment, which is looked up when it is needed."""
+    if text:
+        client_notes.http_proxy(flags, given, text)
+    else:
+        given["relay"] = RelayWord(RelayForm.HTTP, "")
+        given["proto"] = "http"
 
 
 def proxy_password(_flags: Said, given: Said, text: str) -> None:

@@ -63,7 +63,7 @@ PERL_GROUPS: Final[tuple[Group, ...]] = (
         Option("", "HTTP", "", "send as a web request", perl.said("http")),
         Option("", "HTTP-proxy", "[<url>]",
                "through this HTTP proxy; without a value: that of the variable http_proxy",
-               note.http_proxy),
+               perl.http_proxy),
         Option("", "HTTP-proxy-user", "<name>", "who we are to the proxy",
                note.given("relay_user")),
         Option("", "HTTP-proxy-password", "<text>",
