@@ -1,13 +1,16 @@
-"""The manual pages say of every option and variable that there is, and of no other."""
+"""The manual pages say of every option and variable that there is, and of no other, readably."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tools import manpages
 from watchword.dialects.fwknop import (
     access_conf_table,
     client_option_table,
@@ -15,6 +18,7 @@ from watchword.dialects.fwknop import (
     fwknopd_conf_table,
     server_options,
 )
+from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.service import tool
 
 PAGES = Path(__file__).parents[2] / "packaging" / "man"
@@ -106,7 +110,7 @@ def test_a_page_names_every_variable_of_its_file(name: str, variables: frozenset
 @pytest.mark.requirement("5.14")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_command_has_a_page_that_says_what_it_is(program: str) -> None:
-    assert page(f"{program}.8").startswith(f'.TH {program.upper()} 8 "" Watchword')
+    assert page(f"{program}.8").startswith(f".TH {program.upper()} 8 2")
     assert f"\n.SH NAME\n{program} - " in page(f"{program}.8")
 
 
@@ -114,3 +118,95 @@ def test_there_is_a_page_for_every_command_that_is_installed() -> None:
     project = (PAGES.parents[1] / "pyproject.toml").read_text("utf-8")
     scripts = project.partition("[project.scripts]\n")[2].partition("\n\n")[0]
     assert {line.split()[0] for line in scripts.splitlines()} == set(PROGRAMS)
+
+
+@pytest.mark.parametrize("name", manpages.pages())
+def test_a_page_is_what_the_option_tables_make_of_it(name: str) -> None:
+    """If not: python -m tools.manpages."""
+    text = (PAGES / name).read_text("utf-8")
+    assert manpages.rewritten(text, manpages.pages()[name]) == text
+
+
+PAGE = """\
+.SH DESCRIPTION
+.SS watchword one
+By hand.
+.SH OPTIONS
+.SS Of them
+Before.
+.TP
+\\fB\\-a\\fR, \\fB\\-\\-alpha\\fR \\fIold\\fR
+Kept: \\-a.
+.PP
+Between.
+.TP
+\\fB\\-\\-gone\\fR
+Gone.
+.TP
+\\fB\\-\\-last\\fR \\fIpages\\-own\\fR
+Kept.
+.SH FILES
+"""
+
+
+def test_heads_come_from_the_tables_and_what_is_below_them_from_the_page() -> None:
+    def switch(short: str, long: str, takes: Takes, name: str = "") -> Switch:
+        return Switch(short, long, Value(takes, name), "half a-sentence")
+
+    one = Command("one", "does one", (switch("", "new", Takes.NOTHING),))
+    zero = Command("zero", "does it", ())
+    switches = (
+        switch("A", "alpha", Takes.FILE, "file"),
+        switch("b", "be-ta", Takes.NOTHING),
+        switch("", "last", Takes.TEXT, "value"),
+    )
+    written = manpages.rewritten(PAGE, Command("watchword", "", switches, (zero, one)))
+    assert (
+        written
+        == """\
+.SH DESCRIPTION
+.SS watchword zero
+Does it.
+.SS watchword one
+By hand.
+.SH OPTIONS
+.SS Of them
+Before.
+.TP
+\\fB\\-A\\fR, \\fB\\-\\-alpha\\fR \\fIfile\\fR
+Kept: \\-a.
+.TP
+\\fB\\-b\\fR, \\fB\\-\\-be\\-ta\\fR
+Half a\\-sentence.
+.PP
+Between.
+.TP
+\\fB\\-\\-last\\fR \\fIpages\\-own\\fR
+Kept.
+.TP
+\\fB\\-\\-new\\fR
+Half a\\-sentence.
+.SH FILES
+"""
+    )
+    assert manpages.rewritten(written, Command("watchword", "", switches, (zero, one))) == written
+
+
+@pytest.mark.peer("mandoc")
+@pytest.mark.parametrize("path", sorted(PAGES.iterdir()), ids=lambda path: path.name)
+def test_mandoc_finds_nothing_wrong_with_a_page(path: Path) -> None:
+    done = subprocess.run(
+        ["mandoc", "-Tlint", "-W", "warning", path], capture_output=True, text=True, check=False
+    )
+    assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.peer("man")
+@pytest.mark.parametrize("path", sorted(PAGES.iterdir()), ids=lambda path: path.name)
+def test_man_formats_a_page_without_a_warning(path: Path) -> None:
+    done = subprocess.run(
+        ["man", "--warnings", "-E", "UTF-8", "-l", "-P", "cat", path],
+        capture_output=True, text=True, check=True, env={**os.environ, "MANWIDTH": "80"},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert "NAME" in done.stdout

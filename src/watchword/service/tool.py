@@ -22,7 +22,9 @@ from watchword.errors import OperatorError, WatchwordError
 from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
-COMMANDS: Final = ("connect", "run", "explain", "check", "status", "conformance")
+COMMANDS: Final = (
+    "connect", "run", "explain", "check", "status", "conformance", "completion",
+)  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"
 """The one that another command follows, and gives way to."""

@@ -1,0 +1,1 @@
+"""Completion scripts for shells: command lines as values, to the script that completes them."""
