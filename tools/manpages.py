@@ -21,7 +21,7 @@ from watchword.dialects.shells.command import Command, Switch, Takes
 from watchword.service import command_lines
 
 PAGES = Path(__file__).parents[1] / "packaging" / "man"
-_HEAD = re.compile(r"(?:\\fB\\-\w\\fR, )?\\fB\\-\\-((?:\w|\\-)+)\\fR(?: \\fI(.*)\\fR)?")
+_HEAD = re.compile(r"(?:\\fB\\-\w\\fR, )?\\fB\\-\\-((?:\w|\\-)+)\\fR(?: \\f[BI](.*)\\fR)?")
 _UNNAMED = ("value", "text")
 """What a table calls a value that it has no better name for; the page's own name is kept."""
 
@@ -95,6 +95,8 @@ def _head(switch: Switch, known: str) -> str:
     names = ", ".join(f"\\fB{_dashed(name)}\\fR" for name in switch.names)
     if switch.value.takes is Takes.NOTHING:
         return names
+    if len(switch.value.words) == 1:
+        return f"{names} \\fB{switch.value.words[0]}\\fR"
     name = known if switch.value.name in _UNNAMED and known else switch.value.name
     return f"{names} \\fI{name}\\fR"
 

@@ -8,12 +8,13 @@ Not in here: what is made of them (dialects.shells, tools.manpages).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from watchword.dialects.fwknop import client_option_table, client_values, server_options
+from watchword.dialects.fwknop import client_option_table, client_perl_table, server_options
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.model.crypto import CipherMode, Digest
+from watchword.model.routes import Carrier
 from watchword.service import tool
 
 _DIGESTS: Final = tuple(each.name.lower() for each in Digest)
@@ -28,23 +29,33 @@ _KNOWN: Final = {
     "digest-type": Value(Takes.WORD, "digest", _DIGESTS),
     "hmac-digest-type": Value(Takes.WORD, "digest", _DIGESTS),
     "encryption-mode": Value(Takes.WORD, "mode", _MODES),
-    "server-proto": Value(Takes.WORD, "name", client_values.TRANSPORTS),
+    "server-proto": Value(Takes.WORD, "name", tuple(Carrier)),
 }
 """What can be said of a value only by knowing its option."""
 
 
 def all_programs() -> tuple[Command, ...]:
     """Every program that is installed, in the order of their names."""
-    return (fwknop(), fwknopd(), watchword())
+    return (fwknop(), fwknop1(), fwknopd(), watchword())
 
 
 def fwknop() -> Command:
     """The client."""
-    switches = tuple(
-        Switch(each.short, each.long, _value(each.long, each.placeholder.strip("<>")), each.what)
-        for each in client_option_table.OPTIONS
-    )
-    return Command("fwknop", "the client", switches)
+    return Command("fwknop", "the client", tuple(_of_client(client_option_table.OPTIONS)))
+
+
+def fwknop1() -> Command:
+    """The client with the options of 1.9."""
+    return Command("fwknop1", "the client", tuple(_of_client(client_perl_table.PERL_OPTIONS)))
+
+
+def _of_client(options: Iterable[client_option_table.Option]) -> Iterator[Switch]:
+    for each in options:
+        name = each.placeholder
+        value = _value(each.long, name.strip("<>"))
+        if name and not name.startswith("<"):
+            value = Value(Takes.WORD, name, (name,))
+        yield Switch(each.short, each.long, value, each.what)
 
 
 def fwknopd() -> Command:
