@@ -19,6 +19,8 @@ from watchword.model.crypto import Secret
 
 PROGRAMS = Path(sys.executable).parent
 PATIENCE = 10.0
+READY = ("Kicking off UDP server", "Starting fwknopd main event loop.")
+"""What fwknopd says last when it starts, with and without a UDP port."""
 
 
 def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
@@ -78,7 +80,7 @@ class Server:
     def start(self, *options: str) -> Server:
         """Start in the foreground and wait until packets are looked at."""
         self.launch(*options)
-        until(lambda: "Kicking off UDP server" in self.log or self.ended)
+        until(lambda: any(each in self.log for each in READY) or self.ended)
         assert not self.ended, self.log
         return self
 

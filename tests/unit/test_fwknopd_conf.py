@@ -12,7 +12,7 @@ from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
 from watchword.errors import OperatorError, Place
 from watchword.model.crypto import Digest
-from watchword.model.settings import UdpPort
+from watchword.model.settings import Sniffer, UdpPort
 
 
 @pytest.mark.requirement("2.9")
@@ -295,13 +295,17 @@ def test_a_replay_memory_that_is_switched_off_is_remarked_on() -> None:
 
 
 @pytest.mark.parametrize("config", ["", "ENABLE_UDP_SERVER N"])
-def test_without_the_udp_server_it_is_used_all_the_same_and_said(config: str) -> None:
+def test_without_the_udp_server_packets_are_sniffed_as_the_original_does(config: str) -> None:
     texts = {"f": config, "a": STANZA}
     loaded = load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
-    assert loaded.settings.sources == (UdpPort(62201),)
-    [told] = loaded.complaints
-    assert "packets are received on UDP port 62201 all the same" in told.message
-    assert told.place == Place("f", 1 if config else 0)
+    [sniffer] = loaded.settings.sources
+    assert isinstance(sniffer, Sniffer)
+    assert (sniffer.interfaces, sniffer.filter.text) == (("eth0",), "udp port 62201")
+    assert not sniffer.promiscuous
+    assert not sniffer.both_directions
+    assert not sniffer.ends_with_interface
+    assert sniffer.longest == 1500
+    assert loaded.complaints == ()
 
 
 def test_files_and_logging_are_taken_over() -> None:

@@ -32,6 +32,7 @@ ENCRYPTION_MODE         legacy
 DIFFERENT = {
     "OVERRIDE_CONFIG",  # theirs names the main file, which it reads twice
     "FLUSH_IPT_AT_INIT", "FLUSH_IPT_AT_EXIT",  # ours are off: grants outlive a restart
+    "EXIT_AT_INTF_DOWN",  # ours is off: an interface that went may come back
     "FIREWALL_EXE",  # theirs is compiled in
 }  # fmt: skip
 
@@ -95,7 +96,7 @@ def test_our_own_variables_follow_with_the_next_numbers() -> None:
     lines = dump_config(configure("GUARD_SERVICES tcp/22\nNFQ_PORT 5\n")).splitlines()
     assert " 55. FIREWALL_BACKEND             =  '<not set>'" in lines
     assert " 57. GUARD_SERVICES               =  'tcp/22'" in lines
-    assert " 64. NFQ_PORT                     =  '5'" in lines
+    assert " 65. NFQ_PORT                     =  '5'" in lines
 
 
 def test_the_command_line_shows_in_the_values() -> None:

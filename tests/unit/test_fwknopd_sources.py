@@ -8,14 +8,15 @@ import pytest
 
 from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.explain_words import policy_in_words
+from watchword.model.filters import Direction, PortIs
 from watchword.model.services import Proto, Service
-from watchword.model.settings import HttpRequests, TcpPort, UdpPort
+from watchword.model.settings import HttpRequests, Sniffer, TcpPort, UdpPort
 
 
 @pytest.mark.requirement("1.2", partial=True)
 def test_a_tcp_port_stands_beside_the_udp_port() -> None:
     loaded = configure("ENABLE_TCP_SERVER Y\nTCPSERV_PORT 80\nUDPSERV_PORT 53\n")
-    assert loaded.settings.sources == (UdpPort(53), TcpPort(80))
+    assert loaded.settings.sources == (TcpPort(80), UdpPort(53))
     words = list(policy_in_words(loaded.settings, loaded.policy))
     assert "packets are received on TCP port 80, IPv4 and IPv6" in words
     assert configure("TCPSERV_PORT 80").settings.sources == (UdpPort(62201),)
@@ -64,3 +65,69 @@ def test_what_needs_requests_to_be_looked_into_says_so(name: str) -> None:
     [told] = remarks(f"{name} Y")
     assert f"{name} has no effect without ENABLE_SPA_OVER_HTTP Y" in told
     assert remarks(f"{name} N", STANZA) == []
+
+
+@pytest.mark.requirement("2.10", "2.12", partial=True)
+def test_what_is_said_of_sniffing_is_taken_over() -> None:
+    loaded = configure(
+        "ENABLE_UDP_SERVER N\nPCAP_INTF ens37, wlan0\nPCAP_FILTER udp dst portrange 1-9;\n"
+        "ENABLE_PCAP_PROMISC Y\nENABLE_PCAP_ANY_DIRECTION Y\nMAX_SNIFF_BYTES 2000\n"
+        "EXIT_AT_INTF_DOWN Y\n"
+    )
+    [sniffer] = loaded.settings.sources
+    assert isinstance(sniffer, Sniffer)
+    assert sniffer.interfaces == ("ens37", "wlan0")
+    assert sniffer.filter.text == "udp dst portrange 1-9"
+    assert sniffer.filter.tests == PortIs(1, 9, frozenset({17}), direction=Direction.DESTINATION)
+    assert sniffer.promiscuous
+    assert sniffer.both_directions
+    assert sniffer.ends_with_interface
+    assert sniffer.longest == 2000
+    words = "\n".join(policy_in_words(loaded.settings, loaded.policy))
+    assert "by sniffing on ens37, wlan0 with the filter udp dst portrange 1-9" in words
+    assert loaded.complaints == ()
+
+
+@pytest.mark.parametrize("named", ["any", "eth0,any"])
+def test_any_stands_for_every_interface(named: str) -> None:
+    [sniffer] = configure("ENABLE_UDP_SERVER N", STANZA, "-i", named).settings.sources
+    assert isinstance(sniffer, Sniffer)
+    assert sniffer.interfaces == ()
+
+
+def test_sniffing_leaves_no_port_of_ours_to_be_reached() -> None:
+    loaded = configure("ENABLE_UDP_SERVER N\nGUARD_SERVICES ALL")
+    assert loaded.settings.firewall.public == ()
+    access = STANZA.replace("tcp/22", "udp/62201")
+    assert fatal("ENABLE_UDP_SERVER N", access) == []
+    assert fatal("ENABLE_UDP_SERVER Y", access) != []
+
+
+def test_the_original_s_choice_of_one_way_can_be_widened() -> None:
+    both = configure("PACKET_SOURCES udp, sniff,udp\nENABLE_UDP_SERVER N").settings.sources
+    assert [type(each) for each in both] == [UdpPort, Sniffer]
+    [told] = fatal("PACKET_SOURCES udp,pigeon")
+    assert "'pigeon', which is no way" in told
+    [told] = fatal("PACKET_SOURCES ,")
+    assert "no packet would ever come" in told
+
+
+def test_an_interface_that_cannot_be_is_refused() -> None:
+    [told] = fatal("ENABLE_UDP_SERVER N\nPCAP_INTF a-name-that-is-too-long")
+    assert "cannot be the name of an interface" in told
+
+
+@pytest.mark.parametrize(("option", "value"), [("-i", "eth7"), ("-P", "udp port 9")])
+def test_an_option_about_sniffing_is_remarked_on_when_nothing_is_sniffed(
+    option: str, value: str
+) -> None:
+    [told] = remarks("", STANZA, option, value)
+    assert "has no effect: packets come to a socket" in told
+    assert remarks("ENABLE_UDP_SERVER N", STANZA, option, value) == []
+
+
+def test_a_filter_that_is_not_understood_is_kept_with_the_reason() -> None:
+    [sniffer] = configure("ENABLE_UDP_SERVER N\nPCAP_FILTER udp[8] == 56").settings.sources
+    assert isinstance(sniffer, Sniffer)
+    assert sniffer.filter.tests is None
+    assert "udp[8]" in sniffer.filter.puzzle

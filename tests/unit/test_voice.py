@@ -24,14 +24,18 @@ from watchword.model.outcomes import (
     Flooded,
     GrantEnded,
     HostTrouble,
+    InterfaceChanged,
+    InterfaceState,
     Judged,
     Listening,
     Refusal,
     ReloadRefused,
     Restored,
+    Sniffing,
     Starting,
     Stopped,
     Stopping,
+    Waiting,
 )
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sighting
@@ -261,6 +265,9 @@ def test_every_kind_of_event_has_words() -> None:
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
         Starting("1"),
         Listening(Service(Proto.UDP, 62201), (4, 6)),
+        Sniffing(("eth0",), "udp port 62201"),
+        InterfaceChanged("eth0", InterfaceState.GONE, ("lo",)),
+        Waiting(),
         Attached("nftables", "guard inet watchword", service),
         Restored(2, "restart"),
         Disowned(3),
@@ -289,6 +296,23 @@ def test_every_kind_of_event_has_words() -> None:
             [
                 "I Kicking off TCP server to listen on port 62201.",
                 "W IPv6 is not available: packets are received over IPv4 only.",
+            ],
+        ),
+        (
+            Sniffing(("eth0", "eth1"), "udp port 62201"),
+            [
+                "I Sniffing interface: eth0",
+                "I Sniffing interface: eth1",
+                "I PCAP filter is: 'udp port 62201'",
+            ],
+        ),
+        (Sniffing((), ""), ["I Sniffing interface: any"]),
+        (Waiting(), ["I Starting fwknopd main event loop."]),
+        (
+            InterfaceChanged("ens37", InterfaceState.GONE, ("lo", "eth0")),
+            [
+                "W There is no interface ens37: packets on it are looked at once there is one. "
+                "Interfaces are: lo, eth0."
             ],
         ),
         (

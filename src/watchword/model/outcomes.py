@@ -8,6 +8,7 @@ Not in here: the list of reasons (reasons), wording (dialects), writing (edges.r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from watchword.errors import Complaint
@@ -116,6 +117,40 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Sniffing:
+    """What passes these interfaces is looked at."""
+
+    interfaces: tuple[str, ...]
+    """Empty: all of them."""
+    filter: str
+    """In tcpdump's words; empty: everything."""
+
+
+class InterfaceState(Enum):
+    THERE = "there"
+    DOWN = "down"
+    RENAMED = "renamed"
+    """The one that had the name is called something else now, and still looked at."""
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceChanged:
+    """An interface that is sniffed on came, went or is called something else."""
+
+    name: str
+    """As the configuration has it."""
+    state: InterfaceState
+    others: tuple[str, ...] = ()
+    """GONE: the interfaces that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Everything is set up; from here on packets decide what happens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """The firewall is prepared; says what is hidden now."""
 
@@ -192,6 +227,9 @@ Event: TypeAlias = (
     | GrantEnded
     | Starting
     | Listening
+    | Sniffing
+    | InterfaceChanged
+    | Waiting
     | Attached
     | Restored
     | Disowned

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from watchword.model.addresses import Network
 from watchword.model.commands import AT_ONCE
+from watchword.model.filters import Filter
 from watchword.model.services import Service
 
 
@@ -73,7 +74,35 @@ class TcpPort:
     port: int = 62201
 
 
-SourceSettings: TypeAlias = UdpPort | TcpPort
+@dataclass(frozen=True, slots=True)
+class CaptureFilter:
+    """Which packets are looked at, in tcpdump's words."""
+
+    text: str
+    """Empty: all."""
+    tests: Filter | None = None
+    """What the words mean; None: ``text`` is empty, or ``puzzle`` says why not."""
+    puzzle: str = ""
+    """Not empty: we do not understand the words, and which of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffer:
+    """What passes an interface is looked at; no socket is bound to any port."""
+
+    interfaces: tuple[str, ...]
+    """Names; empty: every interface."""
+    filter: CaptureFilter
+    promiscuous: bool = False
+    both_directions: bool = False
+    """True: what this host sends is looked at, too."""
+    longest: int = 1500
+    """Bytes of a packet from its IP header on; longer ones are refused."""
+    ends_with_interface: bool = False
+    """True: the daemon ends when an interface goes; False: it waits for it to come back."""
+
+
+SourceSettings: TypeAlias = UdpPort | TcpPort | Sniffer
 """One way by which packets come."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from watchword import __version__
@@ -25,9 +25,10 @@ from watchword.model.outcomes import (
     Starting,
     Stopped,
     Stopping,
+    Waiting,
 )
 from watchword.model.policy import Policy
-from watchword.model.settings import Attach, Settings
+from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import assembly, control, status
@@ -68,7 +69,7 @@ class Daemon:
         self._lock: PidFile | None
         """On the state directory; held until the process ends at the latest."""
         self._enforcer: Enforcer
-        self._sources = Sources(configuration.settings.requests)
+        self._sources = Sources(configuration.settings.requests, reporter.report)
         self._gate: Gate
         self._lobby = Lobby()
         self._programs = gpg_programs()
@@ -131,7 +132,7 @@ class Daemon:
         self._open_gate(policy)
         self._reception = Reception(self._gate, self._lobby, self._clock)
         self._sources.take_over(settings.sources, fresh)
-        self._listen(fresh.values())
+        self._listen(fresh)
         self._keep()
 
     def _announce(self, adopted: int) -> None:
@@ -169,12 +170,15 @@ class Daemon:
         self._run("settle", self._gate.settle_forever())
         self._run("open", self._gate.open_forever())
 
-    def _listen(self, fresh: Iterable[Source]) -> None:
+    def _listen(self, fresh: Mapping[SourceSettings, Source]) -> None:
         """Narrow every source to what is of interest now; look at what comes to new ones."""
         self._sources.narrow(assembly.interest_of(self._configuration), self._settings.requests)
-        for source in fresh:
+        self._reception.twins = self._sources.twins
+        for wanted, source in fresh.items():
             self._run(f"receive {source.name}", self._reception.receive(source))
-            self._reporter.report(begun(source))
+            self._reporter.report(begun(wanted, source))
+        if not all(isinstance(each, UdpPort) for each in self._settings.sources):
+            self._reporter.report(Waiting())
 
     def _keep(self) -> None:
         memory = self._memory
@@ -251,7 +255,7 @@ class Daemon:
             self._announce(0)
             self._keep()
         over = self._sources.take_over(new.sources, fresh)
-        self._listen(fresh.values())
+        self._listen(fresh)
         await close(over)
 
     def _take_over(self, configuration: Configuration, old: Settings) -> None:

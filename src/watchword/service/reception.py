@@ -14,6 +14,7 @@ from watchword.ports import Clock, PacketSource, Reporter
 from watchword.service.gate import Gate
 from watchword.service.lobby import Lobby
 from watchword.service.restraint import Restraint
+from watchword.service.twins import Twins
 
 SLICE = 0.0005  # seconds of trying before the sockets are looked at again
 FEW = 64  # packets that are tried as they come, if nobody waits
@@ -27,10 +28,15 @@ class Reception:
         self._lobby = lobby
         self._clock = clock
         self._going_on = False
+        self.twins: Twins | None = None
+        """None: no packet can be seen twice, so nobody looks for that."""
 
     async def receive(self, source: PacketSource) -> None:
         """Serve a source until it is closed."""
-        async for batch in source.batches():
+        async for arrived in source.batches():
+            batch = arrived
+            if self.twins is not None:
+                batch = self.twins.without(arrived, id(source), self._clock.now().steady)
             if len(batch) <= FEW and not self._lobby.count:
                 self.gate.receive(batch)
                 continue

@@ -7,43 +7,71 @@ Not in here: what a source does (edges.capture), who takes packets from it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias, assert_never
 
 from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.sniff import SniffSource
 from watchword.edges.capture.tcp import TcpSource
+from watchword.edges.capture.tcpdump import compiled
 from watchword.edges.capture.udp import UdpSource
-from watchword.errors import HostError
-from watchword.model.outcomes import Listening
+from watchword.edges.programs import SystemPrograms
+from watchword.errors import HostError, OperatorError
+from watchword.model.filters import Filter
+from watchword.model.outcomes import InterfaceChanged, Listening, Sniffing
 from watchword.model.services import Proto, Service
-from watchword.model.settings import HttpRequests, SourceSettings, TcpPort, UdpPort
+from watchword.model.settings import (
+    CaptureFilter,
+    HttpRequests,
+    Sniffer,
+    SourceSettings,
+    TcpPort,
+    UdpPort,
+)
 from watchword.ports import Interest
+from watchword.service.twins import Twins
+from watchword.wire.bpf import Program
 
-Source: TypeAlias = UdpSource | TcpSource
+Source: TypeAlias = UdpSource | TcpSource | SniffSource
 
 
 class Sources:
     """All that are open, by what the configuration says of them."""
 
-    def __init__(self, requests: HttpRequests | None) -> None:
+    def __init__(
+        self, requests: HttpRequests | None, tell: Callable[[InterfaceChanged], None]
+    ) -> None:
+        """``tell`` is told when an interface that is sniffed on comes or goes."""
         self._requests = Requests(requests)
+        self._tell = tell
         self._open: dict[SourceSettings, Source] = {}
+        self._twins = Twins()
 
     def __iter__(self) -> Iterator[Source]:
         return iter(self._open.values())
+
+    @property
+    def twins(self) -> Twins | None:
+        """Who tells what was seen twice; None: one socket with a port sees every packet once.
+
+        A sniffer may see one on two interfaces, or while a reload replaces it by another.
+        """
+        [first, *others] = self._open
+        return self._twins if others or isinstance(first, Sniffer) else None
 
     async def open(self, wanted: Sequence[SourceSettings]) -> dict[SourceSettings, Source]:
         """Open those of the wanted ones that are not open; what is open goes on.
 
         Returns the new ones, for ``take_over`` or to be closed. Raises
-        HostError: one of them cannot be opened, and then none of them is.
+        HostError or OperatorError: one of them cannot be opened, and then none
+        of them is.
         """
         fresh: dict[SourceSettings, Source] = {}
         try:
             for each in wanted:
                 if each not in self._open:
                     fresh[each] = self._opened(each)
-        except HostError:
+        except (HostError, OperatorError):
             await close(fresh.values())
             raise
         return fresh
@@ -54,6 +82,8 @@ class Sources:
                 return UdpSource(port, self._requests)
             case TcpPort(port):
                 return TcpSource(port, self._requests)
+            case Sniffer():
+                return SniffSource(wanted, _filter(wanted.filter), self._requests, self._tell)
             case _:
                 assert_never(wanted)
 
@@ -81,7 +111,16 @@ async def close(sources: Iterable[Source]) -> None:
         await source.aclose()
 
 
-def begun(source: Source) -> Listening:
+def begun(wanted: SourceSettings, source: Source) -> Listening | Sniffing:
     """The event that this source is looked at from now on."""
-    proto, _, port = source.name.partition("/")
-    return Listening(Service(Proto(proto), int(port)), source.families)
+    if isinstance(wanted, Sniffer):
+        return Sniffing(wanted.interfaces, wanted.filter.text)
+    proto = Proto.UDP if isinstance(wanted, UdpPort) else Proto.TCP
+    return Listening(Service(proto, wanted.port), source.families)
+
+
+def _filter(wanted: CaptureFilter) -> Filter | Program | None:
+    """Raises OperatorError: nobody understands the words."""
+    if wanted.puzzle:
+        return compiled(wanted.text, wanted.puzzle, SystemPrograms())
+    return wanted.tests

@@ -60,6 +60,7 @@ def _dropped(figures: Figures, sources: Sources, lobby: Lobby) -> dict[str, int]
         counts.update(source.dropped())
     return {
         **counts,
+        "seen twice": sources.twins.count if sources.twins else 0,
         "waited too long (strangers)": lobby.strangers.dropped,
         "waited too long (known)": lobby.familiars.dropped,
         "too many authentic ones": figures.overflowed,

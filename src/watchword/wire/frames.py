@@ -50,6 +50,8 @@ _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _EXTENSIONS: Final = {0, 43, 60, 135, 139, 140}
 """Hop by hop, routing, destination options, mobility, HIP, Shim6: all of the same form."""
+EXTENSIONS: Final = frozenset({*_EXTENSIONS, _FRAGMENT, _AUTHENTICATION})
+"""All headers that may stand between an IPv6 header and what it carries."""
 _MAX_EXTENSIONS: Final = 8
 
 
@@ -68,7 +70,30 @@ def packet_of(frame: bytes, link: Link) -> Packet | None:
     Carriers are UDP, TCP (each segment for itself) and ICMP of both families;
     ICMP has no ports, they are 0.
     """
+    return _packet(_ABOVE_LINK[link](frame))
+
+
+def packet_above(ethertype: int, content: bytes) -> Packet | None:
+    """The same for a frame whose link header was taken off; ``ethertype`` is what it announced.
+
+    VLAN tags and PPPoE may still stand in front. Newer kernels then announce
+    what stands behind the tags; taken for an IP header, a tag with a type names
+    a length that no packet has.
+    """
+    found = _packet(_network(ethertype, content))
+    if found is None and ethertype in _IP_TYPES:
+        found = _packet(_network(_number(content, 2), content[4:]))
+    return found
+
+
+def network_of(frame: bytes, link: Link) -> tuple[int, bytes]:
+    """The Ethernet type of what a frame carries, and that from its IP header on; else 0, empty."""
     content = _ABOVE_LINK[link](frame)
+    versions = {4: 0x0800, 6: 0x86DD}
+    return (versions.get(content[0] >> 4, 0), content) if content else (0, b"")
+
+
+def _packet(content: bytes) -> Packet | None:
     if not content:
         return None
     datagram = _ipv4(content) if content[0] >> 4 == 4 else _ipv6(content)

@@ -14,12 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from watchword.dialects.fwknop.client_settings import RelayForm, RelayWord
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.routes import Carrier
-from watchword.record import record
 
 MAX_SECONDS: Final = 131072  # of --fw-timeout; packets carry half of it
 MAX_FILED_SECONDS: Final = 65536  # of FW_TIMEOUT
@@ -115,8 +114,7 @@ def socks(text: str) -> RelayWord:
     return checked(RelayWord(RelayForm.SOCKS, text))
 
 
-@record
-class Stop:
+class Stop(NamedTuple):
     """One carrier of a list, with the port that stands behind it."""
 
     carrier: Carrier
@@ -208,8 +206,7 @@ def packet_version(text: str) -> str:
     return text
 
 
-@record
-class Server:
+class Server(NamedTuple):
     host: str
     port: int | None
     """None: not written with the host."""

@@ -14,7 +14,7 @@ from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
-from watchword.model.settings import Attach, Settings, TcpPort, UdpPort
+from watchword.model.settings import Attach, Settings, Sniffer, TcpPort, UdpPort
 
 _FEW = 12  # services that are named one by one
 
@@ -46,6 +46,10 @@ def _ways(settings: Settings) -> Iterator[str]:
                 yield f"on UDP port {port}, IPv4 and IPv6"
             case TcpPort(port):
                 yield f"on TCP port {port}, IPv4 and IPv6"
+            case Sniffer(interfaces, wanted):
+                where = ", ".join(interfaces) or "every interface"
+                what = f"the filter {wanted.text}" if wanted.text else "no filter"
+                yield f"by sniffing on {where} with {what}; no port is open for it"
             case _:
                 assert_never(source)
     if settings.requests is not None:

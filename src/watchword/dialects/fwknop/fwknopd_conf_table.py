@@ -77,8 +77,8 @@ _COMMON: Final = (
     Variable("PCAP_FILTER", default="udp port 62201"),
     _number("PCAP_DISPATCH_COUNT", "100", 1, 8388608),
     _number("PCAP_LOOP_SLEEP", "100000", 1, 8388608),
-    _flag("ENABLE_PCAP_ANY_DIRECTION", None, _SNIFFING),
-    _flag("EXIT_AT_INTF_DOWN", "Y"),
+    _flag("ENABLE_PCAP_ANY_DIRECTION", None),
+    _flag("EXIT_AT_INTF_DOWN"),  # ours is N: an interface that went may come back
     _number("MAX_SNIFF_BYTES", "1500", 1, 32768),
     _flag("ENABLE_SPA_PACKET_AGING", "Y"),
     _number("MAX_SPA_PACKET_AGE", "120", 1, 100000),
@@ -142,6 +142,7 @@ _OURS: Final = (
     Variable("NFT_TABLE", default="watchword"),
     Variable("NFT_JUMP_FROM"),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
+    Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),
     _number("MAX_COMMANDS", "32", 1, 1000),
 )

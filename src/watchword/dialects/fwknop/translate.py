@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from watchword.dialects.fwknop import fwknopd_conf
+from watchword.dialects.fwknop import fwknopd_conf, translate_sources
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
@@ -247,7 +247,7 @@ def _settings(
 ) -> Settings:
     run_dir = Path(values.text("FWKNOP_RUN_DIR"))
     return Settings(
-        sources=sources(values),
+        sources=sources(values, complaints),
         requests=requests(values, complaints),
         firewall=firewall(values, offers, complaints),
         log=LogSettings(
@@ -286,13 +286,7 @@ def _digests(values: Values, complaints: Complaints) -> frozenset[Digest] | None
 
 def _verify(values: Values, complaints: Complaints) -> None:
     """What is not wrong in one variable, but in what follows from it."""
-    if not values.flag("ENABLE_UDP_SERVER"):
-        complaints.remark(
-            "ENABLE_UDP_SERVER is not on, and this version cannot sniff: "
-            f"packets are received on UDP port {values.number('UDPSERV_PORT')} all the same",
-            values.place("ENABLE_UDP_SERVER"),
-            "write ENABLE_UDP_SERVER Y",
-        )
+    translate_sources.verify(values, complaints)
     if not values.flag("ENABLE_DIGEST_PERSISTENCE"):
         complaints.remark(
             "with ENABLE_DIGEST_PERSISTENCE N replayed packets are not detected",
@@ -305,13 +299,6 @@ def _verify(values: Values, complaints: Complaints) -> None:
             values.place("BLACKLIST"),
             "remove the line, and leave those addresses out of SOURCE",
         )
-    for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
-        if name in values.given and values.place(name) == COMMAND_LINE:
-            complaints.remark(
-                f"{option} has no effect: this version cannot sniff, and the UDP port "
-                "listens on every interface",
-                COMMAND_LINE,
-            )
     if "ACCESS_FOLDER" in values.given and values.place("ACCESS_FILE") == COMMAND_LINE:
         complaints.remark(
             "--access-file has no effect: ACCESS_FOLDER wins", values.place("ACCESS_FOLDER")

@@ -1,42 +1,119 @@
 """By which ways packets come, and whether HTTP requests are looked into.
 
-In here: ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
-ENABLE_SPA_OVER_HTTP and what belongs to it.
-Not in here: what is hidden (translate_guard), receiving (edges.capture).
+In here: PACKET_SOURCES, ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
+PCAP_* and what else is about sniffing, ENABLE_SPA_OVER_HTTP and what belongs to
+it.
+Not in here: what is hidden (translate_guard), receiving (edges.capture), the
+words of filters (pcap_filter).
 
-TRUSTED_PROXIES is Watchword's own. Source: fwknopd server, section 7.
+PACKET_SOURCES and TRUSTED_PROXIES are Watchword's own. Source: fwknopd server, section 7.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from ipaddress import ip_network
+from typing import Final
 
+from watchword.dialects import pcap_filter
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.addresses import Network
 from watchword.model.services import Proto, Service
-from watchword.model.settings import HttpRequests, SourceSettings, TcpPort, UdpPort
+from watchword.model.settings import (
+    CaptureFilter,
+    HttpRequests,
+    Sniffer,
+    SourceSettings,
+    TcpPort,
+    UdpPort,
+)
+
+WAYS: Final = ("udp", "tcp", "sniff")
+_INTERFACE = re.compile(r"[!-~]{1,15}")
 
 
-def sources(values: Values) -> tuple[SourceSettings, ...]:
+def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...]:
     """Every way by which packets come, at least one."""
-    found: list[SourceSettings] = [UdpPort(_port(values, "UDPSERV_PORT"))]
-    if values.flag("ENABLE_TCP_SERVER"):
-        found.append(TcpPort(_port(values, "TCPSERV_PORT")))
-    return tuple(found)
+    made: dict[str, Callable[[], SourceSettings]] = {
+        "tcp": lambda: TcpPort(_port(values, "TCPSERV_PORT")),
+        "udp": lambda: UdpPort(_port(values, "UDPSERV_PORT")),
+        "sniff": lambda: _sniffer(values, complaints),
+    }
+    return tuple(made[name]() for name in _ways(values) if name in made)
 
 
 def doors(values: Values) -> frozenset[Service]:
     """The ports of our own that have to stay reachable for packets."""
-    found = set()
-    for each in sources(values):
-        match each:
-            case UdpPort(port):
-                found.add(Service(Proto.UDP, port))
-            case TcpPort(port):
-                found.add(Service(Proto.TCP, port))
-    return frozenset(found)
+    ways = _ways(values)
+    names = (("udp", Proto.UDP, "UDPSERV_PORT"), ("tcp", Proto.TCP, "TCPSERV_PORT"))
+    return frozenset(
+        Service(proto, _port(values, name)) for way, proto, name in names if way in ways
+    )
+
+
+def verify(values: Values, complaints: Complaints) -> None:
+    """What is said of the ways by which packets come, and cannot be."""
+    ways = _ways(values)
+    for unknown in (each for each in ways if each not in WAYS):
+        complaints.refuse(
+            f"PACKET_SOURCES has '{shown(unknown)}', which is no way for packets to come",
+            values.place("PACKET_SOURCES"),
+            f"write some of {', '.join(WAYS)}",
+        )
+    if not ways:
+        complaints.refuse(
+            "PACKET_SOURCES is empty: no packet would ever come",
+            values.place("PACKET_SOURCES"),
+            f"write some of {', '.join(WAYS)}, or remove the line",
+        )
+    if "sniff" not in ways:
+        for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
+            if name in values.given and values.given[name].name == option:
+                complaints.remark(
+                    f"{option} has no effect: packets come to a socket, and it listens on every "
+                    "interface",
+                    values.place(name),
+                    "to sniff, write ENABLE_UDP_SERVER N",
+                )
+
+
+def _ways(values: Values) -> tuple[str, ...]:
+    """Names of the ways: those that are listed or, as in fwknopd, one and perhaps TCP."""
+    if "PACKET_SOURCES" in values.given:
+        listed = [each.strip().lower() for each in values.text("PACKET_SOURCES").split(",")]
+        return tuple(dict.fromkeys(filter(None, listed)))
+    way = "udp" if values.flag("ENABLE_UDP_SERVER") else "sniff"
+    return ("tcp", way) if values.flag("ENABLE_TCP_SERVER") else (way,)
+
+
+def _sniffer(values: Values, complaints: Complaints) -> Sniffer:
+    names = dict.fromkeys(each.strip() for each in values.text("PCAP_INTF").split(","))
+    for name in names:
+        if not _INTERFACE.fullmatch(name):
+            complaints.refuse(
+                f"PCAP_INTF has '{shown(name)}', which cannot be the name of an interface",
+                values.place("PCAP_INTF"),
+                "write names as ip link shows them, such as eth0, or any",
+            )
+    gone = "EXIT_AT_INTF_DOWN"
+    return Sniffer(
+        interfaces=() if "any" in names else tuple(names),
+        filter=_filter(values.text("PCAP_FILTER")),
+        promiscuous=values.flag("ENABLE_PCAP_PROMISC"),
+        both_directions=values.flag("ENABLE_PCAP_ANY_DIRECTION"),
+        longest=values.number("MAX_SNIFF_BYTES"),
+        ends_with_interface=values.flag(gone),
+    )
+
+
+def _filter(text: str) -> CaptureFilter:
+    try:
+        return CaptureFilter(text, pcap_filter.parse(text))
+    except pcap_filter.NotUnderstoodError as puzzle:
+        return CaptureFilter(text, puzzle=shown(str(puzzle)))
 
 
 def requests(values: Values, complaints: Complaints) -> HttpRequests | None:

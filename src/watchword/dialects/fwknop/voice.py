@@ -28,13 +28,17 @@ from watchword.model.outcomes import (
     Flooded,
     GrantEnded,
     HostTrouble,
+    InterfaceChanged,
+    InterfaceState,
     Judged,
     Listening,
     ReloadRefused,
     Restored,
+    Sniffing,
     Starting,
     Stopped,
     Stopping,
+    Waiting,
 )
 
 __all__ = ["Line", "Priority", "Voice", "lines", "structured"]
@@ -73,6 +77,12 @@ class Voice:
                 yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"
             case Listening():
                 yield from _listening(event)
+            case Sniffing():
+                yield from _sniffing(event)
+            case InterfaceChanged():
+                yield _interface(event)
+            case Waiting():
+                yield Priority.INFO, "Starting fwknopd main event loop."
             case Attached():
                 yield from _attached(event)
             case Restored():
@@ -134,9 +144,41 @@ def _listening(event: Listening) -> Iterator[Line]:
         yield Priority.WARNING, "IPv6 is not available: packets are received over IPv4 only."
 
 
+def _sniffing(event: Sniffing) -> Iterator[Line]:
+    for name in event.interfaces or ("any",):
+        yield Priority.INFO, f"Sniffing interface: {name}"
+    if event.filter:
+        yield Priority.INFO, f"PCAP filter is: '{event.filter}'"
+
+
+def _interface(event: InterfaceChanged) -> Line:
+    name = event.name
+    match event.state:
+        case InterfaceState.THERE:
+            return Priority.INFO, f"The interface {name} is there, and packets on it are looked at."
+        case InterfaceState.DOWN:
+            return Priority.WARNING, f"The interface {name} is down."
+        case InterfaceState.RENAMED:
+            return (
+                Priority.WARNING,
+                f"The interface that was called {name} has another name now; it is still looked "
+                f"at until another one is called {name}.",
+            )
+        case InterfaceState.GONE:
+            there = ", ".join(event.others) or "none"
+            return (
+                Priority.WARNING,
+                f"There is no interface {name}: packets on it are looked at once there is one. "
+                f"Interfaces are: {there}.",
+            )
+        case _:
+            assert_never(event.state)
+
+
 def _attached(event: Attached) -> Iterator[Line]:
     if event.everything:
-        what = f"everything is hidden but {listed(event.public)}"
+        but = f" but {listed(event.public)}" if event.public else ""
+        what = f"everything is hidden{but}"
     elif event.hidden:
         what = f"hidden until granted: {listed(event.hidden)}"
     else:

@@ -1,0 +1,74 @@
+"""Network interfaces as they come and go.
+
+In here: the kernel's news of links, and what an interface is like now.
+Not in here: what is done about it (sniff).
+
+The news only say that something changed; what is true is asked anew each time,
+so that lost news do no harm.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+
+_NETLINK_ROUTE = 0
+_LINKS = 1  # RTMGRP_LINK
+_SIOCGIFFLAGS = 0x8913
+_UP = 0x1
+_NEWS = 1 << 16
+_MOST_NEWS = 1000
+
+
+class Links:
+    """A socket that becomes readable when an interface has changed."""
+
+    def __init__(self) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self.sock = socket.socket(socket.AF_NETLINK, kind, _NETLINK_ROUTE)
+        self.sock.bind((0, _LINKS))
+
+    def hear(self) -> None:
+        """Take all news off the socket."""
+        for _ in range(_MOST_NEWS):
+            try:
+                self.sock.recv(_NEWS)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # too many at once: some were lost
+
+    def is_up(self, name: str) -> bool:
+        """Whether an interface is there and was not taken down."""
+        asked = struct.pack("16sH22x", name.encode(), 0)
+        try:
+            told = fcntl.ioctl(self.sock, _SIOCGIFFLAGS, asked)
+        except OSError:
+            return False
+        flags: int = struct.unpack_from("H", told, 16)[0]
+        return bool(flags & _UP)
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def index_of(name: str) -> int:
+    """The number of an interface; 0: there is none of that name."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def name_of(index: int) -> str:
+    """The name of an interface; empty: it is gone."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
+
+
+def names() -> list[str]:
+    """Every interface that is there."""
+    return [name for _, name in socket.if_nameindex()]
