@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ip_fields import ICMPV6, TCP, UDP, Fields, fields_of
+from tests.ip_fields import ICMP, ICMPV6, TCP, UDP, Fields, fields_of
 from tests.plugins.privileges import PACKAGED
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import inside, listen
@@ -135,7 +135,7 @@ DRAWN = ("id", "checksum", "checksum_right", "echo_id", "payload")
 """What differs from packet to packet, and is looked at by itself."""
 
 
-@pytest.mark.requirement("9.32", "9.33")
+@pytest.mark.requirement("9.33", partial=True)
 @pytest.mark.parametrize("options", RAW, ids=" ".join)
 @pytest.mark.parametrize("source", [None, FORGED], ids=["own address", "forged"])
 def test_a_raw_packet_has_the_fields_of_the_packaged_clients(
@@ -156,6 +156,25 @@ def test_a_raw_packet_has_the_fields_of_the_packaged_clients(
     assert ours["checksum_right"]
     assert theirs["checksum"] == 0 or theirs["checksum_right"]
     assert transmitted(said) == transmitted(said_there)
+
+
+@pytest.mark.requirement("9.32", "9.33", "9.35", "10.5")
+@pytest.mark.parametrize(
+    ("carrier", "expected"),
+    [
+        ("udp", {"protocol": UDP, "port": 62201}),
+        ("tcp", {"protocol": TCP, "port": 62201, "flags": 2}),
+        ("icmp", {"protocol": ICMP, "type": 8, "code": 0, "sequence": 1}),
+    ],
+)
+def test_the_perl_clients_names_forge_a_source_as_well(
+    wire: Wire, carrier: str, expected: Fields
+) -> None:
+    found, _ = wire.captured(
+        OURS, "-a", "192.0.2.66", "--Spoof-proto", carrier, "--Spoof-src", "9.9.9.9"
+    )
+    expected = {"source": "9.9.9.9", "checksum_right": True, **expected}
+    assert {name: found[name] for name in expected} == expected
 
 
 def without(fields: Fields, *names: str) -> Fields:
@@ -299,14 +318,10 @@ PLAIN_KEY = ("--key-rijndael", "a-key-without-hmac")
 """The packet of 1.9.11 had no HMAC; so its length comes out the same."""
 
 
-@pytest.mark.requirement("5.9", "5.10", "5.11", "9.35")
+@pytest.mark.requirement("5.9", "5.10", "5.11")
 def test_the_icmp_packet_of_the_release_notes_is_seen_as_in_them(wire: Wire) -> None:
-    ours = traced(
-        wire,
-        lambda: wire.run(
-            OURS, *PLAIN_KEY, "-s", "-P", "icmp", "--icmp-type", "123", "--icmp-code", "123"
-        ),
-    )
+    asked = ["-s", "--Server-proto", "icmp", "--icmp-type", "123", "--icmp-code", "123"]
+    ours = traced(wire, lambda: wire.run(OURS, *PLAIN_KEY, *asked))
     ends = (wire.scene.caller.four, wire.scene.server.four)
     assert ours == (*ends, "ICMP type-#123, length 169")
 
