@@ -52,8 +52,8 @@ def fwknop1() -> Command:
 def _of_client(options: Iterable[client_option_table.Option]) -> Iterator[Switch]:
     for each in options:
         name = each.placeholder
-        value = _value(each.long, name.strip("<>"))
-        if name and not name.startswith("<"):
+        value = _value(each.long, name.translate({ord("<"): None, ord(">"): None}))
+        if name and "<" not in name:
             value = Value(Takes.WORD, name, (name,))
         yield Switch(each.short, each.long, value, each.what)
 
