@@ -20,7 +20,8 @@ from fuzz import keys
 from fuzz.target import Target
 from watchword.wire.carriers.http import LONGEST, Carried, extract, request
 from watchword.wire.carriers.stream import Collector, Progress
-from watchword.wire.spa.envelope import SHORTEST, flaw
+from watchword.wire.spa.envelope import flaw
+from watchword.wire.spa.lengths import SHORTEST
 
 _WHITE = re.compile(rb"[ \t\n\r\f\v]")
 _BLANK_LINE = re.compile(rb"\n\r?\n")

@@ -17,9 +17,9 @@ from fuzz import keys
 from fuzz.target import Scramble, Target
 from watchword.model.crypto import Credential
 from watchword.wire.spa import base64text
-from watchword.wire.spa.envelope import LONGEST, SHORTEST
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.inspecting import inspect
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
 from watchword.wire.spa.mac import PREFIX
 from watchword.wire.spa.opening import Bunch, Lock, flaw, unseal
 

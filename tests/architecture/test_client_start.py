@@ -21,7 +21,7 @@ STANDARD = {
     "ipaddress", "itertools", "keyword", "math", "operator", "re", "reprlib", "struct", "types",
     "typing", "warnings",  # values, text and digests
     "os", "pathlib", "fnmatch", "ntpath", "urllib", "resource", "ctypes",
-    "pwd", "select", "selectors", "array", "socket", "encodings", "stringprep", "unicodedata",
+    "pwd", "select", "selectors", "array", "socket", "encodings",
     "__future__", "errno",
 }  # fmt: skip
 """Of the standard library, beyond what every Python loads; private modules follow these."""
@@ -48,9 +48,9 @@ OURS = {
     "dialects.fwknop.key_strength", "dialects.fwknop.rcfile", "dialects.fwknop.rcfile_read",
     "dialects.fwknop.suggest",
     "wire", "wire.spa", "wire.spa.base64text", "wire.spa.composing", "wire.spa.digests",
-    "wire.spa.envelope", "wire.spa.errors", "wire.spa.fields", "wire.spa.grammar",
+    "wire.spa.errors", "wire.spa.fields", "wire.spa.grammar", "wire.spa.lengths",
     "wire.spa.mac", "wire.spa.message", "wire.spa.rijndael", "wire.spa.sealing",
-    "model", "model.addresses", "model.crypto", "model.reasons", "model.routes",
+    "model", "model.addresses", "model.crypto", "model.routes",
     "model.services",
     "model.undisclosed",
 }  # fmt: skip

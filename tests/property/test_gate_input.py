@@ -33,7 +33,8 @@ from watchword.recognise.spa import SpaRecogniser
 from watchword.service.enforcer import Enforcer
 from watchword.service.gate import Gate
 from watchword.wire.spa.base64text import ALPHABET
-from watchword.wire.spa.envelope import LONGEST, SHORTEST, flaw
+from watchword.wire.spa.envelope import flaw
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
 
 MILLION = 1_000_000
 LONGEST_DATAGRAM = 65_507

@@ -38,8 +38,8 @@ def port() -> Iterator[int]:
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *found: tuple[int, str]) -> None:
     """Have every name resolve to these addresses, in this order."""
 
-    def getaddrinfo(host: str, port: int, family: int, kind: int) -> list[Any]:
-        assert (host, kind) == ("server.example", socket.SOCK_DGRAM)
+    def getaddrinfo(host: bytes, port: int, family: int, kind: int) -> list[Any]:
+        assert (host, kind) == (b"server.example", socket.SOCK_DGRAM)
         return [
             (each, kind, 17, "", (address, port)) for each, address in found
             if family in (socket.AF_UNSPEC, each)

@@ -82,7 +82,7 @@ def test_modes_have_names_in_any_case(mode: CipherMode) -> None:
     ],
 )
 def test_a_port_may_be_written_with_the_server(text: str, host: str, port: int | None) -> None:
-    assert values.server(text) == (host, port)
+    assert values.server(text) == values.Server(host, port)
 
 
 @pytest.mark.requirement("9.1")

@@ -18,7 +18,8 @@ from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.ports import Interest
 from watchword.wire.spa.base64text import ALPHABET
-from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST, flaw
+from watchword.wire.spa.envelope import FIRST_CHARACTERS, flaw
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
 
 INTEREST = Interest(SHORTEST, LONGEST, FIRST_CHARACTERS, base64=True)
 

@@ -20,7 +20,8 @@ from watchword.model.packets import Packet
 from watchword.model.policy import Terms
 from watchword.model.reasons import Reason
 from watchword.wire.spa.bunch import Bunch
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW, RIJNDAEL_LONGEST
+from watchword.wire.spa.envelope import RIJNDAEL_LONGEST
+from watchword.wire.spa.lengths import RIJNDAEL_BELOW
 from watchword.wire.spa.opening import Lock
 from watchword.wire.spa.openpgp import OpenPgpLock
 

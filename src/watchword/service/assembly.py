@@ -29,13 +29,9 @@ from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, LogSettings, Settings
 from watchword.ports import Clock, FirewallBackend, Interest, Journal, ReplayStore
 from watchword.service.process import PidFile
-from watchword.wire.spa.envelope import (
-    FIRST_CHARACTERS,
-    LONGEST,
-    OPENPGP_FIRST_CHARACTERS,
-    SHORTEST,
-)
+from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
 from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
 from watchword.wire.spa.mac import Mac
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's

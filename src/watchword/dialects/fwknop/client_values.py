@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import Final
 
 from watchword.dialects.fwknop.client_settings import RelayForm, RelayWord
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.routes import Carrier
+from watchword.record import record
 
 MAX_SECONDS: Final = 131072  # of --fw-timeout; packets carry half of it
 MAX_FILED_SECONDS: Final = 65536  # of FW_TIMEOUT
@@ -114,7 +115,8 @@ def socks(text: str) -> RelayWord:
     return checked(RelayWord(RelayForm.SOCKS, text))
 
 
-class Stop(NamedTuple):
+@record
+class Stop:
     """One carrier of a list, with the port that stands behind it."""
 
     carrier: Carrier
@@ -206,7 +208,8 @@ def packet_version(text: str) -> str:
     return text
 
 
-class Server(NamedTuple):
+@record
+class Server:
     host: str
     port: int | None
     """None: not written with the host."""

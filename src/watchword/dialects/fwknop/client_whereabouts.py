@@ -223,7 +223,7 @@ def _dns(rest: str) -> Dns:
 def _server(text: str, kind: str) -> tuple[str, int | None]:
     said = f"'{kind}:{values.printable(text)}' is no resolver"
     try:
-        host, port = values.server(text)
+        host, port = (server := values.server(text)).host, server.port
         host = str(IPv6Address(host)) if ":" in host else host
     except ValueError as error:
         raise OperatorError(said, hint=str(error)) from None

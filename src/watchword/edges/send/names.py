@@ -40,7 +40,9 @@ def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, P
     """The same for any host. ``family`` is 4, 6 or None."""
     wanted = _FAMILIES[family] if family else socket.AF_UNSPEC
     try:
-        found = socket.getaddrinfo(host, port, wanted, socket.SOCK_DGRAM)
+        # Given as text, even an address would have the tables of international names loaded.
+        name = host.encode("ascii") if host.isascii() else host
+        found = socket.getaddrinfo(name, port, wanted, socket.SOCK_DGRAM)
     except socket.gaierror as error:
         raise _unresolved(str(error.strerror), family) from error
     except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode, or a NUL

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Final
 
 from watchword.wire.carriers import http
-from watchword.wire.spa import envelope
+from watchword.wire.spa import lengths
 from watchword.wire.spa.base64text import ALPHABET
 
 _START: Final = b"get /"
@@ -61,7 +61,7 @@ class Collector:
         enough for the sender to close may ask early: a plain packet does not
         say where it ends.
         """
-        if self._progress is Progress.HOPELESS or len(self._held) < envelope.SHORTEST:
+        if self._progress is Progress.HOPELESS or len(self._held) < lengths.SHORTEST:
             return None
         if self._progress is Progress.MORE and self._may_be_request():
             return None
@@ -79,6 +79,6 @@ class Collector:
         return Progress.MORE if len(self._held) < http.LONGEST else Progress.HOPELESS
 
     def _plain(self) -> Progress:
-        if len(self._held) > envelope.LONGEST or self._held.translate(None, ALPHABET):
+        if len(self._held) > lengths.LONGEST or self._held.translate(None, ALPHABET):
             return Progress.HOPELESS
         return Progress.MORE

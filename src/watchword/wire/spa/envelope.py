@@ -11,18 +11,13 @@ from typing import Final
 
 from watchword.model.reasons import Reason
 from watchword.wire.spa.base64text import ALPHABET
+from watchword.wire.spa.lengths import LONGEST, RIJNDAEL_BELOW, SHORTEST
 from watchword.wire.spa.mac import GPG_PREFIX, PREFIX
 
-SHORTEST: Final = 140
-"""Bytes of the smallest packet there can be: MD5 digest, one-letter user, shortest message."""
-LONGEST: Final = 1500
-"""Bytes; what fwknopd takes in."""
 FIRST_CHARACTERS: Final = b"89+/"
 """What a Rijndael packet may begin with: the last bits of the prefix, then salt."""
 OPENPGP_FIRST_CHARACTERS: Final = b"EFGHIJKLMNOPQRSTUVWX"
 """The same for OpenPGP: the length of the session key's packet, 256 to 1535 bytes."""
-RIJNDAEL_BELOW: Final = 400
-"""Characters; a text this long or longer is taken for OpenPGP."""
 RIJNDAEL_LONGEST: Final = RIJNDAEL_BELOW - 1 - len(PREFIX) + 86
 """Characters of the longest payload that is not OpenPGP: prefix off, the longest MAC on."""
 

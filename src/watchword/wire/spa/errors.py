@@ -9,9 +9,12 @@ Not in here: which check raises what (the module that makes the check).
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from watchword.errors import PeerError
-from watchword.model.reasons import Reason
+
+if TYPE_CHECKING:
+    from watchword.model.reasons import Reason
 
 
 class Code(IntEnum):
@@ -225,22 +228,6 @@ _TEXTS = {
     Code.GPGME_SIGNATURE_VERIFY_DISABLED: "Trying to check signature with verification disabled",
 }
 
-_REASONS = {
-    Code.INVALID_DATA_FUNCS_NEW_MSGLEN_VALIDFAIL: Reason.LENGTH,
-    Code.INVALID_DATA_ENCRYPT_TYPE_UNKNOWN: Reason.LENGTH,
-    Code.INVALID_DATA_ENCODE_NOTBASE64: Reason.ALPHABET,
-    Code.INVALID_DATA_HMAC_ENCMSGLEN_VALIDFAIL: Reason.MAC_MISMATCH,
-    Code.INVALID_DATA_HMAC_COMPAREFAIL: Reason.MAC_MISMATCH,
-    Code.INVALID_DATA_ENCRYPT_CIPHERLEN_VALIDFAIL: Reason.NOT_DECRYPTED,
-    Code.DECRYPTION_SIZE: Reason.NOT_DECRYPTED,
-    Code.DECRYPTION_FAILURE: Reason.NOT_DECRYPTED,
-    Code.INVALID_KEY_LEN: Reason.NOT_DECRYPTED,
-    Code.INVALID_DATA_ENCRYPT_GPG_CIPHER_DECODEFAIL: Reason.ALPHABET,
-    Code.GPGME_DECRYPT_FAILED: Reason.NOT_DECRYPTED,
-    Code.GPGME_NO_SIGNATURE: Reason.UNSIGNED,
-    Code.GPGME_BAD_SIGNATURE: Reason.BADLY_SIGNED,
-}
-
 
 class SpaError(PeerError):
     """A packet cannot be opened, or a message cannot be sealed.
@@ -257,4 +244,6 @@ class SpaError(PeerError):
     @property
     def reason(self) -> Reason:
         """Our word for it; whatever is wrong inside a decrypted text is MALFORMED."""
-        return _REASONS.get(self.code, Reason.MALFORMED)
+        from watchword.wire.spa.reasons import reason_of  # noqa: PLC0415  (readers only)
+
+        return reason_of(self.code)

@@ -22,8 +22,9 @@ from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.wire.spa import base64text, fields, grammar, rijndael
 from watchword.wire.spa.digests import TEXT_LENGTH, kinds_of_length
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW, flaw
+from watchword.wire.spa.envelope import flaw
 from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.lengths import RIJNDAEL_BELOW
 from watchword.wire.spa.mac import PREFIX, split
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Lock, unseal

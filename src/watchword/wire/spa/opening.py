@@ -16,8 +16,9 @@ from collections.abc import Sequence
 
 from watchword.model.crypto import Credential
 from watchword.wire.spa import base64text, bunch, fields, rijndael
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW, flaw
+from watchword.wire.spa.envelope import flaw
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.lengths import RIJNDAEL_BELOW
 from watchword.wire.spa.mac import PREFIX, Mac, restore
 from watchword.wire.spa.opened import Opened
 

@@ -16,8 +16,8 @@ from typing import Final
 
 from watchword.model.crypto import CipherMode, Digest, Secret
 from watchword.wire.spa import base64text, composing, grammar, rijndael
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.lengths import RIJNDAEL_BELOW
 from watchword.wire.spa.mac import PREFIX
 from watchword.wire.spa.message import Message, MessageType
 

@@ -11,8 +11,8 @@ from watchword.model.crypto import Credential
 from watchword.wire.spa import base64text, rijndael
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.digests import packet_digest, plaintext_digest
-from watchword.wire.spa.envelope import RIJNDAEL_BELOW, SHORTEST
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.lengths import RIJNDAEL_BELOW, SHORTEST
 from watchword.wire.spa.mac import PREFIX, Mac
 from watchword.wire.spa.message import Message, MessageType
 
