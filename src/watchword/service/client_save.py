@@ -41,12 +41,13 @@ def with_keys(given: Given, keys: dict[str, str]) -> Given:
 
 
 def save_stanza(
-    path: Path, name: str, given: Given, console: Console, *, anew: bool
+    path: Path, name: str, given: Given, console: Console, *, anew: bool, ask: bool = True
 ) -> frozenset[str]:
     """Put a layer into a stanza; return the variables that were left as they were.
 
     Args:
         anew: Do not ask, and take everything else out of the stanza.
+        ask: Whether somebody is asked before a key is overwritten.
 
     Raises OperatorError for what an rc file cannot hold, HostError if it
     cannot be written; the file is then what it was.
@@ -57,7 +58,7 @@ def save_stanza(
         )
     wanted = variables(given)
     text = files.read_text(path) if exists(path) else ""
-    kept = frozenset() if anew else _left_alone(text, name, wanted)
+    kept = frozenset() if anew or not ask else _left_alone(text, name, wanted)
     wanted = {variable: value for variable, value in wanted.items() if variable not in kept}
     changed = save(text, name, wanted, anew=anew)
     files.replace_private(path, changed.encode("utf-8", "surrogateescape"))

@@ -23,7 +23,8 @@ from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
-    "connect", "run", "explain", "check", "status", "conformance", "completion",
+    "connect", "run", "export", "import", "explain", "check", "status", "conformance",
+    "completion",
 )  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"

@@ -54,6 +54,7 @@ _GROUPS: Final = (
     frozenset({"ALLOW_IP", "RESOLVE_IP_HTTPS", "RESOLVE_IP_HTTP"}),
     frozenset({"HTTP_PROXY", "SOCKS_PROXY"}),
     frozenset({"SPA_SERVER_PROTO", "VIA"}),
+    frozenset({"RESOLVERS", "RESOLVE_URL"}),
 )
 """Several names for one thing: writing one takes the others out."""
 _RELAYS: Final = {RelayForm.HTTP: "HTTP_PROXY", RelayForm.SOCKS: "SOCKS_PROXY"}
