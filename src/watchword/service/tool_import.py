@@ -33,7 +33,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "uri", metavar="URI", nargs="?", help="the text; - reads it from standard input"
     )
     source.add_argument("--png", metavar="FILE", help="a picture of the QR code")
-    parser.add_argument("--name", metavar="NAME", help="name of the stanza, instead of its own")
+    parser.add_argument("-n", "--name", metavar="NAME", help="name of the stanza, not its own")
     parser.add_argument("--force", action="store_true", help="ask nothing")
     parser.add_argument("--rc-file", metavar="FILE", help="rc file to write to (~/.fwknoprc)")
     parser.set_defaults(answer=_import)
@@ -57,11 +57,15 @@ def _import(arguments: argparse.Namespace) -> int:
     line = CommandLine(given=Given(), rc_file=arguments.rc_file)
     path = client_files.rc_path(line, os.environ) or Path()  # there is one without --no-rc-file
     client_files.create_if_missing(path, console)
-    if not arguments.force and not _may_change(path, name, carried):
-        console.warn("Nothing was changed.")
-        return 1
     given, ask = carried.given, not arguments.force
-    left = client_save.save_stanza(path, name, given, console, anew=False, ask=ask)
+    try:
+        if ask and not _may_change(path, name, carried):
+            console.warn("Nothing was changed.")
+            return 1
+        left = client_save.save_stanza(path, name, given, console, anew=False, ask=ask)
+    except KeyboardInterrupt:
+        console.warn("\nNothing was changed.")
+        return 1
     console.say(f"[+] Wrote stanza '{name}' to: {path}")
     for shown in stanza_uri.shown(given):
         if shown.split()[0] not in left:
