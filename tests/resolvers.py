@@ -33,9 +33,10 @@ def page(text: str, status: str = "200 OK", *fields: str) -> bytes:
 class Double:
     """A server on one port of loopback, for one test."""
 
-    def __init__(self, kind: socket.SocketKind, host: str) -> None:
+    def __init__(self, kind: socket.SocketKind, host: str, port: int = 0) -> None:
         self.channel = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
-        self.channel.bind((host, 0))
+        self.channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.channel.bind((host, port))
         self.channel.settimeout(30)
         self.port: int = self.channel.getsockname()[1]
         self.heard: list[bytes] = []
@@ -62,13 +63,13 @@ class Double:
 @contextmanager
 def web(
     answers: Sequence[bytes], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1",
-    hang: bool = False,
+    port: int = 0, hang: bool = False,
 ) -> Iterator[Double]:  # fmt: skip
     """A web server that gives one answer after the other; the last again and again.
 
     ``hang``: it says what it says and then neither more nor goodbye.
     """
-    double = Double(socket.SOCK_STREAM, host)
+    double = Double(socket.SOCK_STREAM, host, port)
     double.channel.listen()
     held: list[socket.socket] = []
 
