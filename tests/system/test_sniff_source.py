@@ -18,7 +18,8 @@ from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import inside
 from watchword.model.settings import CaptureFilter, Sniffer
 from watchword.ports import Interest, PacketSource
-from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
+from watchword.wire.spa.envelope import FIRST_CHARACTERS
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
 
 pytestmark = pytest.mark.system
 PORT = 62201

@@ -20,7 +20,8 @@ from watchword.ports import Completed, Interest
 from watchword.wire import bpf
 from watchword.wire.bpf import Program
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
-from watchword.wire.spa.envelope import FIRST_CHARACTERS, LONGEST, SHORTEST
+from watchword.wire.spa.envelope import FIRST_CHARACTERS
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
 
 FOURS = [ip_address(f"{net}.{host}") for net in ("192.0.2", "10.1.2", "10.1.3") for host in (1, 77)]
 SIXES = [ip_address(each) for each in ("2001:db8::1", "2001:db8::2", "2001:db8:1::5", "fe80::1")]
