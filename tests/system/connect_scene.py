@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -102,22 +103,37 @@ def section(name: str, server: str, **variables: str) -> str:
     return f"[{name}]\n{lines}"
 
 
-def answering(listener: socket.socket, *replies: bytes) -> threading.Thread:
-    """Accept connections in turn; each gets its reply at once, and is closed after its end."""
+def answering(listener: socket.socket, reply: bytes) -> None:
+    """Accept connections for as long as the listener lives; each gets the reply at once.
+
+    A connection is closed when its other side has ended.
+    """
 
     def serve() -> None:
-        for reply in replies:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            while True:
                 connection, _ = listener.accept()
-                with connection:
+                with connection, contextlib.suppress(OSError):
                     connection.sendall(reply)
                     connection.shutdown(socket.SHUT_WR)
                     while connection.recv(1 << 16):
                         pass
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def accept(listener: socket.socket) -> socket.socket:
+    """The connection that is used, of a caller who does not end it at once.
+
+    Where this machine is slow, two attempts may have been answered; one of them is closed.
+    """
+    while True:
+        connection, _ = listener.accept()
+        heard = select.select([connection], [], [], 0.1)[0]
+        with contextlib.suppress(ConnectionError):
+            if not heard or connection.recv(1, socket.MSG_PEEK):
+                return connection
+        connection.close()
 
 
 def name_hosts(host: Host, text: str) -> Path:

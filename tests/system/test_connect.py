@@ -19,6 +19,7 @@ import pytest
 from tests.daemon import until
 from tests.system.connect_scene import (
     ConnectScene,
+    accept,
     answering,
     connect_scene,
     name_hosts,
@@ -159,7 +160,7 @@ def test_both_directions_carry_whatever_goes_over_them_and_end_by_themselves(
     sent = random.Random(5).randbytes(24 << 20)
 
     def serve() -> None:
-        connection, _ = listener.accept()
+        connection = accept(listener)
         up = hashlib.sha256()
         down = threading.Thread(target=connection.sendall, args=(sent,))
         down.start()
@@ -186,7 +187,7 @@ def processor_seconds(pid: int) -> float:
 def test_an_idle_connection_costs_nothing_and_a_signal_ends_it(scene: ConnectScene) -> None:
     listener = scene.listen(30)
     client = scene.start("connect", "home", "30", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection, _ = listener.accept()
+    connection = accept(listener)
     with connection:
         connection.sendall(b"x")
         assert client.stdout is not None
@@ -202,7 +203,7 @@ def test_an_idle_connection_costs_nothing_and_a_signal_ends_it(scene: ConnectSce
 def test_it_ends_when_nobody_takes_what_comes(scene: ConnectScene) -> None:
     listener = scene.listen(31)
     client = scene.start("connect", "home", "31", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection, _ = listener.accept()
+    connection = accept(listener)
     assert client.stdout is not None
     client.stdout.close()
     with connection:
@@ -214,7 +215,7 @@ def test_it_ends_when_nobody_takes_what_comes(scene: ConnectScene) -> None:
 def test_what_the_server_says_after_our_end_still_arrives(scene: ConnectScene) -> None:
     listener = scene.listen(32)
     client = scene.start("connect", "home", "32", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection, _ = listener.accept()
+    connection = accept(listener)
     assert client.stdin is not None
     client.stdin.write(b"question")
     client.stdin.close()
@@ -237,7 +238,7 @@ def test_a_connection_that_is_reset_is_an_error(scene: ConnectScene) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    connection, _ = listener.accept()
+    connection = accept(listener)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
     assert client.wait(10) == 1
@@ -257,17 +258,14 @@ def test_check_only_says_whether_the_port_answers(
 
 
 def test_asked_to_try_first_it_knocks_only_where_that_is_needed(scene: ConnectScene) -> None:
+    for port in (8080, 36):
+        answering(scene.listen(port), b"open")
     before = len(scene.server.judged)
     for port, knocks in ((8080, 0), (36, 1), (36, 0)):
-        listener = scene.listen(port) if knocks == 0 or port == 36 else None
-        if listener is not None:
-            answering(listener, b"open")
         done = scene.watchword("connect", "--try-first", "home", str(port), input="")
         assert done.stdout == "open", done.stderr
         before += knocks
         assert len(scene.server.judged) == before
-        if listener is not None:
-            listener.close()
 
 
 def test_the_connection_itself_is_handed_over_when_asked(scene: ConnectScene) -> None:
@@ -276,7 +274,7 @@ def test_the_connection_itself_is_handed_over_when_asked(scene: ConnectScene) ->
     client = scene.start("connect", "--fdpass", "home", "37", stdout=theirs, stdin=theirs)
     theirs.close()
     _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
-    accepted, _ = listener.accept()
+    accepted = accept(listener)
     with socket.socket(fileno=descriptors[0]) as handed, accepted:
         handed.sendall(b"directly")
         assert accepted.recv(100) == b"directly"
@@ -301,7 +299,7 @@ def test_the_connection_may_go_elsewhere_than_the_knock(scene: ConnectScene) -> 
 def test_asked_to_it_renews_the_grant_while_the_connection_lives(scene: ConnectScene) -> None:
     listener = scene.listen(40)
     client = scene.start("connect", "--renew-every", "0.2", "home", "40", stdin=subprocess.PIPE)
-    connection, _ = listener.accept()
+    connection = accept(listener)
     with connection:
         until(lambda: scene.granted(40) >= 3)
     assert client.stdin is not None

@@ -33,7 +33,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectScene]:
 
 @pytest.mark.requirement("4.2", partial=True)
 def test_the_command_finds_the_port_open_and_its_exit_status_is_ours(scene: ConnectScene) -> None:
-    answering(scene.listen(31), b"", b"welcome")
+    answering(scene.listen(31), b"welcome")
     look = f"exec 3<>/dev/tcp/{scene.net.server.four}/31; cat <&3; exit 7"
     done = scene.watchword("run", "web", "--", "bash", "-c", look)
     assert (done.stdout, done.stderr, done.returncode) == ("welcome", "", 7)

@@ -5,7 +5,7 @@ pauses until one is answered, and what was heard instead.
 Not in here: knocking (service), what goes over the connection (edges.splice).
 
 A firewall that drops says nothing, so a single attempt would wait for the
-kernel's next try, a second later. Attempts are started 2, 4, 8 ... milliseconds
+kernel's next try, a second later. Attempts are started 3, 9, 27 ... milliseconds
 apart instead and all wait for an answer; the first to have one is taken.
 """
 
@@ -23,9 +23,10 @@ from typing import Final
 from watchword.errors import HostError
 from watchword.record import record
 
-_FIRST_PAUSE: Final = 0.002  # seconds; a grant takes a server about one
+_FIRST_PAUSE: Final = 0.003  # seconds; a grant takes a server about one
+_GROWTH: Final = 3  # of the pauses: few attempts, for a slow caller may find two answered
 _LONGEST_PAUSE: Final = 1.0  # after which the kernel tries again by itself
-_WAITING: Final = 8  # attempts at a time; the oldest gives way
+_WAITING: Final = 6  # attempts at a time; the oldest gives way
 _UNDER_WAY: Final = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, 10035}  # 10035: Windows
 _REFUSED: Final = {errno.ECONNREFUSED, 10061}
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}
@@ -96,7 +97,7 @@ def _try(attempts: _Attempts, seconds: float, stubborn: float) -> Answer:
     last = Answer(Heard.SILENCE)
     while now < begun + seconds:
         if now >= due:
-            due, pause = now + pause, min(2 * pause, _LONGEST_PAUSE)
+            due, pause = now + pause, min(_GROWTH * pause, _LONGEST_PAUSE)
             if answer := attempts.begin():
                 return answer
         for answer in attempts.wait(min(due, begun + seconds) - now):

@@ -10,7 +10,6 @@ for the address that the packet came from, and a machine has one of each family.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from watchword.dialects.fwknop import client_ports
 from watchword.dialects.fwknop.client_option_table import Family
 from watchword.edges import dial
 from watchword.edges.dial import Answer, Heard
-from watchword.errors import HostError
+from watchword.errors import HostError, OperatorError
 from watchword.record import record
 from watchword.service import renewal
 from watchword.service.caller import Called
@@ -44,13 +43,15 @@ class Reached:
 class Approach:
     """A stanza, and a port behind it to get to."""
 
-    def __init__(self, called: Called, console: Console, target: str, port: int | None) -> None:
+    def __init__(
+        self, called: Called, knocker: Knocker, console: Console, target: str, port: int | None
+    ) -> None:
         """``called`` is verified and asks for ``port``; ``target`` is whom to connect to.
 
         Without a port only ``knock`` makes sense.
         """
         self._called = called
-        self._knocker = Knocker(called.line, called.settings, os.environ, console)
+        self._knocker = knocker
         self._console = console
         self._target = target
         self._port = port or 0
@@ -62,7 +63,7 @@ class Approach:
 
     def without_knocking(self) -> Reached | None:
         """The connection, if the port answers at once."""
-        for address in self._addresses():
+        for address in self.addresses():
             answer = dial.dial(address, self._port, _AT_ONCE)
             if answer.connection is not None:
                 return self._reached(answer.connection, address, self._port)
@@ -77,7 +78,7 @@ class Approach:
 
         Raises OperatorError, HostError: nothing was sent.
         """
-        self._knocker.knock(None if address is None else self._place_of_knock(address))
+        self._knocker.knock(None if address is None else self.place_of_knock(address))
 
     def knock_and_connect(self, seconds: float) -> Reached:
         """Knock, and again with a new packet while nobody answers.
@@ -85,7 +86,7 @@ class Approach:
         Raises OperatorError, HostError: nothing was sent, or no answer came in time.
         """
         end = time.monotonic() + seconds
-        addresses = list(self._addresses())
+        addresses = list(self.addresses())
         heard: dict[str, Answer] = {}
         for patience in chain(_ROUNDS, repeat(_ROUNDS[-1])):
             for address in list(addresses):
@@ -105,28 +106,31 @@ class Approach:
     def _round(self, address: str, seconds: float) -> tuple[Answer, int]:
         """One packet, and what comes of it."""
         try:
-            packet = self._knocker.knock(self._place_of_knock(address))
+            packet = self._knocker.knock(self.place_of_knock(address))
         except HostError as error:  # of one family, as a rule; the other may do
             return Answer(Heard.NO_WAY, reason=str(error)), self._port
         port = client_ports.outer_port(packet.message, self._port)
         self._say(f"knocked; trying {address} port {port}")
         return dial.dial(address, port, seconds, stubborn=_STUBBORN), port
 
-    def _addresses(self) -> Sequence[str]:
-        """Those of the target that a grant can be for, in the system's order."""
+    def addresses(self) -> Sequence[str]:
+        """Those of the target that a grant can be for, in the system's order.
+
+        Raises OperatorError: there can be none; HostError: there is none.
+        """
         wanted = {Family.FOUR: 4, Family.SIX: 6}.get(self._called.line.family)
         if wanted is None and self._called.settings.only_ipv4:
             wanted = 4
         granted = client_ports.family(self._called.settings)
         if wanted and granted and wanted != granted:
-            raise HostError(
+            raise OperatorError(
                 f"IPv{wanted} is to be used, and {self._called.title} has an IPv{granted} "
                 "address let in",
                 hint="let in -s (the packet's own source), or change the one or the other",
             )
         return dial.addresses(self._target, wanted or granted)
 
-    def _place_of_knock(self, address: str) -> str:
+    def place_of_knock(self, address: str) -> str:
         """Where the packet for a connection to ``address`` goes."""
         host = self._called.server
         if host.lower() == self._target.lower():

@@ -22,10 +22,12 @@ from watchword.dialects.fwknop.client_values import server
 from watchword.dialects.fwknop.rcfile_read import read
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.edges import files
+from watchword.edges.send import Carry
 from watchword.errors import OperatorError
 from watchword.record import record, replace
 from watchword.service import client_files
 from watchword.service.client_console import Console
+from watchword.service.client_send import Knocker
 
 
 @record
@@ -60,6 +62,10 @@ class Called:
         """The same with this TCP port asked for. Raises OperatorError: it names others."""
         return replace(self, settings=client_ports.asking_for(self.settings, port, self.title))
 
+    def knocker(self, console: Console, *, carry: Carry | None = None) -> Knocker:
+        """What knocks. ``carry`` sends the packets; None: as the settings say."""
+        return Knocker(self.line, self.settings, os.environ, console, carry=carry)
+
     def verified(self) -> Called:
         """The same, once everything that the client checks before it knocks has been checked.
 
@@ -78,14 +84,14 @@ def called(
         host: What was named on the command line: a stanza, or the server of one.
         port: The TCP port that is to be reached there, if any.
     """
-    argv = _options(arguments)
+    argv = options(arguments)
     early = peek(argv)
     client_verify.check_files(early)
     path = client_files.rc_path(early, os.environ)
     if path is None:
         line = _parsed(argv)
         return Called("", line, _with_server(combine(Given(), Given(), line.given), host))
-    text = _read(path, console)
+    text = read_rc(path, console)
     name = arguments.name or early.named or _stanza_for(text, host, port, path)
     default, stanza = read(text, str(path), rcfile.DEFAULT, name)
     if stanza is None:
@@ -95,7 +101,8 @@ def called(
     return Called(name, line, _with_server(settings, host))
 
 
-def _options(arguments: argparse.Namespace) -> Sequence[str]:
+def options(arguments: argparse.Namespace) -> Sequence[str]:
+    """The options about the knock as fwknop's. Raises OperatorError."""
     argv: list[str] = ["-v"] * arguments.verbose
     if arguments.rc_file is not None:
         argv += ["--rc-file", arguments.rc_file]
@@ -123,7 +130,8 @@ def _parsed(argv: Sequence[str]) -> CommandLine:
     return line
 
 
-def _read(path: Path, console: Console) -> str:
+def read_rc(path: Path, console: Console) -> str:
+    """The text of an rc file that has to exist. Raises OperatorError."""
     if not client_files.exists(path):
         raise OperatorError(
             f"there is no rc file {path}",

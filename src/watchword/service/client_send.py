@@ -58,11 +58,15 @@ class Knocker:
         settings: Given,
         environment: Mapping[str, str],
         console: Console,
+        *,
+        carry: send.Carry | None = None,
     ) -> None:
+        """``carry`` sends the packets; None: as the routes say."""
         self.line = line
         self.settings = settings
         self._environment = environment
         self._console = console
+        self._carry = carry or send.send
         self._manner = _manner(line, settings, environment, console)
         self._seal: Seal | None = None
         self._kept = line.append
@@ -122,7 +126,8 @@ class Knocker:
         _check_size(manner, packet.payload)
         self._last = packet
         self._keep(packet.payload)
-        sent = _transmit(route, packet.payload, console, verbose, confirm=confirm, test=line.test)
+        carry = None if line.test else self._carry
+        sent = _transmit(route, packet.payload, console, verbose, confirm=confirm, carry=carry)
         if sent is not None:
             manner.tell_sending(len(packet.payload), sent, route)
         if line.test:
@@ -230,13 +235,20 @@ def _dump(packet: Packet, sealing: Sealing, *, decoded: bool) -> str:
 
 
 def _transmit(
-    route: Route, payload: bytes, console: Console, verbose: bool, *, confirm: bool, test: bool
+    route: Route,
+    payload: bytes,
+    console: Console,
+    verbose: bool,
+    *,
+    confirm: bool,
+    carry: send.Carry | None,
 ) -> Sent | None:
+    """Send by ``carry``; without it only say what would be sent."""
     if verbose:
         _tell_transmission(route, console)
     sent = None
-    if not test:
-        sent = send.send(payload, route, confirm=confirm)
+    if carry is not None:
+        sent = carry(payload, route, confirm=confirm)
     elif route.carrier.web:
         if verbose and route.host:
             from watchword.edges.send import web  # noqa: PLC0415  (few runs need it)

@@ -26,11 +26,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more, as fwknop -v")
 
 
-def add_timeout(parser: argparse.ArgumentParser) -> None:
+def add_timeout(parser: argparse.ArgumentParser, usual: float = 15.0) -> None:
     """How long to wait for a port."""
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=seconds, default=15.0,
-        help="give up when the port has not answered for so long (15)",
+        "--timeout", metavar="SECONDS", type=seconds, default=usual,
+        help=f"give up when the port has not answered for so long ({usual:g})",
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
-    "connect", "run", "export", "import", "explain", "check", "status", "conformance",
+    "connect", "run", "doctor", "export", "import", "explain", "check", "status", "conformance",
     "completion",
 )  # fmt: skip
 """In the order of the manual page."""

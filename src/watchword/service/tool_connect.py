@@ -63,7 +63,7 @@ def _connect(arguments: argparse.Namespace) -> int:
     called = caller.called(arguments, arguments.host, console, arguments.port)
     called = called.asking_for(arguments.port).verified()
     target = arguments.to or called.target(arguments.host)
-    approach = Approach(called, console, target, arguments.port)
+    approach = Approach(called, called.knocker(console), console, target, arguments.port)
     reached = approach.without_knocking() if arguments.try_first else None
     if reached is None:
         reached = approach.knock_and_connect(arguments.timeout)

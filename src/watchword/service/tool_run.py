@@ -75,7 +75,7 @@ def _knock(arguments: argparse.Namespace) -> None:
         called = called.asking_for(arguments.port)
     called = called.verified()
     port = arguments.port or client_ports.first_tcp(called.settings)
-    approach = Approach(called, console, called.server, port)
+    approach = Approach(called, called.knocker(console), console, called.server, port)
     address = None
     if port is None or arguments.no_wait:
         approach.knock()

@@ -54,6 +54,6 @@ def outer_port(message: Message, port: int) -> int:
 def family(settings: Given) -> int | None:
     """4 or 6 if only such an address is let in; None: whichever the packet comes from."""
     allow = settings.allow
-    if allow is None or allow.kind is AllowKind.SOURCE:
+    if allow is None or allow.kind is not AllowKind.ADDRESS:
         return None
     return 6 if ":" in allow.text else 4

@@ -18,7 +18,9 @@ from watchword.errors import HostError
 from watchword.model.routes import Carrier, Route
 
 
-class _Carry(Protocol):
+class Carry(Protocol):
+    """What sends a packet along a route; ``send`` is one."""
+
     def __call__(self, payload: bytes, route: Route, *, confirm: bool) -> Sent: ...
 
 
@@ -61,7 +63,7 @@ def addresses(route: Route) -> tuple[str, ...]:
     return tuple(dict.fromkeys(place[0] for _, place in names.places(route)))
 
 
-def _carry(carrier: Carrier) -> _Carry:
+def _carry(carrier: Carrier) -> Carry:
     if carrier is Carrier.UDP:
         from watchword.edges.send import datagram  # noqa: PLC0415  (of all these, only one)
 

@@ -1,0 +1,108 @@
+"""Compares our clock with that of another host, if it tells us its time.
+
+In here: the network time protocol, and the date in an answer to a web request.
+Not in here: whom to ask (service.doctor), what an answer means (wire.sntp).
+
+Nobody is asked whom the caller has not named. What strangers answer is bounded in
+size and time.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from watchword.edges import dial, randomness
+from watchword.errors import HostError, OperatorError, PeerError
+from watchword.wire import sntp
+
+_MOST: Final = 8192  # bytes of an answer's head; a date stands early in it
+_HALF: Final = 0.5  # seconds; a date in an answer has no parts of a second
+
+
+def by_sntp(address: str, seconds: float, port: int = sntp.PORT) -> float | None:
+    """Seconds by which a host's clock is ahead of ours; None: it does not tell."""
+    nonce = int(randomness.digits(16))
+    end = time.monotonic() + seconds
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as channel:
+        channel.connect((address, port))
+        sent = time.time()
+        channel.send(sntp.question(nonce))
+        while (left := end - time.monotonic()) > 0:
+            channel.settimeout(left)
+            answer = channel.recv(1024)
+            with suppress(PeerError):
+                return sntp.ahead(answer, nonce, sent, time.time())
+    return None
+
+
+def by_web(url: str, seconds: float) -> float | None:
+    """The same by the date of a web server's answer, to about a second; None: it tells none.
+
+    Raises OperatorError: this is no URL of a web server.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if parts.scheme not in ("http", "https") or not host:
+        raise OperatorError(f"{url!r} is no URL of a web server", hint="http://HOST/")
+    secure = parts.scheme == "https"
+    with suppress(HostError, OSError, ValueError):
+        address = dial.addresses(host)[0]
+        ahead = by_web_of(address, port or (443 if secure else 80), host, seconds, secure=secure)
+        if ahead is not None:
+            return ahead
+    return None
+
+
+def by_web_of(
+    address: str, port: int, host: str, seconds: float, *, secure: bool = False
+) -> float | None:
+    """The same for a web server of which the address is known."""
+    end = time.monotonic() + seconds
+    connection = dial.dial(address, port, seconds).connection
+    if connection is None:
+        return None
+    with suppress(OSError, ValueError), connection:
+        connection.settimeout(max(0.1, end - time.monotonic()))
+        if secure:
+            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+        name = f"[{host}]" if ":" in host else host
+        sent = time.time()
+        connection.sendall(f"HEAD / HTTP/1.0\r\nHost: {name}\r\n\r\n".encode("idna"))
+        head = _head(connection, end)
+        between = (sent + time.time()) / 2
+        return _date(head) + _HALF - between
+    return None
+
+
+def _head(connection: socket.socket, end: float) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < _MOST and (left := end - time.monotonic()) > 0:
+        connection.settimeout(left)
+        octets = connection.recv(_MOST - len(head))
+        if not octets:
+            break
+        head += octets
+    return head
+
+
+def _date(head: bytes) -> float:
+    """Raises ValueError: there is none."""
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "date":
+            return parsedate_to_datetime(value.strip()).timestamp()
+    raise ValueError("no date")
+
+
+_: Callable[[str, float], float | None] = by_web
