@@ -280,6 +280,12 @@ def test_a_name_in_allow_ip_is_looked_up(
     assert "[+] Resolving hostname: localhost\n" in capsys.readouterr().out
 
 
+def test_fwknop_looks_a_name_up_too_where_the_perl_option_has_one(server: socket.socket) -> None:
+    argv = ["-A", "tcp/22", "--allow-IP", "localhost", *target(server), *KEYS]
+    assert fwknop.main(argv) == 0
+    assert opened(server.recv(2000)).text == "127.0.0.1,tcp/22"
+
+
 @pytest.mark.parametrize("name", ["no-such-host.invalid", "x" * 300, "a b"])
 def test_a_name_that_cannot_be_looked_up_ends_the_run(
     name: str, server: socket.socket, key_file: list[str], capsys: pytest.CaptureFixture[str]

@@ -14,7 +14,8 @@ from pathlib import Path
 from watchword.edges.files import replace_private
 from watchword.errors import HostError
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+"""A pipe that nobody reads is an error, and is not waited for."""
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import sys
 
+from watchword.dialects.fwknop.client_values import printable
 from watchword.errors import Complaint, HostError, OperatorError
 
 
@@ -44,7 +45,8 @@ class Console:
         print(text, file=sys.stderr if self.debug else self._answers)
 
     def warn(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        """Say it on standard error; names in it may be anybody's, and steer no terminal."""
+        print("\n".join(map(printable, text.split("\n"))), file=sys.stderr)
 
     def hint(self, text: str) -> None:
         if text:

@@ -67,8 +67,9 @@ def exists(path: Path) -> bool:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError as error:
-        raise OperatorError(f"{path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL, as a kept line may have one
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise OperatorError(f"{path}: {reason}") from error
     return True
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from watchword.dialects.fwknop import client_request, client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
@@ -30,6 +30,9 @@ from watchword.wire.spa.message import Message
 
 if TYPE_CHECKING:
     from watchword.dialects.fwknop.client_dump import Sealing
+
+
+_OCTETS: Final = 4  # times -v: the bytes of the packet are shown
 
 
 @record
@@ -123,6 +126,8 @@ class Knocker:
         manner.tell_packet(message, plaintext)
         if verbose or (line.test and manner.dumps_in_test):
             console.detail(_dump(packet, seal.sealing(), decoded=False))
+        if (settings.verbose or 0) >= _OCTETS:
+            console.detail(_octets_of(packet))
         _check_size(manner, packet.payload)
         self._last = packet
         self._keep(packet.payload)
@@ -268,8 +273,9 @@ def _tell_transmission(route: Route, console: Console) -> None:
     from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
 
     relay = str(route.relay) if route.relay else ""
-    host = route.host or "<NULL>"
-    block = client_dump.transmission(route.carrier, route.source_port, route.port, host, relay)
+    block = client_dump.transmission(
+        route.carrier, route.source_port, route.port, route.host, relay
+    )
     console.say(block.removesuffix("\n"))
 
 
@@ -277,6 +283,12 @@ def _tell_address(address: str, console: Console) -> None:
     from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
 
     console.say(client_dump.address(address).removesuffix("\n"))
+
+
+def _octets_of(packet: Packet) -> str:
+    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
+
+    return client_dump.octets(packet.payload)
 
 
 def _show_decoded(seal: Seal, packet: Packet, console: Console, *, verbose: bool) -> None:

@@ -71,6 +71,16 @@ def fields(
     return "SPA Field Values:\n=================\n" + _block(rows, _WIDTH)
 
 
+def octets(payload: bytes) -> str:
+    """What travels, byte for byte: offset, sixteen bytes in hexadecimal, the same as text."""
+    rows = []
+    for at in range(0, len(payload), 16):
+        part = payload[at : at + 16]
+        text = "".join(chr(octet) if 0x20 <= octet < 0x7F else "." for octet in part)
+        rows.append(f"{at:08x}  {part.hex(' '):<47}  {text}\n")
+    return "Bytes of the packet:\n" + "".join(rows)
+
+
 def transmission(proto: str, source_port: int | None, port: int, host: str, relay: str = "") -> str:
     """The block that announces the sending. ``relay``: whom it goes through, if anybody."""
     rows = (

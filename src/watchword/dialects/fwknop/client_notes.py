@@ -74,7 +74,7 @@ def key(name: str, form: KeyForm) -> Note:
 
 
 def mac_digest(_flags: Said, given: Said, text: str) -> None:
-    given["mac_digest"] = values.digest(text)
+    given["mac_digest"] = values.digest(text, "hmac digest")
     given["use_hmac"] = True
 
 

@@ -33,6 +33,8 @@ class Perl:
     server_mode: str = "pcap"
     nat: str | None = None
     nat_local: bool = False
+    allows_name: bool = False
+    """Whether it is a name that is to be let in, which has to be looked up."""
     spoofed: bool = False
     spoof_proto: str | None = None
     tcp_sock: bool = False

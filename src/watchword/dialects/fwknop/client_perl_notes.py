@@ -76,10 +76,12 @@ def access(_flags: Said, given: Said, text: str) -> None:
     given["access"] = text.lower()
 
 
-def address(_flags: Said, given: Said, text: str) -> None:
+def address(flags: Said, given: Said, text: str) -> None:
     """Who is to be let in: an address, or a name that is looked up."""
     numeric = ":" in text or text.replace(".", "").isdecimal()
     note_allow(given, Allow(AllowKind.ADDRESS if numeric else AllowKind.NAME, text))
+    if not numeric:
+        flags.setdefault("perl", {})["allows_name"] = True
 
 
 def url(_flags: Said, given: Said, text: str) -> None:

@@ -169,6 +169,8 @@ def allow_text(allow: Allow | None) -> str:
     """Whom to let in, as the packet says it; empty where nobody was named (test mode only)."""
     if allow is None:
         return ""
+    if allow.kind is AllowKind.NAME:
+        raise ValueError("a name has to be looked up before it is sent")
     return allow.text if allow.kind is AllowKind.ADDRESS else _ANYBODY
 
 

@@ -77,12 +77,13 @@ def is_yes(text: str) -> bool:
     return text.lower() in _TRUE
 
 
-def digest(text: str) -> Digest:
+def digest(text: str, what: str = "digest") -> Digest:
+    """A digest by its name; ``what`` is ``digest`` or ``hmac digest``."""
     try:
         return Digest[text.upper()]
     except KeyError:
         names = _listed(each.name.lower() for each in Digest)
-        raise ValueError(f"* Invalid digest type: {text}, use {names}") from None
+        raise ValueError(f"* Invalid {what} type: {text}, use {names}") from None
 
 
 def mode(text: str) -> CipherMode:

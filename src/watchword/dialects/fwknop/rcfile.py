@@ -47,6 +47,8 @@ def lines(text: str) -> Iterator[Line]:
     for number, line in enumerate(_split(text), start=1):
         if line[0] in "#;\r\n":
             yield Line(line, number, section)
+        elif len(line) > MAX_LINE // 4 and len(_octets(line)) > MAX_LINE:
+            yield Line(line, number, section, broken=True)
         elif found := _SECTION.match(line):
             section = found[1]
             yield Line(line, number, section, head=True)
@@ -75,6 +77,10 @@ def is_section_name(text: str) -> bool:
 def is_value(text: str) -> bool:
     """Whether a value can be written and read back as it is."""
     return bool(_CLEAN.fullmatch(text)) and text.isprintable()
+
+
+def _octets(line: str) -> bytes:
+    return line.rstrip("\r\n").encode("utf-8", "surrogateescape")
 
 
 def _split(text: str) -> list[str]:

@@ -219,11 +219,11 @@ def _take(said: _Said, line: rcfile.Line, place: Place) -> Iterator[Complaint]:
 
 def _broken(line: rcfile.Line, place: Place) -> Complaint:
     """A line that says nothing. It may be half of a key, so only a known name of it is shown."""
-    word = (line.text.split() or [""])[0]
-    return Complaint(
-        f"*Invalid entry in '{_shown(word)}'",
-        hint=f"{place}: write a name, blanks and a value; a comment begins with # in column 1",
-    )
+    word = (line.text.split(maxsplit=1) or [""])[0]
+    rule = "write a name, blanks and a value; a comment begins with # in column 1"
+    if len(line.text) > rcfile.MAX_LINE:
+        rule = f"a line has at most {rcfile.MAX_LINE} bytes"
+    return Complaint(f"*Invalid entry in '{_shown(word)}'", hint=f"{place}: {rule}")
 
 
 def _shown(word: str) -> str:
