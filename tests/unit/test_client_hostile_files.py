@@ -301,9 +301,9 @@ def test_arguments_that_cannot_be_end_in_a_plain_error(
 
 
 def test_bytes_that_are_no_text_are_shown_as_escapes_by_the_program_itself(home: Path) -> None:
-    argv = [sys.executable, "-m", "watchword.programs.fwknop", "-T", "-A", b"tcp/\xff\xfe", "-s"]
+    argv: list[str | bytes] = [sys.executable, "-m", "watchword.programs.fwknop", "-T", "-s"]
     done = subprocess.run(
-        [*argv, "--key-rijndael", "client-key-1"],
+        [*argv, "-A", b"tcp/\xff\xfe", "--key-rijndael", "client-key-1"],
         capture_output=True, check=False, env={**os.environ, "HOME": str(home)},
     )  # fmt: skip
     assert done.returncode == 1
