@@ -3,6 +3,8 @@
 In here: the ``requirement`` mark. A number that no row has is an error before
 the first test runs. A whole run leaves its findings in .cache/requirements.json;
 a run of a selection of tests leaves what is there alone, since it knows only a part.
+Marks travel with the reports, because the processes that run tests are not the one
+that keeps count where there are several.
 Not in here: what the findings make of a row (tests.requirements.states).
 """
 
@@ -10,12 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import pytest
 
 from tests.requirements.rows import known
 from tests.requirements.states import Evidence, save
 
+PROPERTY = "requirement rows"
 FOUND_IN = (".cache", "requirements.json")
 
 
@@ -49,9 +53,21 @@ class Collector:
         ]
         if unknown:
             raise pytest.UsageError("\n".join(unknown))
+        for item in items:
+            item.user_properties.append((PROPERTY, self.marks[item.nodeid]))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """One of several processes has found these tests; all find the same."""
+        for test in ids:
+            self.marks.setdefault(test, [])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """The worst of set-up, call and clean-up counts."""
+        for name, marks in report.user_properties:
+            if name == PROPERTY and not self.marks.get(report.nodeid):
+                found = cast("list[tuple[str, bool]]", marks)  # as lists, from another process
+                self.marks[report.nodeid] = [(row, part) for row, part in found]
         if report.failed or (report.skipped and hasattr(report, "wasxfail")):
             self.outcomes[report.nodeid] = "failed"
         elif report.skipped:
@@ -65,6 +81,8 @@ class Collector:
 
     def whole(self, config: pytest.Config) -> bool:
         """Whether every test of the project was collected, and every one of them ended."""
+        if hasattr(config, "workerinput") or config.option.keyword or config.option.markexpr:
+            return False
         everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
         return everything and bool(self.marks) and self.marks.keys() <= self.outcomes.keys()
 

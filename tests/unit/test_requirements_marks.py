@@ -58,6 +58,27 @@ def test_known_to_fail(): assert False
     }
 
 
+def test_several_processes_leave_the_findings_of_one(pytester: pytest.Pytester) -> None:
+    body = """
+@pytest.mark.requirement("9.1", partial=True)
+def test_good(): pass
+
+@pytest.mark.requirement("9.2")
+def test_bad(): assert False
+
+def test_of_nothing_in_particular(): pass
+"""
+    options = ("-p", "xdist", "-n", "2")
+    run(pytester, body, *options).assert_outcomes(passed=2, failed=1)
+    assert evidence(pytester) == {
+        "9.1": [Evidence("test_it.py::test_good", "passed", partial=True)],
+        "9.2": [Evidence("test_it.py::test_bad", "failed")],
+    }
+    (pytester.path / ".cache" / "requirements.json").unlink()
+    run(pytester, body, *options, "-k", "good").assert_outcomes(passed=1)
+    assert not (pytester.path / ".cache" / "requirements.json").exists()
+
+
 def test_a_failing_clean_up_is_a_failure(pytester: pytest.Pytester) -> None:
     body = """
 @pytest.fixture
