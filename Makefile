@@ -12,6 +12,7 @@ help:
 	@echo "make demo KEEP=1   the same, and leave its hosts there to play with"
 	@echo "make demo-remove   remove what that, or a demo that was killed, left there"
 	@echo "make test          everything that can be tested on this machine (root for all of it)"
+	@echo "make test JOBS=2   the same by several processes at once: quicker, where nothing else runs"
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
@@ -31,7 +32,7 @@ demo-remove:
 test:
 	$(SETUP) test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest $(if $(JOBS),-n $(JOBS) --dist loadfile)
 
 check:
 	$(SETUP) check

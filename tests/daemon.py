@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.values import KEY, MAC_KEY
+from watchword.edges.clock import SystemClock
+from watchword.edges.replay.reading import read_grants
 from watchword.lab.hosts import Host
 from watchword.model.crypto import Secret
 
@@ -139,6 +141,12 @@ class Server:
         if not self.ended:
             self.send(number)
         return self.process.wait(PATIENCE)
+
+    def kill(self) -> int:
+        """End it by force, once the journal knows what was granted; that is written behind."""
+        state = Path(self.settings["STATE_DIR"])
+        until(lambda: read_grants(state, SystemClock().now()))
+        return self.stop(signal.SIGKILL)
 
     def program(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Run fwknopd once more on the same files, to its end."""

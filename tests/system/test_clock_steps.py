@@ -117,7 +117,7 @@ def test_a_restart_after_a_step_keeps_the_end_of_a_grant(server: Stepped, step: 
     server.start()
     assert server.judge(server.packet(seconds=5)) == "granted"
     began = time.monotonic()
-    server.stop(signal.SIGKILL)
+    server.kill()
     server.step(step)
     server.start()
     server.wait_for("Restored 1 grants")
@@ -125,7 +125,7 @@ def test_a_restart_after_a_step_keeps_the_end_of_a_grant(server: Stepped, step: 
     assert rest is not None
     assert rest <= 5 - (time.monotonic() - began) + 1  # the listing is in whole seconds
     server.wait_for("Removed rule")
-    assert 4.9 < time.monotonic() - began < 6.0
+    assert 4.9 < time.monotonic() - began < 8.0
     assert left(server) is None
 
 
@@ -135,11 +135,11 @@ def test_a_restart_under_a_wrong_clock_leaves_nothing_open_when_it_is_set_right(
     server.step(HOUR)
     server.start()
     assert server.judge(server.packet(seconds=2)) == "granted"
-    server.stop(signal.SIGKILL)
+    server.kill()
     server.step(-HOUR)
     until(lambda: left(server) is None)
     server.start()
-    assert "Removed rule" in server.log
+    server.wait_for("Removed rule")
     assert left(server) is None
 
 

@@ -73,7 +73,7 @@ def test_an_interrupted_demo_leaves_nothing() -> None:
     wait_for_sshd(demo)
     assert namespaces(demo.pid)
     demo.send_signal(signal.SIGINT)
-    assert demo.wait(30) == 130
+    assert demo.wait(90) == 130
     assert left_by(demo.pid) == []
 
 

@@ -113,7 +113,7 @@ def test_killed_by_force_it_leaves_nothing_open_past_its_time_and_everything_hid
     server.start()
     payload = knock(scene, "0.0.0.0,tcp/22", seconds=3)
     server.wait_for_judgements(1)
-    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert server.kill() == -signal.SIGKILL
     assert gets_through(scene.caller.host, scene.server.four, 22)
     until(lambda: not reaches(scene.caller.host, scene.server.four, 22, 0.2))
     assert not reaches(scene.stranger.host, scene.server.four, 22)
@@ -130,7 +130,7 @@ def test_a_grant_goes_on_over_a_restart_and_ends_at_its_own_time(
     server.start()
     knock(scene, "0.0.0.0,tcp/22", seconds=4)
     server.wait_for_judgements(1)
-    server.stop(signal.SIGKILL)
+    server.kill()
     server.start()
     server.wait_for("Restored 1 grants")
     assert gets_through(scene.caller.host, scene.server.four, 22)

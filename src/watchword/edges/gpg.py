@@ -24,7 +24,7 @@ from watchword.model.openpgp import Decrypted, Keyring
 from watchword.ports import Completed, OpenPgp, ProgramRunner
 from watchword.wire.spa.errors import Code, SpaError
 
-SECONDS = 5.0  # limit of one call; a decryption takes some milliseconds
+SECONDS = 10.0  # limit of one call; milliseconds, but for a passphrase on a busy machine
 SECONDS_OF_A_PERSON = 120.0  # where an agent may ask somebody for a passphrase
 OUTPUT_LIMIT = 1 << 18  # bytes that gpg may say: a small message can unpack to very much
 _STEADY = ("--batch", "--no-tty", "--status-fd", "2")

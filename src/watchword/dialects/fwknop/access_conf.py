@@ -27,6 +27,7 @@ from watchword.dialects.fwknop.lines import (
     Entry,
     entries,
     shown,
+    shown_file,
     shown_name,
     unreadable,
 )
@@ -113,9 +114,9 @@ class AccessFiles:
             names = sorted(self._list_folder(folder))
         except (OperatorError, HostError) as error:
             self._complaints.refuse(
-                f"[*] Access folder: '{shown(folder)}' could not be opened.",
+                f"[*] Access folder: '{shown_file(folder)}' could not be opened.",
                 place,
-                shown(str(error)),
+                shown_file(str(error)),
             )
             return
         for name in names:
@@ -128,7 +129,7 @@ class AccessFiles:
         elif level >= _LEVELS:
             self._complaints.refuse(
                 f"[*] Refusing to go deeper than {_LEVELS} levels. "
-                f"Lost in Limbo: '{shown(entry.place.file)}'",
+                f"Lost in Limbo: '{shown_file(entry.place.file)}'",
                 entry.place,
                 "include the file from one further up",
             )
@@ -166,11 +167,11 @@ class AccessFiles:
         try:
             text = self._read(file)
         except (OperatorError, HostError) as error:
-            missing = f"[*] Access file: '{shown(file)}' was not found."
+            missing = f"[*] Access file: '{shown_file(file)}' was not found."
             if stanza is not None:
                 stanza.dead = missing
             else:
-                self._complaints.refuse(missing, place, shown(str(error)))
+                self._complaints.refuse(missing, place, shown_file(str(error)))
             return None
         self._characters += len(text)
         self._complaints.opened(file)
@@ -225,13 +226,13 @@ class AccessFiles:
         quoted = shown(name) if meant else shown_name(name)
         if meant in RESTRICTIONS:
             self._complaints.refuse(
-                f"[*] unknown access parameter: '{quoted}' in {shown(place.file)}",
+                f"[*] unknown access parameter: '{quoted}' in {shown_file(place.file)}",
                 place,
                 f"{hint} Without it the stanza would allow more than was written",
             )
         else:
             self._complaints.remark(
-                f"[*] Ignoring unknown access parameter: '{quoted}' in {shown(place.file)}",
+                f"[*] Ignoring unknown access parameter: '{quoted}' in {shown_file(place.file)}",
                 place,
                 hint,
             )
@@ -240,7 +241,7 @@ class AccessFiles:
 def _broken(entry: Entry) -> tuple[str, Place, str]:
     file, line = entry.place.file, entry.place.line
     return (
-        f"[*] Invalid access file entry in {shown(file)} at line {line}.\n"
+        f"[*] Invalid access file entry in {shown_file(file)} at line {line}.\n"
         f" - '{shown_name(entry.name)}'",
         entry.place,
         "write NAME and a value, or begin the line with #",

@@ -18,7 +18,7 @@ from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_keys import Keys, UnusableError
-from watchword.dialects.fwknop.lines import Entry, shown
+from watchword.dialects.fwknop.lines import Entry, shown, shown_file
 from watchword.errors import Complaint
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
@@ -59,8 +59,8 @@ def openpgp(stanza: Stanza, around: Surroundings, keys: Keys) -> OpenPgpCredenti
         place = home or stanza.source
         raise UnusableError(
             Complaint(
-                f"[*] GPG_HOME_DIR directory '{shown(folder)}' stat()/existence problem in "
-                f"stanza source '{label}' in access file: '{shown(place.place.file)}'",
+                f"[*] GPG_HOME_DIR directory '{shown_file(folder)}' stat()/existence problem in "
+                f"stanza source '{label}' in access file: '{shown_file(place.place.file)}'",
                 place.place,
                 "import the keys there (gpg --homedir), or name the folder that has them",
             )

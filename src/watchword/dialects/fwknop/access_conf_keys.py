@@ -19,7 +19,7 @@ from typing import NamedTuple
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_table import SECRETS
 from watchword.dialects.fwknop.key_strength import REMEDY, is_placeholder, weakness
-from watchword.dialects.fwknop.lines import Entry, shown
+from watchword.dialects.fwknop.lines import Entry, shown, shown_file
 from watchword.errors import Complaint
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 
@@ -129,7 +129,7 @@ def _check_placeholder(name: str, stanza: Stanza) -> None:
     if is_placeholder(line.value):
         raise _unusable(
             f"[*] {name} value is not properly set in stanza source "
-            f"'{shown(stanza.source.value)}' in access file: '{shown(line.place.file)}'",
+            f"'{shown(stanza.source.value)}' in access file: '{shown_file(line.place.file)}'",
             line,
             "put in a key of your own, which fwknop --key-gen makes",
         )

@@ -23,7 +23,14 @@ from watchword.dialects.fwknop.fwknopd_conf_table import (
     Kind,
     Variable,
 )
-from watchword.dialects.fwknop.lines import Entry, entries, shown, shown_name, unreadable
+from watchword.dialects.fwknop.lines import (
+    Entry,
+    entries,
+    shown,
+    shown_file,
+    shown_name,
+    unreadable,
+)
 from watchword.dialects.fwknop.server_complaints import MOST, Complaints
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import Place
@@ -147,7 +154,7 @@ def _expand(text: str, values: Mapping[str, Value]) -> str | None:
 def _broken(entry: Entry, complaints: Complaints) -> None:
     place = entry.place
     complaints.remark(
-        f"*Invalid config file entry in {shown(place.file)} at line {place.line}.\n"
+        f"*Invalid config file entry in {shown_file(place.file)} at line {place.line}.\n"
         f" - '{shown_name(entry.name)}'",
         place,
         "the line is ignored: write NAME and a value",
@@ -161,13 +168,14 @@ def _unknown(entry: Entry, complaints: Complaints) -> None:
     quoted = shown(entry.name) if hint else shown_name(entry.name)
     if ALIASES.get(meant or "", meant) in RESTRICTIONS:
         complaints.refuse(
-            f"[*] unknown configuration parameter: '{quoted}' in {shown(entry.place.file)}",
+            f"[*] unknown configuration parameter: '{quoted}' in {shown_file(entry.place.file)}",
             entry.place,
             f"{hint} Without it more would be open than was written",
         )
         return
     complaints.remark(
-        f"[*] Ignoring unknown configuration parameter: '{quoted}' in {shown(entry.place.file)}",
+        f"[*] Ignoring unknown configuration parameter: '{quoted}' in "
+        f"{shown_file(entry.place.file)}",
         entry.place,
         hint,
     )

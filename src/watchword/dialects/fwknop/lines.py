@@ -26,6 +26,7 @@ _BINARY = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 _NAME = re.compile(r"%?[A-Z][A-Z0-9_]*|%?[A-Za-z]+(_[A-Za-z0-9]+)+|%[a-z]+")
 _LONGEST_NAME = 40  # characters
 _QUOTED = 80  # characters of somebody's value that a message repeats
+_LONGEST_PATH = 4096  # characters of a path, on Linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ def shown(text: str, most: int = _QUOTED) -> str:
     """The operator's words, safe to print: no control characters, not endless."""
     cut = text if len(text) <= most else f"{text[:most]}..."
     return "".join(each if each.isprintable() else "?" for each in cut)
+
+
+def shown_file(path: str) -> str:
+    """The same for the name of a file: whole, or it would not be found by it."""
+    return shown(path, _LONGEST_PATH)
 
 
 def shown_name(name: str) -> str:

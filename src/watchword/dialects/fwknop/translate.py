@@ -22,7 +22,7 @@ from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values, leading_number
 from watchword.dialects.fwknop.key_strength import shared_keys
-from watchword.dialects.fwknop.lines import shown
+from watchword.dialects.fwknop.lines import shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate_firewall import firewall
@@ -190,9 +190,9 @@ def _values(sources: Sources, options: ServerOptions, complaints: Complaints) ->
         except (OperatorError, HostError) as error:
             complaints.opened(file)
             complaints.refuse(
-                f"[*] Config file: '{shown(file)}' was not found.",
+                f"[*] Config file: '{shown_file(file)}' was not found.",
                 Place(file, 0),
-                shown(str(error)),
+                shown_file(str(error)),
             )
         else:
             fwknopd_conf.read(text, file, given, complaints)
@@ -234,7 +234,7 @@ def _stanzas(sources: Sources, values: Values, complaints: Complaints) -> Sequen
         missing = "Fatal, could not find any valid access.conf stanzas"
     else:
         files.load_file(file, values.place("ACCESS_FILE"))
-        missing = f"[*] Could not find valid SOURCE stanza in access file: '{shown(file)}'"
+        missing = f"[*] Could not find valid SOURCE stanza in access file: '{shown_file(file)}'"
     if not files.stanzas and not complaints.fatal:
         complaints.refuse(
             missing, Place(folder or file, 0), "add a stanza: SOURCE ANY, OPEN_PORTS and keys"
