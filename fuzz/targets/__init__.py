@@ -18,6 +18,7 @@ from fuzz.targets import (
     openpgp,
     packets,
     plaintexts,
+    stanzas,
     whereabouts,
 )
 
@@ -37,6 +38,7 @@ ALL: Final[tuple[Target, ...]] = (
     files.SERVER,
     files.RC,
     files.DIGESTS,
+    stanzas.TARGET,
     whereabouts.STUN,
     whereabouts.WEB,
 )

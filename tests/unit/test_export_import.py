@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import segno
@@ -53,6 +59,12 @@ def pixels(rows: list[list[bool]]) -> str:
     shape = (len(rows) * scale, len(rows[0]) * scale)
     [found] = zxingcpp.read_barcodes(memoryview(octets).cast("B", shape))
     return found.text
+
+
+class Said(NamedTuple):
+    status: int
+    output: str
+    errors: str
 
 
 # Export.
@@ -185,7 +197,49 @@ def test_a_code_can_be_drawn_with_plain_letters_and_with_colours() -> None:
     assert coloured.replace("\033[0;97;40m", "").replace("\033[0m", "") == plain
 
 
-# On a terminal: tests/system/test_qr_terminal.py.
+def on_a_terminal(home: Path, columns: int, *options: str, encoding: str = "utf-8") -> Said:
+    """The command with its output on a terminal of so many columns."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {**os.environ, "HOME": str(home), "PYTHONIOENCODING": encoding}
+    environment.pop("COLUMNS", None)
+    argv = [sys.executable, "-m", "watchword.programs.watchword", "export", "gateway", *options]
+    with subprocess.Popen(
+        argv, env=environment, stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE
+    ) as process:
+        os.close(slave)
+        heard = b""
+        with suppress(OSError):  # EIO: the last writer has closed
+            while piece := os.read(master, 65536):
+                heard += piece
+        os.close(master)
+        assert process.stderr is not None
+        return Said(process.wait(), heard.decode(), process.stderr.read().decode())
+
+
+@pytest.mark.usefixtures("rc_file")
+def test_on_a_terminal_a_code_is_drawn_white_on_black(home: Path) -> None:
+    told = on_a_terminal(home, 100)
+    assert (told.status, told.errors) == (0, WARNING)
+    lines = told.output.splitlines()
+    assert all(line.startswith("\033[0;97;40m") and line.endswith("\033[0m") for line in lines)
+    assert drawn("\n".join(line[10:-4] for line in lines)) == URI
+
+
+@pytest.mark.usefixtures("rc_file")
+def test_a_code_that_would_be_broken_over_lines_is_not_drawn(home: Path) -> None:
+    told = on_a_terminal(home, 40)
+    assert (told.status, told.output) == (2, "")
+    assert "columns wide, and the terminal has 40\n" in told.errors
+    assert "--png FILE" in told.errors
+
+
+@pytest.mark.usefixtures("rc_file")
+def test_a_terminal_without_half_blocks_gets_letters(home: Path) -> None:
+    told = on_a_terminal(home, 200, "--without-keys", encoding="ascii")
+    assert told.status == 0
+    rows = [[line[at] == "#" for at in range(0, len(line), 2)] for line in told.output.splitlines()]
+    assert "spa-server=gateway.example.org" in pixels(rows)
 
 
 # Import.
