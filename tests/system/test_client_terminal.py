@@ -171,7 +171,9 @@ def test_ctrl_c_sends_nothing_and_gives_the_terminal_back(
     assert terminal.errors().splitlines()[-1] == "interrupted, no packet was sent."
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1]
+)
 def test_a_signal_ends_the_client_and_gives_the_terminal_back(
     terminal: Terminal, server: socket.socket, number: signal.Signals
 ) -> None:

@@ -18,11 +18,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from watchword.edges.portable import flags, link_new, own_user
 from watchword.errors import Complaint, HostError, OperatorError, Place
 
 TEXT_LIMIT = 8 << 20  # bytes; an access.conf of 10,000 stanzas with generated keys has 3 MB
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = flags("RDONLY", "NONBLOCK", "CLOEXEC", "NOCTTY")
+_CREATE = flags("WRONLY", "CREAT", "EXCL", "NOFOLLOW", "CLOEXEC")
 _Step: TypeAlias = Callable[[Path, Path], None]
 
 
@@ -74,11 +75,13 @@ def permission_complaints(path: Path) -> Sequence[Complaint]:
     said = f"[-] file: {path}"
     if not stat.S_ISREG(status.st_mode):
         return (Complaint(f"{said} is not a regular file or symbolic link."),)
+    if (user := own_user()) is None:
+        return ()  # Windows: the mode says nothing about who may read it
     complaints = []
     if stat.S_IMODE(status.st_mode) != 0o600:
         wanted = "permissions should only be user read/write (0600, -rw-------)"
         complaints.append(Complaint(f"{said} {wanted}", fatal=False))
-    if status.st_uid != os.geteuid():
+    if status.st_uid != user:
         foreign = "not owned by current effective user id"
         complaints.append(Complaint(f"{said} {foreign}", fatal=False))
     return complaints
@@ -133,7 +136,7 @@ def create_private(path: Path, content: bytes) -> bool:
     Raises HostError: nothing new is left behind.
     """
     try:
-        _put(path, content, os.link)
+        _put(path, content, link_new)
     except FileExistsError:
         return False
     except (OSError, ValueError) as error:
@@ -142,8 +145,13 @@ def create_private(path: Path, content: bytes) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Make names that were just created or replaced in a folder survive power loss."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make names that were just created or replaced in a folder survive power loss.
+
+    Windows opens no folders, and sees to that itself.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    folder = os.open(path, flags("RDONLY", "DIRECTORY", "CLOEXEC"))
     try:
         os.fsync(folder)
     finally:
@@ -159,7 +167,7 @@ def _turn(folder: Path) -> Iterator[None]:
         yield
         return
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(folder, flags("RDONLY", "DIRECTORY", "CLOEXEC"))
     except OSError as error:
         raise _refused(folder, error) from error
     try:
@@ -207,7 +215,7 @@ def _write_new(path: Path, content: bytes) -> None:
 def _behind_our_link(path: Path) -> Path:
     if not path.is_symlink():
         return path
-    if path.lstat().st_uid != os.geteuid():
+    if own_user() not in (None, path.lstat().st_uid):
         raise PermissionError("it is somebody else's symbolic link")
     return path.resolve()
 
@@ -231,4 +239,4 @@ def is_private_folder(path: Path) -> bool:
         found = path.stat()
     except OSError:
         return False
-    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
+    return found.st_uid in (0, own_user()) and not found.st_mode & 0o022

@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
+from watchword.edges.portable import own_user
 from watchword.errors import HostError
 from watchword.model.commands import Account
 from watchword.ports import Completed, NotStartedError, ProgramRunner
@@ -76,6 +77,8 @@ class SystemPrograms:
         """
         if self._ended.is_set():
             raise NotStartedError(f"{argv[0]}: nothing is run any more")
+        if own_user() is None:
+            raise NotStartedError(f"{argv[0]}: other programs are not run on this kind of system")
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -111,7 +114,7 @@ def _identity(account: Account | None) -> dict[str, Any]:
     """What is changed between fork and exec. Root loses its other groups in any case."""
     if account is not None:
         return {"user": account.uid, "group": account.gid, "extra_groups": []}
-    return {"extra_groups": []} if os.geteuid() == 0 else {}
+    return {"extra_groups": []} if own_user() == 0 else {}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,9 +12,10 @@ import stat
 from pathlib import Path
 
 from watchword.edges.files import replace_private
+from watchword.edges.portable import flags
 from watchword.errors import HostError
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_FLAGS = flags("WRONLY", "CREAT", "APPEND", "CLOEXEC", "NOCTTY", "NONBLOCK")
 """A pipe that nobody reads is an error, and is not waited for."""
 
 
@@ -45,7 +46,7 @@ def _is_regular_or_missing(path: Path) -> bool:
 
 def _append(path: Path, content: bytes) -> None:
     try:
-        with open(os.open(path, _FLAGS | os.O_APPEND, 0o600), "wb") as file:  # noqa: PTH123
+        with open(os.open(path, _FLAGS, 0o600), "wb") as file:  # noqa: PTH123
             file.write(content)
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
