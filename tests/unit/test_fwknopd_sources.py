@@ -10,7 +10,7 @@ from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.explain_words import policy_in_words
 from watchword.model.filters import Direction, PortIs
 from watchword.model.services import Proto, Service
-from watchword.model.settings import HttpRequests, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import CaptureFile, HttpRequests, Sniffer, TcpPort, UdpPort
 
 
 @pytest.mark.requirement("1.2", partial=True)
@@ -131,3 +131,51 @@ def test_a_filter_that_is_not_understood_is_kept_with_the_reason() -> None:
     assert isinstance(sniffer, Sniffer)
     assert sniffer.filter.tests is None
     assert "udp[8]" in sniffer.filter.puzzle
+
+
+FILE = "ENABLE_UDP_SERVER N\nPCAP_FILE /var/log/c.pcap\n"
+
+
+@pytest.mark.requirement("8.9", partial=True)
+def test_a_capture_file_is_read_instead_of_sniffing_and_packets_may_be_old() -> None:
+    loaded = configure(FILE)
+    [file] = loaded.settings.sources
+    assert isinstance(file, CaptureFile)
+    assert (str(file.path), file.filter.text) == ("/var/log/c.pcap", "udp port 62201")
+    assert loaded.policy.max_age is None
+    [told] = remarks(FILE)
+    assert "packets from a capture file may be of any age" in told
+    aged = configure(f"{FILE}ENABLE_SPA_PACKET_AGING Y")
+    assert (aged.policy.max_age, aged.complaints) == (120, ())
+    words = list(policy_in_words(loaded.settings, loaded.policy))
+    assert any("from the capture file /var/log/c.pcap as it grows" in each for each in words)
+
+
+def test_the_option_names_the_file_too_and_udp_wins_over_it() -> None:
+    [file] = configure("ENABLE_UDP_SERVER N", STANZA, "--pcap-file", "/a.pcap").settings.sources
+    assert isinstance(file, CaptureFile)
+    assert configure("PCAP_FILE /a").settings.sources == (UdpPort(62201),)
+    [told] = remarks("PCAP_FILE /a")
+    assert "PCAP_FILE has no effect" in told
+    [told] = fatal("PACKET_SOURCES file")
+    assert "PCAP_FILE is not set" in told
+
+
+@pytest.mark.requirement("8.9", partial=True)
+@pytest.mark.parametrize("mode", ["FILE_PCAP", "ULOG_PCAP"])
+def test_the_perl_line_s_modes_follow_a_file_and_keep_the_limit_of_age(mode: str) -> None:
+    loaded = configure(f"ENABLE_UDP_SERVER N\nAUTH_MODE {mode}\n")
+    [file] = loaded.settings.sources
+    assert isinstance(file, CaptureFile)
+    assert str(file.path) == "/var/log/sniff.pcap"
+    assert loaded.policy.max_age == 120
+    named = configure(f"ENABLE_UDP_SERVER N\nAUTH_MODE {mode}\nPCAP_PKT_FILE /x.pcap\n")
+    [file] = named.settings.sources
+    assert isinstance(file, CaptureFile)
+    assert str(file.path) == "/x.pcap"
+
+
+def test_other_modes_of_the_perl_line_are_remarked_on() -> None:
+    [told] = remarks("AUTH_MODE SOCKET")
+    assert "AUTH_MODE SOCKET has no effect" in told
+    assert remarks("AUTH_MODE PCAP") == []

@@ -27,7 +27,9 @@ from watchword.model.outcomes import (
     InterfaceChanged,
     InterfaceState,
     Judged,
+    LimitReached,
     Listening,
+    ReadingFile,
     Refusal,
     ReloadRefused,
     Restored,
@@ -267,6 +269,8 @@ def test_every_kind_of_event_has_words() -> None:
         Listening(Service(Proto.UDP, 62201), (4, 6)),
         Sniffing(("eth0",), "udp port 62201"),
         InterfaceChanged("eth0", InterfaceState.GONE, ("lo",)),
+        ReadingFile("/var/log/sniff.pcap", ""),
+        LimitReached(3),
         Waiting(),
         Attached("nftables", "guard inet watchword", service),
         Restored(2, "restart"),
@@ -307,6 +311,18 @@ def test_every_kind_of_event_has_words() -> None:
             ],
         ),
         (Sniffing((), ""), ["I Sniffing interface: any"]),
+        (
+            ReadingFile("/c.pcap", "udp"),
+            ["I Reading pcap file: /c.pcap", "I PCAP filter is: 'udp'"],
+        ),
+        (
+            LimitReached(3),
+            [
+                "W * Incoming packet count limit of 3 reached",
+                "I Gracefully leaving the fwknopd event loop.",
+                "I Packet count limit (3) reached. Exiting...",
+            ],
+        ),
         (Waiting(), ["I Starting fwknopd main event loop."]),
         (
             InterfaceChanged("ens37", InterfaceState.GONE, ("lo", "eth0")),

@@ -126,6 +126,22 @@ class Sniffing:
     """In tcpdump's words; empty: everything."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingFile:
+    """Packets are taken from a capture file."""
+
+    path: str
+    filter: str
+    """As in ``Sniffing``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """As many packets came as were to be looked at; the daemon ends."""
+
+    packets: int
+
+
 class InterfaceState(Enum):
     THERE = "there"
     DOWN = "down"
@@ -228,6 +244,8 @@ Event: TypeAlias = (
     | Starting
     | Listening
     | Sniffing
+    | ReadingFile
+    | LimitReached
     | InterfaceChanged
     | Waiting
     | Attached

@@ -102,7 +102,15 @@ class Sniffer:
     """True: the daemon ends when an interface goes; False: it waits for it to come back."""
 
 
-SourceSettings: TypeAlias = UdpPort | TcpPort | Sniffer
+@dataclass(frozen=True, slots=True)
+class CaptureFile:
+    """A capture file is read to its end and then followed as it grows."""
+
+    path: Path
+    filter: CaptureFilter
+
+
+SourceSettings: TypeAlias = UdpPort | TcpPort | Sniffer | CaptureFile
 """One way by which packets come."""
 
 
@@ -133,5 +141,7 @@ class Settings:
     """fwknop's own replay memory, imported at start where it exists."""
     commands_at_once: int = AT_ONCE
     """Commands of callers that may run at the same time."""
+    packet_limit: int = 0
+    """After this many packets the daemon ends; 0: it does not."""
     dry_run: bool = False
     """True: packets are judged and nothing is changed (``--test``)."""

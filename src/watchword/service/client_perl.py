@@ -158,8 +158,7 @@ class PerlManner(Manner):
 
     def tell_port(self, found: Wanted) -> None:
         if self.line.as_perl and found.random_nat_port is not None:
-            port = found.random_nat_port
-            self.console.say(client_perl_packet.nat_port(found.message, port, old=self._old))
+            self.console.say(client_perl_packet.nat_port(found.message, found.random_nat_port))
         else:
             super().tell_port(found)
 

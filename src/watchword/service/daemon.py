@@ -21,6 +21,7 @@ from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
     Attached,
     Complained,
+    LimitReached,
     ReloadRefused,
     Starting,
     Stopped,
@@ -64,7 +65,8 @@ class Daemon:
         self._reporter = reporter
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._signals: asyncio.Queue[signal.Signals | None] = asyncio.Queue()
+        """None: as many packets came as were to be looked at."""
         self._memory: assembly.Memory
         self._lock: PidFile | None
         """On the state directory; held until the process ends at the latest."""
@@ -130,7 +132,13 @@ class Daemon:
             raise
         self._announce(adopted)
         self._open_gate(policy)
-        self._reception = Reception(self._gate, self._lobby, self._clock)
+        self._reception = Reception(
+            self._gate,
+            self._lobby,
+            self._clock,
+            limit=settings.packet_limit,
+            reached=lambda: self._signals.put_nowait(None),
+        )
         self._sources.take_over(settings.sources, fresh)
         self._listen(fresh)
         self._keep()
@@ -213,8 +221,13 @@ class Daemon:
             if signalled not in done:
                 signalled.cancel()
                 continue
-            self._reporter.report(Stopping(signalled.result().name))
-            if signalled.result() is not signal.SIGHUP:
+            number = signalled.result()
+            if number is None:
+                await self._gate.finish()
+                self._reporter.report(LimitReached(self._settings.packet_limit))
+                return
+            self._reporter.report(Stopping(number.name))
+            if number is not signal.SIGHUP:
                 return
             await self._reload()
 

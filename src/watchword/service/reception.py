@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from watchword.ports import Clock, PacketSource, Reporter
 from watchword.service.gate import Gate
@@ -23,11 +24,23 @@ FEW = 64  # packets that are tried as they come, if nobody waits
 class Reception:
     """Between the sources and the gate, which a reload replaces."""
 
-    def __init__(self, gate: Gate, lobby: Lobby, clock: Clock) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        lobby: Lobby,
+        clock: Clock,
+        *,
+        limit: int = 0,
+        reached: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``reached`` is called when as many packets as ``limit`` were tried; 0: never."""
         self.gate = gate
         self._lobby = lobby
         self._clock = clock
         self._going_on = False
+        self._left = limit
+        self._limited = limit > 0
+        self._reached = reached
         self.twins: Twins | None = None
         """None: no packet can be seen twice, so nobody looks for that."""
 
@@ -37,12 +50,20 @@ class Reception:
             batch = arrived
             if self.twins is not None:
                 batch = self.twins.without(arrived, id(source), self._clock.now().steady)
+            if self._limited:
+                batch = batch[: self._left]
+                self._left -= len(batch)
             if len(batch) <= FEW and not self._lobby.count:
                 self.gate.receive(batch)
-                continue
-            self._lobby.arrive(batch, self._clock.now().steady)
-            if not self._going_on:
-                self._serve()
+            else:
+                self._lobby.arrive(batch, self._clock.now().steady)
+                if not self._going_on:
+                    self._serve()
+            if self._limited and not self._left:
+                while self._lobby.count:
+                    await asyncio.sleep(0)
+                self._reached()
+                return
 
     def _serve(self) -> None:
         """Try what waits for one slice of time; go on after everything else had its turn."""

@@ -57,9 +57,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 def _refuse_what_is_missing(options: ServerOptions) -> None:
     """What would be relied on, and is not there in this version."""
     for asked, name, remedy in (
-        (options.packet_limit, "--packet-limit", "leave it out, and end the daemon with -K"),
         (options.rotate_digest_cache, "--rotate-digest-cache", "leave it out: nothing grows old"),
-        (options.pcap_file, "--pcap-file", "ask about a capture with watchword explain --pcap"),
         (options.nfq_capture, "--nfq-capture", "use the UDP port: ENABLE_UDP_SERVER Y"),
     ):
         if asked:
@@ -81,6 +79,7 @@ def _absolute(options: ServerOptions) -> ServerOptions:
         access_folder=absolute(options.access_folder),
         digest_file=absolute(options.digest_file),
         pid_file=absolute(options.pid_file),
+        pcap_file=absolute(options.pcap_file),
         run_dir=absolute(options.run_dir),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias, assert_never
 
+from watchword.edges.capture.file import FileSource
 from watchword.edges.capture.requests import Requests
 from watchword.edges.capture.sniff import SniffSource
 from watchword.edges.capture.tcp import TcpSource
@@ -18,9 +19,10 @@ from watchword.edges.capture.udp import UdpSource
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, OperatorError
 from watchword.model.filters import Filter
-from watchword.model.outcomes import InterfaceChanged, Listening, Sniffing
+from watchword.model.outcomes import HostTrouble, InterfaceChanged, Listening, ReadingFile, Sniffing
 from watchword.model.services import Proto, Service
 from watchword.model.settings import (
+    CaptureFile,
     CaptureFilter,
     HttpRequests,
     Sniffer,
@@ -32,16 +34,16 @@ from watchword.ports import Interest
 from watchword.service.twins import Twins
 from watchword.wire.bpf import Program
 
-Source: TypeAlias = UdpSource | TcpSource | SniffSource
+Source: TypeAlias = UdpSource | TcpSource | SniffSource | FileSource
 
 
 class Sources:
     """All that are open, by what the configuration says of them."""
 
     def __init__(
-        self, requests: HttpRequests | None, tell: Callable[[InterfaceChanged], None]
+        self, requests: HttpRequests | None, tell: Callable[[InterfaceChanged | HostTrouble], None]
     ) -> None:
-        """``tell`` is told when an interface that is sniffed on comes or goes."""
+        """``tell`` is told when an interface or a file comes or goes."""
         self._requests = Requests(requests)
         self._tell = tell
         self._open: dict[SourceSettings, Source] = {}
@@ -84,6 +86,8 @@ class Sources:
                 return TcpSource(port, self._requests)
             case Sniffer():
                 return SniffSource(wanted, _filter(wanted.filter), self._requests, self._tell)
+            case CaptureFile(path):
+                return FileSource(path, _filter(wanted.filter), self._requests, self._tell)
             case _:
                 assert_never(wanted)
 
@@ -111,10 +115,12 @@ async def close(sources: Iterable[Source]) -> None:
         await source.aclose()
 
 
-def begun(wanted: SourceSettings, source: Source) -> Listening | Sniffing:
+def begun(wanted: SourceSettings, source: Source) -> Listening | Sniffing | ReadingFile:
     """The event that this source is looked at from now on."""
     if isinstance(wanted, Sniffer):
         return Sniffing(wanted.interfaces, wanted.filter.text)
+    if isinstance(wanted, CaptureFile):
+        return ReadingFile(str(wanted.path), wanted.filter.text)
     proto = Proto.UDP if isinstance(wanted, UdpPort) else Proto.TCP
     return Listening(Service(proto, wanted.port), source.families)
 

@@ -26,6 +26,55 @@ _MAGIC: Final = {
 }
 """First number of a file, and the length of a tick in its time stamps, seconds."""
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
+_BEGINNINGS: Final = tuple(
+    number.to_bytes(4, "big" if order == ">" else "little")[:size]
+    for number in _MAGIC
+    for order in "<>"
+    for size in (4, 3, 2, 1)
+)
+"""What the first bytes of a file can be, however few there are."""
+
+
+class Reader:
+    """A capture file that arrives piece by piece, perhaps while it is written."""
+
+    def __init__(self) -> None:
+        self._form: _Format | None = None
+        self._rest = b""
+
+    @property
+    def link(self) -> Link | None:
+        """None: the file's header has not arrived yet."""
+        return self._form.link if self._form else None
+
+    def feed(self, octets: bytes) -> list[Record]:
+        """The records that are whole now; less than one is kept for the next piece.
+
+        Raises OperatorError as ``packets`` does, but for a record that is not
+        finished; a reader that raised is of no use any more.
+        """
+        data = self._rest + octets
+        start = 0
+        if self._form is None:
+            if len(data) < _FILE_HEADER:
+                if data and not data.startswith(_BEGINNINGS):
+                    _format(data)  # it never will be one
+                self._rest = data
+                return []
+            self._form, start = _format(data), _FILE_HEADER
+        found: list[Record] = []
+        header = struct.Struct(f"{self._form.order}IIII")
+        while len(data) - start >= _RECORD_HEADER:
+            seconds, ticks, size, _ = header.unpack_from(data, start)
+            if size > MAX_FRAME:
+                raise OperatorError("the capture file is damaged")
+            end = start + _RECORD_HEADER + size
+            if end > len(data):
+                break
+            found.append(Record(seconds + ticks * self._form.tick, data[end - size : end]))
+            start = end
+        self._rest = data[start:]
+        return found
 
 
 class Record(NamedTuple):

@@ -14,7 +14,7 @@ from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
-from watchword.model.settings import Attach, Settings, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import Attach, CaptureFile, Settings, Sniffer, TcpPort, UdpPort
 
 _FEW = 12  # services that are named one by one
 
@@ -50,6 +50,9 @@ def _ways(settings: Settings) -> Iterator[str]:
                 where = ", ".join(interfaces) or "every interface"
                 what = f"the filter {wanted.text}" if wanted.text else "no filter"
                 yield f"by sniffing on {where} with {what}; no port is open for it"
+            case CaptureFile(path, wanted):
+                what = f"the filter {wanted.text}" if wanted.text else "no filter"
+                yield f"from the capture file {path} as it grows, with {what}"
             case _:
                 assert_never(source)
     if settings.requests is not None:

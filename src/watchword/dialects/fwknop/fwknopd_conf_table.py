@@ -72,7 +72,7 @@ _PORT: Final = 65535  # the original lets 131071 pass
 
 _COMMON: Final = (
     Variable("PCAP_INTF", default="eth0"),
-    Variable("PCAP_FILE", without=_SNIFFING),
+    Variable("PCAP_FILE"),
     _flag("ENABLE_PCAP_PROMISC"),
     Variable("PCAP_FILTER", default="udp port 62201"),
     _number("PCAP_DISPATCH_COUNT", "100", 1, 8388608),
@@ -187,7 +187,7 @@ _PERL: Final = _unlisted(
     Variable("EXTERNAL_CMD_CLOSE", without=_NO_COMMANDS),
     Variable("EMAIL_ADDRESSES", without=_NO_MAIL),
     Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall"),
-    Variable("AUTH_MODE", default="PCAP", without=_SNIFFING),
+    Variable("AUTH_MODE", default="PCAP"),
     _flag("REQUIRE_SOURCE_ADDRESS"),
     Variable("BLACKLIST", default="NONE"),
     Variable("DIGEST_TYPE", default="ALL"),

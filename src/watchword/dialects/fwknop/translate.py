@@ -260,12 +260,15 @@ def _settings(
         pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),
         digest_file=Path(values.text("DIGEST_FILE") or run_dir / "digest.cache"),
         commands_at_once=values.number("MAX_COMMANDS"),
+        packet_limit=options.packet_limit,
         dry_run=options.test,
     )
 
 
 def _max_age(values: Values) -> int | None:
-    return values.number("MAX_SPA_PACKET_AGE") if values.flag("ENABLE_SPA_PACKET_AGING") else None
+    if translate_sources.any_age(values) or not values.flag("ENABLE_SPA_PACKET_AGING"):
+        return None
+    return values.number("MAX_SPA_PACKET_AGE")
 
 
 def _digests(values: Values, complaints: Complaints) -> frozenset[Digest] | None:

@@ -1,6 +1,6 @@
 """By which ways packets come, and whether HTTP requests are looked into.
 
-In here: PACKET_SOURCES, ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
+In here: PACKET_SOURCES, PCAP_FILE, ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
 PCAP_* and what else is about sniffing, ENABLE_SPA_OVER_HTTP and what belongs to
 it.
 Not in here: what is hidden (translate_guard), receiving (edges.capture), the
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Final
 
 from watchword.dialects import pcap_filter
@@ -23,6 +24,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.addresses import Network
 from watchword.model.services import Proto, Service
 from watchword.model.settings import (
+    CaptureFile,
     CaptureFilter,
     HttpRequests,
     Sniffer,
@@ -31,7 +33,10 @@ from watchword.model.settings import (
     UdpPort,
 )
 
-WAYS: Final = ("udp", "tcp", "sniff")
+WAYS: Final = ("udp", "tcp", "sniff", "file")
+_FILES_OF_PERL: Final = ("FILE_PCAP", "ULOG_PCAP")
+"""Values of AUTH_MODE."""
+_FILE_OF_PERL: Final = "/var/log/sniff.pcap"
 _INTERFACE = re.compile(r"[!-~]{1,15}")
 
 
@@ -41,6 +46,9 @@ def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...
         "tcp": lambda: TcpPort(_port(values, "TCPSERV_PORT")),
         "udp": lambda: UdpPort(_port(values, "UDPSERV_PORT")),
         "sniff": lambda: _sniffer(values, complaints),
+        "file": lambda: CaptureFile(
+            Path(_capture_file(values)), _filter(values.text("PCAP_FILTER"))
+        ),
     }
     return tuple(made[name]() for name in _ways(values) if name in made)
 
@@ -69,6 +77,28 @@ def verify(values: Values, complaints: Complaints) -> None:
             values.place("PACKET_SOURCES"),
             f"write some of {', '.join(WAYS)}, or remove the line",
         )
+    if "file" in ways and not _capture_file(values):
+        complaints.refuse(
+            "PACKET_SOURCES has file, and PCAP_FILE is not set",
+            values.place("PACKET_SOURCES"),
+            "add PCAP_FILE and the path of the capture file",
+        )
+    if "file" not in ways and values.text("PCAP_FILE"):
+        complaints.remark(
+            "PCAP_FILE has no effect: packets come in another way",
+            values.place("PCAP_FILE"),
+            "to read them from the file, write ENABLE_UDP_SERVER N",
+        )
+    if any_age(values):
+        complaints.remark(
+            "packets from a capture file may be of any age",
+            values.place("PCAP_FILE"),
+            "write ENABLE_SPA_PACKET_AGING Y if the file is being written now",
+        )
+    if (mode := values.text("AUTH_MODE")) not in ("PCAP", *_FILES_OF_PERL):
+        complaints.remark(
+            f"AUTH_MODE {shown(mode)} has no effect in this version", values.place("AUTH_MODE")
+        )
     if "sniff" not in ways:
         for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
             if name in values.given and values.given[name].name == option:
@@ -86,7 +116,29 @@ def _ways(values: Values) -> tuple[str, ...]:
         listed = [each.strip().lower() for each in values.text("PACKET_SOURCES").split(",")]
         return tuple(dict.fromkeys(filter(None, listed)))
     way = "udp" if values.flag("ENABLE_UDP_SERVER") else "sniff"
+    if way == "sniff" and _capture_file(values):
+        way = "file"
     return ("tcp", way) if values.flag("ENABLE_TCP_SERVER") else (way,)
+
+
+def _capture_file(values: Values) -> str:
+    """The file that packets are read from; empty: none."""
+    if values.text("PCAP_FILE") or values.text("AUTH_MODE") not in _FILES_OF_PERL:
+        return values.text("PCAP_FILE")
+    return values.text("PCAP_PKT_FILE") or _FILE_OF_PERL
+
+
+def any_age(values: Values) -> bool:
+    """Whether packets may be of any age because they come from a file, and nothing else is said.
+
+    fwknopd's own habit: who reads an old capture wants to see what was in it.
+    The perl line followed files as they were written, and kept the limit.
+    """
+    return (
+        "file" in _ways(values)
+        and bool(values.text("PCAP_FILE"))
+        and "ENABLE_SPA_PACKET_AGING" not in values.given
+    )
 
 
 def _sniffer(values: Values, complaints: Complaints) -> Sniffer:

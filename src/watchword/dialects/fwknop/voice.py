@@ -31,7 +31,9 @@ from watchword.model.outcomes import (
     InterfaceChanged,
     InterfaceState,
     Judged,
+    LimitReached,
     Listening,
+    ReadingFile,
     ReloadRefused,
     Restored,
     Sniffing,
@@ -79,6 +81,16 @@ class Voice:
                 yield from _listening(event)
             case Sniffing():
                 yield from _sniffing(event)
+            case ReadingFile():
+                yield Priority.INFO, f"Reading pcap file: {event.path}"
+                yield from _filter(event.filter)
+            case LimitReached():
+                yield (
+                    Priority.WARNING,
+                    f"* Incoming packet count limit of {event.packets} reached",
+                )
+                yield Priority.INFO, "Gracefully leaving the fwknopd event loop."
+                yield Priority.INFO, f"Packet count limit ({event.packets}) reached. Exiting..."
             case InterfaceChanged():
                 yield _interface(event)
             case Waiting():
@@ -147,8 +159,12 @@ def _listening(event: Listening) -> Iterator[Line]:
 def _sniffing(event: Sniffing) -> Iterator[Line]:
     for name in event.interfaces or ("any",):
         yield Priority.INFO, f"Sniffing interface: {name}"
-    if event.filter:
-        yield Priority.INFO, f"PCAP filter is: '{event.filter}'"
+    yield from _filter(event.filter)
+
+
+def _filter(text: str) -> Iterator[Line]:
+    if text:
+        yield Priority.INFO, f"PCAP filter is: '{text}'"
 
 
 def _interface(event: InterfaceChanged) -> Line:

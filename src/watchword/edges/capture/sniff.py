@@ -124,7 +124,7 @@ class SniffSource:
             while not self._closed.is_set():
                 await ready.wait()
                 ready.clear()
-                if news.is_set():
+                if news.is_set() and not self._closed.is_set():
                     news.clear()
                     self._links.hear()
                     self._follow()
