@@ -52,6 +52,8 @@ class PerlManner(Manner):
         super().__init__(line, environment, console)
         self._old = client_perl_packet.is_old(line, settings)
         self._gpg = uses_gpg(settings)
+        if self._gpg:
+            client_perl_packet.check_signer(line, settings)
         self._style: Style | None = None
         self.limit = line.perl.max_packet
         if line.as_perl:

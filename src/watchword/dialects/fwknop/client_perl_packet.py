@@ -64,6 +64,16 @@ def is_old(line: CommandLine, settings: Given) -> bool:
     return old
 
 
+def check_signer(line: CommandLine, settings: Given) -> None:
+    """fwknop1 sends no packet by GnuPG without a signature. Raises OperatorError."""
+    signed = "GPG_SIGNER" in settings.elsewhere or line.perl.gpg_default_key
+    if line.as_perl and not signed:
+        raise OperatorError(
+            "--gpg-recipient needs somebody who signs.",
+            hint="name your key with --gpg-signing-key, or use --gpg-default-key",
+        )
+
+
 def _beyond_perl(settings: Given) -> str:
     """What these settings ask for that the perl client did not know; empty: nothing."""
     if settings.use_hmac:
