@@ -24,7 +24,7 @@ POLICY=/usr/sbin/policy-rc.d
 FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:openssh-client
     mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
-    fish:fish gpg:gnupg iptables:iptables man:man-db mandoc:mandoc nginx:nginx-light
+    fish:fish gpg:gnupg ipset:ipset iptables:iptables man:man-db mandoc:mandoc nginx:nginx-light
     ping:iputils-ping socat:socat tcpdump:tcpdump tinyproxy:tinyproxy-bin
     ulogd:ulogd2-pcap
     wget:wget zbarimg:zbar-tools zsh:zsh"

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 import pytest
 
 from tests.contract.replay import run
+from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
 from watchword.model.services import Service
@@ -56,6 +57,17 @@ class JournalContract:
         plain = replace(grant("plain"), destination=None, user="", who=IPv4Address("192.0.2.1"))
         run(journal.granted([grant(), plain]))
         assert list(run(reopen("one").unfinished(NOW))) == [grant(), plain]
+
+    def test_what_closes_a_grant_is_kept_with_it(self, journal: Journal, reopen: Reopen) -> None:
+        closings = (Closing("close 'a b'", ("close", "a b"), 5.0), Closing("zu", ("/bin/zu", "ü")))
+        closed = replace(grant("a"), cycle=Cycle(closings))
+        by_itself = replace(grant("b"), cycle=Cycle())
+        run(journal.granted([closed, by_itself, grant("c")]))
+        journal = reopen("one")
+        assert list(run(journal.unfinished(NOW))) == [closed, by_itself, grant("c")]
+        run(journal.ended([("a", Ending.EXPIRED)], NOW.wall))
+        run(journal.granted([grant("a")]))
+        assert run(journal.unfinished(NOW))[-1] == grant("a")
 
     @pytest.mark.parametrize("ending", Ending)
     def test_an_ended_grant_is_finished(self, journal: Journal, ending: Ending) -> None:

@@ -9,7 +9,9 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ from watchword.edges.replay.location import NAME
 from watchword.edges.replay.reading import export_digest_cache, read_grants
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import HostError
+from watchword.model.commands import Closing, Cycle
 from watchword.model.openings import Ending
 
 
@@ -90,10 +93,43 @@ def test_an_acknowledged_claim_is_in_the_files_at_that_moment(tmp_path: Path) ->
     run(store.aclose())
 
 
-def test_a_claim_is_synchronised_and_a_journal_entry_is_not(opened: SqliteStore) -> None:
-    for part, level in ((opened.keys, 2), (opened.journal, 1)):
-        asked = part._session.transaction(lambda db: db.execute("PRAGMA synchronous").fetchone())
-        assert run(asked) == (level,)
+def test_claims_and_what_commands_have_to_close_wait_for_the_disk_and_nothing_else_does(
+    opened: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+    for name in ("transaction", "at_once"):
+        does = getattr(opened._channel, name)
+
+        def spied(work: Any, durable: bool, does: Any = does) -> Any:
+            waited.append(durable)
+            return does(work, durable)
+
+        monkeypatch.setattr(opened._channel, name, spied)
+    run(opened.keys.claim([key("a")]))
+    run(opened.journal.granted([replace(grant("a"), cycle=Cycle())]))
+    run(opened.journal.granted([grant("b")]))
+    run(opened.journal.ended([("a", Ending.EXPIRED)], NOW.wall))
+    run(opened.journal.unfinished(NOW))
+    assert waited == [True, True, False, False, False]
+
+
+def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
+    """As it was before commands: without their table."""
+    store = SqliteStore.open(tmp_path, boot_id=boot_id())
+    run(store.journal.granted([grant("a")]))
+    run(store.keys.claim([key("a")]))
+    run(store.aclose())
+    old = sqlite3.connect(tmp_path / NAME)
+    old.executescript("DROP TABLE cycles; PRAGMA user_version = 1")
+    old.close()
+
+    assert read_grants(tmp_path, NOW) == [grant("a")]
+    store = SqliteStore.open(tmp_path, boot_id=boot_id())
+    assert run(store.keys.claim([key("a")])) == [False]
+    closed = replace(grant("b"), cycle=Cycle((Closing("close", ("close",)),)))
+    run(store.journal.granted([closed]))
+    assert read_grants(tmp_path, NOW) == [grant("a"), closed]
+    run(store.aclose())
 
 
 def test_all_files_are_private_from_the_start_whatever_the_umask(tmp_path: Path) -> None:

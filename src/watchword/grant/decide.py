@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from watchword.grant import commands
 from watchword.model.addresses import Address
-from watchword.model.commands import CommandTerms, Job
+from watchword.model.commands import CommandTerms, CycleTerms, Job
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
@@ -45,6 +45,8 @@ class Permit:
     """Without repeats, in the packet's order."""
     destination: Address | None
     seconds: int
+    cycle: CycleTerms | None = None
+    """The commands that open and close; None: the firewall does."""
 
 
 Answer: TypeAlias = Permit | CommandPermit | Refusal
@@ -68,18 +70,24 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
     wish = request.wish
     if policy.digests is not None and request.digest not in policy.digests:
         return _no(request, Reason.DIGEST_NOT_ALLOWED, request.digest.name)
-    if isinstance(wish, ForwardWish):
-        return _no(request, Reason.NO_FORWARDING)
     if isinstance(wish, CommandWish):
         return _command(terms, request, wish)
+    if isinstance(wish, ForwardWish):
+        return _no(request, Reason.NO_FORWARDING)
+    return _access(policy, terms, request, wish)
+
+
+def _access(policy: Policy, terms: Terms, request: Request, wish: AccessWish) -> Permit | Refusal:
     if not terms.access:
         return _no(request, Reason.NO_ACCESS)
+    limited = policy.destination_rule and terms.cycle is None
     return _ports(terms, request, wish) or Permit(
         request=request,
         who=_who(request),
         services=tuple(dict.fromkeys(wish.services)),
-        destination=request.packet.destination if policy.destination_rule else None,
+        destination=request.packet.destination if limited else None,
         seconds=min(request.seconds or terms.default_seconds, terms.max_seconds),
+        cycle=terms.cycle,
     )
 
 
@@ -111,6 +119,13 @@ def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
     who = _who(request)
     if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
         return _no(request, Reason.ADDRESS_NOT_HOST, str(who))
+    if terms.cycle is not None:
+        return None  # what the firewall can do is not asked
+    return _reachable(policy, request, who)
+
+
+def _reachable(policy: Policy, request: Request, who: Address) -> Refusal | None:
+    """Whether the firewall can open for that address, and for that destination only."""
     if who.version not in policy.families:
         return _no(request, Reason.NO_SUCH_FAMILY, f"IPv{who.version}")
     if policy.destination_rule:
@@ -129,6 +144,8 @@ def _user(terms: Terms, request: Request) -> Refusal | None:
 
 
 def _command(terms: Terms, request: Request, wish: CommandWish) -> CommandPermit | Refusal:
+    if terms.cycle is not None:
+        return _no(request, Reason.COMMAND_FOR_CYCLE)
     if terms.commands is None:
         return _no(request, Reason.NO_COMMANDS)
     try:

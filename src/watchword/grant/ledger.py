@@ -42,6 +42,23 @@ class _Holding:
     changed: bool = False
 
 
+def granted(permit: Permit, now: Moment) -> Grant:
+    """The grant that a permit comes to, from now on."""
+    request = permit.request
+    return Grant(
+        id=request.key.plaintext.hex()[:10],
+        stanza=request.stanza,
+        user=request.user,
+        source=request.packet.source,
+        who=permit.who,
+        services=permit.services,
+        destination=permit.destination,
+        began=now.wall,
+        ends=now.wall + permit.seconds,
+        until=round(now.steady + permit.seconds, 3),
+    )
+
+
 class Ledger:
     """Grants in force.
 
@@ -58,19 +75,7 @@ class Ledger:
 
     def admit(self, permit: Permit, now: Moment) -> Grant:
         """Turn a permit into a grant that runs from now, and want its openings."""
-        request = permit.request
-        grant = Grant(
-            id=request.key.plaintext.hex()[:10],
-            stanza=request.stanza,
-            user=request.user,
-            source=request.packet.source,
-            who=permit.who,
-            services=permit.services,
-            destination=permit.destination,
-            began=now.wall,
-            ends=now.wall + permit.seconds,
-            until=round(now.steady + permit.seconds, 3),
-        )
+        grant = granted(permit, now)
         self.resume(grant, State.WANTED)
         return grant
 
@@ -127,6 +132,11 @@ class Ledger:
 
     def grants(self) -> Iterator[Grant]:
         return (entry.grant for entry in self._entries.values())
+
+    def grant(self, name: str) -> Grant | None:
+        """The grant of that name; None if it is not in force."""
+        entry = self._entries.get(name)
+        return entry.grant if entry else None
 
     def state(self, name: str) -> State:
         """How far a grant got; GONE for one that is not in force."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from watchword.model.templates import Template
+
 DEFAULT_SECONDS = 30.0
 AT_ONCE = 32  # commands under way, unless the operator says otherwise
 
@@ -36,6 +38,44 @@ class CommandTerms:
     """True: the text is given to a shell, as fwknop 1.9 did."""
     seconds: float = DEFAULT_SECONDS
     """How long a command may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleTerms:
+    """A pair of the operator's own commands that stand in for the firewall."""
+
+    opening: Template
+    """The command that opens."""
+    closing: Template | None
+    """The one that closes; None: what was opened ends by itself."""
+    shell: bool = False
+    """True: the text is given to a shell."""
+    first_only: bool = False
+    """True: one run, for the first service asked for; else one for each."""
+    renews: bool = False
+    """True: asking again while it is open prolongs it, and runs nothing."""
+    seconds: float = DEFAULT_SECONDS
+    """How long each command may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The command that ends what a caller got, spelled out when it was opened."""
+
+    text: str
+    """As it is told in the log."""
+    argv: tuple[str, ...]
+    seconds: float = DEFAULT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What makes a grant one of commands."""
+
+    closings: tuple[Closing, ...] = ()
+    """To be run in this order at its end; empty: nothing is."""
+    renewal: bool = False
+    """True: an earlier grant goes on under a new name, and nothing was run for it."""
 
 
 @dataclass(frozen=True, slots=True)

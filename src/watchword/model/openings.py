@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 from watchword.model.addresses import Address
+from watchword.model.commands import Cycle
 from watchword.model.services import Service
 
 Tag = NewType("Tag", str)
@@ -89,9 +90,14 @@ class Grant:
     """Unix seconds, for people; ``until`` is what is enforced."""
     until: float
     """Steady-clock seconds."""
+    cycle: Cycle | None = None
+    """Opened by a command of the operator's own, and closed by one; None: in the firewall."""
 
     @property
     def holes(self) -> tuple[Hole, ...]:
+        """What the firewall has to have for it."""
+        if self.cycle is not None:
+            return ()
         return tuple(Hole(self.who, service, self.destination) for service in self.services)
 
 
@@ -100,3 +106,6 @@ class Ending(StrEnum):
 
     EXPIRED = "expired"
     REVOKED = "revoked"
+    RENEWED = "renewed"  # it goes on as another grant
+    FAILED = "failed"  # nothing was opened, after all
+    NOT_CLOSED = "not closed"  # the command that closes failed

@@ -80,6 +80,36 @@ class CommandStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class CycleOpening:
+    """A command that opens begins. What came of all of them is told by the judgement."""
+
+    request: Request
+    command: str
+    first: bool = True
+    """The first of its packet."""
+    refusals: tuple[Refusal, ...] = ()
+    """Of the stanzas before."""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleClosing:
+    """A command that closes begins."""
+
+    grant: Grant
+    command: str
+    ending: Ending = Ending.EXPIRED
+
+
+@dataclass(frozen=True, slots=True)
+class CycleNotClosed:
+    """A command that closes did not do it, as far as can be told."""
+
+    grant: Grant
+    command: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Flooded:
     """Packets that were refused alike, and so often that they are told together."""
 
@@ -239,6 +269,9 @@ class Stopped:
 Event: TypeAlias = (
     Judged
     | CommandStarted
+    | CycleOpening
+    | CycleClosing
+    | CycleNotClosed
     | Flooded
     | GrantEnded
     | Starting

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from watchword.errors import Place
 from watchword.model.addresses import Address, Network
-from watchword.model.commands import CommandTerms
+from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
@@ -48,6 +48,8 @@ class Terms:
     """False: it opens nothing (DISABLE_FW_ACCESS)."""
     commands: CommandTerms | None = None
     """How the commands of its callers are run; None: they are not."""
+    cycle: CycleTerms | None = None
+    """Commands that open and close, in place of the firewall."""
 
     @property
     def mac_key(self) -> Secret | None:

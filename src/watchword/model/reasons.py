@@ -59,6 +59,7 @@ class Reason(Enum):
     DIGEST_NOT_ALLOWED = ("digest-not-allowed", Stage.KIND)
     NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
     NO_COMMANDS = ("commands-not-enabled", Stage.KIND)
+    COMMAND_FOR_CYCLE = ("command-for-a-cycle", Stage.KIND)
     NO_ACCESS = ("access-not-enabled", Stage.KIND)
     PORT_RESTRICTED = ("port-restricted", Stage.PORTS)
     PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
@@ -67,6 +68,8 @@ class Reason(Enum):
     COMMAND_UNCHECKED = ("command-not-checked", Stage.COMMAND)
     TOO_MANY_COMMANDS = ("too-many-commands", Stage.COMMAND)
     COMMAND_NOT_STARTED = ("command-not-started", Stage.COMMAND)
+    CYCLE_UNRECORDED = ("close-not-recorded", Stage.COMMAND)
+    CYCLE_FAILED = ("open-command-failed", Stage.COMMAND)
     FIREWALL_REFUSED = ("firewall-refused", Stage.FIREWALL)
 
     def __init__(self, word: str, stage: Stage) -> None:

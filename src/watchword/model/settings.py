@@ -43,6 +43,8 @@ class FirewallSettings:
     public: tuple[Service, ...] = ()
     """What stays reachable for everybody with ``guard_all``."""
     jump_from: tuple[JumpFrom, ...] = ()
+    needed: bool = True
+    """False: no stanza opens anything in it, and nothing is to be hidden; it is not touched."""
     flush_at_start: bool = False
     """True: grants of an earlier run end at start (FLUSH_*_AT_INIT Y)."""
     flush_at_exit: bool = False

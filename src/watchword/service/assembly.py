@@ -94,7 +94,8 @@ async def _take_over(path: Path, stored: SqliteStore) -> Sequence[Complaint]:
 
 def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
     """The backend that the configuration names; nothing is touched yet."""
-    if settings.dry_run or settings.firewall.backend == "memory":
+    in_memory = settings.dry_run or not settings.firewall.needed
+    if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
     return NftFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
 
@@ -140,6 +141,8 @@ def interest_of(configuration: Configuration) -> Interest:
 
 def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
     """Where a backend hangs: two that hang in one place are one and the same to the kernel."""
+    if not firewall.needed:
+        return ()
     if firewall.attach is Attach.JUMP:
         return (firewall.backend, firewall.attach, firewall.jump_from)
     return (firewall.backend, firewall.attach, firewall.table)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from watchword import __version__
@@ -33,12 +34,15 @@ from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import assembly, control, status
+from watchword.service.closer import Closer
 from watchword.service.commands import Commands
 from watchword.service.control import Control
+from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.gate import Gate
 from watchword.service.hand import Hand
+from watchword.service.hand import close as close_by_command
 from watchword.service.keeper import Keeper
 from watchword.service.lobby import Lobby
 from watchword.service.process import PidFile
@@ -46,6 +50,7 @@ from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
 from watchword.service.sources import Source, Sources, begun, close
 
+CLOSING_PATIENCE = 20.0  # seconds for all closing commands at the end; a supervisor waits 90
 COMMAND_OUTPUT = 64 << 10  # bytes of what a command says that are kept
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -77,6 +82,9 @@ class Daemon:
         self._programs = gpg_programs()
         """For gpg; ended with the daemon, whatever runs then."""
         self._command_programs = SystemPrograms(output_limit=COMMAND_OUTPUT, chatter=True)
+        self._closing_programs = SystemPrograms(output_limit=COMMAND_OUTPUT, chatter=True)
+        """For what closes: it outlives the others at the end."""
+        self._cycles: Cycles
         self._restraint = Restraint()
         self._figures = Figures(clock.now().wall)
         self._commands = Commands(reporter, clock, self._figures)
@@ -124,6 +132,8 @@ class Daemon:
             adopted = firewall.prepare()
             self._enforcer = Enforcer(firewall, self._memory.journal, self._reporter, self._clock)
             await self._enforcer.resume(flush=settings.firewall.flush_at_start)
+            self._cycles = self._command_cycles(memory)
+            await self._cycles.resume(flush=settings.firewall.flush_at_start)
             await self._control.open()  # nothing below waits, so it answers once all is there
         except (HostError, OperatorError):
             await close(fresh.values())
@@ -143,8 +153,15 @@ class Daemon:
         self._listen(fresh)
         self._keep()
 
+    def _command_cycles(self, memory: assembly.Memory) -> Cycles:
+        run = partial(close_by_command, self._closing_programs)
+        closer = Closer(memory.journal, run, self._reporter, self._clock)
+        return Cycles(memory.journal, closer, self._reporter, self._clock, self._figures)
+
     def _announce(self, adopted: int) -> None:
         firewall = self._settings.firewall
+        if not firewall.needed:
+            return
         guarding = firewall.attach is Attach.GUARD
         self._reporter.report(
             Attached(
@@ -172,6 +189,7 @@ class Daemon:
             openpgp=Gpg(self._programs),
             hand=Hand(policy, self._command_programs),
             commands=self._commands,
+            cycles=self._cycles,
             known=self._lobby.knows,
             dry_run=self._settings.dry_run,
         )
@@ -198,6 +216,7 @@ class Daemon:
             clock=self._clock,
         )
         self._run("end grants", keeper.end_grants())
+        self._run("end cycles", self._cycles.end_forever())
         self._run("watch firewall", keeper.watch_firewall())
         self._run("look round", keeper.look_round())
         self._run("forget", keeper.forget())
@@ -302,6 +321,8 @@ class Daemon:
         await self._gate.finish()
         self._command_programs.end()
         await self._commands.ended()
+        await self._cycles.stop(patience=CLOSING_PATIENCE)
+        self._closing_programs.end()
         firewall = self._settings.firewall
         if firewall.flush_at_exit:
             await self._enforcer.end_all()

@@ -57,6 +57,8 @@ class Enforcer:
             now = self._clock.now()
             kept, over = [], []
             for grant in await self._journal.unfinished(now):
+                if grant.cycle is not None:
+                    continue  # commands close those (service.cycles)
                 if grant.until <= now.steady:
                     over.append((grant, Ending.EXPIRED))
                 elif flush:

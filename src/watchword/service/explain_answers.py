@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from watchword.dialects.fwknop import explain_words, remedies
+from watchword.grant import cycles
 from watchword.grant.decide import CommandPermit, Permit
 from watchword.model.outcomes import Refusal
 from watchword.service.explain import Explanation, Verdict
@@ -33,6 +34,9 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
         )
     elif told.permit is not None:
         permit = told.permit
+        if permit.cycle is not None:
+            for values in cycles.values(permit):
+                yield f"WOULD RUN: {cycles.opening(permit.cycle, values).text}"
         yield (
             f"GRANTED: {explain_words.services(permit.services)} for {permit.who}, "
             f"{permit.seconds} seconds, by stanza #{permit.request.stanza}"
@@ -66,7 +70,7 @@ def as_json(told: Explanation) -> dict[str, object]:
         "time": told.at.wall,
         "bytes": len(told.packet.payload),
         "granted": permit is not None,
-        "would_run": list(permit.job.argv) if isinstance(permit, CommandPermit) else None,
+        "would_run": _programs(permit),
         "stage": refusal.reason.stage.name.lower() if refusal else None,
         "reason": refusal.reason.word if refusal else None,
         "remedy": _advice(told, refusal).remedy if refusal else None,
@@ -76,6 +80,16 @@ def as_json(told: Explanation) -> dict[str, object]:
         "seconds": opens.seconds if opens else None,
         "stanzas": [_verdict_as_json(each) for each in told.verdicts],
     }
+
+
+def _programs(permit: Permit | CommandPermit | None) -> list[list[str]]:
+    """The words of each program that would be run."""
+    if isinstance(permit, CommandPermit):
+        return [list(permit.job.argv)]
+    if permit is None or permit.cycle is None:
+        return []
+    terms = permit.cycle
+    return [list(cycles.opening(terms, each).argv) for each in cycles.values(permit)]
 
 
 def _verdict_as_json(verdict: Verdict) -> dict[str, object]:

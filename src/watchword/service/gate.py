@@ -30,6 +30,7 @@ from watchword.model.requests import Request, Sealed
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
 from watchword.service.cases import Case, next_found
 from watchword.service.commands import Commands
+from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.hand import Hand
@@ -55,6 +56,7 @@ class Gate:
         openpgp: OpenPgp,
         hand: Hand | None = None,
         commands: Commands | None = None,
+        cycles: Cycles | None = None,
         restraint: Restraint | None = None,
         figures: Figures | None = None,
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
@@ -75,6 +77,7 @@ class Gate:
         self._vault = Vault(openpgp, lambda peer: known(peer, clock.now().steady))
         self._hand = hand or Hand(policy, SystemPrograms())
         self._commands = commands or Commands(reporter, clock, self._figures)
+        self._cycles = cycles or Cycles.alone(reporter, clock, self._figures)
         self._dry_run = dry_run
         self._waiting: list[Case] = []
         self._arrived = asyncio.Event()
@@ -208,12 +211,16 @@ class Gate:
             await self._carry_out(permitted)
 
     async def _carry_out(self, permitted: Sequence[tuple[Case, Permit | CommandPermit]]) -> None:
-        openings = [(case, permit) for case, permit in permitted if isinstance(permit, Permit)]
-        if openings:
-            await self._grant(openings)
+        openings = []
         for case, permit in permitted:
             if isinstance(permit, CommandPermit):
                 self._commands.begin(self._hand, case, permit, self._not_run)
+            elif permit.cycle is not None:
+                self._cycles.begin(self._hand, case, permit)
+            else:
+                openings.append((case, permit))
+        if openings:
+            await self._grant(openings)
 
     def _not_run(self, case: Case, refusal: Refusal) -> None:
         """Ask the next stanza about a command that one did not let pass."""

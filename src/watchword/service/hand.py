@@ -15,9 +15,19 @@ from collections.abc import Callable
 
 from watchword.edges import patterns
 from watchword.errors import HostError
-from watchword.grant import commands
+from watchword.grant import commands, cycles
+from watchword.grant.cycles import Values
+from watchword.model.commands import Closing
 from watchword.model.policy import Policy
-from watchword.ports import Completed, ProgramRunner
+from watchword.ports import Completed, NotStartedError, ProgramRunner
+
+
+def close(programs: ProgramRunner, closing: Closing) -> Completed:
+    """Run a command that closes, as it was spelled out when its stanza opened.
+
+    The stanza may be gone by now. Raises NotStartedError, HostError.
+    """
+    return programs.run(closing.argv, seconds=closing.seconds)
 
 
 class NotAllowedError(Exception):
@@ -49,6 +59,14 @@ class Hand:
             self._check(terms.pattern, command)
         started()
         return self._programs.run(job.argv, seconds=job.seconds, account=job.account)
+
+    def open(self, stanza: int, values: Values) -> Completed:
+        """Run the command of a stanza's that opens. Raises NotStartedError, HostError."""
+        terms = self._policy.terms(stanza).cycle
+        if terms is None:
+            raise NotStartedError(f"stanza #{stanza} has no CMD_CYCLE_OPEN")
+        run = cycles.opening(terms, values)
+        return self._programs.run(run.argv, seconds=terms.seconds)
 
     def _check(self, pattern: str, command: str) -> None:
         try:

@@ -55,10 +55,16 @@ def _table(settings: Settings) -> list[str]:
 
 
 def _rows(settings: Settings, now: Moment) -> list[Sequence[str]]:
-    live = [each for each in read_grants(settings.state_dir, now) if each.until > now.steady]
+    found = read_grants(settings.state_dir, now)
+    live = [each for each in found if each.until > now.steady or _overdue(each)]
     installed = assembly.firewall_for(settings, SystemClock()).installed()
     held = {opening.hole for opening in _openings(live) if opening.tag in installed}
     return [_row(grant, held, now) for grant in live]
+
+
+def _overdue(grant: Grant) -> bool:
+    """Whether something is to be closed that is not closed yet."""
+    return grant.cycle is not None and bool(grant.cycle.closings)
 
 
 def _openings(live: Sequence[Grant]) -> Iterator[Opening]:
@@ -74,14 +80,22 @@ def _row(grant: Grant, held: set[Hole], now: Moment) -> Sequence[str]:
     missing = [str(hole.service) for hole in grant.holes if hole not in held]
     return (
         grant.id,
-        f"{grant.until - now.steady:.0f} s",
+        f"{max(0.0, grant.until - now.steady):.0f} s",
         str(grant.who),
         ",".join(map(str, grant.services)),
         str(grant.source),
         grant.user,
         f"#{grant.stanza}",
-        f"no: {','.join(missing)}" if missing else "yes",
+        _where(grant, missing),
     )
+
+
+def _where(grant: Grant, missing: Sequence[str]) -> str:
+    if grant.cycle is not None:
+        return "no: a command opened it, " + (
+            "one closes it" if grant.cycle.closings else "no close"
+        )
+    return f"no: {','.join(missing)}" if missing else "yes"
 
 
 def _ruleset(settings: Settings) -> str:

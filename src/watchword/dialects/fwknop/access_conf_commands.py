@@ -43,8 +43,8 @@ def command_terms(
 
     After a fatal complaint the value is not to be used.
     """
-    if not is_on(stanza, "ENABLE_CMD_EXEC"):
-        return None
+    if not is_on(stanza, "ENABLE_CMD_EXEC") or "CMD_CYCLE_OPEN" in stanza.given:
+        return None  # a cycle takes every packet, and none that asks for a command
     reader = _Reader(stanza, accounts, complaints)
     account = reader.account("CMD_EXEC")
     prefix = reader.sudo() if is_on(stanza, "ENABLE_CMD_SUDO_EXEC") else ()

@@ -19,6 +19,7 @@ from datetime import datetime
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts, command_terms, is_on
 from watchword.dialects.fwknop.access_conf_credentials import credentials
+from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks, services
 from watchword.dialects.fwknop.access_conf_table import (
@@ -69,6 +70,7 @@ def terms(
     users, expires = reader.users(), reader.expires()
     required = reader.source_required(source_required)
     commands = command_terms(stanza, accounts, complaints)
+    cycle = cycle_terms(stanza, accounts.seconds, complaints)
     access = not is_on(stanza, "DISABLE_FW_ACCESS")
     if found is None:
         return None
@@ -89,6 +91,7 @@ def terms(
         expires=expires,
         access=access,
         commands=commands,
+        cycle=cycle,
     )
 
 
@@ -97,7 +100,7 @@ def offered(stanza: Stanza) -> frozenset[Service] | None:
 
     A list that cannot be read offers nothing; ``terms`` complains about it.
     """
-    if is_on(stanza, "DISABLE_FW_ACCESS"):
+    if is_on(stanza, "DISABLE_FW_ACCESS") or has_cycle(stanza):
         return frozenset()
     line = stanza.given.get("OPEN_PORTS")
     try:
@@ -174,7 +177,7 @@ class _Reader:
 
     def seconds(self) -> tuple[int, int]:
         """Default and longest duration of a grant."""
-        default = self._number("FW_ACCESS_TIMEOUT") or DEFAULT_SECONDS
+        default = timer(self._stanza) or self._number("FW_ACCESS_TIMEOUT") or DEFAULT_SECONDS
         most = self._number("MAX_FW_TIMEOUT")
         if most is None:
             return default, max(default, MAX_SECONDS)
@@ -184,7 +187,7 @@ class _Reader:
                 "Warning: MAX_FW_TIMEOUT < FW_ACCESS_TIMEOUT, honoring MAX_FW_TIMEOUT "
                 f"for stanza source: '{self._label}' (#{self._stanza.number})",
                 self._stanza.given["MAX_FW_TIMEOUT"].place,
-                f"write FW_ACCESS_TIMEOUT {most}",
+                f"write {'CMD_CYCLE_TIMER' if timer(self._stanza) else 'FW_ACCESS_TIMEOUT'} {most}",
             )
         return min(default, most), most
 

@@ -100,7 +100,8 @@ def stanza_values(stanza: Stanza, terms: Terms | None) -> dict[str, str]:
     rows["KEY_LEN"] = str(len(terms.credential.key) if terms.credential else 0)
     rows["HMAC_KEY_LEN"] = str(len(mac) if mac else 0)
     rows["HMAC_DIGEST_TYPE"] = str(int(terms.mac_digest) if mac else 0)
-    rows["FW_ACCESS_TIMEOUT"] = str(terms.default_seconds)
+    if terms.cycle is None or "FW_ACCESS_TIMEOUT" not in stanza.given:
+        rows["FW_ACCESS_TIMEOUT"] = str(terms.default_seconds if terms.cycle is None else 30)
     rows["MAX_FW_TIMEOUT"] = str(terms.max_seconds)
     rows["REQUIRE_SOURCE_ADDRESS"] = "Yes" if terms.source_required else "No"
     if terms.expires is not None:

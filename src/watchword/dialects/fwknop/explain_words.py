@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from watchword.model.commands import CommandTerms
+from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
 from watchword.model.settings import Attach, CaptureFile, Settings, Sniffer, TcpPort, UdpPort
+from watchword.model.templates import Blank, Template
 
 _FEW = 12  # services that are named one by one
 
@@ -87,6 +88,8 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
     if terms.users:
         yield f"carrying the user name {' or '.join(sorted(terms.users))}"
     yield f"may open {_offer(terms)}" if terms.access else "opens nothing"
+    if terms.cycle is not None:
+        yield from cycle(terms.cycle)
     if terms.commands is not None:
         yield commands(terms.commands)
     whom = (
@@ -139,6 +142,21 @@ def commands(terms: CommandTerms) -> str:
     which = "any command" if terms.pattern is None else f"commands that match {terms.pattern!r}"
     how = "given to a shell" if terms.shell else "without a shell"
     return f"runs {which}, {how}, {as_whom(terms)}, for {terms.seconds:g} seconds at most"
+
+
+def cycle(terms: CycleTerms) -> Iterator[str]:
+    """What stands in for the firewall."""
+    how = " (by a shell)" if terms.shell else ""
+    yield f"opened by the command{how} {_template(terms.opening)}"
+    if terms.closing is None:
+        yield "closed by nothing of ours (CMD_CYCLE_CLOSE NONE)"
+    else:
+        yield f"closed by the command{how} {_template(terms.closing)}"
+
+
+def _template(found: Template) -> str:
+    """Blanks are shown as what goes into them."""
+    return "".join(f"<{each}>" if isinstance(each, Blank) else each for each in found.text)
 
 
 def as_whom(terms: CommandTerms) -> str:

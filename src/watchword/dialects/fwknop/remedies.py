@@ -122,6 +122,18 @@ _ADVICE: Final = {
         "it asks to run a command, which the stanza does not allow",
         "set ENABLE_CMD_EXEC Y in the stanza and reload, or ask for a port with -A",
     ),
+    Reason.COMMAND_FOR_CYCLE: Advice(
+        "it asks to run a command, and the stanza has a command cycle, which takes ports only",
+        "ask for a port with -A, or give ENABLE_CMD_EXEC a stanza and a key of its own",
+    ),
+    Reason.CYCLE_UNRECORDED: Advice(
+        "the command that closes could not be recorded, so nothing was opened: {detail}",
+        "free space in, or repair, the directory that STATE_DIR names; knock again",
+    ),
+    Reason.CYCLE_FAILED: Advice(
+        "CMD_CYCLE_OPEN failed: {detail}",
+        "run the command of the log by hand; with ipset, add -exist for callers who come again",
+    ),
     Reason.NO_ACCESS: Advice(
         "it asks for a port, and the stanza opens none (DISABLE_FW_ACCESS Y)",
         "send a command, or take DISABLE_FW_ACCESS out of the stanza",
@@ -139,7 +151,7 @@ _ADVICE: Final = {
         "write it without repetitions inside repetitions, and see whether Python can be started",
     ),
     Reason.TOO_MANY_COMMANDS: Advice(
-        "{detail} commands were running, as many as MAX_COMMANDS allows",
+        "{detail} commands were running or waiting, and there may be no more",
         "send it again later, or raise MAX_COMMANDS in fwknopd.conf",
     ),
     Reason.COMMAND_NOT_STARTED: Advice(

@@ -44,9 +44,16 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         guarded=shield.hidden,
         public=shield.public,
         jump_from=_jump_from(values, attach, complaints),
+        needed=_needed(values, offers),
         flush_at_start=values.flag("FLUSH_IPT_AT_INIT"),
         flush_at_exit=values.flag("FLUSH_IPT_AT_EXIT"),
     )
+
+
+def _needed(values: Values, offers: Sequence[Offer]) -> bool:
+    """Whether there is anything to open or to hide. Without offers nobody knows."""
+    opens = any(each.services is None or each.services for each in offers)
+    return opens or not offers or "GUARD_SERVICES" in values.given
 
 
 def _backend(values: Values, complaints: Complaints) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from watchword.dialects.fwknop import voice_commands
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.dialects.fwknop.voice_packets import PacketVoice
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed, said
@@ -23,6 +24,9 @@ from watchword.model.outcomes import (
     Attached,
     CommandStarted,
     Complained,
+    CycleClosing,
+    CycleNotClosed,
+    CycleOpening,
     Disowned,
     Event,
     Flooded,
@@ -70,6 +74,12 @@ class Voice:
                 yield from self._packets.judged(event, debug)
             case CommandStarted():
                 yield from self._packets.started(event)
+            case CycleOpening():
+                yield from self._packets.opening(event)
+            case CycleClosing():
+                yield voice_commands.closing(event)
+            case CycleNotClosed():
+                yield voice_commands.not_closed(event)
             case Flooded():
                 yield from _flooded(event)
             case GrantEnded():
@@ -139,12 +149,16 @@ def _flooded(event: Flooded) -> Iterator[Line]:
 
 def _ended(event: GrantEnded, table: str) -> Iterator[Line]:
     grant = event.grant
+    if grant.cycle is not None:
+        return  # what closes it has been told, and how that went
     until = f"with expire time of {int(grant.ends)}"
     match event.ending:
         case Ending.EXPIRED:
             yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}"
         case Ending.REVOKED:
             yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}, revoked"
+        case Ending.RENEWED | Ending.FAILED | Ending.NOT_CLOSED:
+            pass  # ends of cycles only
         case _:
             assert_never(event.ending)
 

@@ -115,7 +115,7 @@ def _request_fields(request: Request) -> dict[str, Field]:
 
 
 def _grant_fields(grant: Grant) -> dict[str, Field]:
-    return {
+    fields: dict[str, Field] = {
         "stanza": grant.stanza,
         "user": grant.user[:_LONGEST],
         "who": str(grant.who),
@@ -123,6 +123,9 @@ def _grant_fields(grant: Grant) -> dict[str, Field]:
         "seconds": round(grant.ends - grant.began),
         "grant": grant.id,
     }
+    if grant.cycle is not None:
+        fields["by"] = "renewal" if grant.cycle.renewal else "commands"
+    return fields
 
 
 def _utc(seconds: float) -> str:

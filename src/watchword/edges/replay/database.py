@@ -28,7 +28,9 @@ from watchword.errors import HostError
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
-VERSION = 1
+VERSION = 2
+WITH_CYCLES = 2  # since when there is a table of that name
+_OLDEST = 1  # brought up to date when it is opened for writing
 BUSY_SECONDS = 2.0  # how long another process may hold us up
 LOG_BYTES = 2001 * 4120  # of the log, when it has as many pages as are copied back together
 CHUNK = 1000  # rows deleted in one go: some 5 ms, and a claim may come in between
@@ -76,6 +78,8 @@ CREATE TABLE grants (
 CREATE UNIQUE INDEX grants_unfinished ON grants (id) WHERE ending IS NULL;
 CREATE INDEX grants_ended ON grants (ended_at) WHERE ended_at IS NOT NULL;
 """
+_CYCLES = "CREATE TABLE cycles (id TEXT NOT NULL PRIMARY KEY, closings TEXT NOT NULL)"
+"""Since version 2: the commands that close, for grants without an end."""
 _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
@@ -97,6 +101,7 @@ def create(path: Path) -> bool:
         return False
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(_SCHEMA)
+        connection.execute(_CYCLES)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         image = bytearray(connection.serialize())
@@ -128,7 +133,8 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
         newer = f"was written by a newer Watchword (format {version}, known here: {VERSION})"
         raise foreign(path, newer)
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    if version != VERSION or not names >= _TABLES:
+    complete = names >= _TABLES and (version < VERSION or "cycles" in names)
+    if version < _OLDEST or not complete:
         raise damaged(path, "its tables are not there")
 
 
@@ -238,6 +244,9 @@ class Channel:
             hint = "name a state directory on a local disk"
             raise HostError(f"{self._path}: no write-ahead log here", hint=hint)
         self._connection.execute("BEGIN IMMEDIATE")
+        [version] = self._connection.execute("PRAGMA user_version").fetchone()
+        if version < VERSION:
+            self._connection.execute(_CYCLES)
         self._connection.execute(f"PRAGMA user_version = {VERSION}")  # so that there is a log
         self._connection.execute("COMMIT")
         _lay_out_log(self._path)

@@ -7,21 +7,22 @@ Not in here: the file and its thread (database), listing from another process
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from watchword.edges.replay.database import Session
+from watchword.edges.replay.database import WITH_CYCLES, Session
 from watchword.edges.replay.recovered import recovered
 from watchword.model.addresses import canonical
+from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
 from watchword.model.services import Service
 from watchword.ports import Journal
 
-_Row: TypeAlias = tuple[
-    str, str, int, str, str, str, str, str | None, float, float, float
-]  # as _GRANTED has them
+_Row: TypeAlias = tuple[str, str, int, str, str, str, str, str | None, float, float, float]
+"""As _GRANTED has them."""
 
 _GRANTED = """
 INSERT INTO grants
@@ -34,6 +35,9 @@ _UNFINISHED = """
 SELECT id, boot, stanza, user, source, who, services, destination, began, ends, until
 FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 """
+_CYCLE = "INSERT OR REPLACE INTO cycles (id, closings) VALUES (?, ?)"
+_NO_CYCLE = "DELETE FROM cycles WHERE id = ?"
+_CYCLES = "SELECT id, closings FROM cycles"
 _PRUNE = """
 DELETE FROM grants WHERE rowid IN
     (SELECT rowid FROM grants WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
@@ -41,7 +45,11 @@ DELETE FROM grants WHERE rowid IN
 
 
 class SqliteJournal:
-    """Keeps grants on disk, without waiting for it: a lost machine has lost its openings too."""
+    """Keeps grants on disk.
+
+    It does not wait for the disk over what the firewall opened: a lost machine has lost its
+    openings too. It does over commands that have to be run yet: what they close may be anywhere.
+    """
 
     def __init__(self, session: Session, boot_id: str) -> None:
         self._session = session
@@ -49,14 +57,17 @@ class SqliteJournal:
 
     async def granted(self, grants: Sequence[Grant]) -> None:
         rows = [_row(grant, self._boot_id) for grant in grants]
-        await self._session.transaction(lambda db: _note(db, rows))
+        cycles = [(each.id, _closings(each.cycle)) for each in grants if each.cycle is not None]
+        await self._session.transaction(lambda db: _note(db, rows, cycles), lazily=not cycles)
 
     async def ended(self, endings: Sequence[tuple[str, Ending]], at: float) -> None:
         rows = [(ending.value, at, each) for each, ending in endings]
-        await self._session.transaction(lambda db: db.executemany(_ENDED, rows))
+        await self._session.transaction(lambda db: _end(db, rows), lazily=True)
 
     async def unfinished(self, now: Moment) -> Sequence[Grant]:
-        return await self._session.transaction(lambda db: unfinished(db, self._boot_id, now))
+        return await self._session.transaction(
+            lambda db: unfinished(db, self._boot_id, now), lazily=True
+        )
 
     async def prune(self, before: float) -> int:
         """Drop grants that ended before these Unix seconds; return how many."""
@@ -72,18 +83,42 @@ def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Gr
     Raises sqlite3.Error, also if a row is none that the journal wrote.
     """
     found = []
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    cycles = dict(db.execute(_CYCLES).fetchall()) if version >= WITH_CYCLES else {}
     for row in db.execute(_UNFINISHED):
         try:
-            grant = _grant(row)
-        except ValueError as error:
+            grant = _grant(row, _cycle(cycles.get(row[0])))
+        except (ValueError, KeyError, TypeError) as error:
             raise sqlite3.DatabaseError(f"a grant cannot be read: {error}") from error
         found.append(recovered(grant, row[1], boot_id, now))
     return found
 
 
-def _note(db: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+def _note(db: sqlite3.Connection, rows: Sequence[_Row], cycles: Sequence[tuple[str, str]]) -> None:
     db.executemany(_WITHDRAWN, [row[:1] for row in rows])  # noted again: the later one counts
     db.executemany(_GRANTED, rows)
+    db.executemany(_CYCLE, cycles)
+
+
+def _end(db: sqlite3.Connection, rows: Sequence[tuple[str, float, str]]) -> None:
+    db.executemany(_ENDED, rows)
+    db.executemany(_NO_CYCLE, [row[2:] for row in rows])
+
+
+def _closings(cycle: Cycle) -> str:
+    return json.dumps([[each.text, each.argv, each.seconds] for each in cycle.closings])
+
+
+def _cycle(text: str | None) -> Cycle | None:
+    """Raises ValueError or TypeError if it is none of ours."""
+    if text is None:
+        return None
+    return Cycle(
+        tuple(
+            Closing(str(said), tuple(map(str, argv)), float(seconds))
+            for said, argv, seconds in json.loads(text)
+        )
+    )
 
 
 def _row(grant: Grant, boot_id: str) -> _Row:
@@ -102,7 +137,7 @@ def _row(grant: Grant, boot_id: str) -> _Row:
     )
 
 
-def _grant(row: _Row) -> Grant:
+def _grant(row: _Row, cycle: Cycle | None) -> Grant:
     """Raises ValueError if the row is none of ours."""
     id_, _, stanza, user, source, who, services, destination, began, ends, until = row
     return Grant(
@@ -116,6 +151,7 @@ def _grant(row: _Row) -> Grant:
         began=began,
         ends=ends,
         until=until,
+        cycle=cycle,
     )
 
 

@@ -121,7 +121,7 @@ class SqliteStore:
         self.created = False
         """True: there was no memory of earlier packets, it begins now."""
         self.keys = SqliteReplayStore(Session(self._worker, self._channel, durable=True))
-        journal = Session(self._worker, self._channel, durable=False)
+        journal = Session(self._worker, self._channel, durable=True)
         self.journal = SqliteJournal(journal, boot_id)
         try:
             prepare_folder(state_dir)

@@ -1,0 +1,114 @@
+"""The log line of each reason for which a packet is refused.
+
+In here: the line, in the words of fwknopd 2.6.10 where it has one.
+Not in here: which lines are told of a packet, and how many (voice_packets).
+
+Source: fwknopd server, section 11.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from watchword.dialects.fwknop.voice_words import Line, Priority
+from watchword.model.outcomes import Refusal
+from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
+from watchword.wire.spa.errors import Code
+
+USER: Final = 64  # characters of a user name; the format has no more
+_E, _W, _I = Priority.ERR, Priority.WARNING, Priority.INFO
+
+# ``{at}`` is ``[ip] (stanza #n)``, ``{n}`` is ``(stanza #n)``.
+_LINES: Final = {
+    Reason.NO_SUCH_CIPHER: (
+        _E,
+        "{at} No stanza encryption mode match for encryption type: {detail:.1}.",
+    ),
+    Reason.STANZA_EXPIRED: (_I, "{at} Access stanza has expired"),
+    Reason.MAC_MISMATCH: (_W, "{at} Error creating fko context: {text}"),
+    Reason.NOT_DECRYPTED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.MALFORMED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.GPG_BUSY: (_W, "{at} Too many GPG packets are waiting, this one was dropped."),
+    Reason.GPG_FAILED: (_E, "{at} Error creating fko context: {detail}"),
+    Reason.UNSIGNED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.BADLY_SIGNED: (_W, "{at} Error creating fko context: {text}"),
+    Reason.UNLISTED_SIGNER: (_W, "{at} Incoming SPA packet signed by{signer} list."),
+    Reason.STORE_REFUSED: (_W, "{at} Could not add digest to replay cache"),
+    Reason.TOO_OLD: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),
+    Reason.FROM_THE_FUTURE: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),
+    Reason.SOURCE_REQUIRED: (_W, "{at} Got 0.0.0.0 when valid source IP was required."),
+    Reason.ADDRESS_NOT_HOST: (
+        _W,
+        "{at} Invalid source IP in SPA message, ignoring SPA packet: {detail}",
+    ),
+    Reason.NO_SUCH_FAMILY: (_W, "{at} The firewall here cannot open for {detail}."),
+    Reason.WRONG_USER: (
+        _W,
+        "{at} Username in SPA data ({user}) does not match required username: {expected}",
+    ),
+    Reason.DIGEST_NOT_ALLOWED: (_W, "{at} The digest {detail} is not one of DIGEST_TYPE."),
+    Reason.NO_FORWARDING: (
+        _W,
+        "{n} SPA packet from {ip} requested NAT access, but is not enabled/supported",
+    ),
+    Reason.NO_COMMANDS: (
+        _W,
+        "{at} SPA Command messages are not allowed in the current configuration.",
+    ),
+    Reason.COMMAND_FOR_CYCLE: (_E, "{at} Could not build CMD_CYCLE_OPEN command."),
+    Reason.CYCLE_UNRECORDED: (
+        _E,
+        "{at} CMD_CYCLE_OPEN command is not run, because its end cannot be recorded: {detail}",
+    ),
+    Reason.CYCLE_FAILED: (_E, "{at} CMD_CYCLE_OPEN command failed, nothing is granted: {detail}"),
+    Reason.NO_ACCESS: (_W, "{at} The stanza opens nothing (DISABLE_FW_ACCESS)."),
+    Reason.COMMAND_UNREADABLE: (_W, "{at} The command cannot be split into words: {detail}."),
+    Reason.COMMAND_NOT_ALLOWED: (_W, "{at} Received a command, but CMD_REGEX did not match."),
+    Reason.COMMAND_UNCHECKED: (
+        _E,
+        "{at} Received a command that CMD_REGEX could not be held against: {detail}.",
+    ),
+    Reason.TOO_MANY_COMMANDS: (
+        _W,
+        "{at} No command is run: {detail} others run or wait already.",
+    ),
+    Reason.PORT_RESTRICTED: (
+        _W,
+        "{at} One or more requested protocol/ports was denied per access.conf.",
+    ),
+    Reason.PORT_NOT_OFFERED: (
+        _W,
+        "{at} One or more requested protocol/ports was denied per access.conf.",
+    ),
+    Reason.COMMAND_NOT_STARTED: (_E, "{at} The command could not be started: {detail}"),
+    Reason.FIREWALL_REFUSED: (_E, "{at} The firewall refused the change: nothing was opened."),
+}
+
+
+def line(refusal: Refusal, packet: Packet, name: str) -> Line:
+    """What a stanza's refusal says; ``name`` is ``(stanza #1)`` or several of them."""
+    priority, text = _LINES[refusal.reason]
+    return priority, text.format(
+        at=f"[{packet.peer}] {name}",
+        n=name,
+        ip=packet.peer,
+        detail=refusal.detail,
+        user=refusal.detail[:USER],
+        expected=refusal.expected,
+        text=_library_text(refusal),
+        signer=_signer(refusal),
+    )
+
+
+def _signer(refusal: Refusal) -> str:
+    """The middle of the original's two sentences about lists of signers."""
+    if refusal.expected == "id":
+        return f" ID: {refusal.detail[-8:]}, but that ID is not in the GPG_REMOTE_ID"
+    return f": {refusal.detail}, but that fingerprint is not in the GPG_FINGERPRINT_ID"
+
+
+def _library_text(refusal: Refusal) -> str:
+    if refusal.reason is Reason.MAC_MISMATCH:
+        return Code.INVALID_DATA_HMAC_COMPAREFAIL.text
+    return refusal.detail or Code.DECRYPTION_FAILURE.text

@@ -1,0 +1,111 @@
+"""Runs the commands that close: all of them, in order, and none waits for another stanza's.
+
+In here: a line for each stanza, what is told, and noting that it is done.
+Not in here: when something has come to its end (cycles).
+
+The commands of one stanza are run one after the other, in the order of their
+ends, also when one fails. One that hangs holds up its own stanza for its time
+limit, and no other. The end is noted when the commands have run: after a crash
+in between they are run again, which is better than never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from watchword.errors import HostError
+from watchword.model.commands import Closing
+from watchword.model.openings import Ending, Grant
+from watchword.model.outcomes import CycleClosing, CycleNotClosed, GrantEnded, HostTrouble
+from watchword.ports import Clock, Completed, Journal, Reporter
+
+AT_ONCE = 64  # stanzas whose closing commands run
+Run = Callable[[Closing], Completed]
+
+
+class Closer:
+    """What has to be closed, in a line for each stanza."""
+
+    def __init__(self, journal: Journal, run: Run, reporter: Reporter, clock: Clock) -> None:
+        """``run`` blocks, and is called from several threads."""
+        self._journal = journal
+        self._run = run
+        self._reporter = reporter
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="close")
+        self._lines: dict[int, deque[tuple[Grant, Ending]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self, grant: Grant, ending: Ending) -> None:
+        """Run what closes this grant, after what came before it. Does not wait."""
+        line = self._lines.get(grant.stanza)
+        if line is not None:
+            line.append((grant, ending))
+            return
+        self._lines[grant.stanza] = deque([(grant, ending)])
+        self._begin(self._work_off(grant.stanza))
+
+    def renewed(self, grant: Grant) -> None:
+        """Note that a grant goes on as another one."""
+        self._begin(self._note(grant, Ending.RENEWED))
+
+    async def closed(self) -> None:
+        """Wait until nothing is left to close."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    async def stop(self, patience: float) -> None:
+        """The same for some seconds; what is not closed by then stays in the journal, unended."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.closed()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work_off(self, stanza: int) -> None:
+        line = self._lines[stanza]
+        try:
+            while line:
+                await self._close(*line.popleft())
+        finally:
+            del self._lines[stanza]
+
+    async def _close(self, grant: Grant, ending: Ending) -> None:
+        closings = grant.cycle.closings if grant.cycle else ()
+        for closing in closings:
+            self._reporter.report(CycleClosing(grant, closing.text, ending))
+            why = await self._run_one(closing)
+            if why:
+                self._reporter.report(CycleNotClosed(grant, closing.text, why))
+                ending = Ending.NOT_CLOSED
+        await self._note(grant, ending)
+
+    async def _run_one(self, closing: Closing) -> str:
+        """Why it may not be closed; empty if it is."""
+        loop = asyncio.get_running_loop()
+        try:
+            done = await loop.run_in_executor(self._threads, self._run, closing)
+        except HostError as error:
+            return str(error)
+        said = done.stderr[:800].decode("utf-8", "replace").strip().splitlines()
+        return ": ".join([f"exit status {done.status}", *said[:1]]) if done.status else ""
+
+    async def _note(self, grant: Grant, ending: Ending) -> None:
+        wall = self._clock.now().wall
+        try:
+            await self._journal.ended([(grant.id, ending)], wall)
+        except HostError as error:
+            self._reporter.report(HostTrouble("journal", str(error), error.hint))
+        self._reporter.report(GrantEnded(grant, ending, wall))

@@ -1,0 +1,296 @@
+"""Command cycles on a real machine: the tutorial's ipset recipe, and what becomes of closes."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import PROGRAMS, Server, base64, stanza, until
+from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.trio import Trio, trio
+
+pytestmark = [pytest.mark.system, pytest.mark.peer("fwknop", "ipset")]
+
+OURS, THEIRS = str(PROGRAMS / "fwknop"), "fwknop"
+CALLER = "198.51.100.2"
+PREPARATION = (
+    "ipset create fwknop_allow hash:ip,port timeout 30",
+    "iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+    "iptables -A INPUT -m set --match-set fwknop_allow src,dst -j ACCEPT",
+    "iptables -A INPUT -j DROP",
+)
+"""As the tutorial has it, line by line."""
+RECIPE = {
+    "OPEN_PORTS": "",
+    "CMD_CYCLE_OPEN": "ipset add fwknop_allow $SRC,$PROTO:$PORT timeout $CLIENT_TIMEOUT",
+    "CMD_CYCLE_CLOSE": "NONE",
+}
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def prepared(scene: Trio) -> Iterator[Host]:
+    """The server's host as the tutorial prepares it, and as before afterwards."""
+    host = scene.server.host
+    for line in PREPARATION:
+        host.run(*line.split())
+    yield host
+    host.run("iptables", "-F", "INPUT")
+    host.run("ipset", "destroy", "fwknop_allow")
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
+    server = Server(scene.server.host, tmp_path)
+    yield server
+    if server.process is not None:
+        server.stop()
+
+
+def knock(scene: Trio, program: str, ports: str = "tcp/22", *options: str) -> None:
+    scene.caller.host.run(
+        program, "--no-rc-file", "--no-save-args", "-D", "203.0.113.1",
+        "-A", ports, "-a", CALLER, "--use-hmac",
+        "--key-base64-rijndael", base64(KEY), "--key-base64-hmac", base64(MAC_KEY), *options,
+    )  # fmt: skip
+
+
+def reaches(client: Host, port: int) -> bool:
+    """Whether a connection comes through within a moment; what is dropped answers nothing."""
+    asked = client.run(
+        "python3", "-c",
+        "import socket, sys; socket.create_connection(('203.0.113.1', int(sys.argv[1])), 0.5)",
+        str(port), check=False,
+    )  # fmt: skip
+    return asked.returncode == 0
+
+
+@contextlib.contextmanager
+def listening(host: Host, port: int) -> Iterator[None]:
+    """Something that takes connections there."""
+    process = host.start("python3", "-c", LISTENER, str(port))
+    until(lambda: f":{port} " in host.run("ss", "-ltnH").stdout)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(5)
+
+
+LISTENER = """
+import socket, sys
+with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as server:
+    while True:
+        server.accept()
+"""
+
+
+def members(host: Host) -> list[str]:
+    listed = host.run("ipset", "list", "fwknop_allow").stdout
+    return listed.partition("Members:\n")[2].splitlines()
+
+
+def original_with_recipe(scene: Trio, folder: Path) -> tuple[str, list[str]]:
+    """What the packaged server says and does with the recipe: its log, and the set."""
+    host = scene.server.host
+    for name, text in (
+        ("fwknopd.conf", f"ENABLE_UDP_SERVER Y\nFWKNOP_RUN_DIR {folder}\n"),
+        ("access.conf", stanza(**RECIPE)),
+    ):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(text)
+    log = folder / "log"
+    with log.open("wb") as into:
+        process = host.start(
+            "/usr/sbin/fwknopd", "-f", "-c", str(folder / "fwknopd.conf"),
+            "-a", str(folder / "access.conf"), stdout=into, stderr=into,
+        )  # fmt: skip
+    try:
+        until(lambda: "Kicking off UDP server" in log.read_text())
+        knock(scene, THEIRS, "tcp/22", "-f", "30")
+        until(lambda: members(host))
+        return log.read_text(), members(host)
+    finally:
+        process.terminate()
+        process.wait(5)
+        host.run("ipset", "flush", "fwknop_allow")
+
+
+def told(log: str) -> list[str]:
+    return [line for line in log.splitlines() if "stanza #1" in line and line[:1] != "{"]
+
+
+@pytest.mark.peer("fwknopd")
+@pytest.mark.requirement("1.8", "1.9", "1.12", "1.14", "1.16", "1.11", "1.13")
+def test_the_tutorials_recipe_does_what_it_does_with_the_original(
+    scene: Trio, prepared: Host, server: Server, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    # The packets of either client have to come through the rules of the tutorial, which drop them
+    # for a server that does not sniff: so one more rule before the last.
+    prepared.run("iptables", "-I", "INPUT", "1", "-p", "udp", "--dport", "62201", "-j", "ACCEPT")
+    original_log, original_members = original_with_recipe(scene, theirs)
+    server.access = stanza(**RECIPE)
+    server.start()
+    assert "Attached to the firewall" not in server.log
+    assert "watchword" not in prepared.run("nft", "list", "tables").stdout
+    scanned = scene.caller.host.run("nmap", "-Pn", "-n", "-p", "22", "203.0.113.1").stdout
+    assert re.search(r"^22/tcp\s+filtered", scanned, re.MULTILINE)
+    with listening(prepared, 22):
+        assert not reaches(scene.caller.host, 22)
+        knock(scene, THEIRS, "tcp/22", "-f", "30")
+        [judged] = server.wait_for_judgements(1)
+        assert (judged["verdict"], judged["seconds"], judged["by"]) == ("granted", 30, "commands")
+        assert told(server.log) == told(original_log)
+        [member] = members(prepared)
+        assert member.partition(" timeout ")[0] == original_members[0].partition(" timeout ")[0]
+        assert member.startswith(f"{CALLER},tcp:22 timeout ")
+        left = int(member.rpartition(" ")[2])
+        assert 25 <= left <= 30
+        assert reaches(scene.caller.host, 22)
+        assert not reaches(scene.stranger.host, 22)
+    scanned = scene.caller.host.run("nmap", "-Pn", "-n", "-p", "22", "203.0.113.1").stdout
+    assert re.search(r"^22/tcp\s+closed", scanned, re.MULTILINE)  # passes; nobody listens now
+    listed = server.program("--fw-list").stdout
+    [row] = [line for line in listed.splitlines() if CALLER in line]
+    assert "tcp/22" in row
+    assert row.endswith("no close")
+    rest = int(re.search(r"(\d+) s", row)[1])  # type: ignore[index]
+    assert abs(rest - int(members(prepared)[0].rpartition(" ")[2])) <= 2
+    assert until(lambda: int(members(prepared)[0].rpartition(" ")[2]) < left)
+
+
+@pytest.mark.requirement("1.14")
+def test_a_caller_who_names_no_time_gets_the_stanzas_and_never_all_of_it(
+    scene: Trio, prepared: Host, server: Server
+) -> None:
+    """With the original such a member is permanent."""
+    prepared.run("iptables", "-I", "INPUT", "1", "-p", "udp", "--dport", "62201", "-j", "ACCEPT")
+    server.access = stanza(**RECIPE, FW_ACCESS_TIMEOUT="7")
+    server.start()
+    knock(scene, OURS, "tcp/22,udp/53")
+    server.wait_for_judgements(1)
+    found = sorted(members(prepared))
+    assert [each.partition(" timeout ")[0] for each in found] == [
+        f"{CALLER},tcp:22", f"{CALLER},udp:53",
+    ]  # fmt: skip
+    assert all(1 <= int(each.rpartition(" ")[2]) <= 7 for each in found)
+
+
+def script(folder: Path) -> tuple[str, Path]:
+    """A program that notes what it was asked, and where."""
+    journal, program = folder / "journal", folder / "note"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {journal}\n')
+    program.chmod(0o755)
+    journal.touch()
+    return str(program), journal
+
+
+def noted(journal: Path) -> list[str]:
+    return journal.read_text().splitlines()
+
+
+def cycle_with(program: str, **more: str) -> str:
+    return stanza(
+        OPEN_PORTS="",
+        CMD_CYCLE_OPEN=f"{program} open $SRC $PROTO/$PORT",
+        CMD_CYCLE_CLOSE=f"{program} close $SRC $PROTO/$PORT",
+        **{"CMD_CYCLE_TIMER": "2", **more},
+    )
+
+
+OPENED = [f"open {CALLER} 6/22", f"open {CALLER} 17/53"]
+CLOSED = [f"close {CALLER} 6/22", f"close {CALLER} 17/53"]
+
+
+@pytest.mark.requirement("1.10")
+@pytest.mark.parametrize(
+    ("switch", "opened", "closed"),
+    [({}, OPENED, CLOSED), ({"CMD_CYCLE_PORTS": "FIRST"}, OPENED[:1], CLOSED[:1])],
+)
+def test_a_pair_of_commands_runs_for_every_port_on_the_grant_and_at_its_end(
+    scene: Trio,
+    server: Server,
+    tmp_path: Path,
+    switch: dict[str, str],
+    opened: list[str],
+    closed: list[str],
+) -> None:
+    program, journal = script(tmp_path)
+    server.access = cycle_with(program, CMD_CYCLE_TIMER="1", **switch)
+    server.start()
+    knock(scene, THEIRS, "tcp/22,udp/53")
+    server.wait_for_judgements(1)
+    assert noted(journal) == opened
+    server.wait_for("Timer expired, running CMD_CYCLE_CLOSE command", len(closed))
+    until(lambda: len(noted(journal)) == len(opened) + len(closed))
+    assert noted(journal) == opened + closed
+    assert "no grants in force" in server.program("--fw-list").stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGKILL, signal.SIGTERM])
+def test_whatever_happens_to_the_daemon_what_is_open_is_closed(
+    scene: Trio, server: Server, tmp_path: Path, how: signal.Signals
+) -> None:
+    """And the stanza that opened it is gone from the file by then."""
+    program, journal = script(tmp_path)
+    server.access = cycle_with(program)
+    server.start()
+    knock(scene, OURS, "tcp/22,udp/53")
+    server.wait_for_judgements(1)
+    listed = server.program("--fw-list").stdout
+    assert re.search(rf"[12] s +{CALLER} +tcp/22,udp/53 .* one closes it\n", listed), listed
+    server.access = stanza()
+    if how is signal.SIGHUP:
+        server.write()
+        server.send(how)
+        server.wait_for("Re-starting fwknopd")
+    else:
+        server.stop(how)
+    if how is signal.SIGTERM:
+        assert noted(journal) == OPENED + CLOSED
+        return
+    if how is signal.SIGKILL:
+        assert noted(journal) == OPENED
+        assert CALLER in server.program("--fw-list").stdout
+        server.start()
+    until(lambda: len(noted(journal)) == 4)
+    assert noted(journal) == OPENED + CLOSED
+    server.stop()
+    server.start()
+    time.sleep(0.1)  # there is no event for what does not happen
+    assert noted(journal) == OPENED + CLOSED
+
+
+def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_path: Path) -> None:
+    program, journal = script(tmp_path)
+    hangs = stanza(
+        OPEN_PORTS="tcp/99",
+        CMD_CYCLE_OPEN="sleep 600",
+        CMD_CYCLE_CLOSE="sleep 600",
+        CMD_CYCLE_TIMER="1",
+    )
+    server.access = hangs + cycle_with(program)
+    server.settings["CMD_EXEC_TIMEOUT"] = "1"
+    server.start()
+    knock(scene, OURS, "tcp/99")
+    server.wait_for("Running CMD_CYCLE_OPEN command: sleep 600")
+    knock(scene, OURS, "tcp/22", "-f", "1")
+    [first, second] = server.wait_for_judgements(2)
+    assert (first["verdict"], first["stanza"]) == ("granted", 2)
+    assert (second["verdict"], second["reason"]) == ("refused", "open-command-failed")
+    until(lambda: len(noted(journal)) == 2)
+    server.wait_for("CMD_CYCLE_CLOSE command failed")

@@ -1,0 +1,569 @@
+"""Commands that open and close in place of the firewall."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fwknopd_files import KEYS, configure, fatal, remarks
+from tests.sealing import sealed
+from tests.unit.test_gate import House, play
+from tests.values import NOW, policy, request, terms
+from watchword.dialects.fwknop.templates import NAMES, template
+from watchword.dialects.fwknop.voice import Voice
+from watchword.dialects.fwknop.voice_json import structured
+from watchword.edges.programs import MemoryPrograms
+from watchword.errors import HostError
+from watchword.grant import cycles
+from watchword.grant.decide import Permit, authorise
+from watchword.model.addresses import canonical
+from watchword.model.commands import CycleTerms
+from watchword.model.openings import Ending
+from watchword.model.outcomes import CycleOpening, Judged, Refusal
+from watchword.model.policy import Policy, Terms
+from watchword.model.reasons import Reason
+from watchword.model.requests import CommandWish
+from watchword.model.services import Proto, Service
+from watchword.ports import Completed, NotStartedError
+from watchword.service.closer import Closer
+from watchword.service.cycles import Cycles
+from watchword.service.hand import Hand, close
+from watchword.wire.spa.message import MessageType
+
+WHO = "198.51.100.2"
+
+
+def cycle(
+    opening: str = "open $SRC $PORT", closing: str = "close $SRC $PORT", **more: Any
+) -> CycleTerms:
+    return CycleTerms(template(opening), template(closing) if closing else None, **more)
+
+
+def stanza_with(found: CycleTerms, number: int = 1, **more: Any) -> Terms:
+    return terms(number, cycle=found, **more)
+
+
+class Scene(House):
+    """A server whose programs are a list of answers."""
+
+    def __init__(self, *stanzas: Terms, answers: Sequence[Completed | HostError] = ()) -> None:
+        self.programs = MemoryPrograms(answers)
+        super().__init__(policy(*stanzas))
+
+    def start(self) -> None:
+        super().start()
+        closer = Closer(self.journal, partial(close, self.programs), self.reporter, self.clock)
+        self.closer = closer
+        self.cycles = Cycles(self.journal, closer, self.reporter, self.clock, self.gate._figures)
+        self.gate._cycles = self.cycles
+        self.gate._hand = Hand(self.policy, self.programs)
+
+    async def ask(self, text: str = f"{WHO},tcp/22", **more: Any) -> list[str]:
+        before = len(self.reporter.events)
+        await self.take(sealed(text, **more))
+        await self.done()
+        judged = [each for each in self.reporter.events[before:] if isinstance(each, Judged)]
+        return [word(each) for each in judged]
+
+    async def done(self) -> None:
+        while self.cycles.opening:
+            await asyncio.sleep(0.001)
+        await self.closer.closed()
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, and close what has come to its end."""
+        self.clock.advance(seconds)
+        self.cycles.expire()
+        await self.done()
+
+    @property
+    def ran(self) -> list[str]:
+        return [" ".join(run.argv) for run in self.programs.runs]
+
+    @property
+    def log(self) -> list[str]:
+        voice = Voice()
+        return [text for event in self.reporter.events for _, text in voice(event, False)]
+
+
+def word(judged: Judged) -> str:
+    if judged.grant is not None:
+        return "granted"
+    return judged.refusal.reason.word if judged.refusal else "nothing"
+
+
+def scene_of(house: House) -> Scene:
+    assert isinstance(house, Scene)
+    return house
+
+
+# --- templates --------------------------------------------------------------------------
+
+
+def told(text: str, **more: Any) -> str:
+    permit = authorise(policy(stanza_with(cycle(text))), request(**more), NOW)
+    assert isinstance(permit, Permit)
+    [found] = cycles.values(permit)
+    assert permit.cycle is not None
+    run = cycles.opening(permit.cycle, found)
+    assert " ".join(run.argv) == run.text
+    return run.text
+
+
+@pytest.mark.requirement("1.12")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x $IP $SRC", f"x {WHO} {WHO}"),
+        ("x $PKT_SRC", "x 203.0.113.99"),
+        ("x $DST", "x 203.0.113.1"),
+        ("x $PORT/$PROTO", "x 22/6"),
+        ("x $TIMEOUT", f"x {int(NOW.wall) + 20}"),
+        ("x $CLIENT_TIMEOUT", "x 20"),
+        ("x $SRCX ${SRC} $FOO a$b", f"x {WHO}X {{SRC}} FOO ab"),
+        ("x $src $$PORT", "x src 22"),
+        (
+            "ipset add a $SRC,$PROTO:$PORT timeout $CLIENT_TIMEOUT",
+            f"ipset add a {WHO},6:22 timeout 20",
+        ),
+    ],
+)
+def test_variables_are_filled_in_as_the_original_does(text: str, said: str) -> None:
+    """Each line was given to fwknopd 2.6.10 too; UDP servers of it do not know ``$DST``."""
+    assert told(text, seconds=20, source="203.0.113.99") == said
+
+
+def test_a_destination_that_is_not_known_is_written_as_the_original_writes_it() -> None:
+    assert told("x $DST", destination="") == "x 0.0.0.0"
+    assert told("x $DST", destination="", allow="2001:db8::1") == "x ::"
+
+
+def test_udp_has_its_number() -> None:
+    assert told("x $PROTO $PORT", services="udp/53") == "x 17 53"
+
+
+addresses = st.ip_addresses().map(str).map(canonical)
+
+
+@pytest.mark.requirement("1.12")
+@given(addresses, addresses, addresses | st.none(), st.sampled_from(Proto), st.integers(1, 65535),
+       st.integers(0, 2**40), st.integers(1, 2**24))  # fmt: skip
+def test_nothing_that_a_caller_chooses_means_anything_to_a_shell_or_a_program(
+    who: Any, source: Any, destination: Any, proto: Proto, port: int, ends: int, seconds: int
+) -> None:
+    found = cycles.Values(who, source, destination, Service(proto, port), ends, seconds)
+    everything = cycle(f"x {' '.join(f'${name}' for name in NAMES)}")
+    run = cycles.opening(everything, found)
+    assert len(run.argv) == len(NAMES) + 1
+    assert all(set(each) <= set("0123456789abcdef.:") for each in run.argv[1:])
+
+
+def test_words_are_split_before_anything_is_filled_in() -> None:
+    found = cycle("\"/opt/my tool\" '$SRC $PORT'")
+    permit = authorise(policy(stanza_with(found)), request(), NOW)
+    assert isinstance(permit, Permit)
+    [values] = cycles.values(permit)
+    assert cycles.opening(found, values).argv == ("/opt/my tool", f"{WHO} 22")
+
+
+def test_a_shell_is_given_the_whole_text() -> None:
+    found = cycle("a $SRC > b", shell=True)  # noqa: S604 - not a call of subprocess
+    permit = authorise(policy(stanza_with(found)), request(), NOW)
+    assert isinstance(permit, Permit)
+    [values] = cycles.values(permit)
+    assert cycles.opening(found, values).argv == ("/bin/sh", "-c", f"a {WHO} > b")
+
+
+# --- who may ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "reason"),
+    [
+        ({"source_required": True}, {"allow": None}, Reason.SOURCE_REQUIRED),
+        ({"open_services": frozenset({Service(Proto.TCP, 80)})}, {}, Reason.PORT_NOT_OFFERED),
+        ({"closed_services": frozenset({Service(Proto.TCP, 22)})}, {}, Reason.PORT_RESTRICTED),
+        ({}, {"allow": "224.0.0.1"}, Reason.ADDRESS_NOT_HOST),
+    ],
+)
+def test_the_rules_of_a_stanza_hold_for_its_cycle(
+    more: dict[str, Any], asked: dict[str, Any], reason: Reason
+) -> None:
+    answer = authorise(policy(stanza_with(cycle(), **more)), request(**asked), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.reason is reason
+
+
+def test_what_the_firewall_cannot_do_is_no_matter_for_a_cycle() -> None:
+    only_four = policy(stanza_with(cycle()), families=(4,), destination_rule=True)
+    answer = authorise(only_four, request(allow="2001:db8::1", source="2001:db8::1"), NOW)
+    assert isinstance(answer, Permit)
+
+
+def test_a_cycle_takes_no_commands() -> None:
+    """As the original, in the same words."""
+    wish = replace(request(), wish=CommandWish("id"))
+    answer = authorise(policy(stanza_with(cycle())), wish, NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.reason is Reason.COMMAND_FOR_CYCLE
+
+    async def scene(house: House) -> None:
+        await scene_of(house).ask(f"{WHO},id", type=MessageType.COMMAND)
+        assert house_log(house)[-1] == (
+            f"[{WHO}] (stanza #1) Could not build CMD_CYCLE_OPEN command."
+        )
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def house_log(house: House) -> list[str]:
+    return scene_of(house).log
+
+
+# --- opening and closing ----------------------------------------------------------------
+
+
+@pytest.mark.requirement("1.6", "1.10", "1.13", partial=True)
+def test_a_cycle_opens_and_closes_and_says_so_in_the_originals_words() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        assert await home.ask() == ["granted"]
+        assert home.ran == [f"open {WHO} 22"]
+        await home.wait(29.9)
+        assert home.ran == [f"open {WHO} 22"]
+        await home.wait(0.1)
+        assert home.ran == [f"open {WHO} 22", f"close {WHO} 22"]
+        at = f"[{WHO}] (stanza #1)"
+        assert home.log == [
+            f"(stanza #1) SPA Packet from IP: {WHO} received with access source match",
+            f"{at} Running CMD_CYCLE_OPEN command: open {WHO} 22",
+            f"{at} Running CMD_CYCLE_CLOSE command in 30 seconds: close {WHO} 22",
+            f"{at} Timer expired, running CMD_CYCLE_CLOSE command: close {WHO} 22",
+        ]
+        judged = next(each for each in home.reporter.events if isinstance(each, Judged))
+        assert '"by":"commands"' in structured(judged)
+        assert home.open == set()
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+@pytest.mark.requirement("1.10", partial=True)
+@pytest.mark.parametrize("first_only", [False, True])
+def test_every_port_has_its_own_run_unless_only_the_first_is_to(first_only: bool) -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        assert await home.ask(f"{WHO},tcp/22,udp/53,tcp/22") == ["granted"]
+        await home.wait(31)
+        ports = ("22",) if first_only else ("22", "53")
+        opened = [f"open {WHO} {port}" for port in ports]
+        assert home.ran == opened + [f"close {WHO} {port}" for port in ports]
+
+    play(scene, Scene(stanza_with(cycle(first_only=first_only))))
+
+
+@pytest.mark.requirement("1.11", partial=True)
+def test_with_none_to_close_there_is_no_process_at_the_end() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        assert await home.ask() == ["granted"]
+        await home.wait(31)
+        assert home.ran == [f"open {WHO} 22"]
+        assert len(home.log) == 2
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED]
+
+    play(scene, Scene(stanza_with(cycle(closing=""))))
+
+
+@pytest.mark.requirement("1.14", partial=True)
+@pytest.mark.parametrize(("asked", "seconds"), [(0, 30), (10, 10), (1000, 300)])
+def test_how_long_it_is_open_is_for_the_caller_to_say_up_to_a_limit(
+    asked: int, seconds: int
+) -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        kind = MessageType.TIMEOUT_ACCESS if asked else MessageType.ACCESS
+        await home.ask(type=kind, seconds=asked)
+        assert home.ran == [f"open {seconds}"]
+        await home.wait(seconds - 0.5)
+        assert len(home.ran) == 1
+        await home.wait(0.5)
+        assert home.ran[1:] == ["close"]
+
+    play(scene, Scene(stanza_with(cycle("open $CLIENT_TIMEOUT", "close"))))
+
+
+def test_asking_again_runs_both_commands_again_as_the_original_does() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        await home.wait(10)
+        await home.ask()
+        await home.wait(20)
+        assert home.ran.count(f"close {WHO} 22") == 1
+        await home.wait(10)
+        assert home.ran == [f"open {WHO} 22"] * 2 + [f"close {WHO} 22"] * 2
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_a_stanza_that_renews_prolongs_what_is_open_and_runs_nothing() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask(f"{WHO},tcp/22,tcp/80")
+        await home.wait(10)
+        assert await home.ask(f"{WHO},tcp/80,tcp/22") == ["granted"]
+        assert "The command cycle is open, and goes on." in home.log[-3]
+        assert await home.ask("198.51.100.3,tcp/22,tcp/80") == ["granted"]
+        assert len(home.ran) == 4
+        await home.wait(20)
+        assert len(home.ran) == 4
+        await home.wait(10)
+        assert home.ran[4:] == [
+            f"close {WHO} 22", f"close {WHO} 80", "close 198.51.100.3 22", "close 198.51.100.3 80",
+        ]  # fmt: skip
+        await home.ask(f"{WHO},tcp/22,tcp/80")
+        assert home.ran[8:] == [f"open {WHO} 22", f"open {WHO} 80"]
+
+    play(scene, Scene(stanza_with(cycle(renews=True))))
+
+
+# --- when something fails ---------------------------------------------------------------
+
+FAILS = Completed(1, b"", b"alas\nand more\n")
+WELL = Completed(0, b"", b"")
+
+
+@pytest.mark.parametrize("answer", [FAILS, HostError("open: took longer than 30 s")])
+def test_an_opening_that_fails_is_no_grant_and_is_closed_at_its_time(
+    answer: Completed | HostError,
+) -> None:
+    """Half of its work may be done; and the same caller may be in by an earlier packet."""
+
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        payload = sealed(f"{WHO},tcp/22,tcp/80")
+        await home.take(payload)
+        await home.done()
+        judged = [each for each in home.reporter.events if isinstance(each, Judged)]
+        assert [word(each) for each in judged] == ["open-command-failed"]
+        assert home.ran == [f"open {WHO} 22"]
+        assert "CMD_CYCLE_OPEN command failed, nothing is granted" in home.log[-1]
+        assert "alas" in home.log[-1] or "longer" in home.log[-1]
+        await home.wait(29)
+        assert len(home.ran) == 1
+        await home.wait(1)
+        assert home.ran[1:] == [f"close {WHO} 22", f"close {WHO} 80"]
+        assert await home.take(payload) == ["replayed"]
+
+    play(scene, Scene(stanza_with(cycle()), answers=[answer]))
+
+
+def test_of_an_opening_that_cannot_be_started_there_is_nothing_to_close() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        assert await home.ask() == ["open-command-failed"]
+        await home.wait(31)
+        assert len(home.ran) == 1
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.FAILED]
+
+    play(scene, Scene(stanza_with(cycle()), answers=[NotStartedError("no such program")]))
+
+
+def test_nothing_is_opened_whose_end_cannot_be_written_down() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        home.journal.fail_next = True
+        assert await home.ask() == ["close-not-recorded"]
+        assert home.ran == []
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_all_that_is_due_is_closed_in_order_also_when_one_fails() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        for n in range(3, 8):
+            await home.ask(f"198.51.100.{n},tcp/22")
+            home.clock.advance(0.5)
+        await home.wait(60)
+        assert home.ran[5:] == [f"close 198.51.100.{n} 22" for n in range(3, 8)]
+        assert sum("CMD_CYCLE_CLOSE command failed" in line for line in home.log) == 2
+        endings = [ending for _, ending, _ in home.journal.history]
+        assert endings.count(Ending.NOT_CLOSED) == 2
+        assert endings.count(Ending.EXPIRED) == 3
+
+    answers: list[Completed | HostError] = [WELL] * 5
+    answers += [WELL, FAILS, HostError("hangs"), WELL, WELL]
+    play(scene, Scene(stanza_with(cycle()), answers=answers))
+
+
+# --- across restarts --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("away", [5, 600])
+def test_what_an_earlier_run_opened_is_closed_on_time_or_at_the_start(away: float) -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        for n in (3, 4):
+            await home.ask(f"198.51.100.{n},tcp/22")
+            home.clock.advance(1)
+        home.policy = Policy((terms(7),))  # its stanza is gone by now
+        home.clock.advance(away)
+        home.start()
+        await home.cycles.resume(flush=False)
+        await home.enforcer.resume(flush=False)
+        await home.done()
+        closes = ["close 198.51.100.3 22", "close 198.51.100.4 22"]
+        assert home.ran[2:] == (closes if away == 600 else [])
+        await home.wait(30)
+        assert home.ran[2:] == closes
+        home.start()
+        await home.cycles.resume(flush=False)
+        await home.done()
+        assert home.ran[2:] == closes
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_a_start_that_ends_earlier_grants_closes_what_commands_opened() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        home.start()
+        await home.cycles.resume(flush=True)
+        await home.done()
+        assert home.ran[1:] == [f"close {WHO} 22"]
+        assert "Ended before its time, running CMD_CYCLE_CLOSE" in home.log[-1]
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_a_stop_closes_everything() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        await home.cycles.stop(patience=5)
+        assert home.ran[1:] == [f"close {WHO} 22"]
+        home.start()
+        await home.cycles.resume(flush=False)
+        assert len(home.cycles.ledger) == 0
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_a_dry_run_runs_nothing() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        home.gate._dry_run = True
+        await home.ask()
+        assert home.ran == []
+        assert not [each for each in home.reporter.events if isinstance(each, CycleOpening)]
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_five_hundred_at_once_are_all_opened_and_all_closed() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.take(*(sealed(f"10.0.{n >> 8}.{n & 255},tcp/22") for n in range(1, 501)))
+        await home.done()
+        await home.wait(31)
+        assert len(set(home.ran)) == len(home.ran) == 1000
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+# --- the file ---------------------------------------------------------------------------
+
+BARE = f"SOURCE ANY\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\n"
+RECIPE = f"""{BARE}\
+CMD_CYCLE_OPEN    ipset add fwknop_allow $SRC,$PROTO:$PORT timeout $CLIENT_TIMEOUT
+CMD_CYCLE_CLOSE   NONE
+"""
+PAIR = "CMD_CYCLE_OPEN open $SRC\nCMD_CYCLE_CLOSE close $SRC\n"
+
+
+def read(lines: str) -> Terms:
+    [found] = configure("", BARE + lines).policy.stanzas
+    return found
+
+
+@pytest.mark.requirement("1.8", partial=True)
+def test_the_ipset_recipe_is_taken_as_it_is_and_no_firewall_is_touched() -> None:
+    found = configure("", RECIPE)
+    assert found.complaints == ()
+    assert not found.settings.firewall.needed
+    [stanza] = found.policy.stanzas
+    assert stanza.cycle is not None
+    assert stanza.cycle.closing is None
+    assert (stanza.default_seconds, stanza.max_seconds) == (30, 300)
+
+
+def test_beside_a_stanza_for_the_firewall_the_firewall_is_used() -> None:
+    found = configure("", f"{RECIPE}SOURCE 192.0.2.1\nOPEN_PORTS tcp/25\n{KEYS}")
+    assert found.settings.firewall.needed
+    assert [str(each) for each in found.settings.firewall.guarded] == ["tcp/25"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ("CMD_CYCLE_TIMER 20\n", (20, 300)),
+        ("CMD_CYCLE_TIMER 3600\n", (3600, 3600)),
+        ("CMD_CYCLE_TIMER 3600\nMAX_FW_TIMEOUT 60\n", (60, 60)),
+        ("CMD_CYCLE_TIMER 20\nFW_ACCESS_TIMEOUT 50\n", (20, 300)),
+    ],
+)
+def test_how_long_a_cycle_lasts(lines: str, seconds: tuple[int, int]) -> None:
+    found = read(PAIR + lines)
+    assert (found.default_seconds, found.max_seconds) == seconds
+
+
+def test_switches_of_a_cycle() -> None:
+    found = read(
+        f"{PAIR}CMD_CYCLE_TIMER 1\nCMD_CYCLE_PORTS FIRST\nCMD_CYCLE_RENEW Y\nCMD_SHELL Y\n"
+    )
+    assert found.cycle is not None
+    assert (found.cycle.first_only, found.cycle.renews, found.cycle.shell) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("CMD_CYCLE_OPEN x\nCMD_CYCLE_TIMER 1\n", "[*] Cannot set CMD_CYCLE_OPEN without also"),
+        ("CMD_CYCLE_CLOSE x\nCMD_CYCLE_TIMER 1\n", "[*] Cannot set CMD_CYCLE_CLOSE without also"),
+        (PAIR, "[*] Must set the CMD_CYCLE_TIMER for command cycle functionality: 'ANY'"),
+        (f"{PAIR}CMD_CYCLE_TIMER 0\n", "[*] CMD_CYCLE_TIMER value not in range [1,8388608]."),
+        (f"CMD_CYCLE_OPEN {'x' * 256}\nCMD_CYCLE_CLOSE NONE\n", "command is too long: 'ANY'"),
+        ("CMD_CYCLE_OPEN x 'y\nCMD_CYCLE_CLOSE NONE\n", "CMD_CYCLE_OPEN cannot be split"),
+        (f"{PAIR}CMD_CYCLE_TIMER 1\nCMD_CYCLE_PORTS SOME\n", "neither ALL nor FIRST"),
+    ],
+)
+def test_a_cycle_that_is_not_whole_keeps_the_daemon_from_starting(lines: str, told: str) -> None:
+    said = fatal("", BARE + lines)
+    assert any(told in each for each in said)
+    assert all("access.conf:" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("ENABLE_CMD_EXEC Y\n", "ENABLE_CMD_EXEC has no effect"),
+        ("CMD_CYCLE_RENEW Y\n", "CMD_CYCLE_RENEW has no effect"),
+    ],
+)
+def test_what_means_nothing_beside_a_cycle_is_remarked_on(lines: str, told: str) -> None:
+    [said] = remarks("", RECIPE + lines)
+    assert told in said
+
+
+def test_a_variable_that_does_not_exist_is_remarked_on() -> None:
+    [said] = remarks("", f"{BARE}CMD_CYCLE_OPEN x $SOURCE $SRC\nCMD_CYCLE_CLOSE NONE\n")
+    assert "$SOURCE, which stands for nothing" in said
