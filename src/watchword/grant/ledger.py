@@ -15,6 +15,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from watchword.grant import plan
 from watchword.grant.decide import Permit
@@ -68,7 +69,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._ends: list[tuple[float, str]] = []
+        self._ends: list[tuple[float, int, str]] = []
+        self._admitted = count()
         self._holdings: dict[Hole, _Holding] = {}
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
@@ -85,17 +87,17 @@ class Ledger:
         self._entries[grant.id] = _Entry(grant, state, holdings)
         if state is State.WANTED:
             self._fresh.append(grant.id)
-        heapq.heappush(self._ends, (grant.until, grant.id))
+        heapq.heappush(self._ends, (grant.until, next(self._admitted), grant.id))
         for holding in holdings:
             holding.sharers.add(grant.id)
             if holding.wanted is None or holding.wanted.until < grant.until:
                 self._want(holding, Opening(holding.hole, grant.until))
 
     def expire(self, now: Moment) -> list[Grant]:
-        """Drop every grant whose end has come, in the order of their ends."""
+        """Drop every grant whose end has come, in the order of their ends, then of their beginnings."""
         over = []
         while self._ends and self._ends[0][0] <= now.steady:
-            until, name = heapq.heappop(self._ends)
+            until, _, name = heapq.heappop(self._ends)
             entry = self._entries.get(name)
             if entry is not None and entry.grant.until == until:
                 over.append(self._drop(name, Turn.EXPIRED))
