@@ -94,7 +94,7 @@ class Ledger:
                 self._want(holding, Opening(holding.hole, grant.until))
 
     def expire(self, now: Moment) -> list[Grant]:
-        """Drop every grant whose end has come, in the order of their ends, then of their beginnings."""
+        """Drop every grant whose end has come, in the order of ends, then of beginnings."""
         over = []
         while self._ends and self._ends[0][0] <= now.steady:
             until, _, name = heapq.heappop(self._ends)
