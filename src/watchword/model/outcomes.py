@@ -78,6 +78,11 @@ class CommandStarted:
     refusals: tuple[Refusal, ...] = ()
     """Of the stanzas before; they are in the judgement as well."""
 
+    @property
+    def first(self) -> bool:
+        """A packet has one command of its caller's at the most."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class CycleOpening:

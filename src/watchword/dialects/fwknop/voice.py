@@ -72,14 +72,10 @@ class Voice:
         match event:
             case Judged():
                 yield from self._packets.judged(event, debug)
-            case CommandStarted():
-                yield from self._packets.started(event)
-            case CycleOpening():
-                yield from self._packets.opening(event)
-            case CycleClosing():
+            case CommandStarted() | CycleOpening():
+                yield from self._packets.begun(event)
+            case CycleClosing() | CycleNotClosed():
                 yield voice_commands.closing(event)
-            case CycleNotClosed():
-                yield voice_commands.not_closed(event)
             case Flooded():
                 yield from _flooded(event)
             case GrantEnded():

@@ -30,8 +30,11 @@ _COMMAND: Final = 300  # characters of a command; the original's messages hold f
 _E, _W, _I = Priority.ERR, Priority.WARNING, Priority.INFO
 
 
-def started(event: CommandStarted) -> Iterator[Line]:
-    """A caller's command begins."""
+def begun(event: CommandStarted | CycleOpening) -> Iterator[Line]:
+    """A command begins: a caller's, or a stanza's that opens."""
+    if isinstance(event, CycleOpening):
+        yield _I, f"{_at(event.request)} Running CMD_CYCLE_OPEN command: {event.command}"
+        return
     account, command = event.account, event.command[:_COMMAND]
     at = _at(event.request)
     yield _I, f"{at} Processing SPA Command message: command='{command}'."
@@ -44,35 +47,20 @@ def started(event: CommandStarted) -> Iterator[Line]:
     yield _I, f"{at} Running command '{command}'{whom}"
 
 
-def opening(event: CycleOpening) -> Line:
-    """A command that opens begins."""
-    return _I, f"{_at(event.request)} Running CMD_CYCLE_OPEN command: {event.command}"
-
-
 def goes_on(grant: Grant, cycle: Cycle) -> Iterator[Line]:
     """A cycle is prolonged, and no command was run for that."""
     yield _I, f"{_of(grant)} The command cycle is open, and goes on."
     yield from _closes(grant, cycle)
 
 
-def closing(event: CycleClosing) -> Line:
-    """A command that closes begins."""
+def closing(event: CycleClosing | CycleNotClosed) -> Line:
+    """A command that closes begins, or has failed."""
+    at = f"[{event.grant.who}] (stanza #{event.grant.stanza})"
+    if isinstance(event, CycleNotClosed):
+        failed = f"{at} CMD_CYCLE_CLOSE command failed, and what it closes may be open: {event.why}"
+        return _E, failed
     why = "Timer expired" if event.ending is Ending.EXPIRED else "Ended before its time"
-    grant = event.grant
-    return (
-        _I,
-        f"[{grant.who}] (stanza #{grant.stanza}) {why}, running CMD_CYCLE_CLOSE command: "
-        f"{event.command}",
-    )
-
-
-def not_closed(event: CycleNotClosed) -> Line:
-    grant = event.grant
-    return (
-        _E,
-        f"[{grant.who}] (stanza #{grant.stanza}) CMD_CYCLE_CLOSE command failed, and what it "
-        f"closes may be open: {event.why}",
-    )
+    return _I, f"{at} {why}, running CMD_CYCLE_CLOSE command: {event.command}"
 
 
 def was_begun(event: Judged) -> bool:

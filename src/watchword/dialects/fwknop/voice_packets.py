@@ -42,16 +42,11 @@ class PacketVoice:
         self._table = table
         self._expired: set[int] = set()
 
-    def started(self, event: CommandStarted) -> Iterator[Line]:
-        """A command begins: what came before it, and the lines of the original."""
-        yield from self._before(event.request, event.refusals)
-        yield from voice_commands.started(event)
-
-    def opening(self, event: CycleOpening) -> Iterator[Line]:
-        """A command that opens begins; before the first one, what came before it."""
+    def begun(self, event: CommandStarted | CycleOpening) -> Iterator[Line]:
+        """A command of a packet begins; before the first one, what came before it."""
         if event.first:
             yield from self._before(event.request, event.refusals)
-        yield voice_commands.opening(event)
+        yield from voice_commands.begun(event)
 
     def _before(self, request: Request, refusals: Sequence[Refusal]) -> Iterator[Line]:
         yield from self._refused(refusals, request.packet)
