@@ -91,12 +91,7 @@ class Voice:
                 yield Priority.INFO, f"Reading pcap file: {event.path}"
                 yield from _filter(event.filter)
             case LimitReached():
-                yield (
-                    Priority.WARNING,
-                    f"* Incoming packet count limit of {event.packets} reached",
-                )
-                yield Priority.INFO, "Gracefully leaving the fwknopd event loop."
-                yield Priority.INFO, f"Packet count limit ({event.packets}) reached. Exiting..."
+                yield from _limit(event)
             case InterfaceChanged():
                 yield _interface(event)
             case Waiting():
@@ -141,6 +136,12 @@ def _flooded(event: Flooded) -> Iterator[Line]:
         f"{event.count} more packets were refused in the last {event.seconds:.1f} seconds "
         f"({event.reason.word}), the last one from {event.last_peer}",
     )
+
+
+def _limit(event: LimitReached) -> Iterator[Line]:
+    yield Priority.WARNING, f"* Incoming packet count limit of {event.packets} reached"
+    yield Priority.INFO, "Gracefully leaving the fwknopd event loop."
+    yield Priority.INFO, f"Packet count limit ({event.packets}) reached. Exiting..."
 
 
 def _ended(event: GrantEnded, table: str) -> Iterator[Line]:
