@@ -11,13 +11,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import pairwise
 from typing import Literal
 
 from fuzz import keys
 from fuzz.target import Target
 from watchword.errors import OperatorError
 from watchword.wire import pcap
-from watchword.wire.frames import ICMP, ICMPV6, TCP, UDP, Link, packet_of
+from watchword.wire.frames import ICMP, ICMPV6, TCP, UDP, Link, packet_above, packet_of
 
 _LINKS = tuple(Link)
 _PORTS = {TCP, UDP}
@@ -35,6 +36,10 @@ _HEADERS = {
 def check_frame(octets: bytes) -> str:
     link, frame = _LINKS[octets[0] % len(_LINKS) if octets else 0], octets[1:]
     packet = packet_of(frame, link)
+    if link is Link.ETHERNET:
+        cooked = packet_above(int.from_bytes(frame[12:14], "big"), frame[14:])
+        assert packet is None or cooked == packet
+        assert cooked is None or cooked.payload in frame
     if packet is None:
         return "none"
     assert packet.payload
@@ -54,6 +59,7 @@ def check_file(octets: bytes) -> str:
         records = list(pcap.records(octets))
     except OperatorError:
         records = None
+    assert records is None or _in_pieces(octets) == records
     found = []
     try:
         for each in pcap.packets(octets):
@@ -68,6 +74,13 @@ def check_file(octets: bytes) -> str:
     for at, packet in found:
         assert any(each.at == at and packet.payload in each.frame for each in frames)
     return "packets" if found else "no packets"
+
+
+def _in_pieces(octets: bytes) -> list[pcap.Record]:
+    """The same file as it arrives while somebody writes it."""
+    reader, cuts = pcap.Reader(), (0, 1, 24, 25, len(octets) // 2, len(octets))
+    pieces = [octets[a:b] for a, b in pairwise(sorted(cuts))]
+    return [record for each in pieces for record in reader.feed(each)]
 
 
 def _walked(octets: bytes) -> Iterator[bytes]:

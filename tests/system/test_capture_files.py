@@ -48,10 +48,12 @@ def granted(server: Server, count: int) -> None:
 
 
 @pytest.mark.requirement("8.9")
+@pytest.mark.requirement("6.12")
 @pytest.mark.peer("tcpdump")
 def test_what_tcpdump_writes_is_followed_through_rotation(
     scene: Trio, server: Server, tmp_path: Path
 ) -> None:
+    server.settings["ENABLE_COOKED_INTF"] = "Y"  # as it always is: each frame says what it is
     server.start()
     assert f"Reading pcap file: {tmp_path}/c.pcap" in server.log
     for round_, link in enumerate(("eth0", "any"), start=1):

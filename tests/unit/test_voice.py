@@ -35,6 +35,7 @@ from watchword.model.outcomes import (
     ReadingFile,
     Refusal,
     ReloadRefused,
+    Remembering,
     Restored,
     Sniffing,
     Starting,
@@ -273,6 +274,7 @@ def test_every_kind_of_event_has_words() -> None:
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
         Starting("1"),
         Listening(Service(Proto.UDP, 62201), (4, 6)),
+        Remembering("/d", 93),
         Sniffing(("eth0",), "udp port 62201"),
         InterfaceChanged("eth0", InterfaceState.GONE, ("lo",)),
         ReadingFile("/var/log/sniff.pcap", ""),
@@ -289,7 +291,13 @@ def test_every_kind_of_event_has_words() -> None:
         Stopped(),
     ]
     assert {type(each) for each in events} == set(get_args(Event))
-    assert all(told(each) for each in events)
+    assert all(told(each, debug=True) for each in events)
+
+
+def test_the_memory_of_packets_is_named_to_whoever_wants_to_know_more() -> None:
+    event = Remembering("/d", 93)
+    assert told(event) == []
+    assert told(event, debug=True) == ["D Using Digest Cache: '/d' (entry count = 93)"]
 
 
 @pytest.mark.parametrize(

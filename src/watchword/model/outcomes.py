@@ -143,6 +143,14 @@ class Starting:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembering:
+    """The memory of packets is open."""
+
+    place: str
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """A socket is bound, and what comes to it is looked at."""
 
@@ -280,6 +288,7 @@ Event: TypeAlias = (
     | Flooded
     | GrantEnded
     | Starting
+    | Remembering
     | Listening
     | Sniffing
     | ReadingFile

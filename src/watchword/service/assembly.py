@@ -49,6 +49,8 @@ class Memory:
     store: ReplayStore
     journal: Journal
     aclose: Callable[[], Awaitable[None]]
+    remembered: Callable[[], Awaitable[int]]
+    """How many packets are remembered; walks over all of them."""
 
 
 async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
@@ -60,14 +62,14 @@ async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
     """
     if settings.dry_run:
         store, journal = MemoryReplayStore(), MemoryJournal(boot_id())
-        return Memory(store, journal, store.aclose), ()
+        return Memory(store, journal, store.aclose, store.remembered), ()
     stored = SqliteStore.open(settings.state_dir, boot_id=boot_id())
     try:
         complaints = await _take_over(settings.digest_file, stored)
     except HostError:
         await stored.aclose()
         raise
-    return Memory(stored.keys, stored.journal, stored.aclose), complaints
+    return Memory(stored.keys, stored.journal, stored.aclose, stored.keys.remembered), complaints
 
 
 def keep_to_ourselves(settings: Settings) -> PidFile | None:

@@ -24,6 +24,7 @@ from watchword.model.outcomes import (
     Complained,
     LimitReached,
     ReloadRefused,
+    Remembering,
     Starting,
     Stopped,
     Stopping,
@@ -127,6 +128,9 @@ class Daemon:
             self._lock = assembly.keep_to_ourselves(settings)
             for complaint in complaints:
                 self._reporter.report(Complained(complaint))
+            if settings.log.verbosity and self._configuration.policy.remember:
+                place = str(settings.state_dir) if not settings.dry_run else "memory"
+                self._reporter.report(Remembering(place, await memory.remembered()))
             firewall = assembly.firewall_for(settings, self._clock)
             policy = assembly.fitted(self._configuration.policy, firewall)
             adopted = firewall.prepare()

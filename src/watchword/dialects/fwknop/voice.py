@@ -39,6 +39,7 @@ from watchword.model.outcomes import (
     Listening,
     ReadingFile,
     ReloadRefused,
+    Remembering,
     Restored,
     Sniffing,
     Starting,
@@ -68,7 +69,7 @@ class Voice:
         for priority, text in self._lines(event, debug):
             yield priority, said(text)
 
-    def _lines(self, event: Event, debug: bool) -> Iterator[Line]:  # noqa: PLR0912 - one arm for each event
+    def _lines(self, event: Event, debug: bool) -> Iterator[Line]:  # noqa: PLR0912, PLR0915 - one arm for each event
         match event:
             case Judged():
                 yield from self._packets.judged(event, debug)
@@ -83,6 +84,9 @@ class Voice:
             case Starting():
                 self._packets = PacketVoice(self._table)  # stanzas may have new numbers
                 yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"
+            case Remembering():
+                count = f"(entry count = {event.packets})"
+                yield Priority.DEBUG, f"Using Digest Cache: '{event.place}' {count}"
             case Listening():
                 yield from _listening(event)
             case Sniffing():
