@@ -63,11 +63,12 @@ class Double:
 @contextmanager
 def web(
     answers: Sequence[bytes], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1",
-    port: int = 0, hang: bool = False,
+    port: int = 0, hang: bool = False, ragged: bool = False,
 ) -> Iterator[Double]:  # fmt: skip
     """A web server that gives one answer after the other; the last again and again.
 
-    ``hang``: it says what it says and then neither more nor goodbye.
+    ``hang``: it says what it says and then neither more nor goodbye. ``ragged``: over TLS, it
+    hangs up without saying that this is all.
     """
     double = Double(socket.SOCK_STREAM, host, port)
     double.channel.listen()
@@ -84,7 +85,7 @@ def web(
             if hang:
                 held.append(peer)
                 return
-            if isinstance(peer, ssl.SSLSocket):
+            if isinstance(peer, ssl.SSLSocket) and not ragged:
                 peer = peer.unwrap()
         except OSError:
             pass

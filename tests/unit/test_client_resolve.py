@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,16 @@ def test_a_stanza_that_says_resolve_asks_and_v_tells_what_came_of_it(
     assert granted() == "192.0.2.44"
     line = f"\n[+] Resolved external IP (via {url}) as: 192.0.2.44\n"
     assert capsys.readouterr().out.startswith(line)
+
+
+@pytest.mark.usefixtures("nothing_sent")
+def test_an_answer_over_tls_that_somebody_on_the_way_may_have_cut_does_not_count(
+    authority: Authority, knock: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with web([page("192.0.2.4")], tls=authority.server("127.0.0.1"), ragged=True) as resolver:
+        url = f"https://127.0.0.1:{resolver.port}/"
+        assert knock("--resolve-url", url, "--ca-file", str(authority.file)) == 1
+    assert "EOF occurred in violation of protocol" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "elsewhere.example"])
@@ -250,6 +261,30 @@ def test_a_page_that_hangs_is_not_waited_for_longer_than_ten_seconds(
     with web([b"HTTP/1.0 200 OK\r\n\r\n192.0.2.44"], hang=True) as resolver:
         url = f"http://127.0.0.1:{resolver.port}/"
         assert knock("--resolve-http-only", "--resolve-url", url) == 1
+    assert "there was no answer within 0.3 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("nothing_sent")
+def test_nor_is_one_that_says_a_little_again_and_again(
+    knock: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    over = threading.Event()
+
+    def drip() -> None:
+        peer, _ = listener.accept()
+        with peer, suppress(OSError):
+            peer.sendall(b"HTTP/1.0 200 OK\r\n")
+            while not over.wait(0.05):
+                peer.sendall(b"X: y\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert knock("--resolve-http-only", "--resolve-url", url) == 1
+        over.set()
+        thread.join()
     assert "there was no answer within 0.3 seconds" in capsys.readouterr().err
 
 
