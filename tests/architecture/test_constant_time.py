@@ -18,7 +18,8 @@ SRC = Path(__file__).parents[2] / "src" / "watchword"
 PLACES = (
     "wire", "recognise", "spa.py", "model/crypto.py", "model/undisclosed.py",
     "dialects/fwknop/client_keys.py", "dialects/fwknop/client_settings.py",
-    "dialects/fwknop/access_conf_keys.py",
+    "dialects/fwknop/access_conf_keys.py", "dialects/fwknop/stanza_uri.py",
+    "dialects/fwknop/stanza_android.py", "dialects/fwknop/stanza_words.py",
 )  # fmt: skip
 SECRET = {"mac", "macs", "hmac", "digest", "key", "passphrase", "password", "secret", "signature"}
 CONTENT = "_octets"  # what a Secret holds

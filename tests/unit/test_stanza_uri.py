@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from watchword.dialects.fwknop import stanza_android, stanza_uri, stanza_words
@@ -56,6 +59,14 @@ def test_every_variable_of_the_rc_file_travels_or_is_known_to_stay() -> None:
     assert len(known) == sum(
         map(len, (stanza_uri.CARRIED, stanza_uri.STAYS, stanza_uri.OTHER_WORDS))
     )
+
+
+def test_the_page_about_phones_names_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "phones.md").read_text("utf-8")
+    told = page.partition("These fields exist:")[2].partition("\n- ")[0]
+    assert re.findall(r"`([a-z0-9-]+)`", told) == [
+        each.lower().replace("_", "-") for each in stanza_uri.CARRIED
+    ]
 
 
 def test_nothing_that_names_a_program_or_a_file_is_taken_from_elsewhere() -> None:

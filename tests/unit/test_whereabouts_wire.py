@@ -151,6 +151,7 @@ def test_a_redirection_shows_where_it_leads() -> None:
         (b"junk", "Did not find the end of HTTP header."),
         (b"\x16\x03\x01 not HTTP\r\n\r\n", "is not HTTP"),
         (b"HTTP/2 200\r\n\r\n", "is not HTTP"),
+        (HEAD + b"Location: /" + b"x" * 1024 + b"\r\n\r\n", "a URL that is too long"),
         (HEAD + b"Content-Length: 10\r\n\r\n192.0.2.7", "cut off"),
         (HEAD + b"Content-Length: -1\r\n\r\n192.0.2.7", "is no number"),
         (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n", "unknown encoding"),

@@ -43,7 +43,9 @@ class Deadline:
 def addresses(
     host: str, port: int, version: int, kind: socket.SocketKind, deadline: Deadline
 ) -> list[Endpoint]:
-    """The addresses of a host in one family, in the system's order. Raises HostError.
+    """The addresses of a host in one family, in the system's order, one at least.
+
+    Raises HostError.
 
     The system may look for minutes and cannot be stopped; it is left alone with that.
     """
@@ -65,6 +67,8 @@ def addresses(
         reason = found.strerror if isinstance(found, OSError) else "not a host name"
         hint = f"only IPv{version} addresses were looked for"
         raise HostError(f"error in getaddrinfo: {reason}", hint=hint) from found
+    if not found:
+        raise HostError(f"error in getaddrinfo: {host} has no IPv{version} address")
     return found
 
 

@@ -103,6 +103,8 @@ def _fetch(
         raise deadline.passed() from None
     except OSError as error:
         raise HostError(f"{page.host}: {error.strerror or error}") from error
+    except ValueError as error:  # no certificate can be for such a name
+        raise HostError(f"{page.host}: {error}") from error
 
 
 def _secured(

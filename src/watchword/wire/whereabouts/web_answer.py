@@ -27,6 +27,7 @@ _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?:[ \r\n]|$)")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,200})?\r?\n")
 _LONGEST_SIZE_LINE: Final = 220
+_LONGEST_LOCATION: Final = 1024
 _LENGTH: Final = re.compile(rb"[0-9]{1,9}")
 
 
@@ -61,7 +62,7 @@ def read(octets: bytes, *, ended: bool) -> WebAnswer | None:
     body = _body(octets[blank.end() :], fields, ended=ended)
     if body is None:
         return None
-    return WebAnswer(int(status[1]), _shown(fields.get(b"location", b"")), body)
+    return WebAnswer(int(status[1]), _location(fields.get(b"location", b"")), body)
 
 
 def _fields(head: bytes) -> dict[bytes, bytes]:
@@ -121,5 +122,7 @@ def _unfinished(*, ended: bool) -> bytes | None:
     return None
 
 
-def _shown(text: bytes) -> str:
-    return re.sub(rb"[^!-~]", b"?", text[:200]).decode("ascii")
+def _location(text: bytes) -> str:
+    if len(text) > _LONGEST_LOCATION:
+        raise PeerError("the page leads on to a URL that is too long")
+    return re.sub(rb"[^!-~]", b"?", text).decode("ascii")
