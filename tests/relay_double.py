@@ -29,7 +29,8 @@ class Relay:
         """Where callers wanted to go, in their words."""
         self._login = login
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.listener = socket.create_server((address, port), family=family)
+        both = address == "::"
+        self.listener = socket.create_server((address, port), family=family, dualstack_ipv6=both)
         self.port: int = self.listener.getsockname()[1]
 
     def serve(self) -> None:

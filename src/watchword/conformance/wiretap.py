@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -22,6 +23,7 @@ _EVERY_PROTOCOL: Final = 3  # ETH_P_ALL, in network byte order below
 _OUTGOING: Final = 4  # PACKET_OUTGOING: on a loopback every frame is seen twice
 _ETHERNET: Final = 14
 _BUFFER: Final = 1 << 20
+_HEARING: Final = 5.0  # seconds for a client to say what it wants
 SETTLE: Final = 0.3
 """Seconds without a frame after which nothing more is expected."""
 
@@ -52,7 +54,8 @@ class Wiretap:
     def __enter__(self) -> Wiretap:
         for port in self._ports:
             for address in ("127.0.0.1", "::1"):
-                self._open.enter_context(closing(listen(self._host, address, port)))
+                listener = self._open.enter_context(closing(listen(self._host, address, port)))
+                threading.Thread(target=_answer, args=(listener,), daemon=True).start()
         self._tap = self._open.enter_context(closing(inside(self._host, _tap)))
         return self
 
@@ -80,6 +83,17 @@ class Wiretap:
                 frame, (_, _, direction, *_) = self._tap.recvfrom(65536)
                 if direction != _OUTGOING:
                     yield frame
+
+
+def _answer(listener: socket.socket) -> None:
+    """Answer whoever connects as a web server does, so that no client waits in vain."""
+    with contextlib.suppress(OSError):  # closed
+        while True:
+            channel, _ = listener.accept()
+            with channel, contextlib.suppress(OSError):
+                channel.settimeout(_HEARING)
+                channel.recv(65536)
+                channel.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
 
 
 def _tap() -> socket.socket:

@@ -160,7 +160,8 @@ class PerlManner(Manner):
 
     def tell_port(self, found: Wanted) -> None:
         if self.line.as_perl and found.random_nat_port is not None:
-            self.console.say(client_perl_packet.nat_port(found.message, found.random_nat_port))
+            port = found.random_nat_port
+            self.console.say(client_perl_packet.nat_port(found.message, port, old=self._old))
         else:
             super().tell_port(found)
 

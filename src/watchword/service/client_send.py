@@ -254,6 +254,8 @@ def _transmit(
     sent = None
     if carry is not None:
         sent = carry(payload, route, confirm=confirm)
+        if sent.sign and not (sent.confirmed or confirm) and (verbose or console.attended):
+            console.warn(f"[*] {sent.sign}; whether the packet arrived is not known")
     elif route.carrier.web:
         if verbose and route.host:
             from watchword.edges.send import web  # noqa: PLC0415  (few runs need it)

@@ -108,8 +108,10 @@ def sending(octets: int, address: str, carrier: str, port: int) -> str:
     return f"[+] Sending {octets} byte message to {address} over {carrier}/{port}..."
 
 
-def nat_port(message: Message, port: int) -> str:
+def nat_port(message: Message, port: int, *, old: bool) -> str:
     """Which port a random one has become, as scripts for the perl client look for it."""
     service = message.text.partition(",")[2]
-    host = (message.nat or "").partition(",")[0]
+    host, _, inner = (message.nat or "").partition(",")
+    if not old:
+        service = f"{service.partition('/')[0]}/{inner}"
     return f"[+] Requesting NAT access to {service} on {host} via port {port}"

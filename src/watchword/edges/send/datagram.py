@@ -16,7 +16,7 @@ from watchword.model.routes import Route
 
 _REFUSAL_SECONDS: Final = 1.0
 """How long a refusal is waited for; it takes as long as one ping."""
-NO_SIGN: Final = "nothing confirms a datagram"
+NOTHING: Final = "nothing confirms a datagram"
 
 
 def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
@@ -41,7 +41,7 @@ def _send(payload: bytes, kind: int, place: Place, route: Route, *, confirm: boo
         octets = channel.send(payload)
         if confirm:
             _hear_refusal(channel)
-    return Sent(place[0], place[1], octets, sign=NO_SIGN)
+    return Sent(place[0], place[1], octets, sign=NOTHING if confirm else "")
 
 
 def _hear_refusal(channel: socket.socket) -> None:

@@ -32,7 +32,7 @@ _IPV6_HDRINCL: Final = 36
 _PRIVILEGE: Final = (
     "whole packets need root or CAP_NET_RAW: run it with sudo, or choose another way, -P udp"
 )
-NO_SIGN: Final = "nothing confirms a packet that was built by hand"
+NOTHING: Final = "nothing confirms a packet that was built by hand"
 
 
 def require_privilege(route: Route) -> None:
@@ -51,7 +51,7 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
             except (OSError, ValueError) as error:
                 reason = f"{place[0]}: {getattr(error, 'strerror', None) or error}"
                 continue
-            return Sent(place[0], place[1], octets, sign=NO_SIGN)
+            return Sent(place[0], place[1], octets, sign=NOTHING if confirm else "")
     raise HostError(f"send_spa_packet_{_MODES[route.carrier]}: sendto error: {reason}\n{NOT_SENT}")
 
 

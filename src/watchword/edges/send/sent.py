@@ -10,6 +10,7 @@ NOT_SENT: Final = "send_spa_packet: packet not sent."
 """The last line of fwknop's messages about a packet that stays here."""
 UNKNOWN: Final = "send_spa_packet: whether the packet arrived is not known."
 """The same where somebody has the packet and does not say what became of it."""
+NO_SIGN: Final = "no sign that it arrived"
 
 
 @record
@@ -24,4 +25,4 @@ class Sent:
     confirmed: bool = False
     """Whether the other side showed that it has the packet; that it opens the port is not said."""
     sign: str = ""
-    """What was seen of that, for a person."""
+    """What was seen of that, for a person; empty: nobody looked."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from watchword.edges.send.connections import Connection
 from watchword.edges.send.relays import open_way
-from watchword.edges.send.sent import Sent
+from watchword.edges.send.sent import NO_SIGN, Sent
 from watchword.model.routes import Route
 
 _LOOK: Final = 0.02
@@ -26,9 +26,11 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
     with open_way(route) as connection:
         connection.say(payload)
         connection.end()
-        sign = _sign(connection, route) if confirm else ""
         place = connection.place
-    return Sent(place[0], place[1], len(payload), bool(sign), sign or "no sign that it arrived")
+        if not confirm:
+            return Sent(place[0], place[1], len(payload))
+        sign = _sign(connection, route)
+    return Sent(place[0], place[1], len(payload), bool(sign), sign or NO_SIGN)
 
 
 def _sign(connection: Connection, route: Route) -> str:

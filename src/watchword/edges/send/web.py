@@ -13,7 +13,7 @@ from typing import Final
 
 from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.relays import declined, open_way
-from watchword.edges.send.sent import NOT_SENT, UNKNOWN, Sent
+from watchword.edges.send.sent import NO_SIGN, NOT_SENT, UNKNOWN, Sent
 from watchword.errors import HostError
 from watchword.model.routes import Carrier, Relay, RelayKind, Route
 from watchword.record import replace
@@ -76,21 +76,23 @@ def _through(proxy: Relay, connection: Connection, content: bytes) -> Sent:
         answer = _status_line(connection)
     except TimeoutError:
         raise declined(proxy, connection.silence, end=UNKNOWN) from None
-    except EOFError:
-        raise declined(proxy, "ended the connection instead of answering", end=UNKNOWN) from None
+    except EOFError:  # what some proxies make of a server that says nothing
+        sign = "the proxy ended the connection without an answer"
+        return Sent(*connection.place[:2], len(content), sign=sign)
     except DeclinedError as error:
         raise declined(proxy, f"does not answer as it should: {error}", end=UNKNOWN) from error
     if answer.code == _LOGIN_WANTED:
         raise declined(proxy, f"answers {answer}", answer.hint)
-    place = connection.place
     arrived = answer.code not in _GATEWAY
-    return Sent(place[0], place[1], len(content), arrived, f"the proxy answers {answer}")
+    return Sent(*connection.place[:2], len(content), arrived, f"the proxy answers {answer}")
 
 
 def _asked(connection: Connection, content: bytes, *, wait: bool) -> Sent:
     connection.say(content)
-    answer = _answered(connection) if wait else ""
-    sign = f"the server answers {answer}" if answer else "no sign that it arrived"
+    if not wait:
+        return Sent(*connection.place[:2], len(content))
+    answer = _answered(connection)
+    sign = f"the server answers {answer}" if answer else NO_SIGN
     return Sent(*connection.place[:2], len(content), bool(answer), sign)
 
 
