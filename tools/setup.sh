@@ -25,9 +25,8 @@ FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:opens
     mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
     fish:fish gpg:gnupg ipset:ipset iptables:iptables man:man-db mandoc:mandoc nginx:nginx-light
-    ping:iputils-ping socat:socat tcpdump:tcpdump tinyproxy:tinyproxy-bin
-    ulogd:ulogd2-pcap
-    wget:wget zbarimg:zbar-tools zsh:zsh"
+    ping:iputils-ping socat:socat tcpdump:tcpdump tinyproxy:tinyproxy-bin turnserver:coturn
+    ulogd:ulogd2-pcap wget:wget zbarimg:zbar-tools zsh:zsh"
 FOR_FUZZ="fwknopd:fwknop-server"
 
 say() {

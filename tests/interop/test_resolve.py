@@ -119,6 +119,27 @@ def test_where_nobody_answers_nothing_reaches_the_server(scene: Scene, tmp_path:
     assert "1023" not in scene.server.told()[len(before) :]
 
 
+@pytest.mark.skipif(shutil.which("turnserver") is None, reason="turnserver is not installed")
+def test_a_stun_server_that_is_not_ours_tells_the_address_in_either_family(
+    scene: Scene, tmp_path: Path
+) -> None:
+    place = scene.trio.stranger
+    place.host.start(
+        "turnserver", "-n", "-S", "-L", place.four, "-L", place.six, "--no-tls", "--no-dtls",
+        "--no-cli", "--no-tcp", "--log-file", "stdout", "--simple-log",
+        "--pidfile", str(tmp_path / "pid"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(lambda: place.host.run("ss", "-Hlun").stdout.count(":3478 ") >= 2)
+    done = client(scene, tmp_path, "-T", "--resolvers", f"stun:{place.four}")
+    assert f"[+] Resolved external IP (via stun:{place.four}:3478) as: {OUTSIDE}\n" in done.stdout
+    six = scene.trio.caller.host.run(
+        sys.executable, "-m", "watchword.programs.fwknop", "--no-rc-file", "--no-home-dir",
+        "-E", str(tmp_path / "args"), "-A", "tcp/22", *KEYS, "-v", "-T", "-6",
+        "--resolvers", f"stun:[{place.six}]",
+    )  # fmt: skip
+    assert f" Message String: {scene.trio.caller.six},tcp/22\n" in six.stdout
+
+
 @pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
 def test_the_real_wget_is_asked_where_it_is_named(
     scene: Scene, outside: Callable[..., Double], tmp_path: Path

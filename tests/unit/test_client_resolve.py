@@ -86,13 +86,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
 @pytest.mark.requirement("9.4", partial=True)
 @pytest.mark.requirement("9.9")
 @pytest.mark.requirement("10.3")
+@pytest.mark.parametrize("option", ["--resolve-url", "--URL"])
 def test_the_address_of_a_page_over_https_goes_into_the_packet(
-    authority: Authority, knock: Callable[..., int], granted: Callable[[], str],
+    option: str, authority: Authority, knock: Callable[..., int], granted: Callable[[], str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     with web([page("192.0.2.44\n")], tls=authority.server("127.0.0.1")) as resolver:
         url = f"https://127.0.0.1:{resolver.port}/my/ip"
-        assert knock("-R", "--resolve-url", url, "--ca-file", str(authority.file)) == 0
+        assert knock("-R", option, url, "--ca-file", str(authority.file)) == 0
     assert granted() == "192.0.2.44"
     assert capsys.readouterr() == ("", "")
     assert resolver.heard == [
@@ -436,6 +437,25 @@ def test_the_second_is_asked_when_the_first_fails(
         assert knock("--resolve-http-only", "--resolvers", listed) == 0
     assert granted() == "192.0.2.44"
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.requirement("9.4")
+@pytest.mark.parametrize("option", ["-R", "--Resolve-external-IP", "--whatismyip"])
+def test_by_any_of_its_names_it_asks_over_https_then_somebody_else_and_says_what_failed(
+    option: str, authority: Authority, knock: Callable[..., int], granted: Callable[[], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    tls = authority.server("127.0.0.1")
+    with web([page("<html>")], tls=tls) as broken, web([page("192.0.2.44")], tls=tls) as other:
+        one, two = (f"https://127.0.0.1:{each.port}/ip" for each in (broken, other))
+        trust = ("--ca-file", str(authority.file))
+        assert knock(option, "--resolvers", f"{one},{two}", *trust, "-v") == 0
+        assert granted() == "192.0.2.44"
+        line = f"\n[+] Resolved external IP (via {two}) as: 192.0.2.44\n"
+        assert capsys.readouterr().out.startswith(line)
+        assert knock(option, "--resolvers", one, *trust) == 1
+    said = f"[-] From {one}\n    Invalid IP () in HTTP response:\n\n<html>\n"
+    assert capsys.readouterr() == ("", f"{said}{HINT}")
 
 
 def test_two_that_agree_are_believed(knock: Callable[..., int], granted: Callable[[], str]) -> None:
