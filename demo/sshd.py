@@ -47,6 +47,7 @@ StrictModes no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel ERROR
+Subsystem sftp internal-sftp
 """
 
 

@@ -36,6 +36,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--try-first", action="store_true", help="knock only if the port does not answer at once"
     )
+    parser.add_argument("--through", metavar="HOP", help="knock and connect from this host, by ssh")
+    parser.add_argument(
+        "--ssh", metavar="COMMAND", default="ssh", help="the ssh that gets to HOP (ssh)"
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--check", action="store_true",
@@ -59,6 +63,8 @@ def _connect(arguments: argparse.Namespace) -> int:
             "nobody is left to renew the grant with --check and --fdpass",
             hint="leave --renew out, or have the connection passed through",
         )
+    if arguments.through is not None:
+        return _go_through(arguments)
     console = Console(aside=True)
     called = caller.called(arguments, arguments.host, console, arguments.port)
     called = called.asking_for(arguments.port).verified()
@@ -78,6 +84,35 @@ def _connect(arguments: argparse.Namespace) -> int:
             _renew(arguments, approach, reached.address, console)
         splice.splice(reached.connection)
     return 0
+
+
+def _go_through(arguments: argparse.Namespace) -> int:
+    """Everything from another host: we make the packet, ssh does the rest."""
+    from watchword.dialects.fwknop.client_ports import outer_port
+    from watchword.dialects.fwknop.client_settings import AllowKind
+    from watchword.edges import takeover
+    from watchword.edges.hop import Hop
+    from watchword.service import caller
+    from watchword.service.client_console import Console
+
+    for name in ("try_first", "check", "fdpass", "renew", "renew_every", "family"):
+        if getattr(arguments, name):
+            option = "-4 and -6" if name == "family" else f"--{name.replace('_', '-')}"
+            raise OperatorError(f"{option} cannot be combined with --through")
+    hop = Hop(arguments.through, arguments.ssh)
+    console = Console(aside=True)
+    called = caller.called(arguments, arguments.host, console, arguments.port)
+    called = called.asking_for(arguments.port).verified()
+    allow = called.settings.allow
+    if allow is not None and allow.kind is AllowKind.RESOLVE:
+        raise OperatorError(
+            f"-R finds the address of this machine, and the connection comes from {hop.name}",
+            hint="use -s (ALLOW_IP source)",
+        )
+    target = arguments.to or called.target(arguments.host)
+    hop.onwards(target, arguments.port)  # what is wrong with it is said before anything is sent
+    packet = called.knocker(console, carry=hop.carry).knock()
+    return takeover.become(hop.onwards(target, outer_port(packet.message, arguments.port)))
 
 
 def _renew(
