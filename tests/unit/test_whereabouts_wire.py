@@ -174,8 +174,17 @@ def test_what_is_no_whole_answer_is_refused(octets: bytes, reason: str) -> None:
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n7d1\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"3e8\r\n" + b"1" * 1000 + b"\r\n3e9\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 300,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + (b"1;%b\r\na\r\n" % (b"x" * 190)) * 80,
     ],
-    ids=["head", "to the end", "by length", "one chunk", "two chunks", "the line of a chunk"],
+    ids=[
+        "head",
+        "to the end",
+        "by length",
+        "one chunk",
+        "two chunks",
+        "the line of a chunk",
+        "lines of chunks",
+    ],
 )
 def test_an_answer_that_is_too_long_is_refused_before_its_end(octets: bytes) -> None:
     with pytest.raises(PeerError):

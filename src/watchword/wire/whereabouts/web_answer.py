@@ -49,6 +49,8 @@ def read(octets: bytes, *, ended: bool) -> WebAnswer | None:
 
     Raises PeerError: this is no HTTP answer, is too long, or was cut off.
     """
+    if len(octets) > LIMIT:
+        raise PeerError(f"the answer is longer than {LIMIT} bytes")
     blank = _BLANK_LINE.search(octets, 0, HEAD_LIMIT)
     if blank is None:
         if ended or len(octets) >= HEAD_LIMIT:
