@@ -271,8 +271,11 @@ def test_a_missing_rc_file_is_made_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_keys_on_the_command_line_are_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["import", URI]) == 0
+@pytest.mark.parametrize("text", [URI, KEYS_ONLY])
+def test_keys_on_the_command_line_are_warned_about(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["import", text, "--name", "x"]) == 0
     assert "keys on a command line can be seen by other users" in capsys.readouterr().err
 
 
@@ -328,6 +331,14 @@ def test_a_stanza_that_is_there_is_changed_after_asking_and_its_keys_after_askin
         assert "    KEY_BASE64" not in told.out.partition("[+] Wrote")[2]
 
 
+@pytest.mark.usefixtures("rc_file")
+def test_nothing_from_elsewhere_goes_into_the_section_for_every_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["import", URI, "--name", "DEFAULT", "--force"]) == 2
+    assert "has no name that a stanza can have" in capsys.readouterr().err
+
+
 def test_with_force_nobody_is_asked_and_other_variables_stay(
     rc_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -345,8 +356,8 @@ def test_with_force_nobody_is_asked_and_other_variables_stay(
     ("text", "said"),
     [
         ("nonsense", "this is no watchword URI"),
-        (URI.replace("stanza=gateway&", ""), "does not say which stanza it is"),
-        (URI.replace("=gateway&", "=default&"), "does not say which stanza it is"),
+        (URI.replace("stanza=gateway&", ""), "has no name that a stanza can have"),
+        (URI.replace("=gateway&", "=default&"), "has no name that a stanza can have"),
         (f"{URI}&wget-cmd=/bin/sh", "does not take from elsewhere"),
     ],
 )

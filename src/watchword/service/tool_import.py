@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from watchword.dialects.fwknop.stanza_uri import Carried
 
 PROGRAM: Final = "watchword"
+_KEY: Final = re.compile("key[-_]base64[=:]", re.IGNORECASE)
 _LONGEST: Final = 1 << 14  # bytes that are read; a URI has 2048 at the most
 
 
@@ -49,9 +51,10 @@ def _import(arguments: argparse.Namespace) -> int:
 
     carried = _carried(_text(arguments))
     name = arguments.name or carried.name
-    if not name or (rcfile.same(name, rcfile.DEFAULT) and not arguments.name):
+    if not name or rcfile.same(name, rcfile.DEFAULT):
+        # What stands in [default] holds for every other stanza.
         raise OperatorError(
-            "what is imported does not say which stanza it is", hint="name it with --name"
+            "what is imported has no name that a stanza can have", hint="name it with --name"
         )
     console = Console()
     line = CommandLine(given=Given(), rc_file=arguments.rc_file)
@@ -83,7 +86,7 @@ def _text(arguments: argparse.Namespace) -> str:
         return qr.read_png(files.read_bytes(Path(arguments.png), qr.FILE_LIMIT))
     uri: str = arguments.uri
     if uri != "-":
-        if "key-base64=" in uri.lower():
+        if _KEY.search(uri):
             remark = "keys on a command line can be seen by other users"
             say(PROGRAM, [Complaint(remark, hint="next time: watchword import -", fatal=False)])
         return uri
