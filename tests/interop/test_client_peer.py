@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,47 @@ def test_both_clients_show_the_same_dump(
     assert normal(ours.stdout) == normal(theirs.stdout)
     assert ours.stderr == theirs.stderr
     assert ours.returncode == theirs.returncode == 0
+
+
+@pytest.mark.requirement("4.14")
+def test_each_v_widens_the_output_as_far_as_in_the_other_client(desk: Desk) -> None:
+    desk.file(
+        "[default]\nUSE_HMAC y\n[myssh]\nACCESS tcp/22\nALLOW_IP 192.0.2.10\nSPA_SERVER h\n"
+        "KEY client-key-1\nHMAC_KEY client-hmac-1\n"
+    )
+    shown = []
+    for level in ([], ["-v"], ["-vv"], ["-vvv"], ["-v", "-v", "-v"]):
+        ours, theirs = (desk.run(each, "-n", "myssh", "-T", *level) for each in (OURS, THEIRS))
+        assert normal(ours.stdout) == normal(theirs.stdout)
+        assert ours.stderr == theirs.stderr
+        shown.append(set(normal(ours.stdout).splitlines()))
+    plain, one, two, three, spread = shown
+    assert plain < one < two
+    assert {"parse_rc_param() : Parsing variable ACCESS..."} <= two - one
+    assert two == three == spread
+
+
+@pytest.mark.requirement("4.18")
+def test_both_clients_report_the_sending_in_the_same_lines(desk: Desk) -> None:
+    desk.file("[default]\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        port = server.getsockname()[1]
+        argv = ["-A", "tcp/22", "-a", "192.0.2.10", "-D", "127.0.0.1", "-p", str(port),
+                "--key-rijndael", "client-key-1", "-v"]  # fmt: skip
+        ours, theirs = (
+            desk.run(client, *argv).stdout.partition("Generating SPA packet:")[2]
+            for client in (OURS, THEIRS)
+        )
+        sizes = [len(server.recv(2000)) for _ in range(2)]
+    assert ours == theirs.replace(
+        "             IP/host: 127.0.0.1\n",
+        "             IP/host: 127.0.0.1\n             address: 127.0.0.1\n",
+    )
+    assert "            protocol: udp\n" in ours
+    assert f"    destination port: {port}\n" in ours
+    assert ours.endswith(f"send_spa_packet: bytes sent: {sizes[0]}\n")
 
 
 @pytest.mark.parametrize("verbose", [[], ["-v"]], ids=["plain", "v"])

@@ -512,3 +512,53 @@ def test_help_shows_whose_letters_count_and_how_to_get_the_others(
     assert shown.count("\n -T, ") == 1
     assert how_to_get_the_other in shown
     assert max(len(line) for line in shown.splitlines()) <= 120
+
+
+# Dumps.
+
+LABELS = (
+    "Random Value", "Username", "Timestamp", "FKO Version", "Message Type", "Message String",
+    "Nat Access", "Server Auth", "Client Timeout", "Digest Type", "HMAC Type", "Encryption Type",
+    "Encryption Mode", "Encoded Data", "SPA Data Digest", "HMAC", "Final SPA Data",
+)  # fmt: skip
+OLD_LABELS = ("Random data", "Username", "Timestamp", "Version", "Type", "SHA256 sum")
+
+
+@pytest.mark.requirement("4.17")
+def test_each_command_lists_the_fields_that_its_model_listed_in_their_order(
+    key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def labels(shown: str) -> tuple[str, ...]:
+        return tuple(re.findall(r"^ *([A-Z][A-Za-z0-9 ]*): ", shown, re.MULTILINE))
+
+    assert fwknop.main([*KNOCK, *KEYS, "-T"]) == 0
+    assert labels(capsys.readouterr().out) == LABELS
+    assert fwknop1.main([*KNOCK, "-D", "127.0.0.1", *key_file, "--Test-mode"]) == 0
+    assert labels(capsys.readouterr().out) == OLD_LABELS
+
+
+@pytest.mark.requirement("9.42")
+def test_with_four_v_the_bytes_of_the_packet_are_shown(
+    server: socket.socket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for level in ("-v", "-vv", "-vvv"):
+        assert fwknop.main([*KNOCK, *KEYS, *target(server), level]) == 0
+        server.recv(2000)
+        assert "Bytes of the packet:" not in capsys.readouterr().out
+    assert fwknop.main([*KNOCK, *KEYS, *target(server), "--verbose", "-vvv"]) == 0
+    payload = server.recv(2000)
+    rows = capsys.readouterr().out.partition("Bytes of the packet:\n")[2].partition("\n\n")[0]
+    assert bytes.fromhex("".join(row[10:57] for row in rows.splitlines())) == payload
+    assert "".join(row[59:] for row in rows.splitlines()) == payload.decode("ascii")
+    assert [row[:8] for row in rows.splitlines()][:3] == ["00000000", "00000010", "00000020"]
+
+
+@pytest.mark.requirement("9.23")
+@pytest.mark.parametrize("main", [fwknop.main, fwknop1.main])
+def test_any_port_of_the_server_can_be_named(
+    main: object, server: socket.socket, key_file: list[str]
+) -> None:
+    port = ["--Server-port", str(server.getsockname()[1])]
+    assert callable(main)
+    assert main([*KNOCK, "-D", "127.0.0.1", *port, *key_file, "--packet-version", "1.9"]) == 0
+    assert len(server.recv(2000)) > 150

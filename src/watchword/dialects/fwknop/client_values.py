@@ -196,6 +196,15 @@ def signed_time_offset(text: str) -> int:
     return -time_offset(text[1:]) if text.startswith("-") else time_offset(text)
 
 
+def offset_text(seconds: int) -> str:
+    """An offset as it can be read back: in a unit in which the number is not too large."""
+    sign, size = ("-", -seconds) if seconds < 0 else ("", seconds)
+    for unit, factor in (("", 1), *_OFFSET_UNITS.items()):
+        if size % factor == 0 and size // factor <= _OFFSET_LIMIT:
+            return f"{sign}{size // factor}{unit}"
+    raise ValueError(f"{seconds} seconds is no time offset that can be written")
+
+
 def perl_time_offset(text: str) -> int:
     """The same as the perl client reads it: a number without a unit is minutes."""
     if text.isascii() and text.isdecimal():

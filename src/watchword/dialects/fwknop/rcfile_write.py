@@ -24,7 +24,7 @@ from watchword.dialects.fwknop.client_settings import (
     KeyWord,
     RelayForm,
 )
-from watchword.dialects.fwknop.client_values import MAX_KEY_TEXT
+from watchword.dialects.fwknop.client_values import MAX_KEY_TEXT, offset_text
 from watchword.errors import OperatorError
 from watchword.model.crypto import CipherMode
 
@@ -82,7 +82,7 @@ def _plain(given: Given) -> Iterator[tuple[str, str]]:
         "SPA_SERVER_PORT": given.server_port,
         "SPA_SOURCE_PORT": given.source_port,
         "FW_TIMEOUT": given.seconds,
-        "TIME_OFFSET": given.time_offset,
+        "TIME_OFFSET": None if given.time_offset is None else offset_text(given.time_offset),
         "SPOOF_USER": given.user,
         "ACCESS": given.access,
         "SPA_SERVER": given.server,
