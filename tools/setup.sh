@@ -26,7 +26,7 @@ FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:opens
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
     fish:fish gpg:gnupg ipset:ipset iptables:iptables man:man-db mandoc:mandoc nginx:nginx-light
     openssl:openssl openvpn:openvpn ping:iputils-ping rsync:rsync socat:socat tcpdump:tcpdump
-    tinyproxy:tinyproxy-bin turnserver:coturn ulogd:ulogd2-pcap wg:wireguard-tools
+    tinyproxy:tinyproxy-bin tor:tor turnserver:coturn ulogd:ulogd2-pcap wg:wireguard-tools
     wireguard-go:wireguard-go wget:wget zbarimg:zbar-tools zsh:zsh"
 FOR_FUZZ="fwknopd:fwknop-server"
 

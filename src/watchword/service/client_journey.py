@@ -94,7 +94,7 @@ class _Tries:
                 hint="each is told of above; -v says more",
             )
         ways = ", ".join(str(route) for route in self._sent)
-        self._console.say(f"[*] sent by {ways}; nothing confirms that it arrived")
+        self._console.notice(f"[*] sent by {ways}; nothing confirms that it arrived")
 
     def _note(self, route: Route, sent: Sent | None, *, tell: bool) -> None:
         if sent is None:
@@ -103,7 +103,7 @@ class _Tries:
         self._sent.append(route)
         if tell:
             mark, what = ("[+]", "confirmed") if sent.confirmed else ("[*]", "sent")
-            self._console.say(f"{mark} {route}: {what}: {sent.sign}")
+            self._console.notice(f"{mark} {route}: {what}: {sent.sign}")
 
 
 def _addressed(route: Route) -> Iterator[Route]:

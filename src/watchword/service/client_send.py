@@ -254,7 +254,7 @@ def _transmit(
     sent = None
     if carry is not None:
         sent = carry(payload, route, confirm=confirm)
-        if sent.sign and not (sent.confirmed or confirm) and (verbose or console.attended):
+        if sent.sign and not (sent.confirmed or confirm or console.quiet):
             console.warn(f"[*] {sent.sign}; whether the packet arrived is not known")
     elif route.carrier.web:
         if verbose and route.host:

@@ -20,7 +20,7 @@ from watchword.record import replace
 from watchword.wire.carriers.answers import LONGEST_LINE, DeclinedError, Status, status
 from watchword.wire.carriers.http import AGENT, request
 
-_GATEWAY: Final = (502, 503, 504)
+_DENIALS: Final = (400, 403, 405)
 _LOGIN_WANTED: Final = 407
 
 
@@ -83,8 +83,10 @@ def _through(proxy: Relay, connection: Connection, content: bytes) -> Sent:
         raise declined(proxy, f"does not answer as it should: {error}", end=UNKNOWN) from error
     if answer.code == _LOGIN_WANTED:
         raise declined(proxy, f"answers {answer}", answer.hint)
-    arrived = answer.code not in _GATEWAY
-    return Sent(*connection.place[:2], len(content), arrived, f"the proxy answers {answer}")
+    place = connection.place
+    # What else may be the proxy's own answer confirms nothing.
+    arrived = answer.code < 500 and answer.code not in _DENIALS
+    return Sent(place[0], place[1], len(content), arrived, f"the proxy answers {answer}")
 
 
 def _asked(connection: Connection, content: bytes, *, wait: bool) -> Sent:

@@ -54,7 +54,7 @@ _SOCKS5_REPLIES: Final = {
     3: "the network cannot be reached from it",
     4: "the server cannot be reached from it, or its name is not known there",
     5: "the server refused the connection",
-    6: "the way is too long for it",
+    6: "it gave up before it reached the server",
     7: "it does not connect to anybody",
     8: "it does not know this kind of address",
 }
