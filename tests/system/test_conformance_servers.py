@@ -10,6 +10,7 @@ import pytest
 from tests.daemon import PROGRAMS
 from watchword.conformance import sittings
 from watchword.conformance.findings import Finding, Verdict
+from watchword.conformance.openpgp import Rings, key_rings
 from watchword.conformance.repertoire import plan
 from watchword.conformance.rounds import Round, pack
 from watchword.conformance.sittings import sit
@@ -69,6 +70,19 @@ async def claim(self, keys):
 sqlite.SqliteReplayStore.claim = claim
 sys.exit(fwknopd.main(sys.argv[1:]))
 """
+CREDULOUS = """
+import sys, time
+from watchword.edges.gpg import Gpg
+from watchword.programs import fwknopd
+from watchword.wire.spa import openpgp
+decrypt = Gpg.decrypt
+def slowly(self, *words):
+    time.sleep(0.5)
+    return decrypt(self, *words)
+Gpg.decrypt = slowly
+openpgp.check_signatures = lambda *words: None
+sys.exit(fwknopd.main(sys.argv[1:]))
+"""
 
 
 def the_round(*wanted: str) -> Round:
@@ -79,10 +93,10 @@ def the_round(*wanted: str) -> Round:
     return one
 
 
-def judged(folder: Path, text: str, *wanted: str) -> dict[str, Finding]:
+def judged(folder: Path, text: str, *wanted: str, rings: Rings | None = None) -> dict[str, Finding]:
     path = folder / "server.py"
     path.write_text(text, "utf-8")
-    found = sit([sys.executable, str(path)], the_round(*wanted))
+    found = sit([sys.executable, str(path)], the_round(*wanted), rings)
     return {each.name: each for each in found}
 
 
@@ -131,6 +145,16 @@ def test_a_server_that_forgets_what_it_has_seen_is_caught(tmp_path: Path) -> Non
     again = found[f"{REPLAYED} #2"]
     assert again.verdict is Verdict.FAIL
     assert again.detail == "it accepts a replay: tcp/22 for 192.0.2.10"
+
+
+@pytest.mark.peer("gpg")
+def test_a_server_that_takes_anybody_s_word_is_caught_however_long_gpg_takes(
+    tmp_path: Path,
+) -> None:
+    """Meanwhile it serves others: what stays shut is looked at after a later packet for gpg."""
+    with key_rings() as rings:
+        found = judged(tmp_path, CREDULOUS, "srv-gpg-unsigned-required", rings=rings)
+    assert found["srv-gpg-unsigned-required"].detail == "it opens: tcp/22 for 192.0.2.10"
 
 
 def test_a_server_that_answers_is_caught(tmp_path: Path) -> None:

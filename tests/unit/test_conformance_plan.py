@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from watchword.conformance import repertoire, server_vectors
-from watchword.conformance.golden import all_of_kind, credentials_in, load
+from watchword.conformance import openpgp_trials, repertoire
+from watchword.conformance.golden import (
+    all_of_kind,
+    credentials_in,
+    every_id,
+    files_of_kind,
+    gpg_not_written,
+    gpg_refused,
+    load,
+)
 from watchword.conformance.repertoire import plan, stand_for_all
 from watchword.conformance.rounds import Round, pack
+from watchword.conformance.strictness import LISTED_IN_OTHER_WORDS, NOT_OPENED_FOR_OPENPGP
 from watchword.conformance.trials import SENDER, Knock, Must, Target, Trial, stanza, targets_of
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.model.services import Service
 from watchword.spa import Lock, SpaError
 
 EVERYTHING, UNSEEN = plan(everything=True)
-SELECTED, _ = plan()
+SELECTED, UNSELECTED = plan()
 ROUNDS = pack(EVERYTHING)
 
 
@@ -35,14 +44,13 @@ def musts(trials: list[Trial], group: str) -> dict[str, Must]:
     }
 
 
-def test_everything_tries_every_vector_that_a_stanza_can_have_the_keys_of() -> None:
-    left_out = {
-        vector["id"]
-        for kind in ("positive", "negative")
-        for vector in all_of_kind(kind)
-        if vector["id"] not in names(EVERYTHING) | {each.name for each in UNSEEN}
-    }
-    assert left_out == {
+def test_everything_tries_every_packet_or_says_why_not() -> None:
+    told = names(EVERYTHING) | {each.name for each in UNSEEN}
+    files = {*files_of_kind("positive"), *files_of_kind("negative"), "gpg", "server"}
+    there = every_id(*files).keys() - {each["id"] for each in gpg_not_written()}
+    assert there - told == set()
+    assert names(EVERYTHING) & {each.name for each in UNSEEN} == set()
+    assert {each.name for each in UNSEEN if each.why == repertoire.NOT_SAYABLE} == {
         "key-cbc-0", "key-legacy-0", "neg-empty-key", "neg-key33", "neg-key64", "neg-key128",
         "perl-neg-key40", "neg-hmac-key137", "neg-hmac-type-1", "neg-hmac-type0",
         "neg-hmac-type8", "neg-mode-1", "neg-mode0", "neg-mode4", "neg-mode7", "neg-mode9",
@@ -63,7 +71,13 @@ def test_the_selection_has_every_mode_digest_hmac_type_version_and_error() -> No
     assert {"2.0.2", "1.9.12", "3.0.0"} <= {vector["fields"]["version"] for vector in chosen}
     refused = [vector for vector in all_of_kind("negative") if vector["id"] in names(SELECTED)]
     assert len({vector["error"] for vector in refused}) == 37
-    assert len(names(SELECTED)) < 200
+    assert len(names(SELECTED)) < 240
+
+
+def test_the_selection_says_how_much_it_leaves_out() -> None:
+    [left] = [each for each in UNSELECTED if each.group == "selection"]
+    assert left.name == f"{len(names(EVERYTHING) - names(SELECTED))} packets more"
+    assert not [each for each in UNSEEN if each.group == "selection"]
 
 
 def test_a_vector_stands_for_others_only_if_it_has_nothing_of_its_own() -> None:
@@ -95,6 +109,7 @@ def test_no_replay_may_open_anything() -> None:
         "srv-replay #2", "srv-replay-other-source #2", "srv-http-replay #2",
         "srv-http-prefix-replay #2",
     }  # fmt: skip
+    assert musts(EVERYTHING, "gpg")["srv-gpg-replay #2"] is Must.SHUT
     offences = {knock.name: knock.offence for trial in EVERYTHING for knock in trial.knocks}
     assert offences["srv-replay #2"] == "it accepts a replay"
     assert offences["srv-replay-variants #2"] == "it accepts a replay in other words"
@@ -104,7 +119,7 @@ def test_no_replay_may_open_anything() -> None:
 def test_what_is_recorded_at_a_server_opens_what_its_log_says() -> None:
     [knock] = [
         knock
-        for trial in server_vectors.trials(everything=True)
+        for trial in EVERYTHING
         for knock in trial.knocks
         if knock.name == "srv-wire396-pt255-hmac"
     ]
@@ -135,6 +150,31 @@ def test_a_stanza_says_everything_about_a_credential() -> None:
     assert read == credential
     legacy = Credential(Secret(b"k" * 16), CipherMode.LEGACY)
     assert list(credentials_in(stanza(legacy))) == [legacy]
+
+
+def test_what_becomes_of_openpgp_packets() -> None:
+    came = musts(EVERYTHING, "gpg")
+    either = {name for name, must in came.items() if must is Must.EITHER}
+    shut = {name for name, must in came.items() if must is Must.SHUT}
+    assert either == NOT_OPENED_FOR_OPENPGP.keys() | LISTED_IN_OTHER_WORDS
+    assert {name for name in shut if name.startswith("srv-")} == {
+        "srv-gpg-unsigned-required", "srv-gpg-hmac-wrong", "srv-gpg-prefix", "srv-gpg-replay #2",
+    }  # fmt: skip
+    refused = {each["id"] for each in gpg_refused()} - openpgp_trials.NOT_TRIED.keys()
+    assert {name for name in shut if not name.startswith("srv-")} == refused | {
+        "gpg-unsigned", "gpg-unsigned-hmac", "gpg-untrusted", "gpg-nat", "gpg-cmd-192",
+    }  # fmt: skip
+    assert len(came) == 12 + 26 + 17 - 3
+
+
+def test_the_selection_has_every_recipient_signer_hmac_and_error_of_openpgp() -> None:
+    chosen = [each for each in (*load("gpg"), *gpg_refused()) if each["id"] in names(SELECTED)]
+    every = [each for each in (*load("gpg"), *gpg_refused()) if "packet_len" in each]
+    assert {each["recipient"] for each in chosen} == {each["recipient"] for each in every}
+    assert {each.get("signer") for each in chosen} == {each.get("signer") for each in every}
+    assert {each["hmac"]["type"] for each in chosen if each["hmac"]} == {1, 2, 3, 5, 7}
+    codes = {each["decode"]["require_good_sig"].get("code", 0) for each in chosen}
+    assert codes == {0, 8, 12, 14, 26, 31, 34, 53, 60, 132, 137, 138}
 
 
 # --- rounds --------------------------------------------------------------------
@@ -183,9 +223,20 @@ def test_a_server_vector_shares_its_round_with_its_own_files_only() -> None:
             assert len({(trial.access, trial.settings) for trial in each.trials}) == 1
 
 
-def test_two_trials_with_the_same_content_get_two_rounds() -> None:
-    trial = next(trial for trial in EVERYTHING if trial.group == "hmac")
+@pytest.mark.parametrize("group", ["hmac", "gpg"])
+def test_two_trials_with_the_same_content_get_two_rounds(group: str) -> None:
+    trial = next(trial for trial in EVERYTHING if trial.group == group)
     assert len(pack([trial, trial])) == 2
+
+
+def test_an_openpgp_packet_with_its_prefix_put_back_is_tried_where_nobody_sent_it_before() -> None:
+    [there] = [one for one in ROUNDS if "srv-gpg-prefix" in names(one.trials)]
+    [prefixed] = [
+        trial.knocks[0].payload for trial in there.trials if "srv-gpg-prefix" in names([trial])
+    ]
+    sent = [knock.payload for trial in there.trials for knock in trial.knocks]
+    assert prefixed[2:] not in sent
+    assert names(EVERYTHING) > {"srv-gpg-replay", "srv-gpg-remote-id"}
 
 
 def test_the_packet_over_ipv6_is_opened_by_its_stanza() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.conformance import carriers, clients, library, live, servers
+from watchword.conformance import carriers, clients, library, live, openpgp_lines, servers
 from watchword.conformance.findings import Finding, Verdict
 from watchword.service import tool
 
@@ -63,7 +63,7 @@ def test_progress_and_colour_are_for_terminals(
     assert "\033[32mmet" in told.out
 
 
-def test_a_client_is_judged_with_its_arguments_by_three_judges(
+def test_a_client_is_judged_with_its_arguments_by_four_judges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[list[str]] = []
@@ -73,14 +73,15 @@ def test_a_client_is_judged_with_its_arguments_by_three_judges(
         return [MET]
 
     monkeypatch.setattr(clients, "judge", judge)
+    monkeypatch.setattr(openpgp_lines, "judge", lambda program, _openpgp: judge(program))
     monkeypatch.setattr(carriers, "judge", judge)
     monkeypatch.setattr(live, "judge_client", judge)
     program = tmp_path / "client"
     program.touch(mode=0o755)
     monkeypatch.chdir(tmp_path)
     assert tool.run(["conformance", "client", "./client", "--json", "-x"]) == 0
-    assert asked == [[str(program), "--json", "-x"]] * 3
-    assert "3 demands: 3 met" in capsys.readouterr().out
+    assert asked == [[str(program), "--json", "-x"]] * 4
+    assert "4 demands: 4 met" in capsys.readouterr().out
 
 
 def test_a_server_is_judged_by_a_selection_or_by_everything(

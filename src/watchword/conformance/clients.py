@@ -46,7 +46,10 @@ class Sealed:
 
 
 def judge(program: Sequence[str]) -> Iterator[Finding]:
-    """One finding for each command line, and two over all packets together."""
+    """One finding for each command line, and two over all packets together.
+
+    Those of OpenPGP packets are in openpgp_lines.
+    """
     yield from command_lines(program, golden.load("client"))
     for vector in golden.load("client_errors"):
         yield refused(program, vector)
@@ -57,8 +60,8 @@ def command_lines(program: Sequence[str], vectors: Iterable[Vector]) -> Iterator
     made: list[Sealed] = []
     for vector in vectors:
         yield _command_line(program, vector, made)
-    yield _all_new("random values", [each.message.random for each in made])
-    yield _all_new("salts", [each.salt.hex() for each in made])
+    yield all_new("random values", [each.message.random for each in made])
+    yield all_new("salts", [each.salt.hex() for each in made])
 
 
 def _command_line(program: Sequence[str], vector: Vector, made: list[Sealed]) -> Finding:
@@ -80,7 +83,7 @@ def _command_line(program: Sequence[str], vector: Vector, made: list[Sealed]) ->
         *differences(
             golden.message_of(vector), sealed.message, "--nat-rand-port" in vector["argv"]
         ),
-        *_time_amiss(sealed.message.sent_at - offset, began, ended),
+        *time_amiss(sealed.message.sent_at - offset, began, ended),
         *_form_amiss(ran.packet, sealed, credential),
     ]
     verdict = Verdict.FAIL if wrong else Verdict.PASS
@@ -105,19 +108,25 @@ def differences(wanted: Message, got: Message, random_port: bool = False) -> Ite
             yield f"{name} is {found!r} instead of {expected!r}"
 
 
-def _time_amiss(sent_at: int, began: int, ended: int) -> Iterator[str]:
+def time_amiss(sent_at: int, began: int, ended: int) -> Iterator[str]:
+    """A time stamp that is not of the run, which began and ended at these seconds."""
     if not began - CLOCK_SLACK <= sent_at <= ended + CLOCK_SLACK:
         yield f"the time stamp is off by {sent_at - began} seconds"
 
 
-def _form_amiss(packet: bytes, sealed: Sealed, credential: Credential) -> Iterator[str]:
-    if not _RANDOM.fullmatch(sealed.message.random):
+def random_amiss(message: Message) -> Iterator[str]:
+    if not _RANDOM.fullmatch(message.random):
         yield "the random value is not 16 digits"
+
+
+def _form_amiss(packet: bytes, sealed: Sealed, credential: Credential) -> Iterator[str]:
+    yield from random_amiss(sealed.message)
     if seal(sealed.message, credential, salt=sealed.salt) != packet:
         yield "the packet has another form than the C programs give it"
 
 
-def _all_new(what: str, values: Sequence[str]) -> Finding:
+def all_new(what: str, values: Sequence[str]) -> Finding:
+    """Whether none of these comes twice."""
     repeated = [value for value, times in Counter(values).items() if times > 1]
     if not values:
         return Finding("freshness", what, Verdict.SKIP, "there are no packets to compare")

@@ -83,6 +83,11 @@ def payload_of(vector: Vector) -> bytes:
     return str(vector["packet"]).encode("latin-1")
 
 
+def base64_of(text: str) -> bytes:
+    """Bytes of base64 without padding, up to where whole groups of four end."""
+    return base64.b64decode(text[: len(text) // 4 * 4])
+
+
 def text_of(value: str | dict[str, str] | None) -> str | None:
     """A field; ``{"b64": ...}`` stands for bytes that are not UTF-8."""
     if isinstance(value, dict):

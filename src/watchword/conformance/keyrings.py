@@ -17,6 +17,9 @@ from watchword.conformance.golden import HERE, gpg_keys
 KEYS = HERE / "gpg"
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 _SECONDS = 30.0  # an import takes less than one
+_QUICK = "s2k-count 65536\n"
+"""Rounds that an agent makes of a passphrase, else as many as take a third of a second, and
+nobody else is served meanwhile. The passphrases are published."""
 
 
 @contextmanager
@@ -26,6 +29,7 @@ def home(folder: Path, *, secret: Sequence[str] = (), public: Sequence[str] = ()
     The vectors' owner trust is in force: every key but ``cli-untrusted`` is trusted.
     """
     folder.mkdir(mode=0o700, parents=True)
+    (folder / "gpg-agent.conf").write_text(_QUICK, "ascii")
     files = [KEYS / f"{name}.sec.asc" for name in secret]
     files += [KEYS / f"{name}.pub.asc" for name in public]
     try:
@@ -64,11 +68,12 @@ def _names(prefix: str) -> list[str]:
     return [name for name in gpg_keys() if name.startswith(prefix)]
 
 
-def gpg(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run gpg on a home, with nobody to answer. Raises CalledProcessError if it fails."""
+def gpg(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run gpg on a home, with this to read. Raises CalledProcessError if it fails."""
     return subprocess.run(
         ["gpg", "--homedir", str(folder), "--batch", "--no-tty", "--quiet", *arguments],
         check=True,
+        input=given,
         capture_output=True,
         timeout=_SECONDS,
         env=_ENVIRONMENT,

@@ -11,6 +11,7 @@ import hashlib
 import tempfile
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -92,19 +93,32 @@ class Rings:
     clients: Path
 
 
-def judge(openpgp: OpenPgp | None) -> Iterator[Finding]:
-    """One finding for each vector of the file."""
-    if why := keyrings.obstacle() if openpgp else "nobody was given who runs gpg":
-        openpgp = None
-    if openpgp is None:
-        yield from (Finding("gpg", name, Verdict.SKIP, why) for name in golden.every_id("gpg"))
-        return
+@contextmanager
+def key_rings() -> Iterator[Rings]:
+    """New ones, gone when this ends. They need gpg."""
     with (
         tempfile.TemporaryDirectory(prefix="watchword-rings-") as folder,
         keyrings.servers(Path(folder) / "servers") as servers,
         keyrings.clients(Path(folder) / "clients") as clients,
     ):
-        rings = Rings(servers, clients)
+        for each in (servers, clients):
+            keyrings.hand_over_passphrases(each)
+        yield Rings(servers, clients)
+
+
+def obstacle(openpgp: OpenPgp | None) -> str:
+    """Why nothing with OpenPGP can be judged; empty if it can."""
+    return keyrings.obstacle() if openpgp else "nobody was given who runs gpg"
+
+
+def judge(openpgp: OpenPgp | None) -> Iterator[Finding]:
+    """One finding for each vector of the file."""
+    why = obstacle(openpgp)
+    if openpgp is None or why:
+        for name in golden.every_id("gpg"):
+            yield Finding("gpg", name, Verdict.SKIP, why)
+        return
+    with key_rings() as rings:
         for vector in golden.load("gpg"):
             group = "gpg lenient" if vector.get("lenient") else "gpg opens"
             yield _found(group, vector, _packet_amiss(vector, rings, openpgp))

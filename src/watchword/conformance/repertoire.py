@@ -2,15 +2,17 @@
 
 In here: trials made of the positive, lenient and negative vectors, and of garbage.
 Pure: nothing is sent from here.
-Not in here: vectors that were recorded at a server (server_vectors).
+Not in here: packets for gpg (openpgp_trials), vectors that were recorded at a server
+(server_vectors).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
-from watchword.conformance import golden, server_vectors
+from watchword.conformance import golden, openpgp_trials, server_vectors
 from watchword.conformance.golden import Vector
 from watchword.conformance.strictness import BEYOND_2038
 from watchword.conformance.trials import (
@@ -30,12 +32,29 @@ from watchword.model.crypto import CipherMode, Credential, Secret
 from watchword.model.services import Proto, Service
 from watchword.spa import VERSION, Message, MessageType, seal
 
+NOT_SAYABLE: Final = "no stanza can have its keys"
+
 
 def plan(everything: bool = False) -> tuple[list[Trial], list[Unseen]]:
     """All trials, or those that stand for all: a vector is taken if anything about it is new."""
-    found = [*_positive(everything), *_negative(everything), *server_vectors.trials(everything)]
+    found = list(_found(everything))
     trials = [each for each in found if isinstance(each, Trial)]
-    return [*trials, _over_six(), _garbage()], [each for each in found if isinstance(each, Unseen)]
+    unseen = [each for each in found if isinstance(each, Unseen)]
+    if not everything and (others := _packets(_found(everything=True)) - _packets(found)):
+        name = f"{len(others)} packets more"
+        unseen.append(Unseen("selection", name, "others stand for them; --all tries them"))
+    return [*trials, _over_six(), _garbage()], unseen
+
+
+def _found(everything: bool) -> Iterator[Trial | Unseen]:
+    yield from _positive(everything)
+    yield from _negative(everything)
+    yield from openpgp_trials.trials(everything)
+    yield from server_vectors.trials(everything)
+
+
+def _packets(found: Iterable[Trial | Unseen]) -> set[str]:
+    return {knock.name for each in found if isinstance(each, Trial) for knock in each.knocks}
 
 
 def _positive(everything: bool) -> Iterator[Trial | Unseen]:
@@ -43,7 +62,6 @@ def _positive(everything: bool) -> Iterator[Trial | Unseen]:
         {**vector, "file": file}
         for file in golden.files_of_kind("positive")
         for vector in golden.load(file)
-        if _sayable(vector["encryption"])
     ]
     if not everything:
         vectors = [vector for vector in vectors if not vector.get("lenient")]
@@ -70,6 +88,8 @@ def _is_access(vector: Vector) -> bool:
 
 def _cannot_be_seen(vector: Vector) -> str:
     """Why nobody could tell whether a server does what this asks for; empty if one can."""
+    if not _sayable(vector["encryption"]):
+        return NOT_SAYABLE
     if vector.get("lenient") or not _is_access(vector):
         return ""
     if not targets_of(str(golden.text_of(vector["fields"]["message"]))):
@@ -136,8 +156,13 @@ def _features(vector: Vector) -> Iterator[tuple[str, object]]:
         yield "message", str(vector["fields"]["message"])
 
 
-def _negative(everything: bool) -> Iterator[Trial]:
-    vectors = [each for each in golden.all_of_kind("negative") if _configurable(each["decode"])]
+def _negative(everything: bool) -> Iterator[Trial | Unseen]:
+    vectors = []
+    for vector in golden.all_of_kind("negative"):
+        if _configurable(vector["decode"]):
+            vectors.append(vector)
+        else:
+            yield Unseen("refusal", vector["id"], NOT_SAYABLE)
     for vector in vectors if everything else stand_for_all(vectors):
         credential = golden.credential_of(vector["decode"], vector["decode"]["hmac"])
         must = Must.EITHER if vector["id"] in BEYOND_2038 else Must.SHUT

@@ -13,8 +13,8 @@ from typing import Final
 
 from watchword.conformance import golden
 from watchword.conformance.golden import Vector
-from watchword.conformance.strictness import LONGER_THAN_FWKNOPD_TAKES
-from watchword.conformance.trials import Knock, Must, Target, Trial, watched
+from watchword.conformance.strictness import LISTED_IN_OTHER_WORDS, LONGER_THAN_FWKNOPD_TAKES
+from watchword.conformance.trials import GPG_HOME, Knock, Must, Target, Trial, Unseen, watched
 from watchword.model.services import Service
 
 _OPENED = re.compile(r"Added access rule to FWKNOP_INPUT for (\S+) -> \S+ (\S+), expires")
@@ -26,6 +26,7 @@ SEQUENCES: Final = {
     "srv-replay-variants-hmac": (_O, _S, _S, _S),
     "srv-failed-then-good": (_S, _O),
     "srv-legacy-long": (_O, _S),
+    "srv-gpg-replay": (_O, _S),
     "srv-http-replay": (_O, _S),
     "srv-http-prefix-replay": (_O, _S),
 }
@@ -36,30 +37,43 @@ REFUSABLE: Final = {"srv-key33", "srv-wire417-hmac-cmd"}
 """Vectors with a stanza that a server may refuse to start with: too long a key, commands."""
 OVER_HTTP: Final = ("srv-http-udp", "srv-http-replay", "srv-http-prefix-replay")
 """Requests that a server takes from a datagram as well, where it takes HTTP at all."""
+EITHER: Final = LONGER_THAN_FWKNOPD_TAKES | LISTED_IN_OTHER_WORDS | {"srv-equals"}
 
 
-def trials(everything: bool) -> Iterator[Trial]:
+def trials(everything: bool) -> Iterator[Trial | Unseen]:
     for vector in golden.load("server"):
-        name = vector["id"]
-        if not all(packet.get("payload") for packet in vector["packets"]):
-            continue  # its time stamp depends on the clock of the recording
-        if "GPG_" in vector["access_conf"]:
-            continue
-        if name.startswith("srv-http"):
-            if name in OVER_HTTP:
-                yield _of_server(vector, "http")
-        elif all(packet["transport"] == "udp" for packet in vector["packets"]) and (
-            everything or not name.startswith(ONE_OF_A_KIND)
-        ):
-            yield _of_server(vector, "replay" if "replay" in name else "server")
+        name, group = vector["id"], _group_of(vector)
+        if why := _cannot_be_sent(vector):
+            yield Unseen(group, name, why)
+        elif everything or not name.startswith(ONE_OF_A_KIND):
+            yield _of_server(vector, group)
+
+
+def _group_of(vector: Vector) -> str:
+    if vector["id"].startswith("srv-http"):
+        return "http"
+    if GPG_HOME in vector["access_conf"]:
+        return "gpg"
+    return "replay" if "replay" in vector["id"] else "server"
+
+
+def _cannot_be_sent(vector: Vector) -> str:
+    """Why the packets of a vector are not tried; empty if they are."""
+    if not all(packet.get("payload") for packet in vector["packets"]):
+        return "its packet was good for two minutes, and was not kept"
+    datagrams = all(packet["transport"] == "udp" for packet in vector["packets"])
+    if not datagrams and vector["id"] not in OVER_HTTP:
+        return "it came over TCP or ICMP, and the kit sends datagrams"
+    return ""
 
 
 def _of_server(vector: Vector, group: str) -> Trial:
+    access = vector["access_conf"]
     return Trial(
         group,
         tuple(_knocks(vector)),
-        vector["access_conf"],
-        tuple(golden.credentials_in(vector["access_conf"])),
+        access,
+        () if GPG_HOME in access else tuple(golden.credentials_in(access)),
         settings=_settings(vector["fwknopd_conf"]),
         shares=False,
         optional=group == "http" or vector["id"] in REFUSABLE,
@@ -88,7 +102,7 @@ def _knocks(vector: Vector) -> Iterator[Knock]:
 
 
 def _only(vector: Vector) -> Must:
-    if vector["id"] in LONGER_THAN_FWKNOPD_TAKES or vector["id"] == "srv-equals":
+    if vector["id"] in EITHER:
         return Must.EITHER
     return Must.OPEN if vector["rules_added"] else Must.SHUT
 

@@ -22,9 +22,10 @@ from typing import Final
 
 from watchword.conformance import yardstick
 from watchword.conformance.findings import Finding, Verdict
+from watchword.conformance.openpgp import Rings
 from watchword.conformance.rounds import Round
 from watchword.conformance.server_program import SPA_PORT, NotServingError, ServerProgram
-from watchword.conformance.trials import Knock, Must, Target, Trial, stanza
+from watchword.conformance.trials import GPG_HOME, Knock, Must, Target, Trial, stanza
 from watchword.conformance.venue import Door, Sight, Venue
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
@@ -35,13 +36,16 @@ ENDS: Final = 20.0
 """Seconds until what was opened for two or three has to be shut again."""
 
 
-def sit(program: Sequence[str], one: Round) -> list[Finding]:
-    """Try a round. One finding for each packet, and one for each trial that is answered."""
+def sit(program: Sequence[str], one: Round, rings: Rings | None = None) -> list[Finding]:
+    """Try a round. One finding for each packet, and one for each trial that is answered.
+
+    ``rings`` are the key rings that its stanzas need, if they need any.
+    """
     with (
         Lab() as lab,
         tempfile.TemporaryDirectory(prefix="watchword-server-") as folder,
         closing(Venue(lab)) as venue,
-        closing(_Sitting(program, one, venue, Path(folder))) as sitting,
+        closing(_Sitting(program, one, venue, Path(folder), rings)) as sitting,
     ):
         return list(sitting.findings())
 
@@ -49,8 +53,11 @@ def sit(program: Sequence[str], one: Round) -> list[Finding]:
 class _Sitting:
     """One server, the round's packets, and what is seen."""
 
-    def __init__(self, program: Sequence[str], one: Round, venue: Venue, folder: Path) -> None:
+    def __init__(
+        self, program: Sequence[str], one: Round, venue: Venue, folder: Path, rings: Rings | None
+    ) -> None:
         self._round = one
+        self._rings = rings if one.openpgp else None
         self._venue = venue
         self._server = ServerProgram(program, venue, folder)
         self._yardsticks = itertools.cycle(yardstick.SERVICES)
@@ -115,8 +122,12 @@ class _Sitting:
         return "".join(f"{line};\n" for line in lines)
 
     def _stanzas(self, offers: str) -> Iterator[str]:
-        """The round's, each with what it offers, and the yardstick's behind them."""
-        for text in (*self._round.access, stanza(yardstick.CREDENTIAL)):
+        """The round's, each with what it offers, and the yardsticks' behind them."""
+        texts = [*self._round.access, stanza(yardstick.CREDENTIAL)]
+        if self._rings:
+            texts.append(yardstick.OPENPGP_STANZA)
+            texts = [text.replace(GPG_HOME, str(self._rings.servers)) for text in texts]
+        for text in texts:
             first, *others = text.split("SOURCE ")
             for each in others:
                 yield f"{first}SOURCE {each.rstrip()}\n{offers}\n"
@@ -173,6 +184,8 @@ class _Sitting:
             return Finding(group, knock.name, Verdict.FAIL, why)
         doors = [self._door(target) for target in knock.targets]
         seen = self._sights(doors, Sight.REACHED, Sight.REFUSED)
+        if not seen and self._rings:  # two gpg may be at work at once, and end in another order
+            seen = self._sights(doors, Sight.REACHED, Sight.REFUSED)
         if not seen:
             return Finding(group, knock.name, Verdict.PASS)
         self._until_silent(doors)
@@ -187,8 +200,14 @@ class _Sitting:
             open_socket(self._venue.caller.host, yardstick.CALLER, socket.SOCK_DGRAM)
         ) as s:
             s.bind((yardstick.CALLER, 0))
-            s.sendto(yardstick.packet(target), (self._venue.server.four, SPA_PORT))
+            s.sendto(self._yardstick(target), (self._venue.server.four, SPA_PORT))
         return not self._until_reached([self._door(target)])
+
+    def _yardstick(self, target: Target) -> bytes:
+        """By gpg where the round has OpenPGP packets: others may be served while gpg is at work."""
+        if self._rings:
+            return yardstick.openpgp_packet(target, self._rings.clients)
+        return yardstick.packet(target)
 
     # --- looking -----------------------------------------------------------
 

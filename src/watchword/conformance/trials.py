@@ -33,6 +33,8 @@ LONGEST: Final = 3
 """Seconds that a packet may ask for; whoever asks for more gets these."""
 SHORTEST_VISIBLE: Final = 2
 """Seconds; fwknopd counts in whole ones, so an opening for one may be over at once."""
+GPG_HOME: Final = "<GPG_HOME>"
+"""Stands in a stanza for the folder of a key ring, which is made when it is tried."""
 USUAL: Final = ("ENABLE_SPA_PACKET_AGING N",)
 _WATCHED: Final = tuple(map(Service.parse, ("tcp/22", "tcp/80", "tcp/443", "udp/53")))
 
@@ -80,6 +82,11 @@ class Trial:
     """Whether other stanzas may stand beside these."""
     optional: bool = False
     """Whether a server may have nothing of the sort: it is passed over if nothing opens."""
+
+    @property
+    def openpgp(self) -> bool:
+        """Whether its packets are opened by gpg, and no lock says what is in them."""
+        return GPG_HOME in self.access
 
 
 class Unseen(NamedTuple):

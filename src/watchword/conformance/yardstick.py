@@ -8,12 +8,15 @@ from __future__ import annotations
 import secrets
 import time
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 
-from watchword.conformance.trials import Target
+from watchword.conformance import golden
+from watchword.conformance.keyrings import gpg
+from watchword.conformance.trials import GPG_HOME, SECONDS, Target
 from watchword.model.crypto import Credential, Secret
 from watchword.model.services import Proto, Service
-from watchword.spa import access, seal
+from watchword.spa import Message, OpenPgpCredential, access, compose, enclose, seal
 
 CALLER: Final = "192.0.2.99"
 SERVICES: Final = tuple(Service(Proto.TCP, port) for port in range(2201, 2217))
@@ -23,13 +26,40 @@ CREDENTIAL: Final = Credential(
 )
 
 
+RECIPIENT: Final = golden.gpg_keys()["srv-rsa2048"]["fingerprint"]
+SIGNER: Final = golden.gpg_keys()["cli-rsa2048"]["fingerprint"]
+OPENPGP_STANZA: Final = f"""\
+SOURCE ANY
+GPG_HOME_DIR {GPG_HOME}
+GPG_DECRYPT_ID {RECIPIENT}
+GPG_ALLOW_NO_PW Y
+GPG_REQUIRE_SIG Y
+GPG_FINGERPRINT_ID {SIGNER}
+HMAC_KEY the-yardsticks-third-key
+FW_ACCESS_TIMEOUT {SECONDS}
+"""
+_OPENPGP: Final = OpenPgpCredential(mac_key=Secret(b"the-yardsticks-third-key"))
+
+
 def packet(target: Target) -> bytes:
     """A packet of this moment that asks for this. No two are alike."""
-    message = access(
+    return seal(_message(target), CREDENTIAL, salt=secrets.token_bytes(8))
+
+
+def openpgp_packet(target: Target, clients: Path) -> bytes:
+    """The same by gpg, for which servers may need longer, signed with this key ring."""
+    made = gpg(
+        clients, "--trust-model", "always", "--sign", "--encrypt", "--local-user", SIGNER,
+        "--recipient", RECIPIENT, given=compose(_message(target)),
+    )  # fmt: skip
+    return enclose(made.stdout, _OPENPGP)
+
+
+def _message(target: Target) -> Message:
+    return access(
         ip_address(target.address),
         [target.service],
         user="yardstick",
         now=time.time(),
         random=secrets.token_bytes,
     )
-    return seal(message, CREDENTIAL, salt=secrets.token_bytes(8))

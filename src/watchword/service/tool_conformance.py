@@ -33,7 +33,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "conformance",
         help="hold a program that speaks SPA against the golden vectors",
-        description="Hold a client, a server or our library against 823 recorded packets and "
+        description="Hold a client, a server or our library against 847 recorded packets and "
         "command lines, and print what it met. Exit status 0: everything; 1: something failed.",
     )
     shared = argparse.ArgumentParser(add_help=False)
@@ -74,10 +74,15 @@ def _library(arguments: argparse.Namespace) -> int:
 
 
 def _client(arguments: argparse.Namespace) -> int:
-    from watchword.conformance import carriers, clients, live
+    from watchword.conformance import carriers, clients, live, openpgp_lines
 
     program = _program(arguments)
-    judged = chain(clients.judge(program), carriers.judge(program), live.judge_client(program))
+    judged = chain(
+        clients.judge(program),
+        openpgp_lines.judge(program, _openpgp()),
+        carriers.judge(program),
+        live.judge_client(program),
+    )
     return _told(judged, arguments)
 
 
