@@ -10,7 +10,14 @@ from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.explain_words import policy_in_words
 from watchword.model.filters import Direction, PortIs
 from watchword.model.services import Proto, Service
-from watchword.model.settings import CaptureFile, HttpRequests, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import (
+    CaptureFile,
+    HttpRequests,
+    PacketQueue,
+    Sniffer,
+    TcpPort,
+    UdpPort,
+)
 
 
 @pytest.mark.requirement("1.2", partial=True)
@@ -179,3 +186,34 @@ def test_other_modes_of_the_perl_line_are_remarked_on() -> None:
     [told] = remarks("AUTH_MODE SOCKET")
     assert "AUTH_MODE SOCKET has no effect" in told
     assert remarks("AUTH_MODE PCAP") == []
+
+
+def test_a_queue_is_asked_for_in_the_original_s_words_and_wins_over_a_udp_port() -> None:
+    loaded = configure(
+        "ENABLE_NFQ_CAPTURE Y\nNFQ_INTERFACE eth0\nNFQ_PORT 53\nNFQ_QUEUE_NUMBER 7\n"
+        "NFQ_CHAIN MINE\nNFQ_TABLE raw\n"
+    )
+    queue = PacketQueue(53, "eth0", 7, "raw", "MINE")
+    assert loaded.settings.sources == (queue,)
+    words = list(policy_in_words(loaded.settings, loaded.policy))
+    assert any("to UDP port 53 on eth0, from netfilter queue 7" in each for each in words)
+    assert configure("", STANZA, "-n").settings.sources == (PacketQueue(),)
+    assert configure("ENABLE_NFQ_CAPTURE Y\nGUARD_SERVICES ALL").settings.firewall.public == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("NFQ_CHAIN a b", "cannot be the name of a chain"),
+        ('NFQ_CHAIN x"; flush ruleset', "cannot be the name of a chain"),
+        ('NFQ_INTERFACE e" drop', "cannot be the name of an interface"),
+    ],
+)
+def test_names_that_would_be_more_than_names_to_nft_are_refused(line: str, said: str) -> None:
+    [told] = fatal(f"ENABLE_NFQ_CAPTURE Y\n{line}")
+    assert said in told
+
+
+def test_a_table_that_comes_too_late_is_refused() -> None:
+    [told] = fatal("ENABLE_NFQ_CAPTURE Y\nNFQ_TABLE filter")
+    assert "NFQ_TABLE is 'filter': the rules have to stand before the firewall's" in told

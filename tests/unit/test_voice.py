@@ -32,6 +32,7 @@ from watchword.model.outcomes import (
     Judged,
     LimitReached,
     Listening,
+    Queueing,
     ReadingFile,
     Refusal,
     ReloadRefused,
@@ -279,6 +280,7 @@ def test_every_kind_of_event_has_words() -> None:
         InterfaceChanged("eth0", InterfaceState.GONE, ("lo",)),
         ReadingFile("/var/log/sniff.pcap", ""),
         LimitReached(3),
+        Queueing(62201, 1),
         Waiting(),
         Attached("nftables", "guard inet watchword", service),
         Restored(2, "restart"),
@@ -329,6 +331,7 @@ def test_the_memory_of_packets_is_named_to_whoever_wants_to_know_more() -> None:
             ReadingFile("/c.pcap", "udp"),
             ["I Reading pcap file: /c.pcap", "I PCAP filter is: 'udp'"],
         ),
+        (Queueing(53, 7), ["I Taking packets to UDP port 53 from netfilter queue 7."]),
         (
             LimitReached(3),
             [

@@ -179,6 +179,14 @@ class ReadingFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Queueing:
+    """Datagrams to a port are taken from a netfilter queue."""
+
+    port: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReached:
     """As many packets came as were to be looked at; the daemon ends."""
 
@@ -292,6 +300,7 @@ Event: TypeAlias = (
     | Listening
     | Sniffing
     | ReadingFile
+    | Queueing
     | LimitReached
     | InterfaceChanged
     | Waiting

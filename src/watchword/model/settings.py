@@ -112,7 +112,22 @@ class CaptureFile:
     filter: CaptureFilter
 
 
-SourceSettings: TypeAlias = UdpPort | TcpPort | Sniffer | CaptureFile
+@dataclass(frozen=True, slots=True)
+class PacketQueue:
+    """Datagrams to a port are taken out of the host's packet path, and never reach a socket."""
+
+    port: int = 62201
+    interface: str = ""
+    """Where they come in; empty: anywhere."""
+    number: int = 1
+    """Of the netfilter queue; nobody else may use it."""
+    table: str = "mangle"
+    """Of iptables: ``mangle`` or ``raw``."""
+    chain: str = "FWKNOP_NFQ"
+    """Of our own, in that table, for the rules that divert them."""
+
+
+SourceSettings: TypeAlias = UdpPort | TcpPort | Sniffer | CaptureFile | PacketQueue
 """One way by which packets come."""
 
 

@@ -58,7 +58,6 @@ def _refuse_what_is_missing(options: ServerOptions) -> None:
     """What would be relied on, and is not there in this version."""
     for asked, name, remedy in (
         (options.rotate_digest_cache, "--rotate-digest-cache", "leave it out: nothing grows old"),
-        (options.nfq_capture, "--nfq-capture", "use the UDP port: ENABLE_UDP_SERVER Y"),
     ):
         if asked:
             raise OperatorError(f"{name} is not supported by this version", hint=remedy)

@@ -20,10 +20,12 @@ from watchword.dialects.fwknop import dump, generated_keys, server_options, tran
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import files, randomness, users
+from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
-from watchword.edges.programs import CLEAN_ENVIRONMENT
+from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import Digest
+from watchword.model.settings import PacketQueue
 from watchword.service import assembly, listing, process
 from watchword.service.complain import say
 
@@ -120,6 +122,9 @@ def _flush(options: ServerOptions) -> int:
         )
     print("Deleting any existing firewall rules...")
     assembly.firewall_for(settings, SystemClock()).teardown()
+    for source in settings.sources:
+        if isinstance(source, PacketQueue):
+            QueueRule(source, SystemPrograms()).remove()
     return 0
 
 

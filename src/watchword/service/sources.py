@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias, assert_never
 
 from watchword.edges.capture.file import FileSource
+from watchword.edges.capture.queue import QueueSource
 from watchword.edges.capture.requests import Requests
 from watchword.edges.capture.sniff import SniffSource
 from watchword.edges.capture.tcp import TcpSource
@@ -19,12 +20,21 @@ from watchword.edges.capture.udp import UdpSource
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, OperatorError
 from watchword.model.filters import Filter
-from watchword.model.outcomes import HostTrouble, InterfaceChanged, Listening, ReadingFile, Sniffing
+from watchword.model.outcomes import (
+    Event,
+    HostTrouble,
+    InterfaceChanged,
+    Listening,
+    Queueing,
+    ReadingFile,
+    Sniffing,
+)
 from watchword.model.services import Proto, Service
 from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
     HttpRequests,
+    PacketQueue,
     Sniffer,
     SourceSettings,
     TcpPort,
@@ -34,7 +44,7 @@ from watchword.ports import Interest
 from watchword.service.twins import Twins
 from watchword.wire.bpf import Program
 
-Source: TypeAlias = UdpSource | TcpSource | SniffSource | FileSource
+Source: TypeAlias = UdpSource | TcpSource | SniffSource | FileSource | QueueSource
 
 
 class Sources:
@@ -86,6 +96,8 @@ class Sources:
                 return TcpSource(port, self._requests)
             case Sniffer():
                 return SniffSource(wanted, _filter(wanted.filter), self._requests, self._tell)
+            case PacketQueue():
+                return QueueSource(wanted, SystemPrograms(), self._requests, self._tell)
             case CaptureFile(path):
                 return FileSource(path, _filter(wanted.filter), self._requests, self._tell)
             case _:
@@ -115,10 +127,12 @@ async def close(sources: Iterable[Source]) -> None:
         await source.aclose()
 
 
-def begun(wanted: SourceSettings, source: Source) -> Listening | Sniffing | ReadingFile:
+def begun(wanted: SourceSettings, source: Source) -> Event:
     """The event that this source is looked at from now on."""
     if isinstance(wanted, Sniffer):
         return Sniffing(wanted.interfaces, wanted.filter.text)
+    if isinstance(wanted, PacketQueue):
+        return Queueing(wanted.port, wanted.number)
     if isinstance(wanted, CaptureFile):
         return ReadingFile(str(wanted.path), wanted.filter.text)
     proto = Proto.UDP if isinstance(wanted, UdpPort) else Proto.TCP

@@ -14,7 +14,15 @@ from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
-from watchword.model.settings import Attach, CaptureFile, Settings, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import (
+    Attach,
+    CaptureFile,
+    PacketQueue,
+    Settings,
+    Sniffer,
+    TcpPort,
+    UdpPort,
+)
 from watchword.model.templates import Blank, Template
 
 _FEW = 12  # services that are named one by one
@@ -54,6 +62,9 @@ def _ways(settings: Settings) -> Iterator[str]:
             case CaptureFile(path, wanted):
                 what = f"the filter {wanted.text}" if wanted.text else "no filter"
                 yield f"from the capture file {path} as it grows, with {what}"
+            case PacketQueue(port, interface, number):
+                where = f" on {interface}" if interface else ""
+                yield f"to UDP port {port}{where}, from netfilter queue {number}; no port is open"
             case _:
                 assert_never(source)
     if settings.requests is not None:

@@ -66,7 +66,6 @@ def _chain(family: str, target: str, table: str, chain: str, own: str) -> Variab
     )
 
 
-_SNIFFING: Final = "packets are received on the UDP port (UDPSERV_PORT)"
 _NO_NAT: Final = "packets that ask for it are refused"
 _PORT: Final = 65535  # the original lets 131071 pass
 
@@ -158,7 +157,7 @@ def _unlisted(*variables: Variable) -> tuple[Variable, ...]:
 _RARE: Final = _unlisted(
     # 2.6.11 only, and not in the numbered list of 2.6.10.
     _flag("ALLOW_ANY_USER_AGENT"),
-    _flag("ENABLE_NFQ_CAPTURE", without=_SNIFFING),
+    _flag("ENABLE_NFQ_CAPTURE"),
     Variable("NFQ_INTERFACE"),
     _number("NFQ_PORT", "62201", 1, _PORT),
     Variable("NFQ_TABLE", default="mangle"),

@@ -1,6 +1,6 @@
 """By which ways packets come, and whether HTTP requests are looked into.
 
-In here: PACKET_SOURCES, PCAP_FILE, ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
+In here: PACKET_SOURCES, NFQ_*, PCAP_FILE, ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
 PCAP_* and what else is about sniffing, ENABLE_SPA_OVER_HTTP and what belongs to
 it.
 Not in here: what is hidden (translate_guard), receiving (edges.capture), the
@@ -27,17 +27,20 @@ from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
     HttpRequests,
+    PacketQueue,
     Sniffer,
     SourceSettings,
     TcpPort,
     UdpPort,
 )
 
-WAYS: Final = ("udp", "tcp", "sniff", "file")
+WAYS: Final = ("udp", "tcp", "sniff", "file", "nfq")
 _FILES_OF_PERL: Final = ("FILE_PCAP", "ULOG_PCAP")
 """Values of AUTH_MODE."""
 _FILE_OF_PERL: Final = "/var/log/sniff.pcap"
 _INTERFACE = re.compile(r"[!-~]{1,15}")
+_QUOTABLE_INTERFACE = re.compile(r"[A-Za-z0-9._@:-]{1,15}")
+_CHAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,27}")
 
 
 def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...]:
@@ -46,6 +49,7 @@ def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...
         "tcp": lambda: TcpPort(_port(values, "TCPSERV_PORT")),
         "udp": lambda: UdpPort(_port(values, "UDPSERV_PORT")),
         "sniff": lambda: _sniffer(values, complaints),
+        "nfq": lambda: _queue(values, complaints),
         "file": lambda: CaptureFile(
             Path(_capture_file(values)), _filter(values.text("PCAP_FILTER"))
         ),
@@ -118,6 +122,8 @@ def _ways(values: Values) -> tuple[str, ...]:
     way = "udp" if values.flag("ENABLE_UDP_SERVER") else "sniff"
     if way == "sniff" and _capture_file(values):
         way = "file"
+    if values.flag("ENABLE_NFQ_CAPTURE"):
+        way = "nfq"
     return ("tcp", way) if values.flag("ENABLE_TCP_SERVER") else (way,)
 
 
@@ -158,6 +164,35 @@ def _sniffer(values: Values, complaints: Complaints) -> Sniffer:
         both_directions=values.flag("ENABLE_PCAP_ANY_DIRECTION"),
         longest=values.number("MAX_SNIFF_BYTES"),
         ends_with_interface=values.flag(gone),
+    )
+
+
+def _queue(values: Values, complaints: Complaints) -> PacketQueue:
+    chain, interface = values.text("NFQ_CHAIN"), values.text("NFQ_INTERFACE")
+    if not _CHAIN.fullmatch(chain):
+        complaints.refuse(
+            f"NFQ_CHAIN is '{shown(chain)}', which cannot be the name of a chain",
+            values.place("NFQ_CHAIN"),
+            "use up to 28 letters, digits and _",
+        )
+    if interface and not _QUOTABLE_INTERFACE.fullmatch(interface):
+        complaints.refuse(
+            f"NFQ_INTERFACE is '{shown(interface)}', which cannot be the name of an interface",
+            values.place("NFQ_INTERFACE"),
+            "write a name as ip link shows it, such as eth0",
+        )
+    if (table := values.text("NFQ_TABLE")) not in ("mangle", "raw"):
+        complaints.refuse(
+            f"NFQ_TABLE is '{shown(table)}': the rules have to stand before the firewall's",
+            values.place("NFQ_TABLE"),
+            "write NFQ_TABLE mangle, or raw",
+        )
+    return PacketQueue(
+        port=_port(values, "NFQ_PORT"),
+        interface=interface,
+        number=values.number("NFQ_QUEUE_NUMBER"),
+        table=table,
+        chain=chain,
     )
 
 

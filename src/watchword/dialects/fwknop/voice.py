@@ -37,6 +37,7 @@ from watchword.model.outcomes import (
     Judged,
     LimitReached,
     Listening,
+    Queueing,
     ReadingFile,
     ReloadRefused,
     Remembering,
@@ -94,6 +95,9 @@ class Voice:
             case ReadingFile():
                 yield Priority.INFO, f"Reading pcap file: {event.path}"
                 yield from _filter(event.filter)
+            case Queueing():
+                where = f"netfilter queue {event.number}"
+                yield Priority.INFO, f"Taking packets to UDP port {event.port} from {where}."
             case LimitReached():
                 yield from _limit(event)
             case InterfaceChanged():

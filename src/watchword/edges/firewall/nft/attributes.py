@@ -51,6 +51,8 @@ class Request(NamedTuple):
     """Attributes."""
     flags: int = 0
     """Beside NLM_F_REQUEST."""
+    resource: int = 0
+    """Which queue, where there are several."""
 
 
 class Message(NamedTuple):
@@ -121,7 +123,7 @@ def encode(request: Request, sequence: int) -> bytes:
             sequence,
             0,
         )
-        + _FAMILY.pack(request.family, 0, 0)
+        + _FAMILY.pack(request.family, 0, request.resource)
         + request.payload
     )
 

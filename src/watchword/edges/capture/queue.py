@@ -1,0 +1,238 @@
+"""Datagrams from a netfilter queue: taken out of the packet path, looked at, dropped.
+
+In here: binding a queue by netlink, reading it, the verdicts, keeping the rule up.
+Not in here: the rule (queue_rule), messages and attributes (edges.firewall.nft).
+
+There is one verdict: to be dropped. What was in the queue has been seen, and no
+socket is to answer it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from watchword.edges.capture.links import name_of
+from watchword.edges.capture.queue_rule import QueueRule
+from watchword.edges.capture.requests import Requests
+from watchword.edges.firewall.nft.attributes import (
+    NLM_F_ACK,
+    NLMSG_ERROR,
+    Request,
+    attribute,
+    decode,
+    encode,
+    fields,
+    number,
+    read_number,
+)
+from watchword.edges.firewall.nft.layout import Home
+from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, enlarge
+from watchword.edges.firewall.nft.watch import Watch
+from watchword.errors import HostError
+from watchword.model.outcomes import HostTrouble
+from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
+from watchword.model.settings import PacketQueue
+from watchword.ports import Interest, PacketSource, ProgramRunner
+from watchword.wire.frames import Link, packet_of
+from watchword.wire.spa.envelope import flaw
+
+BATCH = 256  # datagrams of netlink in one wake-up; each carries one packet
+LONGEST_QUEUE = 8192  # packets that the kernel keeps for us
+RECEIVE_BUFFER = 8 << 20
+_SUBSYSTEM = 3 << 8
+_PACKET, _CONFIGURE, _VERDICTS = _SUBSYSTEM, _SUBSYSTEM | 2, _SUBSYSTEM | 3
+_COMMAND, _PARAMETERS, _LENGTH = 1, 2, 3  # of a configuration
+_HEADER, _VERDICT, _INTERFACE, _PAYLOAD = 1, 2, 5, 10  # of packets and verdicts
+_BIND = 1
+_COPY_PACKETS = 2
+_DROP = 0
+_COPIED = 4096
+_SO_RCVBUFFORCE = 33
+_DATAGRAM = 1 << 16
+_SECONDS = 5.0
+
+
+class QueueSource:
+    """One queue and the rule that fills it."""
+
+    def __init__(
+        self,
+        wanted: PacketQueue,
+        programs: ProgramRunner,
+        requests: Requests | None = None,
+        tell: Callable[[HostTrouble], None] = lambda trouble: None,
+    ) -> None:
+        """Bind the queue, then put up the rule.
+
+        ``tell`` is told when other hands removed the rule and it cannot be put
+        back. Raises HostError: the queue is taken, or this is not allowed.
+        """
+        self.name = f"nfq/{wanted.number}"
+        self.flaws: Counter[Reason] = Counter()
+        """How many packets were dropped on their bytes alone, by reason."""
+        self._number = wanted.number
+        self._requests = requests or Requests()
+        self._tell = tell
+        self._lost = 0
+        self._closed = asyncio.Event()
+        self._rule = QueueRule(wanted, programs)
+        self._sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        try:
+            self._bind()
+            self._watch = Watch(0, [Home(family, wanted.table) for family in ("ip", "ip6")])
+        except OSError as error:
+            self._sock.close()
+            raise _trouble(wanted.number, error) from error
+        except HostError:
+            self._sock.close()
+            raise
+        try:
+            self._rule.put_up()
+        except HostError:
+            self._close()
+            raise
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        return (4, 6)
+
+    def _bind(self) -> None:
+        """Raises OSError with what the kernel says."""
+        self._sock.bind((0, 0))
+        enlarge(self._sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._sock.settimeout(_SECONDS)
+        for payload in (
+            attribute(_COMMAND, struct.pack("!BxH", _BIND, socket.AF_INET)),
+            attribute(_PARAMETERS, struct.pack("!IB", _COPIED, _COPY_PACKETS)),
+            number(_LENGTH, LONGEST_QUEUE),
+        ):
+            request = Request(_CONFIGURE, socket.AF_UNSPEC, payload, NLM_F_ACK, self._number)
+            self._sock.sendto(encode(request, 1), (0, 0))
+            for message in decode(self._sock.recv(_DATAGRAM)):
+                if message.kind == NLMSG_ERROR and len(message.body) >= 4:
+                    refused = -struct.unpack_from("=i", message.body)[0]
+                    if refused:
+                        raise OSError(refused, os.strerror(refused))
+        self._sock.setblocking(False)
+
+    async def batches(self) -> AsyncIterator[Sequence[Packet]]:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._sock, ready.set)
+        mending = loop.create_task(self._keep_the_rule_up())
+        closing = loop.create_task(self._closed.wait())
+        closing.add_done_callback(lambda _: ready.set())
+        try:
+            while not self._closed.is_set():
+                await ready.wait()
+                ready.clear()
+                if self._sock.fileno() >= 0 and (batch := self._drain()):
+                    yield batch
+        finally:
+            closing.cancel()
+            mending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await mending
+            self._close()
+
+    async def _keep_the_rule_up(self) -> None:
+        """In the loop's own thread, lest it be put up once more after it was removed."""
+        async for _ in self._watch.wakings():
+            if self._closed.is_set():
+                return  # it was us who took it down
+            try:
+                if not self._rule.stands():
+                    self._rule.put_up()
+            except HostError as error:
+                self._tell(HostTrouble("netfilter queue", str(error), error.hint))
+
+    def _drain(self) -> list[Packet]:
+        found: list[Packet] = []
+        last: bytes | None = None
+        for _ in range(BATCH):
+            try:
+                datagram = self._sock.recv(_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._lost += error.errno == errno.ENOBUFS
+                continue
+            for message in decode(datagram):
+                if message.kind != _PACKET:
+                    continue
+                told = fields(message.attributes)
+                last = told.get(_HEADER, b"")[:4] or last
+                packet = self._packet(told)
+                if packet is not None:
+                    found.append(packet)
+        if last is not None:
+            self._drop_up_to(last)
+        return found
+
+    def _drop_up_to(self, packet_id: bytes) -> None:
+        """One verdict for everything up to this number."""
+        payload = attribute(_VERDICT, struct.pack("!I", _DROP) + packet_id)
+        request = Request(_VERDICTS, socket.AF_UNSPEC, payload, resource=self._number)
+        with contextlib.suppress(OSError):
+            self._sock.sendto(encode(request, 0), (0, 0))
+
+    def _packet(self, told: dict[int, bytes]) -> Packet | None:
+        packet = packet_of(told.get(_PAYLOAD, b""), Link.RAW)
+        if packet is None:
+            return None
+        packet = packet._replace(interface=name_of(read_number(told.get(_INTERFACE, b"\0"))))
+        reason = flaw(packet.payload)
+        if reason is None:
+            return packet
+        inside = self._requests.look_into(packet.payload, packet.peer)
+        if inside is None:
+            self.flaws[reason] += 1
+            return None
+        return packet._replace(payload=inside.payload, forwarded=inside.forwarded)
+
+    def narrow(self, interest: Interest) -> None:
+        """The rule looks at the length; there is no more to ask of it."""
+
+    def dropped(self) -> Mapping[str, int]:
+        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
+        return {**told, "kernel: no room in the queue": self._lost}
+
+    async def aclose(self) -> None:
+        self._closed.set()
+        await asyncio.sleep(0)
+        self._close()
+
+    def _close(self) -> None:
+        """The rule goes first: nothing is queued any more for nobody."""
+        self._closed.set()
+        if self._sock.fileno() < 0:
+            return
+        try:
+            self._rule.remove()
+        except HostError as error:
+            self._tell(HostTrouble("netfilter queue", str(error), error.hint))
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().remove_reader(self._sock)
+        self._sock.close()
+        self._watch.close()
+
+
+def _trouble(queue: int, error: OSError) -> HostError:
+    hint = ""
+    if error.errno in (errno.EBUSY, errno.EPERM):
+        hint = (
+            "run this with CAP_NET_ADMIN; if it does so, another program reads that queue: "
+            "choose another NFQ_QUEUE_NUMBER, or, at a reload, end this daemon and start it again"
+        )
+    return HostError(f"cannot read netfilter queue {queue}: {error.strerror}", hint=hint)
+
+
+_: type[PacketSource] = QueueSource
