@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.model.crypto import Credential, Secret
+from watchword.model.crypto import CipherMode, Credential, Secret
 from watchword.wire.spa.opening import Lock, unseal
 
 LEADER = """
@@ -44,10 +44,10 @@ CTRL_C, CTRL_D, CTRL_U, CTRL_Z, ERASE = b"\x03", b"\x04", b"\x15", b"\x1a", b"\x
 class Terminal:
     """A terminal with a client at it, whose input and output are led elsewhere."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, program: str = "fwknop") -> None:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        client = [sys.executable, "-m", "watchword.programs.fwknop", *options]
+        client = [sys.executable, "-m", f"watchword.programs.{program}", *options]
         self.leader = subprocess.Popen(
             [sys.executable, "-c", LEADER, str(self.slave), *client],
             stdin=subprocess.PIPE,
@@ -236,3 +236,61 @@ def test_without_a_terminal_that_is_said(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "[*] getpasswd() key error.\n" in done.stderr
+
+
+# The perl client's prompts.
+
+PERL_ASK = "Encryption Key: "
+PERL_AUTH = "UNIX crypt() password: "
+
+
+@pytest.fixture
+def perl_terminal(server: socket.socket, tmp_path: Path) -> Iterator[Terminal]:
+    target = f"127.0.0.1:{server.getsockname()[1]}"
+    options = ("-q", "-A", "tcp/22,udp/53", "-a", "192.0.2.1", "-D", target)
+    terminal = Terminal(tmp_path, *options, "--Server-auth", "crypt", program="fwknop1")
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+@pytest.mark.requirement("4.16")
+def test_fwknop1_asks_as_the_perl_client_did_and_shows_nothing(
+    perl_terminal: Terminal, server: socket.socket
+) -> None:
+    terminal = perl_terminal
+    terminal.wait_for(PERL_AUTH)
+    assert not terminal.echoes()
+    terminal.type(b"unix-secret\n")
+    terminal.wait_for(PERL_ASK)
+    assert not terminal.echoes()
+    terminal.type(b"first-secret\n")
+
+    assert terminal.finish() == 0
+    assert terminal.restored()
+    lock = Lock(Credential(Secret(b"first-secret"), CipherMode.LEGACY))
+    message = unseal(server.recv(2000), lock).message
+    assert (message.text, message.server_auth) == (
+        "192.0.2.1,tcp/22,udp/53",
+        "crypt,unix-secret",
+    )
+    assert terminal.shown.split() == [*PERL_AUTH.split(), *PERL_ASK.split()]
+
+
+@pytest.mark.requirement("4.16")
+@pytest.mark.parametrize("when", [PERL_AUTH, PERL_ASK])
+@pytest.mark.parametrize("typed", [CTRL_C, b"\n", b"short\n"])
+def test_whatever_is_no_key_sends_nothing_and_gives_the_terminal_back(
+    perl_terminal: Terminal, server: socket.socket, when: str, typed: bytes
+) -> None:
+    terminal = perl_terminal
+    terminal.wait_for(PERL_AUTH)
+    if when == PERL_ASK or typed == b"short\n":
+        terminal.type(b"unix-secret\n")
+        terminal.wait_for(PERL_ASK)
+    terminal.type(typed)
+
+    assert terminal.finish() == 1
+    assert terminal.restored()
+    assert nothing_came(server)

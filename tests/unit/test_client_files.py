@@ -122,6 +122,27 @@ def test_the_source_switch_is_saved(home: Path) -> None:
     assert "ALLOW_IP                    source\n" in (home / ".fwknoprc").read_text("utf-8")
 
 
+def test_stanzas_that_are_saved_at_once_are_all_there(home: Path) -> None:
+    program = (
+        "import sys\n"
+        "from watchword.programs.fwknop import main\n"
+        "for each in range(4):\n"
+        "    name = f'host{sys.argv[1]}-{each}'\n"
+        "    assert main(['-A', 'tcp/22', '-s', '-D', name, '-k', '--save-rc-stanza']) == 0\n"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(number)],
+            env={**os.environ, "HOME": str(home)}, stdout=subprocess.DEVNULL,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+    assert [each.wait(60) for each in running] == [0, 0, 0]
+    names = [f"host{number}-{each}" for number in range(3) for each in range(4)]
+    sections = read((home / ".fwknoprc").read_text("utf-8"), "rc", *names)
+    assert all(each is not None and each.given.key is not None for each in sections)
+
+
 def test_an_rc_file_that_cannot_be_rewritten_is_an_error_and_stays(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

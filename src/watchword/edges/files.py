@@ -125,8 +125,15 @@ def change_private(path: Path, change: Callable[[bytes], bytes], limit: int) -> 
     Raises OperatorError for a file that ``read_bytes`` refuses, HostError if
     it cannot be written or another one does not finish; the file is then what it was.
     """
-    with _turn(path.parent):
-        before = read_bytes(path, limit) if path.exists() else b""
+    with _turn(path):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            before = b""
+        except (OSError, ValueError) as error:
+            raise _refused(path, error) from error
+        else:
+            before = read_bytes(path, limit)
         replace_private(path, change(before))
 
 
@@ -159,17 +166,17 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Wait for one's turn at a folder. Where the system has no such lock, nobody waits."""
+def _turn(path: Path) -> Iterator[None]:
+    """Wait for one's turn at the folder of a file. Without such locks nobody waits (Windows)."""
     try:
         import fcntl  # noqa: PLC0415  (Windows has none)
     except ImportError:
         yield
         return
     try:
-        descriptor = os.open(folder, flags("RDONLY", "DIRECTORY", "CLOEXEC"))
-    except OSError as error:
-        raise _refused(folder, error) from error
+        descriptor = os.open(path.parent, flags("RDONLY", "DIRECTORY", "CLOEXEC"))
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
     try:
         ends = time.monotonic() + 1
         while True:
@@ -178,7 +185,7 @@ def _turn(folder: Path) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > ends:
-                    raise _refused(folder, error) from error
+                    raise _refused(path, error) from error
                 time.sleep(0.005)
         yield
     finally:

@@ -60,8 +60,13 @@ def save_stanza(
     text = files.read_text(path) if exists(path) else ""
     kept = frozenset() if anew or not ask else _left_alone(text, name, wanted)
     wanted = {variable: value for variable, value in wanted.items() if variable not in kept}
-    changed = save(text, name, wanted, anew=anew)
-    files.replace_private(path, changed.encode("utf-8", "surrogateescape"))
+
+    def changed(before: bytes) -> bytes:
+        # Read anew: another client may have saved a stanza while somebody was asked.
+        now = before.decode("utf-8", "surrogateescape")
+        return save(now, name, wanted, anew=anew).encode("utf-8", "surrogateescape")
+
+    files.change_private(path, changed, files.TEXT_LIMIT)
     for variable in sorted(kept):
         console.warn(f"[-] {variable} was not saved: stanza '{name}' keeps what it has.")
     return kept
