@@ -18,6 +18,7 @@ from fuzz.targets import (
     openpgp,
     packets,
     plaintexts,
+    relays,
     stanzas,
     whereabouts,
 )
@@ -33,6 +34,8 @@ ALL: Final[tuple[Target, ...]] = (
     openpgp.STATUS,
     carriers.REQUESTS,
     carriers.STREAMS,
+    relays.RELAYS,
+    relays.STATUSES,
     frames.FRAMES,
     frames.CAPTURES,
     files.SERVER,

@@ -92,6 +92,16 @@ def test_a_certificate_of_nobody_we_know_is_refused_and_nothing_is_said(site: Si
     assert site.heard == b""
 
 
+@pytest.mark.parametrize("name", [".example", "a..example", f"{'x' * 70}.example"])
+def test_a_name_that_no_certificate_can_have_is_an_error(site: Site, name: str) -> None:
+    with relaying({name: "127.0.0.1"}) as relay:
+        by = Relay(RelayKind.SOCKS5, "127.0.0.1", relay.port)
+        route = Route(carrier=Carrier.HTTPS, host=name, port=site.port, relay=by)
+        with pytest.raises(HostError, match="is no name that a certificate can have"):
+            send(PAYLOAD, route)
+    assert site.heard == b""
+
+
 def test_what_does_not_speak_tls_is_told_of() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

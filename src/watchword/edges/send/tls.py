@@ -43,4 +43,8 @@ def secured(connection: Connection, host: str, authorities: str) -> Connection:
             f"send_spa_packet: {host} does not speak TLS as it should: "
             f"{error.reason or 'nothing said'}\n{NOT_SENT}"
         ) from error
+    except ValueError as error:
+        raise HostError(
+            f"send_spa_packet: {host} is no name that a certificate can have\n{NOT_SENT}"
+        ) from error
     return Connection(wrapped, connection.place, connection.deadline)

@@ -112,12 +112,12 @@ def connect(host: str, port: int, login: Login | None = None) -> Conversation:
     if login:
         lines.append(f"Proxy-Authorization: {basic(login)}")
     head = "".join(f"{line}\r\n" for line in lines) + "\r\n"
-    answer = yield Turn(head.encode("ascii"), 1)
+    answer = bytearray((yield Turn(head.encode("ascii"), 1)))
     while not answer.endswith((b"\n\r\n", b"\n\n")):
         if len(answer) >= LONGEST_HEAD or not b"HTTP/1.".startswith(answer[:7]):
             raise DeclinedError("it does not speak HTTP")
         answer += yield Turn(b"", 1)
-    found = status(answer)
+    found = status(bytes(answer))
     if not found.fine:
         raise DeclinedError(f"it answers {found}", hint=found.hint)
 
