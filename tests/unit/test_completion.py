@@ -95,6 +95,7 @@ def given(shell: Terminal, typed: str) -> str:
         ("watchword completion z\t", "<completion><zsh>"),
         ("watchword connect --try\t", "<connect><--try-first>"),
         ("watchword connect --name ind\t", "<connect><--name><indented>"),
+        ("watchword export ind\t", "<export><indented>"),
     ],
 )
 def test_what_is_typed_and_a_tab_come_to(shell: Terminal, typed: str, arguments: str) -> None:

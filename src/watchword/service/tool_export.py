@@ -29,7 +29,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description="Show a stanza of the rc file, keys included, so that another device can take "
         "it: on a terminal as a QR code. Whoever sees it can knock in your name.",
     )
-    parser.add_argument("name", metavar="NAME", help="the stanza")
+    parser.add_argument("name", metavar="STANZA", help="its name in the rc file")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--qr", action="store_true", help="draw a QR code, terminal or not")
     form.add_argument("--png", metavar="FILE", help="write the QR code to a new file, mode 0600")
