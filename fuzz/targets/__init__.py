@@ -11,6 +11,7 @@ from typing import Final
 from fuzz.target import Target
 from fuzz.targets import (
     carriers,
+    clocks,
     files,
     frames,
     grants,
@@ -44,6 +45,8 @@ ALL: Final[tuple[Target, ...]] = (
     stanzas.TARGET,
     whereabouts.STUN,
     whereabouts.WEB,
+    clocks.TIMES,
+    clocks.DATES,
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import until
+from tests.daemon import PROGRAMS, until
 from tests.system.connect_scene import (
     ConnectScene,
     accept,
@@ -305,3 +305,25 @@ def test_asked_to_it_renews_the_grant_while_the_connection_lives(scene: ConnectS
     assert client.stdin is not None
     client.stdin.close()
     assert client.wait(10) == 0
+
+
+def test_interrupted_while_it_waits_it_ends_quietly(scene: ConnectScene) -> None:
+    client = scene.start(
+        "connect", "-v", "lost", "22", stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert client.stderr is not None
+    said = b""
+    while b"knocked; trying" not in said:
+        said += client.stderr.readline()
+    client.send_signal(signal.SIGINT)
+    assert client.wait(10) == 130
+    assert client.stderr.read() == b""
+
+
+def test_without_an_input_nothing_is_begun(scene: ConnectScene) -> None:
+    before = len(scene.server.judged)
+    shut = f"exec {PROGRAMS}/watchword connect home 41 <&-"
+    done = scene.net.caller.host.run("sh", "-c", shut, check=False, env=scene.environment)
+    assert done.returncode == 2
+    assert "standard input is closed" in done.stderr
+    assert len(scene.server.judged) == before

@@ -22,7 +22,7 @@ for name in {missing!r}:
     sys.modules[name] = None
 from watchword.service import tool
 try:
-    tool.run({argv!r})
+    status = tool.run({argv!r})
 except SystemExit as end:
     status = end.code
 print()
@@ -63,3 +63,11 @@ def test_an_unknown_command_is_answered_with_those_there_are(
     assert end.value.code == 2
     said = capsys.readouterr().err
     assert all(name in said for name in tool.COMMANDS)
+
+
+def test_what_a_client_s_command_works_with_needs_no_unix() -> None:
+    argv = ("connect", "home", "22", "--rc-file", "/nonexistent")
+    status, names = imported(*argv, missing=frozenset(NOT_EVERYWHERE))
+    assert status == 2
+    assert "watchword.service.approach" in names
+    assert names & SERVER == set()

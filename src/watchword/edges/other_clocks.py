@@ -1,7 +1,7 @@
 """Compares our clock with that of another host, if it tells us its time.
 
 In here: the network time protocol, and the date in an answer to a web request.
-Not in here: whom to ask (service.doctor), what an answer means (wire.sntp).
+Not in here: whom to ask (service.examination), what an answer means (wire.sntp, wire.web_date).
 
 Nobody is asked whom the caller has not named. What strangers answer is bounded in
 size and time.
@@ -12,15 +12,13 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from watchword.edges import dial, randomness
 from watchword.errors import HostError, OperatorError, PeerError
-from watchword.wire import sntp
+from watchword.wire import sntp, web_date
 
 _MOST: Final = 8192  # bytes of an answer's head; a date stands early in it
 _HALF: Final = 0.5  # seconds; a date in an answer has no parts of a second
@@ -48,14 +46,13 @@ def by_web(url: str, seconds: float) -> float | None:
 
     Raises OperatorError: this is no URL of a web server.
     """
-    try:
+    scheme, host, port = "", "", None
+    with suppress(ValueError):
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if parts.scheme not in ("http", "https") or not host:
+        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
+    if scheme not in ("http", "https") or not host:
         raise OperatorError(f"{url!r} is no URL of a web server", hint="http://HOST/")
-    secure = parts.scheme == "https"
+    secure = scheme == "https"
     with suppress(HostError, OSError, ValueError):
         address = dial.addresses(host)[0]
         ahead = by_web_of(address, port or (443 if secure else 80), host, seconds, secure=secure)
@@ -72,7 +69,7 @@ def by_web_of(
     connection = dial.dial(address, port, seconds).connection
     if connection is None:
         return None
-    with suppress(OSError, ValueError), connection:
+    with suppress(OSError, ValueError, PeerError), connection:
         connection.settimeout(max(0.1, end - time.monotonic()))
         if secure:
             connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
@@ -81,7 +78,7 @@ def by_web_of(
         connection.sendall(f"HEAD / HTTP/1.0\r\nHost: {name}\r\n\r\n".encode("idna"))
         head = _head(connection, end)
         between = (sent + time.time()) / 2
-        return _date(head) + _HALF - between
+        return web_date.date(head) + _HALF - between
     return None
 
 
@@ -94,15 +91,3 @@ def _head(connection: socket.socket, end: float) -> bytes:
             break
         head += octets
     return head
-
-
-def _date(head: bytes) -> float:
-    """Raises ValueError: there is none."""
-    for line in head.decode("latin-1").split("\r\n")[1:]:
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "date":
-            return parsedate_to_datetime(value.strip()).timestamp()
-    raise ValueError("no date")
-
-
-_: Callable[[str, float], float | None] = by_web

@@ -1,4 +1,4 @@
-"""The command ``watchword``: questions to a configuration."""
+"""The command ``watchword``: ways to hidden services, and questions to a configuration."""
 
 from __future__ import annotations
 

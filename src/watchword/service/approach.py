@@ -130,8 +130,10 @@ class Approach:
             )
         return dial.addresses(self._target, wanted or granted)
 
-    def place_of_knock(self, address: str) -> str:
-        """Where the packet for a connection to ``address`` goes."""
+    def place_of_knock(self, address: str) -> str | None:
+        """Where the packet for a connection to ``address`` goes; None: a relay finds the way."""
+        if self._called.settings.relay is not None:
+            return None
         host = self._called.server
         if host.lower() == self._target.lower():
             return address

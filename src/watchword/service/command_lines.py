@@ -110,6 +110,8 @@ def _switch(action: argparse.Action) -> Switch:
 
 def _operand(action: argparse.Action) -> Value:
     name = str(action.metavar or action.dest).lower()
+    if action.dest == "host":  # of somebody to knock at, who is found by the stanza
+        return Value(Takes.STANZA, name)
     return _chosen(action) or Value(_KINDS.get(name, Takes.TEXT), name)
 
 

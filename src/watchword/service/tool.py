@@ -30,6 +30,7 @@ COMMANDS: Final = (
 RUN: Final = "run"
 """The one that another command follows, and gives way to."""
 YES, NO, WRONG = 0, 1, 2
+INTERRUPTED: Final = 130  # as shells say it of SIGINT
 
 
 def run(argv: Sequence[str], *, own_process: bool = False) -> int:
@@ -49,6 +50,8 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     except WatchwordError as error:
         complain(PROGRAM, error)
         return WRONG if isinstance(error, OperatorError) else NO
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO
@@ -64,7 +67,9 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 def parser(named: str | None = None) -> argparse.ArgumentParser:
     """The parser of one command, or of all of them."""
     whole = argparse.ArgumentParser(
-        PROGRAM, description="Ask a Watchword configuration questions; nothing is changed."
+        PROGRAM,
+        description="Get to hidden services, take stanzas along, and ask a Watchword configuration "
+        "questions. The last change nothing.",
     )
     whole.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")

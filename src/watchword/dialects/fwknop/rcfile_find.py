@@ -22,7 +22,7 @@ def stanzas_for(text: str, host: str, port: int | None = None) -> Sequence[str]:
     for each in stanzas:
         if rcfile.same(each.name, host):
             return [each.name]
-    serving = [each for each in stanzas if each.host == _plain(host)]
+    serving = [each for each in stanzas if each.host and each.host == _plain(host)]
     asking = [each for each in serving if f"tcp/{port}" in each.access.split(",")]
     silent = [each for each in serving if not each.access]
     return [each.name for each in (port and (asking or silent)) or serving]
