@@ -289,8 +289,44 @@ def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_p
     knock(scene, OURS, "tcp/99")
     server.wait_for("Running CMD_CYCLE_OPEN command: sleep 600")
     knock(scene, OURS, "tcp/22", "-f", "1")
-    [first, second] = server.wait_for_judgements(2)
+    found = server.wait_for_judgements(2)
+    [first, second] = sorted(found, key=lambda each: str(each["verdict"]))
     assert (first["verdict"], first["stanza"]) == ("granted", 2)
     assert (second["verdict"], second["reason"]) == ("refused", "open-command-failed")
     until(lambda: len(noted(journal)) == 2)
     server.wait_for("CMD_CYCLE_CLOSE command failed")
+
+
+@pytest.mark.requirement("7.2")
+def test_external_commands_of_1_9_open_and_close_and_are_ended_by_their_alarm(
+    scene: Trio, server: Server
+) -> None:
+    """The example of the release notes; and one that sleeps, for all stanzas that have none."""
+    host = scene.server.host
+    rule = "-s $SRC -p $PROTO --dport $PORT -j ACCEPT"
+    lines = {
+        "EXTERNAL_CMD_OPEN:": f"iptables -A INPUT {rule};",
+        "EXTERNAL_CMD_CLOSE:": f"iptables -D INPUT {rule};",
+        "FW_ACCESS_TIMEOUT": "2;",
+    }
+    server.access = stanza(**lines) + stanza(OPEN_PORTS="tcp/99")
+    server.settings |= {
+        "ENABLE_EXTERNAL_CMDS": "Y",
+        "EXTERNAL_CMD_OPEN": "sleep 600",
+        "EXTERNAL_CMD_CLOSE": "true",
+        "EXTERNAL_CMD_ALARM": "1",
+    }
+    server.start()
+    knock(scene, THEIRS, "tcp/22")
+    [opened] = server.wait_for_judgements(1)
+    assert (opened["verdict"], opened["stanza"]) == ("granted", 1)
+    assert f"-A INPUT -s {CALLER}/32 -p tcp -m tcp --dport 22 -j ACCEPT" in iptables(host)
+    knock(scene, THEIRS, "tcp/99")
+    [_, ended] = server.wait_for_judgements(2)
+    until(lambda: CALLER not in iptables(host))
+    assert (ended["verdict"], ended["stanza"]) == ("refused", 2)
+    assert "longer than 1 s" in str(ended["detail"])
+
+
+def iptables(host: Host) -> str:
+    return host.run("iptables", "-S", "INPUT").stdout

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
+from watchword.dialects.fwknop.access_conf_external import External
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.commands import Account, CommandTerms
@@ -34,6 +35,7 @@ class Accounts:
     """Path of the program sudo."""
     seconds: float
     """How long a command may take."""
+    external: External
 
 
 def command_terms(

@@ -20,6 +20,7 @@ from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts, command_terms, is_on
 from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
+from watchword.dialects.fwknop.access_conf_external import external_pair, external_terms
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks, services
 from watchword.dialects.fwknop.access_conf_table import (
@@ -33,6 +34,7 @@ from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.errors import Complaint
 from watchword.model.addresses import Network
+from watchword.model.commands import CycleTerms
 from watchword.model.policy import Terms
 from watchword.model.services import Service
 
@@ -70,7 +72,7 @@ def terms(
     users, expires = reader.users(), reader.expires()
     required = reader.source_required(source_required)
     commands = command_terms(stanza, accounts, complaints)
-    cycle = cycle_terms(stanza, accounts.seconds, complaints)
+    cycle = _cycle(stanza, accounts, complaints)
     access = not is_on(stanza, "DISABLE_FW_ACCESS")
     if found is None:
         return None
@@ -95,12 +97,21 @@ def terms(
     )
 
 
-def offered(stanza: Stanza) -> frozenset[Service] | None:
+def _cycle(stanza: Stanza, accounts: Accounts, complaints: Complaints) -> CycleTerms | None:
+    """The commands that open and close: those of 2.6 or, failing that, those of 1.9."""
+    if has_cycle(stanza):
+        return cycle_terms(stanza, accounts.seconds, complaints)
+    shell = is_on(stanza, "CMD_SHELL")
+    return external_terms(stanza, accounts.external, complaints, shell=shell)
+
+
+def offered(stanza: Stanza, accounts: Accounts) -> frozenset[Service] | None:
     """What callers may ask for, also of a stanza out of use; None: anything.
 
     A list that cannot be read offers nothing; ``terms`` complains about it.
     """
-    if is_on(stanza, "DISABLE_FW_ACCESS") or has_cycle(stanza):
+    by_commands = has_cycle(stanza) or any(external_pair(stanza, accounts.external))
+    if by_commands or is_on(stanza, "DISABLE_FW_ACCESS"):
         return frozenset()
     line = stanza.given.get("OPEN_PORTS")
     try:

@@ -16,9 +16,9 @@ SECRETS: Final = frozenset({"KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", 
 
 FLAGS: Final = frozenset({
     "REQUIRE_SOURCE_ADDRESS", "REQUIRE_SOURCE", "ENABLE_CMD_EXEC", "ENABLE_CMD_SUDO_EXEC",
-    "CMD_SHELL", "CMD_CYCLE_RENEW", "DISABLE_FW_ACCESS", "FORCE_MASQUERADE", "FORWARD_ALL",
-    "DISABLE_DNAT",
-    "GPG_ALLOW_NO_PW", "GPG_REQUIRE_SIG", "GPG_DISABLE_SIG", "GPG_IGNORE_SIG_VERIFY_ERROR",
+    "CMD_SHELL", "CMD_CYCLE_RENEW", "ENABLE_EXTERNAL_CMDS", "DISABLE_FW_ACCESS",
+    "FORCE_MASQUERADE", "FORWARD_ALL", "DISABLE_DNAT", "GPG_ALLOW_NO_PW", "GPG_REQUIRE_SIG",
+    "GPG_DISABLE_SIG", "GPG_IGNORE_SIG_VERIFY_ERROR",
 })  # fmt: skip
 
 IN_KEY_FILES: Final = frozenset({
@@ -33,20 +33,17 @@ RESTRICTIONS: Final = frozenset({
     "FW_ACCESS_TIMEOUT", "MAX_FW_TIMEOUT", "HMAC_KEY", "HMAC_KEY_BASE64", "HMAC_DIGEST_TYPE",
     "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID", "GPG_REQUIRE_SIG", "DISABLE_FW_ACCESS",
     "CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", "CMD_CYCLE_TIMER",
+    "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE",
     "CMD_EXEC_USER", "CMD_EXEC_GROUP", "CMD_SUDO_EXEC_USER", "CMD_SUDO_EXEC_GROUP", "CMD_REGEX",
 })  # fmt: skip
 """Without them a stanza lets in more than with them: a misspelt one may not be ignored."""
 
-_COMMANDS: Final = "commands are not run by this version: remove the line, or the stanza"
 _NAT: Final = (
     "connections are not led on to another host by this version: remove the line, or the stanza"
 )
 _PERL: Final = "this comes from fwknop 1.9, and leaving it out would allow more: remove the line"
 
 REFUSED: Final = {
-    "EXTERNAL_CMD_OPEN": _COMMANDS,
-    "EXTERNAL_CMD_CLOSE": _COMMANDS,
-    "ENABLE_EXTERNAL_CMDS": _COMMANDS,
     "FORCE_NAT": _NAT,
     "FORCE_SNAT": _NAT,
     "FORCE_MASQUERADE": _NAT,
@@ -61,8 +58,6 @@ REFUSED: Final = {
     "ENCRYPT_SEQUENCE": _PERL,
 }
 """Asks for a feature that is missing: the daemon refuses to start and says this. Flags: if on."""
-
-_REFUSED_FLAGS: Final = frozenset({"ENABLE_EXTERNAL_CMDS"})
 
 IDLE: Final = frozenset({
     "CMD_CYCLE_PORTS", "DISABLE_DNAT", "GPG_HOME_DIR", "GPG_EXE",
@@ -88,4 +83,4 @@ def asks_for_missing(name: str, value: str) -> bool:
     """Whether a line needs a feature that is not there: flags only where they are on."""
     if name not in REFUSED:
         return False
-    return name not in FLAGS | _REFUSED_FLAGS or value[:1] in ("y", "Y")
+    return name not in FLAGS or value[:1] in ("y", "Y")

@@ -177,13 +177,15 @@ _BSD: Final = _unlisted(
     _number("PF_EXPIRE_INTERVAL", "30", 1, 131071),
 )
 
-_NO_COMMANDS: Final = "no command is run when access is granted"
 _NO_MAIL: Final = "events go to the log, and no mail is sent"
 
 _PERL: Final = _unlisted(
-    _flag("ENABLE_EXTERNAL_CMDS", without=_NO_COMMANDS),
-    Variable("EXTERNAL_CMD_OPEN", without=_NO_COMMANDS),
-    Variable("EXTERNAL_CMD_CLOSE", without=_NO_COMMANDS),
+    _flag("ENABLE_EXTERNAL_CMDS"),
+    Variable("EXTERNAL_CMD_OPEN"),
+    Variable("EXTERNAL_CMD_CLOSE"),
+    _number("EXTERNAL_CMD_ALARM", "30", 0, 8388608),
+    _flag("ENABLE_EXT_CMD_PREFIX"),
+    Variable("EXT_CMD_PREFIX", default="FWKNOP_"),
     Variable("EMAIL_ADDRESSES", without=_NO_MAIL),
     Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall"),
     Variable("AUTH_MODE", default="PCAP"),
@@ -192,8 +194,8 @@ _PERL: Final = _unlisted(
     Variable("DIGEST_TYPE", default="ALL"),
     _flag("ENABLE_CONNTRACK_PERSIST", without="established connections go on in any case"),
     *(Variable(name) for name in (
-        "HOSTNAME", "ALERTING_METHODS", "EXTERNAL_CMD_ALARM", "ENABLE_EXT_CMD_PREFIX",
-        "EXT_CMD_PREFIX", "mailCmd", "sendmailCmd", "gpgCmd", "shCmd", "ifconfigCmd", "mknodCmd",
+        "HOSTNAME", "ALERTING_METHODS",
+        "mailCmd", "sendmailCmd", "gpgCmd", "shCmd", "ifconfigCmd", "mknodCmd",
         "iptablesCmd", "ipfwCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
         "knopwatchdCmd", "PCAP_PKT_FILE", "SYSLOG_PRIORITY", "SYSLOG_DAEMON",
         "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",

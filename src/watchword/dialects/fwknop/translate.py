@@ -17,12 +17,13 @@ from pathlib import Path
 from watchword.dialects.fwknop import fwknopd_conf, translate_sources
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
+from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE, OPEN, External
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values, leading_number
 from watchword.dialects.fwknop.key_strength import shared_keys
-from watchword.dialects.fwknop.lines import shown, shown_file
+from watchword.dialects.fwknop.lines import Entry, shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate_firewall import firewall
@@ -123,7 +124,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     ]
     for each in shared_keys(term for _, term in found if term is not None):
         complaints.add(each)
-    offers = [Offer(each.source.place, offered(each)) for each in stanzas]
+    offers = [Offer(each.source.place, offered(each, accounts)) for each in stanzas]
     settings = _settings(values, options, offers, complaints)
     _verify(values, complaints)
     digests = _digests(values, complaints)
@@ -179,6 +180,24 @@ def _accounts(sources: Sources, values: Values) -> Accounts:
         group=sources.group,
         sudo=values.text("SUDO_EXE"),
         seconds=float(values.number("CMD_EXEC_TIMEOUT") or DEFAULT_SECONDS),
+        external=_external(values),
+    )
+
+
+def _external(values: Values) -> External:
+    """External commands of fwknop 1.9, for all stanzas."""
+
+    def entry(name: str) -> Entry | None:
+        given = values.given.get(name)
+        return Entry(given.name, given.text, given.place) if given else None
+
+    prefix = values.text("EXT_CMD_PREFIX") if values.flag("ENABLE_EXT_CMD_PREFIX") else ""
+    return External(
+        enabled=values.flag(ENABLE) if ENABLE in values.given else None,
+        opening=entry(OPEN),
+        closing=entry(CLOSE),
+        seconds=float(values.number(ALARM) or DEFAULT_SECONDS),
+        prefix=prefix,
     )
 
 
