@@ -5,7 +5,7 @@ OURS := src tests bench demo tools fuzz
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page fuzz requirements clean
+.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page fuzz manpages requirements zipapp clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
@@ -19,6 +19,8 @@ help:
 	@echo "make fuzz          a minute of fuzzing for each reader of foreign bytes; SECONDS=3600 for more"
 	@echo "make matrix        every way in which clients and servers, ours and packaged, talk (root; two minutes)"
 	@echo "make matrix-page   write what is expected of that into docs/interoperability.md"
+	@echo "make zipapp        the client in one file, and with a launcher for Windows, in dist"
+	@echo "make manpages      heads of the manual pages from the option tables"
 	@echo "make requirements  what was asked for, and what the last make test proved of it"
 	@echo "make clean         remove what these made in this directory"
 
@@ -69,6 +71,15 @@ matrix-page:
 requirements:
 	$(SETUP) check
 	@$(PYTHON) -m tests.requirements
+
+zipapp:
+	$(SETUP) check
+	@$(PYTHON) -m tools.zipapp
+	@$(PYTHON) -m tools.zipapp --exe
+
+manpages:
+	$(SETUP) check
+	@$(PYTHON) -m tools.manpages
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.bare import lend_cryptography
+from tests.unit.client_scene import KEYS, KNOCK, opened
 from watchword import spa
 
 ROOT = Path(__file__).parents[2]
@@ -41,14 +43,7 @@ def python_of(home: Path) -> Path:
 
 def offer_only_cryptography(home: Path, folder: Path) -> None:
     """Let an environment see ``cryptography`` and what it needs, and nothing else of ours."""
-    folder.mkdir()
-    for name in ("cryptography", "cffi", "_cffi_backend"):
-        found = importlib.util.find_spec(name)
-        if found is None or found.origin is None:
-            pytest.skip(f"{name} cannot be lent to another environment")
-        origin = Path(found.origin)
-        origin = origin.parent if origin.name == "__init__.py" else origin
-        (folder / origin.name).symlink_to(origin)
+    lend_cryptography(folder)
     [packages] = home.glob("lib/python*/site-packages")
     (packages / "lent.pth").write_text(f"{folder}\n", "utf-8")
 
@@ -122,6 +117,32 @@ def test_the_client_of_the_page_sends_a_packet_that_opens(
     message = spa.unseal(payload, lock).message
     assert (message.user, message.text) == ("alice", "0.0.0.0,tcp/22")
     assert abs(message.sent_at - time.time()) < 120
+
+
+@pytest.mark.parametrize("program", ["fwknop", "watchword"])
+def test_the_client_runs_where_there_is_nothing_but_the_wheel(
+    bare_python: Path, tmp_path: Path, program: str
+) -> None:
+    """From keys to a packet: the commands that pip installed, in an empty home."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+        socket.create_server(("127.0.0.1", 0)) as service,
+    ):
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        port, hidden = str(receiver.getsockname()[1]), str(service.getsockname()[1])
+        knock = [*KNOCK, *KEYS, "-D", "127.0.0.1", "-p", port, "-n", "home", "--save-rc-stanza"]
+        again = ["-n", "home"]
+        if program == "watchword":
+            again = ["connect", "--check", "-n", "home", "-o", f"-A tcp/{hidden}"]
+            again += ["127.0.0.1", hidden]
+        for name, argv in (("fwknop", knock), (program, again)):
+            ran = subprocess.run(
+                [bare_python.parent / name, *argv], capture_output=True, text=True, check=False,
+                env={"HOME": str(tmp_path)}, cwd="/",
+            )  # fmt: skip
+            assert ran.returncode == 0, ran.stderr
+            assert opened(receiver.recv(2000)).text.startswith("192.0.2.10,tcp/")
 
 
 def test_the_client_of_the_page_is_short() -> None:
