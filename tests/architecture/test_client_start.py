@@ -38,7 +38,7 @@ OURS = {
     "service.client_kept", "service.client_manner", "service.client_seal", "service.client_send",
     "edges", "edges.core_dumps", "edges.files", "edges.login", "edges.portable",
     "edges.randomness", "edges.send", "edges.send.datagram", "edges.send.names",
-    "edges.send.sent", "edges.send_file",
+    "edges.send.sent", "edges.send_file", "edges.streams",
     "dialects", "dialects.fwknop", "dialects.fwknop.client_keys", "dialects.fwknop.client_last",
     "dialects.fwknop.client_nat", "dialects.fwknop.client_notes",
     "dialects.fwknop.client_option_table", "dialects.fwknop.client_options",
@@ -68,7 +68,8 @@ PROBE = """
 import json, sys
 before = set(sys.modules)
 from watchword.programs.fwknop import main
-status = main({argv!r})
+sys.argv[1:] = {argv!r}
+status = main()
 print(json.dumps([status, sorted(set(sys.modules) - before)]))
 """
 

@@ -19,12 +19,14 @@ from watchword.dialects.fwknop import client_last, client_verify
 from watchword.dialects.fwknop.client_options import CommandLine, parse, peek
 from watchword.dialects.fwknop.client_settings import PROTOCOL, AllowKind, Given, combine
 from watchword.dialects.fwknop.client_values import printable
-from watchword.edges import core_dumps
+from watchword.edges import core_dumps, streams
 from watchword.errors import HostError, OperatorError
 from watchword.record import record, replace
 from watchword.service import client_files
 from watchword.service.client_console import Console
 from watchword.service.client_kept import KeptLines
+
+_FEW = 2  # words of a line that hold no key: -n and a name
 
 
 def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False) -> int:
@@ -35,8 +37,11 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
     """
     if own_process:
         core_dumps.forbid()
+        streams.open_closed()
     console = Console()
     try:
+        if own_process and len(argv) > _FEW:
+            _hide_keys(argv, console, as_perl=as_perl)
         status = _Round(argv, os.environ, console, as_perl).start()
         sys.stdout.flush()
     except (OperatorError, HostError) as error:
@@ -45,10 +50,28 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
     except KeyboardInterrupt:
         console.warn("interrupted.")
         return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if (lost := streams.output_lost(error)) is None:
+            raise
+        if lost:
+            console.warn(lost)
         return 1
     return status
+
+
+def _hide_keys(argv: Sequence[str], console: Console, *, as_perl: bool) -> None:
+    try:
+        keys = client_last.keys_in(argv, as_perl=as_perl)
+    except OperatorError:
+        return  # it will be complained about
+    if not keys:
+        return
+    from watchword.edges import process_list  # noqa: PLC0415  (few runs need it)
+
+    process_list.hide(keys)
+    if console.attended:
+        console.warn("[-] WARNING: a key on the command line can be seen by other users.")
+        console.hint("keep it in the rc file (--save-rc-stanza), or give it with --stdin or --fd")
 
 
 @record

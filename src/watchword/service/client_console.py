@@ -14,6 +14,8 @@ import sys
 from watchword.dialects.fwknop.client_values import printable
 from watchword.errors import Complaint, HostError, OperatorError
 
+_LONGEST = 2000  # characters of a line; somebody's argument may have a million
+
 
 class Console:
     """Standard output and standard error of one run."""
@@ -46,7 +48,10 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Say it on standard error; names in it may be anybody's, and steer no terminal."""
-        print("\n".join(map(printable, text.split("\n"))), file=sys.stderr)
+        lines = (
+            line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in text.split("\n")
+        )
+        print("\n".join(map(printable, lines)), file=sys.stderr)
 
     def hint(self, text: str) -> None:
         if text:

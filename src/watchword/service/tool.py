@@ -11,14 +11,14 @@ are where somebody asks for help. What a command works with it imports when it w
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
 
 from watchword import __version__
-from watchword.errors import OperatorError, WatchwordError
+from watchword.edges import streams
+from watchword.errors import HostError, OperatorError, WatchwordError
 from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
@@ -40,6 +40,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         from watchword.edges import core_dumps
 
         core_dumps.forbid(for_good=named != RUN)
+        streams.open_closed()
     words, command = _split(argv) if named == RUN else (argv, ())
     arguments = parser(named).parse_args(words)
     arguments.command = command
@@ -52,8 +53,11 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         return WRONG if isinstance(error, OperatorError) else NO
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if (lost := streams.output_lost(error)) is None:
+            raise
+        if lost:
+            complain(PROGRAM, HostError(lost))
         return NO
     return status
 

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from watchword.edges import streams
 from watchword.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -121,14 +122,14 @@ def _told(judged: Iterable[Finding], arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(tally.as_values(findings), indent=2))
     else:
-        colour = sys.stdout.isatty()
+        colour = streams.colours(sys.stdout)
         print("\n".join(tally.lines(findings, colour=colour, each=arguments.each)))
     return FAILED if any(one.verdict is Verdict.FAIL for one in findings) else MET
 
 
 def _with_progress(judged: Iterable[Finding]) -> Iterator[Finding]:
     """Pass findings on and count them on standard error, if that is a terminal."""
-    shown = sys.stderr.isatty()
+    shown = streams.moves(sys.stderr)
     for number, finding in enumerate(judged, 1):
         if shown:
             line = f"{number} judged, the last: {finding.group} {finding.name}"

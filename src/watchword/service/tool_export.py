@@ -125,7 +125,7 @@ def _write(path: Path, text: str) -> None:
 def _draw(text: str) -> None:
     import shutil
 
-    from watchword.edges import qr
+    from watchword.edges import qr, streams
     from watchword.errors import OperatorError
     from watchword.service import qr_drawing
 
@@ -140,6 +140,6 @@ def _draw(text: str) -> None:
             hint="make the window wider, or write a picture with --png FILE",
         )
     if blocks:
-        print(qr_drawing.in_half_blocks(modules, colour=attended))
+        print(qr_drawing.in_half_blocks(modules, colour=streams.colours(sys.stdout)))
     else:
         print(qr_drawing.in_letters(modules))

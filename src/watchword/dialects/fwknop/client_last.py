@@ -44,6 +44,19 @@ def kept(argv: Sequence[str], *, as_perl: bool = False) -> str:
     return line
 
 
+def keys_in(argv: Sequence[str], *, as_perl: bool = False) -> list[str]:
+    """Keys and logins among the words of a command line, the program's name left out.
+
+    Raises UsageError for a line that cannot be read.
+    """
+    found = []
+    for word in (PERL if as_perl else MODERN).split(argv):
+        long, value = _last_option(word)
+        if long in _SECRET or (long in _PROXIES and "@" in value):
+            found.append(value)
+    return found
+
+
 def again(line: str) -> list[str]:
     """The words of a kept line, the program's name left out.
 

@@ -27,7 +27,7 @@ __watchword_stanzas() {
 }
 """
 _TAIL: Final = r"""
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+if [[ ${funcstack[1]} == _watchword ]]; then  # autoloaded
     _watchword_$service "$@"
 else
     @COMPDEF@
