@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.daemon import Server, base64, stanza
+from tests.daemon import PROGRAMS, Server, base64, stanza
 from tests.values import KEY, MAC_KEY
+from watchword.conformance.golden import load
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect, reaches
 from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
+CLIENTS = ("/usr/bin/fwknop", str(PROGRAMS / "fwknop"))
 _ports = count(3000)
 
 
@@ -54,16 +58,18 @@ def fwknop(
 
 @pytest.mark.requirement("1.2", partial=True)
 @pytest.mark.peer("fwknop")
-def test_the_packaged_client_opens_a_port_over_tcp(
-    scene: Trio, server: Server, tmp_path: Path
+@pytest.mark.parametrize("program", CLIENTS, ids=["packaged", "ours"])
+def test_both_clients_open_a_port_over_tcp(
+    scene: Trio, server: Server, tmp_path: Path, program: str
 ) -> None:
     assert "Kicking off TCP server to listen on port 62202." in server.log
-    told = fwknop(scene, server, tmp_path, "-P", "tcp", "-p", "62202", "-s")
+    told = fwknop(scene, server, tmp_path, "-P", "tcp", "-p", "62202", "-s", program=program)
     assert (told["verdict"], told["source"]) == ("granted", scene.caller.four)
     service = str(told["services"][0]).partition("/")[2]  # type: ignore[index]
     assert f"{scene.caller.four} . tcp . {service} " in server.ruleset()
 
 
+@pytest.mark.requirement("1.2", partial=True)
 def test_the_port_answers_no_data_to_a_stranger_and_is_closed_after_a_second(
     scene: Trio, server: Server
 ) -> None:
@@ -95,8 +101,9 @@ def test_over_http_it_is_ignored_unless_asked_for_and_a_reload_keeps_the_sockets
     server.write()
     server.send(signal.SIGHUP)
     server.wait_for("Re-starting fwknopd")
-    told = fwknop(scene, server, tmp_path, *http)
-    assert (told["verdict"], told["who"]) == ("granted", scene.caller.four)
+    for program in CLIENTS:
+        told = fwknop(scene, server, tmp_path, *http, program=program)
+        assert (told["verdict"], told["who"]) == ("granted", scene.caller.four)
     assert len(sockets) == 4
     assert sockets <= _sockets(server)
     assert server.log.count("Kicking off TCP server") == 1
@@ -121,3 +128,32 @@ def test_a_reload_closes_the_port_that_is_not_wanted_any_more(scene: Trio, serve
     assert not reaches(scene.stranger.host, scene.server.four, 62202)
     assert ":62202" not in server.host.run("ss", "-Hlnt").stdout
     assert server.tool("status").returncode == 0
+
+
+@pytest.mark.requirement("1.2", "6.1", partial=True)
+def test_what_the_perl_client_sent_over_tcp_and_http_opens_a_port(
+    scene: Trio, tmp_path: Path
+) -> None:
+    """Its recorded packets, so of any age; cut into three pieces on the way."""
+    server = Server(scene.stranger.host, tmp_path)
+    server.settings |= {
+        "ENABLE_TCP_SERVER": "Y", "ENABLE_SPA_OVER_HTTP": "Y", "FIREWALL_BACKEND": "memory",
+        "ENABLE_SPA_PACKET_AGING": "N", "GUARD_SERVICES": "ALL",
+    }  # fmt: skip
+    server.access = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY fwknoptest\nENCRYPTION_MODE legacy\n"
+    server.start()
+    recorded = {each["id"]: each for each in load("perl19")}
+    plain = recorded["perl-access"]["packet"].encode("ascii")
+    path = recorded["perl-http"]["wire_text"]
+    asked = f"GET {path} HTTP/1.0\r\nUser-Agent: Fwknop/1.9.12\r\n\r\n".encode("ascii")
+    for number, octets in enumerate((plain, asked)):
+        talk = connect(scene.caller.host, scene.stranger.four, 62201, 5.0)
+        assert talk is not None
+        talk.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (octets[:50], octets[50:100], octets[100:]):
+            talk.sendall(piece)
+            time.sleep(0.02)
+        talk.close()
+        told = server.wait_for_judgements(number + 1)[number]
+        assert (told["verdict"], told["user"]) == ("granted", "mbr"), told
+    server.stop()

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.system
 
 SERVER, CALLER = ("10.9.1.1", "2001:db8:9::1"), ("10.9.1.2", "2001:db8:9::2")
 OTHER_SERVER, OTHER_CALLER = "10.9.2.1", "10.9.2.2"
+CLIENTS = ("/usr/bin/fwknop", str(PROGRAMS / "fwknop"))
 NOWHERE = bytes.fromhex("020000000099")
 _ports = count(4000)
 
@@ -145,6 +146,7 @@ def test_no_port_is_open_and_the_packaged_client_gets_in(
 
 @pytest.mark.requirement("5.10", "6.9", partial=True)
 @pytest.mark.peer("fwknop")
+@pytest.mark.parametrize("program", CLIENTS, ids=["packaged", "ours"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -156,11 +158,11 @@ def test_no_port_is_open_and_the_packaged_client_gets_in(
     ],
     ids=" ".join,
 )
-def test_the_packaged_client_s_raw_packets_get_in(
-    scene: Scene, server: Server, tmp_path: Path, options: tuple[str, ...]
+def test_both_clients_raw_packets_get_in(
+    scene: Scene, server: Server, tmp_path: Path, options: tuple[str, ...], program: str
 ) -> None:
     scene.server.sysctl("net.ipv4.conf.all.rp_filter", 0)
-    told = fwknop(scene, server, tmp_path, *options)
+    told = fwknop(scene, server, tmp_path, *options, program=program)
     assert told["source"] == ("9.9.9.9" if "-Q" in options else CALLER[0])
     assert told["who"] == CALLER[0]
 
@@ -263,7 +265,7 @@ def test_any_interface_opens_and_the_grant_notes_which(
 
 @pytest.mark.requirement("8.20", "9.24", partial=True)
 @pytest.mark.peer("fwknop")
-@pytest.mark.parametrize("program", ["/usr/bin/fwknop", str(PROGRAMS / "fwknop")])
+@pytest.mark.parametrize("program", CLIENTS, ids=["packaged", "ours"])
 def test_a_random_port_is_found_by_the_range_of_ports(
     scene: Scene, tmp_path: Path, program: str
 ) -> None:
