@@ -562,3 +562,51 @@ def test_any_port_of_the_server_can_be_named(
     assert callable(main)
     assert main([*KNOCK, "-D", "127.0.0.1", *port, *key_file, "--packet-version", "1.9"]) == 0
     assert len(server.recv(2000)) > 150
+
+
+# Letters that clash, and abbreviations, in whole runs.
+
+
+@pytest.mark.requirement("9.40")
+def test_t_is_a_tcp_connection_in_fwknop1_and_a_test_in_fwknop(
+    key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        where = ["-D", "127.0.0.1", "--Server-port", str(listener.getsockname()[1])]
+        assert fwknop1.main([*KNOCK, *where, *key_file, "-T"]) == 0
+        channel, _ = listener.accept()
+        with channel:
+            channel.settimeout(10)
+            payload = b"".join(iter(lambda: channel.recv(2000), b""))
+        assert old(payload).text == "192.0.2.10,tcp/22"
+        assert f"[+] Sending {len(payload)} byte message to 127.0.0.1 over tcp/" in (
+            capsys.readouterr().out
+        )
+        assert fwknop.main([*KNOCK, *where, *KEYS, "-T"]) == 0
+        assert "test mode enabled" in capsys.readouterr().out
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+@pytest.mark.requirement("9.53")
+def test_the_abbreviations_of_the_seeds_are_understood_and_its_misprint_is_met_with_a_hint(
+    server: socket.socket, home: Path, key_file: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["-q", "--Acc", "tcp/22", "--allow", "192.0.2.10", *target(server)]
+    assert fwknop1.main([*argv, *key_file, "--Home", str(home), "--Spoof-u", "mbr"]) == 0
+    first = old(server.recv(2000))
+    assert (first.text, first.user) == ("192.0.2.10,tcp/22", "mbr")
+    for again in ("--L-host", "--Last"):
+        assert fwknop1.main([again, "127.0.0.1"]) == 0
+        assert old(server.recv(2000)).text == first.text
+    assert capsys.readouterr() == ("", "")
+    for ambiguous in ("--Save", "--gpg", "--S"):
+        assert fwknop1.main([ambiguous]) == 1
+        assert f"option '{ambiguous}' is ambiguous; possibilities: " in capsys.readouterr().err
+    assert fwknop1.main(["--gpg-sign", "ABCD1234", "--gpg--recipient", "1234ABCD", *argv]) == 1
+    assert capsys.readouterr().err == (
+        "fwknop1: unrecognized option '--gpg--recipient'\n"
+        "fwknop: hint: did you mean --gpg-recipient?\n"
+    )
