@@ -40,7 +40,7 @@ def test_no_vector_was_lost() -> None:
     assert OURS_OPENS.keys() | BECAME.keys() <= {vector["id"] for vector in VECTORS}
 
 
-@pytest.mark.requirement("8.5", partial=True)
+@pytest.mark.requirement("8.10", partial=True)
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["id"]))
 def test_what_fwknopd_opens_for_openpgp_is_open_and_two_listed_signers_more(
     vector: Vector, ring: Path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from watchword.conformance import openpgp_trials, repertoire
+from watchword.conformance import keyrings, openpgp_trials, repertoire, servers
+from watchword.conformance.findings import Finding
 from watchword.conformance.golden import (
     all_of_kind,
     credentials_in,
@@ -175,6 +176,24 @@ def test_the_selection_has_every_recipient_signer_hmac_and_error_of_openpgp() ->
     assert {each["hmac"]["type"] for each in chosen if each["hmac"]} == {1, 2, 3, 5, 7}
     codes = {each["decode"]["require_good_sig"].get("code", 0) for each in chosen}
     assert codes == {0, 8, 12, 14, 26, 31, 34, 53, 60, 132, 137, 138}
+
+
+def test_without_gpg_a_server_is_judged_for_the_rest_and_the_table_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sat: list[Round] = []
+    monkeypatch.setattr(keyrings, "obstacle", lambda: "there is no gpg")
+
+    def sit(_program: list[str], one: Round, _rings: None) -> list[Finding]:
+        sat.append(one)
+        return []
+
+    monkeypatch.setattr(servers, "sit", sit)
+    found = list(servers.judge(["fwknopd"]))
+    passed_over = {each.name for each in found if each.detail == "there is no gpg"}
+    assert passed_over == musts(SELECTED, "gpg").keys()
+    assert names([trial for one in sat for trial in one.trials]) == names(SELECTED) - passed_over
+    assert not any(one.openpgp for one in sat)
 
 
 # --- rounds --------------------------------------------------------------------

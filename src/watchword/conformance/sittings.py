@@ -25,7 +25,7 @@ from watchword.conformance.findings import Finding, Verdict
 from watchword.conformance.openpgp import Rings
 from watchword.conformance.rounds import Round
 from watchword.conformance.server_program import SPA_PORT, NotServingError, ServerProgram
-from watchword.conformance.trials import GPG_HOME, Knock, Must, Target, Trial, stanza
+from watchword.conformance.trials import GPG_HOME, Knock, Must, Target, Trial
 from watchword.conformance.venue import Door, Sight, Venue
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
@@ -123,12 +123,9 @@ class _Sitting:
 
     def _stanzas(self, offers: str) -> Iterator[str]:
         """The round's, each with what it offers, and the yardsticks' behind them."""
-        texts = [*self._round.access, stanza(yardstick.CREDENTIAL)]
-        if self._rings:
-            texts.append(yardstick.OPENPGP_STANZA)
-            texts = [text.replace(GPG_HOME, str(self._rings.servers)) for text in texts]
-        for text in texts:
-            first, *others = text.split("SOURCE ")
+        ring = str(self._rings.servers) if self._rings else ""
+        for text in (*self._round.access, *yardstick.stanzas(openpgp=bool(ring))):
+            first, *others = text.replace(GPG_HOME, ring).split("SOURCE ")
             for each in others:
                 yield f"{first}SOURCE {each.rstrip()}\n{offers}\n"
 
@@ -200,14 +197,9 @@ class _Sitting:
             open_socket(self._venue.caller.host, yardstick.CALLER, socket.SOCK_DGRAM)
         ) as s:
             s.bind((yardstick.CALLER, 0))
-            s.sendto(self._yardstick(target), (self._venue.server.four, SPA_PORT))
+            clients = self._rings.clients if self._rings else None
+            s.sendto(yardstick.packet(target, clients), (self._venue.server.four, SPA_PORT))
         return not self._until_reached([self._door(target)])
-
-    def _yardstick(self, target: Target) -> bytes:
-        """By gpg where the round has OpenPGP packets: others may be served while gpg is at work."""
-        if self._rings:
-            return yardstick.openpgp_packet(target, self._rings.clients)
-        return yardstick.packet(target)
 
     # --- looking -----------------------------------------------------------
 

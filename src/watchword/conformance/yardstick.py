@@ -1,6 +1,6 @@
 """A packet that every server grants: when it has opened something, all before it were read.
 
-In here: its credential, what it asks for, for whom. Not in here: sending it (sittings).
+In here: its credentials, what it asks for, for whom. Not in here: sending it (sittings).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from watchword.conformance import golden
 from watchword.conformance.keyrings import gpg
-from watchword.conformance.trials import GPG_HOME, SECONDS, Target
+from watchword.conformance.trials import GPG_HOME, SECONDS, Target, stanza
 from watchword.model.crypto import Credential, Secret
 from watchword.model.services import Proto, Service
 from watchword.spa import Message, OpenPgpCredential, access, compose, enclose, seal
@@ -41,13 +41,18 @@ FW_ACCESS_TIMEOUT {SECONDS}
 _OPENPGP: Final = OpenPgpCredential(mac_key=Secret(b"the-yardsticks-third-key"))
 
 
-def packet(target: Target) -> bytes:
-    """A packet of this moment that asks for this. No two are alike."""
-    return seal(_message(target), CREDENTIAL, salt=secrets.token_bytes(8))
+def stanzas(*, openpgp: bool) -> tuple[str, ...]:
+    """What a server needs to grant every ``packet``, those with OpenPGP too if they are sent."""
+    return (stanza(CREDENTIAL), *([OPENPGP_STANZA] if openpgp else []))
 
 
-def openpgp_packet(target: Target, clients: Path) -> bytes:
-    """The same by gpg, for which servers may need longer, signed with this key ring."""
+def packet(target: Target, clients: Path | None = None) -> bytes:
+    """A packet of this moment that asks for this. No two are alike.
+
+    With a key ring to sign with it is for gpg: while gpg is at work, a server may serve others.
+    """
+    if clients is None:
+        return seal(_message(target), CREDENTIAL, salt=secrets.token_bytes(8))
     made = gpg(
         clients, "--trust-model", "always", "--sign", "--encrypt", "--local-user", SIGNER,
         "--recipient", RECIPIENT, given=compose(_message(target)),
