@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.test_whereabouts_wire import SAMPLE_4, TRANSACTION, message
-from watchword.dialects.fwknop.client_whereabouts import resolvers, web
+from watchword.dialects.fwknop.client_resolvers import resolvers, web
 from watchword.errors import OperatorError, PeerError
 from watchword.model.addresses import Address
 from watchword.wire.whereabouts import claims, stun, web_answer
