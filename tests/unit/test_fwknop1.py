@@ -491,6 +491,51 @@ def test_a_locale_that_is_not_there_is_remarked_on_and_the_packet_is_sent(
     assert "The locale 'xx_XX.no-such' is not available" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a locale, made of what the system has about the language."""
+    folder = tmp_path_factory.mktemp("locales")
+    made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")]
+    subprocess.run(made, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.requirement("9.43")
+@pytest.mark.peer("locale-gen")
+@pytest.mark.parametrize(
+    ("options", "environment", "reason"),
+    [
+        (["--locale", "de_DE.UTF-8"], {}, "Verbindungsaufbau abgelehnt"),
+        (["--LC_ALL", "de_DE.UTF-8"], {"LC_ALL": "C"}, "Verbindungsaufbau abgelehnt"),
+        (["--no-locale"], {"LC_ALL": "de_DE.UTF-8"}, "Verbindungsaufbau abgelehnt"),
+        (["--no-LC_ALL"], {"LC_ALL": "C"}, "Connection refused"),
+        (["--locale", "C"], {"LC_ALL": "de_DE.UTF-8"}, "Connection refused"),
+        ([], {"LC_ALL": "de_DE.UTF-8"}, "Connection refused"),
+    ],
+)
+@pytest.mark.parametrize("program", ["fwknop", "fwknop1"])
+def test_reasons_of_the_system_come_in_the_language_that_was_chosen(
+    program: str,
+    options: list[str],
+    environment: dict[str, str],
+    reason: str,
+    german: Path,
+    home: Path,
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        port = str(nobody.getsockname()[1])
+        argv = [*KNOCK, "-D", "127.0.0.1", "--key-rijndael", "fwknoptest", "-P", "tcp"]
+        done = subprocess.run(
+            [sys.executable, "-m", f"watchword.programs.{program}", *argv,
+             "--Server-port", port, *options],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, "HOME": str(home), "LOCPATH": str(german), **environment},
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
 # Help.
 
 
