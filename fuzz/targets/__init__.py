@@ -37,6 +37,7 @@ ALL: Final[tuple[Target, ...]] = (
     carriers.STREAMS,
     relays.RELAYS,
     relays.STATUSES,
+    relays.LOSSES,
     frames.FRAMES,
     frames.CAPTURES,
     files.SERVER,

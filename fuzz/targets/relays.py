@@ -1,24 +1,27 @@
-"""What relays and web servers answer to our client.
+"""What relays, web servers and networks answer to our client.
 
 Invariants: a conversation with a relay opens the way, is declined, or wants
 more; it opens only for the bytes that say yes, hears none beyond those, and no
 more than a bounded number whatever comes; the status of a web answer stands in
-its first line, and what is shown of it steers no terminal.
+its first line, and what is shown of it steers no terminal; a message about a
+lost packet counts only if it holds the address that was sent to.
 
 An input is a byte that chooses the conversation and what the relay answers, or
-what a web server answers.
+what a web server answers, or an ICMP message.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 from fuzz.target import Target
 from watchword.model.crypto import Secret
 from watchword.model.routes import Login
 from watchword.wire.carriers.answers import DeclinedError, status
 from watchword.wire.carriers.relays import LONGEST_HEAD, Conversation, connect, socks4, socks5
+from watchword.wire.carriers.unreachable import undelivered
 
 _LOGIN = Login("alice", Secret(b"secret"))
 _TALKS: tuple[Callable[[], Conversation], ...] = (
@@ -27,6 +30,7 @@ _TALKS: tuple[Callable[[], Conversation], ...] = (
     lambda: socks5("2001:db8::1", 80, _LOGIN),
     lambda: connect("a.example", 443, _LOGIN),
 )
+_TARGETS = (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
 _MOST = (8, 2 + 4 + 1 + 255 + 2, 2 + 2 + 4 + 1 + 255 + 2, LONGEST_HEAD)
 """Bytes that each of them hears at the most."""
 _YES = (
@@ -81,6 +85,24 @@ def check_status(octets: bytes) -> str:
     return f"{found.code // 100}xx"
 
 
+def check_loss(octets: bytes) -> str:
+    for address in _TARGETS:
+        if undelivered(octets, address):
+            assert address.packed in octets
+            return f"lost, IPv{address.version}"
+    return "nothing"
+
+
+def seed_losses() -> Iterator[bytes]:
+    four, six = _TARGETS
+    lost = bytes([0x45]) + bytes(15) + four.packed + bytes(8)
+    for kind, code in ((3, 0), (3, 1), (3, 3), (11, 0), (8, 0)):
+        yield bytes([0x45]) + bytes(19) + bytes([kind, code]) + bytes(6) + lost
+        yield bytes([0x46]) + bytes(23) + bytes([kind, code]) + bytes(6) + lost
+    for kind, code in ((1, 0), (1, 3), (1, 4), (3, 0), (128, 0)):
+        yield bytes([kind, code]) + bytes(30) + six.packed
+
+
 def seed_relays() -> Iterator[bytes]:
     bound = b"\1" + bytes(6), b"\4" + bytes(18), b"\3\5relay\0\0"
     for code in (0x5A, 0x5B, 0x5C, 0x77):
@@ -123,4 +145,11 @@ STATUSES = Target(
     seed_statuses,
     words=_WORDS,
     longest=4200,
+)
+LOSSES = Target(
+    "loss-messages",
+    "whatever a network says, a packet is lost only if its address stands in the message",
+    check_loss,
+    seed_losses,
+    longest=128,
 )

@@ -74,6 +74,8 @@ class Scene:
     def prepare(self) -> None:
         server, relay = self.lab.server.host, self.lab.stranger.host
         self.lab.internet.sysctl("net.ipv4.conf.all.rp_filter", 0)
+        for limit in ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit"):
+            self.lab.internet.sysctl(limit, 0)
         self._file("nginx", NGINX.format(folder=self.folder, certificate=self.authority))
         self._file("tinyproxy", TINYPROXY.format(port=PROXY_PORT))
         self._run(server, "nginx", "-g", "daemon off;", "-c", str(self.folder / "nginx"))
@@ -211,6 +213,22 @@ def test_https_gets_through_whatever_ends_tls_in_front_of_the_server(
     }.get(way, ())
     told = scene.knock(host, "-P", "https", "--ca-file", str(scene.authority), *more)
     assert told["source"] == "127.0.0.1"  # of the web server that hands it on
+
+
+@pytest.mark.parametrize("carrier", ["udp", "udpraw", "tcpraw", "icmp"])
+@pytest.mark.parametrize("nowhere", ["10.9.9.9", "2001:db8:ffff::9"])
+def test_of_what_cannot_be_confirmed_it_is_heard_that_it_got_lost(
+    scene: Scene, carrier: str, nowhere: str
+) -> None:
+    done = scene.lab.caller.host.run(
+        *OURS, "--no-rc-file", "--no-home-dir", "-E", str(scene.folder / "args"),
+        "-A", "tcp/22", "-a", INNER, "-D", nowhere, "--key-rijndael", "k", "--via", carrier,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[0]
+    assert told.startswith(f"[-] {carrier} to ")
+    assert told.endswith(("Network is unreachable", "No route to host", "no route to it")), told
 
 
 def test_a_list_ends_with_the_first_that_is_confirmed_over_either_family(scene: Scene) -> None:

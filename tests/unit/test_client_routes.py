@@ -219,6 +219,8 @@ REFUSED = {
     ("-D", "h", "--socks", "s", "-P", "udp"): "A SOCKS proxy carries no udp.",
     ("-D", "h", "--socks", "s", "--via", "tcp,icmp"): "A SOCKS proxy carries no icmp.",
     ("-D", "h", "--socks", "s", "--all-addresses"): "--all-addresses needs the addresses",
+    ("-D", "h", "-H", "p", "--all-addresses"): "--all-addresses needs the addresses",
+    ("-D", "h", "-H", "p", "--via", "udp,http", "--all-addresses"): "--all-addresses needs",
 }
 
 

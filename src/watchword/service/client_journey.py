@@ -11,7 +11,7 @@ A packet counts once, wherever it is seen, so each try has a new one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from watchword.edges import send
@@ -46,10 +46,10 @@ def travel(
     tries = _Tries(dispatch, console)
     if not listed:
         [route] = routes
-        tries.send(list(_addressed(route)) if spread else [route], confirm=False)
+        tries.send(_addressed(route) if spread else [route], confirm=False)
         return
     for route in routes:
-        if tries.send(list(_addressed(route)) if spread else [route], confirm=True):
+        if tries.send(_addressed(route) if spread else [route], confirm=True):
             return
     tries.sum_up()
 
@@ -106,10 +106,9 @@ class _Tries:
             self._console.notice(f"{mark} {route}: {what}: {sent.sign}")
 
 
-def _addressed(route: Route) -> Iterator[Route]:
-    """The route, once for each address of its server."""
-    for address in send.addresses(route):
-        yield replace(route, address=address)
+def _addressed(route: Route) -> list[Route]:
+    """The route, once for each address of its server. Raises HostError if it has none."""
+    return [replace(route, address=address) for address in send.addresses(route)]
 
 
 def _told(error: HostError) -> str:

@@ -39,16 +39,24 @@ def check(line: CommandLine, settings: Given) -> None:
     typed = line.given.relay
     if typed and typed.form is RelayForm.HTTP and not any(each.web for each in carriers):
         raise OperatorError("Cannot set --http-proxy with a non-HTTP protocol.")
+    if settings.every_address and _proxied(settings, carriers):
+        raise OperatorError(
+            "--all-addresses needs the addresses of the server, which a proxy looks up.",
+            hint="leave one of them out",
+        )
     if settings.relay is None or settings.relay.form is not RelayForm.SOCKS:
         return
     direct = next((each for each in carriers if not each.connected), None)
     if direct is not None:
         raise OperatorError(f"A SOCKS proxy carries no {direct}.", hint=_BY_SOCKS)
-    if settings.every_address:
-        raise OperatorError(
-            "--all-addresses needs the addresses of the server, which a SOCKS proxy looks up.",
-            hint="leave one of them out",
-        )
+
+
+def _proxied(settings: Given, carriers: list[Carrier]) -> bool:
+    """Whether any of these carriers goes through a relay."""
+    if settings.relay is None:
+        return False
+    socks = settings.relay.form is RelayForm.SOCKS
+    return any(each.connected if socks else each.web for each in carriers)
 
 
 def stops(settings: Given) -> tuple[Stop, ...]:

@@ -1,10 +1,11 @@
 """UDP: one datagram, of which nobody says whether it arrives.
 
-In here: the socket, and the refusal that a host without a listener may send back.
+In here: the socket, and what may come back: that nobody listens, that it was lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Final
 
@@ -14,6 +15,7 @@ from watchword.edges.send.sent import NOT_SENT, Sent
 from watchword.errors import HostError
 from watchword.model.routes import Route
 
+_RECVERR, _IPV6_RECVERR = 11, 25  # of Linux
 _REFUSAL_SECONDS: Final = 1.0
 """How long a refusal is waited for; it takes as long as one ping."""
 NOTHING: Final = "nothing confirms a datagram"
@@ -38,14 +40,24 @@ def _send(payload: bytes, kind: int, place: Place, route: Route, *, confirm: boo
         if route.source_port:
             channel.bind(("", route.source_port))
         channel.connect(place)
+        if confirm:
+            _listen_for_losses(channel, kind)
         octets = channel.send(payload)
         if confirm:
             _hear_refusal(channel)
     return Sent(place[0], place[1], octets, sign=NOTHING if confirm else "")
 
 
+def _listen_for_losses(channel: socket.socket, kind: int) -> None:
+    """Have the system tell of lost packets too, not of refusals only, where it can."""
+    six = kind == socket.AF_INET6
+    level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if six else (socket.IPPROTO_IP, _RECVERR)
+    with contextlib.suppress(OSError):
+        channel.setsockopt(level, option, 1)
+
+
 def _hear_refusal(channel: socket.socket) -> None:
-    """Raises OSError if the host says that nobody listens (ICMP, port unreachable)."""
+    """Raises OSError if the host says that nobody listens, or the network that it is lost."""
     channel.settimeout(_REFUSAL_SECONDS)
     try:
         channel.recv(1)

@@ -52,6 +52,16 @@ def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, P
             yield kind, place
 
 
+def ascii_name(host: str) -> str:
+    """A host as requests and relays are told it: international names as they are looked up."""
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host  # which nobody takes for a name
+
+
 def _unresolved(reason: str, family: int | None) -> UnresolvedError:
     return UnresolvedError(
         reason, hint=f"only IPv{family} addresses were looked for" if family else ""

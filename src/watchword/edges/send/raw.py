@@ -6,7 +6,9 @@ Not in here: the bytes of headers (wire.carriers.headers).
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
@@ -26,12 +28,16 @@ from watchword.wire.carriers.headers import (
     tcp_packet,
     udp_packet,
 )
+from watchword.wire.carriers.unreachable import undelivered
 
 _MODES: Final = {Carrier.UDP_RAW: "udp_raw", Carrier.TCP_RAW: "tcp_raw", Carrier.ICMP: "icmp"}
 _IPV6_HDRINCL: Final = 36
 _PRIVILEGE: Final = (
     "whole packets need root or CAP_NET_RAW: run it with sudo, or choose another way, -P udp"
 )
+_LOSS_SECONDS: Final = 1.0
+"""How long the network has to say that the packet got lost."""
+_MESSAGE: Final = 2048
 NOTHING: Final = "nothing confirms a packet that was built by hand"
 
 
@@ -41,18 +47,43 @@ def require_privilege(route: Route) -> None:
 
 
 def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
-    """Send a payload in one IP packet. Raises HostError."""
+    """Send a payload in one IP packet. With ``confirm``, that it got lost is an error.
+
+    Raises HostError.
+    """
     reason = "no address of the source's family" if route.source else "no address"
     for kind, place in _places(route):
-        with _open(kind, route) as channel:
+        with _open(kind, route) as channel, _ear(kind) as ear:
             try:
                 content = _packet(payload, route, kind, place)
                 octets = channel.sendto(content, (place[0], 0, *place[2:]))
             except (OSError, ValueError) as error:
                 reason = f"{place[0]}: {getattr(error, 'strerror', None) or error}"
                 continue
+            if confirm and (lost := _loss(ear, place)):
+                reason = f"{place[0]}: {lost}"
+                continue
             return Sent(place[0], place[1], octets, sign=NOTHING if confirm else "")
     raise HostError(f"send_spa_packet_{_MODES[route.carrier]}: sendto error: {reason}\n{NOT_SENT}")
+
+
+def _ear(kind: int) -> socket.socket:
+    """Hears what networks say of lost packets."""
+    if kind == socket.AF_INET6:
+        return socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    return socket.socket(kind, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+
+
+def _loss(ear: socket.socket, place: Place) -> str:
+    """What is said of a packet to this place within a second; empty: nothing."""
+    target = ip_address(place[0].partition("%")[0])
+    end = time.monotonic() + _LOSS_SECONDS
+    with contextlib.suppress(TimeoutError):
+        while (left := end - time.monotonic()) > 0:
+            ear.settimeout(left)
+            if lost := undelivered(ear.recv(_MESSAGE), target):
+                return f"the network says: {lost}"
+    return ""
 
 
 def _places(route: Route) -> Iterator[tuple[int, Place]]:

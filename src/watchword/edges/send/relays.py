@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from watchword.edges.send import names
 from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.sent import NOT_SENT
 from watchword.errors import HostError
@@ -32,7 +33,8 @@ def open_way(route: Route) -> Iterator[Connection]:
         return
     with reached(relay.host, relay.port, route) as connection:
         try:
-            talk = _WORDS[relay.kind](route.address or route.host, route.port, relay.login)
+            host = names.ascii_name(route.address or route.host)
+            talk = _WORDS[relay.kind](host, route.port, relay.login)
             converse(talk, connection, relay)
         except ValueError as error:
             raise declined(relay, f"cannot be asked: {error}") from None

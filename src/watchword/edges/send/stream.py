@@ -6,6 +6,7 @@ In here: what shows that the server has it.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import sys
@@ -48,16 +49,22 @@ def _sign(connection: Connection, route: Route) -> str:
 
 
 def _acknowledged(connection: Connection) -> bool:
-    """Whether the server's system has all of it; False where this machine cannot tell."""
+    """Whether the server's system has all of it; False where this machine cannot tell.
+
+    Raises OSError if the connection broke before.
+    """
     if sys.platform != "linux":
         return False
     import fcntl  # noqa: PLC0415  (not on every system)
     import termios  # noqa: PLC0415
 
-    with contextlib.suppress(OSError):
+    channel = connection.channel
+    with contextlib.suppress(TimeoutError):
         while connection.deadline.left():
-            waiting = fcntl.ioctl(connection.channel.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+            waiting = fcntl.ioctl(channel.fileno(), termios.TIOCOUTQ, b"\0" * 4)
             if struct.unpack("i", waiting)[0] == 0:
-                return connection.channel.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+                return True
+            if broken := channel.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(broken, os.strerror(broken))
             time.sleep(_LOOK)
     return False

@@ -3,7 +3,7 @@
 In here: to whom it goes, whether an answer is waited for, and what it shows.
 Not in here: the request's text (wire.carriers.http).
 
-The answer's first line is all that is ever read.
+The answer's first line is all that is looked at, and 4 kilobytes are read at the most.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
+from watchword.edges.send import names
 from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.relays import declined, open_way
 from watchword.edges.send.sent import NO_SIGN, NOT_SENT, UNKNOWN, Sent
@@ -36,7 +37,7 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
             return _asked(way, content, wait=confirm)
         from watchword.edges.send import tls  # noqa: PLC0415  (loads slowly)
 
-        secured = tls.secured(way, route.host, route.authorities)
+        secured = tls.secured(way, names.ascii_name(route.host), route.authorities)
         with contextlib.closing(secured):
             # Whoever ends TLS for the server may give up a request that is left alone.
             return _asked(secured, content, wait=True)
@@ -47,7 +48,7 @@ def request_for(payload: bytes, route: Route) -> bytes:
     proxy = _plain_proxy(route)
     try:
         return request(
-            payload, route.host, agent=route.agent or AGENT,
+            payload, names.ascii_name(route.host), agent=route.agent or AGENT,
             proxy=proxy.host if proxy else None,
             port=route.port if proxy and route.port != 80 else None,
             login=proxy.login if proxy else None,
