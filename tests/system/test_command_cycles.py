@@ -253,6 +253,7 @@ def test_whatever_happens_to_the_daemon_what_is_open_is_closed(
     server.wait_for_judgements(1)
     listed = server.program("--fw-list").stdout
     assert re.search(rf"[12] s +{CALLER} +tcp/22,udp/53 .* one closes it\n", listed), listed
+    assert "opened by commands: 1, being opened: 0" in server.tool("status").stdout
     server.access = stanza()
     if how is signal.SIGHUP:
         server.write()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from watchword.errors import HostError
 from watchword.grant import cycles
 from watchword.grant.decide import Permit, authorise
 from watchword.model.addresses import canonical
-from watchword.model.commands import CycleTerms
+from watchword.model.commands import Account, CycleTerms
 from watchword.model.openings import Ending
 from watchword.model.outcomes import CycleOpening, Judged, Refusal
 from watchword.model.policy import Policy, Terms
@@ -34,7 +35,7 @@ from watchword.model.services import Proto, Service
 from watchword.ports import Completed, NotStartedError
 from watchword.service.closer import Closer
 from watchword.service.cycles import Cycles
-from watchword.service.hand import Hand, close
+from watchword.service.hand import Hand, NotAllowedError, close
 from watchword.wire.spa.message import MessageType
 
 WHO = "198.51.100.2"
@@ -567,3 +568,128 @@ def test_what_means_nothing_beside_a_cycle_is_remarked_on(lines: str, told: str)
 def test_a_variable_that_does_not_exist_is_remarked_on() -> None:
     [said] = remarks("", f"{BARE}CMD_CYCLE_OPEN x $SOURCE $SRC\nCMD_CYCLE_CLOSE NONE\n")
     assert "$SOURCE, which stands for nothing" in said
+
+
+# --- bounds -----------------------------------------------------------------------------
+
+
+class Held(MemoryPrograms):
+    """Programs that end when they are let; those whose first word is ``quick`` at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        seconds: float = 10.0,
+        account: Account | None = None,
+    ) -> Completed:
+        answer = super().run(argv, stdin=stdin, seconds=seconds, account=account)
+        if argv[0] != "quick":
+            assert self.go_on.wait(10)
+        return answer
+
+
+def held(*stanzas: Terms) -> tuple[Scene, Held]:
+    scene, programs = Scene(*stanzas), Held()
+    scene.programs = programs
+    scene.start()
+    return scene, programs
+
+
+def test_who_waited_long_is_not_let_in_when_nobody_expects_it_any_more() -> None:
+    home, programs = held(stanza_with(cycle()))
+
+    async def scene(house: House) -> None:
+        await home.take(*(sealed(f"10.0.0.{n},tcp/22") for n in range(1, 21)))
+        while len(home.programs.runs) < 16:
+            await asyncio.sleep(0.001)
+        home.clock.advance(11)
+        programs.go_on.set()
+        await home.done()
+        judged = [word(each) for each in home.reporter.events if isinstance(each, Judged)]
+        assert sorted(judged) == ["granted"] * 16 + ["too-many-commands"] * 4
+
+    play(scene, home)
+
+
+def test_so_many_wait_and_no_more() -> None:
+    home, programs = held(stanza_with(cycle()))
+
+    async def scene(house: House) -> None:
+        for first in range(0, 1100, 100):
+            await home.take(*(sealed(f"10.1.{first // 100}.{n},tcp/22") for n in range(1, 101)))
+        judged = [word(each) for each in home.reporter.events if isinstance(each, Judged)]
+        assert judged == ["too-many-commands"] * (1100 - 1024)
+        programs.go_on.set()
+        await home.done()
+
+    play(scene, home)
+
+
+def test_a_stanza_whose_closing_hangs_holds_up_no_other() -> None:
+    home, programs = held(
+        stanza_with(cycle("quick", "slow $SRC"), 1, users=frozenset({"slow"})),
+        stanza_with(cycle("quick", "quick close"), 2),
+    )
+
+    async def scene(house: House) -> None:
+        for user in ("slow", "slow", "alice"):
+            await home.take(sealed(user=user))
+        while home.cycles.opening:
+            await asyncio.sleep(0.001)
+        home.clock.advance(31)
+        home.cycles.expire()
+        while "quick close" not in home.ran:
+            await asyncio.sleep(0.001)
+        assert home.ran.count(f"slow {WHO}") == 1  # the other one waits behind it
+        programs.go_on.set()
+        await home.done()
+        assert home.ran.count(f"slow {WHO}") == 2
+
+    play(scene, home)
+
+
+def test_what_a_stop_has_no_time_to_close_is_closed_at_the_next_start() -> None:
+    home, programs = held(stanza_with(cycle("quick", "slow $SRC")))
+
+    async def scene(house: House) -> None:
+        await home.take(sealed(), sealed("198.51.100.3,tcp/22"))
+        while home.cycles.opening:
+            await asyncio.sleep(0.001)
+        await home.cycles.stop(patience=0.05)
+        assert [run for run in home.ran if run != "quick"] == [f"slow {WHO}"]
+        programs.go_on.set()
+        home.start()
+        await home.cycles.resume(flush=True)
+        await home.done()
+        assert home.ran[-2:] == [f"slow {WHO}", "slow 198.51.100.3"]
+        assert list(await home.journal.unfinished(NOW)) == []
+
+    play(scene, home)
+
+
+@pytest.mark.parametrize(("port", "seconds"), [(80, 30), (22, 301), (22, 0)])
+def test_the_hand_opens_only_what_its_own_policy_lets(port: int, seconds: int) -> None:
+    programs = MemoryPrograms()
+    only = frozenset({Service(Proto.TCP, 22)})
+    hand = Hand(policy(stanza_with(cycle(), open_services=only)), programs)
+    asked = cycles.Values(
+        canonical(WHO), canonical(WHO), None, Service(Proto.TCP, port), 1, seconds
+    )
+    with pytest.raises(NotStartedError):
+        hand.open(1, asked)
+    with pytest.raises(NotStartedError):
+        Hand(policy(terms()), programs).open(1, replace(asked, seconds=30))
+    assert programs.runs == []
+
+
+def test_the_hand_runs_no_command_where_there_are_none() -> None:
+    programs = MemoryPrograms()
+    with pytest.raises(NotAllowedError):
+        Hand(policy(stanza_with(cycle())), programs).command(1, "id", lambda: None)
+    assert programs.runs == []

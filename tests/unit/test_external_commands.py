@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fwknopd_files import KEYS, configure, fatal, remarks
 from tests.values import NOW, request
 from watchword.grant import cycles
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import CommandPermit, Permit, authorise
 from watchword.model.commands import CycleTerms
+from watchword.model.outcomes import Refusal
+from watchword.model.requests import CommandWish
 
 BARE = (
     f"SOURCE 192.0.2.0/24, 198.51.100.2\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS tcp/22,udp/53\n"
@@ -160,3 +164,11 @@ def test_what_was_written_for_a_shell_is_remarked_on_unless_there_is_one() -> No
     found = read(f"{lines}CMD_SHELL Y\n")
     assert found is not None
     assert found.shell
+
+
+def test_callers_commands_and_external_commands_stand_side_by_side_as_in_1_9() -> None:
+    wish = replace(request(), wish=CommandWish("id"))
+    loaded = configure("", f"{BARE}{PAIR}ENABLE_CMD_EXEC Y\n")
+    assert isinstance(authorise(loaded.policy, wish, NOW), CommandPermit)
+    answer = authorise(configure("", BARE + PAIR).policy, wish, NOW)
+    assert isinstance(answer, Refusal)

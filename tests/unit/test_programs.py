@@ -175,3 +175,14 @@ def test_nothing_is_started_after_the_end() -> None:
     programs.end()
     with pytest.raises(NotStartedError):
         programs.run(["true"])
+
+
+def test_files_of_a_program_are_as_it_was_told(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        for umask, mode in ((-1, 0o600), (0o022, 0o644)):
+            made = tmp_path / str(umask)
+            SystemPrograms(umask=umask).run(["touch", str(made)])
+            assert made.stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)

@@ -24,6 +24,7 @@ from watchword.recognise.spa import SpaRecogniser
 from watchword.service import tool
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet
 from watchword.wire.carriers.http import request
+from watchword.wire.spa.message import MessageType
 
 OTHER = Secret(b"another encryption key of 32 by.")
 OTHER_MAC = Secret(b"another hmac key")
@@ -269,3 +270,47 @@ def test_check_answers_machines_too(desk: Desk) -> None:
     assert status == 1
     assert told["usable"] is False
     assert {"file", "line", "message", "remedy", "fatal"} == set(told["complaints"][0])
+
+
+def command_packet(text: str) -> bytes:
+    return sealed(f"198.51.100.2,{text}", type=MessageType.COMMAND)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        (
+            "ping -c 1 'a b'",
+            0,
+            "WOULD RUN: 'ping' '-c' '1' 'a b' as nobody (group nogroup), for 30",
+        ),
+        ("reboot", 1, "REFUSED (command): the stanza's CMD_REGEX does not match the whole"),
+        ("ping '", 1, "REFUSED (command): the command cannot be split into words"),
+    ],
+)
+def test_what_would_be_run_of_a_command_is_told(
+    desk: Desk, text: str, status: int, said: str
+) -> None:
+    desk.access = stanza(
+        ENABLE_CMD_EXEC="Y", CMD_EXEC_USER="nobody", CMD_EXEC_GROUP="nogroup", CMD_REGEX="ping .*"
+    )
+    found, answer = desk.explain(command_packet(text))
+    assert (found, said in answer) == (status, True), answer
+    _, checked, _ = desk.ask("check")
+    assert "runs commands that match 'ping .*', without a shell, as nobody" in checked
+
+
+def test_what_would_be_run_to_open_is_told(desk: Desk) -> None:
+    desk.access = stanza(
+        CMD_CYCLE_OPEN="gate $SRC $PORT", CMD_CYCLE_CLOSE="shut $SRC", CMD_CYCLE_TIMER="20"
+    )
+    status, answer = desk.explain(sealed())
+    assert status == 0
+    assert "WOULD RUN: gate 198.51.100.2 22\n" in answer
+    assert "GRANTED: tcp/22 for 198.51.100.2, 20 seconds, by stanza #1" in answer
+    told = desk.judged(sealed())
+    assert told["would_run"] == [["gate", "198.51.100.2", "22"]]
+    _, checked, _ = desk.ask("check")
+    assert "opened by the command gate <who> <port>
+" in checked
+    assert desk.judged(command_packet("id"))["reason"] == "command-for-a-cycle"

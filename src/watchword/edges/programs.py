@@ -45,12 +45,14 @@ class SystemPrograms:
         output_limit: int = OUTPUT_LIMIT,
         *,
         chatter: bool = False,
+        umask: int = -1,
     ) -> None:
         """``environment`` is added to the clean one; ``output_limit`` counts both outputs.
 
         ``chatter``: what is said beyond the limit is thrown away, and is no reason to end
-        the program.
+        the program. ``umask``: what may not be done to the files that it makes; -1: as ours.
         """
+        self._umask = umask
         self._environment = {**CLEAN_ENVIRONMENT, **(environment or {})}
         self._output_limit = output_limit
         self._chatter = chatter
@@ -88,6 +90,7 @@ class SystemPrograms:
                 env=self._environment,
                 cwd="/",
                 start_new_session=True,
+                umask=self._umask,
                 **_identity(account),
             )
         except (OSError, ValueError) as error:
@@ -111,10 +114,15 @@ class SystemPrograms:
 
 
 def _identity(account: Account | None) -> dict[str, Any]:
-    """What is changed between fork and exec. Root loses its other groups in any case."""
+    """What is changed between fork and exec. Root loses its other groups in any case.
+
+    Only what has to be changed: a root with few capabilities may not even try.
+    """
     if account is not None:
         return {"user": account.uid, "group": account.gid, "extra_groups": []}
-    return {"extra_groups": []} if own_user() == 0 else {}
+    if own_user() == 0 and set(os.getgroups()) - {os.getgid()}:
+        return {"extra_groups": []}
+    return {}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

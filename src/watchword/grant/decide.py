@@ -144,10 +144,9 @@ def _user(terms: Terms, request: Request) -> Refusal | None:
 
 
 def _command(terms: Terms, request: Request, wish: CommandWish) -> CommandPermit | Refusal:
-    if terms.cycle is not None:
-        return _no(request, Reason.COMMAND_FOR_CYCLE)
     if terms.commands is None:
-        return _no(request, Reason.NO_COMMANDS)
+        cycle = terms.cycle is not None
+        return _no(request, Reason.COMMAND_FOR_CYCLE if cycle else Reason.NO_COMMANDS)
     try:
         job = commands.job(terms.commands, wish.command)
     except ValueError as error:

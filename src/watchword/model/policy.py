@@ -62,6 +62,11 @@ class Terms:
         either = self.credential or self.openpgp
         return either.mac_digest if either else Digest.SHA256
 
+    def offers(self, service: Service) -> bool:
+        """Whether callers may ask for it."""
+        listed = self.open_services is None or service in self.open_services
+        return self.access and listed and service not in self.closed_services
+
     def admits_source(self, address: Address) -> bool:
         return not self.sources or any(address in network for network in self.sources)
 

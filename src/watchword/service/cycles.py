@@ -21,7 +21,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
-from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal
 from watchword.errors import HostError
 from watchword.grant import cycles
@@ -38,7 +37,7 @@ from watchword.ports import Clock, Completed, Journal, NotStartedError, Reporter
 from watchword.service.cases import Case
 from watchword.service.closer import Closer
 from watchword.service.figures import Figures
-from watchword.service.hand import Hand, close
+from watchword.service.hand import Hand, close, command_programs
 
 AT_ONCE = 16  # packets whose opening commands run
 WAITING = 1024  # packets that wait for that; more are refused
@@ -76,7 +75,7 @@ class Cycles:
     def alone(cls, reporter: Reporter, clock: Clock, figures: Figures) -> Cycles:
         """Without a memory that lasts, for who has no daemon around it."""
         journal = MemoryJournal()
-        closer = Closer(journal, partial(close, SystemPrograms()), reporter, clock)
+        closer = Closer(journal, partial(close, command_programs()), reporter, clock)
         return cls(journal, closer, reporter, clock, figures)
 
     @property

@@ -16,7 +16,6 @@ from typing import Any
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.gpg import Gpg, gpg_programs
-from watchword.edges.programs import SystemPrograms
 from watchword.edges.report.lines import LineReporter
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
@@ -42,7 +41,7 @@ from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.gate import Gate
-from watchword.service.hand import Hand
+from watchword.service.hand import Hand, command_programs
 from watchword.service.hand import close as close_by_command
 from watchword.service.keeper import Keeper
 from watchword.service.lobby import Lobby
@@ -52,7 +51,6 @@ from watchword.service.restraint import Restraint
 from watchword.service.sources import Source, Sources, begun, close
 
 CLOSING_PATIENCE = 20.0  # seconds for all closing commands at the end; a supervisor waits 90
-COMMAND_OUTPUT = 64 << 10  # bytes of what a command says that are kept
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -82,8 +80,8 @@ class Daemon:
         self._lobby = Lobby()
         self._programs = gpg_programs()
         """For gpg; ended with the daemon, whatever runs then."""
-        self._command_programs = SystemPrograms(output_limit=COMMAND_OUTPUT, chatter=True)
-        self._closing_programs = SystemPrograms(output_limit=COMMAND_OUTPUT, chatter=True)
+        self._command_programs = command_programs()
+        self._closing_programs = command_programs()
         """For what closes: it outlives the others at the end."""
         self._cycles: Cycles
         self._restraint = Restraint()
@@ -310,9 +308,10 @@ class Daemon:
 
     def _status(self) -> dict[str, object]:
         now = self._clock.now()
-        return status.gather(
+        told = status.gather(
             self._figures, self._sources, self._lobby, self._gate, self._enforcer, now=now
         )
+        return told | {"commands": status.commands(self._commands, self._cycles)}
 
     async def _stop(self) -> None:
         await self._control.close()

@@ -18,7 +18,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.grant.decide import CommandPermit, Permit, authorise
 from watchword.model.moments import Moment
@@ -33,7 +32,7 @@ from watchword.service.commands import Commands
 from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
-from watchword.service.hand import Hand
+from watchword.service.hand import Hand, command_programs
 from watchword.service.restraint import Restraint
 from watchword.service.vault import Answer, Vault
 
@@ -75,7 +74,7 @@ class Gate:
         self._figures = figures or Figures(clock.now().wall)
         self._recognised = recognised
         self._vault = Vault(openpgp, lambda peer: known(peer, clock.now().steady))
-        self._hand = hand or Hand(policy, SystemPrograms())
+        self._hand = hand or Hand(policy, command_programs())
         self._commands = commands or Commands(reporter, clock, self._figures)
         self._cycles = cycles or Cycles.alone(reporter, clock, self._figures)
         self._dry_run = dry_run

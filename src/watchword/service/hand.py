@@ -14,12 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from watchword.edges import patterns
+from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.grant import commands, cycles
 from watchword.grant.cycles import Values
 from watchword.model.commands import Closing
 from watchword.model.policy import Policy
 from watchword.ports import Completed, NotStartedError, ProgramRunner
+
+OUTPUT = 64 << 10  # bytes of what a command says that are kept
+
+
+def command_programs() -> SystemPrograms:
+    """A runner for commands: what they say is kept up to a limit, and files are as usual."""
+    return SystemPrograms(output_limit=OUTPUT, chatter=True, umask=0o022)
 
 
 def close(programs: ProgramRunner, closing: Closing) -> Completed:
@@ -62,11 +70,13 @@ class Hand:
 
     def open(self, stanza: int, values: Values) -> Completed:
         """Run the command of a stanza's that opens. Raises NotStartedError, HostError."""
-        terms = self._policy.terms(stanza).cycle
-        if terms is None:
-            raise NotStartedError(f"stanza #{stanza} has no CMD_CYCLE_OPEN")
-        run = cycles.opening(terms, values)
-        return self._programs.run(run.argv, seconds=terms.seconds)
+        terms = self._policy.terms(stanza)
+        if terms.cycle is None or not terms.offers(values.service):
+            raise NotStartedError(f"stanza #{stanza} opens no {values.service} by a command")
+        if not 0 < values.seconds <= terms.max_seconds:
+            raise NotStartedError(f"stanza #{stanza} opens nothing for {values.seconds} s")
+        run = cycles.opening(terms.cycle, values)
+        return self._programs.run(run.argv, seconds=terms.cycle.seconds)
 
     def _check(self, pattern: str, command: str) -> None:
         try:

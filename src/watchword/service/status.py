@@ -13,6 +13,8 @@ from typing import Any
 
 from watchword import __version__
 from watchword.model.moments import Moment
+from watchword.service.commands import Commands
+from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
 from watchword.service.gate import Gate
@@ -53,6 +55,11 @@ def gather(
     }
 
 
+def commands(callers: Commands, cycles: Cycles) -> dict[str, int]:
+    """What commands are doing, and have open."""
+    return {"running": callers.running, "opening": cycles.opening, "open": len(cycles.ledger)}
+
+
 def _dropped(figures: Figures, sources: Sources, lobby: Lobby) -> dict[str, int]:
     """Packets that nobody judged, by why, all sources together."""
     counts: Counter[str] = Counter()
@@ -83,6 +90,10 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
     since = datetime.fromtimestamp(told["began"], UTC).astimezone().isoformat(timespec="seconds")
     yield f"{told['program']} {told['release']}, running since {since}"
     yield f"grants in force: {told['grants']}"
+    if any(told["commands"].values()):
+        found = told["commands"]
+        yield f"opened by commands: {found['open']}, being opened: {found['opening']}"
+        yield f"callers' commands that run: {found['running']}"
     if not told["firewall_in_step"]:
         yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
     yield from _counts("packets judged", told["packets"])

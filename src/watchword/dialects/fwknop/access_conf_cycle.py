@@ -109,6 +109,12 @@ class _Reader:
 
     def check_rest(self, *, closes: bool) -> None:
         """What stands beside the cycle and means nothing there."""
+        if is_on(self._stanza, "DISABLE_FW_ACCESS"):
+            self._complaints.remark(
+                "DISABLE_FW_ACCESS refuses every request that CMD_CYCLE_OPEN is for",
+                self._stanza.given["DISABLE_FW_ACCESS"].place,
+                "remove one of the two",
+            )
         for name, why in self._idle(closes):
             if is_on(self._stanza, name):
                 self._complaints.remark(
