@@ -311,6 +311,5 @@ def test_what_would_be_run_to_open_is_told(desk: Desk) -> None:
     told = desk.judged(sealed())
     assert told["would_run"] == [["gate", "198.51.100.2", "22"]]
     _, checked, _ = desk.ask("check")
-    assert "opened by the command gate <who> <port>
-" in checked
+    assert "opened by the command gate <who> <port>\n" in checked
     assert desk.judged(command_packet("id"))["reason"] == "command-for-a-cycle"
