@@ -24,6 +24,8 @@ CELLS: Final = (
     Cell("live", "for as long as is asked", client=(*KNOCK, "-f", "3"), ends=True),
     Cell("live", "keys of a stanza, HMAC SHA512", rc=("HMAC_DIGEST_TYPE SHA512",),
          stanza=("HMAC_DIGEST_TYPE SHA512",)),
+    Cell("live", "a time stamp of 100 seconds ago", client=(*KNOCK, "--time-offset-minus", "100s")),
+    Cell("live", "a time stamp 100 seconds ahead", client=(*KNOCK, "--time-offset-plus", "100s")),
     Cell("live", "a time stamp of an hour ago", client=(*KNOCK, "--time-offset-minus", "1h"),
          expect=Expect.SHUT),
 )  # fmt: skip

@@ -60,7 +60,7 @@ def _group_of(vector: Vector) -> str:
 def _cannot_be_sent(vector: Vector) -> str:
     """Why the packets of a vector are not tried; empty if they are."""
     if not all(packet.get("payload") for packet in vector["packets"]):
-        return "its packet was good for two minutes, and was not kept"
+        return "its packet was good for two minutes; one like it is tried live"
     datagrams = all(packet["transport"] == "udp" for packet in vector["packets"])
     if not datagrams and vector["id"] not in OVER_HTTP:
         return "it came over TCP or ICMP, and the kit sends datagrams"
