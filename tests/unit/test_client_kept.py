@@ -321,6 +321,15 @@ def test_what_cannot_be_kept_is_said_and_the_packet_is_sent(
     assert ("Could not save the options of this run: " in said) is (name == HOSTS or kind != "huge")
 
 
+@pytest.mark.parametrize("file", ["", "/", "."])
+@pytest.mark.parametrize("option", ["-l", "--show-last", "--Last-host=h", "--Show-host-cmd=h"])
+def test_a_folder_is_no_file_of_kept_options(
+    option: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop.main([option, "-E", file]) == 1
+    assert capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["-l", "--show-last", "--Show-last-cmd"])
 @pytest.mark.parametrize(
     ("octets", "said"),

@@ -303,6 +303,10 @@ def test_r_is_a_random_port_in_fwknop_and_a_knock_option_in_fwknop1() -> None:
             "--NAT-access is an IPv4 address and a port, and not 'name:55000'.",
         ),
         (["--quiet", "-v"], "--quiet and --verbose cannot be combined."),
+        (
+            ["--Server-port", "99", "--rand-port"],
+            "--Server-port and --rand-port cannot be combined.",
+        ),
         (["--HTTP", "--rand-port"], "--HTTP and --rand-port cannot be combined."),
         (["--HTTP", "--TCP-sock"], "--HTTP and --TCP-sock cannot be combined."),
         (

@@ -491,6 +491,16 @@ def test_a_locale_that_is_not_there_is_remarked_on_and_the_packet_is_sent(
     assert "The locale 'xx_XX.no-such' is not available" in capsys.readouterr().err
 
 
+def test_the_language_of_whoever_calls_us_is_left_as_it_was(key_file: list[str]) -> None:
+    import locale  # noqa: PLC0415
+
+    before = locale.setlocale(locale.LC_ALL)
+    argv = ["-q", *KNOCK, "-D", "127.0.0.1", *key_file, "--Test-mode"]
+    other = "C" if before != "C" else "C.UTF-8"
+    assert fwknop1.main([*argv, "--locale", other]) == 0
+    assert locale.setlocale(locale.LC_ALL) == before
+
+
 @pytest.fixture(scope="module")
 def german(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a locale, made of what the system has about the language."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from watchword import __version__
@@ -39,10 +40,11 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
         core_dumps.forbid()
         streams.open_closed()
     console = Console()
+    language = ExitStack()
     try:
         if own_process and len(argv) > _FEW:
             _hide_keys(argv, console, as_perl=as_perl)
-        status = _Round(argv, os.environ, console, as_perl).start()
+        status = _Round(argv, os.environ, console, language, as_perl).start()
         sys.stdout.flush()
     except (OperatorError, HostError) as error:
         console.complain(error)
@@ -56,6 +58,8 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
         if lost:
             console.warn(lost)
         return 1
+    finally:
+        language.close()
     return status
 
 
@@ -81,6 +85,8 @@ class _Round:
     argv: Sequence[str]
     environment: Mapping[str, str]
     console: Console
+    language: ExitStack
+    """Where what is changed of the process is put back at the end of the run."""
     as_perl: bool
     kept: Path | None = None
     """Where the kept line that is being run again came from; None: this one was typed."""
@@ -95,7 +101,7 @@ class _Round:
             return 0
         self.console.quiet, self.console.debug = early.perl.quiet, early.perl.debug
         if early.perl.locale is not None:
-            _speak(early.perl.locale, self.console)
+            _speak(early.perl.locale, self.console, self.language)
         client_verify.check_files(early)
         path = client_files.rc_path(early, self.environment)
         if early.stanza_list and path is not None:
@@ -160,10 +166,11 @@ def _shown(line: CommandLine, lines: KeptLines) -> str:
     return f"[+] {shown}" if line.perl.show_last else f"{shown}\n"
 
 
-def _speak(name: str, console: Console) -> None:
+def _speak(name: str, console: Console, language: ExitStack) -> None:
     """Have the system's messages in another language; empty: that of the environment."""
     import locale  # noqa: PLC0415  (few runs need it)
 
+    language.callback(locale.setlocale, locale.LC_ALL, locale.setlocale(locale.LC_ALL))
     try:
         locale.setlocale(locale.LC_ALL, name)
     except (locale.Error, ValueError):

@@ -36,7 +36,7 @@ class KeptLines:
 
     def last(self) -> str:
         """The line of the last run, or what was saved on purpose. Raises OperatorError."""
-        saved = self._run.with_name(_SAVED)
+        saved = self._run.parent / _SAVED
         path = saved if not self._alone and exists(saved) else self._run
         if not exists(path):
             raise OperatorError(f"Could not open args file: {path}")
@@ -47,7 +47,7 @@ class KeptLines:
 
     def of_host(self, host: str) -> str:
         """The line of the last run for a server. Raises OperatorError if there is none."""
-        paths = [self._run.with_name(name) for name in (_SAVED, _HOSTS)]
+        paths = [self._run.parent / name for name in (_SAVED, _HOSTS)]
         for path in paths:
             if exists(path) and (line := client_last.of_host(self._read(path), host)):
                 return line
@@ -64,14 +64,14 @@ class KeptLines:
         line = client_last.kept(words, as_perl=as_perl)
         self._write(self._run, line)
         if for_good:
-            self._write(self._run.with_name(_SAVED), line)
+            self._write(self._run.parent / _SAVED, line)
 
     def keep_for_host(self, words: Sequence[str], *, as_perl: bool) -> None:
         """Keep it as the last one for its server, too."""
         if self._alone:
             return
         line = client_last.kept(words, as_perl=as_perl)
-        path = self._run.with_name(_HOSTS)
+        path = self._run.parent / _HOSTS
 
         def changed(before: bytes) -> bytes:
             text = client_last.with_host(before.decode("utf-8", "surrogateescape"), line)

@@ -118,14 +118,8 @@ class PerlManner(Manner):
         if self.line.as_perl:
             self.console.notice(client_perl_packet.BUILDING)
         perl = self.line.perl
-        kept = (
-            (GPG_PREFIX if perl.gpg_prefix else b"")
-            if self._gpg
-            else (PREFIX if perl.salted else b"")
-        )
-        if not (kept or perl.equals):
-            return seal
-        return Unshortened(seal, GPG_PREFIX if self._gpg else PREFIX, bool(kept), perl.equals)
+        prefix, kept = (GPG_PREFIX, perl.gpg_prefix) if self._gpg else (PREFIX, perl.salted)
+        return Unshortened(seal, prefix, kept, perl.equals) if kept or perl.equals else seal
 
     def _key(self, settings: Given) -> bytes:
         def others() -> tuple[str, ...]:
@@ -210,17 +204,18 @@ class PerlSeal:
 class Unshortened:
     """Packets that keep what newer clients cut off, for servers that expect it there."""
 
-    def __init__(self, inner: Seal, prefix: bytes, salted: bool, equals: bool) -> None:
+    def __init__(self, inner: Seal, prefix: bytes, kept: bool, equals: bool) -> None:
+        """``kept``: the prefix stays on; ``equals``: the ``=`` at the end do."""
         self._inner = inner
         self._prefix = prefix
-        self._salted = salted
+        self._kept = kept
         self._equals = equals
 
     def seal(self, message: Message, plaintext: bytes) -> bytes:
         text = self._prefix + self._inner.seal(message, plaintext)
         if self._equals:
             text += b"=" * (-len(text) % 4)
-        return text if self._salted else text[len(self._prefix) :]
+        return text if self._kept else text[len(self._prefix) :]
 
     def open(self, payload: bytes) -> tuple[Opened, Sealing]:
         return self._inner.open(payload.removeprefix(self._prefix).rstrip(b"="))

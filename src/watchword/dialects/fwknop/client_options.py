@@ -96,12 +96,12 @@ def parse(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
             raise OperatorError(str(error)) from None
     given["verbose"] = flags.get("verbose")
     layer = Given(**given)
-    if "perl" not in flags:
+    if "perl" not in flags and not as_perl:
         return CommandLine(given=layer, as_perl=as_perl, **flags)
     from watchword.dialects.fwknop.client_perl_settled import settled  # noqa: PLC0415  (few)
 
-    perl = Perl(**flags.pop("perl"))
-    layer = settled(perl, layer, verbose=bool(flags.get("verbose")))
+    perl = Perl(**flags.pop("perl", {}))
+    layer = settled(perl, layer, verbose=bool(flags.get("verbose")), as_perl=as_perl)
     return CommandLine(given=layer, perl=perl, as_perl=as_perl, **flags)
 
 

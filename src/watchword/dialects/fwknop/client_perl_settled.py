@@ -19,12 +19,16 @@ LOCAL_NAT_PORT: Final = 55000
 _NAT = re.compile(r"([0-9.]+)(?:[:,]([0-9]{1,5}))?")
 
 
-def settled(perl: Perl, given: Given, *, verbose: bool) -> Given:
+def settled(perl: Perl, given: Given, *, verbose: bool, as_perl: bool) -> Given:
     """The layer of the command line with everything that perl's options say in 2.6's terms.
+
+    Args:
+        verbose: Whether -v was given.
+        as_perl: Whether options that 2.6 has too may not stand together where 1.9 said so.
 
     Raises OperatorError for what cannot stand together.
     """
-    _check(perl, given, verbose=verbose)
+    _check(perl, given, verbose=verbose, as_perl=as_perl)
     proto = given.proto
     if perl.http:
         proto = "http"
@@ -36,10 +40,12 @@ def settled(perl: Perl, given: Given, *, verbose: bool) -> Given:
     return _with_nat(perl, replace(given, proto=proto, icmp_asks=asks))
 
 
-def _check(perl: Perl, given: Given, *, verbose: bool) -> None:
+def _check(perl: Perl, given: Given, *, verbose: bool, as_perl: bool) -> None:
+    ports = given.server_port is not None and bool(given.rand_port)
     nat = perl.nat or perl.nat_local or given.nat_access or given.nat_local
     clashes = {
         "--quiet and --verbose": perl.quiet and verbose,
+        "--Server-port and --rand-port": as_perl and ports,
         "--HTTP and --rand-port": perl.http and bool(given.rand_port),
         "--HTTP and --TCP-sock": perl.http and perl.tcp_sock,
         "--TCP-sock and --Spoof-src": perl.tcp_sock and perl.spoofed,
