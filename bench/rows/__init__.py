@@ -8,6 +8,7 @@ from __future__ import annotations
 from bench.rows import (
     births,
     client_start,
+    connect,
     ends,
     flood,
     footprint,
@@ -30,4 +31,5 @@ ROWS: tuple[Row, ...] = (
     *footprint.ROWS,
     *library.ROWS,
     *client_start.ROWS,
+    *connect.ROWS,
 )

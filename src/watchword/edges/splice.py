@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from contextlib import suppress
 from typing import Final
 
@@ -43,6 +42,8 @@ def splice(connection: socket.socket, source: int = 0, sink: int = 1) -> None:
 
     Raises HostError: the connection broke.
     """
+    import threading  # noqa: PLC0415  (loads while nobody waits for it)
+
     up = threading.Thread(target=_pass_up, args=(source, connection), daemon=True)
     up.start()
     if _pass_down(connection, sink):

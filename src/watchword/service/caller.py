@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,6 +107,8 @@ def options(arguments: argparse.Namespace) -> Sequence[str]:
         argv += ["--rc-file", arguments.rc_file]
     if arguments.family is not None:
         argv.append(arguments.family)
+    if arguments.options:
+        import shlex  # noqa: PLC0415  (few runs need it)
     for text in arguments.options:
         try:
             argv += shlex.split(text)

@@ -7,11 +7,13 @@ Not in here: packets (approach), who waits (edges.takeover, tool_connect).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from watchword.edges.takeover import Wait
 from watchword.errors import WatchwordError
 from watchword.service.client_console import Console
+
+if TYPE_CHECKING:
+    from watchword.edges.takeover import Wait
 
 _USUAL: Final = 30  # seconds; fwknopd's grant, unless either side says otherwise
 _PART: Final = 2 / 3  # of a grant; the rest is for a packet that gets lost, and another one

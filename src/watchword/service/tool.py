@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from watchword import __version__
 from watchword.edges import streams
@@ -70,13 +70,38 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def parser(named: str | None = None) -> argparse.ArgumentParser:
     """The parser of one command, or of all of them."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         PROGRAM,
         description="Get to hidden services, take stanzas along, and ask a Watchword configuration "
         "questions. The last change nothing.",
     )
     whole.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", prog=PROGRAM)
     for name in (named,) if named else COMMANDS:
         import_module(f"watchword.service.tool_{name}").add_to(commands)
     return whole
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Of the terminal's width, which argparse asks shutil for with every option it is told of."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
+class _Parser(argparse.ArgumentParser):
+    """The parser of the tool, and of each of its commands."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        more.setdefault("formatter_class", _Formatter)
+        super().__init__(*arguments, **more)
