@@ -20,20 +20,6 @@ from watchword.errors import HostError, OperatorError
 _CHUNK: Final = 1 << 16  # bytes; what a pipe holds
 
 
-def require_streams() -> None:
-    """Raise OperatorError unless standard input and output are open.
-
-    Before there is a socket: it would get the number of a stream that is closed.
-    """
-    for number, name in ((0, "input"), (1, "output")):
-        try:
-            os.fstat(number)
-        except OSError:
-            raise OperatorError(
-                f"standard {name} is closed", hint="lead it to /dev/null if it is not needed"
-            ) from None
-
-
 def splice(connection: socket.socket, source: int = 0, sink: int = 1) -> None:
     """Pass bytes on until both directions have ended, or nobody takes ours any more.
 

@@ -11,6 +11,7 @@ are where somebody asks for help. What a command works with it imports when it w
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module

@@ -63,7 +63,6 @@ def _connect(arguments: argparse.Namespace) -> int:
             "nobody is left to renew the grant with --check and --fdpass",
             hint="leave --renew out, or have the connection passed through",
         )
-    splice.require_streams()
     if arguments.through is not None:
         return _go_through(arguments)
     console = Console(aside=True)
