@@ -215,6 +215,21 @@ def test_what_this_host_sends_is_not_looked_at(scene: Scene, server: Server) -> 
     assert next_granted(server, before)["services"] == [service]
 
 
+def test_if_asked_to_it_looks_at_other_machines_packets_and_at_what_this_host_sends(
+    scene: Scene, tmp_path: Path
+) -> None:
+    server = prepared(
+        scene, tmp_path, ENABLE_PCAP_PROMISC="Y", ENABLE_PCAP_ANY_DIRECTION="Y"
+    ).start()
+    assert "promiscuity 1" in scene.server.run("ip", "-d", "link", "show", "ens37").stdout
+    payload, service = fresh()
+    send_datagram(scene.server, payload, CALLER[0], 62201)
+    told = next_granted(server, 0)
+    assert (told["services"], told["source"]) == ([service], SERVER[0])
+    server.stop()
+    assert "promiscuity 0" in scene.server.run("ip", "-d", "link", "show", "ens37").stdout
+
+
 def test_a_reload_changes_the_filter_and_what_is_as_it_was_goes_on(
     scene: Scene, tmp_path: Path
 ) -> None:

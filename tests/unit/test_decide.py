@@ -46,6 +46,30 @@ def test_a_packet_that_names_nobody_opens_for_where_it_came_from() -> None:
         assert answer.who == ip_address(source)
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "who"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("192.0.2.7, 192.0.2.8", "198.51.100.2"),
+        ("0.0.0.0", "198.51.100.2"),
+        ("192.0.2.7%x", "198.51.100.2"),
+        ("proxy.example", "198.51.100.2"),
+    ],
+)
+def test_behind_a_trusted_proxy_it_opens_for_the_one_address_that_the_proxy_names(
+    forwarded: str, who: str
+) -> None:
+    asked = request(allow=None, source="198.51.100.2")
+    asked = replace(asked, packet=asked.packet._replace(forwarded=forwarded))
+    answer = authorise(policy(terms()), asked, NOW)
+    assert isinstance(answer, Permit)
+    assert answer.who == ip_address(who)
+    named = authorise(policy(terms()), replace(asked, allow=ip_address("203.0.113.9")), NOW)
+    assert isinstance(named, Permit)
+    assert named.who == ip_address("203.0.113.9")
+
+
 @pytest.mark.requirement("2.8")
 def test_a_stanza_may_insist_on_a_named_address() -> None:
     strict = policy(terms(source_required=True))

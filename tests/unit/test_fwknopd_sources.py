@@ -217,3 +217,8 @@ def test_names_that_would_be_more_than_names_to_nft_are_refused(line: str, said:
 def test_a_table_that_comes_too_late_is_refused() -> None:
     [told] = fatal("ENABLE_NFQ_CAPTURE Y\nNFQ_TABLE filter")
     assert "NFQ_TABLE is 'filter': the rules have to stand before the firewall's" in told
+
+
+def test_a_capture_file_is_named_with_its_whole_path() -> None:
+    told = fatal("ENABLE_UDP_SERVER N\nPCAP_FILE c.pcap")
+    assert any("Path 'c.pcap' is not absolute." in each for each in told)

@@ -313,3 +313,25 @@ def test_what_would_be_run_to_open_is_told(desk: Desk) -> None:
     _, checked, _ = desk.ask("check")
     assert "opened by the command gate <who> <port>\n" in checked
     assert desk.judged(command_packet("id"))["reason"] == "command-for-a-cycle"
+
+
+def test_check_says_what_this_machine_does_not_have(desk: Desk) -> None:
+    desk.settings = desk.settings.replace("ENABLE_UDP_SERVER Y", "ENABLE_UDP_SERVER N")
+    desk.settings += "PCAP_INTF no-such-link,lo\n"
+    status, answer, said = desk.ask("check")
+    assert status == 0
+    assert "there is no interface no-such-link: packets on it are looked at once there is" in said
+    assert "hint: interfaces are:" in said
+    assert "by sniffing on no-such-link, lo with the filter udp port 62201" in answer
+
+
+@pytest.mark.peer("tcpdump")
+def test_check_has_a_filter_compiled_that_we_do_not_understand(desk: Desk) -> None:
+    desk.settings = desk.settings.replace("ENABLE_UDP_SERVER Y", "ENABLE_UDP_SERVER N")
+    desk.settings += "PCAP_INTF lo\nPCAP_FILTER udp[4:2] > 100\n"
+    status, answer, said = desk.ask("check")
+    assert (status, "the configuration can be used" in answer) == (0, True)
+    desk.settings += "PCAP_FILTER udp portt 5\n"
+    status, answer, said = desk.ask("check")
+    assert (status, "the configuration cannot be used" in answer) == (1, True)
+    assert "Error compiling pcap filter" in said

@@ -12,6 +12,7 @@ import pytest
 
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.voice import Priority, Voice, lines
+from watchword.dialects.fwknop.voice_json import structured
 from watchword.errors import Complaint, Place
 from watchword.model.addresses import canonical
 from watchword.model.openings import Ending, Grant
@@ -495,3 +496,14 @@ def test_nobody_writes_control_characters_into_the_log(event: Event) -> None:
 
 def test_priorities_are_those_of_syslog() -> None:
     assert [int(each) for each in Priority] == [3, 4, 6, 7]
+
+
+@pytest.mark.parametrize("claim", ["192.0.2.7, 192.0.2.8", "proxy.example"])
+def test_a_proxy_that_does_not_name_one_address_is_told_in_the_original_s_words(claim: str) -> None:
+    event = refused(Refusal(Reason.MAC_MISMATCH, (1,)))
+    odd = replace(event, packet=event.packet._replace(forwarded=claim))
+    line = f"W Error parsing X-Forwarded-For header: value '{claim}' is not an IP address"
+    assert told(odd)[0] == line
+    fine = replace(event, packet=event.packet._replace(forwarded="192.0.2.7"))
+    assert told(fine) == told(event)
+    assert '"forwarded_for":"192.0.2.7"' in structured(fine)

@@ -21,6 +21,7 @@ from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
     Attached,
     Complained,
+    HostTrouble,
     LimitReached,
     ReloadRefused,
     Remembering,
@@ -237,7 +238,7 @@ class Daemon:
                 [signalled, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED
             )
             for task in done - {signalled}:
-                task.result()
+                self._look_at(task)
             self._tasks = {name: task for name, task in self._tasks.items() if not task.done()}
             if signalled not in done:
                 signalled.cancel()
@@ -251,6 +252,14 @@ class Daemon:
             if number is not signal.SIGHUP:
                 return
             await self._reload()
+
+    def _look_at(self, ended: asyncio.Task[Any]) -> None:
+        """Let through what a task failed of. A source may end it all, and the log has to say so."""
+        try:
+            ended.result()
+        except HostError as error:
+            self._reporter.report(HostTrouble("packets", str(error), error.hint))
+            raise
 
     async def _reload(self) -> None:
         """Change over to what the files say now, whole or not at all."""

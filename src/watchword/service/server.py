@@ -28,6 +28,7 @@ from watchword.service import assembly, process
 from watchword.service.complain import complain, say
 from watchword.service.daemon import Daemon
 from watchword.service.server_commands import ACTIONS, PROGRAM, configured
+from watchword.service.sources import doubts
 
 RUBBISH = (50_000, 20, 100)
 """When the interpreter looks for cycles: seldom, since packets and grants make none, and a
@@ -87,7 +88,7 @@ def _serve(options: ServerOptions) -> int:
     configuration = configured(options)
     if options.foreground:
         return _daemon(configuration, options, lambda: None)
-    say(PROGRAM, configuration.complaints)
+    say(PROGRAM, (*configuration.complaints, *doubts(configuration.settings)))
     return process.into_background(lambda ready: _daemon(configuration, options, ready))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias, assert_never
 
+from watchword.edges.capture import links
 from watchword.edges.capture.file import FileSource
 from watchword.edges.capture.queue import QueueSource
 from watchword.edges.capture.requests import Requests
@@ -18,7 +19,7 @@ from watchword.edges.capture.tcp import TcpSource
 from watchword.edges.capture.tcpdump import compiled
 from watchword.edges.capture.udp import UdpSource
 from watchword.edges.programs import SystemPrograms
-from watchword.errors import HostError, OperatorError
+from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.filters import Filter
 from watchword.model.outcomes import (
     Event,
@@ -35,6 +36,7 @@ from watchword.model.settings import (
     CaptureFilter,
     HttpRequests,
     PacketQueue,
+    Settings,
     Sniffer,
     SourceSettings,
     TcpPort,
@@ -125,6 +127,29 @@ class Sources:
 async def close(sources: Iterable[Source]) -> None:
     for source in sources:
         await source.aclose()
+
+
+def doubts(settings: Settings) -> list[Complaint]:
+    """What these settings want of this machine, and it does not have, or not now."""
+    found: list[Complaint] = []
+    for each in settings.sources:
+        if isinstance(each, (Sniffer, CaptureFile)):
+            try:
+                _filter(each.filter)
+            except OperatorError as error:
+                found += error.complaints
+        if isinstance(each, Sniffer):
+            there = links.names()
+            found += (
+                Complaint(
+                    f"there is no interface {name}: packets on it are looked at once there is one",
+                    hint=f"interfaces are: {', '.join(there)}",
+                    fatal=False,
+                )
+                for name in each.interfaces
+                if name not in there
+            )
+    return found
 
 
 def begun(wanted: SourceSettings, source: Source) -> Event:

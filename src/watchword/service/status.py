@@ -96,6 +96,7 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"callers' commands that run: {found['running']}"
     if not told["firewall_in_step"]:
         yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
+    yield f"packets come by: {', '.join(told['sources'])}"
     yield from _counts("packets judged", told["packets"])
     yield from _counts("packets dropped unjudged", told["dropped"])
     if len(told["sources"]) > 1:

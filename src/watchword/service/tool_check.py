@@ -31,6 +31,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _check(arguments: argparse.Namespace) -> int:
     from watchword.dialects.fwknop import explain_words
+    from watchword.service.sources import doubts
 
     try:
         configuration = tool_questions.configuration(arguments)
@@ -42,12 +43,14 @@ def _check(arguments: argparse.Namespace) -> int:
             say(PROGRAM, error.complaints)
             print("the configuration cannot be used")
         return UNUSABLE
+    said = (*configuration.complaints, *doubts(configuration.settings))
+    usable = not any(each.fatal for each in said)
     words = list(explain_words.policy_in_words(configuration.settings, configuration.policy))
     if arguments.json:
-        found = tool_questions.complaints(configuration.complaints)
-        print(json.dumps({"usable": True, "complaints": found, "policy": words}))
-        return USABLE
-    say(PROGRAM, configuration.complaints)
+        found = tool_questions.complaints(said)
+        print(json.dumps({"usable": usable, "complaints": found, "policy": words}))
+        return USABLE if usable else UNUSABLE
+    say(PROGRAM, said)
     print("\n".join(words))
-    print("the configuration can be used")
-    return USABLE
+    print(f"the configuration {'can' if usable else 'cannot'} be used")
+    return USABLE if usable else UNUSABLE

@@ -71,7 +71,7 @@ _PORT: Final = 65535  # the original lets 131071 pass
 
 _COMMON: Final = (
     Variable("PCAP_INTF", default="eth0"),
-    Variable("PCAP_FILE"),
+    Variable("PCAP_FILE", Kind.PATH),
     _flag("ENABLE_PCAP_PROMISC"),
     Variable("PCAP_FILTER", default="udp port 62201"),
     _number("PCAP_DISPATCH_COUNT", "100", 1, 8388608),

@@ -13,6 +13,8 @@ import fcntl
 import socket
 import struct
 
+from watchword.errors import HostError
+
 _NETLINK_ROUTE = 0
 _LINKS = 1  # RTMGRP_LINK
 _SIOCGIFFLAGS = 0x8913
@@ -25,9 +27,13 @@ class Links:
     """A socket that becomes readable when an interface has changed."""
 
     def __init__(self) -> None:
+        """Raises HostError: the kernel tells this process nothing."""
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self.sock = socket.socket(socket.AF_NETLINK, kind, _NETLINK_ROUTE)
-        self.sock.bind((0, _LINKS))
+        try:
+            self.sock = socket.socket(socket.AF_NETLINK, kind, _NETLINK_ROUTE)
+            self.sock.bind((0, _LINKS))
+        except OSError as error:
+            raise HostError(f"cannot hear of changes of interfaces: {error.strerror}") from error
 
     def hear(self) -> None:
         """Take all news off the socket."""

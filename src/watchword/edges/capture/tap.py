@@ -50,7 +50,11 @@ class Tap:
             raise HostError(
                 f"cannot sniff: {error.strerror}", hint="run this as root, or with CAP_NET_RAW"
             ) from error
-        bpf.attach(self.sock, _NOTHING)
+        try:
+            bpf.attach(self.sock, _NOTHING)
+        except HostError:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         with contextlib.suppress(PermissionError):
             self.sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
