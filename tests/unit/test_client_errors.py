@@ -199,5 +199,7 @@ def test_an_argument_list_too_long_to_keep_ends_the_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert refusal(capsys, *KNOCK, *KEYS, "-u", "x" * 1100) == [
-        "argument string too long, exiting."
+        "argument string too long, exiting.",
+        "fwknop: hint: use --no-save-args, or save the options in the rc file with "
+        "--save-rc-stanza",
     ]

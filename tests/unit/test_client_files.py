@@ -174,7 +174,9 @@ def test_stanzas_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
     rc.unlink()
     assert main(["--stanza-list"]) == 1
-    assert capsys.readouterr().err == (f"Unable to open rc file: {rc}: No such file or directory\n")
+    first, hint = capsys.readouterr().err.splitlines()
+    assert first == f"Unable to open rc file: {rc}: No such file or directory"
+    assert hint == "fwknop: hint: name one with --rc-file, or make it with --save-rc-stanza"
     assert not rc.exists()
 
 

@@ -231,6 +231,7 @@ def test_a_descriptor_that_is_not_open_is_refused(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.splitlines() == [
         "getpasswd() - Unable to create a stream from the file descriptor : Bad file descriptor",
         "[*] getpasswd() key error.",
+        "fwknop: hint: open it for the client: fwknop --fd 3 3<file",
     ]
 
 
@@ -256,7 +257,10 @@ def test_a_key_file_without_the_server_is_refused(
     (home / "k").write_text("192.0.2.1: x\n", "utf-8")
     (home / "k").chmod(0o600)
     assert main([*KNOCK, "-T", "-D", "192.0.2.2", "-G", str(home / "k")]) == 1
-    assert capsys.readouterr().err == (f"Could not get key for IP: 192.0.2.2 from: {home / 'k'}\n")
+    assert capsys.readouterr().err.splitlines() == [
+        f"Could not get key for IP: 192.0.2.2 from: {home / 'k'}",
+        "fwknop: hint: add a line to it: 192.0.2.2: key",
+    ]
 
 
 def test_a_key_on_the_command_line_beats_one_in_the_rc_file(

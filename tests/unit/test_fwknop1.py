@@ -102,7 +102,12 @@ def test_quiet_prints_nothing_but_errors(
     assert old(server.recv(2000))
     assert capsys.readouterr() == ("", "")
     assert fwknop1.main(["-q", *KNOCK, "-D", "127.0.0.1", "--get-key", "/no/file"]) == 1
-    assert capsys.readouterr() == ("", "Could not open config file: /no/file\n")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "Could not open config file: /no/file",
+        "fwknop: hint: name the file with the key with -G or --get-hmac-key",
+    ]
 
 
 @pytest.mark.requirement("9.45")

@@ -51,7 +51,8 @@ class Descriptor:
         except OSError as error:
             raise OperatorError(
                 "getpasswd() - Unable to create a stream from the file descriptor : "
-                f"{error.strerror}\n[*] getpasswd() key error."
+                f"{error.strerror}\n[*] getpasswd() key error.",
+                hint="open it for the client: fwknop --fd 3 3<file",
             ) from error
 
 
@@ -64,7 +65,9 @@ def confirm(question: str) -> bool:
     try:
         return sys.stdin.readline()[:1] == "y"
     except (OSError, ValueError) as error:
-        raise HostError(f"standard input cannot be read: {error}") from error
+        raise HostError(
+            f"standard input cannot be read: {error}", hint="use --force-stanza, which asks nothing"
+        ) from error
 
 
 def read_line(descriptor: int) -> bytes:

@@ -59,7 +59,10 @@ def read_png(content: bytes) -> str:
     try:
         picture = Image.open(io.BytesIO(content), formats=("PNG",))
         if picture.width * picture.height > MOST_PIXELS:
-            raise OperatorError(f"the picture has more than {MOST_PIXELS} pixels")
+            raise OperatorError(
+                f"the picture has more than {MOST_PIXELS} pixels",
+                hint="make it smaller, or cut it down to the code",
+            )
         grey = picture.convert("L")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OperatorError("the PNG file cannot be read", hint="is it complete?") from error

@@ -54,4 +54,4 @@ def _append(path: Path, content: bytes) -> None:
 
 def _refused(path: Path, error: OSError | ValueError) -> HostError:
     reason = (isinstance(error, OSError) and error.strerror) or str(error)
-    return HostError(f"{path}: {reason}")
+    return HostError(f"{path}: {reason}", hint="check the path, its permissions and free space")

@@ -62,7 +62,7 @@ def _receive(connection: socket.socket, buffer: bytearray) -> int:
     try:
         return connection.recv_into(buffer)
     except OSError as error:
-        raise HostError(f"the connection broke: {error.strerror}") from error
+        raise HostError(f"the connection broke: {error.strerror}", hint="connect again") from error
 
 
 def _write(sink: int, octets: memoryview) -> None:

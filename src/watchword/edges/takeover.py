@@ -51,7 +51,9 @@ def become(argv: Sequence[str]) -> int:
         raise NotFoundError(f"there is no program {argv[0]!r}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise HostError(f"{argv[0]!r} cannot be run: {reason}") from error
+        raise HostError(
+            f"{argv[0]!r} cannot be run: {reason}", hint="check its name and the PATH"
+        ) from error
 
 
 class _default_signals:  # noqa: N801  (read as a verb: with _default_signals())

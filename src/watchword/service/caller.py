@@ -113,7 +113,10 @@ def options(arguments: argparse.Namespace) -> Sequence[str]:
         try:
             argv += shlex.split(text)
         except ValueError as error:
-            raise OperatorError(f"--options cannot be read: {error}") from None
+            raise OperatorError(
+                f"--options cannot be read: {error}",
+                hint="write it as for a shell, with every quote closed: -o '-P tcp -f 60'",
+            ) from None
     return argv
 
 

@@ -144,7 +144,10 @@ class _Round:
 
     def _again(self, line: CommandLine, lines: KeptLines, path: Path) -> int:
         if self.kept is not None:
-            raise OperatorError(f"The options kept in {path} ask for the last options again.")
+            raise OperatorError(
+                f"The options kept in {path} ask for the last options again.",
+                hint="delete the file, or give the options once more",
+            )
         host = line.perl.last_host
         before = lines.last() if host is None else lines.of_host(host)
         if line.verbose:

@@ -55,7 +55,10 @@ def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
     if line.args_file is not None:
         return Path(line.args_file)
     if line.no_home_dir:
-        raise OperatorError("In --no-home-dir mode must set the args save file path with -E")
+        raise OperatorError(
+            "In --no-home-dir mode must set the args save file path with -E",
+            hint="for example -E /tmp/fwknop.run, or use --no-save-args",
+        )
     if (folder := home(line, environment)) is None:
         raise OperatorError("Unable to determine args save file", hint="name one with -E")
     return folder / ".fwknop.run"
@@ -69,7 +72,7 @@ def exists(path: Path) -> bool:
         return False
     except (OSError, ValueError) as error:  # ValueError: a NUL, as a kept line may have one
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise OperatorError(f"{path}: {reason}") from error
+        raise OperatorError(f"{path}: {reason}", hint="name another file") from error
     return True
 
 
@@ -82,7 +85,10 @@ def check_permissions(path: Path, console: Console) -> None:
 def stanza_names(path: Path, console: Console) -> list[str]:
     """The sections of an rc file that has to exist."""
     if not exists(path):
-        raise OperatorError(f"Unable to open rc file: {path}: No such file or directory")
+        raise OperatorError(
+            f"Unable to open rc file: {path}: No such file or directory",
+            hint="name one with --rc-file, or make it with --save-rc-stanza",
+        )
     check_permissions(path, console)
     return rcfile.section_names(files.read_text(path))
 

@@ -39,10 +39,16 @@ class KeptLines:
         saved = self._run.parent / _SAVED
         path = saved if not self._alone and exists(saved) else self._run
         if not exists(path):
-            raise OperatorError(f"Could not open args file: {path}")
+            raise OperatorError(
+                f"Could not open args file: {path}",
+                hint="run fwknop with options once, or name the file with -E",
+            )
         line = self._read(path).split("\n", 1)[0]
         if not line.strip():
-            raise OperatorError(f"Could not read line from file: {path}")
+            raise OperatorError(
+                f"Could not read line from file: {path}",
+                hint="run fwknop with options once, or name the file with -E",
+            )
         return line
 
     def of_host(self, host: str) -> str:

@@ -101,7 +101,10 @@ class PerlManner(Manner):
         if self.line.perl.server_auth:
             said = asker(self.line)(client_perl_packet.AUTH_QUESTION)
             if not said:
-                raise OperatorError("The UNIX password is empty: no packet was sent.")
+                raise OperatorError(
+                    "The UNIX password is empty: no packet was sent.",
+                    hint="type it, or leave --Server-auth out",
+                )
             auth = f"crypt,{said.decode('utf-8', 'surrogateescape')}"
         if self._old:
             return Style(PERL_VERSION, perl=True, server_auth=auth)
@@ -174,7 +177,10 @@ def _ipv4_of(host: str) -> str:
     """The first IPv4 address of a name. Raises HostError."""
     place = next((place for _, place in looked_up(host, 0, 4)), None)
     if place is None:
-        raise HostError(f"error in getaddrinfo: no IPv4 address\n{NOT_SENT}")
+        raise HostError(
+            f"error in getaddrinfo: no IPv4 address\n{NOT_SENT}",
+            hint="give an IPv4 address, or the name of a host that has one",
+        )
     return place[0]
 
 

@@ -92,7 +92,10 @@ def hand_out(
         try:
             send_file.write_private(Path(key_file), content.encode())
         except HostError as error:
-            raise HostError(f"Unable to create key gen file: {error}") from error
+            raise HostError(
+                f"Unable to create key gen file: {error}",
+                hint=error.hint or "name another file with -K",
+            ) from error
         console.say(f"[+] Wrote Rijndael and HMAC keys to: {key_file}")
     if saved is None and key_file is None:
         console.say(content.removesuffix("\n"))

@@ -73,7 +73,8 @@ class SymmetricSeal:
             return unseal(payload, Lock(self._credential)), self.sealing()
         except SpaError as error:
             raise OperatorError(
-                f"fwknop: fko_decrypt_spa_data: Error {int(error.code)} - {error.code.text}"
+                f"fwknop: fko_decrypt_spa_data: Error {int(error.code)} - {error.code.text}",
+                hint="this is a bug: the packet was made with the same key",
             ) from None
 
     def sealing(self) -> Sealing:
@@ -180,14 +181,19 @@ def octets(
         return client_keys.octets(word)
     path = Path(word.text)
     if not exists(path):
-        raise OperatorError(f"Could not open config file: {path}")
+        raise OperatorError(
+            f"Could not open config file: {path}",
+            hint="name the file with the key with -G or --get-hmac-key",
+        )
     check_permissions(path, console)
     host = settings.server or ""
     text = files.read_text(path)
     for name in _names_of(host, others):
         if (key := client_keys.from_file(text, name, first=first)) is not None:
             return key
-    raise OperatorError(f"Could not get key for IP: {host} from: {path}")
+    raise OperatorError(
+        f"Could not get key for IP: {host} from: {path}", hint=f"add a line to it: {host}: key"
+    )
 
 
 def _names_of(host: str, others: Callable[[], Sequence[str]]) -> Iterator[str]:

@@ -98,7 +98,9 @@ def _go_through(arguments: argparse.Namespace) -> int:
     for name in ("try_first", "check", "fdpass", "renew", "renew_every", "family"):
         if getattr(arguments, name):
             option = "-4 and -6" if name == "family" else f"--{name.replace('_', '-')}"
-            raise OperatorError(f"{option} cannot be combined with --through")
+            raise OperatorError(
+                f"{option} cannot be combined with --through", hint="leave one of the two out"
+            )
     hop = Hop(arguments.through, arguments.ssh)
     console = Console(aside=True)
     called = caller.called(arguments, arguments.host, console, arguments.port)

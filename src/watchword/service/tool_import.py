@@ -92,11 +92,15 @@ def _text(arguments: argparse.Namespace) -> str:
         return uri
     octets = sys.stdin.buffer.read(_LONGEST + 1)
     if len(octets) > _LONGEST:
-        raise OperatorError("this is too long to be a URI")
+        raise OperatorError(
+            "this is too long to be a URI", hint="import what watchword export --uri printed"
+        )
     try:
         return octets.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise OperatorError("this is no text") from None
+        raise OperatorError(
+            "this is no text", hint="import what watchword export --uri printed"
+        ) from None
 
 
 def _carried(text: str) -> Carried:

@@ -36,6 +36,10 @@ _FUNCTIONS: Final = {
 }
 
 
+_WRONG_KEY: Final = "gpg --list-keys and gpg --list-secret-keys show the keys there are"
+_OTHER_SECRET: Final = "it has to be that of the key that signs, --gpg-signer-key"  # noqa: S105
+
+
 @dataclass(frozen=True, slots=True)
 class GpgWish:
     """What a run wants of gpg."""
@@ -111,7 +115,10 @@ def refused(error: SpaError) -> OperatorError:
     """The two lines that the original prints when a key or a passphrase is wrong."""
     function = _FUNCTIONS.get(error.code, "fko_spa_data_final")
     first = f"fwknop: {function}: Error {int(error.code)} - {error.code.text}"
-    return OperatorError(f"{first}\nGPG ERR: {error.detail}" if error.detail else first)
+    return OperatorError(
+        f"{first}\nGPG ERR: {error.detail}" if error.detail else first,
+        hint=_OTHER_SECRET if error.code is Code.GPGME_BAD_PASSPHRASE else _WRONG_KEY,
+    )
 
 
 def not_decrypted(error: SpaError) -> OperatorError:
@@ -119,7 +126,7 @@ def not_decrypted(error: SpaError) -> OperatorError:
     said = f"fwknop: fko_decrypt_spa_data: Error {int(error.code)} - {error.code.text}"
     if error.code is Code.GPGME_DECRYPT_FAILED:
         said += f"\nGPG ERR: {error.detail}\nNo access to recipient private key?"
-    return OperatorError(said)
+    return OperatorError(said, hint="only the server's key opens it: leave -T out to send it")
 
 
 def _no_signer(asked: GpgWish) -> str:

@@ -43,7 +43,10 @@ def octets(word: KeyWord) -> bytes:
         return text[:MAX_KEY_TEXT]
     key = base64text.decode_leniently(text)
     if not 1 <= len(key) <= MAX_KEY_TEXT:
-        raise OperatorError(f"[*] Invalid key length: '{len(key)}', must be in [1,{MAX_KEY_TEXT}]")
+        raise OperatorError(
+            f"[*] Invalid key length: '{len(key)}', must be in [1,{MAX_KEY_TEXT}]",
+            hint="make new keys with fwknop --key-gen",
+        )
     return key
 
 
@@ -64,7 +67,10 @@ def from_file(text: str, server: str, *, first: bool = False) -> bytes | None:
         return None
     key = found.encode("utf-8", "surrogateescape")
     if len(key) > MAX_KEY_TEXT:
-        raise OperatorError(f"The key for {server} is longer than {MAX_KEY_TEXT} bytes.")
+        raise OperatorError(
+            f"The key for {server} is longer than {MAX_KEY_TEXT} bytes.",
+            hint="shorten it in the file, for example by a key from fwknop --key-gen",
+        )
     return key
 
 
@@ -84,18 +90,25 @@ def check_key(key: bytes, mode: CipherMode) -> bytes:
 def check_mac_key(key: bytes, encryption_key: bytes) -> bytes:
     _check_filled(key, "HMAC")
     if len(key) > MAX_KEY_TEXT:
-        raise OperatorError(f"The HMAC key is longer than {MAX_KEY_TEXT} bytes.")
+        raise OperatorError(
+            f"The HMAC key is longer than {MAX_KEY_TEXT} bytes.",
+            hint="make new keys with fwknop --key-gen",
+        )
     if Secret(key) == Secret(encryption_key):
         raise OperatorError(
             "[*] The encryption passphrase and HMAC key should not be identical, "
-            "no SPA packet sent. Exiting."
+            "no SPA packet sent. Exiting.",
+            hint="give two keys; fwknop --key-gen makes a pair",
         )
     return key
 
 
 def _check_filled(key: bytes, what: str) -> None:
     if not key:
-        raise OperatorError(f"The {what} key is empty: no packet was sent.")
+        raise OperatorError(
+            f"The {what} key is empty: no packet was sent.",
+            hint="type it, or keep it in the rc file (--save-rc-stanza)",
+        )
     if is_placeholder(key.decode("ascii", "replace")):
         raise OperatorError(
             f"The {what} key is the placeholder of a sample file: no packet was sent.",

@@ -40,7 +40,10 @@ def kept(argv: Sequence[str], *, as_perl: bool = False) -> str:
     words = _without_keys(argv[1:], PERL if as_perl else MODERN)
     line = "".join(f"{_quoted(word)} " for word in ([] if as_perl else [argv[0]]) + list(words))
     if len(line.encode("utf-8", "surrogateescape")) > _LONGEST:
-        raise OperatorError("argument string too long, exiting.")
+        raise OperatorError(
+            "argument string too long, exiting.",
+            hint="use --no-save-args, or save the options in the rc file with --save-rc-stanza",
+        )
     return line
 
 

@@ -56,7 +56,9 @@ def _checked(host: str, port: str) -> str:
 
 
 def _refused(reason: str) -> OperatorError:
-    return OperatorError(f"{reason}\n{_LIBRARY}")
+    return OperatorError(
+        f"{reason}\n{_LIBRARY}", hint="write -N host, -N host:port or -N [address]:port"
+    )
 
 
 def outer_access(access: str, port: int, nat: str | None) -> str:
@@ -72,7 +74,10 @@ def outer_access(access: str, port: int, nat: str | None) -> str:
             hint="use them together with -N or --nat-local",
         )
     if "," in access:
-        raise OperatorError("[*] NAT for multiple ports/protocols not yet supported.")
+        raise OperatorError(
+            "[*] NAT for multiple ports/protocols not yet supported.",
+            hint="ask for one of them at a time, for example -A tcp/22",
+        )
     return f"{access.partition('/')[0]}/{port}"
 
 
@@ -88,7 +93,10 @@ def perl_nat(asked: str, outer: str, nat: str) -> tuple[str, str]:
         nat: What ``nat_text`` says.
     """
     if "," in asked:
-        raise OperatorError("[*] NAT for multiple ports/protocols not yet supported.")
+        raise OperatorError(
+            "[*] NAT for multiple ports/protocols not yet supported.",
+            hint="ask for one of them at a time, for example -A tcp/22",
+        )
     proto, _, outer_port = outer.partition("/")
     host, _, inner_port = nat.partition(",")
     return f"{proto}/{inner_port}", f"{host},{outer_port}"

@@ -93,7 +93,7 @@ def parse(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
         try:
             option.note(flags, given, value)
         except ValueError as error:
-            raise OperatorError(str(error)) from None
+            raise OperatorError(str(error), hint=_of_option(option)) from None
     given["verbose"] = flags.get("verbose")
     layer = Given(**given)
     if "perl" not in flags and not as_perl:
@@ -103,6 +103,11 @@ def parse(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
     perl = Perl(**flags.pop("perl", {}))
     layer = settled(perl, layer, verbose=bool(flags.get("verbose")), as_perl=as_perl)
     return CommandLine(given=layer, perl=perl, as_perl=as_perl, **flags)
+
+
+def _of_option(option: Option) -> str:
+    """What an option takes, for who gave it something else."""
+    return f"--{option.long} {option.placeholder}: {option.what}"
 
 
 def peek(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:

@@ -35,10 +35,16 @@ def check(line: CommandLine, settings: Given) -> None:
     """What the way of a packet has to satisfy. Raises OperatorError."""
     carriers = [stop.carrier for stop in stops(settings)]
     if settings.spoof_source and not all(each.raw for each in carriers):
-        raise OperatorError("Must set -P <udpraw|tcpraw|icmp> with a spoofed source IP")
+        raise OperatorError(
+            "Must set -P <udpraw|tcpraw|icmp> with a spoofed source IP",
+            hint="use -P udpraw as root, or leave -Q and SPOOF_SOURCE_IP out",
+        )
     typed = line.given.relay
     if typed and typed.form is RelayForm.HTTP and not any(each.web for each in carriers):
-        raise OperatorError("Cannot set --http-proxy with a non-HTTP protocol.")
+        raise OperatorError(
+            "Cannot set --http-proxy with a non-HTTP protocol.",
+            hint="use -P http or https, or leave -H out",
+        )
     if settings.every_address and _proxied(settings, carriers):
         raise OperatorError(
             "--all-addresses needs the addresses of the server, which a proxy looks up.",
@@ -175,7 +181,10 @@ def _of_environment(environment: Mapping[str, str]) -> RelayWord:
     try:
         return values.http_proxy(text)
     except ValueError as error:
-        raise OperatorError(f"{_PROXY_VARIABLE} in the environment: {error}") from None
+        raise OperatorError(
+            f"{_PROXY_VARIABLE} in the environment: {error}",
+            hint="name the proxy: --HTTP-proxy http://proxy.example:3128",
+        ) from None
 
 
 def _login(settings: Given) -> Login | None:

@@ -24,7 +24,10 @@ def check_files(line: CommandLine) -> None:
     """Which files may be used together (section 2.4)."""
     if not line.no_rc_file:
         if line.no_home_dir and line.rc_file is None:
-            raise OperatorError("Warning: in --no-home-dir mode, must set --rc-file path.")
+            raise OperatorError(
+                "Warning: in --no-home-dir mode, must set --rc-file path.",
+                hint="name one with --rc-file, or use --no-rc-file",
+            )
         return
     clashes = {
         "Cannot set stanza name in --no-rc-file mode.": line.named is not None,
@@ -33,7 +36,7 @@ def check_files(line: CommandLine) -> None:
     }
     for message, clash in clashes.items():
         if clash:
-            raise OperatorError(message)
+            raise OperatorError(message, hint="leave one of the two out")
 
 
 def stanza_to_save(line: CommandLine) -> str:
@@ -50,9 +53,14 @@ def verify(line: CommandLine, settings: Given) -> None:
     shown = line.version or line.show_last or line.perl.show_host is not None
     exempt = line.test or line.key_gen or shown or replay
     if not exempt and not settings.server:
-        raise OperatorError(_NO_DESTINATION)
+        raise OperatorError(
+            _NO_DESTINATION, hint="name the server with -D, or a section of the rc file with -n"
+        )
     if not exempt and settings.allow is None:
-        raise OperatorError("Must use one of [-s|-R|-a] to specify IP for SPA access.")
+        raise OperatorError(
+            "Must use one of [-s|-R|-a] to specify IP for SPA access.",
+            hint="-s lets in the address that the packet comes from, -a ADDRESS that one",
+        )
     if settings.allow is not None:
         _check_allow(settings.allow)
     client_routes.check(line, settings)
@@ -83,13 +91,20 @@ def _check_resolution(line: CommandLine, settings: Given) -> None:
 def _check_cryptography(settings: Given) -> None:
     gpg = uses_gpg(settings)
     if gpg and "GPG_RECIPIENT" not in settings.elsewhere:
-        raise OperatorError("Must specify --gpg-recipient-key when GPG is used.")
+        raise OperatorError(
+            "Must specify --gpg-recipient-key when GPG is used.",
+            hint="gpg --list-keys shows the keys there are",
+        )
     if settings.mode is CipherMode.ASYMMETRIC and not gpg:
         raise OperatorError(
-            "Must specify GPG recipient/signing keys when Asymmetric encryption mode is used."
+            "Must specify GPG recipient/signing keys when Asymmetric encryption mode is used.",
+            hint="use -g and --gpg-recipient-key, or another mode with -M",
         )
     if settings.mode is CipherMode.LEGACY and settings.use_hmac:
-        raise OperatorError("Legacy encryption mode is incompatible with HMAC usage.")
+        raise OperatorError(
+            "Legacy encryption mode is incompatible with HMAC usage.",
+            hint="leave --use-hmac and the HMAC key out, or better: use -M CBC",
+        )
 
 
 def _check_server(line: CommandLine, settings: Given) -> None:
@@ -99,7 +114,9 @@ def _check_server(line: CommandLine, settings: Given) -> None:
     try:
         port = server(settings.server).port
     except ValueError as error:
-        raise OperatorError(str(error)) from None
+        raise OperatorError(
+            str(error), hint="write -D server.example, or -D server.example:62201"
+        ) from None
     if port is None or settings.server != line.given.server:
         return
     if line.given.rand_port or line.given.server_port not in (None, port):

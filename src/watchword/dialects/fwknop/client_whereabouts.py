@@ -68,7 +68,10 @@ def wish(line: CommandLine, settings: Given) -> Wish:
         )
     found = _by_url(url, plain=plain) if listed is None else resolvers(listed)
     if plain and any(isinstance(each, Web) and each.tls for each in found):
-        raise OperatorError("[*] https is not supported for --resolve-http-only.")
+        raise OperatorError(
+            "[*] https is not supported for --resolve-http-only.",
+            hint="leave --resolve-http-only out, or write http:// in --resolve-url",
+        )
     if agreeing and len(found) < 2:
         raise OperatorError(
             "Two resolvers have to agree, and there is only one.",

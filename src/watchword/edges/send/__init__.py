@@ -39,7 +39,9 @@ def send(payload: bytes, route: Route, *, confirm: bool = False) -> Sent:
     begins as fwknop's does.
     """
     if not 1 <= route.port <= 65535:
-        raise HostError(f"port {route.port} cannot be sent to\n{NOT_SENT}")
+        raise HostError(
+            f"port {route.port} cannot be sent to\n{NOT_SENT}", hint="ports are 1 to 65535"
+        )
     return _carry(route.carrier)(payload, route, confirm=confirm)
 
 

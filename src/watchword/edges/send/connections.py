@@ -107,7 +107,10 @@ def reached(host: str, port: int, route: Route) -> Iterator[Connection]:
         yield connection
     except OSError as error:
         where = connection.place[0]
-        raise HostError(f"send_spa_packet: {where}: {_reason(error)}\n{NOT_SENT}") from error
+        raise HostError(
+            f"send_spa_packet: {where}: {_reason(error)}\n{NOT_SENT}",
+            hint="try again, or another carrier: -P udp",
+        ) from error
     finally:
         connection.close()
 

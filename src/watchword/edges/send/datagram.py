@@ -32,7 +32,10 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
             return _send(payload, kind, place, route, confirm=confirm)
         except OSError as error:
             reason = f"{place[0]}: {error.strerror or error}"
-    raise HostError(f"send_spa_packet: {reason}\n{NOT_SENT}")
+    raise HostError(
+        f"send_spa_packet: {reason}\n{NOT_SENT}",
+        hint="check the server's name and this machine's network",
+    )
 
 
 def _send(payload: bytes, kind: int, place: Place, route: Route, *, confirm: bool) -> Sent:

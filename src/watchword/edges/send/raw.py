@@ -64,7 +64,10 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
                 reason = f"{place[0]}: {lost}"
                 continue
             return Sent(place[0], place[1], octets, sign=NOTHING if confirm else "")
-    raise HostError(f"send_spa_packet_{_MODES[route.carrier]}: sendto error: {reason}\n{NOT_SENT}")
+    raise HostError(
+        f"send_spa_packet_{_MODES[route.carrier]}: sendto error: {reason}\n{NOT_SENT}",
+        hint="check the server's name and this machine's network",
+    )
 
 
 def _ear(kind: int) -> socket.socket:

@@ -20,7 +20,10 @@ def context(authorities: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=authorities or None)
     except (OSError, ValueError) as error:  # SSLError is an OSError
         reason = "holds no certificate" if isinstance(error, ssl.SSLError) else str(error.args[-1])
-        raise HostError(f"{authorities}: {reason}\n{NOT_SENT}") from error
+        raise HostError(
+            f"{authorities}: {reason}\n{NOT_SENT}",
+            hint="name a file with certificates in PEM: --ca-file FILE",
+        ) from error
 
 
 def secured(connection: Connection, host: str, authorities: str) -> Connection:
@@ -41,10 +44,12 @@ def secured(connection: Connection, host: str, authorities: str) -> Connection:
     except ssl.SSLError as error:
         raise HostError(
             f"send_spa_packet: {host} does not speak TLS as it should: "
-            f"{error.reason or 'nothing said'}\n{NOT_SENT}"
+            f"{error.reason or 'nothing said'}\n{NOT_SENT}",
+            hint="check the port, or use -P http",
         ) from error
     except ValueError as error:
         raise HostError(
-            f"send_spa_packet: {host} is no name that a certificate can have\n{NOT_SENT}"
+            f"send_spa_packet: {host} is no name that a certificate can have\n{NOT_SENT}",
+            hint="name the server as its certificate does",
         ) from error
     return Connection(wrapped, connection.place, connection.deadline)

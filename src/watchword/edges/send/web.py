@@ -54,7 +54,10 @@ def request_for(payload: bytes, route: Route) -> bytes:
             login=proxy.login if proxy else None,
         )  # fmt: skip
     except ValueError as error:
-        raise HostError(f"send_spa_packet: {error}\n{NOT_SENT}") from error
+        raise HostError(
+            f"send_spa_packet: {error}\n{NOT_SENT}",
+            hint="check the server's name, the user agent (-u) and the proxy's login",
+        ) from error
 
 
 def shown(payload: bytes, route: Route) -> str:
