@@ -88,7 +88,9 @@ def _port(text: str | None, usual: int) -> int:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
     if not 1 <= number <= 65535:
         raise OperatorError(
-            "[*] resolve-url port value is invalid, must be in [1-65535]\nError parsing resolve-url"
+            "[*] resolve-url port value is invalid, must be in [1-65535]\n"
+            "Error parsing resolve-url",
+            hint="write it as in http://page.example:8080/ip",
         )
     return number
 
