@@ -9,6 +9,7 @@ The stanza's keys are made by the first command of seed 000's session.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import signal
@@ -35,10 +36,11 @@ OURS = [sys.executable, "-m", "watchword.programs.fwknop"]
 THEIRS = ["env", f"PATH={PACKAGED}", "fwknop"]
 SERVER = "2.2.2.2"
 """The server's address in the seed; the lab's server has it as well."""
-FORGED = "198.51.100.77"
+FORGED = "9.9.9.9"
 TOR_PORT = 9050
 PIECEMEAL_PORT, PROXY_PORT = 8888, 8889
-PERL_NAMES = ("--Server-proto", "--HTTP", "--TCP-sock", "--Spoof-proto", "--HTTP-proxy")
+PERL_NAMES = ("--Server-proto", "--Spoof-src", "--Spoof-proto", "--HTTP", "--TCP-sock")
+MATCH = "received with access source match"
 _ports = count(2000)
 SAVE = "-n spa.tor -A tcp/22 -a 1.1.1.1 -D 127.0.0.1 -P tcp --key-gen --use-hmac --save-rc-stanza"
 SETTINGS = {
@@ -172,6 +174,17 @@ class Scene:
     def log(self) -> str:
         return (self.folder / "log").read_text("utf-8", "replace")
 
+    @contextlib.contextmanager
+    def hosts(self, *lines: str) -> Iterator[None]:
+        """Names that the caller knows."""
+        folder = Path("/etc/netns") / self.lab.caller.host.namespace
+        folder.mkdir(parents=True)
+        try:
+            (folder / "hosts").write_text("\n".join(lines) + "\n", "ascii")
+            yield
+        finally:
+            shutil.rmtree(folder)
+
     def requests(self) -> list[str]:
         """What the web server has logged."""
         return (self.folder / "nginx" / "nginx-log").read_text("utf-8").splitlines()
@@ -227,7 +240,7 @@ def test_it_opens_for_a_random_port_where_its_filter_takes_the_range(scene: Scen
     assert 10000 <= int(found[1]) <= 65535
 
 
-@pytest.mark.requirement("9.33", "10.5")
+@pytest.mark.requirement("9.33")
 @pytest.mark.parametrize("carrier", ["udp", "tcp", "icmp"])
 def test_a_forged_source_is_what_it_sees_and_the_sealed_address_what_it_lets_in(
     scene: Scene, carrier: str
@@ -235,6 +248,14 @@ def test_a_forged_source_is_what_it_sees_and_the_sealed_address_what_it_lets_in(
     forged = ("--Spoof-proto", carrier, "--Spoof-src", FORGED)
     assert scene.knock(*forged, "-a", "192.0.2.99", who="192.0.2.99")
     assert scene.source_of_last() == FORGED
+
+
+@pytest.mark.requirement("10.5")
+def test_a_forged_source_may_be_the_name_of_some_site(scene: Scene) -> None:
+    with scene.hosts("198.51.100.77 www.example.com"):
+        forged = ("--Spoof-src", "www.example.com")
+        assert scene.knock(*forged, "-a", "192.0.2.99", who="192.0.2.99")
+    assert scene.source_of_last() == "198.51.100.77"
 
 
 @pytest.mark.requirement("1.3", "1.4", partial=True)
@@ -335,25 +356,21 @@ def test_what_cannot_be_confirmed_does_not_end_a_list_and_every_try_has_a_new_pa
     scene: Scene,
 ) -> None:
     packets = scene.folder / "packets"
+    before = scene.log.count(MATCH)
     assert scene.knock("--via", "udpraw,http", "-D", SERVER, "-B", str(packets))
     assert scene.said.splitlines() == [
         f"[*] udpraw to {SERVER}:62201: sent: nothing confirms a packet that was built by hand",
         f"[+] http to {SERVER}:80: confirmed: the server answers 404 Not Found",
     ]
     assert len(set(packets.read_text("ascii").splitlines())) == 2
+    until(lambda: scene.log.count(MATCH) == before + 2)
     assert "Replay detected" not in scene.log
 
 
 def test_every_address_of_a_name_is_sent_to(scene: Scene) -> None:
     """Two addresses of one server here: both packets are new, so neither is a replay."""
-    hosts = f"{SERVER} both.example\n{scene.lab.server.four} both.example\n"
-    folder = Path("/etc/netns") / scene.lab.caller.host.namespace
-    folder.mkdir(parents=True)
-    try:
-        (folder / "hosts").write_text(hosts, "ascii")
-        before = scene.log.count("received with access source match")
+    with scene.hosts(f"{SERVER} both.example", f"{scene.lab.server.four} both.example"):
+        before = scene.log.count(MATCH)
         assert scene.knock("-D", "both.example", "--all-addresses")
-        until(lambda: scene.log.count("received with access source match") == before + 2)
-    finally:
-        shutil.rmtree(folder)
+        until(lambda: scene.log.count(MATCH) == before + 2)
     assert "Replay detected" not in scene.log
