@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PROGRAMS, Server, base64, stanza
+from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.values import KEY, MAC_KEY
 from watchword.conformance.golden import load
 from watchword.lab.hosts import Lab
@@ -128,6 +128,44 @@ def test_a_reload_closes_the_port_that_is_not_wanted_any_more(scene: Trio, serve
     assert not reaches(scene.stranger.host, scene.server.four, 62202)
     assert ":62202" not in server.host.run("ss", "-Hlnt").stdout
     assert server.tool("status").returncode == 0
+
+
+@pytest.mark.peer("nginx", "fwknop")
+def test_behind_a_reverse_proxy_the_caller_gets_in_and_not_the_proxy(
+    scene: Trio, tmp_path: Path
+) -> None:
+    """With -s, so whom to let in is for the proxy to say, and for nobody else."""
+    host, target = scene.stranger.host, scene.stranger.four
+    kept = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = " ".join(f"{each}_temp_path {tmp_path}/{each};" for each in kept)
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; user root; master_process off; pid {tmp_path}/nginx.pid;\n"
+        f"error_log {tmp_path}/error.log; events {{}} http {{ access_log off; {folders}\n"
+        "server { listen 80; location / { proxy_pass http://127.0.0.1:62203;\n"
+        "proxy_ignore_client_abort on; proxy_set_header X-Forwarded-For $remote_addr; } } }\n"
+    )
+    web = host.start("nginx", "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path))
+    server = Server(host, tmp_path)
+    server.settings |= {
+        "PACKET_SOURCES": "tcp", "TCPSERV_PORT": "62203", "ENABLE_SPA_OVER_HTTP": "Y",
+        "ENABLE_X_FORWARDED_FOR": "Y", "TRUSTED_PROXIES": "127.0.0.1", "GUARD_SERVICES": "ALL",
+        "FIREWALL_BACKEND": "memory",
+    }  # fmt: skip
+    server.access = stanza(OPEN_PORTS="")
+    server.start()
+    until(lambda: ":80 " in host.run("ss", "-Hlnt").stdout)
+    for number, (port, who) in enumerate((("80", scene.caller.four), ("62203", scene.caller.four))):
+        scene.caller.host.run(
+            "/usr/bin/fwknop", "--rc-file", str(tmp_path / "rc"), "--no-save-args",
+            "-A", "tcp/22", "-s", "-D", target, "-P", "http", "-p", port,
+            "--key-base64-rijndael", base64(KEY), "--key-base64-hmac", base64(MAC_KEY),
+        )  # fmt: skip
+        told = server.wait_for_judgements(number + 1)[number]
+        assert (told["verdict"], told["who"]) == ("granted", who)
+        assert told["source"] == ("127.0.0.1" if port == "80" else scene.caller.four)
+    server.stop()
+    web.terminate()
+    web.wait(10)
 
 
 @pytest.mark.requirement("1.2", "6.1", partial=True)

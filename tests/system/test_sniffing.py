@@ -278,6 +278,57 @@ def test_any_interface_opens_and_the_grant_notes_which(
     server.stop()
 
 
+def test_a_packet_that_passes_two_interfaces_counts_once(scene: Scene, tmp_path: Path) -> None:
+    """A bridge and its port: the frame is seen on both, and is no replay."""
+    ip, caller = scene.server.run, scene.caller
+    ip("ip", "link", "add", "br0", "type", "bridge")
+    ip("ip", "link", "add", "port", "type", "veth", "peer", "name", "far")
+    ip("ip", "link", "set", "far", "netns", caller.namespace)
+    ip("ip", "link", "set", "port", "master", "br0")
+    ip("ip", "addr", "add", "10.9.5.1/24", "dev", "br0")
+    caller.run("ip", "addr", "add", "10.9.5.2/24", "dev", "far")
+    for host, name in ((scene.server, "port"), (scene.server, "br0"), (caller, "far")):
+        host.run("ip", "link", "set", name, "up")
+    server = prepared(scene, tmp_path, PCAP_INTF="any").start()
+    for number in range(2):
+        payload, service = fresh()
+        send_datagram(caller, payload, "10.9.5.1", 62201)
+        assert next_granted(server, number)["services"] == [service]
+    assert "2  seen twice" in server.tool("status").stdout
+    assert "Replay detected" not in server.log
+    server.stop()
+    ip("ip", "link", "delete", "port")
+    ip("ip", "link", "delete", "br0")
+
+
+def test_reloads_leave_no_socket_and_no_file_behind(scene: Scene, tmp_path: Path) -> None:
+    capture = tmp_path / "c.pcap"
+    server = prepared(scene, tmp_path, PACKET_SOURCES="sniff", PCAP_FILE=str(capture)).start()
+    before = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+    for number, ways in enumerate(["sniff,file", "tcp,udp", "file,udp,sniff", "sniff"], start=1):
+        server.settings["PACKET_SOURCES"] = ways
+        server.settings["PCAP_FILTER"] = f"udp port {62201 + number}"
+        server.write()
+        server.send(signal.SIGHUP)
+        server.wait_for("Re-starting fwknopd", number)
+        payload, service = fresh()
+        wanted = set(ways.split(","))
+        until(lambda wanted=wanted: set(_ways(server)) == wanted)  # type: ignore[misc]
+        send_datagram(scene.caller, payload, SERVER[0], 62201 if "udp" in ways else 62201 + number)
+        assert next_granted(server, number - 1)["services"] == [service]
+    assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) == before
+    server.stop()
+
+
+def _ways(server: Server) -> list[str]:
+    [line] = [
+        each
+        for each in server.tool("status").stdout.splitlines()
+        if each.startswith("packets come")
+    ]
+    return re.findall(r"(\w+)/", line.partition(": ")[2].replace(str(server.folder), ""))
+
+
 @pytest.mark.requirement("8.20", "9.24", partial=True)
 @pytest.mark.peer("fwknop")
 @pytest.mark.parametrize("program", CLIENTS, ids=["packaged", "ours"])
