@@ -137,3 +137,20 @@ def test_the_last_command_for_a_host_opens_again(scene: Scene) -> None:
         assert not scene.opened("tcp", 23)
         scene.client("fwknop", replay, SHORT)
         until(partial(scene.opened, "tcp", 23))
+
+
+@pytest.mark.requirement("10.5", "9.33")
+def test_a_packet_from_a_forged_address_opens_for_the_one_inside_in_roots_name(
+    scene: Scene,
+) -> None:
+    line = f"--Spoof-src '192.0.2.99' -A tcp/22 -a {CALLER} -D {SERVER}"
+    scene.host.run("iptables", "-F", "FWKNOP_INPUT")
+    said = scene.client("fwknop1", line, SHORT)
+    assert "        Username:       root\n" in said
+    until(partial(scene.opened, "tcp", 22))
+    before = len(scene.ours.judged)
+    scene.client("fwknop1", line, SHORT, "--Server-port", str(OURS), "--Spoof-user", "mbr")
+    judged = scene.ours.wait_for_judgements(before + 1)[before]
+    assert (judged["verdict"], judged["source"], judged["who"], judged["user"]) == (
+        "granted", "192.0.2.99", CALLER, "mbr",
+    )  # fmt: skip

@@ -138,6 +138,17 @@ def test_the_last_run_can_be_run_again_by_both_commands(
     assert (home / RUN).read_bytes() == before
 
 
+def test_a_command_of_several_lines_is_run_again_as_it_was(
+    server: socket.socket, home: Path
+) -> None:
+    (home / ".fwknoprc").write_text(RC_KEYS, "utf-8")
+    command = "echo 'a  b'\nid\n"
+    assert fwknop.main(["-C", command, "-s", "-D", target(server)]) == 0
+    assert fwknop.main(["-l"]) == 0
+    assert [opened(server.recv(2000)).text for _ in range(2)] == [f"0.0.0.0,{command}"] * 2
+    assert not (home / HOSTS).exists()
+
+
 @pytest.mark.requirement("9.20", partial=True)
 def test_a_line_of_the_perl_client_means_what_it_meant_there(
     server: socket.socket, home: Path, keys: list[str]

@@ -43,7 +43,7 @@ class KeptLines:
                 f"Could not open args file: {path}",
                 hint="run fwknop with options once, or name the file with -E",
             )
-        line = self._read(path).split("\n", 1)[0]
+        line = self._read(path).removesuffix("\n")
         if not line.strip():
             raise OperatorError(
                 f"Could not read line from file: {path}",
@@ -77,6 +77,8 @@ class KeptLines:
         if self._alone:
             return
         line = client_last.kept(words, as_perl=as_perl)
+        if "\n" in line:  # a command of several lines, which the perl client's file cannot hold
+            return
         path = self._run.parent / _HOSTS
 
         def changed(before: bytes) -> bytes:
