@@ -91,6 +91,7 @@ def test_a_packet_arrives_in_pieces_of_any_size(host: str, size: int) -> None:
     packet = asyncio.run(scene())
     assert packet.payload == payload
     assert (packet.peer, packet.local, packet.protocol) == (host, host, 6)
+    assert packet.connected
 
 
 def test_who_does_not_close_is_read_to_the_end_of_a_second_and_gets_not_a_byte() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +33,9 @@ def test_a_grant_says_who_got_what_from_which_stanza() -> None:
         "source": IP,
         "source_port": 40000,
         "destination": "203.0.113.1",
+        "destination_port": 62201,
+        "carrier": "udp",
+        "digest": hashlib.sha256(b"").hexdigest(),
         "verdict": "granted",
         "stanzas_tried": 3,
         "stanza": 3,
@@ -98,8 +103,26 @@ def test_it_is_one_line_of_ascii_whatever_the_packet_says(text: str) -> None:
     assert isinstance(json.loads(line), dict)
 
 
-def test_no_payload_and_no_digest_is_in_it() -> None:
+def test_no_payload_and_nothing_that_was_encrypted_is_in_it() -> None:
     event = Judged(packet(b"PAYLOAD"), NOW.wall, (Refusal(Reason.MAC_MISMATCH, (1,)),), request())
     line = structured(event)
     assert "PAYLOAD" not in line
-    assert request().key.packet.hex()[:10] not in line
+    assert request().key.plaintext.hex()[:20] not in line
+    assert fields(event)["digest"] == hashlib.sha256(b"PAYLOAD").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "named"),
+    [(17, "udp"), (6, "tcp"), (1, "icmp"), (58, "icmpv6"), (47, "ip-47")],
+)
+def test_it_says_what_carried_the_packet(protocol: int, named: str) -> None:
+    event = refused(Refusal(Reason.NO_STANZA))
+    event = replace(event, packet=event.packet._replace(protocol=protocol))
+    assert fields(event)["carrier"] == named
+    assert "connected" not in fields(event)
+
+
+def test_only_of_a_connection_it_says_that_the_source_answers() -> None:
+    event = refused(Refusal(Reason.NO_STANZA))
+    event = replace(event, packet=event.packet._replace(protocol=6, connected=True))
+    assert fields(event)["connected"] is True

@@ -27,6 +27,9 @@ class Packet(NamedTuple):
     """Where it was seen; empty where the capture does not tell."""
     forwarded: str = ""
     """Whom a trusted proxy says that it speaks for, up to 64 printable characters; else empty."""
+    connected: bool = False
+    """Whether the sender answers at ``peer``: it opened a TCP connection to us from there. False
+    for datagrams and for whatever was sniffed, whose source anybody can write."""
 
     @property
     def source(self) -> Address:

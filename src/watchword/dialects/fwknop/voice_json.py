@@ -3,24 +3,29 @@
 In here: the fields and their names.
 Not in here: the classic lines (voice, voice_packets).
 
-The names are ours and stay: somebody parses them. No key, no payload and no
-digest is in here.
+The names are ours and stay: somebody parses them, and docs/events.md has them all.
+No key is in here, nothing that was encrypted but what is asked for, and no text of a
+command. The first fields come in a fixed order and hold nothing that a sender can word:
+filters that read lines from the left depend on it (packaging/fail2ban).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from watchword.model.commands import Ran
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged
+from watchword.model.packets import Packet
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 
 Field: TypeAlias = str | int | float | list[str] | None
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_CARRIERS: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 _LONGEST = 200  # characters of a text that came with a packet
 _STANZAS = 20  # numbers listed; ``stanzas_tried`` has the count
 
@@ -32,18 +37,7 @@ def structured(event: Judged) -> str:
     command, whatever its ``status``), ``refused`` or ``would-grant`` (``--test``);
     ``seconds`` is what was granted, or asked for.
     """
-    packet = event.packet
-    fields: dict[str, Field] = {
-        "time": _utc(event.at),
-        "source": packet.peer,
-        "source_port": packet.peer_port,
-    }
-    if packet.local:
-        fields["destination"] = packet.local
-    if packet.interface:
-        fields["interface"] = packet.interface
-    if packet.forwarded:
-        fields["forwarded_for"] = packet.forwarded
+    fields: dict[str, Field] = {"time": _utc(event.at), **_packet_fields(event.packet)}
     fields["verdict"] = _verdict(event)
     fields["stanzas_tried"] = _tried(event)
     if event.ran is not None:
@@ -55,6 +49,24 @@ def structured(event: Judged) -> str:
     elif event.request is not None:
         fields.update(_request_fields(event.request))
     return _encode(fields)
+
+
+def _packet_fields(packet: Packet) -> dict[str, Field]:
+    """What is known before anything was decrypted."""
+    fields: dict[str, Field] = {"source": packet.peer, "source_port": packet.peer_port}
+    if packet.local:
+        fields["destination"] = packet.local
+    if packet.local_port:
+        fields["destination_port"] = packet.local_port
+    fields["carrier"] = _CARRIERS.get(packet.protocol) or f"ip-{packet.protocol}"
+    if packet.connected:
+        fields["connected"] = True
+    fields["digest"] = hashlib.sha256(packet.payload).hexdigest()
+    if packet.interface:
+        fields["interface"] = packet.interface
+    if packet.forwarded:
+        fields["forwarded_for"] = packet.forwarded
+    return fields
 
 
 def _verdict(event: Judged) -> str:

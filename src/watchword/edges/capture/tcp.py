@@ -251,8 +251,18 @@ class TcpSource:
                 return
             octets, forwarded = found
         (peer, peer_port), local = connection.peer[:2], connection.local
-        packet = Packet(octets, peer, peer_port, local, self._port, socket.IPPROTO_TCP)
-        self._arrived.append(packet._replace(forwarded=forwarded) if forwarded else packet)
+        self._arrived.append(
+            Packet(
+                octets,
+                peer,
+                peer_port,
+                local,
+                self._port,
+                socket.IPPROTO_TCP,
+                forwarded=forwarded,
+                connected=True,
+            )
+        )
         self._ready.set()
 
     def narrow(self, interest: Interest) -> None:
