@@ -173,6 +173,7 @@ def normal(text: str) -> str:
     """An output with everything that differs from packet to packet taken out."""
     text = re.sub(r"(Random Value: )[0-9]{16}", r"\1<16 digits>", text)
     text = re.sub(r"(Timestamp: )[0-9]{10}", r"\1<time>", text)
+    text = re.sub(r"GET /[A-Za-z0-9_-]{140,}", "GET /<packet>", text)
     text = re.sub(r"(Encoded Data: )[0-9]{16}:([^:]+):[0-9]{10}:", r"\1<random>:\2:<time>:", text)
     return re.sub(
         r"(SPA Data Digest|HMAC|Final SPA Data): ([A-Za-z0-9+/]{20,})",
@@ -194,6 +195,9 @@ SHOWN = {
     "user": ["-U", "bob smith"],
     "port": ["-p", "1234", "-S", "99"],
     "time": ["--time-offset-plus", "2days"],
+    **{f"over {each}": ["-P", each, "-S", "99"] for each in ("tcp", "icmp")},
+    "over http": ["-P", "http", "-p", "80", "-u", "Fwknop/mine"],
+    "forged": ["-P", "tcpraw", "-S", "99", "-Q", "192.0.2.9"],
 }
 
 

@@ -257,6 +257,7 @@ INITIAL: Final = """\
 
 [default]
 
+#SPA_SERVER_PROTO            udp
 #SPA_SERVER_PORT             62201
 #FW_TIMEOUT                  30
 #DIGEST_TYPE                 sha256
