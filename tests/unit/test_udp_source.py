@@ -6,17 +6,21 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.sealing import sealed
 from watchword.edges.capture import bpf
 from watchword.edges.capture.bpf import Instruction, datagram_filter
+from watchword.edges.capture.requests import Requests
 from watchword.edges.capture.udp import UdpSource
 from watchword.errors import HostError
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
+from watchword.model.settings import HttpRequests
 from watchword.ports import Interest
+from watchword.wire.carriers import http
 from watchword.wire.spa.base64text import ALPHABET
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, flaw
 from watchword.wire.spa.lengths import LONGEST, SHORTEST
@@ -52,12 +56,17 @@ def free_port() -> int:
 
 
 async def received(
-    payloads: Sequence[bytes], expected: int, *, narrow: bool = False, host: str = "127.0.0.1"
+    payloads: Sequence[bytes],
+    expected: int,
+    *,
+    narrow: bool = False,
+    host: str = "127.0.0.1",
+    requests: HttpRequests | None = None,
 ) -> tuple[list[Packet], UdpSource]:
     """Send datagrams to a source of our own and return what it yields."""
-    source = UdpSource(free_port())
+    source = UdpSource(free_port(), Requests(requests))
     if narrow:
-        source.narrow(INTEREST)
+        source.narrow(replace(INTEREST, requests=requests is not None))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found: list[Packet] = []
 
@@ -122,6 +131,19 @@ def test_the_filter_looks_at_length_first_byte_and_a_few_more() -> None:
             assert passes(program, good[:at] + bytes([octet]) + good[at + 1 :]) == is_letter
         beyond = bpf.LOOKED_AT + 1
         assert passes(program, good[:beyond] + bytes([octet]) + good[beyond + 1 :])
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("wanted", [None, HttpRequests()], ids=["N", "Y"])
+def test_a_request_carries_a_packet_if_that_is_asked_for(
+    wanted: HttpRequests | None, narrow: bool
+) -> None:
+    payload, other = sealed(), sealed()
+    asked = http.request(payload, "203.0.113.1") + b"x" * 1300  # longer than any packet
+    sent = [asked, b"GET /index.html HTTP/1.0\r\n\r\n" + b"x" * 200, other]
+    expected = [other] if wanted is None else [payload, other]
+    found, _ = asyncio.run(received(sent, len(expected), narrow=narrow, requests=wanted))
+    assert [each.payload for each in found] == expected
 
 
 def test_an_interest_in_any_first_byte_looks_at_length_only() -> None:
