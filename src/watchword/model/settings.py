@@ -142,6 +142,16 @@ class HttpRequests:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Who may use the control socket, besides root."""
+
+    group: int | None = None
+    """The id of a group whose members may ask; None: there is none."""
+    group_changes: bool = False
+    """True: they may change what is open, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
 
@@ -158,6 +168,7 @@ class Settings:
     """fwknop's own replay memory, imported at start where it exists."""
     commands_at_once: int = AT_ONCE
     """Commands of callers that may run at the same time."""
+    control: ControlSettings = ControlSettings()
     packet_limit: int = 0
     """After this many packets the daemon ends; 0: it does not."""
     dry_run: bool = False

@@ -1,10 +1,15 @@
-"""The socket at which the daemon answers questions about itself.
+"""The socket at which the daemon is asked about itself, and told to change what is open.
 
-In here: who may ask, how much and how long; one JSON line in, one out.
-Not in here: the answers (the daemon's), showing them (status).
+In here: who may do which of the two, how much and how long; one JSON line in, one out.
+Not in here: the answers (answers), the changes (changes), asking (asking).
 
-The socket lies in the run directory with mode 0600, so only the daemon's own
-user and root can ask. Each question: ``{"version": 1, "ask": "status"}``.
+The socket lies in the run directory. Root and the daemon's own user may do
+everything; the members of one group, if one is named, may ask, and may change
+something only if that is said as well. The mode of the socket keeps everybody
+else away, and the kernel is asked who connected all the same.
+
+Questions are ``{"version": 1, "ask": "status"}``, changes have ``do`` in place
+of ``ask``. A change that was begun is carried through, whoever hangs up.
 """
 
 from __future__ import annotations
@@ -12,34 +17,83 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from watchword.errors import HostError
+from watchword.edges.peers import Peer, peer_of
+from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.model.settings import ControlSettings
+from watchword.service.asking import LARGEST, NAME, VERSION
 
-NAME = "control.sock"
-VERSION = 1
+__all__ = ["NAME", "Control", "Handler", "Question", "Rights"]
+
 LONGEST = 4096  # bytes of a question
 PATIENCE = 2.0  # seconds for a question to come, and for an answer to be taken
+WORK = 25.0  # seconds until an answer is given up; a change goes on
 AT_ONCE = 8  # questions under way
 
-Answers = Mapping[str, Callable[[], dict[str, object]]]
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One line of somebody's, decoded."""
+
+    fields: Mapping[str, Any]
+    peer: Peer
+    root: bool
+    """Whether root or the daemon's own user asks."""
+
+
+Handler: TypeAlias = Callable[[Question], Awaitable[dict[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Who may ask, and who may change something."""
+
+    owner: int
+    """The daemon's own user id."""
+    group: int | None = None
+    group_changes: bool = False
+
+    @classmethod
+    def of(cls, settings: ControlSettings) -> Rights:
+        return cls(os.geteuid(), settings.group, settings.group_changes)
+
+    def is_root(self, peer: Peer) -> bool:
+        return peer.uid in (0, self.owner)
+
+    def may_ask(self, peer: Peer) -> bool:
+        return self.is_root(peer) or (self.group is not None and self.group in peer.groups)
+
+    def may_change(self, peer: Peer) -> bool:
+        return self.is_root(peer) or (self.group_changes and self.may_ask(peer))
 
 
 class Control:
     """Answers at a Unix socket until it is closed."""
 
-    def __init__(self, path: Path, answers: Answers) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rights: Rights,
+        answers: Mapping[str, Handler],
+        changes: Mapping[str, Handler],
+    ) -> None:
         self._path = path
+        self._rights = rights
         self._answers = answers
+        self._changes = changes
         self._server: asyncio.Server | None = None
         self._busy = 0
+        self._working: set[asyncio.Task[dict[str, object]]] = set()
 
     async def open(self) -> None:
         """Begin to answer. The caller holds the daemon's lock, so a leftover is nobody's.
 
-        Raises HostError: the socket cannot be made there.
+        Raises HostError: the socket cannot be made there, or not be given to the group.
         """
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,55 +102,113 @@ class Control:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
             self._path.chmod(0o600)  # the umask of the daemon has made it so before
         except OSError as error:
-            raise HostError(f"cannot make the socket {self._path}: {error.strerror}") from error
+            raise HostError(
+                f"cannot make the socket {self._path}: {error.strerror}",
+                hint="see that FWKNOP_RUN_DIR names a folder of fwknopd's own user",
+            ) from error
+        self.admit(self._rights)
+
+    def admit(self, rights: Rights) -> None:
+        """Let these ask from now on, and nobody else. Raises HostError."""
+        self._rights = rights
+        try:
+            self._path.chmod(0o600)
+            if rights.group is not None:
+                _let_through(self._path.parent, rights.group)
+                os.chown(self._path, -1, rights.group)
+                self._path.chmod(0o660)
+        except OSError as error:
+            raise HostError(
+                f"cannot give {self._path} to the group {rights.group}: {error.strerror}",
+                hint="take CONTROL_GROUP out of fwknopd.conf, or run fwknopd as root",
+            ) from error
 
     async def close(self) -> None:
+        """Stop answering; changes that were begun are carried through."""
         if self._server is not None:
             self._server.close()
             with contextlib.suppress(OSError):
                 self._path.unlink()
+        if self._working:
+            await asyncio.wait(list(self._working), timeout=WORK)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._busy += 1
         try:
             if self._busy <= AT_ONCE:
                 async with asyncio.timeout(PATIENCE):
-                    writer.write(self._answer(await reader.readline()))
+                    line = await reader.readline()
+                answer = await self._answer(line, peer_of(writer.get_extra_info("socket")))
+                async with asyncio.timeout(PATIENCE):
+                    writer.write(answer)
                     await writer.drain()
+                    writer.close()
+                    await writer.wait_closed()
         except (TimeoutError, OSError, ValueError):
             pass  # somebody who does not speak, or too much: not worth a line
         finally:
             self._busy -= 1
-            writer.close()
+            writer.transport.abort()
 
-    def _answer(self, line: bytes) -> bytes:
+    async def _answer(self, line: bytes, peer: Peer) -> bytes:
         try:
-            question = json.loads(line)
-            ask = question["ask"] if question["version"] == VERSION else ""
-            answer = self._answers[ask]()
-        except (ValueError, KeyError, TypeError):
-            answer = {"error": "this question is not known here"}
-        return json.dumps({"version": VERSION, **answer}).encode("ascii") + b"\n"
+            answer = await self._worked_out(*self._understood(line, peer))
+        except WatchwordError as error:
+            answer = _refusal(error)
+        text = json.dumps({"version": VERSION, **answer}).encode("ascii") + b"\n"
+        if len(text) > LARGEST:
+            raise ValueError(f"an answer of {len(text)} bytes: its maker has to bound it")
+        return text
+
+    def _understood(self, line: bytes, peer: Peer) -> tuple[Handler, Question]:
+        """What is to be done. Raises OperatorError: it is not known, or not allowed."""
+        try:
+            fields = json.loads(line)
+            known = fields["version"] == VERSION and ("ask" in fields) != ("do" in fields)
+            handlers = self._answers if "ask" in fields else self._changes
+            handler = handlers[fields["ask" if "ask" in fields else "do"]] if known else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            handler = None
+        if handler is None:
+            raise OperatorError(
+                "the daemon does not know this question",
+                hint="restart fwknopd, so that it and this command are of one version",
+            )
+        rights = self._rights
+        if not (rights.may_ask if handlers is self._answers else rights.may_change)(peer):
+            raise OperatorError(
+                f"user id {peer.uid} may not do that",
+                hint="do it as root; see CONTROL_GROUP and CONTROL_GROUP_CHANGES in fwknopd.conf",
+            )
+        return handler, Question(fields, peer, rights.is_root(peer))
+
+    async def _worked_out(self, handler: Handler, question: Question) -> dict[str, object]:
+        """Not cut short when the asker goes away. Raises WatchwordError."""
+
+        async def work() -> dict[str, object]:
+            return await handler(question)
+
+        task = asyncio.get_running_loop().create_task(work())
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        done, _ = await asyncio.wait([task], timeout=WORK)
+        if not done:
+            raise HostError("it takes long, and goes on", hint="see the log of fwknopd")
+        return task.result()
 
 
-def ask(path: Path, what: str) -> dict[str, object]:
-    """Put a question to the running daemon.
+def _refusal(error: WatchwordError) -> dict[str, object]:
+    if isinstance(error, OperatorError):
+        first = error.complaints[0]
+        return {"error": first.message, "hint": first.hint, "whose": "operator"}
+    hint = error.hint if isinstance(error, HostError) else ""
+    return {"error": str(error), "hint": hint, "whose": "host"}
 
-    Raises HostError: nobody answers there, or not in words we know.
-    """
-    question = json.dumps({"version": VERSION, "ask": what}).encode("ascii") + b"\n"
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(PATIENCE)
-            sock.connect(str(path))
-            sock.sendall(question)
-            with sock.makefile("rb") as stream:
-                answer = json.loads(stream.readline())
-    except (OSError, ValueError) as error:
-        raise HostError(
-            f"no daemon answers at {path}",
-            hint="is fwknopd running, and does this command read the same fwknopd.conf?",
-        ) from error
-    if not isinstance(answer, dict) or "error" in answer:
-        raise HostError(f"the daemon at {path} does not know that question: another version?")
-    return answer
+
+def _let_through(folder: Path, group: int) -> None:
+    """Members of a group may reach what lies in a folder; they need not see what that is."""
+    status = folder.stat()
+    if status.st_mode & 0o001 or (status.st_gid == group and status.st_mode & 0o010):
+        return
+    os.chown(folder, -1, group)
+    folder.chmod(status.st_mode & 0o7777 | 0o010)

@@ -37,7 +37,7 @@ from watchword.recognise.spa import SpaRecogniser
 from watchword.service import assembly, control, status
 from watchword.service.closer import Closer
 from watchword.service.commands import Commands
-from watchword.service.control import Control
+from watchword.service.control import Control, Question, Rights
 from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.figures import Figures
@@ -89,7 +89,10 @@ class Daemon:
         self._figures = Figures(clock.now().wall)
         self._commands = Commands(reporter, clock, self._figures)
         self._control = Control(
-            configuration.settings.run_dir / control.NAME, {"status": self._status}
+            configuration.settings.run_dir / control.NAME,
+            Rights.of(configuration.settings.control),
+            {"status": self._status},
+            {},
         )
         self._reception: Reception
 
@@ -310,12 +313,16 @@ class Daemon:
             if getattr(old, name) != getattr(configuration.settings, name):
                 text = f"{name.upper()} was changed; that is taken up at the next start only"
                 self._reporter.report(Complained(Complaint(text, fatal=False)))
+        try:
+            self._control.admit(Rights.of(configuration.settings.control))
+        except HostError as error:
+            self._reporter.report(HostTrouble("control socket", str(error), error.hint))
 
     def _complain(self) -> None:
         for complaint in self._configuration.complaints:
             self._reporter.report(Complained(complaint))
 
-    def _status(self) -> dict[str, object]:
+    async def _status(self, _: Question) -> dict[str, object]:
         now = self._clock.now()
         told = status.gather(
             self._figures, self._sources, self._lobby, self._gate, self._enforcer, now=now

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,26 @@ def options() -> argparse.ArgumentParser:
     shared.add_argument("-a", "--access-file", metavar="FILE", help="access.conf to go by")
     shared.add_argument("--json", action="store_true", help="answer as JSON")
     return shared
+
+
+def live_options() -> argparse.ArgumentParser:
+    """The same, for questions that the running daemon answers."""
+    shared = argparse.ArgumentParser(add_help=False, parents=[options()])
+    shared.add_argument(
+        "--socket", metavar="FILE", help="the daemon's socket; else in FWKNOP_RUN_DIR"
+    )
+    return shared
+
+
+def socket_of(arguments: argparse.Namespace) -> Path:
+    """Where the daemon answers. What is wrong with its files does not matter for that."""
+    from watchword.dialects.fwknop import translate
+    from watchword.service import asking, server_commands
+
+    if arguments.socket:
+        return Path(arguments.socket)
+    settings = translate.settings_only(server_commands.sources(), given(arguments))
+    return settings.run_dir / asking.NAME
 
 
 def given(arguments: argparse.Namespace) -> ServerOptions:

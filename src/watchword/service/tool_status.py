@@ -1,7 +1,7 @@
 """The command watchword status: what the running daemon counts about itself.
 
 In here: its options, and what it prints, for people and as JSON.
-Not in here: the question itself (control), the words (status).
+Not in here: the question itself (asking), the words (status).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command to the parser of ``watchword``."""
     parser = commands.add_parser(
         "status",
-        parents=[tool_questions.options()],
+        parents=[tool_questions.live_options()],
         help="what the running daemon counts about itself",
         description="Ask the running fwknopd for packets by verdict, queues, drops, claims, "
         "grants in force and its slowest step. Exit status 1: no daemon answers.",
@@ -25,10 +25,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from watchword.dialects.fwknop import translate
-    from watchword.service import control, server_commands, status
+    from watchword.service import asking, status
 
-    settings = translate.settings_only(server_commands.sources(), tool_questions.given(arguments))
-    told = control.ask(settings.run_dir / control.NAME, "status")
+    told = asking.ask(tool_questions.socket_of(arguments), "status")
     print(json.dumps(told) if arguments.json else "\n".join(status.in_words(told)))
     return 0

@@ -144,6 +144,8 @@ _OURS: Final = (
     Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),
     _number("MAX_COMMANDS", "32", 1, 1000),
+    Variable("CONTROL_GROUP"),
+    _flag("CONTROL_GROUP_CHANGES"),
 )
 
 
@@ -233,6 +235,6 @@ RESTRICTIONS: Final = frozenset({
     "ENABLE_SPA_PACKET_AGING", "MAX_SPA_PACKET_AGE", "ENABLE_DIGEST_PERSISTENCE",
     "ENABLE_DESTINATION_RULE", "REQUIRE_SOURCE_ADDRESS", "BLACKLIST", "DIGEST_TYPE",
     "GUARD_SERVICES",
-    "FIREWALL_ATTACH", "FLUSH_IPT_AT_INIT", "FLUSH_IPT_AT_EXIT",
+    "FIREWALL_ATTACH", "FLUSH_IPT_AT_INIT", "FLUSH_IPT_AT_EXIT", "CONTROL_GROUP",
 })  # fmt: skip
 """Variables that can make less open than their defaults: a misspelt one is not passed over."""

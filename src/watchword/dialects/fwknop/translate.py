@@ -33,7 +33,7 @@ from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.commands import DEFAULT_SECONDS
 from watchword.model.crypto import Digest
 from watchword.model.policy import Policy
-from watchword.model.settings import LogSettings, Settings
+from watchword.model.settings import ControlSettings, LogSettings, Settings
 
 COMMAND_LINE = Place("command line", 0)
 
@@ -125,7 +125,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     for each in shared_keys(term for _, term in found if term is not None):
         complaints.add(each)
     offers = [Offer(each.source.place, offered(each, accounts)) for each in stanzas]
-    settings = _settings(values, options, offers, complaints)
+    settings = replace(
+        _settings(values, options, offers, complaints),
+        control=_control(values, sources, complaints),
+    )
     _verify(values, complaints)
     digests = _digests(values, complaints)
     listed = complaints.settle()
@@ -282,6 +285,27 @@ def _settings(
         packet_limit=options.packet_limit,
         dry_run=options.test,
     )
+
+
+def _control(values: Values, sources: Sources, complaints: Complaints) -> ControlSettings:
+    """Who may use the control socket. For the group nothing is guessed: it has to be there."""
+    name, changes = values.text("CONTROL_GROUP"), values.flag("CONTROL_GROUP_CHANGES")
+    if not name or name.upper() == "NONE":
+        if changes:
+            complaints.remark(
+                "CONTROL_GROUP_CHANGES has no effect without CONTROL_GROUP",
+                values.place("CONTROL_GROUP_CHANGES"),
+                "name the group in CONTROL_GROUP, or remove the line",
+            )
+        return ControlSettings()
+    group = sources.group(name)
+    if group is None:
+        complaints.refuse(
+            f"CONTROL_GROUP has '{shown(name)}', and there is no such group",
+            values.place("CONTROL_GROUP"),
+            "make it (groupadd), or remove the line: then only root may ask",
+        )
+    return ControlSettings(group, group_changes=changes)
 
 
 def _max_age(values: Values) -> int | None:
