@@ -300,7 +300,7 @@ def test_what_is_no_address_is_not_forged(text: str) -> None:
         parse(["-Q", text])
 
 
-@pytest.mark.parametrize("text", ["", " x", "a\r\nX: y", "ä"])
+@pytest.mark.parametrize("text", [" x", "a\r\nX: y", "ä"])
 def test_what_is_no_user_agent_is_refused(text: str) -> None:
     with pytest.raises(OperatorError, match="a user agent is one line of printable ASCII"):
         parse(["-u", text])
@@ -308,3 +308,4 @@ def test_what_is_no_user_agent_is_refused(text: str) -> None:
 
 def test_a_user_agent_is_cut_as_the_original_cuts_it() -> None:
     assert parse(["-u", "x" * 120]).given.user_agent == "x" * 99
+    assert parse(["-u", ""]).given.user_agent is None

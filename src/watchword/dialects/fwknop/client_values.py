@@ -141,9 +141,14 @@ def stops(text: str) -> tuple[Stop, ...]:
     return tuple(found)
 
 
-def agent(text: str) -> str:
-    """A user agent: one line of printable ASCII. What is too long is cut, as the original does."""
-    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+def agent(text: str) -> str | None:
+    """A user agent: one line of printable ASCII; an empty one is none.
+
+    What is too long is cut, as the original does.
+    """
+    if not text:
+        return None
+    if not text.isascii() or not text.isprintable() or text != text.strip():
         raise ValueError("a user agent is one line of printable ASCII characters")
     return text[:MAX_AGENT].rstrip()
 
