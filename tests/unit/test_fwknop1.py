@@ -7,15 +7,21 @@ import re
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, mode_of, opened
+from watchword.dialects.fwknop.client_options import parse
 from watchword.edges import prompt
 from watchword.model.crypto import CipherMode, Credential, Secret
 from watchword.programs import fwknop, fwknop1
+from watchword.service import client_files
 from watchword.wire.spa.leniency import LenientLock
 from watchword.wire.spa.message import Message
 from watchword.wire.spa.opening import Lock, unseal
@@ -670,3 +676,77 @@ def test_the_abbreviations_of_the_seeds_are_understood_and_its_misprint_is_met_w
         "fwknop1: unrecognized option '--gpg--recipient'\n"
         "fwknop: hint: did you mean --gpg-recipient?\n"
     )
+
+
+# Over HTTP, and with the address that the outside sees.
+
+
+class Page(BaseHTTPRequestHandler):
+    """Answers with an address, and remembers what it was asked."""
+
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers["User-Agent"]))
+        body = b"203.0.113.77\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words: object) -> None:
+        """Be silent."""
+
+
+@pytest.fixture
+def page() -> Iterator[int]:
+    """The port of a web server on loopback."""
+    Page.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as web:
+        thread = threading.Thread(target=web.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield web.server_address[1]
+        finally:
+            web.shutdown()
+            thread.join()
+
+
+@pytest.mark.requirement("9.4", "9.9", "10.3", partial=True)
+def test_our_outer_address_is_asked_for_where_the_url_says(
+    server: socket.socket, page: int, key_file: list[str]
+) -> None:
+    resolve = ["-R", "--URL", f"http://127.0.0.1:{page}/ip", "--User-agent", "Fwknop/1.9.12"]
+    assert fwknop1.main(["-q", "-A", "tcp/22,udp/53", *target(server), *key_file, *resolve]) == 0
+    assert old(server.recv(2000)).text == "203.0.113.77,tcp/22,udp/53"
+    assert Page.asked == [("/ip", "Fwknop/1.9.12")]
+
+
+@pytest.mark.requirement("9.37", partial=True)
+def test_a_packet_goes_out_as_a_web_request(page: int, key_file: list[str]) -> None:
+    where = ["-D", "127.0.0.1", "--Server-port", str(page), "--HTTP"]
+    assert fwknop1.main(["-q", *KNOCK, *where, *key_file]) == 0
+    [(path, agent)] = Page.asked
+    payload = path.removeprefix("/").translate(str.maketrans("-_", "+/")).encode("ascii")
+    assert old(payload).text == "192.0.2.10,tcp/22"
+    assert (agent or "").startswith("Fwknop/")
+
+
+@pytest.mark.requirement("4.31")
+@pytest.mark.parametrize(
+    ("options", "environment", "folder"),
+    [
+        (["--Home-dir", "/a"], {"HOME": "/b", "USERPROFILE": "/c", "APPDATA": "/d"}, "/a"),
+        ([], {"HOME": "/b", "USERPROFILE": "/c", "APPDATA": "/d"}, "/b"),
+        ([], {"HOME": "", "USERPROFILE": "/c", "APPDATA": "/d"}, "/c"),
+        ([], {"APPDATA": "/d"}, "/d"),
+        ([], {}, None),
+    ],
+)
+def test_the_home_is_the_first_of_these_that_is_known(
+    options: list[str], environment: dict[str, str], folder: str | None
+) -> None:
+    for as_perl in (False, True):
+        line = parse(options, as_perl=as_perl)
+        found = client_files.home(line, environment)
+        assert found == (None if folder is None else Path(folder))
