@@ -28,7 +28,8 @@ from bench.births import Births
 from bench.scene import Berth
 from bench.waiting import NotMeasuredError, wait_until
 
-READY = "Kicking off UDP server"
+READY = {False: "Kicking off UDP server", True: "Starting fwknopd main event loop."}
+"""What a server says when it looks at packets, by whether it sniffs them."""
 START_LIMIT = 60.0  # seconds; ten thousand stanzas, a million remembered packets
 _OPENED = re.compile(r"\b(10\.\d+\.\d+\.\d+)\b")
 
@@ -46,13 +47,16 @@ class Server(ABC):
         self.berth = berth
         self.births = births
         self.folder = folder
+        self.sniffs = False
+        """Whether packets are taken off the wire, and come to no port; until ``clear``."""
         self._process: subprocess.Popen[bytes] | None = None
         self._account: Account | None = None
 
     # --- its life ----------------------------------------------------------
 
     def clear(self) -> None:
-        """Make its directory anew."""
+        """Make its directory anew; packets come to a port."""
+        self.sniffs = False
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
 
@@ -82,9 +86,14 @@ class Server(ABC):
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
             tail = file.read().decode("utf-8", "replace")
-        if READY not in tail and self._running.poll() is not None:
+        ready = READY[self.sniffs]
+        if ready not in tail and self._running.poll() is not None:
             raise NotMeasuredError(f"{self.name} does not start: {' '.join(tail.split()[-40:])}")
-        return READY in tail
+        return ready in tail
+
+    def _way(self) -> str:
+        """Lines of fwknopd.conf on how packets come."""
+        return "PCAP_INTF eth0;\n" if self.sniffs else "ENABLE_UDP_SERVER Y;\n"
 
     def stop(self) -> None:
         """End it at once, with everything it started."""
@@ -161,11 +170,7 @@ class Ours(Server):
         return (sys.executable, "-m", "watchword.programs.fwknopd")
 
     def _settings(self) -> str:
-        return (
-            f"ENABLE_UDP_SERVER Y;\n"
-            f"FWKNOP_RUN_DIR {self.folder}/run;\n"
-            f"STATE_DIR {self.folder}/state;\n"
-        )
+        return f"{self._way()}FWKNOP_RUN_DIR {self.folder}/run;\nSTATE_DIR {self.folder}/state;\n"
 
     def _hide(self) -> None:
         """The guard hides by itself."""
@@ -201,7 +206,7 @@ class Packaged(Server):
     def _settings(self) -> str:
         (self.folder / "run").mkdir(mode=0o700, exist_ok=True)
         return (
-            f"ENABLE_UDP_SERVER Y;\n"
+            f"{self._way()}"
             f"FWKNOP_RUN_DIR {self.folder}/run;\n"
             f"FWKNOP_PID_FILE {self.folder}/run/fwknopd.pid;\n"
             f"DIGEST_FILE {self.folder}/run/digest.cache;\n"

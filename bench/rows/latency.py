@@ -16,6 +16,16 @@ _PATIENCE = 3.0  # seconds
 
 def measure(server: Server, effort: Effort) -> Round:
     server.clear()
+    return _measured(server, effort, "latency")
+
+
+def measure_sniffing(server: Server, effort: Effort) -> Round:
+    server.clear()
+    server.sniffs = True
+    return _measured(server, effort, "sniffing")
+
+
+def _measured(server: Server, effort: Effort, key: str) -> Round:
     server.start()
     settle(server)
     callers = packets.fresh_addresses(effort.of(50, 20))
@@ -23,7 +33,7 @@ def measure(server: Server, effort: Effort) -> Round:
         raise NotMeasuredError("the service is open to everybody")
     waits = [_one(server, caller) for caller in callers]
     return Round(
-        {"latency.median": quantile(waits, 0.5), "latency.p95": quantile(waits, 0.95)},
+        {f"{key}.median": quantile(waits, 0.5), f"{key}.p95": quantile(waits, 0.95)},
         raw={"seconds": waits},
     )
 
@@ -53,5 +63,19 @@ ROWS = (
         ),
         Rounds(full=5, quick=3),
         measure,
+    ),
+    Row(
+        "sniffing",
+        (
+            Line(
+                "sniffing.median",
+                "packet sent to successful connect, no port open: median",
+                Unit.TIME,
+                Goal(times=20),
+            ),
+            Line("sniffing.p95", "the same: 95th percentile", Unit.TIME, Goal(times=10)),
+        ),
+        Rounds(full=3, quick=1),
+        measure_sniffing,
     ),
 )
