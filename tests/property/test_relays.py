@@ -22,7 +22,7 @@ users = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 passwords = st.binary(min_size=1, max_size=40)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(hosts, ports, users, passwords)
 def test_a_login_that_is_quoted_comes_back_as_it_was(
     host: str, port: int, user: str, password: bytes
@@ -33,7 +33,7 @@ def test_a_login_that_is_quoted_comes_back_as_it_was(
     assert found.login == Login(user, Secret(password))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60), st.sampled_from(RelayForm))
 def test_any_text_is_a_proxy_that_stands_in_it_or_refused(text: str, form: RelayForm) -> None:
     try:
@@ -44,7 +44,7 @@ def test_any_text_is_a_proxy_that_stands_in_it_or_refused(text: str, form: Relay
     assert found.port is None or 1 <= found.port <= 65535
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from([socks5, connect]), hosts, ports, st.binary(max_size=600))
 def test_whatever_a_relay_answers_it_is_heard_in_bounds(
     ask: Callable[[str, int], Conversation], host: str, port: int, answers: bytes
