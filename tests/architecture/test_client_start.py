@@ -22,7 +22,7 @@ STANDARD = {
     "typing", "warnings",  # values, text and digests
     "os", "pathlib", "fnmatch", "ntpath", "urllib", "resource", "ctypes",
     "pwd", "select", "selectors", "array", "socket", "encodings",
-    "__future__", "errno",
+    "__future__", "errno", "gc",
 }  # fmt: skip
 """Of the standard library, beyond what every Python loads; private modules follow these."""
 CRYPTOGRAPHY = {
