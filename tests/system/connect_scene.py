@@ -32,6 +32,7 @@ class ConnectScene:
         self.home.mkdir()
         self.net: Trio = trio(lab)
         self.server = Server(self.net.server.host, folder)
+        self.server.settings["ENABLE_TCP_SERVER"] = "Y"
         self.server.access = stanza(OPEN_PORTS=",".join(f"tcp/{port}" for port in PORTS))
         self._listeners: list[socket.socket] = []
 

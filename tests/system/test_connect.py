@@ -325,3 +325,28 @@ def test_a_closed_input_is_an_empty_one(scene: ConnectScene) -> None:
     shut = f"exec {PROGRAMS}/watchword connect home 41 <&-"
     done = scene.net.caller.host.run("sh", "-c", shut, check=False, env=scene.environment)
     assert (done.stdout, done.returncode) == ("hello", 0), done.stderr
+
+
+def test_the_packet_travels_as_the_options_say(scene: ConnectScene) -> None:
+    answering(scene.listen(42), b"by TCP")
+    done = scene.watchword("connect", "-v", "-o", "-P tcp -f 7", "home", "42", input="")
+    assert done.stdout == "by TCP", done.stderr
+    assert "protocol: tcp" in done.stderr
+    assert "Client Timeout: 7" in done.stderr
+    assert scene.granted(42) == 1
+
+
+def test_a_firewall_that_resets_what_it_does_not_let_through_gets_time(
+    scene: ConnectScene,
+) -> None:
+    answering(scene.listen(8043), b"let through")
+    host = scene.net.server.host
+    host.run("nft", "add table inet resets")
+    host.run("nft", "add chain inet resets in { type filter hook input priority 0; }")
+    host.run("nft", "add rule inet resets in tcp dport 8043 counter reject with tcp reset")
+    waiting = scene.start(
+        "connect", "home", "8043", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    until(lambda: "packets 0 " not in host.run("nft", "list table inet resets").stdout)
+    host.run("nft", "delete table inet resets")
+    assert waiting.communicate(timeout=20)[0] == b"let through"

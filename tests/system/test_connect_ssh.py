@@ -20,6 +20,7 @@ from watchword.lab.sockets import reaches
 
 pytestmark = pytest.mark.system
 INNER, GATEWAY = "10.9.9.2", "10.9.9.1"
+INNER6, GATEWAY6 = "2001:db8:9::2", "2001:db8:9::1"
 PAGE = Path(__file__).parents[2] / "docs" / "ssh.md"
 OURS = f"""
 Host *
@@ -52,9 +53,9 @@ class SshScene(ConnectScene):
         self.config = folder / "ssh_config"
         self.keys = folder / "sshd"
         self._names = [
-            name_hosts(host, f"{self.net.server.four} server.example\n{INNER} inner.example\n")
-            for host in (self.net.caller.host, self.net.server.host)
+            name_hosts(host, "") for host in (self.net.caller.host, self.net.server.host)
         ]
+        self.name_inner(INNER)
         self.inner = self._inner_host()
         self.inner_server = Server(self.inner, self._folder("inner"))
         self.inner_server.settings["ENABLE_TCP_SERVER"] = "Y"
@@ -62,6 +63,13 @@ class SshScene(ConnectScene):
         self.inner_server.access = stanza()
         self._sshds()
         self.allow(inner="source")
+
+    def name_inner(self, address: str) -> None:
+        """What the names mean, on the caller's machine and on the first server."""
+        for folder in self._names:
+            (folder / "hosts").write_text(
+                f"{self.net.server.four} server.example\n{address} inner.example\n"
+            )
 
     def allow(self, inner: str) -> None:
         """Write the rc file: who is to be let in at the inner server."""
@@ -83,7 +91,10 @@ class SshScene(ConnectScene):
     def _inner_host(self) -> Host:
         inner = self.lab.host("inner")
         server, router = self.net.server.host, self.net.internet
-        self.lab.link((server, "eth1", (f"{GATEWAY}/24",)), (inner, "eth0", (f"{INNER}/24",)))
+        self.lab.link(
+            (server, "eth1", (f"{GATEWAY}/24", f"{GATEWAY6}/64")),
+            (inner, "eth0", (f"{INNER}/24", f"{INNER6}/64")),
+        )
         self.lab.route(inner, GATEWAY)
         server.sysctl("net.ipv4.ip_forward", 1)
         router.run("ip", "route", "add", "10.9.9.0/24", "via", self.net.server.four)
@@ -199,13 +210,15 @@ def test_run_hands_over_to_ssh(scene: SshScene, outer: Granted) -> None:
     assert len(outer.sources) == 1
 
 
+@pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("recipe", [THROUGH, THROUGH_TCP], ids=["UDP", "TCP"])
 def test_of_two_hops_each_is_knocked_at_and_the_second_packet_goes_through_the_first(
-    scene: SshScene, outer: Granted, inner: Granted, recipe: str
+    scene: SshScene, outer: Granted, inner: Granted, recipe: str, six: bool
 ) -> None:
     scene.follow(recipe)
+    scene.name_inner(INNER6 if six else INNER)
     assert scene.ssh("inner.example", "echo hello from within") == "hello from within\n"
-    assert inner.sources == [GATEWAY]  # the server saw the hop, not the caller
+    assert inner.sources == [GATEWAY6 if six else GATEWAY]  # the server saw the hop, not the caller
     assert len(outer.sources) == 2  # once for the packet, once for the connection
     assert not reaches(scene.net.caller.host, INNER, 22, 0.1)
 
@@ -214,6 +227,7 @@ def test_a_jump_is_knocked_for_in_the_name_of_the_hop_where_packets_get_through(
     scene: SshScene, outer: Granted, inner: Granted
 ) -> None:
     scene.follow(JUMP)
+    scene.name_inner(INNER)
     scene.allow(inner=GATEWAY)
     assert scene.ssh("inner.example", "echo jumped") == "jumped\n"
     assert inner.sources == [scene.net.caller.four]
