@@ -228,6 +228,25 @@ def test_what_the_server_says_after_our_end_still_arrives(scene: ConnectScene) -
     assert (asked, client.stdout.read(), client.wait(10)) == (b"question", b"answer", 0)
 
 
+def test_what_we_say_after_the_server_s_end_still_gets_there(scene: ConnectScene) -> None:
+    listener = scene.listen(44)
+    client = scene.start("connect", "home", "44", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    connection = accept(listener)
+    assert client.stdin is not None
+    assert client.stdout is not None
+    with connection:
+        connection.sendall(b"goodbye")
+        connection.shutdown(socket.SHUT_WR)
+        assert client.stdout.read() == b"goodbye"  # to its end, while the process goes on
+        assert client.poll() is None
+        client.stdin.write(b"wait")
+        client.stdin.close()
+        said = b""
+        while octets := connection.recv(100):
+            said += octets
+    assert (said, client.wait(10)) == (b"wait", 0)
+
+
 def test_a_connection_that_is_reset_is_an_error(scene: ConnectScene) -> None:
     listener = scene.listen(33)
     client = scene.start(

@@ -84,16 +84,19 @@ def test_where_the_knock_fails_nothing_is_run(scene: ConnectScene, argv: tuple[s
 
 
 def test_the_command_has_our_process_number_signals_and_limits(scene: ConnectScene) -> None:
+    host = scene.net.caller.host
+    limited = ("prlimit", "--core=4096:8192", "--")
     look = "echo $$; grep -h 'SigIgn\\|core' /proc/self/status /proc/self/limits"
-    plain = scene.net.caller.host.run("sh", "-c", look).stdout.splitlines()[1:]
+    plain = host.run(*limited, "sh", "-c", look).stdout.splitlines()[1:]
     scene.listen(34)
-    client = scene.start(
-        "run", "home", "-p", "34", "--", "sh", "-c", look + "; exec sleep 60",
-        stdout=subprocess.PIPE,
+    client = host.start(
+        *limited, str(PROGRAMS / "watchword"), "run", "home", "-p", "34", "--",
+        "sh", "-c", look + "; exec sleep 60", stdout=subprocess.PIPE, env=scene.environment,
     )  # fmt: skip
     assert client.stdout is not None
     lines = [client.stdout.readline().decode().rstrip("\n") for _ in range(1 + len(plain))]
     assert lines == [str(client.pid), *plain]
+    assert "4096" in lines[-1]
     client.send_signal(signal.SIGUSR1)
     assert client.wait(10) == -signal.SIGUSR1
 
