@@ -21,6 +21,7 @@ from watchword.dialects.fwknop.client_request import Style, Wanted
 from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given
 from watchword.dialects.fwknop.client_verify import uses_gpg
 from watchword.edges import randomness
+from watchword.edges.free_ports import free_udp_port
 from watchword.edges.send.names import looked_up
 from watchword.edges.send.sent import NOT_SENT, Sent
 from watchword.errors import Complaint, HostError, OperatorError
@@ -38,8 +39,9 @@ from watchword.wire.spa.opened import Opened
 from watchword.wire.spa.opening import Lock, unseal
 from watchword.wire.spa.perl19 import PERL_VERSION, compose_as_perl, seal_as_perl
 
-_BOUND: Final = (None, "udp", "tcp")
-"""Carriers whose source port fwknop1 draws; raw ones draw their own."""
+_DRAWN: Final = (None, "udp")
+"""Carriers whose source port fwknop1 draws. Raw ones draw their own, and of TCP ports that
+were used a moment ago many cannot be taken again: there the system chooses."""
 
 
 class PerlManner(Manner):
@@ -67,9 +69,10 @@ class PerlManner(Manner):
         return self._with_addresses(settings)
 
     def _as_perl_sends(self, settings: Given) -> Given:
-        if settings.source_port is not None or settings.proto not in _BOUND or self.line.test:
+        if settings.source_port is not None or settings.proto not in _DRAWN or self.line.test:
             return settings
-        return replace(settings, source_port=client_request.random_port(randomness.digits(16)))
+        port = free_udp_port(lambda: client_request.random_port(randomness.digits(16)))
+        return replace(settings, source_port=port or None)
 
     def _with_addresses(self, settings: Given) -> Given:
         allow = settings.allow
