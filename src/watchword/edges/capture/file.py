@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from watchword.edges.capture.changes import Changes
-from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.sieve_code import compile_filter
 from watchword.errors import HostError, OperatorError
 from watchword.model.filters import Filter
@@ -31,7 +31,6 @@ from watchword.wire import bpf
 from watchword.wire.bpf import Program
 from watchword.wire.frames import network_of, packet_above
 from watchword.wire.pcap import Reader
-from watchword.wire.spa.envelope import flaw
 
 BATCH = 64  # packets handed over at a time: a file can wait, so nobody has to be turned away
 PIECE = 1 << 16  # bytes of one read: a few milliseconds of work
@@ -198,21 +197,13 @@ class FileSource:
         if packet is None:
             self._others += 1
             return None
-        reason = flaw(packet.payload)
-        if reason is None:
-            return packet
-        inside = self._requests.look_into(packet.payload, packet.peer)
-        if inside is not None:
-            return packet._replace(payload=inside.payload, forwarded=inside.forwarded)
-        self.flaws[reason] += 1
-        return None
+        return self._requests.sift(packet, self.flaws)
 
     def narrow(self, interest: Interest) -> None:
         """There is no kernel here to ask."""
 
     def dropped(self) -> Mapping[str, int]:
-        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
-        return {**told, "no whole packet": self._others}
+        return {**in_words(self.flaws), "no whole packet": self._others}
 
     async def aclose(self) -> None:
         self._closed.set()

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from watchword.edges.capture.links import name_of
 from watchword.edges.capture.queue_rule import QueueRule
-from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.firewall.nft.attributes import (
     NLM_F_ACK,
     NLMSG_ERROR,
@@ -42,7 +42,6 @@ from watchword.model.reasons import Reason
 from watchword.model.settings import PacketQueue
 from watchword.ports import Interest, PacketSource, ProgramRunner
 from watchword.wire.frames import Link, packet_of
-from watchword.wire.spa.envelope import flaw
 
 BATCH = 256  # datagrams of netlink in one wake-up; each carries one packet
 LONGEST_QUEUE = 8192  # packets that the kernel keeps for us
@@ -188,22 +187,14 @@ class QueueSource:
         packet = packet_of(told.get(_PAYLOAD, b""), Link.RAW)
         if packet is None:
             return None
-        packet = packet._replace(interface=name_of(read_number(told.get(_INTERFACE, b"\0"))))
-        reason = flaw(packet.payload)
-        if reason is None:
-            return packet
-        inside = self._requests.look_into(packet.payload, packet.peer)
-        if inside is None:
-            self.flaws[reason] += 1
-            return None
-        return packet._replace(payload=inside.payload, forwarded=inside.forwarded)
+        name = name_of(read_number(told.get(_INTERFACE, b"\0")))
+        return self._requests.sift(packet._replace(interface=name), self.flaws)
 
     def narrow(self, interest: Interest) -> None:
         """The rule looks at the length; there is no more to ask of it."""
 
     def dropped(self) -> Mapping[str, int]:
-        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
-        return {**told, "kernel: no room in the queue": self._lost}
+        return {**in_words(self.flaws), "kernel: no room in the queue": self._lost}
 
     async def aclose(self) -> None:
         self._closed.set()

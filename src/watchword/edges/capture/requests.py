@@ -1,15 +1,19 @@
-"""Looks for packets inside HTTP requests, for every source alike.
+"""Tells packets from what cannot be any, and looks inside HTTP requests, for all sources alike.
 
-In here: whether that is asked for, and whose X-Forwarded-For is believed.
+In here: counting what is dropped, whether requests are looked into, and whose
+X-Forwarded-For is believed.
 Not in here: what a request looks like (wire.carriers.http), sockets (udp, tcp,
 sniff).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from watchword.model.addresses import Network, canonical
+from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.model.settings import HttpRequests
 from watchword.wire.carriers import http
 from watchword.wire.spa.envelope import flaw
@@ -44,6 +48,25 @@ class Requests:
         if not claim or not _believed(peer, wanted.proxies):
             return Found(carried.payload, "")
         return Found(carried.payload, str(carried.forwarded_for or claim))
+
+    def sift(self, packet: Packet, flaws: Counter[Reason]) -> Packet | None:
+        """The packet if its envelope is sound, or the one inside the request that it is.
+
+        None: there is none, and the reason is counted.
+        """
+        reason = flaw(packet.payload)
+        if reason is None:
+            return packet
+        found = self.look_into(packet.payload, packet.peer)
+        if found is None:
+            flaws[reason] += 1
+            return None
+        return packet._replace(payload=found.payload, forwarded=found.forwarded)
+
+
+def in_words(flaws: Counter[Reason]) -> dict[str, int]:
+    """What was dropped on its bytes alone, for a person."""
+    return {f"bytes: {reason.word}": count for reason, count in flaws.items()}
 
 
 def _believed(peer: str, proxies: tuple[Network, ...]) -> bool:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from watchword.edges.capture.links import Links, names
-from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.sieve_code import compile_filter
 from watchword.edges.capture.tap import Tap
 from watchword.errors import HostError
@@ -28,7 +28,6 @@ from watchword.model.settings import Sniffer
 from watchword.ports import Interest, PacketSource
 from watchword.wire.bpf import Program
 from watchword.wire.frames import packet_above
-from watchword.wire.spa.envelope import flaw
 
 BATCH = 512  # packets of one wake-up, as for UDP
 _OUTGOING = 4
@@ -151,25 +150,21 @@ class SniffSource:
             if packet is None:
                 self._empty += 1
                 continue
-            reason = flaw(packet.payload)
-            if reason is None:
-                batch.append(packet._replace(interface=interface))
-            elif (found := self._requests.look_into(packet.payload, packet.peer)) is not None:
-                payload, forwarded = found
-                batch.append(
-                    packet._replace(payload=payload, interface=interface, forwarded=forwarded)
-                )
-            else:
-                self.flaws[reason] += 1
+            sound = self._requests.sift(packet, self.flaws)
+            if sound is not None:
+                batch.append(sound._replace(interface=interface))
         return batch
 
     def narrow(self, interest: Interest) -> None:
         self._attach(interest)
 
     def dropped(self) -> Mapping[str, int]:
-        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
         full = sum(tap.dropped for tap in self._taps)
-        return {**told, "no whole packet": self._empty, "kernel: no room for sniffed ones": full}
+        return {
+            **in_words(self.flaws),
+            "no whole packet": self._empty,
+            "kernel: no room for sniffed ones": full,
+        }
 
     async def aclose(self) -> None:
         self._closed.set()

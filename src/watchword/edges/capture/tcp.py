@@ -21,14 +21,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from ipaddress import ip_network
 
-from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.requests import Requests, in_words
 from watchword.errors import HostError
 from watchword.model.addresses import canonical
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.ports import Interest, PacketSource
 from watchword.wire.carriers.stream import Collector, Progress
-from watchword.wire.spa.envelope import flaw
 
 IDLE = 1.0  # seconds without a byte, after which the sender has nothing more to say
 LONGEST_LIFE = 3.0  # seconds: whoever sends byte by byte
@@ -242,35 +241,19 @@ class TcpSource:
         if octets is None:
             self.flaws[Reason.ALPHABET if connection.read else Reason.LENGTH] += 1
             return
-        forwarded = ""
-        reason = flaw(octets)
-        if reason is not None:
-            found = self._requests.look_into(octets, connection.peer[0])
-            if found is None:
-                self.flaws[reason] += 1
-                return
-            octets, forwarded = found
         (peer, peer_port), local = connection.peer[:2], connection.local
-        self._arrived.append(
-            Packet(
-                octets,
-                peer,
-                peer_port,
-                local,
-                self._port,
-                socket.IPPROTO_TCP,
-                forwarded=forwarded,
-                connected=True,
-            )
-        )
-        self._ready.set()
+        tcp = socket.IPPROTO_TCP
+        packet = Packet(octets, peer, peer_port, local, self._port, tcp, connected=True)
+        sound = self._requests.sift(packet, self.flaws)
+        if sound is not None:
+            self._arrived.append(sound)
+            self._ready.set()
 
     def narrow(self, interest: Interest) -> None:
         """A stream has no first byte until it is there; nothing to ask of the kernel."""
 
     def dropped(self) -> Mapping[str, int]:
-        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
-        return {**told, "too many connections": self.turned_out}
+        return {**in_words(self.flaws), "too many connections": self.turned_out}
 
     async def aclose(self) -> None:
         self._close()

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 
 from watchword.edges.capture import bpf
-from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.requests import Requests, in_words
 from watchword.errors import HostError
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
@@ -156,8 +156,7 @@ class UdpSource:
             if sock.fileno() >= 0:
                 memory = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
                 drops += int.from_bytes(memory[32:36], sys.byteorder)
-        told = {f"bytes: {reason.word}": count for reason, count in self.flaws.items()}
-        return {**told, "kernel: socket full or filtered": drops}
+        return {**in_words(self.flaws), "kernel: socket full or filtered": drops}
 
     async def aclose(self) -> None:
         self._closed.set()
