@@ -19,25 +19,26 @@ _ARG_START, _ARG_END = 45, 46
 _LONGEST = 4 << 20  # bytes; what is longer is no command line
 
 
-def hide(words: Iterable[str]) -> None:
-    """Have stars shown for each of these words, alone or behind ``--option=``.
+def hide(texts: Iterable[str]) -> None:
+    """Have stars shown for each of these texts, wherever they stand in the arguments.
 
     Never raises, and may do nothing.
     """
     if sys.platform != "linux":
         return
-    secrets = [each.encode("utf-8", "surrogateescape") for each in words if each]
+    secrets = [each.encode("utf-8", "surrogateescape") for each in texts if each]
     with suppress(ImportError, OSError, ValueError, IndexError):
         import ctypes  # noqa: PLC0415  (not in every build)
 
         began, ended = _place()
         if not 0 < ended - began <= _LONGEST:
             return
-        at = began
-        for argument in ctypes.string_at(began, ended - began).split(b"\0"):
-            at += len(argument) + 1
-            for secret in filter(argument.endswith, secrets):
-                ctypes.memset(at - 1 - len(secret), ord("*"), len(secret))
+        shown = ctypes.string_at(began, ended - began)
+        for secret in secrets:
+            at = shown.find(secret)
+            while at >= 0:
+                ctypes.memset(began + at, ord("*"), len(secret))
+                at = shown.find(secret, at + len(secret))
 
 
 def _place() -> tuple[int, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -45,6 +45,10 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     words, command = _split(argv) if named == RUN else (argv, ())
     arguments = parser(named).parse_args(words)
     arguments.command = command
+    if own_process and (keys := list(_with_keys(arguments))):
+        from watchword.edges import process_list
+
+        process_list.hide(keys)
     answer: Callable[[argparse.Namespace], int] = arguments.answer
     try:
         status = answer(arguments)
@@ -61,6 +65,25 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
             complain(PROGRAM, HostError(lost))
         return NO
     return status
+
+
+def _with_keys(arguments: argparse.Namespace) -> Iterator[str]:
+    """Values that hold keys, or may: what is imported, and options of the knock."""
+    if uri := getattr(arguments, "uri", None):
+        yield str(uri)
+    yield from filter(_holds_key, getattr(arguments, "options", None) or ())
+
+
+def _holds_key(text: str) -> bool:
+    """Whether a value of ``--options`` gives a key, so that others should not see it."""
+    import shlex
+
+    from watchword.dialects.fwknop import client_last
+
+    try:
+        return bool(client_last.keys_in(shlex.split(text)))
+    except (OperatorError, ValueError):
+        return False  # it will be complained about
 
 
 def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
