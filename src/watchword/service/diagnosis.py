@@ -141,7 +141,8 @@ def _objected(seen: Seen) -> Diagnosis | None:
             Trouble.SERVICE,
             f"fwknopd does not listen: {seen.address} says that no program has UDP port "
             f"{seen.server_port}",
-            "start fwknopd on the server, or compare UDPSERV_PORT there with SPA_SERVER_PORT here",
+            "start fwknopd on the server, or compare UDPSERV_PORT there with SPA_SERVER_PORT here; "
+            "one that sniffs has no port, and then its log knows more than this",
         )
     who = "the server's own host" if passage.by == seen.address else passage.by or "somebody"
     what = "does not allow" if passage.objection is Objection.PROHIBITED else "finds no way for"
