@@ -298,9 +298,12 @@ def test_clients_that_run_at_once_lose_no_line_and_leave_no_half_a_line(home: Pa
     assert sorted(each.name for each in home.iterdir()) == [HOSTS, RUN, ".fwknoprc"]
 
 
-def test_a_change_that_cannot_have_its_turn_is_not_made(tmp_path: Path) -> None:
+def test_a_change_that_cannot_have_its_turn_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl  # noqa: PLC0415
 
+    monkeypatch.setattr(files, "PATIENCE", 0.05)
     held = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     try:

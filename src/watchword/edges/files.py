@@ -22,6 +22,7 @@ from watchword.edges.portable import flags, link_new, own_user
 from watchword.errors import Complaint, HostError, OperatorError, Place
 
 TEXT_LIMIT = 8 << 20  # bytes; an access.conf of 10,000 stanzas with generated keys has 3 MB
+PATIENCE = 5.0  # seconds for one's turn; whoever has it writes a small file and is done
 _READ = flags("RDONLY", "NONBLOCK", "CLOEXEC", "NOCTTY")
 _CREATE = flags("WRONLY", "CREAT", "EXCL", "NOFOLLOW", "CLOEXEC")
 _Step: TypeAlias = Callable[[Path, Path], None]
@@ -120,7 +121,7 @@ def change_private(path: Path, change: Callable[[bytes], bytes], limit: int) -> 
     """Replace a file by what becomes of its content; a missing one is empty.
 
     Of several that do this at once, each sees what the one before it wrote: they
-    wait for each other at the folder, for a second at the most.
+    wait for each other at the folder, for ``PATIENCE`` seconds at the most.
 
     Raises OperatorError for a file that ``read_bytes`` refuses, HostError if
     it cannot be written or another one does not finish; the file is then what it was.
@@ -178,7 +179,7 @@ def _turn(path: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
     try:
-        ends = time.monotonic() + 1
+        ends = time.monotonic() + PATIENCE
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
