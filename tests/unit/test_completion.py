@@ -107,6 +107,28 @@ def test_a_name_that_would_steer_the_terminal_is_not_offered(shell: Terminal) ->
     assert "steered" not in said
 
 
+INSTALLED = {
+    "zsh": ("functions/_watchword", "fpath=(./functions $fpath); " + READY["zsh"]),
+    "fish": (".config/fish/completions/fwknop.fish", ""),
+}
+"""Where a script lies that nobody sources, and what else has to be said."""
+
+
+@pytest.mark.parametrize("name", SHELLS[1:])
+def test_a_script_in_the_folder_of_its_shell_is_found_there(name: str, tmp_path: Path) -> None:
+    place, ready = INSTALLED[name]
+    (tmp_path / place).parent.mkdir(parents=True)
+    script = {"zsh": zsh, "fish": fish}[name].script(command_lines.all_programs())
+    (tmp_path / place).write_text(script, "utf-8")
+    (tmp_path / ".fwknoprc").write_text(RC_FILE, "utf-8")
+    environment = {"HOME": str(tmp_path), "PATH": PACKAGED, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    start = START[name] if name == "zsh" else ["fish", "-i"]
+    with Terminal(start, environment, tmp_path) as terminal:
+        terminal.type(f'{ready}{STUBS[name]}; echo REA""DY\n', "READY")
+        assert given(terminal, "fwknop -n ind\t") == "<-n><indented>"
+        assert given(terminal, "fwknop --named-config tw\t") == "<--named-config><two words>"
+
+
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_every_option_of_every_program_is_in_every_script(
     name: str, capsys: pytest.CaptureFixture[str]
