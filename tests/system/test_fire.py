@@ -252,7 +252,7 @@ def test_a_stop_in_a_burst_of_grants_finishes_what_it_took_and_leaves_the_rest_t
 
 
 def until_granted(server: Server, number: int) -> None:
-    until(lambda: server.log.count('"granted"') >= number, 15)
+    until(lambda: server.log.count('"granted"') >= number, 60)
 
 
 def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(

@@ -128,7 +128,7 @@ def test_a_grant_goes_on_over_a_restart_and_ends_at_its_own_time(
     scene: Trio, server: Server
 ) -> None:
     server.start()
-    knock(scene, "0.0.0.0,tcp/22", seconds=4)
+    knock(scene, "0.0.0.0,tcp/22", seconds=6)
     server.wait_for_judgements(1)
     server.kill()
     server.start()
