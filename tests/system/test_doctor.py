@@ -205,6 +205,17 @@ def test_a_clock_is_compared_with_whom_the_caller_names(scene: ConnectScene) -> 
     assert "although the clock of 192.0.2.66 is 7000 seconds ahead" in told["diagnosis"]["sentence"]
 
 
+@pytest.mark.parametrize("clock", ["ftp://x/", "no-such-host.example"])
+def test_a_clock_that_cannot_be_asked_is_told_before_anything_is_sent(
+    scene: ConnectScene, clock: str
+) -> None:
+    before = len(scene.server.judged)
+    status, told = doctor(scene, "home", "24", "--clock", clock)
+    assert status == FILE
+    assert clock in told["diagnosis"]["sentence"]
+    assert len(scene.server.judged) == before
+
+
 def test_a_router_that_prohibits_the_way_is_named(scene: ConnectScene) -> None:
     reject = "udp dport 62201 reject with icmpx type admin-prohibited"
     with rule(scene.net.internet, "forward", reject):

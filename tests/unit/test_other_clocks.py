@@ -41,7 +41,7 @@ def date(seconds: float) -> bytes:
 
 def test_the_date_of_an_answer_is_compared_with_our_own_time() -> None:
     with answering(date(time.time() + 3600)) as port:
-        ahead = other_clocks.by_web(f"http://127.0.0.1:{port}/", 5)
+        ahead = other_clocks.by_web(other_clocks.web_server(f"http://127.0.0.1:{port}/"), 5)
     assert ahead is not None
     assert abs(ahead - 3600) < 5
 
@@ -78,7 +78,7 @@ def test_nobody_there_tells_nothing() -> None:
 @pytest.mark.parametrize("url", ["ftp://x/", "http://", "http://[::1", "http://x:y/"])
 def test_what_is_no_web_server_is_told_so(url: str) -> None:
     with pytest.raises(OperatorError):
-        other_clocks.by_web(url, 1)
+        other_clocks.web_server(url)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from watchword.edges import dial, randomness
@@ -41,11 +41,14 @@ def by_sntp(address: str, seconds: float, port: int = sntp.PORT) -> float | None
     return None
 
 
-def by_web(url: str, seconds: float) -> float | None:
-    """The same by the date of a web server's answer, to about a second; None: it tells none.
+class WebServer(NamedTuple):
+    host: str
+    port: int
+    secure: bool
 
-    Raises OperatorError: this is no URL of a web server.
-    """
+
+def web_server(url: str) -> WebServer:
+    """Whom a URL names. Raises OperatorError: it is none of a web server."""
     scheme, host, port = "", "", None
     with suppress(ValueError):
         parts = urlsplit(url)
@@ -53,11 +56,14 @@ def by_web(url: str, seconds: float) -> float | None:
     if scheme not in ("http", "https") or not host:
         raise OperatorError(f"{url!r} is no URL of a web server", hint="http://HOST/")
     secure = scheme == "https"
-    with suppress(HostError, OSError, ValueError):
-        address = dial.addresses(host)[0]
-        ahead = by_web_of(address, port or (443 if secure else 80), host, seconds, secure=secure)
-        if ahead is not None:
-            return ahead
+    return WebServer(host, port or (443 if secure else 80), secure)
+
+
+def by_web(server: WebServer, seconds: float) -> float | None:
+    """The same by the date of a web server's answer, to about a second; None: it tells none."""
+    with suppress(HostError):
+        address = dial.addresses(server.host)[0]
+        return by_web_of(address, server.port, server.host, seconds, secure=server.secure)
     return None
 
 

@@ -24,10 +24,9 @@ from watchword.errors import HostError, OperatorError
 from watchword.record import record
 from watchword.service import renewal
 from watchword.service.caller import Called
-from watchword.service.client_console import Console
+from watchword.service.client_console import Console, first_line
 from watchword.service.client_send import Knocker
 
-PATIENCE: Final = 15.0  # seconds in all, unless told otherwise
 _ROUNDS: Final = (2.0, 3.0)  # seconds that a packet has before another one is sent; then the last
 _STUBBORN: Final = 1.0  # seconds after a packet in which a refusal is taken for a firewall's
 _AT_ONCE: Final = 0.3  # seconds for a port that may be open already
@@ -108,7 +107,7 @@ class Approach:
         try:
             packet = self._knocker.knock(self.place_of_knock(address))
         except HostError as error:  # of one family, as a rule; the other may do
-            return Answer(Heard.NO_WAY, reason=str(error)), self._port
+            return Answer(Heard.NO_WAY, reason=first_line(error)), self._port
         port = client_ports.outer_port(packet.message, self._port)
         self._say(f"knocked; trying {address} port {port}")
         return dial.dial(address, port, seconds, stubborn=_STUBBORN), port
@@ -131,12 +130,18 @@ class Approach:
         return dial.addresses(self._target, wanted or granted)
 
     def place_of_knock(self, address: str) -> str | None:
-        """Where the packet for a connection to ``address`` goes; None: a relay finds the way."""
+        """Where the packet for a connection to ``address`` goes; None: wherever there is a way.
+
+        That is so where a relay finds the way, and where the packet says who is to be let
+        in, so that it does not matter where it comes from.
+        """
         if self._called.settings.relay is not None:
             return None
         host = self._called.server
         if host.lower() == self._target.lower():
             return address
+        if client_ports.family(self._called.settings) is not None:
+            return None
         return dial.addresses(host, 6 if ":" in address else 4)[0]
 
     def _reached(self, connection: socket.socket, address: str, port: int) -> Reached:

@@ -12,7 +12,7 @@ import io
 import sys
 
 from watchword.dialects.fwknop.client_values import printable
-from watchword.errors import Complaint, HostError, OperatorError
+from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 
 _LONGEST = 2000  # characters of a line; somebody's argument may have a million
 
@@ -69,3 +69,8 @@ class Console:
             return
         for complaint in error.complaints:
             self.remark(complaint)
+
+
+def first_line(error: WatchwordError) -> str:
+    """What went wrong, without what the original adds on lines of their own."""
+    return str(error).split("\n", 1)[0]

@@ -10,7 +10,7 @@ caller names somebody who knows the time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -19,11 +19,11 @@ from watchword.edges import dial, send
 from watchword.edges.dial import Answer, Heard
 from watchword.edges.path import Sending
 from watchword.edges.send.sent import Sent
-from watchword.errors import HostError
+from watchword.errors import HostError, OperatorError
 from watchword.model.routes import Carrier, Route
 from watchword.service.approach import Approach
 from watchword.service.caller import Called
-from watchword.service.client_console import Console
+from watchword.service.client_console import Console, first_line
 from watchword.service.diagnosis import Seen
 
 _GLANCE: Final = 1.0  # seconds for what answers at once or not at all
@@ -49,19 +49,21 @@ class Examination:
     def look(self, seconds: float) -> tuple[Seen, Sequence[str]]:
         """Knock once, and wait so long for the port. Also returns the target's addresses.
 
-        Raises HostError: the name has no address. Raises OperatorError: nothing can be sent.
+        Raises HostError: the name has no address. Raises OperatorError: nothing can be sent,
+        or there is nobody to compare clocks with.
         """
+        compare = self._comparison()
         addresses = self._approach.addresses()
         address, before = addresses[0], None
         with ThreadPoolExecutor(1) as beside:
-            clock = beside.submit(self._compare_clocks, address)
+            clock = beside.submit(compare, address)
             if self._port is not None:
                 address, before = self._first_that_has_a_way(addresses, self._port)
         after, packet, not_sent, port = None, b"", "", self._port
         try:
             knocked = self._knocker.knock(self._approach.place_of_knock(address))
         except HostError as error:
-            not_sent = str(error).split("\n", 1)[0]
+            not_sent = first_line(error)
         else:
             packet = knocked.payload
             kept = self._sending is not None and self._sending.kept
@@ -100,18 +102,28 @@ class Examination:
                 return address, answer
         return addresses[0], answer
 
-    def _compare_clocks(self, address: str) -> float | None:
-        """How far the other clock is ahead; None: it does not tell."""
+    def _comparison(self) -> Callable[[str], float | None]:
+        """What says how far the other clock is ahead, given the server's address."""
         from watchword.edges import other_clocks  # noqa: PLC0415  (loads slowly)
 
         if self._clock is None:
-            ahead = other_clocks.by_sntp(address, _GLANCE)
-            if ahead is None:
-                ahead = other_clocks.by_web_of(address, 80, self._called.server, _GLANCE)
-            return ahead
+            return self._by_server
         if "://" in self._clock:
-            return other_clocks.by_web(self._clock, 3 * _GLANCE)
-        return other_clocks.by_sntp(dial.addresses(self._clock)[0], 3 * _GLANCE)
+            server = other_clocks.web_server(self._clock)
+            return lambda _: other_clocks.by_web(server, 3 * _GLANCE)
+        try:
+            other = dial.addresses(self._clock)[0]
+        except HostError as error:
+            raise OperatorError(f"--clock: {error}", hint=error.hint) from None
+        return lambda _: other_clocks.by_sntp(other, 3 * _GLANCE)
+
+    def _by_server(self, address: str) -> float | None:
+        from watchword.edges import other_clocks  # noqa: PLC0415  (loads slowly)
+
+        ahead = other_clocks.by_sntp(address, _GLANCE)
+        if ahead is None:
+            ahead = other_clocks.by_web_of(address, 80, self._called.server, _GLANCE)
+        return ahead
 
     def _carry(self, payload: bytes, route: Route, *, confirm: bool) -> Sent:
         """As the client sends, but listening for objections where that is possible."""

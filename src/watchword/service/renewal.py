@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from watchword.errors import WatchwordError
-from watchword.service.client_console import Console
+from watchword.service.client_console import Console, first_line
 
 if TYPE_CHECKING:
     from watchword.edges.takeover import Wait
@@ -34,4 +34,4 @@ def renew(knock: Callable[[], None], seconds: float, wait: Wait, console: Consol
         try:
             knock()
         except WatchwordError as error:
-            console.warn(f"watchword: warning: the grant was not renewed: {error}")
+            console.warn(f"watchword: warning: the grant was not renewed: {first_line(error)}")
