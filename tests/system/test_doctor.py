@@ -42,8 +42,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectScene]:
             section("nowhere", "no-such-host.example"),
             section("elsewhere", "203.0.113.77"),
             section("udp", server.four, ACCESS="udp/53"),
+            section("server.example", "server.example"),
         )
-        names = name_hosts(made.net.caller.host, "127.0.0.1 localhost\n")
+        names = name_hosts(made.net.caller.host, f"{server.four} server.example\n")
         (names / "resolv.conf").write_text("nameserver 127.0.0.1\noptions attempts:1 timeout:1\n")
         yield made
         shutil.rmtree(names)
@@ -181,17 +182,24 @@ def test_a_packet_that_was_refused_is_explained_by_its_server(
     assert "port-not-offered" in {each.get("reason") for each in scene.server.judged}
 
 
-def test_a_clock_that_is_wrong(scene: ConnectScene) -> None:
-    scene.listen(23)
+def documented() -> list[str]:
+    """The transcript in docs/connect.md, its command first."""
+    page = (Path(__file__).parents[2] / "docs" / "connect.md").read_text("utf-8")
+    transcript = page.partition("    $ ")[2].partition("\n\n")[0]
+    return [line.removeprefix("    ") for line in transcript.split("\n")]
+
+
+def test_a_clock_that_is_wrong_as_the_page_shows_it(scene: ConnectScene) -> None:
+    command, *lines = documented()
+    argv = command.removeprefix("watchword ").split()
     with time_server(scene.net.server.host, scene.net.server.four, 0):
         done = scene.net.caller.host.run(
             sys.executable, str(Path(__file__).with_name("wrong_clock.py")), "-600",
-            "doctor", "home", "23", *PATIENCE,
+            *argv, *PATIENCE,
             check=False, env={**scene.environment, "PYTHONPATH": str(Path(__file__).parents[2])},
         )  # fmt: skip
     assert done.returncode == CLOCK, done.stdout + done.stderr
-    assert "the clock of 203.0.113.1 is 600 seconds ahead of ours" in done.stdout
-    assert "--time-offset-plus 600" in done.stdout
+    assert done.stdout.splitlines() == lines
 
 
 def test_a_clock_is_compared_with_whom_the_caller_names(scene: ConnectScene) -> None:
@@ -272,7 +280,9 @@ def test_without_a_host_the_whole_rc_file_is_checked(scene: ConnectScene) -> Non
         assert words in done.stdout
     done = scene.watchword("doctor")
     assert done.returncode == WELL
-    assert "its stanzas: home, six, stranger, nowhere, elsewhere, udp" in done.stdout
+    assert (
+        "its stanzas: home, six, stranger, nowhere, elsewhere, udp, server.example" in done.stdout
+    )
 
 
 def test_people_are_told_line_by_line(scene: ConnectScene) -> None:
