@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 import pprint
 
 import pytest
@@ -88,3 +90,16 @@ def test_a_record_is_matched_by_its_fields() -> None:
     match Place("a", 7):
         case Place(file, line):
             assert (file, line) == ("a", 7)
+
+
+def test_a_record_is_copied_and_pickled_like_any_value() -> None:
+    place = Place("a", 7)
+    assert copy.copy(place) == copy.deepcopy(place) == pickle.loads(pickle.dumps(place)) == place  # noqa: S301
+
+
+def test_no_record_is_made_of_another() -> None:
+    with pytest.raises(TypeError, match="Longer is derived from a record"):
+
+        @record
+        class Longer(Place):
+            column: int = 0
