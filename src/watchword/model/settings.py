@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from watchword.model.addresses import Network
+from watchword.model.addresses import Address, Network
 from watchword.model.commands import AT_ONCE
 from watchword.model.filters import Filter
 from watchword.model.services import Service
@@ -152,6 +152,30 @@ class ControlSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UnixSocket:
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackPort:
+    """A TCP port that only this host reaches."""
+
+    address: Address
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+MetricsPlace: TypeAlias = UnixSocket | LoopbackPort
+"""Where metrics are served."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
 
@@ -169,6 +193,8 @@ class Settings:
     commands_at_once: int = AT_ONCE
     """Commands of callers that may run at the same time."""
     control: ControlSettings = ControlSettings()
+    metrics: MetricsPlace | None = None
+    """None: they are not served."""
     packet_limit: int = 0
     """After this many packets the daemon ends; 0: it does not."""
     dry_run: bool = False

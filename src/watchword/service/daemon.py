@@ -50,6 +50,7 @@ from watchword.service.process import PidFile
 from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
 from watchword.service.sources import Source, Sources, begun, close
+from watchword.service.watching import Watching
 
 CLOSING_PATIENCE = 20.0  # seconds for all closing commands at the end; a supervisor waits 90
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -94,6 +95,7 @@ class Daemon:
             {"status": self._status},
             {},
         )
+        self._watching = Watching(self._told)
         self._reception: Reception
 
     @property
@@ -140,9 +142,11 @@ class Daemon:
             await self._enforcer.resume(flush=settings.firewall.flush_at_start)
             self._cycles = self._command_cycles(memory)
             await self._cycles.resume(flush=settings.firewall.flush_at_start)
+            await self._watching.prepare(settings)
             await self._control.open()  # nothing below waits, so it answers once all is there
         except (HostError, OperatorError):
             await close(fresh.values())
+            await self._watching.aclose()
             if memory is not None:
                 await memory.aclose()
             raise
@@ -158,6 +162,7 @@ class Daemon:
         self._sources.take_over(settings.sources, fresh)
         self._listen(fresh)
         self._keep()
+        await self._watching.take_over()
 
     def _command_cycles(self, memory: assembly.Memory) -> Cycles:
         run = partial(close_by_command, self._closing_programs)
@@ -270,9 +275,16 @@ class Daemon:
             configuration = self._reconfigure()
             await self._change_over(configuration)
         except OperatorError as error:
-            self._reporter.report(ReloadRefused(error.complaints))
+            await self._refuse_reload(error.complaints)
         except HostError as error:
-            self._reporter.report(ReloadRefused((Complaint(str(error), hint=error.hint),)))
+            await self._refuse_reload((Complaint(str(error), hint=error.hint),))
+        else:
+            self._figures.reloaded("taken", self._clock.now().wall)
+
+    async def _refuse_reload(self, complaints: tuple[Complaint, ...]) -> None:
+        await self._watching.give_up()
+        self._figures.reloaded("refused", self._clock.now().wall)
+        self._reporter.report(ReloadRefused(complaints))
 
     async def _change_over(self, configuration: Configuration) -> None:
         old, new = self._settings, configuration.settings
@@ -281,6 +293,7 @@ class Daemon:
         if moves:
             firewall = assembly.firewall_for(new, self._clock)
         policy = assembly.fitted(configuration.policy, firewall)
+        await self._watching.prepare(new)
         fresh = await self._sources.open(new.sources)
         if moves:
             try:
@@ -300,6 +313,7 @@ class Daemon:
         if moves:
             self._announce(0)
             self._keep()
+        await self._watching.take_over()
         over = self._sources.take_over(new.sources, fresh)
         self._listen(fresh)
         await close(over)
@@ -323,6 +337,9 @@ class Daemon:
             self._reporter.report(Complained(complaint))
 
     async def _status(self, _: Question) -> dict[str, object]:
+        return self._told()
+
+    def _told(self) -> dict[str, object]:
         now = self._clock.now()
         told = status.gather(
             self._figures, self._sources, self._lobby, self._gate, self._enforcer, now=now
@@ -331,6 +348,7 @@ class Daemon:
 
     async def _stop(self) -> None:
         await self._control.close()
+        await self._watching.aclose()
         await self._sources.aclose()
         self._programs.end()
         await self._gate.finish()

@@ -39,6 +39,22 @@ class Figures:
     overflowed: int = 0
     """Authentic packets that were dropped because too many were waiting."""
     steps: dict[str, Step] = field(default_factory=dict)
+    reloads: Counter[str] = field(default_factory=Counter)
+    """``taken`` or ``refused``."""
+    last_reload: str = ""
+    """The outcome of the last; empty: there was none."""
+    configured: float = 0.0
+    """Unix seconds at which the configuration in force was taken over."""
+
+    def __post_init__(self) -> None:
+        self.configured = self.began
+
+    def reloaded(self, outcome: str, at: float) -> None:
+        """Note what came of a reload, at these Unix seconds."""
+        self.reloads[outcome] += 1
+        self.last_reload = outcome
+        if outcome == "taken":
+            self.configured = at
 
     @contextmanager
     def timing(self, name: str) -> Iterator[None]:

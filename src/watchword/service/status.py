@@ -52,6 +52,12 @@ def gather(
         "firewall_in_step": not enforcer.in_doubt,
         "steps": _steps(figures),
         "slowest_step": slowest[0] if slowest else None,
+        "reloads": {
+            "taken": figures.reloads["taken"],
+            "refused": figures.reloads["refused"],
+            "last": figures.last_reload,
+            "configured": figures.configured,
+        },
     }
 
 
@@ -78,6 +84,7 @@ def _steps(figures: Figures) -> dict[str, dict[str, float]]:
     return {
         name: {
             "count": step.count,
+            "seconds": round(step.seconds, 6),
             "mean": round(step.seconds / step.count, 6),
             "slowest": round(step.slowest, 6),
         }
@@ -89,6 +96,8 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
     """The same for a person, line by line."""
     since = datetime.fromtimestamp(told["began"], UTC).astimezone().isoformat(timespec="seconds")
     yield f"{told['program']} {told['release']}, running since {since}"
+    if told["reloads"]["last"] == "refused":
+        yield "THE LAST RELOAD WAS REFUSED; the log says why, and the old configuration goes on"
     yield f"grants in force: {told['grants']}"
     if any(told["commands"].values()):
         found = told["commands"]

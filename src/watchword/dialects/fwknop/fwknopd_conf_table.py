@@ -146,6 +146,7 @@ _OURS: Final = (
     _number("MAX_COMMANDS", "32", 1, 1000),
     Variable("CONTROL_GROUP"),
     _flag("CONTROL_GROUP_CHANGES"),
+    Variable("METRICS_LISTEN"),
 )
 
 

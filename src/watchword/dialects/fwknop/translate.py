@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from watchword.dialects.fwknop import fwknopd_conf, translate_sources
+from watchword.dialects.fwknop import fwknopd_conf, translate_sources, translate_watching
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE, OPEN, External
@@ -281,6 +281,7 @@ def _settings(
         state_dir=Path(values.text("STATE_DIR")),
         pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),
         digest_file=Path(values.text("DIGEST_FILE") or run_dir / "digest.cache"),
+        metrics=translate_watching.metrics(values, complaints),
         commands_at_once=values.number("MAX_COMMANDS"),
         packet_limit=options.packet_limit,
         dry_run=options.test,

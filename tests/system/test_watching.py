@@ -1,0 +1,109 @@
+"""Metrics of a running daemon: served on loopback, moved by a reload, in step with what happens."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Server, until
+from tests.sealing import sealed
+from tests.unit.test_metrics import value
+from tests.unit.test_openmetrics import Read, read
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import connect, reaches, send_datagram
+from watchword.lab.trio import Trio, trio
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Server:
+    return Server(scene.server.host, tmp_path)
+
+
+def scraped(sock: socket.socket) -> Read:
+    with sock:
+        sock.settimeout(5)
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: sock.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert b"Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8" in head
+    assert head.endswith(b"Connection: close")
+    return read(body.decode())
+
+
+def serves(host: Host, address: str) -> bool:
+    try:
+        return reaches(host, address, 9621)
+    except ConnectionRefusedError:
+        return False
+
+
+def at(server: Server, address: str) -> Read:
+    sock = connect(server.host, address, 9621)
+    assert sock is not None
+    return scraped(sock)
+
+
+def test_it_is_off_unless_a_place_is_named_and_a_reload_moves_it(
+    scene: Trio, server: Server
+) -> None:
+    server.start()
+    assert not serves(server.host, "127.0.0.1")
+    server.settings["METRICS_LISTEN"] = "[::1]:9621"
+    server.write()
+    server.send(signal.SIGHUP)
+    until(lambda: serves(server.host, "::1"))
+    assert not serves(scene.caller.host, scene.server.four)
+    now = int(time.time())
+    payload = sealed("0.0.0.0,tcp/22", sent_at=now)
+    for each in (payload, payload, b"8" * 200, sealed("0.0.0.0,tcp/80", sent_at=now)):
+        send_datagram(scene.caller.host, each, scene.server.four, 62201)
+    server.wait_for_judgements(4)
+    found = at(server, "::1")
+    for reason in ("replayed", "hmac-mismatch", "port-not-offered"):
+        assert value(found, "watchword_packets_total", reason=reason) == 1
+    assert value(found, "watchword_packets_total", verdict="granted") == 1
+    assert value(found, "watchword_grants", by="firewall") == 1
+    assert value(found, "watchword_replay_claims_total") == 3
+    assert value(found, "watchword_step_duration_seconds_count", step="claim") >= 1
+    assert value(found, "watchword_reloads_total", outcome="taken") == 1
+
+    server.settings["METRICS_LISTEN"] = "0.0.0.0:9621"
+    server.write()
+    server.send(signal.SIGHUP)
+    server.wait_for("to this host only")
+    found = at(server, "::1")
+    assert value(found, "watchword_last_reload_successful") == 0
+    assert "THE LAST RELOAD WAS REFUSED" in server.tool("status").stdout
+
+    path = server.folder / "metrics.sock"
+    server.settings["METRICS_LISTEN"] = f"unix:{path}"
+    server.write()
+    server.send(signal.SIGHUP)
+    until(lambda: not serves(server.host, "::1"))
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(path))
+    found = scraped(sock)
+    assert value(found, "watchword_last_reload_successful") == 1
+    assert value(found, "watchword_reloads_total", outcome="taken") == 2
+    server.stop()
+    assert not path.exists()
+
+
+def test_a_place_that_is_taken_ends_the_start_and_says_so(server: Server) -> None:
+    server.settings["METRICS_LISTEN"] = f"unix:{server.folder}/run/nowhere/metrics.sock"
+    server.launch()
+    until(lambda: server.ended)
+    assert "cannot serve metrics at unix:" in server.log
+    assert "Kicking off" not in server.log
