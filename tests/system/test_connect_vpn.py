@@ -1,4 +1,4 @@
-"""OpenVPN and WireGuard behind a hidden UDP port, as docs/connect-vpn.md has it."""
+"""OpenVPN and WireGuard behind a hidden UDP port, as docs/vpn.md has it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PROGRAMS, stanza, until
+from tests.daemon import stanza, until
 from tests.system.connect_scene import ConnectScene, section
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import open_socket
 
 pytestmark = pytest.mark.system
 OPENVPN, WIREGUARD = 1194, 51820
+PAGE = Path(__file__).parents[2] / "docs" / "vpn.md"
 RESET = bytes([7 << 3]) + b"session!" + bytes(5)
 """How an OpenVPN client begins."""
 
@@ -88,11 +89,12 @@ def test_openvpn_gets_through_as_long_as_it_runs_under_run(
     start_openvpn_server(scene, tmp_path)
     server = scene.net.server
     assert not said_to_reset(scene.net.caller.host, server.four)
+    command = "watchword run --renew openvpn -- openvpn --config client.conf"
+    assert f"    {command}\n" in PAGE.read_text("utf-8")
     with (tmp_path / "client.log").open("wb") as log:
-        client = scene.start(
-            "run", "--renew", "openvpn", "--", "openvpn", "--config", str(tmp_path / "client.conf"),
-            stdout=log, stderr=log,
-        )  # fmt: skip
+        client = scene.net.caller.host.start(
+            *command.split(), cwd=tmp_path, env=scene.environment, stdout=log, stderr=log
+        )
     until(lambda: pings(scene.net.caller.host, "10.8.0.1"), 20)
     assert said_to_reset(scene.net.caller.host, server.four)
     assert not said_to_reset(scene.net.stranger.host, server.four)
@@ -117,7 +119,7 @@ def test_wireguard_knocks_when_it_comes_up(scene: ConnectScene, tmp_path: Path) 
         f"wws{number}": f"[Interface]\nAddress = 10.7.0.1/24\nListenPort = {WIREGUARD}\n"
         f"PrivateKey = {mine}\n[Peer]\nPublicKey = {their_public}\nAllowedIPs = 10.7.0.2/32\n",
         f"wwc{number}": f"[Interface]\nAddress = 10.7.0.2/24\nPrivateKey = {theirs}\n"
-        f"PreUp = {PROGRAMS}/fwknop -n wireguard\n"
+        "PreUp = fwknop -n wireguard\n"
         f"[Peer]\nPublicKey = {my_public}\nEndpoint = {server.four}:{WIREGUARD}\n"
         "AllowedIPs = 10.7.0.1/32\nPersistentKeepalive = 25\n",
     }
@@ -125,6 +127,7 @@ def test_wireguard_knocks_when_it_comes_up(scene: ConnectScene, tmp_path: Path) 
         path = tmp_path / f"{name}.conf"
         path.touch(mode=0o600)
         path.write_text(text)
+    assert "    PreUp = fwknop -n wireguard\n" in PAGE.read_text("utf-8")
     before = len(scene.server.judged)
     server.host.run("wg-quick", "up", str(tmp_path / f"wws{number}.conf"), env=scene.environment)
     caller.host.run("wg-quick", "up", str(tmp_path / f"wwc{number}.conf"), env=scene.environment)

@@ -7,6 +7,7 @@ import pytest
 from watchword.edges.dial import Heard
 from watchword.edges.path import Objection, Passage
 from watchword.record import replace
+from watchword.service import doctor_words
 from watchword.service.diagnosis import Seen, Trouble, diagnose
 
 SEEN = Seen(
@@ -69,3 +70,10 @@ def test_the_text_of_a_packet_is_given_only_where_the_server_has_to_be_asked() -
 
 def test_each_trouble_has_an_exit_status_of_its_own() -> None:
     assert sorted(each.value for each in Trouble) == list(range(8))
+
+
+def test_people_are_told_line_by_line() -> None:
+    lines = list(doctor_words.in_words(diagnose(SEEN), SEEN, ["203.0.113.1"], ()))
+    topics = [line.split()[0] for line in lines]
+    assert topics == ["name", "clock", "before", "packet", "after", "diagnosis", "remedy"]
+    assert "cannot be compared from here" in lines[1]
