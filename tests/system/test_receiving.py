@@ -168,11 +168,13 @@ def test_behind_a_reverse_proxy_the_caller_gets_in_and_not_the_proxy(
     web.wait(10)
 
 
-@pytest.mark.requirement("1.2", "6.1", partial=True)
+@pytest.mark.requirement("1.2")
+@pytest.mark.requirement("6.1", partial=True)
+@pytest.mark.peer("fwknop")
 def test_what_the_perl_client_sent_over_tcp_and_http_opens_a_port(
     scene: Trio, tmp_path: Path
 ) -> None:
-    """Its recorded packets, so of any age; cut into three pieces on the way."""
+    """Its recorded packets, so of any age, in three pieces; the packaged client; a scanner."""
     server = Server(scene.stranger.host, tmp_path)
     server.settings |= {
         "ENABLE_TCP_SERVER": "Y", "ENABLE_SPA_OVER_HTTP": "Y", "FIREWALL_BACKEND": "memory",
@@ -194,4 +196,18 @@ def test_what_the_perl_client_sent_over_tcp_and_http_opens_a_port(
         talk.close()
         told = server.wait_for_judgements(number + 1)[number]
         assert (told["verdict"], told["user"]) == ("granted", "mbr"), told
+    scene.caller.host.run(
+        "/usr/bin/fwknop", "--rc-file", str(tmp_path / "rc"), "--no-save-args", "-P", "tcp",
+        "-A", "tcp/22", "-s", "-D", scene.stranger.four, "-M", "legacy",
+        "--key-rijndael", "fwknoptest",
+    )  # fmt: skip
+    told = server.wait_for_judgements(3)[2]
+    assert (told["verdict"], told["who"]) == ("granted", scene.caller.four)
+    idle = connect(scene.caller.host, scene.stranger.four, 62201, 5.0)
+    assert idle is not None
+    began = time.monotonic()
+    idle.settimeout(5.0)
+    assert idle.recv(1) == b""
+    assert time.monotonic() - began > 0.9
+    idle.close()
     server.stop()

@@ -167,7 +167,7 @@ def test_both_clients_raw_packets_get_in(
     assert told["who"] == CALLER[0]
 
 
-@pytest.mark.requirement("6.9", partial=True)
+@pytest.mark.requirement("6.9")
 @pytest.mark.parametrize("way", ["udp", "tcp", "icmp"])
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize(
@@ -329,7 +329,8 @@ def _ways(server: Server) -> list[str]:
     return re.findall(r"(\w+)/", line.partition(": ")[2].replace(str(server.folder), ""))
 
 
-@pytest.mark.requirement("8.20", "9.24", partial=True)
+@pytest.mark.requirement("8.20")
+@pytest.mark.requirement("9.24", partial=True)
 @pytest.mark.peer("fwknop")
 @pytest.mark.parametrize("program", CLIENTS, ids=["packaged", "ours"])
 def test_a_random_port_is_found_by_the_range_of_ports(

@@ -111,7 +111,8 @@ def passing(program: Program, packet: bytes) -> bool:
     return bool(bpf.run(program, packet, ethertype(packet)))
 
 
-@pytest.mark.requirement("2.12", "8.20", partial=True)
+@pytest.mark.requirement("2.12")
+@pytest.mark.requirement("8.20", partial=True)
 @pytest.mark.peer("tcpdump")
 @pytest.mark.parametrize("text", FILTERS)
 def test_a_filter_passes_the_same_packets_as_tcpdump_compiles_it_to_pass(text: str) -> None:
