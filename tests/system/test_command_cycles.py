@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,14 +66,19 @@ def knock(scene: Trio, program: str, ports: str = "tcp/22", *options: str) -> No
     )  # fmt: skip
 
 
-def reaches(client: Host, port: int) -> bool:
-    """Whether a connection comes through within a moment; what is dropped answers nothing."""
+def reaches(client: Host, port: int, seconds: float = 0.5) -> bool:
+    """Whether a connection comes through within some time; what is dropped answers nothing."""
     asked = client.run(
         "python3", "-c",
-        "import socket, sys; socket.create_connection(('203.0.113.1', int(sys.argv[1])), 0.5)",
-        str(port), check=False,
+        f"import socket; socket.create_connection(('203.0.113.1', {port}), {seconds})",
+        check=False,
     )  # fmt: skip
     return asked.returncode == 0
+
+
+def scan(client: Host) -> str:
+    """How ssh on the server looks from there."""
+    return client.run("nmap", "-Pn", "-n", "--max-retries", "1", "-p", "22", "203.0.113.1").stdout
 
 
 @contextlib.contextmanager
@@ -147,7 +151,7 @@ def test_the_tutorials_recipe_does_what_it_does_with_the_original(
     server.start()
     assert "Attached to the firewall" not in server.log
     assert "watchword" not in prepared.run("nft", "list", "tables").stdout
-    scanned = scene.caller.host.run("nmap", "-Pn", "-n", "-p", "22", "203.0.113.1").stdout
+    scanned = scan(scene.caller.host)
     assert re.search(r"^22/tcp\s+filtered", scanned, re.MULTILINE)
     with listening(prepared, 22):
         assert not reaches(scene.caller.host, 22)
@@ -159,17 +163,19 @@ def test_the_tutorials_recipe_does_what_it_does_with_the_original(
         assert member.partition(" timeout ")[0] == original_members[0].partition(" timeout ")[0]
         assert member.startswith(f"{CALLER},tcp:22 timeout ")
         left = int(member.rpartition(" ")[2])
-        assert 25 <= left <= 30
-        assert reaches(scene.caller.host, 22)
+        assert 1 <= left <= 30
+        assert reaches(scene.caller.host, 22, seconds=5)
         assert not reaches(scene.stranger.host, 22)
-    scanned = scene.caller.host.run("nmap", "-Pn", "-n", "-p", "22", "203.0.113.1").stdout
+    scanned = scan(scene.caller.host)
     assert re.search(r"^22/tcp\s+closed", scanned, re.MULTILINE)  # passes; nobody listens now
+    before = int(members(prepared)[0].rpartition(" ")[2])
     listed = server.program("--fw-list").stdout
+    after = int(members(prepared)[0].rpartition(" ")[2])
     [row] = [line for line in listed.splitlines() if CALLER in line]
     assert "tcp/22" in row
     assert row.endswith("no close")
     rest = int(re.search(r"(\d+) s", row)[1])  # type: ignore[index]
-    assert abs(rest - int(members(prepared)[0].rpartition(" ")[2])) <= 2
+    assert after - 1 <= rest <= before + 1
     assert until(lambda: int(members(prepared)[0].rpartition(" ")[2]) < left)
 
 
@@ -179,7 +185,7 @@ def test_a_caller_who_names_no_time_gets_the_stanzas_and_never_all_of_it(
 ) -> None:
     """With the original such a member is permanent."""
     prepared.run("iptables", "-I", "INPUT", "1", "-p", "udp", "--dport", "62201", "-j", "ACCEPT")
-    server.access = stanza(**RECIPE, FW_ACCESS_TIMEOUT="7")
+    server.access = stanza(**RECIPE, FW_ACCESS_TIMEOUT="70")
     server.start()
     knock(scene, OURS, "tcp/22,udp/53")
     server.wait_for_judgements(1)
@@ -187,7 +193,7 @@ def test_a_caller_who_names_no_time_gets_the_stanzas_and_never_all_of_it(
     assert [each.partition(" timeout ")[0] for each in found] == [
         f"{CALLER},tcp:22", f"{CALLER},udp:53",
     ]  # fmt: skip
-    assert all(1 <= int(each.rpartition(" ")[2]) <= 7 for each in found)
+    assert all(30 < int(each.rpartition(" ")[2]) <= 70 for each in found)
 
 
 def script(folder: Path) -> tuple[str, Path]:
@@ -241,19 +247,16 @@ def test_a_pair_of_commands_runs_for_every_port_on_the_grant_and_at_its_end(
     assert "no grants in force" in server.program("--fw-list").stdout
 
 
-@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGKILL, signal.SIGTERM])
-def test_whatever_happens_to_the_daemon_what_is_open_is_closed(
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGKILL])
+def test_what_is_open_is_closed_at_its_time_whatever_happened_to_the_daemon(
     scene: Trio, server: Server, tmp_path: Path, how: signal.Signals
 ) -> None:
     """And the stanza that opened it is gone from the file by then."""
     program, journal = script(tmp_path)
-    server.access = cycle_with(program, CMD_CYCLE_TIMER="4")
+    server.access = cycle_with(program)
     server.start()
     knock(scene, OURS, "tcp/22,udp/53")
     server.wait_for_judgements(1)
-    listed = server.program("--fw-list").stdout
-    assert re.search(rf"[1-4] s +{CALLER} +tcp/22,udp/53 .* one closes it\n", listed), listed
-    assert "opened by commands: 1, being opened: 0" in server.tool("status").stdout
     server.access = stanza()
     if how is signal.SIGHUP:
         server.write()
@@ -261,19 +264,34 @@ def test_whatever_happens_to_the_daemon_what_is_open_is_closed(
         server.wait_for("Re-starting fwknopd")
     else:
         server.stop(how)
-    if how is signal.SIGTERM:
-        assert noted(journal) == OPENED + CLOSED
-        return
-    if how is signal.SIGKILL:
-        assert noted(journal) == OPENED
-        assert CALLER in server.program("--fw-list").stdout
         server.start()
     until(lambda: len(noted(journal)) == 4)
     assert noted(journal) == OPENED + CLOSED
     server.stop()
-    server.start()
-    time.sleep(0.1)  # there is no event for what does not happen
     assert noted(journal) == OPENED + CLOSED
+
+
+@pytest.mark.requirement("1.16", partial=True)
+def test_what_is_open_is_listed_and_a_stop_or_a_start_after_a_crash_closes_it(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    program, journal = script(tmp_path)
+    server.access = cycle_with(program, CMD_CYCLE_TIMER="300")
+    server.start()
+    knock(scene, OURS, "tcp/22,udp/53")
+    server.wait_for_judgements(1)
+    assert "opened by commands: 1, being opened: 0" in server.tool("status").stdout
+    for crashed in (False, True):
+        if crashed:
+            server.stop(signal.SIGKILL)
+        listed = server.program("--fw-list").stdout
+        assert re.search(rf"2\d\d s +{CALLER} +tcp/22,udp/53 .* one closes it\n", listed), listed
+    assert noted(journal) == OPENED
+    server.start()
+    assert noted(journal) == OPENED
+    server.stop()
+    assert noted(journal) == OPENED + CLOSED
+    assert "no grants in force" in server.program("--fw-list").stdout
 
 
 def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_path: Path) -> None:
@@ -308,7 +326,7 @@ def test_external_commands_of_1_9_open_and_close_and_are_ended_by_their_alarm(
     lines = {
         "EXTERNAL_CMD_OPEN:": f"iptables -A INPUT {rule};",
         "EXTERNAL_CMD_CLOSE:": f"iptables -D INPUT {rule};",
-        "FW_ACCESS_TIMEOUT": "2;",
+        "FW_ACCESS_TIMEOUT": "4;",
     }
     server.access = stanza(**lines) + stanza(OPEN_PORTS="tcp/99")
     server.settings |= {

@@ -206,6 +206,7 @@ def test_what_the_firewall_cannot_do_is_no_matter_for_a_cycle() -> None:
     only_four = policy(stanza_with(cycle()), families=(4,), destination_rule=True)
     answer = authorise(only_four, request(allow="2001:db8::1", source="2001:db8::1"), NOW)
     assert isinstance(answer, Permit)
+    assert answer.destination is None
 
 
 def test_a_cycle_takes_no_commands() -> None:

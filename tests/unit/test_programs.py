@@ -166,8 +166,15 @@ def test_a_program_starts_with_nothing_of_ours(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 def test_a_program_runs_as_somebody_else_and_has_no_other_groups() -> None:
     nobody = Account("nobody", "nogroup", 65534, 65534)
-    answer = SystemPrograms().run(sh("id -u; id -g; id -G"), account=nobody)
+    before = os.getgroups()
+    os.setgroups([0, 12345])
+    try:
+        answer = SystemPrograms().run(sh("id -u; id -g; id -G"), account=nobody)
+        ours = SystemPrograms().run(sh("id -G"))
+    finally:
+        os.setgroups(before)
     assert answer.stdout.decode().split() == ["65534", "65534", "65534"]
+    assert ours.stdout.decode().split() == ["0"]
 
 
 def test_nothing_is_started_after_the_end() -> None:
