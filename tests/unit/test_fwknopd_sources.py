@@ -105,6 +105,8 @@ def test_any_stands_for_every_interface(named: str) -> None:
 def test_sniffing_leaves_no_port_of_ours_to_be_reached() -> None:
     loaded = configure("ENABLE_UDP_SERVER N\nGUARD_SERVICES ALL")
     assert loaded.settings.firewall.public == ()
+    words = "\n".join(policy_in_words(loaded.settings, loaded.policy))
+    assert "everything new from outside is dropped except what is granted" in words
     access = STANZA.replace("tcp/22", "udp/62201")
     assert fatal("ENABLE_UDP_SERVER N", access) == []
     assert fatal("ENABLE_UDP_SERVER Y", access) != []

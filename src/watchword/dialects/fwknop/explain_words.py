@@ -83,9 +83,10 @@ def _firewall(settings: Settings) -> Iterator[str]:
                 f"{chain.chain}; what is closed without a grant is for that chain to say"
             )
     elif firewall.guard_all:
+        public = f"{services(firewall.public)} and " if firewall.public else ""
         yield (
-            f"everything new from outside is dropped except {services(firewall.public)} "
-            f"and what is granted (table inet {firewall.table})"
+            f"everything new from outside is dropped except {public}what is granted "
+            f"(table inet {firewall.table})"
         )
     else:
         yield f"hidden until granted: {services(firewall.guarded)} (table inet {firewall.table})"
