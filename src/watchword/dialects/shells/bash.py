@@ -1,6 +1,7 @@
 """Completion for bash.
 
-In here: command lines to a script for bash 3.2 and later, which needs no other package.
+In here: command lines to a script for bash 4 and later, which needs no other package. (The
+bash 3.2 of macOS should complete everything but files; nobody has tried.)
 
 The name of a stanza is somebody's text: it never goes through ``compgen -W`` or ``eval``,
 which would run what stands in it, and is offered the way bash quotes it.
@@ -79,8 +80,8 @@ __watchword_words() {
 }
 """.replace("@NAMES@", quoting.NAMES)
 _PROPOSED: Final = {
-    Takes.FILE: "compopt -o default",
-    Takes.FOLDER: "compopt -o dirnames",
+    Takes.FILE: "compopt -o default 2>/dev/null",
+    Takes.FOLDER: "compopt -o dirnames 2>/dev/null",
     Takes.HOST: "__watchword_hosts",
     Takes.STANZA: "__watchword_stanzas",
 }
