@@ -26,6 +26,7 @@ PREPARATION = (
     "iptables -A INPUT -j DROP",
 )
 """As the tutorial has it, line by line."""
+SNIFFS = "Starting fwknopd main event loop."
 RECIPE = {
     "OPEN_PORTS": "",
     "CMD_CYCLE_OPEN": "ipset add fwknop_allow $SRC,$PROTO:$PORT timeout $CLIENT_TIMEOUT",
@@ -110,7 +111,7 @@ def original_with_recipe(scene: Trio, folder: Path) -> tuple[str, list[str]]:
     """What the packaged server says and does with the recipe: its log, and the set."""
     host = scene.server.host
     for name, text in (
-        ("fwknopd.conf", f"ENABLE_UDP_SERVER Y\nFWKNOP_RUN_DIR {folder}\n"),
+        ("fwknopd.conf", f"PCAP_INTF eth0\nFWKNOP_RUN_DIR {folder}\n"),
         ("access.conf", stanza(**RECIPE)),
     ):
         (folder / name).touch(mode=0o600)
@@ -122,7 +123,7 @@ def original_with_recipe(scene: Trio, folder: Path) -> tuple[str, list[str]]:
             "-a", str(folder / "access.conf"), stdout=into, stderr=into,
         )  # fmt: skip
     try:
-        until(lambda: "Kicking off UDP server" in log.read_text())
+        until(lambda: SNIFFS in log.read_text())
         knock(scene, THEIRS, "tcp/22", "-f", "30")
         until(lambda: members(host))
         return log.read_text(), members(host)
@@ -143,12 +144,11 @@ def test_the_tutorials_recipe_does_what_it_does_with_the_original(
 ) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    # The packets of either client have to come through the rules of the tutorial, which drop them
-    # for a server that does not sniff: so one more rule before the last.
-    prepared.run("iptables", "-I", "INPUT", "1", "-p", "udp", "--dport", "62201", "-j", "ACCEPT")
     original_log, original_members = original_with_recipe(scene, theirs)
     server.access = stanza(**RECIPE)
-    server.start()
+    server.settings |= {"ENABLE_UDP_SERVER": "N", "PCAP_INTF": "eth0"}
+    server.launch()
+    server.wait_for(SNIFFS)
     assert "Attached to the firewall" not in server.log
     assert "watchword" not in prepared.run("nft", "list", "tables").stdout
     scanned = scan(scene.caller.host)

@@ -64,9 +64,9 @@ class Commands:
         task.add_done_callback(self._tasks.discard)
 
     async def checked(self) -> None:
-        """Wait until each command that was taken on has begun or been refused."""
-        while self._unchecked:
-            await next(iter(self._unchecked)).wait()
+        """Wait until each command that was taken on by now has begun or been refused."""
+        for each in list(self._unchecked):
+            await each.wait()
 
     async def ended(self) -> None:
         """Wait until nothing runs any more. The runner's own end brings that about."""
