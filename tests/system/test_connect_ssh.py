@@ -223,6 +223,20 @@ def test_of_two_hops_each_is_knocked_at_and_the_second_packet_goes_through_the_f
     assert not reaches(scene.net.caller.host, INNER, 22, 0.1)
 
 
+def test_a_shared_connection_to_the_first_hop_is_knocked_for_once(
+    scene: SshScene, outer: Granted, inner: Granted
+) -> None:
+    [shared] = re.findall(r"(?:^        Control.*\n)+", PAGE.read_text("utf-8"), re.MULTILINE)
+    head, proxy, *rest = THROUGH.splitlines(keepends=True)
+    recipe = head + shared.replace("~/.ssh", str(scene.folder)) + proxy + "".join(rest)
+    scene.follow(recipe)
+    try:
+        assert scene.ssh("inner.example", "echo shared") == "shared\n"
+    finally:
+        scene.caller_runs("ssh", "-O", "exit", "server.example")
+    assert (len(outer.sources), len(inner.sources)) == (1, 1)
+
+
 def test_a_jump_is_knocked_for_in_the_name_of_the_hop_where_packets_get_through(
     scene: SshScene, outer: Granted, inner: Granted
 ) -> None:

@@ -43,6 +43,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectScene]:
             section("elsewhere", "203.0.113.77"),
             section("udp", server.four, ACCESS="udp/53"),
             section("server.example", "server.example"),
+            section("weak", server.four, KEY_BASE64="", KEY="secret"),
         )
         names = name_hosts(made.net.caller.host, f"{server.four} server.example\n")
         (names / "resolv.conf").write_text("nameserver 127.0.0.1\noptions attempts:1 timeout:1\n")
@@ -69,6 +70,7 @@ AT_ONCE = {
     "service down": ("home", "27", *PAST_REFUSALS),
     "open to everybody": ("home", "8080"),
     "neither hidden nor served": ("home", "8081", *PAST_REFUSALS),
+    "weak key": ("weak", "26"),
     "no port": ("udp",),
     "no such stanza": ("hoem", "22"),
     "another port": ("udp", "22"),
@@ -167,6 +169,13 @@ def test_a_fault_is_named_in_one_sentence(
     assert (given, answer["diagnosis"]["trouble"]) == (status, trouble)
     assert said in answer["diagnosis"]["sentence"]
     assert answer["diagnosis"]["remedy"]
+
+
+def test_what_is_weak_about_a_stanza_is_remarked_on(told: Told) -> None:
+    assert told["well"][1]["remarks"] == []
+    [remark] = told["weak key"][1]["remarks"]
+    assert "the encryption key is one that everybody can read" in remark["message"]
+    assert remark["remedy"] == "make new keys with fwknop --key-gen"
 
 
 def test_a_packet_that_was_refused_is_explained_by_its_server(
@@ -283,7 +292,8 @@ def test_without_a_host_the_whole_rc_file_is_checked(scene: ConnectScene) -> Non
     done = scene.watchword("doctor")
     assert done.returncode == WELL
     assert (
-        "its stanzas: home, six, stranger, nowhere, elsewhere, udp, server.example" in done.stdout
+        "its stanzas: home, six, stranger, nowhere, elsewhere, udp, server.example, weak"
+        in done.stdout
     )
 
 
