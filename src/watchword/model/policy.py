@@ -67,6 +67,14 @@ class Terms:
         listed = self.open_services is None or service in self.open_services
         return self.access and listed and service not in self.closed_services
 
+    def admits(self, source: Address, destination: Address | None) -> bool:
+        """Whether the stanza comes into question for a packet from there, sent to that address."""
+        return self.admits_source(source) and self.admits_destination(destination)
+
+    def expired(self, wall: float) -> bool:
+        """Whether its end has come by that time, Unix seconds."""
+        return self.expires is not None and wall >= self.expires
+
     def admits_source(self, address: Address) -> bool:
         return not self.sources or any(address in network for network in self.sources)
 

@@ -85,9 +85,7 @@ class Rows:
         packet = Packet(b"", peer, 0, local, 0)
         source, destination = packet.source, packet.destination
         admitted = (
-            index
-            for index, terms in enumerate(self._terms)
-            if terms.admits_source(source) and terms.admits_destination(destination)
+            index for index, terms in enumerate(self._terms) if terms.admits(source, destination)
         )
         return self._row_of(admitted, kind)
 

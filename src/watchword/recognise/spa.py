@@ -117,7 +117,7 @@ class SpaRecogniser:
 
     def _unlock(self, packet: Packet, terms: Terms, lock: AnyLock, now: Moment) -> Finding:
         """The finding of one stanza whose HMAC matches, or which has none."""
-        if terms.expires is not None and now.wall >= terms.expires:
+        if terms.expired(now.wall):
             return Refusal(Reason.STANZA_EXPIRED, (terms.number,))
         try:
             if isinstance(lock, Lock):

@@ -151,14 +151,14 @@ def _verdicts(
             continue
         answer = authorise(policy, finding, now)
         if isinstance(answer, CommandPermit):
-            answer = _checked(answer, fits)
+            answer = checked(answer, fits)
         if isinstance(answer, Refusal):
             yield Verdict(finding.stanza, answer, request=finding)
         else:
             yield Verdict(finding.stanza, permit=answer, request=finding)
 
 
-def _checked(permit: CommandPermit, fits: Callable[[str, str], bool]) -> CommandPermit | Refusal:
+def checked(permit: CommandPermit, fits: Callable[[str, str], bool]) -> CommandPermit | Refusal:
     """The rest of the judgement on a command, as the hand makes it."""
     stanza, pattern = permit.request.stanza, permit.terms.pattern
     try:

@@ -27,7 +27,7 @@ from watchword.model.settings import Settings
 from watchword.service import assembly, process
 from watchword.service.complain import complain, say
 from watchword.service.daemon import Daemon
-from watchword.service.server_commands import ACTIONS, PROGRAM, configured
+from watchword.service.server_commands import ACTIONS, PROGRAM, proven
 from watchword.service.sources import doubts
 
 RUBBISH = (50_000, 20, 100)
@@ -85,7 +85,7 @@ def _absolute(options: ServerOptions) -> ServerOptions:
 
 
 def _serve(options: ServerOptions) -> int:
-    configuration = configured(options)
+    configuration = proven(options)
     if options.foreground:
         return _daemon(configuration, options, lambda: None)
     say(PROGRAM, (*configuration.complaints, *doubts(configuration.settings)))
@@ -104,7 +104,7 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
         foreground=options.foreground,
         syslog=options.syslog_enable,
     )
-    daemon = Daemon(configuration, lambda: configured(options), reporter, SystemClock())
+    daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
     try:
         lock = process.PidFile(settings.pid_file)
         asyncio.run(daemon.run(ready))

@@ -19,14 +19,14 @@ from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
-from watchword.edges import files, randomness, users
+from watchword.edges import files, patterns, randomness, users
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
 from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import Digest
 from watchword.model.settings import PacketQueue
-from watchword.service import assembly, listing, process
+from watchword.service import assembly, listing, policy_trial, process
 from watchword.service.complain import say
 
 PROGRAM = "fwknopd"
@@ -155,7 +155,7 @@ def _check_memory(options: ServerOptions) -> int:
 
 
 def _check(options: ServerOptions) -> int:
-    say(PROGRAM, configured(options).complaints)
+    say(PROGRAM, proven(options).complaints)
     print("Configs parsed, exiting.", file=sys.stderr)
     return 0
 
@@ -175,6 +175,21 @@ ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions]
     (lambda options: options.exit_parse_config, _check),
     (lambda options: options.exit_parse_digest_cache, _check_memory),
 )
+
+
+def proven(options: ServerOptions) -> Configuration:
+    """What the files say, and it passes its policy tests: a daemon may run with it.
+
+    Raises OperatorError as ``configured`` does, and with every test that fails.
+    """
+    configuration = configured(options)
+    policy_trial.prove(configuration.policy, configuration.tests, fits)
+    return configuration
+
+
+def fits(pattern: str, command: str) -> bool:
+    """Whether a CMD_REGEX matches a command, tried as the daemon does. May raise HostError."""
+    return patterns.fits(SystemPrograms(), pattern, command)
 
 
 def configured(options: ServerOptions) -> Configuration:

@@ -24,13 +24,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         parents=[tool_questions.options()],
         help="what is wrong with the configuration, and what it amounts to",
         description="Read the configuration as fwknopd would, list everything that is wrong "
-        "with it, and say in words what it allows. Exit status 0: it can be used; 1: it cannot.",
+        "with it, try its policy tests, and say in words what it allows. Exit status 0: it can "
+        "be used; 1: it cannot.",
     )
     parser.set_defaults(answer=_check)
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from watchword.dialects.fwknop import explain_words
+    from watchword.service import policy_trial, server_commands
     from watchword.service.sources import doubts
 
     try:
@@ -43,14 +45,19 @@ def _check(arguments: argparse.Namespace) -> int:
             say(PROGRAM, error.complaints)
             print("the configuration cannot be used")
         return UNUSABLE
-    said = (*configuration.complaints, *doubts(configuration.settings))
+    policy, tests = configuration.policy, configuration.tests
+    failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
+    said = (*configuration.complaints, *doubts(configuration.settings), *failed)
     usable = not any(each.fatal for each in said)
-    words = list(explain_words.policy_in_words(configuration.settings, configuration.policy))
+    words = list(explain_words.policy_in_words(configuration.settings, policy))
     if arguments.json:
         found = tool_questions.complaints(said)
-        print(json.dumps({"usable": usable, "complaints": found, "policy": words}))
+        counts = {"tests": len(tests), "failed_tests": len(failed)}
+        print(json.dumps({"usable": usable, "complaints": found, "policy": words} | counts))
         return USABLE if usable else UNUSABLE
     say(PROGRAM, said)
     print("\n".join(words))
+    if tests:
+        print(f"{len(tests) - len(failed)} of {len(tests)} policy tests pass")
     print(f"the configuration {'can' if usable else 'cannot'} be used")
     return USABLE if usable else UNUSABLE

@@ -37,8 +37,13 @@ def networks(text: str) -> tuple[Network, ...]:
 
 def services(text: str) -> frozenset[Service]:
     """Read a list of ``proto/port``. Port 0 fits nothing and is left out."""
+    return frozenset(service_list(text))
+
+
+def service_list(text: str) -> tuple[Service, ...]:
+    """The same, in the order in which they stand."""
     found = (_service(each.strip()) for each in text.split(","))
-    return frozenset(each for each in found if each is not None)
+    return tuple(each for each in found if each is not None)
 
 
 def _network(text: str) -> Network | None:

@@ -146,6 +146,7 @@ _OURS: Final = (
     _number("MAX_COMMANDS", "32", 1, 1000),
     Variable("CONTROL_GROUP"),
     _flag("CONTROL_GROUP_CHANGES"),
+    Variable("POLICY_TESTS", Kind.PATH),
     Variable("METRICS_LISTEN"),
 )
 
@@ -237,5 +238,6 @@ RESTRICTIONS: Final = frozenset({
     "ENABLE_DESTINATION_RULE", "REQUIRE_SOURCE_ADDRESS", "BLACKLIST", "DIGEST_TYPE",
     "GUARD_SERVICES",
     "FIREWALL_ATTACH", "FLUSH_IPT_AT_INIT", "FLUSH_IPT_AT_EXIT", "CONTROL_GROUP",
+    "POLICY_TESTS",
 })  # fmt: skip
 """Variables that can make less open than their defaults: a misspelt one is not passed over."""

@@ -14,7 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from watchword.dialects.fwknop import fwknopd_conf, translate_sources, translate_watching
+from watchword.dialects.fwknop import (
+    fwknopd_conf,
+    policy_tests,
+    translate_sources,
+    translate_watching,
+)
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE, OPEN, External
@@ -33,6 +38,7 @@ from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.commands import DEFAULT_SECONDS
 from watchword.model.crypto import Digest
 from watchword.model.policy import Policy
+from watchword.model.policy_tests import PolicyTest
 from watchword.model.settings import ControlSettings, LogSettings, Settings
 
 COMMAND_LINE = Place("command line", 0)
@@ -101,7 +107,9 @@ class Configuration:
     stanzas: tuple[Mapping[str, str], ...]
     """What each stanza says, in the order of ``--dump-config``, without its keys."""
     files: tuple[str, ...] = ()
-    """Every file that was read, once each, in the order of reading."""
+    """Every file that was read, once each, in the order of reading, POLICY_TESTS left out."""
+    tests: tuple[PolicyTest, ...] = ()
+    """What the policy has to answer, for it to be used (POLICY_TESTS)."""
 
 
 def load(sources: Sources, options: ServerOptions) -> Configuration:
@@ -112,7 +120,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     """
     complaints = Complaints()
     read: dict[str, None] = {}
-    sources = _noting(sources, read)
+    plain, sources = sources, _noting(sources, read)
     values = _values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
@@ -131,6 +139,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     )
     _verify(values, complaints)
     digests = _digests(values, complaints)
+    tests = _tests(plain, values, complaints)
     listed = complaints.settle()
     return Configuration(
         settings=settings,
@@ -145,6 +154,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         values=variable_values(values, options),
         stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),
         files=tuple(read),
+        tests=tests,
     )
 
 
@@ -307,6 +317,14 @@ def _control(values: Values, sources: Sources, complaints: Complaints) -> Contro
             "make it (groupadd), or remove the line: then only root may ask",
         )
     return ControlSettings(group, group_changes=changes)
+
+
+def _tests(sources: Sources, values: Values, complaints: Complaints) -> tuple[PolicyTest, ...]:
+    """The operator's expectations. They hold no secret, so the file may be anybody's to read."""
+    file = values.text("POLICY_TESTS")
+    if not file or file.upper() == "NONE":
+        return ()
+    return tuple(policy_tests.read(sources.read, file, complaints))
 
 
 def _max_age(values: Values) -> int | None:
