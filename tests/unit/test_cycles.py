@@ -266,6 +266,9 @@ def test_every_port_has_its_own_run_unless_only_the_first_is_to(first_only: bool
         ports = ("22",) if first_only else ("22", "53")
         opened = [f"open {WHO} {port}" for port in ports]
         assert home.ran == opened + [f"close {WHO} {port}" for port in ports]
+        judged = next(each for each in home.reporter.events if isinstance(each, Judged))
+        assert judged.grant is not None
+        assert [str(each.port) for each in judged.grant.services] == list(ports)
 
     play(scene, Scene(stanza_with(cycle(first_only=first_only))))
 

@@ -46,6 +46,12 @@ class Run:
     argv: tuple[str, ...]
 
 
+def served(terms: CycleTerms, services: tuple[Service, ...]) -> tuple[Service, ...]:
+    """The services that are opened: with one run for a command that names one, only that one."""
+    named = terms.opening.names(Blank.PORT, Blank.PROTO_NUMBER, Blank.PROTO_NAME)
+    return services[:1] if terms.first_only and named else services
+
+
 def values(permit: Permit) -> tuple[Values, ...]:
     """One for each run, in the packet's order."""
     request, cycle = permit.request, permit.cycle

@@ -40,6 +40,10 @@ class Template:
     words: tuple[tuple[Part, ...], ...]
     """As it is given to a program: split before anything is filled in."""
 
+    def names(self, *blanks: Blank) -> bool:
+        """Whether it has any of these blanks."""
+        return any(each in blanks for each in self.text if isinstance(each, Blank))
+
     def told(self, filling: Filling) -> str:
         return _filled(self.text, filling)
 

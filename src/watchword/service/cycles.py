@@ -163,7 +163,8 @@ class Cycles:
             raise RuntimeError("a permit without commands came to the commands")
         found = (cycles.closing(terms, each) for each in cycles.values(permit))
         cycle = Cycle(tuple(each for each in found if each is not None))
-        return replace(granted(permit, self._clock.now()), cycle=cycle)
+        services = cycles.served(terms, permit.services)
+        return replace(granted(permit, self._clock.now()), services=services, cycle=cycle)
 
     async def _renewed(self, case: Case, permit: Permit, grant: Grant) -> bool:
         """Prolong what the caller has already, if the stanza says so; whether that was done.

@@ -73,7 +73,7 @@ def external_terms(
     opens, closes = (reader.template(each, shell=shell) for each in (opening, closing))
     if opens is None or closes is None:
         return None
-    by_port = {Blank.PORT, Blank.PROTO_NAME} & {*opens.text, *closes.text}
+    by_port = any(each.names(Blank.PORT, Blank.PROTO_NAME) for each in (opens, closes))
     return CycleTerms(opens, closes, shell=shell, first_only=not by_port, seconds=reader.seconds())
 
 
