@@ -196,6 +196,7 @@ def test_five_hundred_commands_at_once_break_nothing(scene: Trio, server: Server
     found = server.wait_for_judgements(before + 500)[before:]
     verdicts = {str(each["verdict"]) + str(each.get("reason", "")) for each in found}
     assert verdicts == {"ran", "refusedtoo-many-commands"}
+    assert {each.get("detail", "8") for each in found} == {"8"}  # MAX_COMMANDS
     ran = [each for each in found if each["verdict"] == "ran"]
     assert len(ran) >= 8
     assert {each["status"] for each in ran} == {0}
