@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from watchword import __version__
 from watchword.edges import streams
@@ -31,6 +31,7 @@ COMMANDS: Final = (
 RUN: Final = "run"
 """The one that another command follows, and gives way to."""
 YES, NO, WRONG = 0, 1, 2
+_UNKNOWN: Final = r"invalid choice: '([^']*)'|unrecognized arguments: ([^ =]+)"
 INTERRUPTED: Final = 130  # as shells say it of SIGINT
 
 
@@ -129,3 +130,25 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         more.setdefault("formatter_class", _Formatter)
         super().__init__(*arguments, **more)
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse does it, with the name that was meant, if one is near."""
+        import re
+
+        from watchword.dialects.fwknop.suggest import did_you_mean
+
+        found = re.search(_UNKNOWN, message)
+        known = {*self._known()} if found else set()
+        guess = did_you_mean(next(filter(None, found.groups())), known) if found else ""
+        hint = guess or f"{self.prog} --help says what there is"
+        self.print_usage(sys.stderr)
+        self.exit(WRONG, f"{PROGRAM}: error: {message}\n{PROGRAM}: hint: {hint}\n")
+
+    def _known(self) -> Iterator[str]:
+        """Options and words of this parser and of those below it."""
+        for action in self._actions:
+            yield from action.option_strings
+            yield from map(str, action.choices or ())
+            if isinstance(action, argparse._SubParsersAction):
+                for each in action.choices.values():
+                    yield from each._known()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NoReturn
 
+from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.errors import OperatorError
 
 
@@ -161,7 +162,9 @@ def parse(argv: Sequence[str]) -> ServerOptions:
     """
     given, rest = _parser().parse_known_args(list(argv))
     if rest:
-        raise UsageError(f"unknown option or argument {rest[0]!r}", hint="see fwknopd --help")
+        near = did_you_mean(rest[0].partition("=")[0], [f"--{each.long}" for each in OPTIONS])
+        hint = near or "fwknopd --help lists the options"
+        raise UsageError(f"unknown option or argument {rest[0]!r}", hint=hint)
     said: dict[str, Any] = {name: value for name, value in vars(given).items() if value is not None}
     for name in ("key_len", "hmac_key_len"):
         if name in said:
