@@ -7,16 +7,16 @@ implementation raises when the machine refuses is HostError and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from watchword.errors import HostError, PeerError
 from watchword.model.commands import Account
 from watchword.model.moments import Moment
-from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Tag
+from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Tag
 from watchword.model.openpgp import Decrypted, Keyring
-from watchword.model.outcomes import Event, Finding, Refusal
+from watchword.model.outcomes import Change, Event, Finding, Refusal
 from watchword.model.packets import Packet
 from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
 
@@ -126,6 +126,10 @@ class Journal(Protocol):
         """Note ends, at these Unix seconds."""
         ...
 
+    async def changed(self, change: Change) -> None:
+        """Note what somebody had the daemon do."""
+        ...
+
     async def unfinished(self, now: Moment) -> Sequence[Grant]:
         """Grants without an end.
 
@@ -136,7 +140,7 @@ class Journal(Protocol):
         ...
 
     async def prune(self, before: float) -> int:
-        """Drop grants that ended before these Unix seconds; return how many."""
+        """Drop grants that ended, and changes, before these Unix seconds; return how many."""
         ...
 
     async def aclose(self) -> None: ...
@@ -170,6 +174,13 @@ class FirewallBackend(Protocol):
 
         Removing what is gone is no error, nor is an opening whose end has
         passed: it is left out.
+        """
+        ...
+
+    def cut(self, holes: Collection[Hole]) -> int:
+        """End the connections that came in through these holes; return how many.
+
+        For holes that are shut. Needs the feature CUT.
         """
         ...
 

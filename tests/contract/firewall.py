@@ -198,3 +198,13 @@ class FirewallContract:
             await asyncio.wait_for(waiting, 5)
 
         asyncio.run(scene())
+
+    def test_who_can_cut_cuts_nothing_where_nobody_is_connected(self, ready: World) -> None:
+        hole = ready.opening().hole
+        if Feature.CUT in ready.backend.probe():
+            assert ready.backend.cut([hole]) == 0
+            assert ready.backend.cut([]) == 0
+            assert ready.backend.intact()
+        else:
+            with pytest.raises(HostError):
+                ready.backend.cut([hole])

@@ -13,6 +13,7 @@ from tests.contract.replay import run
 from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
+from watchword.model.outcomes import Action, Change
 from watchword.model.services import Service
 from watchword.ports import Journal
 
@@ -136,6 +137,18 @@ class JournalContract:
         assert run(journal.prune(before=100.0)) == 0
         assert run(journal.prune(before=101.0)) == 1
         assert names(run(journal.unfinished(NOW))) == ["open"]
+
+    def test_changes_are_pruned_with_old_ends(self, journal: PrunableJournal) -> None:
+        for at in (99.0, 100.0):
+            run(journal.changed(Change(Action.EXTEND, "0123456789", 1000, 77, at, "why not")))
+        assert [run(journal.prune(before=each)) for each in (100.0, 100.0, 101.0)] == [1, 0, 1]
+
+    def test_a_grant_that_is_noted_again_has_its_later_end(
+        self, journal: Journal, reopen: Reopen
+    ) -> None:
+        run(journal.granted([grant(seconds=30)]))
+        run(journal.granted([grant(seconds=90)]))
+        assert run(reopen("one").unfinished(NOW)) == [grant(seconds=90)]
 
     def test_closing_twice_is_no_error(self, journal: Journal) -> None:
         run(journal.aclose())

@@ -30,6 +30,7 @@ moves = st.lists(
     st.one_of(
         st.tuples(st.just("admit"), wishes),
         st.tuples(st.just("withdraw"), st.integers(0, 30)),
+        st.tuples(st.just("move"), st.tuples(st.integers(0, 30), st.integers(1, 20))),
         st.tuples(st.just("wait"), st.integers(1, 10)),
         st.tuples(st.just("settle"), st.none()),
     ),
@@ -64,6 +65,10 @@ def test_the_firewall_that_follows_every_change_has_exactly_what_the_grants_need
             case "withdraw", int(index):
                 if grants := list(ledger.grants()):
                     ledger.withdraw(grants[index % len(grants)].id, Turn.REVOKED)
+            case "move", (int(index), int(seconds)):
+                if grants := list(ledger.grants()):
+                    grant = grants[index % len(grants)]
+                    ledger.set_end(grant, now.wall + seconds, now.steady + seconds)
             case "wait", int(seconds):
                 now = later(seconds, now)
                 ledger.expire(now)

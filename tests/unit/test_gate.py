@@ -364,3 +364,81 @@ def test_the_keeper_ends_when_it_is_told_to_even_as_something_stirs() -> None:
             assert done, turns
 
     play(scene)
+
+
+def grants(house: House) -> list[tuple[str, float]]:
+    return [(each.id, each.until - NOW.steady) for each in house.enforcer.ledger.grants()]
+
+
+def test_a_second_packet_of_the_same_caller_renews_the_grant() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed(seconds=30))
+        [(name, _)] = grants(house)
+        house.clock.advance(20)
+        assert await house.take(sealed(seconds=30)) == ["granted"]
+        assert grants(house) == [(name, 50.0)]
+        first, second = [each for each in house.reporter.events if isinstance(each, Judged)]
+        assert (first.renewed, second.renewed) == (False, True)
+        house.clock.advance(29)
+        await house.enforcer.expire()
+        assert house.open == {"198.51.100.2 tcp/22"}
+        assert not [each for each in house.reporter.events if isinstance(each, GrantEnded)]
+        house.clock.advance(1)
+        await house.enforcer.expire()
+        assert house.open == set()
+        await house.enforcer.written()
+        assert [(each.id, why) for each, why, _ in house.journal.history] == [
+            (name, Ending.EXPIRED)
+        ]
+
+    play(scene)
+
+
+def test_a_shorter_renewal_takes_nothing_away() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed(seconds=90))
+        await house.take(sealed(seconds=10))
+        assert [end for _, end in grants(house)] == [90.0]
+        assert {each.until for each in house.firewall.openings} == {NOW.steady + 90}
+
+    play(scene)
+
+
+def test_two_packets_of_one_caller_in_one_batch_are_one_grant_in_the_journal_too() -> None:
+    async def scene(house: House) -> None:
+        assert await house.take(sealed(seconds=30), sealed(seconds=60)) == ["granted"] * 2
+        [grant] = await house.journal.unfinished(house.clock.now())
+        assert grant.until == NOW.steady + 60
+        assert len(house.enforcer.ledger) == 1
+
+    play(scene)
+
+
+def test_a_renewal_that_the_firewall_refuses_leaves_the_grant_as_it_was() -> None:
+    async def scene(house: House) -> None:
+        firewall = BrokenFirewall(house.clock)
+        MemoryFirewall.prepare(firewall)
+        house.firewall = firewall
+        firewall.broken = False
+        house.start()
+        await house.take(sealed(seconds=30))
+        before = grants(house)
+        firewall.broken = firewall.fail_next_apply = True
+        assert await house.take(sealed(seconds=90), sealed(seconds=60)) == ["firewall-refused"] * 2
+        assert grants(house) == before
+        firewall.broken = False
+        await house.enforcer.heal()
+        assert {each.until for each in house.firewall.openings} == {NOW.steady + 30}
+
+    play(scene)
+
+
+def test_a_grant_is_renewed_after_a_restart_as_well() -> None:
+    async def scene(house: House) -> None:
+        await house.take(sealed(seconds=30))
+        house.start()
+        await house.enforcer.resume(flush=False)
+        await house.take(sealed(seconds=60))
+        assert [end for _, end in grants(house)] == [60.0]
+
+    play(scene)

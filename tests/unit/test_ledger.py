@@ -15,8 +15,10 @@ ALICE = "198.51.100.2"
 SSH = Hole(ip_address(ALICE), Service.parse("tcp/22"))
 
 
-def permit(seconds: int = 30, services: str = "tcp/22", who: str = ALICE) -> Permit:
-    wanted = request(services=services, allow=who, seconds=seconds)
+def permit(
+    seconds: int = 30, services: str = "tcp/22", who: str = ALICE, user: str = "alice"
+) -> Permit:
+    wanted = request(services=services, allow=who, seconds=seconds, user=user)
     answer = authorise(policy(terms()), wanted, NOW)
     assert isinstance(answer, Permit)
     return answer
@@ -43,14 +45,66 @@ def test_two_grants_for_one_hole_share_an_opening_that_lasts_to_the_later_end() 
     for first, second in ((30, 90), (90, 30), (60, 60)):
         ledger = Ledger()
         admitted(ledger, seconds=first)
-        admitted(ledger, seconds=second)
+        admitted(ledger, seconds=second, user="bob")
         assert ends(ledger) == {SSH: max(first, second)}
+        assert len(ledger) == 2
+
+
+def test_who_has_the_same_already_keeps_one_grant_to_the_later_end() -> None:
+    for first, second in ((30, 90), (90, 30), (60, 60)):
+        ledger = Ledger()
+        before = admitted(ledger, seconds=first, services="tcp/22,udp/53")
+        ledger.settled()
+        after = admitted(ledger, seconds=second, services="udp/53,tcp/22")
+        assert [after] == list(ledger.grants())
+        assert (after.id, after.began, after.services) == (before.id, before.began, before.services)
+        assert after.until == NOW.steady + max(first, second)
+        assert set(ends(ledger).values()) == {max(first, second)}
+        assert bool(ledger.change()) is (second > first)
+        assert ledger.expire(later(max(first, second) - 0.001)) == []
+        assert ledger.expire(later(max(first, second))) == [after]
+        assert len(ledger) == 0
+
+
+def test_other_services_users_and_callers_are_other_grants() -> None:
+    ledger = Ledger()
+    for more in ({}, {"services": "tcp/23"}, {"user": "bob"}, {"who": "198.51.100.3"}):
+        admitted(ledger, **more)
+    assert len(ledger) == 4
+
+
+def test_what_ended_is_not_renewed_but_granted_anew() -> None:
+    ledger = Ledger()
+    admitted(ledger, seconds=30)
+    ledger.expire(later(30))
+    assert ledger.standing(permit()) is None
+    assert ledger.admit(permit(seconds=30), later(31)).began == later(31).wall
+
+
+def test_an_end_can_be_moved_both_ways_and_the_openings_go_with_it() -> None:
+    ledger = Ledger()
+    grant = admitted(ledger, seconds=30)
+    later_end = ledger.set_end(grant, grant.ends + 60, grant.until + 60)
+    assert ends(ledger) == {SSH: 90}
+    assert ledger.expire(later(30)) == []
+    back = ledger.set_end(later_end, grant.ends, grant.until)
+    assert (back, ends(ledger)) == (grant, {SSH: 30})
+    assert ledger.expire(later(30)) == [grant]
+    assert ledger.expire(later(90)) == []
+
+
+def test_an_earlier_end_leaves_an_opening_to_who_shares_it() -> None:
+    ledger = Ledger()
+    grant = admitted(ledger, seconds=90)
+    admitted(ledger, seconds=60, user="bob")
+    ledger.set_end(grant, NOW.wall + 10, NOW.steady + 10)
+    assert ends(ledger) == {SSH: 60}
 
 
 def test_taking_the_longer_grant_back_leaves_the_shorter() -> None:
     ledger = Ledger()
     admitted(ledger, seconds=30)
-    long = admitted(ledger, seconds=90)
+    long = admitted(ledger, seconds=90, user="bob")
     ledger.withdraw(long.id, Turn.REVOKED)
     assert ends(ledger) == {SSH: 30}
 
@@ -100,7 +154,9 @@ def test_a_grant_ends_at_its_second_and_not_before() -> None:
 
 def test_grants_end_in_the_order_of_their_ends() -> None:
     ledger = Ledger()
-    by_seconds = {seconds: admitted(ledger, seconds=seconds) for seconds in (90, 30, 60)}
+    by_seconds = {
+        seconds: admitted(ledger, seconds=seconds, user=f"{seconds}") for seconds in (90, 30, 60)
+    }
     assert ledger.expire(later(100)) == [by_seconds[30], by_seconds[60], by_seconds[90]]
 
 

@@ -21,11 +21,12 @@ from watchword.edges.clock import boot_id
 from watchword.edges.replay import database, journal, sqlite
 from watchword.edges.replay.journal import SqliteJournal
 from watchword.edges.replay.location import NAME
-from watchword.edges.replay.reading import export_digest_cache, read_grants
+from watchword.edges.replay.reading import export_digest_cache, read_changes, read_grants
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import HostError
 from watchword.model.commands import Closing, Cycle
 from watchword.model.openings import Ending
+from watchword.model.outcomes import Action, Change
 
 
 @pytest.fixture
@@ -114,21 +115,26 @@ def test_claims_and_what_commands_have_to_close_wait_for_the_disk_and_nothing_el
 
 
 def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
-    """As it was before commands: without their table."""
+    """As it was before commands and changes: without their tables."""
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
     run(store.journal.granted([grant("a")]))
     run(store.keys.claim([key("a")]))
     run(store.aclose())
     old = sqlite3.connect(tmp_path / NAME)
-    old.executescript("DROP TABLE cycles; PRAGMA user_version = 1")
+    old.executescript("DROP TABLE cycles; DROP TABLE changes; PRAGMA user_version = 1")
     old.close()
 
     assert read_grants(tmp_path, NOW) == [grant("a")]
+    assert read_changes(tmp_path) == ()
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
     assert run(store.keys.claim([key("a")])) == [False]
     closed = replace(grant("b"), cycle=Cycle((Closing("close", ("close",)),)))
     run(store.journal.granted([closed]))
     assert read_grants(tmp_path, NOW) == [grant("a"), closed]
+    changes = [Change(Action.REVOKE, "all", 0, 1, float(at), "") for at in range(3)]
+    for change in changes:
+        run(store.journal.changed(change))
+    assert read_changes(tmp_path, 2) == [changes[2], changes[1]]
     run(store.aclose())
 
 

@@ -17,7 +17,10 @@ from watchword.errors import Complaint, Place
 from watchword.model.addresses import canonical
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
+    Action,
     Attached,
+    Change,
+    Changed,
     CommandStarted,
     Complained,
     CycleClosing,
@@ -274,6 +277,7 @@ def test_every_kind_of_event_has_words() -> None:
         CycleClosing(grant(), "close"),
         CycleNotClosed(grant(), "close", "exit status 1"),
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
+        Changed(Change(Action.REVOKE, "all", 0, 1, NOW.wall, "1 grant revoked")),
         Starting("1"),
         Listening(Service(Proto.UDP, 62201), (4, 6)),
         Remembering("/d", 93),
@@ -507,3 +511,10 @@ def test_a_proxy_that_does_not_name_one_address_is_told_in_the_original_s_words(
     fine = replace(event, packet=event.packet._replace(forwarded="192.0.2.7"))
     assert told(fine) == told(event)
     assert '"forwarded_for":"192.0.2.7"' in structured(fine)
+
+
+def test_who_changed_what_by_the_control_socket_is_told_with_his_number() -> None:
+    change = Change(Action.REVOKE, "192.0.2.7\n", 1000, 77, NOW.wall, "1 grant revoked (ab)")
+    assert told(Changed(change)) == [
+        "I User id 1000 (pid 77) asked: revoke 192.0.2.7?: 1 grant revoked (ab)"
+    ]

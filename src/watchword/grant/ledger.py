@@ -1,8 +1,8 @@
 """Remembers who was granted what, and folds grants into openings.
 
-In here: grants in force, the opening that each hole needs because of them (the
-latest end wins), which holes have changed since the firewall last agreed, and
-when something ends.
+In here: grants in force, which of them a new permit renews, the opening that
+each hole needs because of them (the latest end wins), which holes have changed
+since the firewall last agreed, and when something ends.
 Not in here: whether to grant (decide), making the change (the gate, through a
 FirewallBackend).
 
@@ -14,14 +14,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import TypeAlias
 
 from watchword.grant import plan
 from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn, step
+from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Grant, Hole, Opening, Tag
+from watchword.model.requests import Request
+from watchword.model.services import Service
 
 
 @dataclass(slots=True)
@@ -43,11 +47,20 @@ class _Holding:
     changed: bool = False
 
 
+_Identity: TypeAlias = tuple[int, str, Address, frozenset[Service], Address | None]
+"""What makes two grants one: stanza, user, caller, services, destination."""
+
+
+def name_of(request: Request) -> str:
+    """What a grant is called that comes of a request."""
+    return request.key.plaintext.hex()[:10]
+
+
 def granted(permit: Permit, now: Moment) -> Grant:
     """The grant that a permit comes to, from now on."""
     request = permit.request
     return Grant(
-        id=request.key.plaintext.hex()[:10],
+        id=name_of(request),
         stanza=request.stanza,
         user=request.user,
         source=request.packet.source,
@@ -74,17 +87,52 @@ class Ledger:
         self._holdings: dict[Hole, _Holding] = {}
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
+        self._names: dict[_Identity, str] = {}
 
     def admit(self, permit: Permit, now: Moment) -> Grant:
-        """Turn a permit into a grant that runs from now, and want its openings."""
+        """Turn a permit into a grant that runs from now, and want its openings.
+
+        Who has the same already keeps it, with its name and its beginning, to the later end.
+        """
         grant = granted(permit, now)
+        before = self.standing(permit)
+        if before is not None:
+            return self.set_end(
+                before, max(grant.ends, before.ends), max(grant.until, before.until)
+            )
         self.resume(grant, State.WANTED)
         return grant
+
+    def standing(self, permit: Permit) -> Grant | None:
+        """The grant in force that a permit would renew; None if it would be a new one."""
+        asked = permit.request
+        services = frozenset(permit.services)
+        wanted = (asked.stanza, asked.user, permit.who, services, permit.destination)
+        name = self._names.get(wanted)
+        return None if name is None else self._entries[name].grant
+
+    def set_end(self, grant: Grant, ends: float, until: float) -> Grant:
+        """Move the end of a grant that is in force, and of its openings, either way.
+
+        Returns the grant as it is then. KeyError if it is not in force.
+        """
+        entry = self._entries[grant.id]
+        entry.grant = replace(entry.grant, ends=ends, until=until)
+        heapq.heappush(self._ends, (until, next(self._admitted), grant.id))
+        for holding in entry.holdings:
+            if holding.wanted is None or holding.wanted.until <= until:
+                latest = until
+            else:
+                latest = self._latest(holding)
+            if holding.wanted is None or holding.wanted.until != latest:
+                self._want(holding, Opening(holding.hole, latest))
+        return entry.grant
 
     def resume(self, grant: Grant, state: State) -> None:
         """Take up a grant of an earlier run, or a new one."""
         holdings = [self._holding(hole) for hole in grant.holes]
         self._entries[grant.id] = _Entry(grant, state, holdings)
+        self._names[_identity(grant)] = grant.id
         if state is State.WANTED:
             self._fresh.append(grant.id)
         heapq.heappush(self._ends, (grant.until, next(self._admitted), grant.id))
@@ -145,6 +193,11 @@ class Ledger:
         entry = self._entries.get(name)
         return entry.state if entry else State.GONE
 
+    def opening(self, hole: Hole) -> Opening | None:
+        """What the firewall should have for a hole; None: nobody in force needs it."""
+        holding = self._holdings.get(hole)
+        return holding.wanted if holding else None
+
     def openings(self) -> Iterator[Opening]:
         """What the firewall should have now."""
         return (each.wanted for each in self._holdings.values() if each.wanted is not None)
@@ -167,6 +220,9 @@ class Ledger:
     def _drop(self, name: str, turn: Turn) -> Grant:
         entry = self._entries.pop(name)
         step(entry.state, turn)
+        identity = _identity(entry.grant)
+        if self._names.get(identity) == name:
+            del self._names[identity]
         for holding in entry.holdings:
             self._release(holding, entry.grant)
         return entry.grant
@@ -177,6 +233,15 @@ class Ledger:
         if not holding.sharers:
             self._want(holding, None)
         elif holding.wanted is not None and grant.until >= holding.wanted.until:
-            latest = max(self._entries[each].grant.until for each in holding.sharers)
+            latest = self._latest(holding)
             if holding.wanted.until != latest:
                 self._want(holding, Opening(holding.hole, latest))
+
+    def _latest(self, holding: _Holding) -> float:
+        """The latest end among those who share a hole."""
+        return max(self._entries[each].grant.until for each in holding.sharers)
+
+
+def _identity(grant: Grant) -> _Identity:
+    services = frozenset(grant.services)
+    return grant.stanza, grant.user, grant.who, services, grant.destination

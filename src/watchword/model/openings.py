@@ -22,6 +22,7 @@ class Feature(StrEnum):
     IPV6 = "ipv6"
     DESTINATION = "destination"  # an opening for one of this host's addresses only
     SELF_EXPIRY = "self-expiry"  # openings end in the kernel, whatever dies
+    CUT = "cut"  # end connections that are under way
     FORWARD = "forward"  # lead a service on to another host or port
 
 

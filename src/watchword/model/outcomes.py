@@ -8,7 +8,7 @@ Not in here: the list of reasons (reasons), wording (dialects), writing (edges.r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TypeAlias
 
 from watchword.errors import Complaint
@@ -55,6 +55,8 @@ class Judged:
     """The request that was granted or, failing that, the first that authenticated."""
     grant: Grant | None = None
     """What was granted and is in the firewall; None: refused."""
+    renewed: bool = False
+    """True: the grant was there before, and ends later now."""
     dry_run: bool = False
     """True: granted on paper only (``--test``)."""
     ran: Ran | None = None
@@ -133,6 +135,37 @@ class GrantEnded:
     grant: Grant
     ending: Ending
     at: float
+
+
+class Action(StrEnum):
+    """What somebody can have the daemon do by the control socket."""
+
+    REVOKE = "revoke"
+    EXTEND = "extend"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody had the daemon do."""
+
+    action: Action
+    target: str
+    """A grant, an address, a stanza, a key, or ``all``, as it was asked."""
+    uid: int
+    pid: int
+    at: float
+    """Unix seconds."""
+    result: str
+    """What came of it, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Somebody used the control socket to change something."""
+
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +328,7 @@ Event: TypeAlias = (
     | CycleNotClosed
     | Flooded
     | GrantEnded
+    | Changed
     | Starting
     | Remembering
     | Listening

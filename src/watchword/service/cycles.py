@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,7 @@ from watchword.model.services import Service
 from watchword.ports import Clock, Completed, Journal, NotStartedError, Reporter
 from watchword.service.cases import Case
 from watchword.service.closer import Closer
+from watchword.service.enforcer import check_extension, extended, not_in_force
 from watchword.service.figures import Figures
 from watchword.service.hand import Hand, close, command_programs
 
@@ -126,6 +128,34 @@ class Cycles:
         for grant in self.ledger.expire(self._clock.now()):
             self._forget(grant)
             self._closer.close(grant, Ending.EXPIRED)
+
+    def revoke(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
+        """Close what is wanted to be closed before its time. Does not wait for the commands."""
+        over = sorted(filter(wanted, self.ledger.grants()), key=lambda each: each.until)
+        for grant in over:
+            self.ledger.withdraw(grant.id, Turn.REVOKED)
+            self._forget(grant)
+            self._closer.close(grant, Ending.REVOKED)
+        return over
+
+    async def extend(self, name: str, seconds: float, most: float | None) -> Grant:
+        """Close some seconds later. ``most``: seconds that may remain then; None: any.
+
+        Raises OperatorError: it is not in force, or too much would remain.
+        Raises HostError: the journal refused, and the end is where it was.
+        """
+        now = self._clock.now()
+        before = self.ledger.grant(name)
+        if before is None:
+            raise not_in_force(name)
+        check_extension(before, seconds, most, now)
+        longer = extended(before, seconds)
+        await self._journal.granted([longer])
+        if self.ledger.grant(name) is not before:
+            raise not_in_force(name)  # it ended, or was renewed, while this was written down
+        self.ledger.set_end(before, longer.ends, longer.until)
+        self._stirred.set()
+        return longer
 
     async def stop(self, *, patience: float) -> None:
         """Close everything: nobody will be there to do it later.

@@ -34,7 +34,9 @@ from watchword.model.policy import Policy
 from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service import assembly, control, status
+from watchword.service import asking, assembly, status
+from watchword.service.answers import GrantAnswers
+from watchword.service.changes import GrantChanges
 from watchword.service.closer import Closer
 from watchword.service.commands import Commands
 from watchword.service.control import Control, Question, Rights
@@ -89,13 +91,8 @@ class Daemon:
         self._restraint = Restraint()
         self._figures = Figures(clock.now().wall)
         self._commands = Commands(reporter, clock, self._figures)
-        self._control = Control(
-            configuration.settings.run_dir / control.NAME,
-            Rights.of(configuration.settings.control),
-            {"status": self._status},
-            {},
-        )
         self._watching = Watching(self._told)
+        self._control: Control
         self._reception: Reception
 
     @property
@@ -143,6 +140,7 @@ class Daemon:
             self._cycles = self._command_cycles(memory)
             await self._cycles.resume(flush=settings.firewall.flush_at_start)
             await self._watching.prepare(settings)
+            self._control = self._control_socket()
             await self._control.open()  # nothing below waits, so it answers once all is there
         except (HostError, OperatorError):
             await close(fresh.values())
@@ -168,6 +166,19 @@ class Daemon:
         run = partial(close_by_command, self._closing_programs)
         closer = Closer(memory.journal, run, self._reporter, self._clock)
         return Cycles(memory.journal, closer, self._reporter, self._clock, self._figures)
+
+    def _control_socket(self) -> Control:
+        settings, clock = self._settings, self._clock
+        grants = GrantAnswers(self._enforcer, self._cycles, clock)
+        changes = GrantChanges(
+            self._enforcer, self._cycles, lambda: self._configuration.policy, clock
+        )
+        return Control(
+            settings.run_dir / asking.NAME,
+            Rights.of(settings.control),
+            {"status": self._status, "grants": grants.grants},
+            changes.handlers,
+        )
 
     def _announce(self, adopted: int) -> None:
         firewall = self._settings.firewall

@@ -14,17 +14,57 @@ back is the same: read back what it has, work out the difference, apply it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
-from watchword.errors import HostError
+from watchword.errors import HostError, OperatorError
 from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
-from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Restored
+from watchword.model.moments import Moment
+from watchword.model.openings import Ending, Grant, Tag
+from watchword.model.outcomes import (
+    Change,
+    Changed,
+    Disowned,
+    GrantEnded,
+    HostTrouble,
+    Restored,
+)
 from watchword.ports import Clock, FirewallBackend, Journal, Reporter
 
 _CHANGED = "other hands had changed the firewall"
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What came of a revocation."""
+
+    grants: tuple[Grant, ...]
+    cut: int
+    """Connections."""
+    trouble: HostError | None = None
+    """The firewall refused; the grants are over all the same, and it is tried again."""
+
+
+def not_in_force(name: str) -> OperatorError:
+    return OperatorError(f"no grant {name} is in force", hint="see watchword grants")
+
+
+def check_extension(grant: Grant, seconds: float, most: float | None, now: Moment) -> None:
+    """Raises OperatorError: more time would remain than may."""
+    remaining = grant.until - now.steady
+    if most is not None and remaining + seconds > most:
+        possible = max(0, int(most - remaining))
+        raise OperatorError(
+            f"stanza #{grant.stanza} lets nobody in for more than {most:g} seconds "
+            f"(MAX_FW_TIMEOUT), and {int(remaining)} of them remain",
+            hint=f"extend it by {possible} at most, or as root with --beyond-policy",
+        )
+
+
+def extended(grant: Grant, seconds: float) -> Grant:
+    return replace(grant, ends=grant.ends + seconds, until=round(grant.until + seconds, 3))
 
 
 class Enforcer:
@@ -84,18 +124,88 @@ class Enforcer:
         async with self._lock:
             await self.written()  # so that never more than one batch is on its way
             now = self._clock.now()
-            grants = [self.ledger.admit(permit, now) for permit in permits]
+            before = []
+            grants = []
+            for permit in permits:
+                before.append(self.ledger.standing(permit))
+                grants.append(self.ledger.admit(permit, now))
             try:
                 self._apply()
             except HostError:
-                for grant in grants:
-                    self.ledger.withdraw(grant.id, Turn.FAILED)
-                self.in_doubt = True
-                self.stirred.set()
+                self._take_back(grants, before)
                 raise
-            self._note(self._journal.granted(grants))
+            latest = {grant.id: grant for grant in grants}  # one may be in it twice
+            self._note(self._journal.granted(list(latest.values())))
         self.stirred.set()
         return grants
+
+    def _take_back(self, grants: Sequence[Grant], before: Sequence[Grant | None]) -> None:
+        """Nothing was granted; what was there before is to be as it was."""
+        for grant, earlier in reversed(list(zip(grants, before, strict=True))):
+            if earlier is None:
+                self.ledger.withdraw(grant.id, Turn.FAILED)
+            else:
+                self.ledger.set_end(earlier, earlier.ends, earlier.until)
+        self.in_doubt = True
+        self.stirred.set()
+
+    async def extend(self, name: str, seconds: float, most: float | None) -> Grant:
+        """Move the end of a grant by some seconds, and return it.
+
+        Its openings are replaced in one transaction. ``most``: seconds that
+        may remain then; None: any.
+        Raises OperatorError: it is not in force, or too much would remain.
+        Raises HostError: the firewall refused, and the end is where it was.
+        """
+        async with self._lock:
+            now = self._clock.now()
+            before = self.ledger.grant(name)
+            if before is None or before.until <= now.steady:
+                raise not_in_force(name)
+            check_extension(before, seconds, most, now)
+            longer = extended(before, seconds)
+            grant = self.ledger.set_end(before, longer.ends, longer.until)
+            try:
+                self._apply()
+            except HostError:
+                self._take_back([grant], [before])
+                raise
+            self._note(self._journal.granted([grant]))
+        self.stirred.set()
+        return grant
+
+    async def revoke(self, wanted: Callable[[Grant], bool], *, cut: bool) -> Revoked:
+        """End the grants that are wanted to end; ``cut``: and the connections that they let in.
+
+        Connections go on where another grant lets their caller in as well.
+        """
+        async with self._lock:
+            names = [grant.id for grant in self.ledger.grants() if wanted(grant)]
+            over = [self.ledger.withdraw(name, Turn.REVOKED) for name in names]
+            trouble, count = None, 0
+            try:
+                if over:
+                    self._apply()
+                if cut:
+                    holes = {hole for grant in over for hole in grant.holes}
+                    shut = [hole for hole in holes if self.ledger.opening(hole) is None]
+                    count = self.firewall.cut(shut)
+            except HostError as error:
+                self._doubt(error)
+                trouble = error
+            self._note_ends([(grant, Ending.REVOKED) for grant in over])
+        self.stirred.set()
+        return Revoked(tuple(over), count, trouble)
+
+    async def held(self) -> frozenset[Tag]:
+        """The openings that the firewall really has now. Raises HostError."""
+        async with self._lock:
+            return self.firewall.installed()
+
+    def record(self, change: Change) -> None:
+        """Note and tell what somebody had us do."""
+        self._note(self._journal.changed(change))
+        self._reporter.report(Changed(change))
 
     async def expire(self) -> None:
         """End what has come to its end."""

@@ -20,6 +20,7 @@ from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.decide import CommandPermit, Permit, authorise
+from watchword.grant.ledger import name_of
 from watchword.model.moments import Moment
 from watchword.model.outcomes import HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
@@ -296,9 +297,10 @@ class Gate:
             return
         at = self._clock.now().wall
         self._figures.verdicts["granted"] += len(grants)
-        for (case, _), grant in zip(permitted, grants, strict=True):
+        for (case, permit), grant in zip(permitted, grants, strict=True):
+            renewed = grant.id != name_of(permit.request)
             self._reporter.report(
-                Judged(case.packet, at, tuple(case.refusals), case.request, grant)
+                Judged(case.packet, at, tuple(case.refusals), case.request, grant, renewed=renewed)
             )
 
     def _counted(self, case: Case, reason: Reason) -> bool:

@@ -1,12 +1,14 @@
 """What is open, for a person at another terminal than the daemon's.
 
-In here: the journal's grants held against what the kernel really has.
-Not in here: the commands that print it (server).
+In here: what the running daemon says of it; without one, the journal's grants
+held against what the kernel really has.
+Not in here: the commands that print it (server_commands), the table (grant_rows).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from watchword.edges.clock import SystemClock
 from watchword.edges.programs import SystemPrograms
@@ -16,9 +18,7 @@ from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Hole, Opening
 from watchword.model.settings import Attach, Settings
 from watchword.ports import Completed
-from watchword.service import assembly
-
-_HEAD = ("grant", "ends in", "for", "services", "from", "user", "stanza", "in the firewall")
+from watchword.service import asking, assembly, grant_rows, grants_told
 
 
 def grants(settings: Settings) -> str:
@@ -28,38 +28,47 @@ def grants(settings: Settings) -> str:
     """
     way = assembly.way_of(settings.firewall)
     lines = [f"Listing grants and rules of fwknopd ({settings.firewall.backend}, {way})...", ""]
-    return "\n".join([*lines, *_table(settings), ""]) + "\n" + _ruleset(settings)
+    return "\n".join([*lines, *grant_rows.table(rows(settings)), ""]) + "\n" + _ruleset(settings)
 
 
 def everything(settings: Settings) -> str:
     """The same, with the whole ruleset of the host."""
-    lines = ["Listing grants, and all rules of this host...", "", *_table(settings), ""]
+    lines = [
+        "Listing grants, and all rules of this host...",
+        "",
+        *grant_rows.table(rows(settings)),
+        "",
+    ]
     return "\n".join(lines) + "\n" + _nft("list", "ruleset")
 
 
 def summary(settings: Settings) -> str:
     """A line about what is open, for ``--status -v``."""
-    rows = _rows(settings, SystemClock().now())
-    return f"{len(rows)} grants in force; fwknopd --fw-list shows them\n"
+    return f"{len(rows(settings))} grants in force; fwknopd --fw-list shows them\n"
 
 
-def _table(settings: Settings) -> list[str]:
-    rows = _rows(settings, SystemClock().now())
-    if not rows:
-        return ["no grants in force"]
-    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (_HEAD, *rows)
-    ]
+def rows(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """What the running daemon says; where none runs, the journal held against the kernel.
+
+    Raises HostError, OperatorError.
+    """
+    try:
+        told = grants_told.ask_all(settings.run_dir / asking.NAME)
+    except asking.NobodyAnswersError:
+        return _noted(settings, SystemClock().now())
+    found: Sequence[Mapping[str, Any]] = told["grants"]
+    return found
 
 
-def _rows(settings: Settings, now: Moment) -> list[Sequence[str]]:
+def _noted(settings: Settings, now: Moment) -> list[Mapping[str, Any]]:
     found = read_grants(settings.state_dir, now)
     live = [each for each in found if each.until > now.steady or _overdue(each)]
     installed = assembly.firewall_for(settings, SystemClock()).installed()
     held = {opening.hole for opening in _openings(live) if opening.tag in installed}
-    return [_row(grant, held, now) for grant in live]
+    return [
+        grant_rows.row(each, [hole.service for hole in each.holes if hole not in held], now)
+        for each in live
+    ]
 
 
 def _overdue(grant: Grant) -> bool:
@@ -74,28 +83,6 @@ def _openings(live: Sequence[Grant]) -> Iterator[Opening]:
         for hole in grant.holes:
             ends[hole] = max(ends.get(hole, 0.0), grant.until)
     return (Opening(hole, until) for hole, until in ends.items())
-
-
-def _row(grant: Grant, held: set[Hole], now: Moment) -> Sequence[str]:
-    missing = [str(hole.service) for hole in grant.holes if hole not in held]
-    return (
-        grant.id,
-        f"{max(0.0, grant.until - now.steady):.0f} s",
-        str(grant.who),
-        ",".join(map(str, grant.services)),
-        str(grant.source),
-        grant.user,
-        f"#{grant.stanza}",
-        _where(grant, missing),
-    )
-
-
-def _where(grant: Grant, missing: Sequence[str]) -> str:
-    if grant.cycle is not None:
-        return "no: a command opened it, " + (
-            "one closes it" if grant.cycle.closings else "no close"
-        )
-    return f"no: {','.join(missing)}" if missing else "yes"
 
 
 def _ruleset(settings: Settings) -> str:

@@ -24,8 +24,8 @@ from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
-    "connect", "run", "doctor", "export", "import", "explain", "check", "status", "conformance",
-    "completion",
+    "connect", "run", "doctor", "export", "import", "explain", "check", "status", "grants",
+    "revoke", "extend", "conformance", "completion",
 )  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"
@@ -97,8 +97,8 @@ def parser(named: str | None = None) -> argparse.ArgumentParser:
     """The parser of one command, or of all of them."""
     whole = _Parser(
         PROGRAM,
-        description="Get to hidden services, take stanzas along, and ask a Watchword configuration "
-        "questions. The last change nothing.",
+        description="Get to hidden services, take stanzas along, ask a Watchword configuration "
+        "and the running fwknopd questions, and end or prolong what it has granted.",
     )
     whole.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND", prog=PROGRAM)

@@ -22,6 +22,7 @@ from watchword.errors import Complaint
 from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     Attached,
+    Changed,
     CommandStarted,
     Complained,
     CycleClosing,
@@ -82,6 +83,12 @@ class Voice:
                 yield from _flooded(event)
             case GrantEnded():
                 yield from _ended(event, self._table)
+            case Changed(change):
+                yield (
+                    Priority.INFO,
+                    f"User id {change.uid} (pid {change.pid}) asked: {change.action} "
+                    f"{change.target}: {change.result}",
+                )
             case Starting():
                 self._packets = PacketVoice(self._table)  # stanzas may have new numbers
                 yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"

@@ -45,7 +45,7 @@ def structured(event: Judged) -> str:
     elif event.refusals:
         fields.update(_refusal_fields(event))
     if event.grant is not None:
-        fields.update(_grant_fields(event.grant))
+        fields.update(_grant_fields(event.grant, event.at if event.renewed else None))
     elif event.request is not None:
         fields.update(_request_fields(event.request))
     return _encode(fields)
@@ -126,15 +126,18 @@ def _request_fields(request: Request) -> dict[str, Field]:
     return fields
 
 
-def _grant_fields(grant: Grant) -> dict[str, Field]:
+def _grant_fields(grant: Grant, renewed: float | None) -> dict[str, Field]:
+    """``renewed``: the Unix seconds at which it was made to last longer; None: it is new."""
     fields: dict[str, Field] = {
         "stanza": grant.stanza,
         "user": grant.user[:_LONGEST],
         "who": str(grant.who),
         "services": [str(service) for service in grant.services],
-        "seconds": round(grant.ends - grant.began),
+        "seconds": round(grant.ends - (grant.began if renewed is None else renewed)),
         "grant": grant.id,
     }
+    if renewed is not None:
+        fields["by"] = "renewal"
     if grant.cycle is not None:
         fields["by"] = "renewal" if grant.cycle.renewal else "commands"
     return fields

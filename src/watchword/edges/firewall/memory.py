@@ -7,14 +7,22 @@ Not in here: any packet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
 
 from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
 from watchword.ports import Clock, FirewallBackend
 
 EVERYTHING = frozenset(
-    {Feature.IPV4, Feature.IPV6, Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.FORWARD}
+    {
+        Feature.IPV4,
+        Feature.IPV6,
+        Feature.DESTINATION,
+        Feature.SELF_EXPIRY,
+        Feature.CUT,
+        Feature.FORWARD,
+    }
 )
 
 
@@ -29,6 +37,8 @@ class MemoryFirewall:
         """What the first ``prepare`` says it took over."""
         self.prepared = False
         """False: never, or everything was removed since."""
+        self.connections: Counter[Hole] = Counter()
+        """Connections that are under way, by the hole that let them in."""
         self._adopted = False
         self._clock = clock
         self._features = features
@@ -67,6 +77,9 @@ class MemoryFirewall:
             if opening.until > now:
                 kept[opening.hole] = opening
         self._openings = kept
+
+    def cut(self, holes: Collection[Hole]) -> int:
+        return sum(self.connections.pop(hole, 0) for hole in holes)
 
     def intact(self) -> bool:
         return self._intact

@@ -28,8 +28,8 @@ from watchword.errors import HostError
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
-VERSION = 2
-WITH_CYCLES = 2  # since when there is a table of that name
+VERSION = 3
+WITH_CYCLES, WITH_CHANGES = 2, 3  # since when there are tables of these names
 _OLDEST = 1  # brought up to date when it is opened for writing
 BUSY_SECONDS = 2.0  # how long another process may hold us up
 LOG_BYTES = 2001 * 4120  # of the log, when it has as many pages as are copied back together
@@ -80,6 +80,18 @@ CREATE INDEX grants_ended ON grants (ended_at) WHERE ended_at IS NOT NULL;
 """
 _CYCLES = "CREATE TABLE cycles (id TEXT NOT NULL PRIMARY KEY, closings TEXT NOT NULL)"
 """Since version 2: the commands that close, for grants without an end."""
+_CHANGES = """
+CREATE TABLE changes (
+    at REAL NOT NULL,
+    uid INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    result TEXT NOT NULL
+)
+"""
+"""Since version 3: what somebody had the daemon do."""
+_LATER = ((WITH_CYCLES, "cycles", _CYCLES), (WITH_CHANGES, "changes", _CHANGES))
 _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
@@ -101,7 +113,8 @@ def create(path: Path) -> bool:
         return False
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.executescript(_SCHEMA)
-        connection.execute(_CYCLES)
+        for _, _, table in _LATER:
+            connection.execute(table)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         image = bytearray(connection.serialize())
@@ -133,7 +146,8 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
         newer = f"was written by a newer Watchword (format {version}, known here: {VERSION})"
         raise foreign(path, newer)
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    complete = names >= _TABLES and (version < VERSION or "cycles" in names)
+    wanted = _TABLES | {name for since, name, _ in _LATER if since <= version}
+    complete = names >= wanted
     if version < _OLDEST or not complete:
         raise damaged(path, "its tables are not there")
 
@@ -245,8 +259,9 @@ class Channel:
             raise HostError(f"{self._path}: no write-ahead log here", hint=hint)
         self._connection.execute("BEGIN IMMEDIATE")
         [version] = self._connection.execute("PRAGMA user_version").fetchone()
-        if version < VERSION:
-            self._connection.execute(_CYCLES)
+        for since, _, table in _LATER:
+            if version < since:
+                self._connection.execute(table)
         self._connection.execute(f"PRAGMA user_version = {VERSION}")  # so that there is a log
         self._connection.execute("COMMIT")
         _lay_out_log(self._path)

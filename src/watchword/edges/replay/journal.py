@@ -12,12 +12,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from watchword.edges.replay.database import WITH_CYCLES, Session
+from watchword.edges.replay.database import WITH_CHANGES, WITH_CYCLES, Session
 from watchword.edges.replay.recovered import recovered
 from watchword.model.addresses import canonical
 from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
+from watchword.model.outcomes import Action, Change
 from watchword.model.services import Service
 from watchword.ports import Journal
 
@@ -38,6 +39,13 @@ FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 _CYCLE = "INSERT OR REPLACE INTO cycles (id, closings) VALUES (?, ?)"
 _NO_CYCLE = "DELETE FROM cycles WHERE id = ?"
 _CYCLES = "SELECT id, closings FROM cycles"
+_CHANGED = """
+INSERT INTO changes (at, uid, pid, action, target, result) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_CHANGES = "SELECT action, target, uid, pid, at, result FROM changes ORDER BY rowid DESC LIMIT ?"
+_PRUNE_CHANGES = """
+DELETE FROM changes WHERE rowid IN (SELECT rowid FROM changes WHERE at < ? LIMIT ?)
+"""
 _PRUNE = """
 DELETE FROM grants WHERE rowid IN
     (SELECT rowid FROM grants WHERE ended_at < ? ORDER BY ended_at LIMIT ?)
@@ -64,14 +72,19 @@ class SqliteJournal:
         rows = [(ending.value, at, each) for each, ending in endings]
         await self._session.transaction(lambda db: _end(db, rows), lazily=True)
 
+    async def changed(self, change: Change) -> None:
+        row = (change.at, change.uid, change.pid, change.action.value, change.target, change.result)
+        await self._session.transaction(lambda db: db.execute(_CHANGED, row) and None)
+
     async def unfinished(self, now: Moment) -> Sequence[Grant]:
         return await self._session.transaction(
             lambda db: unfinished(db, self._boot_id, now), lazily=True
         )
 
     async def prune(self, before: float) -> int:
-        """Drop grants that ended before these Unix seconds; return how many."""
-        return await self._session.delete(_PRUNE, before)
+        """Drop grants that ended, and changes, before these Unix seconds; return how many."""
+        changes = await self._session.delete(_PRUNE_CHANGES, before)
+        return changes + await self._session.delete(_PRUNE, before)
 
     async def aclose(self) -> None:
         await self._session.aclose()
@@ -92,6 +105,17 @@ def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Gr
             raise sqlite3.DatabaseError(f"a grant cannot be read: {error}") from error
         found.append(recovered(grant, row[1], boot_id, now))
     return found
+
+
+def changes(db: sqlite3.Connection, most: int) -> Sequence[Change]:
+    """The latest changes, the last one first. Raises sqlite3.Error, as ``unfinished`` does."""
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    if version < WITH_CHANGES:
+        return ()
+    try:
+        return [Change(Action(action), *rest) for action, *rest in db.execute(_CHANGES, (most,))]
+    except ValueError as error:
+        raise sqlite3.DatabaseError(f"a change cannot be read: {error}") from error
 
 
 def _note(db: sqlite3.Connection, rows: Sequence[_Row], cycles: Sequence[tuple[str, str]]) -> None:

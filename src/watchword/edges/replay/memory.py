@@ -13,6 +13,7 @@ from watchword.edges.replay.recovered import recovered
 from watchword.errors import Complaint, HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
+from watchword.model.outcomes import Change
 from watchword.model.requests import ReplayKey, Sighting
 from watchword.ports import Journal, ReplayStore
 
@@ -89,6 +90,7 @@ class MemoryJournal:
         self.fail_next = False
         self.history: list[tuple[Grant, Ending, float]] = []
         """Grant, why it ended, and when (Unix seconds), oldest first."""
+        self.changes: list[Change] = []
         self._open: dict[str, _Entry] = {}
 
     async def granted(self, grants: Sequence[Grant]) -> None:
@@ -103,6 +105,10 @@ class MemoryJournal:
             if entry:
                 self.history.append((entry.grant, ending, at))
 
+    async def changed(self, change: Change) -> None:
+        self._may_fail()
+        self.changes.append(change)
+
     async def unfinished(self, now: Moment) -> Sequence[Grant]:
         self._may_fail()
         return [
@@ -111,11 +117,12 @@ class MemoryJournal:
         ]
 
     async def prune(self, before: float) -> int:
-        """Drop ends that lie before these Unix seconds; return how many."""
+        """Drop ends and changes that lie before these Unix seconds; return how many."""
         self._may_fail()
         kept = [each for each in self.history if each[2] >= before]
-        dropped = len(self.history) - len(kept)
-        self.history = kept
+        later = [each for each in self.changes if each.at >= before]
+        dropped = len(self.history) - len(kept) + len(self.changes) - len(later)
+        self.history, self.changes = kept, later
         return dropped
 
     async def aclose(self) -> None:

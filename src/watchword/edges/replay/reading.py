@@ -16,11 +16,12 @@ from pathlib import Path
 from watchword.edges.clock import boot_id
 from watchword.edges.replay import digest_cache, location
 from watchword.edges.replay.database import connect
-from watchword.edges.replay.journal import unfinished
+from watchword.edges.replay.journal import changes, unfinished
 from watchword.edges.replay.sqlite import first_sighting
 from watchword.edges.replay.trouble import in_words
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant
+from watchword.model.outcomes import Change
 from watchword.model.requests import ReplayKey, Sighting
 
 _IMPORTED = """
@@ -43,6 +44,18 @@ def read_grants(state_dir: Path, now: Moment) -> Sequence[Grant]:
         return ()
     with _reader(path) as db:
         return unfinished(db, boot_id(), now)
+
+
+def read_changes(state_dir: Path, most: int = 1000) -> Sequence[Change]:
+    """What people had the daemon do, the last of it first; none where there is no database yet.
+
+    Raises HostError if there is one that cannot be read.
+    """
+    path = state_dir / location.NAME
+    if _absent(path):
+        return ()
+    with _reader(path) as db:
+        return changes(db, most)
 
 
 def read_sighting(state_dir: Path, key: ReplayKey) -> Sighting | None:

@@ -10,7 +10,7 @@ happens often, by netlink.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 
 from watchword.edges.firewall.nft import guard
 from watchword.edges.firewall.nft.attachments import attachment
@@ -74,9 +74,10 @@ class NftFirewall:
         run(self._programs, trial, check=True)
         versions = {v for home in self._attachment.structure.homes for v in home.versions}
         families = {4: Feature.IPV4, 6: Feature.IPV6}
-        return frozenset(
-            {Feature.DESTINATION, Feature.SELF_EXPIRY, *(families[each] for each in versions)}
-        )
+        able = {Feature.DESTINATION, Feature.SELF_EXPIRY, *(families[each] for each in versions)}
+        if self._attachment.passes is not None:
+            able.add(Feature.CUT)
+        return frozenset(able)
 
     def prepare(self) -> int:
         """Make the structure stand. What was open stays open; what is lost has to be applied again.
@@ -109,6 +110,16 @@ class NftFirewall:
         Raises HostError, also for an address of a family that no chain passes.
         """
         self._note_ended(self._openings.apply(self._netlink, change))
+
+    def cut(self, holes: Collection[Hole]) -> int:
+        """End connections that came in through holes that are shut. Raises HostError."""
+        passes = self._attachment.passes
+        if passes is None:
+            raise HostError(
+                "connections that a chain of the operator's lets go on are not cut",
+                hint="use FIREWALL_ATTACH guard, or end them where they arrive",
+            )
+        return passes.cut_off(self._netlink, frozenset(holes)) if holes else 0
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""

@@ -9,13 +9,14 @@ go on (known).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import NamedTuple
 
 from watchword.errors import HostError
 from watchword.model.addresses import Address
+from watchword.model.openings import Hole
 from watchword.model.services import Proto, Service
 
 _TABLES = {"tcp": Proto.TCP, "tcp6": Proto.TCP, "udp": Proto.UDP, "udp6": Proto.UDP}
@@ -50,6 +51,11 @@ class Connection(NamedTuple):
                 bytes((self.service.proto.number, 0, 0, 0)),
             )
         )
+
+    def came_through(self, holes: Container[Hole]) -> bool:
+        """Whether one of these holes let it in."""
+        anywhere = Hole(self.remote, self.service)
+        return anywhere in holes or anywhere._replace(destination=self.local) in holes
 
     @classmethod
     def of_key(cls, key: bytes) -> Connection | None:

@@ -1,31 +1,39 @@
-"""Connections that are led on to another host or port, as connection tracking has them.
+"""Connections as connection tracking has them: those that are led on, and UDP to be forgotten.
 
-In here: the one question put to connection tracking, and the reading of its
-answer. Not in here: connections that end at sockets of this host
+In here: the questions put to connection tracking, and the reading of its
+answers. Not in here: connections that end at sockets of this host
 (connections), which of them may go on (known).
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import socket
+import struct
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from watchword.edges.firewall.nft.attributes import (
     AF_UNSPEC,
+    NLM_F_ACK,
     NLM_F_DUMP,
+    Message,
     Request,
+    attribute,
     fields,
+    nest,
     number,
     read_number,
 )
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
 from watchword.model.addresses import Address
+from watchword.model.openings import Hole
 from watchword.model.services import Proto, Service
 
-_GET = 1 << 8 | 1  # subsystem conntrack
-_ORIGINAL, _STATUS, _PROTO_INFO, _STATUS_MASK = 1, 3, 4, 26
+_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # subsystem conntrack
+_ORIGINAL, _STATUS, _PROTO_INFO, _ID, _FILTER, _STATUS_MASK = 1, 3, 4, 12, 25, 26
+_FILTER_ORIGINAL, _BY_PROTO, _BY_DESTINATION_PORT = 1, 1 << 3, 1 << 5
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _PROTO_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _INFO_TCP, _TCP_STATE = 1, 1
@@ -51,6 +59,56 @@ def redirected(netlink: Netlink) -> frozenset[Connection]:
     return frozenset(each for message in messages for each in read(message.attributes))
 
 
+def forget(netlink: Netlink, holes: Collection[Hole]) -> frozenset[Connection]:
+    """Make connection tracking forget UDP that came in through these holes; return what it was.
+
+    The next packet of such a caller is then as new as a stranger's. (With TCP a packet of
+    the service's own would have it tracked again, as established.) Raises HostError.
+    """
+    found: dict[Connection, Request] = {}
+    for version, service in {(hole.who.version, hole.service) for hole in holes}:
+        if service.proto is not Proto.UDP:
+            continue
+        for message in _tracked(netlink, version, service):
+            each = _original(fields(message.attributes))
+            if each and each.service == service and each.came_through(holes):
+                found[each] = _deletion(message)
+    netlink.ask(list(found.values()))
+    return frozenset(found)
+
+
+def _tracked(netlink: Netlink, version: int, service: Service) -> list[Message]:
+    """What came to a service from anywhere."""
+    # The kernel picks it out where it can (since 5.8); what it sends is looked at again.
+    # Not by address: kernels up to 6.18 at least give all IPv6 addresses but the one asked for.
+    wanted = nest(
+        _TUPLE_PROTO,
+        attribute(_PROTO_NUMBER, bytes((service.proto.number,))),
+        attribute(_DESTINATION_PORT, service.port.to_bytes(2, "big")),
+    )
+    picked = _flags(_FILTER_ORIGINAL, _BY_PROTO | _BY_DESTINATION_PORT)
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    payload = nest(_ORIGINAL, wanted) + nest(_FILTER, picked)
+    try:
+        return netlink.dump(Request(_GET, family, payload, NLM_F_DUMP))
+    except KernelError as refused:
+        if refused.number in _NOTHING_THERE:
+            return []
+        raise
+
+
+def _flags(kind: int, bits: int) -> bytes:
+    """A number in the machine's own order, which only filters are in."""
+    return attribute(kind, struct.pack("=I", bits))
+
+
+def _deletion(message: Message) -> Request:
+    parts = fields(message.attributes)
+    family = message.body[0]
+    which = nest(_ORIGINAL, parts[_ORIGINAL]) + attribute(_ID, parts.get(_ID, b""))
+    return Request(_DELETE, family, which, NLM_F_ACK)
+
+
 def read(attributes: bytes) -> Iterator[Connection]:
     """The connection that one message describes, if it is live and led elsewhere."""
     parts = fields(attributes)
@@ -59,6 +117,13 @@ def read(attributes: bytes) -> Iterator[Connection]:
     info = fields(fields(parts.get(_PROTO_INFO, b"")).get(_INFO_TCP, b""))
     if read_number(info.get(_TCP_STATE, b"")) > _LAST_LIVE_STATE:
         return
+    found = _original(parts)
+    if found is not None:
+        yield found
+
+
+def _original(parts: dict[int, bytes]) -> Connection | None:
+    """Who called whom, before any translation; None for what has no ports."""
     original = fields(parts.get(_ORIGINAL, b""))
     ends = _addresses(fields(original.get(_TUPLE_IP, b"")))
     transport = fields(original.get(_TUPLE_PROTO, b""))
@@ -67,7 +132,8 @@ def read(attributes: bytes) -> Iterator[Connection]:
     port = read_number(transport.get(_DESTINATION_PORT, b""))
     if ends and proto and port:
         remote_port = read_number(transport.get(_SOURCE_PORT, b""))
-        yield Connection(ends[0], remote_port, ends[1], Service(proto, port))
+        return Connection(ends[0], remote_port, ends[1], Service(proto, port))
+    return None
 
 
 def _addresses(parts: dict[int, bytes]) -> tuple[Address, Address] | None:

@@ -84,6 +84,4 @@ class Known:
         return frozenset(mine), live - mine
 
     def _let_in(self, each: Connection, holes: Container[Hole]) -> bool:
-        anywhere = Hole(each.remote, each.service)
-        here = anywhere._replace(destination=each.local)
-        return any(hole in known for hole in (anywhere, here) for known in (holes, self._ended))
+        return each.came_through(holes) or each.came_through(self._ended)

@@ -16,12 +16,12 @@ unconnected socket is such: its callers have to be granted anew.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 
 from watchword.edges.firewall.nft.attributes import Message
 from watchword.edges.firewall.nft.commit import Sheet, commit, dump_if_there
 from watchword.edges.firewall.nft.connections import Connection, read_sockets
-from watchword.edges.firewall.nft.conntrack import redirected
+from watchword.edges.firewall.nft.conntrack import forget, redirected
 from watchword.edges.firewall.nft.elements import Place, bare_element, listed
 from watchword.edges.firewall.nft.guard import ADOPTED, CUT
 from watchword.edges.firewall.nft.known import Known
@@ -72,6 +72,15 @@ class Passes:
             *self._sheets(netlink, CUT, self.cut),
         ]
         commit(netlink, sheets)
+
+    def cut_off(self, netlink: Netlink, holes: Collection[Hole]) -> int:
+        """Cut who came in through these holes; return how many connections that were."""
+        live = _live(netlink) - self.cut
+        came = frozenset(each for each in live if each.came_through(holes))
+        self.cut |= came
+        self.adopted -= came
+        self.tend(netlink)
+        return len(came | forget(netlink, holes))
 
     def list_live(self, netlink: Netlink) -> frozenset[Connection]:
         """Everybody who is connected now and was not cut."""

@@ -1,0 +1,94 @@
+"""Grants in force as rows: plain values for JSON, cells for people.
+
+In here: what is told of a grant, and its table.
+Not in here: where grants come from (answers, listing), the live view (grants_watch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from watchword.model.moments import Moment
+from watchword.model.openings import Grant
+from watchword.model.services import Service
+
+HEAD: Final = (
+    "grant", "ends in", "for", "services", "from", "user", "stanza", "since", "in the firewall",
+)  # fmt: skip
+_LONGEST = 40  # characters of a cell
+
+
+def row(grant: Grant, missing: Collection[Service], now: Moment) -> dict[str, object]:
+    """What is told of one grant. Times are Unix seconds, ``remaining`` is seconds.
+
+    ``missing``: services that it should have opened, and that are not open.
+    """
+    by_commands = grant.cycle is not None
+    return {
+        "grant": grant.id,
+        "who": str(grant.who),
+        "services": [str(each) for each in grant.services],
+        "destination": str(grant.destination) if grant.destination else None,
+        "source": str(grant.source),
+        "user": grant.user,
+        "stanza": grant.stanza,
+        "since": grant.began,
+        "ends": grant.ends,
+        "remaining": round(max(0.0, grant.until - now.steady), 3),
+        "by": "commands" if by_commands else "firewall",
+        "closed_by_command": bool(grant.cycle and grant.cycle.closings),
+        "in_force": not missing,
+        "missing": [str(each) for each in missing],
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rows for a person, with a head; whatever a caller called himself, one line each."""
+    if not rows:
+        return ["no grants in force"]
+    cells = [_cells(each) for each in rows]
+    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (HEAD, *cells)
+    ]
+
+
+def _cells(told: Mapping[str, Any]) -> Sequence[str]:
+    since = datetime.fromtimestamp(told["since"], UTC).astimezone()
+    found = (
+        str(told["grant"]),
+        _time(told["remaining"]),
+        str(told["who"]),
+        ",".join(told["services"]),
+        str(told["source"]),
+        str(told["user"]),
+        f"#{told['stanza']}",
+        since.isoformat(" ", timespec="seconds")[:19],
+        _where(told),
+    )
+    return [_plain(each) for each in found]
+
+
+def _time(seconds: float) -> str:
+    """``42 s``, ``12:05``, ``1:00:00``."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _where(told: Mapping[str, Any]) -> str:
+    if told["by"] == "commands":
+        closed = "one closes it" if told["closed_by_command"] else "no close"
+        return f"no: a command opened it, {closed}"
+    return f"NO: {','.join(told['missing'])}" if told["missing"] else "yes"
+
+
+def _plain(text: str) -> str:
+    cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else "?" for c in cut)
