@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -314,6 +315,21 @@ def test_a_change_that_cannot_have_its_turn_is_not_made(
     assert not (tmp_path / "f").exists()
     files.change_private(tmp_path / "f", lambda before: before + b"x", 100)
     assert (tmp_path / "f").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("reason", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_options_are_kept_on_a_network_file_system_that_locks_no_folder(
+    reason: int, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl  # noqa: PLC0415
+
+    def refuse(*_: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert fwknop.main(["-A", "tcp/22", "-s", "-T", "-D", "far", *KEYS]) == 0
+    assert capsys.readouterr().err == ""
+    assert "-D far" in (home / HOSTS).read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", [RUN, HOSTS])

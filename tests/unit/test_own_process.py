@@ -141,6 +141,27 @@ def test_a_key_on_the_command_line_is_taken_out_of_the_process_list(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process do it")
+@pytest.mark.parametrize("keys", [[f"--key-rijndael={SECRET}"], ["--key-rijndael", SECRET]])
+def test_a_key_that_is_all_there_is_on_the_command_line_is_taken_out_too(
+    tmp_path: Path, keys: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        lines = ("[default]", f"SPA_SERVER 127.0.0.1:{mute.getsockname()[1]}", "ACCESS tcp/22",
+                 "ALLOW_IP 192.0.2.10", "SPA_SERVER_PROTO https", "")  # fmt: skip
+        (tmp_path / ".fwknoprc").write_text("\n".join(lines), "ascii")
+        with subprocess.Popen(
+            [str(BIN / "fwknop"), *keys], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env={"HOME": str(tmp_path), "PATH": os.defpath},
+        ) as client:  # fmt: skip
+            mute.settimeout(30)
+            mute.accept()  # it has got so far, and waits
+            shown = arguments_of(client.pid)
+            client.kill()
+    assert SECRET.encode() not in shown
+    assert b"*" * len(SECRET) in shown
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process do it")
 def test_options_of_a_knock_that_hold_a_key_are_taken_out_as_a_whole(
     home: Path, server: socket.socket
 ) -> None:

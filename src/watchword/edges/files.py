@@ -168,7 +168,11 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    """Wait for one's turn at the folder of a file. Without such locks nobody waits (Windows)."""
+    """Wait for one's turn at the folder of a file.
+
+    Nobody waits where there are no such locks: on Windows, and of folders on some network
+    file systems.
+    """
     try:
         import fcntl  # noqa: PLC0415  (Windows has none)
     except ImportError:
@@ -188,6 +192,8 @@ def _turn(path: Path) -> Iterator[None]:
                 if time.monotonic() > ends:
                     raise _refused(path, error) from error
                 time.sleep(0.005)
+            except OSError:  # NFS locks no folder (EBADF), others nothing at all
+                break
         yield
     finally:
         os.close(descriptor)

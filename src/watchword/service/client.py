@@ -27,7 +27,7 @@ from watchword.service import client_files
 from watchword.service.client_console import Console
 from watchword.service.client_kept import KeptLines
 
-_FEW = 2  # words of a line that hold no key: -n and a name
+_BY_NAME = "-n"  # with the name of a stanza and nothing else, the line holds no key
 
 
 def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False) -> int:
@@ -42,7 +42,7 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
     console = Console()
     language = ExitStack()
     try:
-        if own_process and len(argv) > _FEW:
+        if own_process and not (len(argv) == 2 and argv[0] == _BY_NAME):
             _hide_keys(argv, console, as_perl=as_perl)
         status = _Round(argv, os.environ, console, language, as_perl).start()
         sys.stdout.flush()
@@ -184,7 +184,7 @@ def _list_stanzas(path: Path, console: Console) -> int:
     names = client_files.stanza_names(path, console)
     console.say(f"The following stanzas are configured in {path} :")
     for name in names:
-        console.say(f" - {name}")
+        console.say(f" - {printable(name)}")
     return 0
 
 
