@@ -172,6 +172,9 @@ def test_stanzas_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == (
         f"The following stanzas are configured in {rc} :\n - a\n -  b c \n - A\n"
     )
+    rc.write_text("[\x1b[31mred]\n", "utf-8")
+    assert main(["--stanza-list"]) == 0
+    assert capsys.readouterr().out.endswith(" - \\x1b[31mred\n"), "it steers no terminal"
     rc.unlink()
     assert main(["--stanza-list"]) == 1
     first, hint = capsys.readouterr().err.splitlines()

@@ -113,6 +113,16 @@ def test_a_packet_that_cannot_be_sent_is_an_error(
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith(reason)
     assert said[1] == "send_spa_packet: packet not sent."
+    assert said[2].startswith("fwknop: hint: ")
+
+
+def test_a_servers_name_that_is_shown_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*KNOCK, *KEYS, "-D", "\x1b[31mred", "-v", "-T"]) == 0
+    shown = capsys.readouterr().out
+    assert "IP/host: \\x1b[31mred\n" in shown
+    assert "\x1b" not in shown
 
 
 @pytest.mark.requirement("9.3", partial=True)

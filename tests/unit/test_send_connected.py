@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -217,6 +218,23 @@ def test_a_proxy_that_does_not_answer_as_it_should_is_an_error_and_is_left(
         assert BAD[bad] in said  # those are told from garbage by the first byte
     unknown = "whether the packet arrived is not known."
     assert said.endswith(unknown if carries is Carrier.HTTP else "packet not sent.")
+
+
+def test_a_proxy_that_breaks_the_connection_may_have_handed_the_request_on(serve: Serve) -> None:
+    def reset(channel: socket.socket) -> None:
+        channel.recv(4096)
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        channel.close()
+
+    proxy = serve(reset)
+    route = Route(
+        carrier=Carrier.HTTP, host="spa.invalid", port=80, relay=by(RelayKind.HTTP, proxy)
+    )
+    with pytest.raises(HostError) as caught:
+        send(PAYLOAD, route)
+    said = str(caught.value).splitlines()
+    assert "broke the connection" in said[0]
+    assert said[1].endswith("whether the packet arrived is not known.")
 
 
 def test_a_proxy_that_leaves_instead_of_answering_may_have_handed_the_request_on(

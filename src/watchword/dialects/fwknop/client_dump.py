@@ -87,7 +87,7 @@ def transmission(proto: str, source_port: int | None, port: int, host: str, rela
         ("protocol", proto),
         ("source port", str(source_port) if source_port else "<OS assigned>"),
         ("destination port", str(port)),
-        ("IP/host", host),
+        ("IP/host", printable(host)),
         *((("proxy", relay),) if relay else ()),
     )
     return "Generating SPA packet:\n" + _block(rows, _TRANSMIT_WIDTH)

@@ -23,6 +23,7 @@ from watchword.wire.spa.grammar import BadAddressError, parse_access
 from watchword.wire.spa.message import Message, MessageType
 
 NO_USER = "NO_USER"
+_NAME_YOURSELF = "choose another user name with -U or SPOOF_USER: letters, digits and -._ will do"
 _ANYBODY = "0.0.0.0"  # noqa: S104  (no socket: "the address the packet comes from")
 _SETTERS = {
     Code.INVALID_DATA_USER_MISSING: "fko_set_username",
@@ -192,8 +193,10 @@ def user_name(settings: Given, person: Person) -> str:
 def library_complaint(error: SpaError, message: Message) -> OperatorError:
     """The line that the original prints when its library refuses a field."""
     setter = _SETTERS.get(error.code) or _too_large(error, message)
+    remedy = _NAME_YOURSELF if setter == "fko_set_username" else ""
     return OperatorError(
-        f"fwknop: {setter}: Error {int(error.code)} - {error.code.text}", hint=error.detail
+        f"fwknop: {setter}: Error {int(error.code)} - {error.code.text}",
+        hint=error.detail or remedy,
     )
 
 

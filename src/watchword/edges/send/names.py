@@ -64,5 +64,8 @@ def ascii_name(host: str) -> str:
 
 def _unresolved(reason: str, family: int | None) -> UnresolvedError:
     return UnresolvedError(
-        reason, hint=f"only IPv{family} addresses were looked for" if family else ""
+        reason,
+        hint=f"only IPv{family} addresses were looked for"
+        if family
+        else "see that the name is right, and that this machine can look names up",
     )

@@ -37,7 +37,8 @@ def open_way(route: Route) -> Iterator[Connection]:
             talk = _WORDS[relay.kind](host, route.port, relay.login)
             converse(talk, connection, relay)
         except ValueError as error:
-            raise declined(relay, f"cannot be asked: {error}") from None
+            remedy = "check the server's name and the login, or take another kind of proxy"
+            raise declined(relay, f"cannot be asked: {error}", remedy) from None
         yield connection
 
 
@@ -60,4 +61,7 @@ def converse(talk: Conversation, connection: Connection, relay: Relay) -> None:
 
 
 def declined(relay: Relay, what: str, hint: str = "", *, end: str = NOT_SENT) -> HostError:
-    return HostError(f"send_spa_packet: the {relay} {what}\n{end}", hint=hint)
+    return HostError(
+        f"send_spa_packet: the {relay} {what}\n{end}",
+        hint=hint or "see that this is its name and port, and what its own log says",
+    )

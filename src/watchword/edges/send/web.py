@@ -80,6 +80,9 @@ def _through(proxy: Relay, connection: Connection, content: bytes) -> Sent:
         answer = _status_line(connection)
     except TimeoutError:
         raise declined(proxy, connection.silence, end=UNKNOWN) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise declined(proxy, f"broke the connection: {reason}", end=UNKNOWN) from error
     except EOFError:  # what some proxies make of a server that says nothing
         sign = "the proxy ended the connection without an answer"
         return Sent(*connection.place[:2], len(content), sign=sign)
