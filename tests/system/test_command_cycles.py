@@ -264,6 +264,8 @@ def test_what_is_open_is_closed_at_its_time_whatever_happened_to_the_daemon(
         server.wait_for("Re-starting fwknopd")
     else:
         server.stop(how)
+        until(lambda: re.search(rf" 0 s +{CALLER} ", server.program("--fw-list").stdout))
+        assert noted(journal) == OPENED
         server.start()
     until(lambda: len(noted(journal)) == 4)
     assert noted(journal) == OPENED + CLOSED

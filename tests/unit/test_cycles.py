@@ -252,6 +252,8 @@ def test_a_cycle_opens_and_closes_and_says_so_in_the_originals_words() -> None:
         judged = next(each for each in home.reporter.events if isinstance(each, Judged))
         assert '"by":"commands"' in structured(judged)
         assert home.open == set()
+        assert judged.grant is not None
+        assert judged.grant.holes == ()
 
     play(scene, Scene(stanza_with(cycle())))
 

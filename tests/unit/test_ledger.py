@@ -160,6 +160,12 @@ def test_grants_end_in_the_order_of_their_ends() -> None:
     assert ledger.expire(later(100)) == [by_seconds[30], by_seconds[60], by_seconds[90]]
 
 
+def test_grants_that_end_together_end_in_the_order_in_which_they_began() -> None:
+    ledger = Ledger()
+    begun = [admitted(ledger, seconds=5).id for _ in range(20)]
+    assert [grant.id for grant in ledger.expire(later(10))] == begun
+
+
 def test_a_step_of_the_wall_clock_neither_ends_nor_prolongs_a_grant() -> None:
     ledger = Ledger()
     admitted(ledger, seconds=30)
