@@ -57,4 +57,5 @@ def test_a_server_without_a_way_to_it_is_an_error(scene: Trio, tmp_path: Path) -
     assert done.stderr.splitlines() == [
         "send_spa_packet: 203.0.113.1: Network is unreachable",
         "send_spa_packet: packet not sent.",
+        "fwknop: hint: check the server's name and this machine's network",
     ]
