@@ -1,7 +1,7 @@
 """How a packet is made and spoken of, where the clients 2.6 and 1.9 differ.
 
-In here: the manner of 2.6.
-Not in here: that of 1.9 (client_perl), what both do (client_send).
+In here: the manner of 2.6, and which of the two a run has.
+Not in here: the manner of 1.9 (client_perl), what both do (client_send).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from watchword.dialects.fwknop.client_options import CommandLine
+from watchword.dialects.fwknop.client_perl import NO_PERL
 from watchword.dialects.fwknop.client_request import Style, Wanted
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.edges.send.sent import Sent
@@ -66,3 +67,14 @@ class Manner:
 
     def tell_sending(self, octets: int, sent: Sent, route: Route) -> None:
         """Say that it went out."""
+
+
+def manner_of(
+    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
+) -> Manner:
+    """The manner of 2.6, unless something of the perl client is in play."""
+    if not (line.as_perl or line.packet_version or line.perl != NO_PERL):
+        return Manner(line, environment, console)
+    from watchword.service.client_perl import PerlManner  # noqa: PLC0415  (few runs need it)
+
+    return PerlManner(line, settings, environment, console)

@@ -1,19 +1,18 @@
 """From verified settings to a packet on its way: steps 8 to 10 of client, section 1.
 
-In here: what is asked of whom in which order, the dumps, sending.
+In here: what is asked of whom in which order, sending.
 Not in here: everything before the packet (client), keys and encryption
-(client_seal, client_gpg).
+(client_seal, client_gpg), what is shown of a packet (client_shown).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from watchword.dialects.fwknop import client_request, client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
-from watchword.dialects.fwknop.client_perl import NO_PERL
 from watchword.dialects.fwknop.client_request import Wanted
 from watchword.dialects.fwknop.client_settings import AllowKind, Given
 from watchword.edges import randomness, send, send_file
@@ -23,14 +22,10 @@ from watchword.errors import HostError, OperatorError
 from watchword.model.routes import Route
 from watchword.record import record, replace
 from watchword.service.client_console import Console
-from watchword.service.client_manner import Manner
+from watchword.service.client_manner import Manner, manner_of
 from watchword.service.client_seal import Seal
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
-
-if TYPE_CHECKING:
-    from watchword.dialects.fwknop.client_dump import Sealing
-
 
 _OCTETS: Final = 4  # times -v: the bytes of the packet are shown
 
@@ -70,7 +65,7 @@ class Knocker:
         self._environment = environment
         self._console = console
         self._carry = carry or send.send
-        self._manner = _manner(line, settings, environment, console)
+        self._manner = manner_of(line, settings, environment, console)
         self._seal: Seal | None = None
         self._kept = line.append
         self._nat_port = _random_port()
@@ -124,23 +119,48 @@ class Knocker:
         self._seal = seal
         packet = Packet(message, plaintext, seal.seal(message, plaintext))
         manner.tell_packet(message, plaintext)
-        if verbose or (line.test and manner.dumps_in_test):
-            console.detail(_dump(packet, seal.sealing(), decoded=False))
-        if (settings.verbose or 0) >= _OCTETS:
-            console.detail(_octets_of(packet))
+        self._show(packet, seal)
         _check_size(manner, packet.payload)
         self._last = packet
         self._keep(packet.payload)
-        carry = None if line.test else self._carry
-        sent = _transmit(route, packet.payload, console, verbose, confirm=confirm, carry=carry)
-        if sent is not None:
-            manner.tell_sending(len(packet.payload), sent, route)
         if line.test:
-            _show_decoded(seal, packet, console, verbose=verbose)
-        elif first and (verbose or (console.attended and not console.quiet)):
+            self._rehearse(packet, seal, route)
+            return None
+        sent = self._transmit(packet.payload, route, confirm=confirm)
+        manner.tell_sending(len(packet.payload), sent, route)
+        if first and (verbose or (console.attended and not console.quiet)):
             # The original says nothing of it, and what scripts see stays as it is.
             for each in seal.remarks():
                 console.remark(each)
+        return sent
+
+    def _show(self, packet: Packet, seal: Seal) -> None:
+        level = self.settings.verbose or 0
+        if level or (self.line.test and self._manner.dumps_in_test):
+            from watchword.service import client_shown  # noqa: PLC0415  (few runs show it)
+
+            octets = level >= _OCTETS
+            client_shown.show(packet, seal.sealing(), self._console, octets=octets)
+
+    def _rehearse(self, packet: Packet, seal: Seal, route: Route) -> None:
+        """What -T does instead of sending."""
+        from watchword.service import client_shown  # noqa: PLC0415  (few runs need it)
+
+        verbose = bool(self.settings.verbose)
+        client_shown.rehearse(packet.payload, route, self._console, verbose=verbose)
+        client_shown.show_opened(packet.payload, seal, self._console, verbose=verbose)
+
+    def _transmit(self, payload: bytes, route: Route, *, confirm: bool) -> Sent:
+        console = self._console
+        if self.settings.verbose:
+            from watchword.service import client_shown  # noqa: PLC0415  (few runs show it)
+
+            client_shown.show_way(route, console)
+        sent = self._carry(payload, route, confirm=confirm)
+        if sent.sign and not (sent.confirmed or confirm or console.quiet):
+            console.warn(f"[*] {sent.sign}; whether the packet arrived is not known")
+        if self.settings.verbose:
+            client_shown.show_sent(sent, console)
         return sent
 
     def _settled(self, family: int | None) -> Given:
@@ -203,17 +223,6 @@ def _pinned(route: Route, address: str) -> Route:
     return replace(route, address=address, family=6 if ":" in address else 4)
 
 
-def _manner(
-    line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
-) -> Manner:
-    """The manner of 2.6, unless something of the perl client is in play."""
-    if not (line.as_perl or line.packet_version or line.perl != NO_PERL):
-        return Manner(line, environment, console)
-    from watchword.service.client_perl import PerlManner  # noqa: PLC0415  (few runs need it)
-
-    return PerlManner(line, settings, environment, console)
-
-
 def _compose(manner: Manner, message: Message) -> bytes:
     """The plaintext. Everything wrong with a field is said here, before anybody is asked a key."""
     try:
@@ -229,74 +238,3 @@ def _check_size(manner: Manner, payload: bytes) -> None:
             "it was not sent.",
             hint="ask for less in one packet, or allow more",
         )
-
-
-def _dump(packet: Packet, sealing: Sealing, *, decoded: bool) -> str:
-    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
-
-    return client_dump.fields(
-        packet.message, packet.plaintext, packet.payload, sealing, decoded=decoded
-    )
-
-
-def _transmit(
-    route: Route,
-    payload: bytes,
-    console: Console,
-    verbose: bool,
-    *,
-    confirm: bool,
-    carry: send.Carry | None,
-) -> Sent | None:
-    """Send by ``carry``; without it only say what would be sent."""
-    if verbose:
-        _tell_transmission(route, console)
-    sent = None
-    if carry is not None:
-        sent = carry(payload, route, confirm=confirm)
-        if sent.sign and not (sent.confirmed or confirm or console.quiet):
-            console.warn(f"[*] {sent.sign}; whether the packet arrived is not known")
-    elif route.carrier.web:
-        if verbose and route.host:
-            from watchword.edges.send import web  # noqa: PLC0415  (few runs need it)
-
-            console.say(web.shown(payload, route))
-        console.say("Test mode enabled, SPA packet not actually sent.")
-    else:
-        console.say("test mode enabled, SPA packet not actually sent.")
-    if verbose:
-        if sent:
-            _tell_address(sent.address, console)
-        console.say(f"send_spa_packet: bytes sent: {sent.octets if sent else 0}")
-    return sent
-
-
-def _tell_transmission(route: Route, console: Console) -> None:
-    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
-
-    relay = str(route.relay) if route.relay else ""
-    block = client_dump.transmission(
-        route.carrier, route.source_port, route.port, route.host, relay
-    )
-    console.say(block.removesuffix("\n"))
-
-
-def _tell_address(address: str, console: Console) -> None:
-    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
-
-    console.say(client_dump.address(address).removesuffix("\n"))
-
-
-def _octets_of(packet: Packet) -> str:
-    from watchword.dialects.fwknop import client_dump  # noqa: PLC0415  (few runs dump)
-
-    return client_dump.octets(packet.payload)
-
-
-def _show_decoded(seal: Seal, packet: Packet, console: Console, *, verbose: bool) -> None:
-    """Open the packet again, as its server will."""
-    opened, sealing = seal.open(packet.payload)
-    if verbose:
-        again = Packet(opened.message, opened.plaintext, packet.payload)
-        console.detail("\nDump of the Decoded Data")
-        console.detail(_dump(again, sealing, decoded=True))
