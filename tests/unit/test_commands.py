@@ -194,6 +194,15 @@ def test_a_program_that_is_not_there_is_told_as_the_original_tells_it() -> None:
     play(scene, Scene(runs(), programs=MemoryPrograms([NotStartedError("no such thing")])))
 
 
+def test_a_command_that_a_signal_ended_has_the_status_that_a_shell_would_show() -> None:
+    async def scene(house: House) -> None:
+        assert isinstance(house, Scene)
+        assert await house.ask(packet_with("crash")) == ["ran"]
+        assert house.log[-1].endswith("CMD_EXEC: command returned 0, pid_status: 137")
+
+    play(scene, Scene(runs(), programs=MemoryPrograms([Completed(-9, b"", b"")])))
+
+
 def test_a_command_that_took_too_long_is_told_with_the_reason() -> None:
     async def scene(house: House) -> None:
         assert isinstance(house, Scene)
