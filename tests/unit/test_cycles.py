@@ -411,6 +411,25 @@ def test_all_that_is_due_is_closed_in_order_also_when_one_fails() -> None:
     play(scene, Scene(stanza_with(cycle()), answers=answers))
 
 
+@pytest.mark.parametrize("step", [-3600.0, 0.0, 3600.0])
+def test_ends_are_kept_in_order_whatever_was_asked_first_and_whatever_the_wall_clock_does(
+    step: float,
+) -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        for n, seconds in ((3, 100), (4, 10), (5, 50), (6, 10)):
+            await home.ask(
+                f"198.51.100.{n},tcp/22", type=MessageType.TIMEOUT_ACCESS, seconds=seconds
+            )
+        home.clock.step_wall(step)
+        for seconds, closed in ((9.9, 0), (0.1, 2), (39.9, 2), (0.1, 3), (50.0, 4)):
+            await home.wait(seconds)
+            assert len(home.ran) == 4 + closed
+        assert home.ran[4:] == [f"close 198.51.100.{n} 22" for n in (4, 6, 5, 3)]
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
 # --- across restarts --------------------------------------------------------------------
 
 
