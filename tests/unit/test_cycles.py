@@ -422,8 +422,8 @@ def test_ends_are_kept_in_order_whatever_was_asked_first_and_whatever_the_wall_c
                 f"198.51.100.{n},tcp/22", type=MessageType.TIMEOUT_ACCESS, seconds=seconds
             )
         home.clock.step_wall(step)
-        for seconds, closed in ((9.9, 0), (0.1, 2), (39.9, 2), (0.1, 3), (50.0, 4)):
-            await home.wait(seconds)
+        for rest, closed in ((9.9, 0), (0.1, 2), (39.9, 2), (0.1, 3), (50.0, 4)):
+            await home.wait(rest)
             assert len(home.ran) == 4 + closed
         assert home.ran[4:] == [f"close 198.51.100.{n} 22" for n in (4, 6, 5, 3)]
 
