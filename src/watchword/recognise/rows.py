@@ -68,12 +68,14 @@ class Rows:
     """Every row of a policy, made when it is first needed."""
 
     def __init__(self, stanzas: Sequence[Terms]) -> None:
-        self._terms = stanzas
-        self.locks = tuple(_locks_of(terms) for terms in stanzas)
+        self._stanzas = _Stanzas(stanzas)
+        self.locks = self._stanzas.locks
         """Of each stanza, in their order."""
-        self._everybody = tuple(self._row_of(range(len(stanzas)), kind) for kind in Kind)
+        self._everybody = tuple(self._stanzas.row(range(len(stanzas)), kind) for kind in Kind)
         self._open_to_all = not any(terms.sources or terms.destinations for terms in stanzas)
-        self._row_for = lru_cache(maxsize=_ROWS)(self._narrowed)
+        # Of another object's method: with one of ours it would be a circle, and what a policy
+        # takes, megabytes, would be given back long after a reload only.
+        self._row_for = lru_cache(maxsize=_ROWS)(self._stanzas.narrowed)
 
     def row(self, packet: Packet, kind: Kind) -> Row:
         """The row for where a packet came from and was sent to."""
@@ -81,15 +83,23 @@ class Rows:
             return self._everybody[kind]
         return self._row_for(packet.peer, packet.local, kind)
 
-    def _narrowed(self, peer: str, local: str, kind: Kind) -> Row:
+
+class _Stanzas:
+    """The stanzas of a policy with their locks, and rows made of some of them."""
+
+    def __init__(self, stanzas: Sequence[Terms]) -> None:
+        self._terms = stanzas
+        self.locks = tuple(_locks_of(terms) for terms in stanzas)
+
+    def narrowed(self, peer: str, local: str, kind: Kind) -> Row:
         packet = Packet(b"", peer, 0, local, 0)
         source, destination = packet.source, packet.destination
         admitted = (
             index for index, terms in enumerate(self._terms) if terms.admits(source, destination)
         )
-        return self._row_of(admitted, kind)
+        return self.row(admitted, kind)
 
-    def _row_of(self, indexes: Iterable[int], kind: Kind) -> Row:
+    def row(self, indexes: Iterable[int], kind: Kind) -> Row:
         chosen: list[tuple[Terms, AnyLock]] = []
         without: list[int] = []
         for index in indexes:

@@ -108,7 +108,6 @@ def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
     Raises OperatorError: the policy needs what this firewall cannot do.
     Raises HostError: the firewall cannot be used at all.
     """
-    _check_hmacs(policy)
     features = firewall.probe()
     if policy.destination_rule and Feature.DESTINATION not in features:
         raise OperatorError(
@@ -121,8 +120,11 @@ def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
     return replace(policy, families=able)
 
 
-def _check_hmacs(policy: Policy) -> None:
-    """Before anything is changed: an OpenSSL in FIPS mode may not have what a stanza asks for."""
+def check_hmacs(policy: Policy) -> None:
+    """Before anything is changed: an OpenSSL in FIPS mode may not have what a stanza asks for.
+
+    Raises OperatorError.
+    """
     for terms in policy.stanzas:
         if terms.mac_key is not None:
             try:

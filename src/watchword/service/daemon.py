@@ -8,6 +8,7 @@ what a configuration file says (dialects).
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -133,6 +134,7 @@ class Daemon:
                 place = str(settings.state_dir) if not settings.dry_run else "memory"
                 self._reporter.report(Remembering(place, await memory.remembered()))
             firewall = assembly.firewall_for(settings, self._clock)
+            assembly.check_hmacs(self._configuration.policy)
             policy = assembly.fitted(self._configuration.policy, firewall)
             adopted = firewall.prepare()
             self._enforcer = Enforcer(firewall, self._memory.journal, self._reporter, self._clock)
@@ -149,7 +151,7 @@ class Daemon:
                 await memory.aclose()
             raise
         self._announce(adopted)
-        self._open_gate(policy)
+        self._open_gate(policy, SpaRecogniser(policy))
         self._reception = Reception(
             self._gate,
             self._lobby,
@@ -196,11 +198,11 @@ class Daemon:
             )
         )
 
-    def _open_gate(self, policy: Policy) -> None:
+    def _open_gate(self, policy: Policy, recogniser: SpaRecogniser) -> None:
         self._commands.at_once = self._settings.commands_at_once
         self._gate = Gate(
             policy,
-            SpaRecogniser(policy),
+            recogniser,
             store=self._memory.store,
             enforcer=self._enforcer,
             reporter=self._reporter,
@@ -283,21 +285,28 @@ class Daemon:
     async def _reload(self) -> None:
         """Change over to what the files say now, whole or not at all."""
         try:
-            configuration = self._reconfigure()
-            await self._change_over(configuration)
+            await self._change_over(*await asyncio.to_thread(self._read_anew))
         except OperatorError as error:
             await self._refuse_reload(error.complaints)
         except HostError as error:
             await self._refuse_reload((Complaint(str(error), hint=error.hint),))
         else:
             self._figures.reloaded("taken", self._clock.now().wall)
+        gc.collect()  # cancelled tasks hold the old gate in circles, and with it the old policy
+
+    def _read_anew(self) -> tuple[Configuration, SpaRecogniser]:
+        """What the files say now, ready for packets. Takes seconds for megabytes of stanzas, so a
+        thread does it; it touches nothing that is in use."""
+        configuration = self._reconfigure()
+        assembly.check_hmacs(configuration.policy)
+        return configuration, SpaRecogniser(configuration.policy)
 
     async def _refuse_reload(self, complaints: tuple[Complaint, ...]) -> None:
         await self._watching.give_up()
         self._figures.reloaded("refused", self._clock.now().wall)
         self._reporter.report(ReloadRefused(complaints))
 
-    async def _change_over(self, configuration: Configuration) -> None:
+    async def _change_over(self, configuration: Configuration, recogniser: SpaRecogniser) -> None:
         old, new = self._settings, configuration.settings
         moves = new.firewall != old.firewall
         firewall = self._enforcer.firewall
@@ -316,7 +325,7 @@ class Daemon:
         await self._gate.finish()  # what waits was asked under the old policy
         before_gate = self._gate
         self._take_over(configuration, old)
-        self._open_gate(policy)
+        self._open_gate(policy, recogniser)
         self._reception.gate = self._gate
         self._gate.receive(before_gate.abandon())
         await asyncio.sleep(0)  # who found no room goes on now
