@@ -1,22 +1,25 @@
-"""Metrics of a running daemon: served on loopback, moved by a reload, in step with what happens."""
+"""A running daemon watched from outside: its metrics, its audit journal."""
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemon import Server, until
+from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
 from tests.unit.test_metrics import value
 from tests.unit.test_openmetrics import Read, read
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import connect, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
+from watchword.wire.spa.message import MessageType
 
 pytestmark = pytest.mark.system
 
@@ -107,3 +110,60 @@ def test_a_place_that_is_taken_ends_the_start_and_says_so(server: Server) -> Non
     until(lambda: server.ended)
     assert "cannot serve metrics at unix:" in server.log
     assert "Kicking off" not in server.log
+
+
+def test_the_audit_journal_tells_what_was_granted_refused_run_and_reloaded(
+    scene: Trio, server: Server
+) -> None:
+    server.settings["AUDIT_LOG"] = "Y"
+    server.access = stanza(FW_ACCESS_TIMEOUT="2", ENABLE_CMD_EXEC="Y")
+    server.start()
+    now = int(time.time())
+    payload = sealed("0.0.0.0,tcp/22", sent_at=now)
+    command = sealed("0.0.0.0,true", type=MessageType.COMMAND, sent_at=now)
+    for each in (payload, payload, b"8" * 200, command):
+        send_datagram(scene.caller.host, each, scene.server.four, 62201)
+    server.wait_for_judgements(4)
+    server.send(signal.SIGHUP)
+    server.wait_for("Re-starting fwknopd")
+    server.wait_for("Removed rule")
+    until(lambda: "ended" in server.tool("audit", "show").stdout)
+    server.stop(signal.SIGKILL)
+    told = [json.loads(line) for line in server.tool("audit", "show", "--json").stdout.splitlines()]
+    events = [each["event"] for each in told]
+    assert events[0] == "started"
+    assert {"packet", "command", "signal", "reloaded", "ended"} <= set(events)
+    verdicts = sorted(each["verdict"] for each in told if each["event"] == "packet")
+    assert verdicts == ["granted", "ran", "refused"]
+    verified = server.tool("audit", "verify")
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+    server.start()
+    server.stop()
+    anchored = server.tool("audit", "verify", "--anchors", str(server.log_file))
+    assert anchored.returncode == 0
+    assert "anchors in the log that it agrees with: 1" in anchored.stdout
+    path = server.folder / "state" / "audit.log"
+    path.write_bytes(path.read_bytes().replace(b'"refused"', b'"granted"'))
+    changed = server.tool("audit", "verify")
+    assert changed.returncode == 1
+    assert "was changed: its hash does not fit" in changed.stdout
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_killed_at_any_moment_the_journal_stays_whole(scene: Trio, server: Server) -> None:
+    server.settings["AUDIT_LOG"] = "Y"
+    for life in range(4):
+        server.start()
+        now = int(time.time())
+        for port in range(1, 6):
+            send_datagram(
+                scene.caller.host,
+                sealed(f"0.0.0.0,tcp/{port}", sent_at=now - life),
+                scene.server.four,
+                62201,
+            )
+        server.wait_for_judgements(life + 1)
+        server.stop(signal.SIGKILL)
+        verified = server.tool("audit", "verify")
+        assert verified.returncode == 0, verified.stdout

@@ -19,6 +19,7 @@ from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
     Action,
     Attached,
+    AuditAnchored,
     Change,
     Changed,
     CommandStarted,
@@ -293,6 +294,7 @@ def test_every_kind_of_event_has_words() -> None:
         Complained(complaint),
         ReloadRefused((complaint,)),
         HostTrouble("firewall", "no"),
+        AuditAnchored(7, "ab" * 32),
         Flooded(Reason.MAC_MISMATCH, 7, 1.0, IP, 0.0),
         Stopping("SIGTERM"),
         Stopped(),

@@ -308,6 +308,16 @@ class HostTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditAnchored:
+    """How far the audit journal has come: kept elsewhere, it shows what is cut off later."""
+
+    entries: int
+    """Number of the last entry."""
+    last: str
+    """Its hash, 64 hex digits."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     signal: str
     """``SIGTERM``, ``SIGINT``, ``SIGHUP``."""
@@ -344,6 +354,7 @@ Event: TypeAlias = (
     | Complained
     | ReloadRefused
     | HostTrouble
+    | AuditAnchored
     | Stopping
     | Stopped
 )

@@ -195,6 +195,8 @@ class Settings:
     control: ControlSettings = ControlSettings()
     metrics: MetricsPlace | None = None
     """None: they are not served."""
+    audit_log: bool = False
+    """True: what happened is written down in a chain in the state directory."""
     packet_limit: int = 0
     """After this many packets the daemon ends; 0: it does not."""
     dry_run: bool = False

@@ -37,6 +37,7 @@ from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import asking, assembly, status
 from watchword.service.answers import GrantAnswers
+from watchword.service.audit import Audit
 from watchword.service.changes import GrantChanges
 from watchword.service.closer import Closer
 from watchword.service.commands import Commands
@@ -94,6 +95,8 @@ class Daemon:
         self._commands = Commands(reporter, clock, self._figures)
         self._watching = Watching(self._told)
         self._control: Control
+        self._audit = Audit(configuration.settings, reporter, clock)
+        reporter.also.append(self._audit.hear)
         self._reception: Reception
 
     @property
@@ -128,6 +131,7 @@ class Daemon:
             memory, complaints = await assembly.open_memory(settings)
             self._memory = memory
             self._lock = assembly.keep_to_ourselves(settings)
+            self._audit.open()
             for complaint in complaints:
                 self._reporter.report(Complained(complaint))
             if settings.log.verbosity and self._configuration.policy.remember:
@@ -147,6 +151,7 @@ class Daemon:
         except (HostError, OperatorError):
             await close(fresh.values())
             await self._watching.aclose()
+            await self._audit.aclose()
             if memory is not None:
                 await memory.aclose()
             raise
@@ -343,7 +348,7 @@ class Daemon:
         self._reporter.verbosity = configuration.settings.log.verbosity
         self._reporter.report(Starting(__version__, again=True))
         self._complain()
-        for name in ("state_dir", "run_dir", "pid_file"):
+        for name in ("state_dir", "run_dir", "pid_file", "audit_log"):
             if getattr(old, name) != getattr(configuration.settings, name):
                 text = f"{name.upper()} was changed; that is taken up at the next start only"
                 self._reporter.report(Complained(Complaint(text, fatal=False)))
@@ -385,9 +390,10 @@ class Daemon:
             await self._enforcer.end_all()
         await self._enforcer.written()
         await self._memory.aclose()
-        if self._lock is not None:
-            self._lock.close()
         guarding = firewall.attach is Attach.GUARD
         self._reporter.report(
             Stopped(firewall.guarded if guarding else (), guarding and firewall.guard_all)
         )
+        await self._audit.aclose()
+        if self._lock is not None:
+            self._lock.close()

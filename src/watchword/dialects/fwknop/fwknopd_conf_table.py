@@ -148,6 +148,7 @@ _OURS: Final = (
     _flag("CONTROL_GROUP_CHANGES"),
     Variable("POLICY_TESTS", Kind.PATH),
     Variable("METRICS_LISTEN"),
+    _flag("AUDIT_LOG"),
 )
 
 

@@ -292,6 +292,7 @@ def _settings(
         pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),
         digest_file=Path(values.text("DIGEST_FILE") or run_dir / "digest.cache"),
         metrics=translate_watching.metrics(values, complaints),
+        audit_log=values.flag(translate_watching.AUDIT),
         commands_at_once=values.number("MAX_COMMANDS"),
         packet_limit=options.packet_limit,
         dry_run=options.test,

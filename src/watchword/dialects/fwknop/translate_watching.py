@@ -1,6 +1,6 @@
 """How the daemon can be watched: the variables about it, all of them Watchword's own.
 
-In here: METRICS_LISTEN.
+In here: METRICS_LISTEN, and the name of AUDIT_LOG.
 Not in here: logs (translate), what is served there (service.metrics).
 """
 
@@ -16,6 +16,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.settings import LoopbackPort, MetricsPlace, UnixSocket
 
 METRICS: Final = "METRICS_LISTEN"
+AUDIT: Final = "AUDIT_LOG"
 _UNIX: Final = "unix:"
 _LONGEST_SOCKET: Final = 107  # bytes of a path that the kernel takes
 _REMEDY: Final = "write unix:/path, 127.0.0.1:port or [::1]:port, or remove the line"

@@ -22,6 +22,7 @@ from watchword.errors import Complaint
 from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     Attached,
+    AuditAnchored,
     Changed,
     CommandStarted,
     Complained,
@@ -130,6 +131,8 @@ class Voice:
             case HostTrouble():
                 hint = f" ({event.hint})" if event.hint else ""
                 yield Priority.ERR, f"{event.part}: {event.message}{hint}"
+            case AuditAnchored():
+                yield Priority.INFO, f"Audit journal: {event.entries} entries, last {event.last}"
             case Stopping():
                 yield Priority.INFO, "Gracefully leaving the fwknopd event loop."
                 what = _SIGNALS.get(event.signal, "Exiting...")

@@ -31,13 +31,18 @@ _STANZAS = 20  # numbers listed; ``stanzas_tried`` has the count
 
 
 def structured(event: Judged) -> str:
-    """Compact JSON without a newline, ASCII only. Fields that do not apply are left out.
+    """Compact JSON without a newline, ASCII only."""
+    return _encode(fields_of(event))
+
+
+def fields_of(event: Judged) -> dict[str, Field]:
+    """The fields in their order. Those that do not apply are left out.
 
     ``time`` is UTC with milliseconds; ``verdict`` is ``granted``, ``ran`` (a
     command, whatever its ``status``), ``refused`` or ``would-grant`` (``--test``);
     ``seconds`` is what was granted, or asked for.
     """
-    fields: dict[str, Field] = {"time": _utc(event.at), **_packet_fields(event.packet)}
+    fields: dict[str, Field] = {"time": utc(event.at), **_packet_fields(event.packet)}
     fields["verdict"] = _verdict(event)
     fields["stanzas_tried"] = _tried(event)
     if event.ran is not None:
@@ -48,7 +53,7 @@ def structured(event: Judged) -> str:
         fields.update(_grant_fields(event.grant, event.at if event.renewed else None))
     elif event.request is not None:
         fields.update(_request_fields(event.request))
-    return _encode(fields)
+    return fields
 
 
 def _packet_fields(packet: Packet) -> dict[str, Field]:
@@ -143,6 +148,7 @@ def _grant_fields(grant: Grant, renewed: float | None) -> dict[str, Field]:
     return fields
 
 
-def _utc(seconds: float) -> str:
+def utc(seconds: float) -> str:
+    """Unix seconds as UTC with milliseconds, RFC 3339."""
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"

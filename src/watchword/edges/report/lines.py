@@ -106,8 +106,12 @@ class LineReporter:
         self._sinks = tuple(sinks)
         self.verbosity = verbosity
         """0: info and worse; more: debug as well. May be changed while it runs."""
+        self.also: list[Callable[[Event], None]] = []
+        """Who hears of every event, before it is said. Never raise, never wait."""
 
     def report(self, event: Event) -> None:
+        for hear in self.also:
+            hear(event)
         debug = self.verbosity > 0
         threshold = DEBUG if debug else INFO
         lines = [each for each in self._voice(event, debug) if each[0] <= threshold]

@@ -1,0 +1,110 @@
+"""Which events are entries of the audit journal, and what each entry says.
+
+In here: the names and fields of entries; docs/audit.md has them all.
+Not in here: the chain (dialects.audit), judgements as fields (voice_json).
+
+What needs no key to bring about is left out: strangers do not write here. Commands of callers
+are told as the log tells them. No key and no packet is in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from watchword.dialects.fwknop.voice_json import fields_of, utc
+from watchword.model.openings import Grant
+from watchword.model.outcomes import (
+    Changed,
+    CommandStarted,
+    CycleClosing,
+    CycleNotClosed,
+    CycleOpening,
+    Disowned,
+    Event,
+    Flooded,
+    GrantEnded,
+    Judged,
+    LimitReached,
+    ReloadRefused,
+    Restored,
+    Starting,
+    Stopped,
+    Stopping,
+)
+from watchword.model.reasons import Stage
+from watchword.model.requests import Request
+
+_LONGEST: Final = 300  # characters of a text
+
+
+def what_happened(event: Event, now: float) -> dict[str, Any] | None:
+    """The fields of an entry, given the Unix time; None: the event is none."""
+    if isinstance(event, Judged):
+        authentic = event.request is not None or event.grant is not None
+        return {"event": "packet", **fields_of(event)} if authentic else None
+    found = _what(event)
+    if found is None:
+        return None
+    name, fields = found
+    return {"event": name, "time": utc(now), **fields}
+
+
+def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR0911, PLR0912 - one arm for each event
+    match event:
+        case Starting(version, again):
+            return ("reloaded" if again else "started"), {"version": version}
+        case ReloadRefused(complaints):
+            return "reload-refused", {"why": [str(each)[:_LONGEST] for each in complaints[:3]]}
+        case Stopping(signal):
+            return "signal", {"signal": signal}
+        case LimitReached(packets):
+            return "limit-reached", {"packets": packets}
+        case Stopped():
+            return "stopped", {}
+        case GrantEnded(grant, ending):
+            return "ended", {**_of(grant), "ending": ending.value}
+        case Changed(change):
+            return "changed", {
+                "action": change.action.value,
+                "target": change.target[:_LONGEST],
+                "uid": change.uid,
+                "pid": change.pid,
+                "result": change.result[:_LONGEST],
+            }
+        case CommandStarted(request, command, account):
+            whom = {} if account is None else {"account": account.user}
+            return "command", {**_asked(request), "command": command[:_LONGEST], **whom}
+        case CycleOpening(request, command):
+            return "open-command", {**_asked(request), "command": command[:_LONGEST]}
+        case CycleClosing(grant, command):
+            return "close-command", {**_of(grant), "command": command[:_LONGEST]}
+        case CycleNotClosed(grant, command, why):
+            failed = {"command": command[:_LONGEST], "why": why[:_LONGEST]}
+            return "close-failed", {**_of(grant), **failed}
+        case Restored(grants, why):
+            return "restored", {"grants": grants, "why": why}
+        case Disowned(openings):
+            return "disowned", {"openings": openings}
+        case Flooded(reason, count) if reason.stage >= Stage.REPLAY:
+            return "flooded", {"reason": reason.word, "count": count, "source": event.last_peer}
+        case _:
+            return None
+
+
+def _of(grant: Grant) -> dict[str, Any]:
+    return {
+        "grant": grant.id,
+        "stanza": grant.stanza,
+        "user": grant.user[:_LONGEST],
+        "who": str(grant.who),
+        "services": [str(service) for service in grant.services],
+    }
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    return {
+        "stanza": request.stanza,
+        "user": request.user[:_LONGEST],
+        "source": request.packet.peer,
+    }
