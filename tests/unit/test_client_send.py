@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from watchword.edges.send import send
+from watchword.edges import dial
+from watchword.edges.send import names, raw, send
 from watchword.errors import HostError
 from watchword.model.routes import Carrier, Route
 
@@ -91,7 +92,48 @@ def test_an_address_that_cannot_be_reached_gives_way_to_the_next(
     )
 
 
-@pytest.mark.parametrize("host", ["a\0b", "ä" * 70, "no such host"])
+@pytest.mark.parametrize("host", ["a\0b", "127.0.0.1\0b", "ä" * 70, "no such host"])
 def test_what_is_no_host_is_refused(host: str) -> None:
     with pytest.raises(HostError, match="packet not sent"):
         send(b"x", udp(host, 62201))
+    with pytest.raises(HostError, match="has no address"):
+        dial.addresses(host)
+
+
+def test_a_forged_name_takes_the_family_that_it_has_an_address_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server's name comes with IPv6 first, and the forged one is of IPv4 only."""
+    known = {"server.example": [SIX, FOUR], "site.example": [(socket.AF_INET, "198.51.100.77")]}
+
+    def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, Any]]:
+        found = [each for each in known[host] if family != (4 if each[0] is SIX[0] else 6)]
+        if not found:
+            raise names.UnresolvedError("no address", hint="none")
+        return iter([(kind, (address, port)) for kind, address in found])
+
+    wire = Wire()
+    monkeypatch.setattr(names, "looked_up", looked_up)
+    monkeypatch.setattr(raw, "_open", lambda *_: wire)
+    monkeypatch.setattr(raw, "_ear", lambda *_: Wire())
+    route = Route(Carrier.UDP_RAW, "server.example", 62201, source="site.example", source_port=4000)
+    assert send(b"x" * 200, route).address == "127.0.0.1"
+    [packet] = wire.sent
+    assert socket.inet_ntoa(packet[12:16]) == "198.51.100.77"
+
+
+class Wire:
+    """Takes packets, and keeps them."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def sendto(self, content: bytes, _place: object) -> int:
+        self.sent.append(content)
+        return len(content)

@@ -102,6 +102,9 @@ def test_every_wrong_value_is_reported_with_its_line() -> None:
         "FW_TIMEOUT 65537\nNAT_PORT -1\nSPA_SERVER_PROTO foo\nENCRYPTION_MODE pcbc\n"
         "TIME_OFFSET 100000\nFOO bar\n"
     )
+    with pytest.raises(OperatorError) as caught:
+        read(text, "rc", "default")
+    assert all(each.hint for each in caught.value.complaints)
     assert complaints(text) == [
         "Parameter error in rc, line 2: var=VERBOSE, val=7",
         "Parameter error in rc, line 4: var=DIGEST_TYPE, val=sha224",

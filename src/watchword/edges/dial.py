@@ -63,11 +63,13 @@ def addresses(host: str, family: int | None = None) -> Sequence[str]:
 
     Raises HostError: there are none.
     """
+    if "\0" in host:  # the system would look up what stands before it
+        raise _unknown(host, family, "not a host name")
     try:
         found = socket.getaddrinfo(host, None, _FAMILIES[family], socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise _unknown(host, family, str(error.strerror)) from error
-    except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode, or a NUL
+    except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
         raise _unknown(host, family, "not a host name") from error
     texts = [endpoint[0] for *_, endpoint in found]
     return list(dict.fromkeys(text for text in texts if isinstance(text, str)))

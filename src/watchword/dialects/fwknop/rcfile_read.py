@@ -151,6 +151,7 @@ SECRETS: Final = frozenset(
     }
 )  # fmt: skip
 """Variables whose value is never shown."""
+_NO_SUCH: Final = "there is no such variable; fwknop(8) lists those that there are"
 
 
 @record
@@ -209,7 +210,7 @@ def _take(said: _Said, line: rcfile.Line, place: Place) -> Iterator[Complaint]:
     )
     take = VARIABLES.get(line.name)
     if take is None:
-        yield Complaint(message, hint=did_you_mean(line.name, VARIABLES))
+        yield Complaint(message, hint=did_you_mean(line.name, VARIABLES) or _NO_SUCH)
         return
     try:
         take(said, line.value)

@@ -39,13 +39,15 @@ def places(route: Route) -> Iterator[tuple[int, Place]]:
 def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, Place]]:
     """The same for any host. ``family`` is 4, 6 or None."""
     wanted = _FAMILIES[family] if family else socket.AF_UNSPEC
+    if "\0" in host:  # the system would look up what stands before it
+        raise _unresolved("not a host name", family)
     try:
         # Given as text, even an address would have the tables of international names loaded.
         name = host.encode("ascii") if host.isascii() else host
         found = socket.getaddrinfo(name, port, wanted, socket.SOCK_DGRAM)
     except socket.gaierror as error:
         raise _unresolved(str(error.strerror), family) from error
-    except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode, or a NUL
+    except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
         raise _unresolved("not a host name", family) from error
     for kind, _, _, _, place in found:
         if isinstance(place[0], str):  # the other form is of a Python without IPv6

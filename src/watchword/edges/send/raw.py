@@ -60,6 +60,9 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
             except (OSError, ValueError) as error:
                 reason = f"{place[0]}: {getattr(error, 'strerror', None) or error}"
                 continue
+            except names.UnresolvedError as error:  # the source's name, in this family
+                reason = f"{place[0]}: source {route.source}: {error.reason}"
+                continue
             if confirm and (lost := _loss(ear, place)):
                 reason = f"{place[0]}: {lost}"
                 continue
