@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import log2
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,10 +20,15 @@ import pytest
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, mode_of, opened
 from watchword.dialects.fwknop.client_options import parse
+from watchword.dialects.fwknop.client_settings import Given, combine
 from watchword.edges import prompt
+from watchword.edges.send.sent import Sent
 from watchword.model.crypto import CipherMode, Credential, Secret
+from watchword.model.routes import Route
 from watchword.programs import fwknop, fwknop1
 from watchword.service import client_files
+from watchword.service.client_console import Console
+from watchword.service.client_send import Knocker
 from watchword.wire.spa.leniency import LenientLock
 from watchword.wire.spa.message import Message
 from watchword.wire.spa.opening import Lock, unseal
@@ -412,6 +419,32 @@ def test_a_packet_is_saved_under_the_process_number(
     assert kept.read_bytes() == server.recv(2000) + b"\n"
 
 
+@pytest.mark.requirement("9.28")
+def test_ten_thousand_packets_can_be_saved_in_one_file_and_look_like_noise(
+    home: Path, key_file: list[str]
+) -> None:
+    """What --Save-packet-append is for, by the old page."""
+    many = home / "packets"
+    argv = [*KNOCK, "-D", "127.0.0.1", *key_file, "--Save-packet-file", str(many)]
+    line = parse([*argv, "--Save-packet-append"], as_perl=True)
+    console = Console()
+    console.quiet = True
+    knocker = Knocker(line, combine(Given(), Given(), line.given), {}, console, carry=nowhere)
+    for _ in range(10_000):
+        knocker.knock()
+    packets = many.read_bytes().splitlines()
+    assert mode_of(many) == 0o600
+    assert len(packets) == len(set(packets)) == 10_000
+    for at in range(1, 160):  # the first and the last of 161 are parts of a byte
+        seen = Counter(packet[at] for packet in packets)
+        entropy = -sum(each / 10_000 * log2(each / 10_000) for each in seen.values())
+        assert entropy > 5.97, at
+
+
+def nowhere(payload: bytes, route: Route, *, confirm: bool) -> Sent:
+    return Sent(route.host, route.port, len(payload), confirm)
+
+
 @pytest.mark.requirement("9.27")
 def test_a_packet_is_saved_in_the_file_that_was_named(
     server: socket.socket, home: Path, key_file: list[str]
@@ -730,6 +763,31 @@ def test_a_packet_goes_out_as_a_web_request(page: int, key_file: list[str]) -> N
     payload = path.removeprefix("/").translate(str.maketrans("-_", "+/")).encode("ascii")
     assert old(payload).text == "192.0.2.10,tcp/22"
     assert (agent or "").startswith("Fwknop/")
+
+
+@pytest.mark.requirement("9.39")
+@pytest.mark.parametrize(
+    ("options", "agent"),
+    [
+        ([], "Fwknop/2.6.10"),
+        (["--HTTP-user-agent", "Mozilla/5.0 (nobody)"], "Mozilla/5.0 (nobody)"),
+    ],
+)
+@pytest.mark.parametrize("main", [fwknop.main, fwknop1.main])
+def test_web_requests_and_questions_for_our_address_call_us_the_same(
+    main: Callable[[list[str]], int],
+    options: list[str],
+    agent: str,
+    page: int,
+    key_file: list[str],
+) -> None:
+    where = ["-D", "127.0.0.1", "--Server-port", str(page), "--HTTP"]
+    resolve = ["-R", "--URL", f"http://127.0.0.1:{page}/ip"]
+    assert main(["--quiet", "-A", "tcp/22", *where, *resolve, *key_file, *options]) == 0
+    (asked, first), (packet, second) = Page.asked
+    assert asked == "/ip"
+    assert len(packet) > 150
+    assert (first, second) == (agent, agent)
 
 
 @pytest.mark.requirement("4.31")
