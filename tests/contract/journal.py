@@ -40,6 +40,7 @@ def grant(name: str = "0123456789", *, seconds: float = 30.0) -> Grant:
         began=NOW.wall,
         ends=NOW.wall + seconds,
         until=NOW.steady + seconds,
+        key="0123456789ab+cdef01234567",
     )
 
 

@@ -234,6 +234,60 @@ def test_one_is_prolonged_within_policy_and_beyond_it_only_when_that_is_said(
     assert [each.action for each in read_changes(server.folder / "state")] == ["extend"] * 2
 
 
+def test_a_blocked_key_opens_nothing_over_reload_and_restart_until_it_is_unblocked(
+    scene: Trio, server: Server
+) -> None:
+    door = listen(scene.server.host, scene.server.four, 22)
+    knock(scene, server)
+    talk = connect(scene.caller.host, scene.server.four, 22, seconds=5)
+    assert talk is not None
+    near, _ = door.accept()
+    answer = server.tool("block", "1", "--cut", "--json")
+    assert answer.returncode == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    [key] = told["keys"]
+    assert (told["count"], told["cut"]) == (1, 1)
+    near.settimeout(0.5)
+    talk.sendall(b"anybody there")
+    with pytest.raises(TimeoutError):
+        near.recv(100)
+    for each in (talk, near, door):
+        each.close()
+
+    def refused() -> None:
+        judged = knock(scene, server)
+        assert (judged["verdict"], judged["reason"]) == ("refused", "key-blocked")
+        assert elements(server) == 0
+
+    refused()
+    assert "The key is blocked (watchword unblock)" in server.log
+    server.access = stanza(OTHER_KEY, OTHER_MAC) + stanza(OPEN_PORTS="tcp/22,udp/53")
+    server.write()
+    assert server.program("-R").returncode == 0
+    server.wait_for("Re-starting fwknopd")
+    refused()
+    assert knock(scene, server, sealed_with=SECOND)["verdict"] == "granted"
+    assert server.tool("revoke", "--all").returncode == 0
+    assert server.stop() == 0
+    server.start()
+    refused()
+    assert f"BLOCKED: key {key}, of stanza #1 (" in server.tool("status").stdout
+    checked = server.tool("check").stdout
+    assert checked.index("BLOCKED: nothing sealed") > checked.index("stanza #2 (")
+    explained = server.tool("explain", sealed(sent_at=int(time.time())).decode())
+    assert "a key that somebody has blocked" in explained.stdout
+    listed = server.tool("block", "--list").stdout.splitlines()
+    assert listed[1].startswith(f"#2  {key}  ")
+    assert "BLOCKED since" in listed[1]
+    assert "BLOCKED" not in listed[0]
+
+    assert server.tool("unblock", key).returncode == 0
+    assert server.tool("unblock", key).returncode == 2
+    assert knock(scene, server)["verdict"] == "granted"
+    actions = [each.action.value for each in read_changes(server.folder / "state")]
+    assert actions == ["unblock", "revoke", "block"]
+
+
 def test_watching_counts_down_and_leaves_the_terminal_as_it_was(
     scene: Trio, server: Server
 ) -> None:

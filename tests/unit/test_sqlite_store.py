@@ -121,16 +121,19 @@ def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path
     run(store.keys.claim([key("a")]))
     run(store.aclose())
     old = sqlite3.connect(tmp_path / NAME)
-    old.executescript("DROP TABLE cycles; DROP TABLE changes; PRAGMA user_version = 1")
+    old.executescript(
+        "DROP TABLE cycles; DROP TABLE changes; ALTER TABLE grants DROP COLUMN key_names;"
+        "PRAGMA user_version = 1"
+    )
     old.close()
 
-    assert read_grants(tmp_path, NOW) == [grant("a")]
+    assert read_grants(tmp_path, NOW) == [replace(grant("a"), key="")]
     assert read_changes(tmp_path) == ()
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
     assert run(store.keys.claim([key("a")])) == [False]
     closed = replace(grant("b"), cycle=Cycle((Closing("close", ("close",)),)))
     run(store.journal.granted([closed]))
-    assert read_grants(tmp_path, NOW) == [grant("a"), closed]
+    assert read_grants(tmp_path, NOW) == [replace(grant("a"), key=""), closed]
     changes = [Change(Action.REVOKE, "all", 0, 1, float(at), "") for at in range(3)]
     for change in changes:
         run(store.journal.changed(change))

@@ -47,6 +47,8 @@ class Permit:
     seconds: int
     cycle: CycleTerms | None = None
     """The commands that open and close; None: the firewall does."""
+    key: str = ""
+    """As ``Grant.key``."""
 
 
 Answer: TypeAlias = Permit | CommandPermit | Refusal
@@ -64,6 +66,8 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
         A permit, or the first rule that said no.
     """
     terms = policy.terms(request.stanza)
+    if terms.blocked:
+        return _no(request, Reason.KEY_BLOCKED)
     no = _age(policy, request, now) or _address(policy, terms, request) or _user(terms, request)
     if no is not None:
         return no
@@ -88,6 +92,7 @@ def _access(policy: Policy, terms: Terms, request: Request, wish: AccessWish) ->
         destination=request.packet.destination if limited else None,
         seconds=min(request.seconds or terms.default_seconds, terms.max_seconds),
         cycle=terms.cycle,
+        key="+".join(terms.key_names),
     )
 
 

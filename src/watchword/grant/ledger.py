@@ -70,6 +70,7 @@ def granted(permit: Permit, now: Moment) -> Grant:
         began=now.wall,
         ends=now.wall + permit.seconds,
         until=round(now.steady + permit.seconds, 3),
+        key=permit.key,
     )
 
 

@@ -91,6 +91,8 @@ class Grant:
     """Unix seconds, for people; ``until`` is what is enforced."""
     until: float
     """Steady-clock seconds."""
+    key: str = ""
+    """Names of the stanza's keys, joined by ``+``; empty: not known."""
     cycle: Cycle | None = None
     """Opened by a command of the operator's own, and closed by one; None: in the firewall."""
 

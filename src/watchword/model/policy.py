@@ -50,6 +50,10 @@ class Terms:
     """How the commands of its callers are run; None: they are not."""
     cycle: CycleTerms | None = None
     """Commands that open and close, in place of the firewall."""
+    key_names: tuple[str, ...] = ()
+    """What its keys are called, without giving them away (service.blocks); empty: nobody asked."""
+    blocked: bool = False
+    """True: the kill switch of one of its keys was thrown."""
 
     @property
     def mac_key(self) -> Secret | None:

@@ -22,13 +22,14 @@ class Stage(IntEnum):
     SIGNATURE = 7
     CONTENT = 8
     REPLAY = 9
-    AGE = 10
-    ADDRESS = 11
-    USER = 12
-    KIND = 13
-    PORTS = 14
-    COMMAND = 15
-    FIREWALL = 16
+    BLOCK = 10
+    AGE = 11
+    ADDRESS = 12
+    USER = 13
+    KIND = 14
+    PORTS = 15
+    COMMAND = 16
+    FIREWALL = 17
 
 
 class Reason(Enum):
@@ -50,6 +51,7 @@ class Reason(Enum):
     MALFORMED = ("malformed", Stage.CONTENT)
     REPLAYED = ("replayed", Stage.REPLAY)
     STORE_REFUSED = ("replay-store-refused", Stage.REPLAY)
+    KEY_BLOCKED = ("key-blocked", Stage.BLOCK)
     TOO_OLD = ("too-old", Stage.AGE)
     FROM_THE_FUTURE = ("from-the-future", Stage.AGE)
     SOURCE_REQUIRED = ("source-address-required", Stage.ADDRESS)

@@ -129,6 +129,11 @@ class Cycles:
             self._forget(grant)
             self._closer.close(grant, Ending.EXPIRED)
 
+    async def opened(self) -> None:
+        """Wait until what is being opened now is open, or failed."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+
     def revoke(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
         """Close what is wanted to be closed before its time. Does not wait for the commands."""
         over = sorted(filter(wanted, self.ledger.grants()), key=lambda each: each.until)

@@ -38,6 +38,8 @@ from watchword.recognise.spa import SpaRecogniser
 from watchword.service import asking, assembly, status
 from watchword.service.answers import GrantAnswers
 from watchword.service.audit import Audit
+from watchword.service.block_changes import BlockChanges
+from watchword.service.blocks import Blocks
 from watchword.service.changes import GrantChanges
 from watchword.service.closer import Closer
 from watchword.service.commands import Commands
@@ -90,6 +92,9 @@ class Daemon:
         self._closing_programs = command_programs()
         """For what closes: it outlives the others at the end."""
         self._cycles: Cycles
+        self._blocks: Blocks
+        self._policy: Policy
+        """Without what is blocked."""
         self._restraint = Restraint()
         self._figures = Figures(clock.now().wall)
         self._commands = Commands(reporter, clock, self._figures)
@@ -139,6 +144,7 @@ class Daemon:
                 self._reporter.report(Remembering(place, await memory.remembered()))
             firewall = assembly.firewall_for(settings, self._clock)
             assembly.check_hmacs(self._configuration.policy)
+            self._blocks = Blocks.for_daemon(settings.state_dir, dry_run=settings.dry_run)
             policy = assembly.fitted(self._configuration.policy, firewall)
             adopted = firewall.prepare()
             self._enforcer = Enforcer(firewall, self._memory.journal, self._reporter, self._clock)
@@ -180,11 +186,19 @@ class Daemon:
         changes = GrantChanges(
             self._enforcer, self._cycles, lambda: self._configuration.policy, clock
         )
+        blocks = BlockChanges(
+            self._blocks,
+            changes,
+            self._cycles,
+            clock,
+            policy=lambda: self._policy,
+            take_over=self._heed_blocks,
+        )
         return Control(
             settings.run_dir / asking.NAME,
             Rights.of(settings.control),
-            {"status": self._status, "grants": grants.grants},
-            changes.handlers,
+            {"status": self._status, "grants": grants.grants, "keys": blocks.keys},
+            changes.handlers | blocks.handlers,
         )
 
     def _announce(self, adopted: int) -> None:
@@ -203,7 +217,13 @@ class Daemon:
             )
         )
 
+    async def _heed_blocks(self) -> None:
+        """Have packets decided by what is blocked now."""
+        await self._gate.take_policy(self._blocks.applied(self._policy))
+
     def _open_gate(self, policy: Policy, recogniser: SpaRecogniser) -> None:
+        self._policy = policy
+        policy = self._blocks.applied(policy)
         self._commands.at_once = self._settings.commands_at_once
         self._gate = Gate(
             policy,
@@ -369,7 +389,10 @@ class Daemon:
         told = status.gather(
             self._figures, self._sources, self._lobby, self._gate, self._enforcer, now=now
         )
-        return told | {"commands": status.commands(self._commands, self._cycles)}
+        return told | {
+            "commands": status.commands(self._commands, self._cycles),
+            "blocked": status.blocked(self._blocks),
+        }
 
     async def _stop(self) -> None:
         await self._control.close()

@@ -84,6 +84,12 @@ class Gate:
         self._under_way = asyncio.Lock()
         """One batch at a time, in the order of arrival."""
 
+    async def take_policy(self, policy: Policy) -> None:
+        """Decide by this policy, which has the same stanzas; return once nothing else is done."""
+        self._policy = policy
+        async with self._under_way:
+            pass
+
     def receive(self, batch: Sequence[Packet]) -> None:
         """Judge packets as they come."""
         now = self._clock.now()
@@ -200,8 +206,7 @@ class Gate:
         decided = [(case, self._decide(case, now)) for case in going_on]
         permitted = [(case, permit) for case, permit in decided if permit is not None]
         for case, permit in decided:
-            if permit is None and not case.away:
-                self._figures.verdicts[case.refusals[-1].reason.word] += 1
+            if permit is None and not case.away and self._counted(case, case.refusals[-1].reason):
                 self._tell(case)
         if permitted and self._dry_run:
             for case, _ in permitted:

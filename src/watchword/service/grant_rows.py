@@ -34,6 +34,7 @@ def row(grant: Grant, missing: Collection[Service], now: Moment) -> dict[str, ob
         "source": str(grant.source),
         "user": grant.user,
         "stanza": grant.stanza,
+        "key": grant.key,
         "since": grant.began,
         "ends": grant.ends,
         "remaining": round(max(0.0, grant.until - now.steady), 3),

@@ -21,8 +21,9 @@ RARE = 10  # judgements of one kind in a second that are told one by one
 SECOND = 1.0
 CHEAP: Final[frozenset[Reason]] = frozenset(
     reason for reason in Reason if reason.stage <= Stage.REPLAY
-) | {Reason.TOO_OLD}
-"""What costs its sender nothing: no key is needed for it, or packets that were overheard.
+) | {Reason.TOO_OLD, Reason.KEY_BLOCKED}
+"""What costs its sender nothing: no key is needed for it, or packets that were overheard, or
+a key that is known to be in the wrong hands.
 
 To a stanza without an HMAC key, garbage may look like anything up to a text
 that makes no sense.

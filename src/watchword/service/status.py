@@ -13,6 +13,7 @@ from typing import Any
 
 from watchword import __version__
 from watchword.model.moments import Moment
+from watchword.service.blocks import Blocks
 from watchword.service.commands import Commands
 from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
@@ -66,6 +67,15 @@ def commands(callers: Commands, cycles: Cycles) -> dict[str, int]:
     return {"running": callers.running, "opening": cycles.opening, "open": len(cycles.ledger)}
 
 
+def blocked(blocks: Blocks) -> list[dict[str, object]]:
+    """The keys whose kill switch was thrown, a hundred at the most, the last ones first."""
+    latest = sorted(blocks.blocked.items(), key=lambda each: each[1].at, reverse=True)
+    return [
+        {"key": name, "stanza": each.stanza, "since": each.at, "by": each.uid}
+        for name, each in latest[:100]
+    ]
+
+
 def _dropped(figures: Figures, sources: Sources, lobby: Lobby) -> dict[str, int]:
     """Packets that nobody judged, by why, all sources together."""
     counts: Counter[str] = Counter()
@@ -105,6 +115,8 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"callers' commands that run: {found['running']}"
     if not told["firewall_in_step"]:
         yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
+    for each in told["blocked"]:
+        yield f"BLOCKED: key {each['key']}, of stanza {each['stanza']} (watchword unblock)"
     yield f"packets come by: {', '.join(told['sources'])}"
     yield from _counts("packets judged", told["packets"])
     yield from _counts("packets dropped unjudged", told["dropped"])

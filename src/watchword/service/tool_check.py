@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from watchword.errors import OperatorError
+from watchword.errors import Complaint, HostError, OperatorError
 from watchword.service import tool_questions
 from watchword.service.complain import say
+
+if TYPE_CHECKING:
+    from watchword.model.policy import Policy
 
 PROGRAM = "watchword"
 USABLE, UNUSABLE = 0, 1
@@ -49,7 +55,9 @@ def _check(arguments: argparse.Namespace) -> int:
     failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
     said = (*configuration.complaints, *doubts(configuration.settings), *failed)
     usable = not any(each.fatal for each in said)
-    words = list(explain_words.policy_in_words(configuration.settings, policy))
+    shown, doubt = _blocked(configuration.settings.state_dir, policy)
+    said = (*said, *doubt)
+    words = list(explain_words.policy_in_words(configuration.settings, shown))
     if arguments.json:
         found = tool_questions.complaints(said)
         counts = {"tests": len(tests), "failed_tests": len(failed)}
@@ -61,3 +69,13 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{len(tests) - len(failed)} of {len(tests)} policy tests pass")
     print(f"the configuration {'can' if usable else 'cannot'} be used")
     return USABLE if usable else UNUSABLE
+
+
+def _blocked(state_dir: Path, policy: Policy) -> tuple[Policy, Sequence[Complaint]]:
+    """The policy with the keys that are blocked, as far as one may know."""
+    from watchword.service.blocks import Blocks
+
+    try:
+        return Blocks.noted(state_dir).applied(policy), ()
+    except HostError as error:
+        return policy, (Complaint(str(error), hint=error.hint, fatal=False),)

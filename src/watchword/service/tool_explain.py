@@ -45,12 +45,13 @@ def _explain(arguments: argparse.Namespace) -> int:
     from watchword.model.moments import Moment
     from watchword.model.requests import ReplayKey, Sighting
     from watchword.service import explain_answers
+    from watchword.service.blocks import Blocks
     from watchword.service.explain import explain
     from watchword.service.explain_questions import questions
 
     configuration = tool_questions.configuration(arguments)
-    policy, requests = configuration.policy, configuration.settings.requests
-    state_dir = configuration.settings.state_dir
+    requests, state_dir = configuration.settings.requests, configuration.settings.state_dir
+    policy = Blocks.noted(state_dir).applied(configuration.policy)
 
     def seen(key: ReplayKey) -> Sighting | None:
         return read_sighting(state_dir, key)

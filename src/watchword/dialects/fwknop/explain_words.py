@@ -45,6 +45,8 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
         yield "a grant opens only the address that was knocked at"
     for terms in policy.stanzas:
         yield f"stanza #{terms.number} ({terms.place}):"
+        if terms.blocked:
+            yield "  BLOCKED: nothing sealed with its key is accepted (watchword unblock)"
         yield from (f"  {line}" for line in terms_in_words(terms))
 
 

@@ -86,6 +86,10 @@ _ADVICE: Final = {
         "the replay store could not be written to, and without it nothing is accepted",
         "free space in, or repair, the directory that STATE_DIR names; the log says what failed",
     ),
+    Reason.KEY_BLOCKED: Advice(
+        "it was sealed with a key that somebody has blocked",
+        "give the caller a new key; or watchword unblock, if the old one is in good hands",
+    ),
     Reason.TOO_OLD: Advice(
         "its time stamp is {detail} seconds old, more than MAX_SPA_PACKET_AGE allows",
         "set the clocks of both machines (NTP), or use --time-offset-plus on the client",

@@ -91,7 +91,13 @@ CREATE TABLE changes (
 )
 """
 """Since version 3: what somebody had the daemon do."""
-_LATER = ((WITH_CYCLES, "cycles", _CYCLES), (WITH_CHANGES, "changes", _CHANGES))
+_KEYS = "ALTER TABLE grants ADD COLUMN key_names TEXT NOT NULL DEFAULT ''"
+"""Since version 3: what the key is called by which each grant was asked for."""
+_LATER = (
+    (WITH_CYCLES, "cycles", _CYCLES),
+    (WITH_CHANGES, "changes", _CHANGES),
+    (WITH_CHANGES, "grants", _KEYS),
+)
 _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",

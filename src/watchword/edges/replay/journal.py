@@ -22,20 +22,22 @@ from watchword.model.outcomes import Action, Change
 from watchword.model.services import Service
 from watchword.ports import Journal
 
-_Row: TypeAlias = tuple[str, str, int, str, str, str, str, str | None, float, float, float]
+_Row: TypeAlias = tuple[str, str, int, str, str, str, str, str | None, float, float, float, str]
 """As _GRANTED has them."""
 
 _GRANTED = """
 INSERT INTO grants
-    (id, boot, stanza, user, source, who, services, destination, began, ends, until)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _WITHDRAWN = "DELETE FROM grants WHERE id = ? AND ending IS NULL"
 _ENDED = "UPDATE grants SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL"
 _UNFINISHED = """
-SELECT id, boot, stanza, user, source, who, services, destination, began, ends, until
+SELECT id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names
 FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 """
+_UNFINISHED_NAMELESS = _UNFINISHED.replace("key_names", "''")
+"""For a database of before keys had names."""
 _CYCLE = "INSERT OR REPLACE INTO cycles (id, closings) VALUES (?, ?)"
 _NO_CYCLE = "DELETE FROM cycles WHERE id = ?"
 _CYCLES = "SELECT id, closings FROM cycles"
@@ -98,7 +100,7 @@ def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Gr
     found = []
     [version] = db.execute("PRAGMA user_version").fetchone()
     cycles = dict(db.execute(_CYCLES).fetchall()) if version >= WITH_CYCLES else {}
-    for row in db.execute(_UNFINISHED):
+    for row in db.execute(_UNFINISHED if version >= WITH_CHANGES else _UNFINISHED_NAMELESS):
         try:
             grant = _grant(row, _cycle(cycles.get(row[0])))
         except (ValueError, KeyError, TypeError) as error:
@@ -158,12 +160,13 @@ def _row(grant: Grant, boot_id: str) -> _Row:
         grant.began,
         grant.ends,
         grant.until,
+        grant.key,
     )
 
 
 def _grant(row: _Row, cycle: Cycle | None) -> Grant:
     """Raises ValueError if the row is none of ours."""
-    id_, _, stanza, user, source, who, services, destination, began, ends, until = row
+    id_, _, stanza, user, source, who, services, destination, began, ends, until, key = row
     return Grant(
         id=id_,
         stanza=stanza,
@@ -175,6 +178,7 @@ def _grant(row: _Row, cycle: Cycle | None) -> Grant:
         began=began,
         ends=ends,
         until=until,
+        key=key,
         cycle=cycle,
     )
 
