@@ -274,7 +274,8 @@ def test_a_blocked_key_opens_nothing_over_reload_and_restart_until_it_is_unblock
     assert f"BLOCKED: key {key}, of stanza #1 (" in server.tool("status").stdout
     checked = server.tool("check").stdout
     assert checked.index("BLOCKED: nothing sealed") > checked.index("stanza #2 (")
-    explained = server.tool("explain", sealed(sent_at=int(time.time())).decode())
+    packet = sealed(sent_at=int(time.time())).decode()
+    explained = server.tool("explain", packet, "--source", scene.caller.four)
     assert "a key that somebody has blocked" in explained.stdout
     listed = server.tool("block", "--list").stdout.splitlines()
     assert listed[1].startswith(f"#2  {key}  ")
