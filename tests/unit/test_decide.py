@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 
 from tests.values import NOW, policy, request, terms
 from watchword.grant.decide import Permit, authorise
+from watchword.model.commands import CommandTerms
 from watchword.model.crypto import Digest
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy
@@ -199,3 +201,34 @@ def test_only_packets_with_an_allowed_digest_inside_count(
     else:
         assert isinstance(answer, Refusal)
         assert (answer.reason, answer.detail) == (Reason.DIGEST_NOT_ALLOWED, digest.name)
+
+
+NETWORKS = tuple(map(ip_network, ("192.0.2.0/24", "2001:db8:bad::/48")))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, "permit"),
+        ({"source": "192.0.2.9"}, "blacklisted"),
+        ({"source": "2001:db8:bad::9", "allow": "2001:db8::1"}, "blacklisted"),
+        ({"allow": "192.0.2.9"}, "blacklisted"),
+        ({"allow": "2001:db8:bad::9"}, "blacklisted"),
+        ({"allow": None, "source": "192.0.2.9"}, "blacklisted"),
+        ({"source": "192.0.3.1"}, "permit"),
+    ],
+)
+def test_nothing_is_done_for_who_is_blacklisted_as_source_or_as_requested_address(
+    wanted: dict[str, Any], expected: str
+) -> None:
+    assert verdict(policy(terms(), blacklist=NETWORKS), request(**wanted)) == expected
+
+
+def test_the_blacklist_holds_behind_a_trusted_proxy_and_for_commands() -> None:
+    rules = policy(terms(commands=CommandTerms()), blacklist=NETWORKS)
+    plain = request(allow=None)
+    proxied = replace(plain, packet=plain.packet._replace(forwarded="192.0.2.9"))
+    assert verdict(rules, proxied) == "blacklisted"
+    command = replace(request(source="192.0.2.9"), wish=CommandWish("id"))
+    assert verdict(rules, command) == "blacklisted"
+    assert verdict(rules, replace(command, packet=plain.packet)) == "permit"

@@ -202,7 +202,11 @@ def test_digits_at_the_front_are_the_number_and_that_is_said() -> None:
         ("FWKNOP_RUN_DIR run", "Path 'run' is not absolute."),
         ("STATE_DIR ./x", "Path './x' is not absolute."),
         ("IPFW_ACTIVE_SET_NUM 2", "[*] Cannot set identical ipfw active and expire sets."),
-        ("BLACKLIST 192.0.2.0/24", "BLACKLIST is not supported by this version"),
+        ("BLACKLIST ANY", "BLACKLIST has ANY, so that nobody could come in"),
+        (
+            "BLACKLIST 192.0.2.7/33",
+            "[*] Invalid IP mask str '33'.\n[*] Fatal invalid BLACKLIST",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place_and_a_remedy(line: str, message: str) -> None:

@@ -84,6 +84,8 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
 def _access(policy: Policy, terms: Terms, request: Request, wish: AccessWish) -> Permit | Refusal:
     if not terms.access:
         return _no(request, Reason.NO_ACCESS)
+    if request.seconds and not terms.seconds_by_caller:
+        return _no(request, Reason.TIME_NOT_PERMITTED, str(request.seconds))
     limited = policy.destination_rule and terms.cycle is None
     return _ports(terms, request, wish) or Permit(
         request=request,
@@ -117,7 +119,9 @@ def _age(policy: Policy, request: Request, now: Moment) -> Refusal | None:
 
 
 def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
-    if request.allow is None and terms.source_required:
+    if (listed := _blacklisted(policy, request)) is not None:
+        return _no(request, Reason.BLACKLISTED, str(listed))
+    if request.allow is None and _names_address(terms, request):
         return _no(request, Reason.SOURCE_REQUIRED)
     if isinstance(request.wish, CommandWish):
         return None  # the address is looked at no further: nothing is opened for it
@@ -127,6 +131,21 @@ def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
     if terms.cycle is not None:
         return None  # what the firewall can do is not asked
     return _reachable(policy, request, who)
+
+
+def _blacklisted(policy: Policy, request: Request) -> Address | None:
+    """The first address of this packet that nothing is done for: its source, or whom to let in."""
+    for address in (request.packet.source, request.packet.asker, _who(request)):
+        if any(address in network for network in policy.blacklist):
+            return address
+    return None
+
+
+def _names_address(terms: Terms, request: Request) -> bool:
+    """Whether the packet has to name an address."""
+    asker = request.packet.asker
+    exempt = any(asker in network for network in terms.source_optional_from)
+    return terms.source_required and not exempt
 
 
 def _reachable(policy: Policy, request: Request, who: Address) -> Refusal | None:

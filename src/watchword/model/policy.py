@@ -29,6 +29,8 @@ class Terms:
     """What opens its OpenPGP packets; None: it takes none."""
     sources: tuple[Network, ...] = ()
     """Where packets may come from; empty: anywhere."""
+    barred: tuple[Network, ...] = ()
+    """Where packets may not come from, although ``sources`` has it."""
     destinations: tuple[Network, ...] = ()
     """Which of this host's addresses packets may be sent to; empty: any."""
     open_services: frozenset[Service] | None = None
@@ -39,9 +41,13 @@ class Terms:
     """Names, one of which the packet has to carry; empty: any name."""
     source_required: bool = False
     """Refuse a packet that asks for "the address it came from"."""
+    source_optional_from: tuple[Network, ...] = ()
+    """Who may ask for that all the same."""
     default_seconds: int = 30
     """Length of a grant whose packet names none; at most ``max_seconds``."""
     max_seconds: int = 300
+    seconds_by_caller: bool = True
+    """False: a packet that names a time is refused (fwknop 1.9, PERMIT_CLIENT_TIMEOUT)."""
     expires: float | None = None
     """Unix seconds from which on the stanza is dead; None: never."""
     access: bool = True
@@ -80,6 +86,8 @@ class Terms:
         return self.expires is not None and wall >= self.expires
 
     def admits_source(self, address: Address) -> bool:
+        if any(address in network for network in self.barred):
+            return False
         return not self.sources or any(address in network for network in self.sources)
 
     def admits_destination(self, address: Address | None) -> bool:
@@ -101,6 +109,8 @@ class Policy:
     """False: replays are not detected (ENABLE_DIGEST_PERSISTENCE N). Never the default."""
     digests: frozenset[Digest] | None = None
     """Inner digests that packets may have; None: any."""
+    blacklist: tuple[Network, ...] = ()
+    """Nothing is done for packets from there, and nothing is opened for anybody there."""
     destination_rule: bool = False
     """True: a grant opens only the address that the packet was sent to."""
     families: tuple[int, ...] = (4, 6)

@@ -72,7 +72,9 @@ class Rows:
         self.locks = self._stanzas.locks
         """Of each stanza, in their order."""
         self._everybody = tuple(self._stanzas.row(range(len(stanzas)), kind) for kind in Kind)
-        self._open_to_all = not any(terms.sources or terms.destinations for terms in stanzas)
+        self._open_to_all = not any(
+            terms.sources or terms.barred or terms.destinations for terms in stanzas
+        )
         # Of another object's method: with one of ours it would be a circle, and what a policy
         # takes, megabytes, would be given back long after a reload only.
         self._row_for = lru_cache(maxsize=_ROWS)(self._stanzas.narrowed)

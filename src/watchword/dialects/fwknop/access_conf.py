@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from watchword.dialects.fwknop.access_conf_perl_table import spelled_out
 from watchword.dialects.fwknop.access_conf_table import (
     ALIASES,
     IN_KEY_FILES,
@@ -34,6 +35,7 @@ from watchword.dialects.fwknop.lines import (
 from watchword.dialects.fwknop.server_complaints import MOST, Complaints
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import HostError, OperatorError, Place
+from watchword.model.addresses import Network
 
 _LEVELS = 3  # the main file and two below it
 _FILES = 20_000  # files read in one load, key files among them
@@ -54,6 +56,10 @@ class Stanza:
     and a mistake in it disables the stanza and nothing else."""
     dead: str = ""
     """Why the stanza is out of use; empty: it is in use."""
+    perl: bool = False
+    """It is one of fwknop 1.9, and has been translated (access_conf_perl)."""
+    source_optional_from: tuple[Network, ...] = ()
+    """Who may ask for the address he came from, although REQUIRE_SOURCE_ADDRESS is on."""
 
     def note(self, name: str, entry: Entry) -> None:
         self.given.pop(name, None)
@@ -101,7 +107,8 @@ class AccessFiles:
             return
 
     def _include(self, file: str, place: Place, level: int) -> None:
-        for entry in self._entries(file, place) or ():
+        for written in self._entries(file, place) or ():
+            entry = spelled_out(written, self.stanzas[-1].source if self.stanzas else None)
             if not entry.value:
                 self._complaints.refuse(*_broken(entry))
             elif entry.name in INCLUDES:

@@ -21,6 +21,8 @@ from watchword.errors import Complaint
 from watchword.model.crypto import Credential
 from watchword.model.openpgp import OpenPgpCredential
 
+_MEND = "mend the key file and reload"
+_KNOCKED = "give it a KEY and no sequence, and have its callers send SPA packets"
 _INSTALL = "install gnupg, or write GPG_EXE and its path"
 
 
@@ -34,7 +36,7 @@ class Credentials(NamedTuple):
 def credentials(stanza: Stanza, around: Surroundings, complaints: Complaints) -> Credentials | None:
     """The stanza's keys; None if it is out of use or unusable, which has been said then."""
     if stanza.dead:
-        _disable(stanza, complaints, stanza.dead, "mend the key file and reload")
+        _disable(stanza, complaints, stanza.dead, _MEND if stanza.key_file else _KNOCKED)
         return None
     try:
         found = keys(stanza)
@@ -45,7 +47,7 @@ def credentials(stanza: Stanza, around: Surroundings, complaints: Complaints) ->
         if stanza.key_file is None:
             complaints.add(unusable.complaint)
         else:
-            _disable(stanza, complaints, str(unusable.complaint), "mend the key file and reload")
+            _disable(stanza, complaints, str(unusable.complaint), _MEND)
         return None
     for each in remarks(stanza, found):
         complaints.add(each)

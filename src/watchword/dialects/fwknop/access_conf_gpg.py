@@ -66,7 +66,8 @@ def openpgp(stanza: Stanza, around: Surroundings, keys: Keys) -> OpenPgpCredenti
             )
         )
     signers = _signers(stanza)
-    _check_lists(stanza, signers, label)
+    if not _anybody(stanza):
+        _check_lists(stanza, signers, label)
     password = stanza.given.get("GPG_DECRYPT_PW")
     secret = Secret(password.value.encode("utf-8", "surrogateescape")) if password else None
     ring = Keyring(folder, program.value if program else around.program, secret)
@@ -104,6 +105,11 @@ def remarks(stanza: Stanza, found: OpenPgpCredential, around: Surroundings) -> I
         text = f"signatures of keys that are expired or not trusted count for {name} ({number})"
         hint = "sign the clients' keys in the key ring, and remove the line"
         yield Complaint(text, ignoring.place, hint, fatal=False)
+    if _anybody(stanza):
+        text = f"whoever's public key is in the key ring may sign for {name} ({number})"
+        hint = "list the clients' fingerprints in GPG_FINGERPRINT_ID"
+        yield Complaint(text, stanza.given["GPG_REMOTE_ID"].place, hint, fatal=False)
+        return
     for line in filter(None, map(stanza.given.get, ("GPG_REMOTE_ID", "GPG_FINGERPRINT_ID"))):
         yield from _about_list(line)
     if found.signers.required and not found.signers.fingerprints:
@@ -134,8 +140,14 @@ def _signers(stanza: Stanza) -> Signers:
         required=not _flag(stanza, "GPG_DISABLE_SIG") or _flag(stanza, "GPG_REQUIRE_SIG"),
         any_state=_flag(stanza, "GPG_IGNORE_SIG_VERIFY_ERROR"),
         fingerprints=_listed(stanza.given.get("GPG_FINGERPRINT_ID")),
-        ids=_ids(_listed(stanza.given.get("GPG_REMOTE_ID"))),
+        ids=frozenset() if _anybody(stanza) else _ids(_listed(stanza.given.get("GPG_REMOTE_ID"))),
     )
+
+
+def _anybody(stanza: Stanza) -> bool:
+    """``GPG_REMOTE_ID: ANY;`` of fwknop 1.9: any key of the key ring whose signature is good."""
+    line = stanza.given.get("GPG_REMOTE_ID")
+    return stanza.perl and line is not None and line.value.upper() == "ANY"
 
 
 def _ids(words: frozenset[str]) -> frozenset[str]:

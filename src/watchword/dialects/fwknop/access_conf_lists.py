@@ -35,6 +35,25 @@ def networks(text: str) -> tuple[Network, ...]:
     return named if len(named) == len(found) else ()
 
 
+def split_networks(text: str) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+    """Read a list with exclusions (``ANY, !192.0.2.7``): what is in it, and what is not.
+
+    The first is empty if ``ANY`` is one of them, as in ``networks``.
+    """
+    entries = [each.strip() for each in text.split(",")]
+    inside = [each for each in entries if not each.startswith("!")]
+    outside = [each.removeprefix("!").strip() for each in entries if each.startswith("!")]
+    if not inside:
+        raise UnfitError(
+            f"[*] Fatal error parsing IP to int for: {text}",
+            "write what the exclusions are taken out of, such as ANY, !192.0.2.7",
+        )
+    barred = tuple(each for each in map(_network, outside) if each is not None)
+    if len(barred) < len(outside):
+        raise UnfitError("[*] Fatal error parsing IP to int for: !ANY", "nobody could come in")
+    return networks(",".join(inside)), barred
+
+
 def services(text: str) -> frozenset[Service]:
     """Read a list of ``proto/port``. Port 0 fits nothing and is left out."""
     return frozenset(service_list(text))
@@ -52,7 +71,7 @@ def _network(text: str) -> Network | None:
     host, slash, mask = text.partition("/")
     hint = "write addresses and networks such as 192.0.2.7 or 2001:db8::/32, or ANY"
     if text.startswith("!"):
-        hint = "exclusions are not supported: name the networks that may come in"
+        hint = "exclusions are for SOURCE: name the networks that are meant"
     elif host.replace(".", "").isdecimal() and 0 < host.count(".") < 3:
         hint = f"{host} is not a whole address: write all four numbers"
     try:

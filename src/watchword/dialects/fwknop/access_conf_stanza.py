@@ -22,7 +22,13 @@ from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
 from watchword.dialects.fwknop.access_conf_external import external_pair, external_terms
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
-from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks, services
+from watchword.dialects.fwknop.access_conf_lists import (
+    UnfitError,
+    networks,
+    services,
+    split_networks,
+)
+from watchword.dialects.fwknop.access_conf_perl import any_port, is_knocking, is_off
 from watchword.dialects.fwknop.access_conf_table import (
     FLAGS,
     REFUSED,
@@ -66,14 +72,16 @@ def terms(
     reader.check_missing_features()
     found = credentials(stanza, around, complaints)
     default, most = reader.seconds()
-    sources = reader.networks("SOURCE", stanza.source)
+    sources, barred = reader.sources()
     destinations = reader.networks("DESTINATION", stanza.given.get("DESTINATION"))
-    opened, closed = reader.services("OPEN_PORTS"), reader.services("RESTRICT_PORTS")
+    opened, closed = reader.opened(), reader.services("RESTRICT_PORTS")
     users, expires = reader.users(), reader.expires()
     required = reader.source_required(source_required)
     commands = command_terms(stanza, accounts, complaints)
     cycle = _cycle(stanza, accounts, complaints)
     access = not is_on(stanza, "DISABLE_FW_ACCESS")
+    if cycle is None and access and not is_knocking(stanza):
+        reader.check_list()
     if found is None:
         return None
     return Terms(
@@ -83,13 +91,16 @@ def terms(
         credential=found.symmetric,
         openpgp=found.openpgp,
         sources=sources,
+        barred=barred,
         destinations=destinations,
         open_services=opened,
         closed_services=closed or frozenset(),
         users=users,
         source_required=required,
+        source_optional_from=stanza.source_optional_from,
         default_seconds=default,
         max_seconds=most,
+        seconds_by_caller=not is_off(stanza, "PERMIT_CLIENT_TIMEOUT"),
         expires=expires,
         access=access,
         commands=commands,
@@ -115,7 +126,7 @@ def offered(stanza: Stanza, accounts: Accounts) -> frozenset[Service] | None:
         return frozenset()
     line = stanza.given.get("OPEN_PORTS")
     try:
-        return services(line.value) if line else None
+        return services(line.value) if line and not any_port(stanza) else None
     except UnfitError:
         return frozenset()
 
@@ -129,6 +140,8 @@ class _Reader:
         self._label = shown(stanza.source.value)
 
     def check_missing_features(self) -> None:
+        if is_knocking(self._stanza):
+            return
         for name, line in self._stanza.given.items():
             if asks_for_missing(name, line.value):
                 self._complaints.refuse(
@@ -143,6 +156,29 @@ class _Reader:
                         fatal=name in RESTRICTIONS,
                     )
                 )
+
+    def sources(self) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+        """Where packets may come from, and where not although the first has it."""
+        try:
+            return split_networks(self._stanza.source.value)
+        except UnfitError as unfit:
+            self._unfit("SOURCE", self._stanza.source, unfit)
+            return (), ()
+
+    def opened(self) -> frozenset[Service] | None:
+        """What may be asked for; None: anything."""
+        return None if any_port(self._stanza) else self.services("OPEN_PORTS")
+
+    def check_list(self) -> None:
+        """For a stanza that opens in the firewall: callers choose only where they may."""
+        line = self._stanza.given.get("PERMIT_CLIENT_PORTS")
+        if line is None or "OPEN_PORTS" in self._stanza.given or any_port(self._stanza):
+            return
+        self._complaints.refuse(
+            f"OPEN_PORTS is missing, and PERMIT_CLIENT_PORTS is not on: '{self._label}'",
+            line.place,
+            "add OPEN_PORTS and what callers may ask for, such as tcp/22",
+        )
 
     def networks(self, name: str, line: Entry | None) -> tuple[Network, ...]:
         if line is None:

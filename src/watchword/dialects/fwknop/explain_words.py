@@ -39,6 +39,8 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
     if policy.digests is not None:
         names = ", ".join(digest.name for digest in sorted(policy.digests))
         yield f"packets with another inner digest than {names} are refused"
+    if policy.blacklist:
+        yield f"nothing is done for {', '.join(map(str, policy.blacklist))} (BLACKLIST)"
     if not policy.remember:
         yield "replayed packets are NOT detected (ENABLE_DIGEST_PERSISTENCE N)"
     if policy.destination_rule:
@@ -97,6 +99,8 @@ def _firewall(settings: Settings) -> Iterator[str]:
 def terms_in_words(terms: Terms) -> Iterator[str]:
     """One stanza: from where, with what proof, to what, for how long."""
     where = ", ".join(map(str, terms.sources)) or "anywhere"
+    if terms.barred:
+        where += f" except {', '.join(map(str, terms.barred))}"
     yield f"packets from {where}{_to(terms)}"
     yield " or ".join(_seals(terms)) + f", {_mac(terms)}"
     if terms.users:
@@ -111,6 +115,8 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         if terms.source_required
         else ("for an address that the packet names, or the one it came from")
     )
+    if terms.source_required and terms.source_optional_from:
+        whom += f" (from {', '.join(map(str, terms.source_optional_from))}: also without)"
     yield f"{whom}, for {_time(terms)}"
     if terms.expires is not None:
         yield f"until the stanza expires at {terms.expires:.0f} (Unix seconds)"
@@ -184,6 +190,8 @@ def as_whom(terms: CommandTerms) -> str:
 
 def _time(terms: Terms) -> str:
     default = min(terms.default_seconds, terms.max_seconds)
+    if not terms.seconds_by_caller:
+        return f"{default} seconds; one that asks for a time is refused"
     return f"{default} seconds unless it asks for a time, at most {terms.max_seconds}"
 
 

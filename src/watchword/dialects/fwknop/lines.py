@@ -37,6 +37,8 @@ class Entry:
     value: str = field(repr=False)
     """Without blanks at either end; empty: the line is broken."""
     place: Place
+    line: str = field(default="", repr=False)
+    """All of it, if it has a semicolon; else empty. fwknop 1.9 reads on behind the first one."""
 
 
 def unreadable(text: str, file: str) -> Complaint | None:
@@ -63,9 +65,11 @@ def entries(text: str, file: str) -> Iterator[Entry]:
         said = line.lstrip(" \t\r")
         if not said or said[0] in "#;":
             continue
-        content = said.partition(";")[0].partition("\r")[0]
+        whole = said.partition("\r")[0]
+        content, semicolon, _ = whole.partition(";")
         name, *rest = content.split(maxsplit=1) or [""]
-        yield Entry(name, rest[0].strip() if rest else "", Place(file, number))
+        value = rest[0].strip() if rest else ""
+        yield Entry(name, value, Place(file, number), whole if semicolon else "")
 
 
 def shown(text: str, most: int = _QUOTED) -> str:

@@ -98,6 +98,10 @@ _ADVICE: Final = {
         "its time stamp lies {detail} seconds ahead, more than MAX_SPA_PACKET_AGE allows",
         "set the clocks of both machines (NTP), or use --time-offset-minus on the client",
     ),
+    Reason.BLACKLISTED: Advice(
+        "nothing is done for {detail}, which is in BLACKLIST of fwknopd.conf",
+        "knock from, and for, another address, or take it out of BLACKLIST and reload",
+    ),
     Reason.SOURCE_REQUIRED: Advice(
         "it asks for the address it came from (-s), and the stanza has REQUIRE_SOURCE_ADDRESS Y",
         "name the address: fwknop -a ADDRESS",
@@ -141,6 +145,10 @@ _ADVICE: Final = {
     Reason.NO_ACCESS: Advice(
         "it asks for a port, and the stanza opens none (DISABLE_FW_ACCESS Y)",
         "send a command, or take DISABLE_FW_ACCESS out of the stanza",
+    ),
+    Reason.TIME_NOT_PERMITTED: Advice(
+        "it asks for {detail} seconds, and the stanza, which is one of fwknop 1.9, takes no times",
+        "knock without -f (--fw-timeout), or write PERMIT_CLIENT_TIMEOUT Y into the stanza",
     ),
     Reason.COMMAND_UNREADABLE: Advice(
         "the command cannot be split into words: {detail}",

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import (
+    access_conf_perl,
     fwknopd_conf,
     policy_tests,
+    translate_blacklist,
     translate_sources,
     translate_watching,
 )
@@ -123,6 +125,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     plain, sources = sources, _noting(sources, read)
     values = _values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
+    for stanza in stanzas:
+        access_conf_perl.translate(stanza, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
     around = _surroundings(sources, values)
     accounts = _accounts(sources, values)
@@ -140,6 +144,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     _verify(values, complaints)
     digests = _digests(values, complaints)
     tests = _tests(plain, values, complaints)
+    blacklist = translate_blacklist.blacklist(values, complaints)
     listed = complaints.settle()
     return Configuration(
         settings=settings,
@@ -147,6 +152,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
             stanzas=tuple(term for _, term in found if term is not None),
             max_age=_max_age(values),
             digests=digests,
+            blacklist=blacklist,
             remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
             destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
         ),
@@ -358,12 +364,6 @@ def _verify(values: Values, complaints: Complaints) -> None:
             "with ENABLE_DIGEST_PERSISTENCE N replayed packets are not detected",
             values.place("ENABLE_DIGEST_PERSISTENCE"),
             "remove the line",
-        )
-    if values.text("BLACKLIST").upper() != "NONE":
-        complaints.refuse(
-            "BLACKLIST is not supported by this version",
-            values.place("BLACKLIST"),
-            "remove the line, and leave those addresses out of SOURCE",
         )
     if "ACCESS_FOLDER" in values.given and values.place("ACCESS_FILE") == COMMAND_LINE:
         complaints.remark(

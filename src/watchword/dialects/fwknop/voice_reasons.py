@@ -38,6 +38,7 @@ _LINES: Final = {
     Reason.KEY_BLOCKED: (_W, "{at} The key is blocked (watchword unblock)."),
     Reason.TOO_OLD: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),
     Reason.FROM_THE_FUTURE: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),
+    Reason.BLACKLISTED: (_W, "{at} allow IP: {detail} SPA packet from {ip} is blacklisted"),
     Reason.SOURCE_REQUIRED: (_W, "{at} Got 0.0.0.0 when valid source IP was required."),
     Reason.ADDRESS_NOT_HOST: (
         _W,
@@ -64,6 +65,10 @@ _LINES: Final = {
     ),
     Reason.CYCLE_FAILED: (_E, "{at} CMD_CYCLE_OPEN command failed, nothing is granted: {detail}"),
     Reason.NO_ACCESS: (_W, "{at} The stanza opens nothing (DISABLE_FW_ACCESS)."),
+    Reason.TIME_NOT_PERMITTED: (
+        _W,
+        "{at} The packet asks for {detail} seconds, but PERMIT_CLIENT_TIMEOUT is not enabled.",
+    ),
     Reason.COMMAND_UNREADABLE: (_W, "{at} The command cannot be split into words: {detail}."),
     Reason.COMMAND_NOT_ALLOWED: (_W, "{at} Received a command, but CMD_REGEX did not match."),
     Reason.COMMAND_UNCHECKED: (
