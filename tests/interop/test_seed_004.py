@@ -25,10 +25,11 @@ pytestmark = [pytest.mark.system, pytest.mark.peer("fwknopd")]
 CALLER, SERVER = "198.51.100.2", "203.0.113.1"
 OURS = 62202
 """The port of our server, beside the packaged one's 62201."""
-SHORT, LONG = "fwknoptest", "a passphrase of 27 letters!"
+SHORT, LONG, NAMED = "fwknoptest", "a passphrase of 27 letters!", "one-for-mbr"
 STANZAS = (
     f"SOURCE ANY\nKEY {SHORT}\nENCRYPTION_MODE legacy\nOPEN_PORTS tcp/22,udp/53,tcp/23\n\n"
-    f"SOURCE ANY\nKEY_BASE64 YSBwYXNzcGhyYXNlIG9mIDI3IGxldHRlcnMh\nOPEN_PORTS tcp/22,udp/53\n"
+    f"SOURCE ANY\nKEY_BASE64 YSBwYXNzcGhyYXNlIG9mIDI3IGxldHRlcnMh\nOPEN_PORTS tcp/22,udp/53\n\n"
+    f"SOURCE ANY\nKEY {NAMED}\nENCRYPTION_MODE legacy\nREQUIRE_USERNAME mbr\nOPEN_PORTS tcp/25\n"
 )
 EXAMPLES = {
     "10.1": f"-A 'tcp/22,udp/53' -a {CALLER} -D {SERVER}",
@@ -76,6 +77,11 @@ class Scene:
             "--Home-dir", str(self.folder), *shlex.split(line), "--stdin", *more,
             input=f"{key}\n",
         ).stdout  # fmt: skip
+
+    @property
+    def log(self) -> str:
+        """What the packaged server has said so far."""
+        return (self.folder / "packaged" / "log").read_text("utf-8", "replace")
 
     def rules(self) -> list[str]:
         return self.host.run("iptables", "-S", "FWKNOP_INPUT", check=False).stdout.splitlines()
@@ -154,3 +160,18 @@ def test_a_packet_from_a_forged_address_opens_for_the_one_inside_in_roots_name(
     assert (judged["verdict"], judged["source"], judged["who"], judged["user"]) == (
         "granted", "192.0.2.99", CALLER, "mbr",
     )  # fmt: skip
+
+
+@pytest.mark.requirement("9.34")
+def test_the_name_that_a_stanza_requires_can_be_sent(scene: Scene) -> None:
+    scene.host.run("iptables", "-F", "FWKNOP_INPUT")
+    line = f"-A tcp/25 -a {CALLER} -D {SERVER} --Spoof-user"
+    for name, verdict in (("eve", "refused"), ("mbr", "granted")):
+        before = len(scene.ours.judged)
+        scene.client("fwknop1", f"{line} {name}", NAMED, "--Server-port", str(OURS))
+        assert scene.ours.wait_for_judgements(before + 1)[before]["verdict"] == verdict
+    scene.client("fwknop1", f"{line} eve", NAMED)
+    until(lambda: "(eve) does not match" in scene.log)
+    assert not scene.opened("tcp", 25)
+    scene.client("fwknop1", f"{line} mbr", NAMED)
+    until(partial(scene.opened, "tcp", 25))

@@ -318,7 +318,7 @@ def test_a_name_that_cannot_be_looked_up_ends_the_run(
         server.recv(2000)
 
 
-@pytest.mark.requirement("9.34")
+@pytest.mark.requirement("9.34", partial=True)
 @pytest.mark.parametrize("main", [fwknop.main, fwknop1.main])
 def test_the_user_name_can_be_chosen(
     main: object, server: socket.socket, key_file: list[str]
