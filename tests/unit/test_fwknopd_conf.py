@@ -230,9 +230,12 @@ def test_a_chain_specification_has_six_plain_fields(family: str, chain: str) -> 
     assert "to_chain rule position" in fatal(f"{name} A, f, I, 65536, F, 65537")[0]
 
 
-def test_seven_fields_are_recognised_as_those_of_the_old_line() -> None:
-    [told] = fatal("IPT_INPUT_ACCESS ACCEPT, src, filter, INPUT, 1, FWKNOP_INPUT, 1")
-    assert "drop the direction, the second field" in told
+def test_seven_fields_of_the_old_line_have_a_direction_in_the_second() -> None:
+    assert remarks("IPT_INPUT_ACCESS ACCEPT, src, filter, INPUT, 1, FWKNOP_INPUT, 1") == []
+    [told] = remarks("IPT_INPUT_ACCESS ACCEPT, both, filter, INPUT, 1, MINE, 1")
+    assert "IPT_INPUT_ACCESS has no effect in this version" in told
+    [told] = fatal("IPT_INPUT_ACCESS ACCEPT, up, filter, INPUT, 1, FWKNOP_INPUT, 1")
+    assert "src, dst or both in the second" in told
 
 
 def test_a_chain_of_the_operators_own_is_remarked_on_and_the_default_is_not() -> None:

@@ -184,9 +184,16 @@ def test_the_perl_line_s_modes_follow_a_file_and_keep_the_limit_of_age(mode: str
     assert str(file.path) == "/x.pcap"
 
 
-def test_other_modes_of_the_perl_line_are_remarked_on() -> None:
-    [told] = remarks("AUTH_MODE SOCKET")
-    assert "AUTH_MODE SOCKET has no effect" in told
+def test_sockets_of_the_perl_line_and_nothing_is_sniffed() -> None:
+    off = "ENABLE_UDP_SERVER N\nAUTH_MODE SOCKET\n"
+    assert configure(f"{off}ENABLE_TCP_SERVER Y\n").settings.sources == (TcpPort(62201),)
+    assert configure("AUTH_MODE SOCKET\n").settings.sources == (UdpPort(62201),)
+    assert "no packet would ever come" in fatal(off)[0]
+
+
+def test_a_mode_of_the_perl_line_that_wants_knocks_takes_no_spa_packets() -> None:
+    [told] = fatal("AUTH_MODE KNOCK")
+    assert "AUTH_MODE KNOCK is not supported" in told
     assert remarks("AUTH_MODE PCAP") == []
 
 

@@ -13,15 +13,17 @@ ignored in silence is remarked on.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from watchword.dialects.fwknop import fwknopd_conf_perl
 from watchword.dialects.fwknop.fwknopd_conf_table import (
     ALIASES,
     RESTRICTIONS,
     VARIABLES,
     Kind,
     Variable,
+    chain_fields,
 )
 from watchword.dialects.fwknop.lines import (
     Entry,
@@ -94,7 +96,7 @@ def read(text: str, file: str, values: dict[str, Value], complaints: Complaints)
         complaints.add(wrong)
         return
     nonsense = 0
-    for entry in entries(text, file):
+    for entry in _lines(text, file, values, complaints):
         name = ALIASES.get(entry.name, entry.name)
         if not entry.value or name not in VARIABLES:
             nonsense += 1
@@ -114,6 +116,19 @@ def read(text: str, file: str, values: dict[str, Value], complaints: Complaints)
             )
         else:
             values[name] = Value(entry.name, expanded, entry.place)
+
+
+def _lines(
+    text: str, file: str, values: Mapping[str, Value], complaints: Complaints
+) -> Iterable[Entry]:
+    """What the lines say; those of a file of 1.9 as 2.6 would have them."""
+    found = list(entries(text, file))
+    if not fwknopd_conf_perl.is_perl(found):
+        return found
+    given = {name: value.text for name, value in values.items()}
+    given |= {alias: given[name] for alias, name in ALIASES.items() if name in given}
+    known = VARIABLES.keys() | ALIASES.keys()
+    return fwknopd_conf_perl.as_modern(found, given, known, complaints)
 
 
 def verify(values: Values, complaints: Complaints) -> None:
@@ -209,11 +224,11 @@ def _verify_flag(variable: Variable, value: Value, complaints: Complaints) -> No
 
 
 def _verify_chain(value: Value, complaints: Complaints) -> None:
-    fields = [each.strip() for each in value.text.split(",")]
+    fields = chain_fields(value.text)
     if len(fields) != 6 or not all(_CHAIN_FIELD.fullmatch(each) for each in fields):
         hint = "write: target, table, from-chain, jump position, own chain, rule position"
         if len(fields) == 7:
-            hint = f"this file is for fwknop 1.9: drop the direction, the second field; {hint}"
+            hint = f"seven fields are of fwknop 1.9, with src, dst or both in the second; {hint}"
         complaints.refuse(
             f"Invalid {value.name} specification, see fwknopd.conf comments", value.place, hint
         )

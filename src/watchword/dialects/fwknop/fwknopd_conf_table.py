@@ -44,9 +44,16 @@ class Variable:
             case Kind.NOT_NO:
                 return value[:1] not in ("n", "N")
             case Kind.CHAIN:
-                return value.replace(" ", "") != (self.default or "").replace(" ", "")
+                return chain_fields(value) != chain_fields(self.default or "")
             case _:
                 return value != (self.default or "") and value.upper() not in ("NONE", "__NONE__")
+
+
+def chain_fields(value: str) -> list[str]:
+    """The six fields of a chain; the direction that fwknop 1.9 has in the second is left out."""
+    fields = [each.strip() for each in value.split(",")]
+    directed = len(fields) == 7 and fields[1] in ("src", "dst", "both")
+    return fields[:1] + fields[2:] if directed else fields
 
 
 def _flag(name: str, default: str | None = "N", without: str = "") -> Variable:
@@ -200,7 +207,7 @@ _PERL: Final = _unlisted(
     _flag("ENABLE_CONNTRACK_PERSIST", without="established connections go on in any case"),
     *(Variable(name) for name in (
         "HOSTNAME", "ALERTING_METHODS",
-        "mailCmd", "sendmailCmd", "gpgCmd", "shCmd", "ifconfigCmd", "mknodCmd",
+        "mailCmd", "sendmailCmd", "shCmd", "ifconfigCmd", "mknodCmd",
         "iptablesCmd", "ipfwCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
         "knopwatchdCmd", "PCAP_PKT_FILE", "SYSLOG_PRIORITY", "SYSLOG_DAEMON",
         "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",
@@ -232,6 +239,7 @@ ALIASES: Final = {
     "ACCESS_CONF": "ACCESS_FILE",
     "GPG_DEFAULT_HOME_DIR": "GPG_HOME_DIR",
     "PCAP_CMD_TIMEOUT": "CMD_EXEC_TIMEOUT",
+    "gpgCmd": "GPG_EXE",
 }
 
 RESTRICTIONS: Final = frozenset({

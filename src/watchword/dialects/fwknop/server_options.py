@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NoReturn
 
+from watchword.dialects.fwknop.server_perl_options import translated
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.errors import OperatorError
 
@@ -160,7 +161,8 @@ def parse(argv: Sequence[str]) -> ServerOptions:
     Raises UsageError for unknown or ambiguous options, OperatorError for
     values that cannot be. ``--help`` and ``--version`` come back as fields.
     """
-    given, rest = _parser().parse_known_args(list(argv))
+    words = translated(argv, [option.long for option in OPTIONS])
+    given, rest = _parser().parse_known_args(words)
     if rest:
         near = did_you_mean(rest[0].partition("=")[0], [f"--{each.long}" for each in OPTIONS])
         hint = near or "fwknopd --help lists the options"

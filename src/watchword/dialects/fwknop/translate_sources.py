@@ -37,6 +37,7 @@ from watchword.model.settings import (
 WAYS: Final = ("udp", "tcp", "sniff", "file", "nfq")
 _FILES_OF_PERL: Final = ("FILE_PCAP", "ULOG_PCAP")
 """Values of AUTH_MODE."""
+_SOCKET: Final = "SOCKET"
 _FILE_OF_PERL: Final = "/var/log/sniff.pcap"
 _INTERFACE = re.compile(r"[!-~]{1,15}")
 _QUOTABLE_INTERFACE = re.compile(r"[A-Za-z0-9._@:-]{1,15}")
@@ -75,7 +76,7 @@ def verify(values: Values, complaints: Complaints) -> None:
             values.place("PACKET_SOURCES"),
             f"write some of {', '.join(WAYS)}",
         )
-    if not ways:
+    if not ways and "PACKET_SOURCES" in values.given:
         complaints.refuse(
             "PACKET_SOURCES is empty: no packet would ever come",
             values.place("PACKET_SOURCES"),
@@ -99,10 +100,7 @@ def verify(values: Values, complaints: Complaints) -> None:
             values.place("PCAP_FILE"),
             "write ENABLE_SPA_PACKET_AGING Y if the file is being written now",
         )
-    if (mode := values.text("AUTH_MODE")) not in ("PCAP", *_FILES_OF_PERL):
-        complaints.remark(
-            f"AUTH_MODE {shown(mode)} has no effect in this version", values.place("AUTH_MODE")
-        )
+    _verify_mode(values, complaints)
     if "sniff" not in ways:
         for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
             if name in values.given and values.given[name].name == option:
@@ -114,11 +112,38 @@ def verify(values: Values, complaints: Complaints) -> None:
                 )
 
 
+def _verify_mode(values: Values, complaints: Complaints) -> None:
+    """AUTH_MODE of fwknop 1.9. Where it wants no SPA packets none may open anything."""
+    mode, place = values.text("AUTH_MODE"), values.place("AUTH_MODE")
+    if mode == _SOCKET and not _served(values):
+        complaints.refuse(
+            "AUTH_MODE SOCKET, and neither ENABLE_TCP_SERVER nor ENABLE_UDP_SERVER is Y: no packet "
+            "would ever come",
+            place,
+            "write ENABLE_TCP_SERVER Y, or AUTH_MODE PCAP to sniff",
+        )
+    elif mode not in ("PCAP", _SOCKET, *_FILES_OF_PERL):
+        complaints.refuse(
+            f"AUTH_MODE {shown(mode)} is not supported by this version: SPA packets would open "
+            "what knocks were meant to",
+            place,
+            "write AUTH_MODE PCAP to take SPA packets",
+        )
+
+
+def _served(values: Values) -> tuple[str, ...]:
+    """The ways of AUTH_MODE SOCKET: sockets only."""
+    switches = (("tcp", "ENABLE_TCP_SERVER"), ("udp", "ENABLE_UDP_SERVER"))
+    return tuple(way for way, name in switches if values.flag(name))
+
+
 def _ways(values: Values) -> tuple[str, ...]:
     """Names of the ways: those that are listed or, as in fwknopd, one and perhaps TCP."""
     if "PACKET_SOURCES" in values.given:
         listed = [each.strip().lower() for each in values.text("PACKET_SOURCES").split(",")]
         return tuple(dict.fromkeys(filter(None, listed)))
+    if values.text("AUTH_MODE") == _SOCKET:
+        return _served(values)
     way = "udp" if values.flag("ENABLE_UDP_SERVER") else "sniff"
     if way == "sniff" and _capture_file(values):
         way = "file"
