@@ -328,6 +328,39 @@ def test_watching_counts_down_and_leaves_the_terminal_as_it_was(
     assert "for people at a terminal" in piped.stderr
 
 
+def test_what_was_refused_and_what_happened_can_be_asked_of_the_daemon(
+    scene: Trio, server: Server
+) -> None:
+    knock(scene, server, "0.0.0.0,tcp/80")
+    knock(scene, server)
+    send_datagram(scene.stranger.host, b"8" * 200, scene.server.four, 62201)
+    server.wait_for_judgements(3)
+    lines = server.tool("explain", "--live").stdout.splitlines()
+    assert len(lines) == 6
+    assert f"{scene.caller.four} port " in lines[0]
+    assert lines[0].endswith("refused (ports: port-not-offered, stanza #1)")
+    assert "remedy: ask for ports that are listed" in lines[2]
+    assert "hmac: hmac-mismatch" in lines[3]
+    only = server.tool("explain", "--live", "-s", scene.stranger.four, "--json").stdout
+    [told] = map(json.loads, only.splitlines())
+    assert (told["source"], told["stanzas"]) == (scene.stranger.four, [1, 2])
+
+    server.tool("revoke", "--all")
+    log = server.tool("log").stdout.splitlines()
+    assert any(each.endswith("  Starting fwknopd") for each in log)
+    assert "asked: revoke all: 1 grant revoked" in log[-1]
+    assert server.tool("log", "--last", "1").stdout.splitlines() == log[-1:]
+    events = [json.loads(each) for each in server.tool("log", "--json").stdout.splitlines()]
+    assert [each["verdict"] for each in events if each["event"] == "judged"] == [
+        "refused", "granted", "refused",
+    ]  # fmt: skip
+    changes = server.tool("log", "--changes").stdout
+    assert f"user id {os.geteuid()}: revoke all: 1 grant revoked" in changes
+    server.stop()
+    assert server.tool("explain", "--live").returncode == 1
+    assert server.tool("log", "--changes").stdout == changes
+
+
 def test_without_a_daemon_the_list_of_fwknopd_says_what_the_kernel_goes_on_with(
     scene: Trio, server: Server
 ) -> None:

@@ -53,6 +53,7 @@ from watchword.service.hand import close as close_by_command
 from watchword.service.keeper import Keeper
 from watchword.service.lobby import Lobby
 from watchword.service.process import PidFile
+from watchword.service.recent import Recent
 from watchword.service.reception import Reception, tell_floods
 from watchword.service.restraint import Restraint
 from watchword.service.sources import Source, Sources, begun, close
@@ -101,7 +102,8 @@ class Daemon:
         self._watching = Watching(self._told)
         self._control: Control
         self._audit = Audit(configuration.settings, reporter, clock)
-        reporter.also.append(self._audit.hear)
+        self._recent = Recent(lambda: clock.now().wall, configuration.settings.firewall.table)
+        reporter.also += [self._audit.hear, self._recent.hear]
         self._reception: Reception
 
     @property
@@ -197,7 +199,13 @@ class Daemon:
         return Control(
             settings.run_dir / asking.NAME,
             Rights.of(settings.control),
-            {"status": self._status, "grants": grants.grants, "keys": blocks.keys},
+            {
+                "status": self._status,
+                "grants": grants.grants,
+                "keys": blocks.keys,
+                "log": self._recent.log,
+                "refusals": self._recent.refusals,
+            },
             changes.handlers | blocks.handlers,
         )
 

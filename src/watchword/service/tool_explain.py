@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from functools import partial
 
 from watchword.errors import OperatorError
@@ -20,15 +21,22 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command to the parser of ``watchword``."""
     parser = commands.add_parser(
         "explain",
-        parents=[tool_questions.options()],
+        parents=[tool_questions.live_options()],
         help="why a packet is, was or would be refused",
         description="Judge a packet as fwknopd would, stanza by stanza. "
-        "Exit status 0: it would be granted; 1: it would be refused.",
+        "Exit status 0: it would be granted; 1: it would be refused. With --live the running "
+        "daemon is asked what it has refused lately.",
     )
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("packet", nargs="?", help="the packet's text")
     given.add_argument("--file", metavar="FILE", help="file with one packet a line (fwknop -B); -")
     given.add_argument("--pcap", metavar="FILE", help="capture file (tcpdump -w)")
+    given.add_argument(
+        "--live", action="store_true", help="what the running daemon has refused lately"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="with --live: and what it refuses from now on"
+    )
     parser.add_argument("-s", "--source", metavar="ADDRESS", help="where it comes from")
     parser.add_argument("-d", "--destination", metavar="ADDRESS", help="where it is sent to")
     parser.add_argument(
@@ -37,7 +45,27 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(answer=_explain)
 
 
+def _live(arguments: argparse.Namespace) -> int:
+    from watchword.service import recent_told
+
+    path = tool_questions.socket_of(arguments)
+    for piece in recent_told.events(path, "refusals", follow=arguments.follow):
+        for told in piece:
+            if arguments.source not in (None, told["source"]):
+                continue
+            if arguments.json:
+                print(json.dumps(told))
+            else:
+                print("\n".join(recent_told.refusal_in_words(told)))
+        sys.stdout.flush()
+    return GRANTED
+
+
 def _explain(arguments: argparse.Namespace) -> int:
+    if arguments.live:
+        return _live(arguments)
+    if arguments.follow:
+        raise OperatorError("--follow goes with --live", hint="watchword explain --live --follow")
     from watchword.edges import patterns
     from watchword.edges.gpg import Gpg, gpg_programs
     from watchword.edges.programs import SystemPrograms
