@@ -100,6 +100,20 @@ def test_what_is_no_host_is_refused(host: str) -> None:
         dial.addresses(host)
 
 
+@pytest.mark.parametrize("carrier", [Carrier.UDP, Carrier.TCP])
+def test_a_port_to_send_from_that_cannot_be_had_is_named(carrier: Carrier) -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken,
+        socket.create_server(("127.0.0.1", 0), family=socket.AF_INET) as listening,
+    ):
+        taken.bind(("127.0.0.1", 0))
+        holder = taken if carrier is Carrier.UDP else listening
+        port = holder.getsockname()[1]
+        with pytest.raises(HostError, match="Address already in use") as caught:
+            send(b"x" * 200, Route(carrier, "127.0.0.1", 9, source_port=port))
+    assert f"port {port}" in caught.value.hint
+
+
 def test_a_forged_name_takes_the_family_that_it_has_an_address_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -93,9 +93,10 @@ def reach(host: str, port: int, route: Route, deadline: Deadline) -> Connection:
             return Connection(_connected(kind, place, route.source_port, share), place, deadline)
         except OSError as error:
             reason = _reason(error)
+    from_port = f" from port {route.source_port}" if route.source_port else ""
     raise HostError(
         f"send_spa_packet_tcp_or_udp: Could not create socket: {reason}\n{NOT_SENT}",
-        hint=f"tried {', '.join(endpoint(place[0], place[1]) for _, place in found)}",
+        hint=f"tried {', '.join(endpoint(place[0], place[1]) for _, place in found)}{from_port}",
     )
 
 

@@ -34,7 +34,8 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
             reason = f"{place[0]}: {error.strerror or error}"
     raise HostError(
         f"send_spa_packet: {reason}\n{NOT_SENT}",
-        hint="check the server's name and this machine's network",
+        hint="check the server's name and this machine's network"
+        + (f", and that port {route.source_port} of -S can be had" if route.source_port else ""),
     )
 
 
