@@ -167,3 +167,51 @@ def test_killed_at_any_moment_the_journal_stays_whole(scene: Trio, server: Serve
         server.stop(signal.SIGKILL)
         verified = server.tool("audit", "verify")
         assert verified.returncode == 0, verified.stdout
+
+
+@pytest.mark.requirement("8.15", partial=True)
+@pytest.mark.requirement("8.17", partial=True)
+@pytest.mark.requirement("7.10", partial=True)
+def test_alerts_are_mailed_and_a_mailer_that_hangs_holds_up_no_packet(
+    scene: Trio, server: Server
+) -> None:
+    box = server.folder / "box"
+    sendmail = server.folder / "sendmail"
+    sendmail.write_text(
+        f'#!/bin/sh\n(echo "argv: $*"; cat) >>{box}\ntest ! -e {box}.hang || sleep 60\n'
+    )
+    sendmail.chmod(0o700)
+    server.settings |= {
+        "EMAIL_ADDRESSES": "root@localhost, alice@example.org",
+        "ALERTING_METHODS": "ALL",
+        "HOSTNAME": "front-door",
+        "sendmailCmd": str(sendmail),
+    }
+    server.access = stanza(FW_ACCESS_TIMEOUT="1")
+    server.start()
+    payload = sealed("0.0.0.0,tcp/22", sent_at=int(time.time()))
+    for each in (payload, payload, b"8" * 200):
+        send_datagram(scene.caller.host, each, scene.server.four, 62201)
+    until(lambda: box.exists() and box.read_text().count("Subject") == 3)
+    mailed = box.read_text()
+    assert mailed.count("argv: -oi root@localhost alice@example.org\n") == 3
+    unfolded = mailed.replace("\n ", " ")
+    caller = scene.caller.four
+    for subject in (
+        f"[+] front-door fwknopd: add watchword {caller} -> 0.0.0.0/0(tcp/22) ACCEPT rule 1 sec",
+        f"[-] front-door fwknopd: attempted SPA packet replay from: {caller}",
+        f"[+] front-door fwknopd: removed watchword ACCEPT rule for {caller} -> 0.0.0.0/0(tcp/22)",
+    ):
+        assert f"Subject: {subject}" in unfolded
+
+    Path(f"{box}.hang").touch()
+    for port in range(5):
+        send_datagram(
+            scene.caller.host,
+            sealed("0.0.0.0,tcp/22", sent_at=int(time.time()) - port),
+            scene.server.four,
+            62201,
+        )
+    server.wait_for_judgements(8)
+    assert [each["verdict"] for each in server.judged[3:]] == ["granted"] * 5
+    assert server.stop() == 0

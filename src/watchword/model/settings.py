@@ -60,6 +60,8 @@ class LogSettings:
     facility: str = "LOG_DAEMON"
     verbosity: int = 0
     """0 info and worse, 1 debug as well."""
+    syslog: bool = True
+    """False: nothing is told to the system's log (ALERTING_METHODS nosyslog)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,20 @@ MetricsPlace: TypeAlias = UnixSocket | LoopbackPort
 
 
 @dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Alerts are sent by mail."""
+
+    addresses: tuple[str, ...]
+    """At least one; none begins with ``-``."""
+    program: str
+    """Absolute path."""
+    takes_message: bool
+    """True: it wants a whole message, as sendmail does; False: it is told the subject, as mail."""
+    host: str = ""
+    """What this host is called in them; empty: what it calls itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
 
@@ -195,6 +211,8 @@ class Settings:
     control: ControlSettings = ControlSettings()
     metrics: MetricsPlace | None = None
     """None: they are not served."""
+    mail: MailSettings | None = None
+    """None: no alerts are mailed."""
     audit_log: bool = False
     """True: what happened is written down in a chain in the state directory."""
     packet_limit: int = 0

@@ -167,7 +167,7 @@ def reporter_for(
     sinks: list[Sink] = []
     if foreground:
         sinks.append(StreamSink(sys.stderr))
-    if syslog or not foreground:
+    if log.syslog and (syslog or not foreground):
         sinks.append(SyslogSink(log.identity, log.facility))
     return LineReporter(_in_both_forms(voice.Voice(firewall.table)), sinks, verbosity=log.verbosity)
 

@@ -17,6 +17,7 @@ from typing import Any
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.gpg import Gpg, gpg_programs
+from watchword.edges.programs import SystemPrograms
 from watchword.edges.report.lines import LineReporter
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.outcomes import (
@@ -36,6 +37,7 @@ from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service import asking, assembly, status
+from watchword.service.alerts import Alerts
 from watchword.service.answers import GrantAnswers
 from watchword.service.audit import Audit
 from watchword.service.block_changes import BlockChanges
@@ -103,7 +105,9 @@ class Daemon:
         self._control: Control
         self._audit = Audit(configuration.settings, reporter, clock)
         self._recent = Recent(lambda: clock.now().wall, configuration.settings.firewall.table)
-        reporter.also += [self._audit.hear, self._recent.hear]
+        self._mail_programs = SystemPrograms()
+        self._alerts = Alerts(configuration.settings, reporter, clock, self._mail_programs)
+        reporter.also += [self._audit.hear, self._alerts.hear, self._recent.hear]
         self._reception: Reception
 
     @property
@@ -139,6 +143,7 @@ class Daemon:
             self._memory = memory
             self._lock = assembly.keep_to_ourselves(settings)
             self._audit.open()
+            self._alerts.open()
             for complaint in complaints:
                 self._reporter.report(Complained(complaint))
             if settings.log.verbosity and self._configuration.policy.remember:
@@ -159,6 +164,7 @@ class Daemon:
         except (HostError, OperatorError):
             await close(fresh.values())
             await self._watching.aclose()
+            await self._alerts.aclose()
             await self._audit.aclose()
             if memory is not None:
                 await memory.aclose()
@@ -374,6 +380,7 @@ class Daemon:
     def _take_over(self, configuration: Configuration, old: Settings) -> None:
         self._configuration = configuration
         self._reporter.verbosity = configuration.settings.log.verbosity
+        self._alerts.take_over(configuration.settings)
         self._reporter.report(Starting(__version__, again=True))
         self._complain()
         for name in ("state_dir", "run_dir", "pid_file", "audit_log"):
@@ -425,6 +432,8 @@ class Daemon:
         self._reporter.report(
             Stopped(firewall.guarded if guarding else (), guarding and firewall.guard_all)
         )
+        await self._alerts.aclose()
+        self._mail_programs.end()
         await self._audit.aclose()
         if self._lock is not None:
             self._lock.close()

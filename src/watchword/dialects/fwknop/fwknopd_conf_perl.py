@@ -35,7 +35,7 @@ _KERNEL: Final = "forwarding in the kernel is left as it is"
 _RESTARTS: Final = "there is no need to start afresh"
 
 INSTEAD: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("mailCmd", "sendmailCmd", "shCmd", "ifconfigCmd", "mknodCmd"), _PROGRAMS),
+    **dict.fromkeys(("shCmd", "ifconfigCmd", "mknodCmd"), _PROGRAMS),
     **dict.fromkeys(
         ("fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd", "knopwatchdCmd",
          "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",

@@ -189,8 +189,6 @@ _BSD: Final = _unlisted(
     _number("PF_EXPIRE_INTERVAL", "30", 1, 131071),
 )
 
-_NO_MAIL: Final = "events go to the log, and no mail is sent"
-
 _PERL: Final = _unlisted(
     _flag("ENABLE_EXTERNAL_CMDS"),
     Variable("EXTERNAL_CMD_OPEN"),
@@ -198,7 +196,11 @@ _PERL: Final = _unlisted(
     _number("EXTERNAL_CMD_ALARM", "30", 0, 8388608),
     _flag("ENABLE_EXT_CMD_PREFIX"),
     Variable("EXT_CMD_PREFIX", default="FWKNOP_"),
-    Variable("EMAIL_ADDRESSES", without=_NO_MAIL),
+    Variable("EMAIL_ADDRESSES"),
+    Variable("ALERTING_METHODS", default="ALL"),
+    Variable("HOSTNAME"),
+    Variable("sendmailCmd", default="/usr/sbin/sendmail"),
+    Variable("mailCmd", default="/usr/bin/mail"),
     Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall"),
     Variable("AUTH_MODE", default="PCAP"),
     _flag("REQUIRE_SOURCE_ADDRESS"),
@@ -206,8 +208,7 @@ _PERL: Final = _unlisted(
     Variable("DIGEST_TYPE", default="ALL"),
     _flag("ENABLE_CONNTRACK_PERSIST", without="established connections go on in any case"),
     *(Variable(name) for name in (
-        "HOSTNAME", "ALERTING_METHODS",
-        "mailCmd", "sendmailCmd", "shCmd", "ifconfigCmd", "mknodCmd",
+        "shCmd", "ifconfigCmd", "mknodCmd",
         "iptablesCmd", "ipfwCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
         "knopwatchdCmd", "PCAP_PKT_FILE", "SYSLOG_PRIORITY", "SYSLOG_DAEMON",
         "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",

@@ -18,6 +18,7 @@ from watchword.dialects.fwknop import (
     access_conf_perl,
     fwknopd_conf,
     policy_tests,
+    translate_alerts,
     translate_blacklist,
     translate_sources,
     translate_watching,
@@ -140,6 +141,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     settings = replace(
         _settings(values, options, offers, complaints),
         control=_control(values, sources, complaints),
+        mail=translate_alerts.mail(values, complaints, sources.is_program),
     )
     _verify(values, complaints)
     digests = _digests(values, complaints)
@@ -291,7 +293,10 @@ def _settings(
         log=LogSettings(
             identity=values.text("SYSLOG_IDENTITY"),
             facility=values.text("SYSLOG_FACILITY"),
-            verbosity=leading_number(values.text("VERBOSE")) + options.verbose,
+            verbosity=leading_number(values.text("VERBOSE"))
+            + options.verbose
+            + ("VERBOSE" in translate_alerts.methods(values)),
+            syslog="NOSYSLOG" not in translate_alerts.methods(values),
         ),
         run_dir=run_dir,
         state_dir=Path(values.text("STATE_DIR")),

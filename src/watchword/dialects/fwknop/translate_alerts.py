@@ -1,0 +1,88 @@
+"""Who is told of alerts, and how: variables that fwknop 1.9 had.
+
+In here: ALERTING_METHODS, EMAIL_ADDRESSES, HOSTNAME, sendmailCmd, mailCmd.
+Not in here: which events are alerts (voice_mail), sending (edges.mail).
+
+Differences: without EMAIL_ADDRESSES no mail is sent (1.9: to root@localhost).
+Source: fwknopd server, 12.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.lines import shown
+from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.model.settings import MailSettings
+
+_METHODS: Final = ("ALL", "NOSYSLOG", "NOEMAIL", "VERBOSE")
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9._%+=-]{0,63}(@[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]{0,252})?"
+)
+_MOST: Final = 20  # recipients
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_UNSET: Final = ("", "_CHANGEME_", "__CHANGEME__", "NONE")
+
+
+def methods(values: Values) -> frozenset[str]:
+    """What ALERTING_METHODS says, in capitals."""
+    return frozenset(re.split(r"[\s,]+", values.text("ALERTING_METHODS").upper())) - {""}
+
+
+def mail(
+    values: Values, complaints: Complaints, is_program: Callable[[str], bool]
+) -> MailSettings | None:
+    """Whom alerts are mailed to; None: nobody."""
+    _verify_methods(values, complaints)
+    text = values.text("EMAIL_ADDRESSES")
+    if text.upper() in _UNSET or "NOEMAIL" in methods(values):
+        return None
+    place = values.place("EMAIL_ADDRESSES")
+    addresses = tuple(dict.fromkeys(filter(None, re.split(r"[\s,]+", text))))
+    wrong = [each for each in addresses if not _ADDRESS.fullmatch(each)]
+    if wrong or not 1 <= len(addresses) <= _MOST:
+        what = f"has '{shown(wrong[0])}', which is no address" if wrong else "has too many"
+        complaints.refuse(
+            f"EMAIL_ADDRESSES {what}",
+            place,
+            f"write up to {_MOST} addresses, separated by commas or blanks",
+        )
+        return None
+    for name, takes_message in (("sendmailCmd", True), ("mailCmd", False)):
+        program = values.text(name)
+        if program.startswith("/") and is_program(program):
+            return MailSettings(addresses, program, takes_message, _host(values, complaints))
+    complaints.remark(
+        "EMAIL_ADDRESSES is set, and there is neither sendmail nor mail: no mail is sent",
+        place,
+        "install one, name it in sendmailCmd or mailCmd, or write ALERTING_METHODS noemail",
+    )
+    return None
+
+
+def _verify_methods(values: Values, complaints: Complaints) -> None:
+    place = values.place("ALERTING_METHODS")
+    if unknown := sorted(methods(values) - set(_METHODS)):
+        complaints.remark(
+            f"ALERTING_METHODS has '{shown(unknown[0])}', which is not known",
+            place,
+            "write ALL, or some of noemail, nosyslog, verbose",
+        )
+    if "NOSYSLOG" in methods(values):
+        complaints.remark("ALERTING_METHODS nosyslog: nothing is told to the system's log", place)
+
+
+def _host(values: Values, complaints: Complaints) -> str:
+    text = values.text("HOSTNAME")
+    if text in _UNSET:
+        return ""
+    if not _HOST.fullmatch(text):
+        complaints.remark(
+            f"HOSTNAME '{shown(text)}' is no name, and this host's own is used",
+            values.place("HOSTNAME"),
+        )
+        return ""
+    return text

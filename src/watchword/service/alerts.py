@@ -1,0 +1,134 @@
+"""Sends alerts by mail, behind everything else.
+
+In here: what waits to be sent, how many are sent, what happens when they cannot be.
+Not in here: which events are alerts, and their words (dialects.fwknop.voice_mail), the mail
+itself (edges.mail).
+
+Nobody waits for a mail. Whoever can bring alerts about at will (a packet that was overheard is
+enough for a replay) fills no mailbox: beyond a number they are counted, and told together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from watchword.dialects.fwknop.voice_mail import alert
+from watchword.edges import mail
+from watchword.errors import HostError
+from watchword.model.outcomes import Event, HostTrouble
+from watchword.model.settings import MailSettings, Settings
+from watchword.ports import Clock, ProgramRunner, Reporter
+
+AT_ONCE: Final = 20  # mails in a row
+PAUSE: Final = 30.0  # seconds until there may be one more
+WAITING: Final = 50  # alerts that wait at the most
+TROUBLE: Final = 600.0  # seconds for which trouble with the mail itself is told once
+LAST: Final = 2.0  # seconds for what waits at the end
+
+
+class Alerts:
+    """One for a daemon. Does nothing unless the settings name somebody."""
+
+    def __init__(
+        self, settings: Settings, reporter: Reporter, clock: Clock, programs: ProgramRunner
+    ) -> None:
+        self._reporter = reporter
+        self._clock = clock
+        self._programs = programs
+        self._waiting: deque[str] = deque()
+        self._sending = False
+        self._untold = 0
+        self._left = float(AT_ONCE)
+        self._counted = clock.now().steady
+        self._told_trouble = float("-inf")
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.take_over(settings)
+
+    def take_over(self, settings: Settings) -> None:
+        """Go by these settings from now on."""
+        self._mail: MailSettings | None = None if settings.dry_run else settings.mail
+        self._table = settings.firewall.table
+        self._host = (self._mail and self._mail.host) or mail.own_name()
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event. Never waits."""
+        if self._mail is None or (isinstance(event, HostTrouble) and event.part == "mail"):
+            return
+        subject = alert(event, self._table, self._host)
+        if subject is None:
+            return
+        if len(self._waiting) >= WAITING or not self._may_send():
+            self._untold += 1
+        else:
+            self._waiting.append(subject)
+        self._arrived.set()
+
+    def _may_send(self) -> bool:
+        """Whether there may be one more mail now: some in a row, and one in each pause."""
+        now = self._clock.now().steady
+        self._left = min(float(AT_ONCE), self._left + (now - self._counted) / PAUSE)
+        self._counted = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def open(self) -> None:
+        """Begin to send."""
+        work = self._send_forever()
+        self._task = asyncio.get_running_loop().create_task(work, name="alerts")
+
+    async def _send_forever(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            await self._send_all()
+            if self._untold:
+                await asyncio.sleep(PAUSE)
+                self._sum_up()
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            await self._send(self._waiting.popleft())
+
+    def _sum_up(self) -> None:
+        """One line for all that was not told, if there may be one by now."""
+        if self._untold and self._may_send():
+            count, self._untold = self._untold, 0
+            text = f"{count} more alerts, which are in the log"
+            self._waiting.append(f"[+] {self._host} fwknopd: {text}")
+        self._arrived.set()
+
+    async def _send(self, subject: str) -> None:
+        if self._mail is None:
+            return
+        self._sending = True
+        try:
+            await asyncio.to_thread(mail.send, self._mail, subject, self._programs)
+        except HostError as error:
+            now = self._clock.now().steady
+            if now - self._told_trouble >= TROUBLE:
+                self._told_trouble = now
+                self._reporter.report(HostTrouble("mail", str(error), error.hint))
+        finally:
+            self._sending = False
+
+    async def aclose(self) -> None:
+        """Send what waits, as far as that takes no more than a moment.
+
+        A program may still run then; who gave us the runner ends it.
+        """
+        task, self._task = self._task, None
+        if task is None:
+            return
+        try:
+            async with asyncio.timeout(LAST):
+                while self._waiting or self._sending:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pass
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

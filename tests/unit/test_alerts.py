@@ -1,0 +1,347 @@
+"""Alerts by mail: which, in which words, to whom, how many, and that nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fwknopd_files import CONFIG, STANZA, complaints, configure
+from tests.unit.test_voice import IP, NASTY, grant, refused
+from tests.values import NOW, packet, request
+from watchword.dialects.fwknop.server_options import parse
+from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.voice_mail import alert
+from watchword.edges import mail
+from watchword.edges.clock import FakeClock
+from watchword.edges.programs import MemoryPrograms, SystemPrograms
+from watchword.edges.report.lines import MemoryReporter
+from watchword.errors import HostError, OperatorError
+from watchword.model.commands import Cycle
+from watchword.model.openings import Ending
+from watchword.model.outcomes import (
+    CommandStarted,
+    CycleNotClosed,
+    CycleOpening,
+    Event,
+    GrantEnded,
+    HostTrouble,
+    Judged,
+    Refusal,
+    Starting,
+    Stopped,
+)
+from watchword.model.reasons import Reason
+from watchword.model.requests import Sighting
+from watchword.model.settings import MailSettings, Settings
+from watchword.ports import Completed
+from watchword.service import alerts
+from watchword.service.alerts import Alerts
+
+SENDMAIL = {"/usr/sbin/sendmail": ""}
+SIGHTING = Sighting(17, "192.0.2.9", 1, "203.0.113.1", 62201, NOW.wall)
+
+
+def told(event: Event) -> str | None:
+    return alert(event, "watchword", "door")
+
+
+# --- which events, in which words ---
+
+
+@pytest.mark.requirement("8.15", partial=True)
+@pytest.mark.parametrize(
+    ("event", "subject"),
+    [
+        (
+            Judged(packet(), NOW.wall, (), request(), grant()),
+            "[+] door fwknopd: add watchword 192.0.2.7 -> 0.0.0.0/0(tcp/22) ACCEPT rule 30 sec",
+        ),
+        (
+            GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
+            "[+] door fwknopd: removed watchword ACCEPT rule for 192.0.2.7 -> 0.0.0.0/0(tcp/22), "
+            "30 sec timeout exceeded",
+        ),
+        (
+            GrantEnded(grant(), Ending.REVOKED, NOW.wall),
+            "[+] door fwknopd: removed watchword ACCEPT rule for 192.0.2.7 -> 0.0.0.0/0(tcp/22), "
+            "revoked",
+        ),
+        (
+            refused(Refusal(Reason.REPLAYED, original=SIGHTING)),
+            f"[-] door fwknopd: attempted SPA packet replay from: {IP} "
+            "(original SPA src: 192.0.2.9)",
+        ),
+        (
+            refused(Refusal(Reason.WRONG_USER, (1,), "eve", "root")),
+            f"[-] door fwknopd: username mismatch from {IP}, expecting root, got eve",
+        ),
+        (
+            refused(Refusal(Reason.SOURCE_REQUIRED, (2,))),
+            f"[-] door fwknopd: IP: {IP} sent SPA packet that contained 0.0.0.0 (-s on the client "
+            "side) but REQUIRE_SOURCE_ADDRESS is enabled (stanza #2)",
+        ),
+        (
+            refused(Refusal(Reason.TOO_OLD, (1,), "500")),
+            "[-] door fwknopd: remote time stamp age difference is too large (500 sec), "
+            f"from: {IP}",
+        ),
+        (
+            CommandStarted(request(), "secret", None),
+            f"[+] door fwknopd: executing command for {IP}",
+        ),
+        (
+            CycleOpening(request(), "ipset add x"),
+            f'[+] door fwknopd: executing external open command "ipset add x" for {IP}',
+        ),
+        (
+            CycleNotClosed(grant(), "x", "exit status 1"),
+            "[-] door fwknopd: external close command failed for 192.0.2.7: exit status 1",
+        ),
+        (HostTrouble("firewall", "refused"), "[-] door fwknopd: firewall: refused"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_alert_has_its_words(event: Event, subject: str) -> None:
+    assert told(event) == subject
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        refused(Refusal(Reason.MAC_MISMATCH, (1,))),
+        refused(Refusal(Reason.NO_STANZA)),
+        refused(Refusal(Reason.PORT_NOT_OFFERED, (1,), "tcp/443")),
+        Starting("1"),
+        Stopped(),
+    ],
+)
+def test_what_anybody_can_bring_about_and_what_is_nobody_s_fault_is_none(event: Event) -> None:
+    assert told(event) is None
+
+
+def test_a_subject_is_one_bounded_line_whatever_the_packet_says() -> None:
+    for text in (NASTY, "a\nBcc: everybody@example.org", "x" * 5000, "\r\n\r\nbody"):
+        subject = told(refused(Refusal(Reason.WRONG_USER, (1,), text, "root")))
+        assert subject is not None
+        assert subject.isprintable()
+        assert len(subject) <= 300
+
+
+# --- what the configuration says ---
+
+
+def mailing(config: str, **programs: str) -> MailSettings | None:
+    texts = {"f": CONFIG + config, "a": STANZA, **{f"/{n}": t for n, t in programs.items()}}
+    return loaded(texts | SENDMAIL).settings.mail
+
+
+def loaded(texts: dict[str, str]) -> Configuration:
+    return load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
+
+
+@pytest.mark.requirement("8.17", partial=True)
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("root@localhost", ("root@localhost",)),
+        ("a@b.example, c+d@e.example", ("a@b.example", "c+d@e.example")),
+        ("a@b.example c@d.example;", ("a@b.example", "c@d.example")),
+        ("root, root", ("root",)),
+    ],
+)
+def test_several_addresses_are_separated_by_commas_or_blanks(
+    text: str, addresses: tuple[str, ...]
+) -> None:
+    found = mailing(f"EMAIL_ADDRESSES {text}\n")
+    assert found is not None
+    assert found.addresses == addresses
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["", "EMAIL_ADDRESSES NONE\n", "EMAIL_ADDRESSES root\nALERTING_METHODS noemail\n"],
+)
+def test_no_mail_is_sent_unless_somebody_is_named_and_it_is_not_switched_off(config: str) -> None:
+    assert mailing(config) is None
+
+
+@pytest.mark.parametrize("wrong", ["-oQ/tmp", "a b@", "a@b,-x", "a@-b", "'a'@b", "a|b", "ä@b"])
+def test_what_is_no_address_is_refused(wrong: str) -> None:
+    with pytest.raises(OperatorError, match="which is no address"):
+        mailing(f"EMAIL_ADDRESSES {wrong}\n")
+
+
+@pytest.mark.requirement("7.10", partial=True)
+def test_sendmail_is_preferred_to_mail_and_without_both_it_is_said() -> None:
+    texts = {"f": f"{CONFIG}EMAIL_ADDRESSES root\n", "a": STANZA, "/usr/bin/mail": ""}
+    both = loaded(texts | SENDMAIL).settings.mail
+    one = loaded(texts).settings.mail
+    assert both is not None
+    assert one is not None
+    assert (both.program, both.takes_message) == ("/usr/sbin/sendmail", True)
+    assert (one.program, one.takes_message) == ("/usr/bin/mail", False)
+    del texts["/usr/bin/mail"]
+    none = loaded(texts)
+    assert none.settings.mail is None
+    assert "neither sendmail nor mail" in none.complaints[0].message
+    texts["f"] += "sendmailCmd /opt/mta\nHOSTNAME front-door\n"
+    own = loaded(texts | {"/opt/mta": ""}).settings.mail
+    assert own is not None
+    assert (own.program, own.host) == ("/opt/mta", "front-door")
+
+
+@pytest.mark.requirement("8.15", partial=True)
+def test_alerting_methods_switch_the_log_off_and_up() -> None:
+    assert configure("").settings.log.syslog
+    assert configure("ALERTING_METHODS ALL\n").settings.log.syslog
+    quiet = configure("ALERTING_METHODS nosyslog, verbose;\n")
+    assert not quiet.settings.log.syslog
+    assert quiet.settings.log.verbosity == 1
+    assert "nothing is told to the system's log" in quiet.complaints[0].message
+    [unknown] = complaints("ALERTING_METHODS pager\n")
+    assert "'PAGER', which is not known" in unknown.message
+
+
+# --- sending ---
+
+
+TO = MailSettings(("a@b.example", "root"), "/usr/sbin/sendmail", takes_message=True, host="door")
+
+
+def test_sendmail_gets_a_message_of_headers_alone_and_no_shell() -> None:
+    programs = MemoryPrograms()
+    mail.send(TO, "[-] häßlich; rm -rf $(x)", programs)
+    [run] = programs.runs
+    assert run.argv == ("/usr/sbin/sendmail", "-oi", "a@b.example", "root")
+    message = message_from_bytes(run.stdin, policy=policy.default)
+    assert message["Subject"] == "[-] häßlich; rm -rf $(x)"
+    assert message["To"] == "a@b.example, root"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message.get_content().strip() == ""
+    assert run.stdin.isascii()
+
+
+def test_mail_gets_the_subject_as_an_argument() -> None:
+    programs = MemoryPrograms()
+    mail.send(MailSettings(("root",), "/usr/bin/mail", takes_message=False), "[+] x", programs)
+    assert programs.runs[0].argv == ("/usr/bin/mail", "-s", "[+] x", "root")
+
+
+def test_a_mail_that_is_not_taken_is_told_with_the_status() -> None:
+    with pytest.raises(HostError, match="status 75"):
+        mail.send(TO, "x", MemoryPrograms([Completed(75, b"", b"")]))
+
+
+def play(
+    scene: Callable[[Alerts, FakeClock], Any], programs: MemoryPrograms, **more: Any
+) -> Sequence[Event]:
+    """Let a scene happen; returns what was reported."""
+    reporter, clock = MemoryReporter(), FakeClock()
+
+    async def live() -> None:
+        settings = Settings(mail=TO, **more)
+        sender = Alerts(settings, reporter, clock, programs)
+        sender.open()
+        await scene(sender, clock)
+        await sender.aclose()
+
+    asyncio.run(live())
+    return reporter.events
+
+
+def subjects(programs: MemoryPrograms) -> list[str]:
+    return [str(message_from_bytes(run.stdin, policy=policy.default)["Subject"])
+            for run in programs.runs]  # fmt: skip
+
+
+TROUBLE = HostTrouble("firewall", "refused")
+
+
+async def settled(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not what():
+            await asyncio.sleep(0.001)
+
+
+def test_beyond_a_number_alerts_are_counted_and_told_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alerts, "PAUSE", 0.01)
+    monkeypatch.setattr(alerts, "AT_ONCE", 3)
+    programs = MemoryPrograms()
+
+    async def scene(sender: Alerts, clock: FakeClock) -> None:
+        for _ in range(10):
+            sender.hear(TROUBLE)
+        await settled(lambda: len(programs.runs) == 3)
+        await asyncio.sleep(0.03)
+        assert len(programs.runs) == 3
+        clock.advance(1)
+        await settled(lambda: len(programs.runs) == 4)
+
+    play(scene, programs)
+    assert subjects(programs) == ["[-] door fwknopd: firewall: refused"] * 3 + [
+        "[+] door fwknopd: 7 more alerts, which are in the log"
+    ]
+
+
+def test_trouble_with_the_mail_is_told_once_in_a_while_and_makes_no_mail_itself() -> None:
+    programs = MemoryPrograms([HostError("no such program")] * 3)
+
+    async def scene(sender: Alerts, clock: FakeClock) -> None:
+        for _ in range(3):
+            sender.hear(TROUBLE)
+        await settled(lambda: len(programs.runs) == 3)
+
+    reported = play(scene, programs)
+    assert reported == [HostTrouble("mail", "no such program")]
+    sender = Alerts(Settings(mail=TO), MemoryReporter(), FakeClock(), programs)
+    sender.hear(reported[0])
+    assert not sender._waiting
+
+
+def test_nothing_is_sent_in_a_test_run() -> None:
+    programs = MemoryPrograms()
+
+    async def scene(sender: Alerts, clock: FakeClock) -> None:
+        sender.hear(TROUBLE)
+        await asyncio.sleep(0.01)
+
+    play(scene, programs, dry_run=True)
+    assert programs.runs == []
+
+
+def test_a_program_that_hangs_holds_up_neither_events_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "LAST", 0.05)
+    hanging = tmp_path / "sendmail"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o700)
+    programs = SystemPrograms()
+    reporter = MemoryReporter()
+
+    async def live() -> None:
+        to = MailSettings(("root",), str(hanging), takes_message=True)
+        sender = Alerts(Settings(mail=to), reporter, FakeClock(), programs)
+        sender.open()
+        for _ in range(200):
+            sender.hear(TROUBLE)
+        await asyncio.sleep(0.05)
+        await sender.aclose()
+        programs.end()
+
+    asyncio.run(live())
+    assert reporter.events == []
+
+
+def test_a_cycle_s_grant_is_told_by_its_command_alone() -> None:
+    by_command = replace(grant(), cycle=Cycle())
+    assert told(Judged(packet(), NOW.wall, (), request(), by_command)) is None
+    assert told(GrantEnded(by_command, Ending.EXPIRED, NOW.wall)) is None
