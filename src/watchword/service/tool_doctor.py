@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from watchword.errors import HostError, OperatorError
-from watchword.service import knock_options
+from watchword.service import knock_options, tool_questions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command to the parser of ``watchword``."""
     parser = commands.add_parser(
         "doctor",
-        help="why a knock does not work, as far as the client can see",
+        help="why a knock does not work, as far as the client can see, or the server",
         description="Look at the rc file, the name, the clocks and the port, knock once, look at "
         "the port again, and say in one sentence what is wrong. Exit status 0: nothing; 1: it "
         "cannot be seen from here (key, policy); 2: rc file or command line; 3: name; 4: clock; "
         "5: path; 6: a service is down; 7: the port is open to everybody. Without HOST: the rc "
-        "file alone.",
+        "file alone. With --server: what is wrong on the server's own host; exit status 0: "
+        "nothing; 1: warnings; 2: its configuration cannot be used; 3: faults.",
     )
     parser.add_argument("host", metavar="HOST", nargs="?", help="a stanza, or the server of one")
     parser.add_argument(
@@ -45,10 +46,39 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="compare clocks with this time server, or web server, instead of with HOST",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="answer as JSON")
+    server = parser.add_argument_group("on the server's own host")
+    server.add_argument(
+        "--server", action="store_true",
+        help="look at fwknopd, its files and its firewall instead; nothing is changed",
+    )  # fmt: skip
+    server.add_argument(
+        "--probe", action="store_true",
+        help="have a network namespace joined to this host for a moment, and ports tried from it",
+    )  # fmt: skip
+    tool_questions.add_files(server)
+    tool_questions.add_socket(server)
     parser.set_defaults(answer=_doctor)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
+    if arguments.server:
+        return _server(arguments)
+    for option in ("probe", "config_file", "access_file", "socket"):
+        if getattr(arguments, option):
+            name = option.replace("_", "-")
+            raise OperatorError(f"--{name} is for the server's side", hint="add --server")
+    return _client(arguments)
+
+
+def _server(arguments: argparse.Namespace) -> int:
+    from watchword.service import doctor_server
+
+    if arguments.host is not None:
+        raise OperatorError("--server looks at this host, and takes no HOST", hint="leave it out")
+    return doctor_server.answer(arguments)
+
+
+def _client(arguments: argparse.Namespace) -> int:
     from watchword.service import doctor_words
     from watchword.service.diagnosis import Diagnosis, Trouble
     from watchword.service.doctor_words import Remarks

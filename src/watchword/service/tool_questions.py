@@ -19,19 +19,29 @@ if TYPE_CHECKING:
 def options() -> argparse.ArgumentParser:
     """A parent for the parsers of questions."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("-c", "--config-file", metavar="FILE", help="fwknopd.conf to go by")
-    shared.add_argument("-a", "--access-file", metavar="FILE", help="access.conf to go by")
+    add_files(shared)
     shared.add_argument("--json", action="store_true", help="answer as JSON")
     return shared
+
+
+def add_files(shared: argparse._ActionsContainer) -> None:
+    """The files to go by."""
+    shared.add_argument("-c", "--config-file", metavar="FILE", help="fwknopd.conf to go by")
+    shared.add_argument("-a", "--access-file", metavar="FILE", help="access.conf to go by")
 
 
 def live_options() -> argparse.ArgumentParser:
     """The same, for questions that the running daemon answers."""
     shared = argparse.ArgumentParser(add_help=False, parents=[options()])
+    add_socket(shared)
+    return shared
+
+
+def add_socket(shared: argparse._ActionsContainer) -> None:
+    """Where the daemon answers."""
     shared.add_argument(
         "--socket", metavar="FILE", help="the daemon's socket; else in FWKNOP_RUN_DIR"
     )
-    return shared
 
 
 def socket_of(arguments: argparse.Namespace) -> Path:
