@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import Server, stanza
+from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
 from tests.vitals import Vitals, assert_unmoved
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
+from watchword.wire.spa.message import MessageType
 
 pytestmark = pytest.mark.system
 RELOADS = int(os.environ.get("WATCHWORD_RELOADS", "200"))
@@ -137,3 +138,28 @@ def test_packets_are_judged_while_ten_thousand_stanzas_are_read(
     knock(scene, "meanwhile")
     log = server.wait_for(TAKEN)
     assert '"user":"meanwhile"' in log.partition(TAKEN)[0]
+
+
+def test_a_command_that_runs_goes_on_through_a_reload(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    begun, go, done = (tmp_path / name for name in ("begun", "go", "done"))
+    server.settings["GUARD_SERVICES"] = "tcp/22"
+    server.access = stanza(ENABLE_CMD_EXEC="Y", CMD_SHELL="Y", OPEN_PORTS="tcp/22")
+    server.start()
+    (tmp_path / "work").write_text(
+        f"touch {begun}; while [ ! -e {go} ]; do sleep 0.02; done; touch {done}\n"
+    )
+    now = int(time.time())
+    payload = sealed(f"198.51.100.2,sh {tmp_path}/work", type=MessageType.COMMAND, sent_at=now)
+    send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+    until(begun.exists)
+    server.access = stanza(OPEN_PORTS="tcp/22")
+    server.write()
+    server.send(signal.SIGHUP)
+    server.wait_for(TAKEN)
+    assert not done.exists()
+    go.touch()
+    until(done.exists)
+    [judged] = server.wait_for_judgements(1)
+    assert judged["verdict"] == "ran"

@@ -107,6 +107,28 @@ def test_a_page_names_every_variable_of_its_file(name: str, variables: frozenset
     assert variables_in(name) == variables
 
 
+def said_of_variables() -> dict[str, str]:
+    """What the page of fwknopd.conf says of each variable; those of one entry share it."""
+    told = {}
+    for entry in page("fwknopd.conf.5").split("\n.TP\n")[1:]:
+        head, _, said = entry.partition("\n")
+        for name in re.findall(r"\\fB([A-Za-z_]+)\\fR", head):
+            told[name] = said
+    return told
+
+
+def test_a_default_that_the_page_states_is_the_one_that_counts() -> None:
+    stated = 0
+    for name, said in said_of_variables().items():
+        variable = fwknopd_conf_table.VARIABLES[fwknopd_conf_table.ALIASES.get(name, name)]
+        if variable.default is None or "unless given" not in said:
+            continue
+        before = said[: said.rindex("unless given")]
+        assert re.search(rf"(?<![\w.]){re.escape(variable.default)}(?![\w.])", before), name
+        stated += 1
+    assert stated > 30
+
+
 @pytest.mark.requirement("5.14")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_command_has_a_page_that_says_what_it_is(program: str) -> None:
