@@ -51,4 +51,6 @@ def test_tor_understands_us_and_that_it_cannot_is_told(
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith(f"send_spa_packet: {said}")
-    assert done.stderr.endswith("send_spa_packet: packet not sent.\n")
+    assert (
+        "\nsend_spa_packet: packet not sent.\nfwknop: hint: check the server's name" in done.stderr
+    )

@@ -53,7 +53,8 @@ def converse(talk: Conversation, connection: Connection, relay: Relay) -> None:
     except StopIteration:
         return
     except DeclinedError as error:
-        raise declined(relay, f"declines: {error}", error.hint) from error
+        remedy = error.hint or "check the server's name and port; the proxy's log may say more"
+        raise declined(relay, f"declines: {error}", remedy) from error
     except EOFError:
         raise declined(relay, "ended the connection instead of answering") from None
     except TimeoutError:
@@ -63,5 +64,5 @@ def converse(talk: Conversation, connection: Connection, relay: Relay) -> None:
 def declined(relay: Relay, what: str, hint: str = "", *, end: str = NOT_SENT) -> HostError:
     return HostError(
         f"send_spa_packet: the {relay} {what}\n{end}",
-        hint=hint or "see that this is its name and port, and what its own log says",
+        hint=hint or "see that a proxy of this kind runs there",
     )
