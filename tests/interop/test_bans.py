@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -49,6 +50,7 @@ def ways(source: str) -> dict[str, Packet]:
         "connected": tcp,
         "udp": plain,
         "sniffed": plain._replace(protocol=6, interface="eth0"),
+        "from a capture file": plain._replace(protocol=6),
         "icmp": plain._replace(protocol=1, local_port=0),
         "proxied": tcp._replace(forwarded="192.0.2.5"),
         "lying proxy": tcp._replace(forwarded='x","verdict":"refused","reason":"replayed'),
@@ -119,6 +121,25 @@ def test_no_text_of_a_sender_pretends_to_be_an_event(folder: Path) -> None:
         log.append(f"Nov 29 12:00:00 door sshd[9]: {event}")
         log.append(f"Nov 29 12:00:00 door sshd[9]: Invalid user fwknopd[1]: {event}")
         assert found(folder, *log) == []
+
+
+def test_the_filter_the_scenario_and_the_page_have_one_list_of_reasons() -> None:
+    words = {reason.word for reason in PUNISHED}
+    read = {
+        name: (PACKAGING.parent / name).read_text("utf-8")
+        for name in (
+            "packaging/fail2ban/filter.d/watchword.conf",
+            "packaging/crowdsec/scenarios/watchword-bf.yaml",
+            "docs/bans.md",
+        )
+    }
+    listed = [
+        re.findall(r"^_refused = (.*)$", read["packaging/fail2ban/filter.d/watchword.conf"], re.M),
+        re.findall(r"reason in \[(.*)\]", read["packaging/crowdsec/scenarios/watchword-bf.yaml"]),
+        re.findall(r"^\| (?:no key|a packet).*?: (.*) \| ", read["docs/bans.md"], re.M),
+    ]
+    for found in listed:
+        assert set(re.findall(r"[a-z][a-z-]+", " ".join(found))) == words
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fwknopd_files import CONFIG, STANZA, complaints, configure
+from tests.unit.test_reporters import listener
 from tests.unit.test_voice import IP, NASTY, grant, refused
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.server_options import parse
@@ -20,7 +22,7 @@ from watchword.dialects.fwknop.voice_mail import alert
 from watchword.edges import mail
 from watchword.edges.clock import FakeClock
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
-from watchword.edges.report.lines import MemoryReporter
+from watchword.edges.report.lines import MemoryReporter, SyslogSink
 from watchword.errors import HostError, OperatorError
 from watchword.model.commands import Cycle
 from watchword.model.openings import Ending
@@ -40,7 +42,7 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import Sighting
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Completed
-from watchword.service import alerts
+from watchword.service import alerts, assembly
 from watchword.service.alerts import Alerts
 
 SENDMAIL = {"/usr/sbin/sendmail": ""}
@@ -145,7 +147,7 @@ def loaded(texts: dict[str, str]) -> Configuration:
     return load(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
 
 
-@pytest.mark.requirement("8.17", partial=True)
+@pytest.mark.requirement("8.17")
 @pytest.mark.parametrize(
     ("text", "addresses"),
     [
@@ -161,6 +163,9 @@ def test_several_addresses_are_separated_by_commas_or_blanks(
     found = mailing(f"EMAIL_ADDRESSES {text}\n")
     assert found is not None
     assert found.addresses == addresses
+    programs = MemoryPrograms()
+    mail.send(found, "[+] x", programs)
+    assert programs.runs[0].argv[2:] == addresses
 
 
 @pytest.mark.parametrize(
@@ -177,6 +182,7 @@ def test_what_is_no_address_is_refused(wrong: str) -> None:
         mailing(f"EMAIL_ADDRESSES {wrong}\n")
 
 
+@pytest.mark.requirement("6.4")
 @pytest.mark.requirement("7.10", partial=True)
 def test_sendmail_is_preferred_to_mail_and_without_both_it_is_said() -> None:
     texts = {"f": f"{CONFIG}EMAIL_ADDRESSES root\n", "a": STANZA, "/usr/bin/mail": ""}
@@ -345,3 +351,52 @@ def test_a_cycle_s_grant_is_told_by_its_command_alone() -> None:
     by_command = replace(grant(), cycle=Cycle())
     assert told(Judged(packet(), NOW.wall, (), request(), by_command)) is None
     assert told(GrantEnded(by_command, Ending.EXPIRED, NOW.wall)) is None
+
+
+@pytest.mark.requirement("8.15")
+@pytest.mark.parametrize(
+    ("said", "log", "mailed"),
+    [
+        ("ALL", True, True),
+        ("nosyslog", False, True),
+        ("noemail", True, False),
+        ("noemail nosyslog", False, False),
+        ("verbose", True, True),
+    ],
+)
+def test_a_replay_goes_to_the_log_and_to_the_mail_unless_one_is_switched_off(
+    said: str, log: bool, mailed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = f"EMAIL_ADDRESSES root\nALERTING_METHODS {said};\n"
+    settings = loaded({"f": CONFIG + config, "a": STANZA} | SENDMAIL).settings
+    path = str(tmp_path / "log")
+    monkeypatch.setattr(assembly, "SyslogSink", lambda name, to: SyslogSink(name, to, path))
+    reporter = assembly.reporter_for(
+        settings.log, settings.firewall, foreground=False, syslog=False
+    )
+    programs = MemoryPrograms()
+    replay = refused(Refusal(Reason.REPLAYED, original=SIGHTING))
+    verbose = Judged(packet(), NOW.wall, (), request(), grant())
+
+    async def live() -> None:
+        sender = Alerts(settings, reporter, FakeClock(), programs)
+        reporter.also.append(sender.hear)
+        sender.open()
+        reporter.report(replay)
+        reporter.report(verbose)
+        await sender.aclose()
+
+    with listener(tmp_path / "log") as heard:
+        asyncio.run(live())
+        reporter.close()
+        heard.setblocking(False)
+        lines = []
+        with suppress(BlockingIOError):
+            while True:
+                lines.append(heard.recv(5000).decode())
+    assert any(f"Replay detected from source IP: {IP}" in line for line in lines) is log
+    assert any("SPA Decode" in line for line in lines) is (said == "verbose")
+    replays = [
+        subject for subject in subjects(programs) if "attempted SPA packet replay" in subject
+    ]
+    assert len(replays) == mailed
