@@ -1,4 +1,4 @@
-"""Digests, MACs and keys are compared with ``compare_digest`` and nothing else.
+"""Digests, MACs and keys are compared in constant time (``alike``, ``compare_digest``), always.
 
 Every ``==``, ``!=`` and ``in`` of the rooms that hold them is looked at. What counts is the last
 word of a name (``mac``, ``mac_key``, ``found_digest``) or of a method that gives such a thing
@@ -23,7 +23,9 @@ PLACES = (
 )  # fmt: skip
 SECRET = {"mac", "macs", "hmac", "digest", "key", "passphrase", "password", "secret", "signature"}
 CONTENT = "_octets"  # what a Secret holds
-GIVES_SECRET = {CONTENT, "digest", "hexdigest", "reveal", "of", "derive", "finalize", "digest_text"}
+GIVES_SECRET = {
+    CONTENT, "digest", "hexdigest", "reveal", "of", "derive", "finalize", "digest_text", "hashed",
+}  # fmt: skip
 BYTES_METHODS = {"startswith", "endswith", "find", "index", "count", "__eq__"}
 
 
@@ -96,6 +98,7 @@ def test_secrets_are_compared_in_constant_time_only() -> None:
         "found != self.mac",
         "outer.digest() == mac",
         "digest_text(kind, text) == found",
+        "hashed(kind, octets) != found",
         "inner_digest in seen",
         "key[:16] == other",
         "secret.reveal() == other.reveal()",

@@ -7,10 +7,12 @@ import contextlib
 from dataclasses import replace
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.model.reasons import Reason
-from watchword.wire.spa import mac, rijndael
+from watchword.wire.spa import digests, mac, rijndael
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Bunch, Lock, flaw, unseal
@@ -113,6 +115,21 @@ def test_no_changed_byte_behind_a_mac_fits() -> None:
 )  # fmt: skip
 def test_what_is_not_the_packet_does_not_fit(payload: bytes) -> None:
     assert not Lock(CREDENTIAL).fits(payload)
+
+
+def test_an_openssl_that_has_md5_for_no_security_still_derives_keys(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuses(algorithm: hashes.HashAlgorithm) -> hashes.Hash:
+        if isinstance(algorithm, hashes.MD5 | hashes.SHA3_256):
+            raise UnsupportedAlgorithm(algorithm.name)
+        return real(algorithm)
+
+    usual = [digests.hashed(kind, b"some bytes") for kind in Digest]
+    real = hashes.Hash
+    monkeypatch.setattr(hashes, "Hash", refuses)
+    assert [digests.hashed(kind, b"some bytes") for kind in Digest] == usual
+    assert unseal(PAYLOAD, Lock(CREDENTIAL)).message == MESSAGE
 
 
 def test_nothing_is_decrypted_unless_the_mac_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from enum import IntEnum
 
-from watchword.model.undisclosed import Undisclosed
+from watchword.model.undisclosed import Undisclosed, alike
 from watchword.record import record
 
 
@@ -49,7 +48,7 @@ class Secret(Undisclosed):
         return len(self._octets)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._octets, other._octets)
+        return isinstance(other, Secret) and alike(self._octets, other._octets)
 
     def __hash__(self) -> int:
         raise TypeError("a secret is not a dictionary key")

@@ -1,7 +1,7 @@
 """What is held and used, and never written down by accident.
 
-In here: the base of values that carry a key. Copies of them are themselves, so
-``dataclasses.asdict`` keeps them closed; pickling is refused.
+In here: the base of values that carry a key, and how such are compared. Copies of
+them are themselves, so ``dataclasses.asdict`` keeps them closed; pickling is refused.
 Not in here: what they carry and who may ask for it (crypto, dialects).
 """
 
@@ -29,3 +29,12 @@ class Undisclosed:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         self.__getstate__()
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Whether two secrets, digests or MACs are the same. Only their lengths can be timed."""
+    if len(one) != len(other):
+        return False
+    import hmac  # noqa: PLC0415  (loads OpenSSL, and most knocks come to no more than lengths)
+
+    return hmac.compare_digest(one, other)

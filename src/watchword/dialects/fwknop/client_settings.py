@@ -13,13 +13,12 @@ general layer cannot stand beside the key of a specific one (client, sections
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from watchword.model.crypto import CipherMode, Digest
-from watchword.model.undisclosed import Undisclosed
+from watchword.model.undisclosed import Undisclosed, alike
 from watchword.record import record, replace
 
 DEFAULT_PORT = 62201
@@ -47,7 +46,7 @@ class KeyWord(Undisclosed):
         return (
             isinstance(other, KeyWord)
             and self.form is other.form
-            and hmac.compare_digest(_octets(self.text), _octets(other.text))
+            and alike(_octets(self.text), _octets(other.text))
         )
 
     def __hash__(self) -> int:
@@ -81,7 +80,7 @@ class RelayWord(Undisclosed):
         return (
             isinstance(other, RelayWord)
             and self.form is other.form
-            and hmac.compare_digest(_octets(self.text), _octets(other.text))
+            and alike(_octets(self.text), _octets(other.text))
         )
 
     def __hash__(self) -> int:

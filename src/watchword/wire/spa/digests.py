@@ -7,34 +7,43 @@ Not in here: HMAC (mac), what is remembered for how long (recognise).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import partial
-from typing import Final, Protocol
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 
 from watchword.model.crypto import Digest
 from watchword.wire.spa import base64text
 
-
-class Hashed(Protocol):
-    """A hash of ``hashlib`` that has been fed everything."""
-
-    def digest(self) -> bytes: ...
-
-
-HASHES: Final[dict[Digest, Callable[[bytes], Hashed]]] = {
-    # The protocol fixes the old two; machines in FIPS mode have to be told so.
-    Digest.MD5: partial(hashlib.md5, usedforsecurity=False),
-    Digest.SHA1: partial(hashlib.sha1, usedforsecurity=False),
-    Digest.SHA256: hashlib.sha256,
-    Digest.SHA384: hashlib.sha384,
-    Digest.SHA512: hashlib.sha512,
-    Digest.SHA3_256: hashlib.sha3_256,
-    Digest.SHA3_512: hashlib.sha3_512,
+ALGORITHMS: Final[dict[Digest, hashes.HashAlgorithm]] = {
+    # The protocol fixes the old two; as HMACs they are not known to be broken.
+    Digest.MD5: hashes.MD5(),  # noqa: S303
+    Digest.SHA1: hashes.SHA1(),  # noqa: S303
+    Digest.SHA256: hashes.SHA256(),
+    Digest.SHA384: hashes.SHA384(),
+    Digest.SHA512: hashes.SHA512(),
+    Digest.SHA3_256: hashes.SHA3_256(),
+    Digest.SHA3_512: hashes.SHA3_512(),
 }
 
-TEXT_LENGTH: Final = {kind: len(base64text.encode(HASHES[kind](b"").digest())) for kind in Digest}
+TEXT_LENGTH: Final = {kind: -(-each.digest_size * 4 // 3) for kind, each in ALGORITHMS.items()}
 """Characters of each digest and MAC as text: 22, 27, 43, 64 or 86."""
+
+
+def hashed(kind: Digest, octets: bytes) -> bytes:
+    """The raw digest of some bytes.
+
+    What encrypts hashes too: ``hashlib`` would have a second OpenSSL loaded. It is asked where
+    the first one has to refuse: machines in FIPS mode have the old two for what is no security.
+    """
+    try:
+        running = hashes.Hash(ALGORITHMS[kind])
+    except UnsupportedAlgorithm:
+        import hashlib  # noqa: PLC0415  (few machines need it)
+
+        return hashlib.new(kind.name.lower(), octets, usedforsecurity=False).digest()
+    running.update(octets)
+    return running.finalize()
 
 
 def kinds_of_length(length: int) -> tuple[Digest, ...]:
@@ -44,14 +53,14 @@ def kinds_of_length(length: int) -> tuple[Digest, ...]:
 
 def digest_text(kind: Digest, octets: bytes) -> bytes:
     """The digest as it stands at the end of a plaintext: base64 without padding."""
-    return base64text.encode(HASHES[kind](octets).digest())
+    return base64text.encode(hashed(kind, octets))
 
 
 def packet_digest(payload: bytes) -> bytes:
     """SHA-256 of a payload as received, 32 bytes; what fwknopd remembers (13.4)."""
-    return hashlib.sha256(payload).digest()
+    return hashed(Digest.SHA256, payload)
 
 
 def plaintext_digest(plaintext: bytes) -> bytes:
     """SHA-256 of the decrypted text, 32 bytes: the same for every spelling of a packet."""
-    return hashlib.sha256(plaintext).digest()
+    return hashed(Digest.SHA256, plaintext)

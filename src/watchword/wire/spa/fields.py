@@ -11,10 +11,11 @@ Here a number is its decimal digits and nothing else, and a NUL is an error.
 
 from __future__ import annotations
 
-import hmac
-from typing import Final, NamedTuple
+from typing import Final
 
 from watchword.model.crypto import Digest
+from watchword.model.undisclosed import alike
+from watchword.record import record
 from watchword.wire.spa import base64text, grammar
 from watchword.wire.spa.digests import digest_text, kinds_of_length
 from watchword.wire.spa.errors import Code, SpaError
@@ -38,7 +39,8 @@ NOT_OF_USERS: Final = b'"/\\[]:;|=,+*?<>'
 _OF_USERS: Final = _PRINTABLE.translate(None, NOT_OF_USERS)
 
 
-class Base64Codes(NamedTuple):
+@record
+class Base64Codes:
     """What libfko calls the ways in which a base64 field can be wrong."""
 
     missing: Code
@@ -124,7 +126,7 @@ def verified(plaintext: bytes) -> tuple[bytes, Digest]:
         raise SpaError(Code.INVALID_DIGEST_TYPE)
     encoded = text[: -len(found) - 1]
     for kind in kinds if text == plaintext else ():
-        if hmac.compare_digest(digest_text(kind, encoded), found):
+        if alike(digest_text(kind, encoded), found):
             return encoded, kind
     raise SpaError(Code.DIGEST_VERIFICATION_FAILED)
 

@@ -8,16 +8,15 @@ Not in here: trying many keys on one packet (bunch).
 
 from __future__ import annotations
 
-import hmac
 from binascii import a2b_base64, b2a_base64
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from watchword.model.crypto import Digest, Secret
-from watchword.wire.spa.digests import TEXT_LENGTH
+from watchword.model.undisclosed import alike
+from watchword.wire.spa.digests import ALGORITHMS, TEXT_LENGTH
 from watchword.wire.spa.errors import Code, SpaError
 
 MAX_KEY: Final = 136
@@ -26,17 +25,6 @@ PREFIX: Final = b"U2FsdGVkX1"
 """Base64 of ``Salted__`` as far as it is constant; cut off before sending (6.4)."""
 GPG_PREFIX: Final = b"hQ"
 """The same for an OpenPGP message whose session key has a length of two bytes (chapter 10)."""
-
-_ALGORITHMS: Final[dict[Digest, hashes.HashAlgorithm]] = {
-    # The protocol fixes the old two; as HMACs they are not known to be broken.
-    Digest.MD5: hashes.MD5(),  # noqa: S303
-    Digest.SHA1: hashes.SHA1(),  # noqa: S303
-    Digest.SHA256: hashes.SHA256(),
-    Digest.SHA384: hashes.SHA384(),
-    Digest.SHA512: hashes.SHA512(),
-    Digest.SHA3_256: hashes.SHA3_256(),
-    Digest.SHA3_512: hashes.SHA3_512(),
-}
 
 
 class Mac:
@@ -51,7 +39,7 @@ class Mac:
             raise SpaError(Code.INVALID_HMAC_KEY_LEN)
         self.chars = TEXT_LENGTH[kind]
         try:
-            self.keyed = HMAC(key.reveal(), _ALGORITHMS[kind])
+            self.keyed = HMAC(key.reveal(), ALGORITHMS[kind])
         except UnsupportedAlgorithm:
             raise SpaError(Code.UNSUPPORTED_HMAC_MODE, f"no {kind.name} on this machine") from None
         self.keyed.update(prefix)
@@ -65,7 +53,7 @@ class Mac:
     def fits(self, payload: bytes) -> bool:
         """Whether the payload ends in the MAC of the rest. Constant time, never raises."""
         body, mac = split(payload, self.chars)
-        return hmac.compare_digest(self.of(body), mac)
+        return alike(self.of(body), mac)
 
 
 def restore(body: bytes, prefix: bytes = PREFIX) -> bytes:

@@ -7,13 +7,14 @@ plaintext says (fields), OpenPGP (mode 7).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from watchword.model.crypto import CipherMode, Secret
+from watchword.model.crypto import CipherMode, Digest, Secret
+from watchword.record import record
+from watchword.wire.spa.digests import hashed
 from watchword.wire.spa.errors import Code, SpaError
 
 MAX_KEY: Final = 32
@@ -25,7 +26,8 @@ _LEGACY_KEY: Final = 16
 """Bytes to which mode ``legacy`` extends a shorter passphrase."""
 
 
-class Opened(NamedTuple):
+@record
+class Opened:
     plaintext: bytes
     padded: bool
     """False: there was no valid padding, and everything was kept, as libfko keeps it."""
@@ -44,7 +46,7 @@ def derive(key: Secret, mode: CipherMode, salt: bytes) -> tuple[bytes, bytes]:
         passphrase = passphrase.ljust(_LEGACY_KEY, b"0")
     derived = block = b""
     for _ in range(3):
-        block = hashlib.md5(block + passphrase + salt, usedforsecurity=False).digest()
+        block = hashed(Digest.MD5, block + passphrase + salt)
         derived += block
     return derived[:32], derived[32:]
 
@@ -85,7 +87,8 @@ _Transform = Callable[[bytes, bytes, bytes], bytes]
 """AES key, IV and whole blocks to as many blocks."""
 
 
-class _Scheme(NamedTuple):
+@record
+class _Scheme:
     encrypt: _Transform
     decrypt: _Transform
 
