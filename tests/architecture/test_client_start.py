@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 STANDARD = {
-    "binascii", "collections", "contextlib", "copyreg", "enum", "functools", "hashlib", "hmac",
+    "binascii", "collections", "contextlib", "copyreg", "enum", "functools",
     "ipaddress", "itertools", "keyword", "math", "operator", "re", "reprlib", "struct", "types",
     "typing", "warnings",  # values, text and digests
     "os", "pathlib", "fnmatch", "ntpath", "urllib", "resource", "ctypes",
