@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from tests.fwknopd_files import GPG, HMAC_KEY, KEY, configure, fatal, remarks
-from tests.values import NOW, request
+from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.explain_words import policy_in_words
 from watchword.grant.decide import authorise
 from watchword.model.crypto import CipherMode
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Terms
 from watchword.model.services import Proto, Service
+from watchword.recognise.rows import Kind, Rows
 
 SEED_003 = "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: thisisatestkey;\n"
 """What the blog's writer put into access.conf with cat."""
@@ -208,6 +209,9 @@ def test_exclusions_are_taken_out_of_the_source(name: str) -> None:
     ):
         assert found.admits_source(ip_address(address)) is admitted
     loaded = configure("", text)
+    rows = Rows(loaded.policy.stanzas)
+    for source, tried in (("198.51.100.2", (1,)), ("192.0.2.7", ())):
+        assert rows.row(packet(source=source), Kind.RIJNDAEL).numbers == tried
     said = "\n".join(policy_in_words(loaded.settings, loaded.policy))
     assert "packets from anywhere except 192.0.2.0/24, 2001:db8:7::/48" in said
     assert fatal("", SEED.replace("ANY", "!192.0.2.7"))

@@ -229,6 +229,8 @@ def test_the_blacklist_holds_behind_a_trusted_proxy_and_for_commands() -> None:
     plain = request(allow=None)
     proxied = replace(plain, packet=plain.packet._replace(forwarded="192.0.2.9"))
     assert verdict(rules, proxied) == "blacklisted"
+    named = replace(request(), packet=proxied.packet)
+    assert verdict(rules, named) == "blacklisted", "who asks by a proxy for another is looked at"
     command = replace(request(source="192.0.2.9"), wish=CommandWish("id"))
     assert verdict(rules, command) == "blacklisted"
     assert verdict(rules, replace(command, packet=plain.packet)) == "permit"

@@ -144,6 +144,14 @@ def test_what_a_packet_brings_into_a_command_is_left_for_then() -> None:
     assert loaded.values["EXTERNAL_CMD_OPEN"] == "/sbin/ipset add fwknop $SRC"
 
 
+def test_a_variable_that_nobody_sets_is_remarked_on() -> None:
+    for path in ("/run/$NOBODY/x", "$NOBODY/x"):
+        said = told(f"{SIGN}FWKNOP_RUN_DIR {path};\n")
+        assert any(f"Invalid embedded variable in: '{path}'" in each for each in said)
+    commands = "EXTERNAL_CMD_OPEN /bin/x $SRC;\nEXTERNAL_CMD_CLOSE /bin/y $SRC;\n"
+    assert not any("Invalid embedded" in each for each in told(SIGN + commands))
+
+
 def test_the_first_value_of_a_name_counts_and_in_a_file_of_2_6_the_last() -> None:
     twice = "MAX_SPA_PACKET_AGE 60;\nMAX_SPA_PACKET_AGE 90;\n"
     assert configure(SIGN + twice).policy.max_age == 60

@@ -21,6 +21,7 @@ _ROUNDS: Final = 20
 _LONGEST: Final = 4096  # characters of a value with everything in place
 _VARIABLE: Final = re.compile(r"\$([A-Za-z0-9_]+)")
 _FILES: Final = re.compile(r"[A-Z0-9_]+_(FILE|DIR|SOCK|FIFO)|[a-z0-9_]+Cmd")
+_COMMANDS: Final = ("EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE")
 _MOST_NAMED: Final = 40  # of one group, in one remark
 
 _OTHERS: Final = "one daemon does all; SYSLOG_IDENTITY and SYSLOG_FACILITY count for it"
@@ -124,6 +125,7 @@ def _expanded(entry: Entry, texts: Mapping[str, str], complaints: Complaints) ->
     for _ in range(_ROUNDS):
         filled = _VARIABLE.sub(lambda found: texts.get(found[1], found[0]), text)
         if filled == text:
+            _remark_unset(entry, text, complaints)
             return replace(entry, value=text)
         if len(filled) > _LONGEST:
             break
@@ -134,6 +136,17 @@ def _expanded(entry: Entry, texts: Mapping[str, str], complaints: Complaints) ->
         "look for variables that name each other",
     )
     return replace(entry, value=entry.value.replace("$", ""))
+
+
+def _remark_unset(entry: Entry, text: str, complaints: Complaints) -> None:
+    """A path with a variable in it that nobody sets is none. Commands have theirs from packets."""
+    unset = _VARIABLE.search(text)
+    if unset is not None and not text.startswith("$") and entry.name not in _COMMANDS:
+        complaints.remark(
+            f"[*] Invalid embedded variable in: '{shown(text)}'",
+            entry.place,
+            f"set {shown_name(unset[1])}, or write out what is meant",
+        )
 
 
 def _remark(first: Mapping[str, Entry], others: Sequence[str], complaints: Complaints) -> None:
