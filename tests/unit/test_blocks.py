@@ -28,6 +28,7 @@ from watchword.service.changes import GrantChanges
 from watchword.service.control import Question
 from watchword.service.cycles import Cycles
 from watchword.service.figures import Figures
+from watchword.service.restraint import RARE
 
 OTHER = credential(key=Secret(b"another key"), mac_key=Secret(b"another HMAC key"))
 SAME_KEY_OTHER_MAC = credential(key=KEY, mac_key=Secret(b"another HMAC key"))
@@ -197,6 +198,40 @@ def test_a_packet_that_waits_while_its_key_is_blocked_opens_nothing(tmp_path: Pa
         await office.do("block", stanza=1)
         await settling
         assert house.open == set()
+
+    play(tmp_path, scene)
+
+
+def test_nobody_is_told_of_a_block_before_what_was_decided_without_it_is_done(
+    tmp_path: Path,
+) -> None:
+    async def scene(office: Office) -> None:
+        house, go_on = office.house, asyncio.Event()
+        claim = house.store.claim
+
+        async def slowly(keys: Any) -> Any:
+            await go_on.wait()
+            return await claim(keys)
+
+        house.store.claim = slowly  # type: ignore[method-assign]
+        house.gate.receive([packet(sealed("192.0.2.7,tcp/22"), source="192.0.2.7")])
+        settling = asyncio.ensure_future(house.gate.settle())
+        blocking = asyncio.ensure_future(office.do("block", stanza=1))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not blocking.done()
+        go_on.set()
+        await asyncio.gather(settling, blocking)
+        assert house.open == set()
+
+    play(tmp_path, scene)
+
+
+def test_who_has_a_blocked_key_does_not_write_our_log(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        await office.do("block", stanza=1)
+        told = await office.house.take(*(sealed() for _ in range(3 * RARE)))
+        assert told == ["key-blocked"] * RARE
 
     play(tmp_path, scene)
 

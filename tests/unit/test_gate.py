@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.sealing import sealed
-from tests.values import NOW, packet, policy, terms
+from tests.values import NOW, credential, packet, policy, terms
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.gpg_memory import MemoryOpenPgp
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
-from watchword.model.openings import Ending
+from watchword.model.crypto import Secret
+from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Judged, Restored
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
@@ -406,7 +407,16 @@ def test_a_shorter_renewal_takes_nothing_away() -> None:
 
 def test_two_packets_of_one_caller_in_one_batch_are_one_grant_in_the_journal_too() -> None:
     async def scene(house: House) -> None:
+        noted: list[Sequence[Grant]] = []
+        journal_granted = house.journal.granted
+
+        async def granted(grants: Sequence[Grant]) -> None:
+            noted.append(grants)
+            await journal_granted(grants)
+
+        house.journal.granted = granted  # type: ignore[method-assign]
         assert await house.take(sealed(seconds=30), sealed(seconds=60)) == ["granted"] * 2
+        assert [len(each) for each in noted] == [1]
         [grant] = await house.journal.unfinished(house.clock.now())
         assert grant.until == NOW.steady + 60
         assert len(house.enforcer.ledger) == 1
@@ -442,3 +452,14 @@ def test_a_grant_is_renewed_after_a_restart_as_well() -> None:
         assert [end for _, end in grants(house)] == [60.0]
 
     play(scene)
+
+
+def test_what_needs_a_key_is_told_however_often_also_where_other_stanzas_do_not_know_it() -> None:
+    other = terms(number=2, credential=credential(mac_key=Secret(b"another HMAC key")))
+    house = House(policy(terms(users=frozenset({"bob"})), other))
+
+    async def scene(house: House) -> None:
+        told = await house.take(*(sealed() for _ in range(50)))
+        assert told == ["wrong-user"] * 50
+
+    play(scene, house)

@@ -13,12 +13,14 @@ from typing import Final
 
 from watchword.errors import OperatorError
 from watchword.model.openings import Grant, Tag
+from watchword.model.policy import Policy
 from watchword.model.services import Service
 from watchword.ports import Clock
 from watchword.service.control import Question
 from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
 from watchword.service.grant_rows import row
+from watchword.service.numbering import Numbering
 
 PAGE: Final = 200  # grants in one answer: at the most 3 kB each, a packet has no more room
 SHARE: Final = 20
@@ -48,7 +50,11 @@ class Paced:
 class GrantAnswers:
     """Who has got what, page by page."""
 
-    def __init__(self, enforcer: Enforcer, cycles: Cycles, clock: Clock) -> None:
+    def __init__(
+        self, enforcer: Enforcer, cycles: Cycles, policy: Callable[[], Policy], clock: Clock
+    ) -> None:
+        """``policy``: of now, with names of keys."""
+        self._policy = policy
         self._enforcer = enforcer
         self._cycles = cycles
         self._clock = clock
@@ -61,11 +67,15 @@ class GrantAnswers:
         installed = await self._paced.ask(enforcer.held)
         now = self._clock.now()
         everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants())
+        numbering = Numbering(self._policy())
         page = list(islice(everything, start, start + PAGE))
         return {
             "at": now.wall,
             "total": len(enforcer.ledger) + len(self._cycles.ledger),
-            "grants": [row(each, _missing(enforcer, each, installed), now) for each in page],
+            "grants": [
+                row(each, _missing(enforcer, each, installed), now) | {"stanza": number}
+                for each, number in zip(page, map(numbering.now, page), strict=True)
+            ],
         }
 
 

@@ -6,11 +6,12 @@ Not in here: the way (gate).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from watchword.model.outcomes import Finding, Refusal
 from watchword.model.packets import Packet
+from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed
 
 
@@ -45,3 +46,8 @@ def next_found(findings: Iterator[Finding], refusals: list[Refusal]) -> Request 
             return finding
         refusals.append(finding)
     return None
+
+
+def nearest(refusals: Sequence[Refusal]) -> Reason:
+    """The reason that came nearest to an open port: what the stanza that was meant has said."""
+    return max(refusals, key=lambda each: each.reason.stage).reason

@@ -20,6 +20,7 @@ from watchword.service.answers import whole_number
 from watchword.service.control import Handler, Question
 from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
+from watchword.service.numbering import Numbering
 
 MOST: Final = 8388608  # seconds, as for the timeouts of access.conf
 _NAMED: Final = 1000  # grants that an answer names
@@ -37,6 +38,7 @@ class GrantChanges:
         policy: Callable[[], Policy],
         clock: Clock,
     ) -> None:
+        """``policy``: of now, with names of keys."""
         self._enforcer = enforcer
         self._cycles = cycles
         self._policy = policy
@@ -48,7 +50,7 @@ class GrantChanges:
 
     async def revoke(self, question: Question) -> dict[str, object]:
         """One of ``grant``, ``address``, ``stanza``, ``all``; with ``cut`` connections as well."""
-        target, wanted = _wanted(question)
+        target, wanted = self._wanted(question)
         return await self.end(
             question, Action.REVOKE, target, wanted, cut=question.fields.get("cut") is True
         )
@@ -102,42 +104,45 @@ class GrantChanges:
 
     def _most(self, grant: Grant) -> float:
         """Seconds that may remain of a grant. Raises OperatorError: nobody says so any more."""
-        try:
-            return self._policy().terms(grant.stanza).max_seconds
-        except IndexError:
+        policy = self._policy()
+        number = Numbering(policy).now(grant)
+        for terms in policy.stanzas:
+            if terms.number == number:
+                return terms.max_seconds
+        raise OperatorError(
+            f"its stanza (#{grant.stanza} then) is gone, and nothing says how long it may be",
+            hint="extend it as root with --beyond-policy, or have the caller knock again",
+        )
+
+    def _wanted(self, question: Question) -> tuple[str, Callable[[Grant], bool]]:
+        """What is to end, as somebody named it. Raises OperatorError."""
+        given = question.fields.keys() & {"grant", "address", "stanza", "all"}
+        if len(given) != 1:
             raise OperatorError(
-                f"stanza #{grant.stanza} is not there any more, so nothing says how long it may be",
-                hint="extend it as root with --beyond-policy, or have the caller knock again",
+                "name a grant, an address or a stanza, or say --all",
+                hint="see watchword revoke --help",
+            )
+        value = question.fields[kind := given.pop()]
+        if kind == "all":
+            return "all", lambda grant: True
+        if kind == "stanza":
+            number = whole_number(question, "stanza", 1, _STANZAS)
+            numbering = Numbering(self._policy())
+            return f"stanza #{number}", lambda grant: numbering.now(grant) == number
+        if kind == "grant":
+            return str(value), lambda grant: grant.id == value
+        try:
+            address = canonical(str(value))
+        except ValueError:
+            raise OperatorError(
+                f"{str(value)[:100]} is no address", hint="write it as watchword grants shows it"
             ) from None
+        return str(address), lambda grant: address in (grant.who, grant.source)
 
     def note(self, question: Question, action: Action, target: str, result: str) -> None:
         """Tell and write down what somebody had us do."""
         peer, at = question.peer, self._clock.now().wall
         self._enforcer.record(Change(action, target[:200], peer.uid, peer.pid, at, result))
-
-
-def _wanted(question: Question) -> tuple[str, Callable[[Grant], bool]]:
-    """What is to end, as somebody named it. Raises OperatorError."""
-    given = question.fields.keys() & {"grant", "address", "stanza", "all"}
-    if len(given) != 1:
-        raise OperatorError(
-            "name a grant, an address or a stanza, or say --all", hint="see watchword revoke --help"
-        )
-    value = question.fields[kind := given.pop()]
-    if kind == "all":
-        return "all", lambda grant: True
-    if kind == "stanza":
-        number = whole_number(question, "stanza", 1, _STANZAS)
-        return f"stanza #{number}", lambda grant: grant.stanza == number
-    if kind == "grant":
-        return str(value), lambda grant: grant.id == value
-    try:
-        address = canonical(str(value))
-    except ValueError:
-        raise OperatorError(
-            f"{str(value)[:100]} is no address", hint="write it as watchword grants shows it"
-        ) from None
-    return str(address), lambda grant: address in (grant.who, grant.source)
 
 
 def _result(names: list[str], cut: int | None) -> str:

@@ -190,10 +190,12 @@ class Daemon:
 
     def _control_socket(self) -> Control:
         settings, clock = self._settings, self._clock
-        grants = GrantAnswers(self._enforcer, self._cycles, clock)
-        changes = GrantChanges(
-            self._enforcer, self._cycles, lambda: self._configuration.policy, clock
-        )
+
+        def policy() -> Policy:
+            return self._blocks.applied(self._policy)
+
+        grants = GrantAnswers(self._enforcer, self._cycles, policy, clock)
+        changes = GrantChanges(self._enforcer, self._cycles, policy, clock)
         blocks = BlockChanges(
             self._blocks,
             changes,

@@ -28,7 +28,7 @@ from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
-from watchword.service.cases import Case, next_found
+from watchword.service.cases import Case, nearest, next_found
 from watchword.service.commands import Commands
 from watchword.service.cycles import Cycles
 from watchword.service.enforcer import Enforcer
@@ -206,7 +206,7 @@ class Gate:
         decided = [(case, self._decide(case, now)) for case in going_on]
         permitted = [(case, permit) for case, permit in decided if permit is not None]
         for case, permit in decided:
-            if permit is None and not case.away and self._counted(case, case.refusals[-1].reason):
+            if permit is None and not case.away and self._counted(case, nearest(case.refusals)):
                 self._tell(case)
         if permitted and self._dry_run:
             for case, _ in permitted:

@@ -61,26 +61,16 @@ def _cells(told: Mapping[str, Any]) -> Sequence[str]:
     since = datetime.fromtimestamp(told["since"], UTC).astimezone()
     found = (
         str(told["grant"]),
-        _time(told["remaining"]),
+        f"{told['remaining']:.0f} s",
         str(told["who"]),
         ",".join(told["services"]),
         str(told["source"]),
         str(told["user"]),
-        f"#{told['stanza']}",
+        f"#{told['stanza']}" if told["stanza"] is not None else "gone",
         since.isoformat(" ", timespec="seconds")[:19],
         _where(told),
     )
     return [_plain(each) for each in found]
-
-
-def _time(seconds: float) -> str:
-    """``42 s``, ``12:05``, ``1:00:00``."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _where(told: Mapping[str, Any]) -> str:
