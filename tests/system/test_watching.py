@@ -116,7 +116,7 @@ def test_the_audit_journal_tells_what_was_granted_refused_run_and_reloaded(
     scene: Trio, server: Server
 ) -> None:
     server.settings["AUDIT_LOG"] = "Y"
-    server.access = stanza(FW_ACCESS_TIMEOUT="2", ENABLE_CMD_EXEC="Y")
+    server.access = stanza(FW_ACCESS_TIMEOUT="1", ENABLE_CMD_EXEC="Y")
     server.start()
     now = int(time.time())
     payload = sealed("0.0.0.0,tcp/22", sent_at=now)
@@ -153,7 +153,7 @@ def test_the_audit_journal_tells_what_was_granted_refused_run_and_reloaded(
 
 def test_killed_at_any_moment_the_journal_stays_whole(scene: Trio, server: Server) -> None:
     server.settings["AUDIT_LOG"] = "Y"
-    for life in range(4):
+    for life in range(3):
         server.start()
         now = int(time.time())
         for port in range(1, 6):

@@ -33,6 +33,19 @@ def test_while_a_flood_goes_on_there_is_one_line_a_second_and_nothing_else() -> 
         assert flood.count == 500
 
 
+def test_a_flood_of_datagrams_hides_nobody_who_connected() -> None:
+    restraint = Restraint()
+    told(restraint, 1000, Reason.MAC_MISMATCH, 0.0)
+    assert restraint.tells(Reason.MAC_MISMATCH, "192.0.2.66", 0.5, connected=True)
+    for _ in range(1000):
+        restraint.tells(Reason.MAC_MISMATCH, "192.0.2.67", 0.5, connected=True)
+    floods = restraint.close_second(1.5, 0.0)
+    assert [(flood.count, flood.last_peer) for flood in floods] == [
+        (1000 - RARE, "192.0.2.66"),
+        (1001 - RARE, "192.0.2.67"),
+    ]
+
+
 def test_after_a_quiet_second_refusals_are_told_one_by_one_again() -> None:
     restraint = Restraint()
     told(restraint, 1000, Reason.MAC_MISMATCH, 0.0)

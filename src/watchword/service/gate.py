@@ -154,7 +154,7 @@ class Gate:
         """What no stanza let in, whoever sent it: counted, and told unless there is too much."""
         reason = judged.refusals[-1].reason
         self._figures.verdicts[reason.word] += 1
-        if self._restraint.tells(reason, judged.packet.peer, now.steady):
+        if self._told_alone(reason, judged.packet, now.steady):
             self._reporter.report(judged)
 
     async def open_forever(self) -> None:
@@ -311,7 +311,10 @@ class Gate:
     def _counted(self, case: Case, reason: Reason) -> bool:
         """Count a refusal; whether it is told on its own."""
         self._figures.verdicts[reason.word] += 1
-        return self._restraint.tells(reason, case.packet.peer, self._clock.now().steady)
+        return self._told_alone(reason, case.packet, self._clock.now().steady)
+
+    def _told_alone(self, reason: Reason, packet: Packet, steady: float) -> bool:
+        return self._restraint.tells(reason, packet.peer, steady, connected=packet.connected)
 
     def _tell(self, case: Case, *, dry_run: bool = False) -> None:
         at = self._clock.now().wall

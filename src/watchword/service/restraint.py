@@ -46,15 +46,18 @@ class Restraint:
     def __init__(self) -> None:
         self.stirred = asyncio.Event()
         """Set while there is something to close."""
-        self._tallies: dict[Reason, _Tally] = {}
+        self._tallies: dict[tuple[Reason, bool], _Tally] = {}
 
-    def tells(self, reason: Reason, peer: str, steady: float) -> bool:
-        """Whether a judgement is told on its own; if not, it is counted."""
+    def tells(self, reason: Reason, peer: str, steady: float, *, connected: bool = False) -> bool:
+        """Whether a judgement is told on its own; if not, it is counted.
+
+        What ``connected`` senders bring is counted apart: nobody hides that behind datagrams.
+        """
         if reason not in CHEAP:
             return True
-        tally = self._tallies.get(reason)
+        tally = self._tallies.get((reason, connected))
         if tally is None:
-            tally = self._tallies[reason] = _Tally(steady)
+            tally = self._tallies[reason, connected] = _Tally(steady)
             self.stirred.set()
         if tally.quiet or tally.told >= RARE:
             tally.untold += 1
@@ -66,16 +69,16 @@ class Restraint:
     def close_second(self, steady: float, wall: float) -> list[Flooded]:
         """What was counted and not told in seconds that are over. Call now and then."""
         floods = []
-        for reason, tally in list(self._tallies.items()):
+        for kind, tally in list(self._tallies.items()):
             passed = steady - tally.began
             if passed < SECOND:
                 continue
             if tally.untold:
-                floods.append(Flooded(reason, tally.untold, passed, tally.last_peer, wall))
+                floods.append(Flooded(kind[0], tally.untold, passed, tally.last_peer, wall))
             if tally.told + tally.untold <= RARE * passed:
-                del self._tallies[reason]
+                del self._tallies[kind]
             else:
-                self._tallies[reason] = _Tally(steady, quiet=True)
+                self._tallies[kind] = _Tally(steady, quiet=True)
         if not self._tallies:
             self.stirred.clear()
         return floods
