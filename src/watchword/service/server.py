@@ -29,6 +29,7 @@ from watchword.service.complain import complain, say
 from watchword.service.daemon import Daemon
 from watchword.service.server_commands import ACTIONS, PROGRAM, proven
 from watchword.service.sources import doubts
+from watchword.service.supervision import Supervision
 
 RUBBISH = (50_000, 20, 100)
 """When the interpreter looks for cycles: seldom, since packets and grants make none, and a
@@ -87,7 +88,7 @@ def _absolute(options: ServerOptions) -> ServerOptions:
 def _serve(options: ServerOptions) -> int:
     configuration = proven(options)
     if options.foreground:
-        return _daemon(configuration, options, lambda: None)
+        return _daemon(configuration, options, Supervision().ready)
     say(PROGRAM, (*configuration.complaints, *doubts(configuration.settings)))
     return process.into_background(lambda ready: _daemon(configuration, options, ready))
 

@@ -1,0 +1,230 @@
+"""The files for service managers: verified by their tools, and tried with the real daemon."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import PROGRAMS, Server, until
+from tests.sealing import sealed
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import send_datagram
+from watchword.lab.trio import Trio, trio
+
+pytestmark = pytest.mark.system
+PACKAGING = Path(__file__).parents[2] / "packaging"
+UNIT = PACKAGING / "systemd" / "fwknopd.service"
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
+    running = Server(scene.server.host, tmp_path)
+    yield running
+    running.host.end_processes()
+    running.program("--fw-flush")
+
+
+@pytest.mark.requirement("1.15", partial=True)
+@pytest.mark.parametrize("drop_in", [False, True])
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: bool) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    text = UNIT.read_text("utf-8").replace("ExecStart=", f"ExecStart={PROGRAMS}/")
+    (tmp_path / UNIT.name).write_text(text, "utf-8")
+    if drop_in:
+        folder = tmp_path / f"{UNIT.name}.d"
+        folder.mkdir()
+        shutil.copy(PACKAGING / "systemd" / "commands.conf", folder)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / UNIT.name)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    said = [line for line in done.stderr.splitlines() if UNIT.name in line]
+    assert (done.returncode, said) == (0, [])
+
+
+class Manager:
+    """Where a service says how it is, as systemd hears it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.settimeout(10)
+
+    def manage(self, server: Server, **more: str) -> None:
+        given = {"NOTIFY_SOCKET": str(self.path), **more}
+        words = [f"{name}={value}" for name, value in given.items()]
+        server.command = ["env", *words, *server.command]
+
+    def hear(self) -> str:
+        return self._socket.recv(4096).decode()
+
+    def heard_nothing(self) -> bool:
+        self._socket.setblocking(False)
+        try:
+            return not self.hear()
+        except BlockingIOError:
+            return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    there = Manager(tmp_path)
+    yield there
+    there.close()
+
+
+def test_it_is_ready_once_packets_are_looked_at_and_the_guard_stands(
+    server: Server, manager: Manager
+) -> None:
+    manager.manage(server)
+    server.launch()
+    assert manager.hear().startswith("READY=1\n")
+    assert "hidden until granted" in server.ruleset()
+    assert "Kicking off UDP server" in server.log
+    assert server.stop() == 0
+
+
+def test_it_is_never_ready_without_them(scene: Trio, server: Server, manager: Manager) -> None:
+    manager.manage(server)
+    server.settings["NFT_JUMP_FROM"] = "inet nobodys chain"
+    server.settings["FIREWALL_ATTACH"] = "jump"
+    server.launch()
+    until(lambda: server.ended)
+    assert server.process is not None
+    assert server.process.returncode == 1
+    assert manager.heard_nothing()
+
+
+def test_the_watchdog_hears_of_it_while_its_loop_turns_and_no_longer(
+    server: Server, manager: Manager
+) -> None:
+    manager.manage(server, WATCHDOG_USEC="300000")
+    server.launch()
+    assert manager.hear().startswith("READY=1\n")
+    for _ in range(3):
+        assert manager.hear() == "WATCHDOG=1"
+    server.send(signal.SIGSTOP)
+    until(manager.heard_nothing)
+    server.send(signal.SIGCONT)
+    assert server.stop() == 0
+
+
+def test_somebody_elses_watchdog_is_none_of_its_business(server: Server, manager: Manager) -> None:
+    manager.manage(server, WATCHDOG_USEC="1000", WATCHDOG_PID="1")
+    server.launch()
+    assert manager.hear().startswith("READY=1\n")
+    payload = sealed("198.51.100.2,tcp/22", sent_at=int(time.time()))
+    send_datagram(server.host, payload, "127.0.0.1", 62201)
+    server.wait_for_judgements(1)
+    assert manager.heard_nothing()
+
+
+def test_the_units_privileges_are_enough(scene: Trio, server: Server) -> None:
+    [line] = [each for each in UNIT.read_text("utf-8").splitlines() if "BoundingSet=" in each]
+    allowed = [each.removeprefix("CAP_").lower() for each in line.partition("=")[2].split()]
+    bounds = ",".join(["-all", *(f"+{each}" for each in allowed)])
+    server.command = [
+        "setpriv", "--bounding-set", bounds, "--inh-caps", "-all", "--no-new-privs",
+        *server.command,
+    ]  # fmt: skip
+    server.settings |= {"PACKET_SOURCES": "udp,sniff", "PCAP_INTF": "any"}
+    server.settings["CONTROL_GROUP"] = "nogroup"
+    server.start()
+    payload = sealed("198.51.100.2,tcp/22", sent_at=int(time.time()))
+    send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+    assert server.tool("status").returncode == 0
+    assert server.stop() == 0
+    assert "error" not in server.log.lower()
+
+
+class Script:
+    """A start script, run where the server is."""
+
+    def __init__(self, server: Server, script: str, **environment: str) -> None:
+        self._server = server
+        self._script = script
+        self._environment = [f"{name}={value}" for name, value in environment.items()]
+
+    def __call__(self, action: str) -> subprocess.CompletedProcess[str]:
+        words = ["env", *self._environment, "sh", "-c", self._script, "fwknopd", action]
+        return self._server.host.run(*words, check=False)
+
+
+@pytest.mark.requirement("1.15", "4.38", partial=True)
+def test_the_sysv_script_starts_reloads_and_stops_with_the_usual_statuses(server: Server) -> None:
+    server.write()
+    defaults = server.folder / "default"
+    args = " ".join(server.files)
+    defaults.write_text(f'DAEMON={PROGRAMS}/fwknopd\nDAEMON_ARGS="{args}"\n')
+    source = f". {PACKAGING}/sysv/fwknopd"
+    script = Script(server, source, FWKNOPD_DEFAULTS=str(defaults))
+    assert script("status").returncode == 3
+    assert script("reload").returncode == 7
+    assert script("stop").returncode == 0
+    try:
+        assert script("start").returncode == 0
+        told = script("status")
+        assert (told.returncode, told.stdout[:28]) == (0, "Detected fwknopd is running ")
+        assert script("start").returncode == 0
+        assert script("force-reload").returncode == 0
+        assert script("status").stdout == told.stdout  # no second one, no other one
+        assert script("restart").returncode == 0
+        again = script("status").stdout
+        assert again != told.stdout
+        (server.folder / "access.conf").write_text("SOURCE nowhere\n")
+        assert script("restart").returncode != 0
+        assert script("status").stdout == again  # a mistake ends nothing
+    finally:
+        server.write()
+        assert script("stop").returncode == 0
+    assert script("status").returncode == 3
+    assert script("dance").returncode == 2
+
+
+def test_the_openrc_script_starts_reloads_and_stops(server: Server) -> None:
+    """Its functions, with openrc's two words of progress in place of openrc."""
+    server.write()
+    source = (
+        f'ebegin() {{ echo "$1"; }}; eend() {{ return "$1"; }}; . {PACKAGING}/openrc/fwknopd; "$1"'
+    )
+    given = {"fwknopd_command": f"{PROGRAMS}/fwknopd", "fwknopd_args": " ".join(server.files)}
+    script = Script(server, source, **given)
+    assert script("status").returncode == 3
+    try:
+        assert script("start").returncode == 0
+        pid = script("status").stdout
+        assert script("reload").returncode == 0
+        assert script("status").stdout == pid
+    finally:
+        assert script("stop").returncode == 0
+    assert script("status").returncode == 3
+
+
+@pytest.mark.parametrize("name", ["sysv/fwknopd", "openrc/fwknopd"])
+def test_scripts_are_for_any_shell(name: str) -> None:
+    path = PACKAGING / name
+    assert os.access(path, os.X_OK)
+    subprocess.run(["dash", "-n", str(path)], check=True)
