@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +150,22 @@ def test_check_says_what_the_files_of_1_9_amount_to_and_the_dump_shows_no_key(
     assert "fwknoptest" not in dumped
     assert KEY not in dumped
     assert "OPEN_PORTS:  tcp/22, tcp/80" in dumped
+
+
+@pytest.mark.requirement("8.24", "5.8", partial=True)
+def test_knopwatchd_starts_the_daemon_again_when_it_is_killed(scene: Trio, server: Server) -> None:
+    """The override file says where state is, so it has reached the daemon."""
+    server.command = [sys.executable, "-m", "watchword.programs.knopwatchd"]
+    server.start()
+    pid_file = server.folder / "run" / "fwknopd.pid"
+    first = int(pid_file.read_text())
+    assert first != server.pid
+    os.kill(first, signal.SIGKILL)
+    server.wait_for("Starting fwknopd main event loop.", 2)
+    second = int(pid_file.read_text())
+    assert second != first
+    assert f"restarting fwknopd on {socket.gethostname()} (signal 9)" in server.log
+    assert (server.folder / "state").is_dir()
+    assert server.stop() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(second, 0)

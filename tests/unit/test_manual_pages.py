@@ -17,12 +17,13 @@ from watchword.dialects.fwknop import (
     client_perl_table,
     fwknopd_conf_table,
     server_options,
+    watchdog_options,
 )
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.service import tool
 
 PAGES = Path(__file__).parents[2] / "packaging" / "man"
-PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "watchword")
+PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "knopwatchd", "watchword")
 _OPTION = re.compile(r"^(?:\\fB(-\w)\\fR, )?\\fB(--[\w-]+)\\fR", re.MULTILINE)
 _VARIABLE = re.compile(r"\\fB([A-Za-z0-9_%]+)\\fR")
 
@@ -70,6 +71,7 @@ def dashed(short: str, long: str) -> tuple[str, str]:
         ("fwknop.8", {dashed(each.short, each.long) for each in client_option_table.OPTIONS}),
         ("fwknop1.8", {dashed(each.short, each.long) for each in client_perl_table.PERL_OPTIONS}),
         ("fwknopd.8", {dashed(each.short, each.long) for each in server_options.OPTIONS}),
+        ("knopwatchd.8", {dashed(each.short, each.long) for each in watchdog_options.OPTIONS}),
         ("watchword.8", of_watchword()),
     ],
     ids=PROGRAMS,

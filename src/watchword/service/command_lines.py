@@ -11,7 +11,12 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from watchword.dialects.fwknop import client_option_table, client_perl_table, server_options
+from watchword.dialects.fwknop import (
+    client_option_table,
+    client_perl_table,
+    server_options,
+    watchdog_options,
+)
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.routes import Carrier
@@ -36,7 +41,7 @@ _KNOWN: Final = {
 
 def all_programs() -> tuple[Command, ...]:
     """Every program that is installed, in the order of their names."""
-    return (fwknop(), fwknop1(), fwknopd(), watchword())
+    return (fwknop(), fwknop1(), fwknopd(), knopwatchd(), watchword())
 
 
 def fwknop() -> Command:
@@ -61,6 +66,11 @@ def _of_client(options: Iterable[client_option_table.Option]) -> Iterator[Switch
 def fwknopd() -> Command:
     """The server."""
     return Command("fwknopd", "the server", tuple(_of_server(server_options.OPTIONS)))
+
+
+def knopwatchd() -> Command:
+    """What keeps the server running."""
+    return Command("knopwatchd", "the watchdog", tuple(_of_server(watchdog_options.OPTIONS)))
 
 
 def _of_server(options: tuple[server_options.Option, ...]) -> Iterator[Switch]:

@@ -45,7 +45,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     if own_process:
         core_dumps.forbid()
     try:
-        options = _absolute(server_options.parse(argv))
+        options = absolute(server_options.parse(argv))
         _refuse_what_is_missing(options)
         for asked, action in ACTIONS:
             if asked(options):
@@ -65,24 +65,31 @@ def _refuse_what_is_missing(options: ServerOptions) -> None:
             raise OperatorError(f"{name} is not supported by this version", hint=remedy)
 
 
-def _absolute(options: ServerOptions) -> ServerOptions:
+def absolute(options: ServerOptions) -> ServerOptions:
     """Paths as they are meant now, so that a reload from another directory finds them."""
     here = Path.cwd()
 
-    def absolute(path: str | None) -> str | None:
+    def whole(path: str | None) -> str | None:
         return str(here / path) if path else path
 
     return replace(
         options,
         config_file=str(here / options.config_file),
         override_config=tuple(str(here / each) for each in options.override_config),
-        access_file=absolute(options.access_file),
-        access_folder=absolute(options.access_folder),
-        digest_file=absolute(options.digest_file),
-        pid_file=absolute(options.pid_file),
-        pcap_file=absolute(options.pcap_file),
-        run_dir=absolute(options.run_dir),
+        access_file=whole(options.access_file),
+        access_folder=whole(options.access_folder),
+        digest_file=whole(options.digest_file),
+        pid_file=whole(options.pid_file),
+        pcap_file=whole(options.pcap_file),
+        run_dir=whole(options.run_dir),
     )
+
+
+def file_options(options: ServerOptions) -> list[str]:
+    """The words that name the same files on another command line."""
+    overrides = ",".join(options.override_config)
+    named = (("-c", options.config_file), ("-a", options.access_file), ("-O", overrides))
+    return [word for option, path in named if path for word in (option, path)]
 
 
 def _serve(options: ServerOptions) -> int:

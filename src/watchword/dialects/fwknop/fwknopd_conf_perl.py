@@ -41,7 +41,7 @@ INSTEAD: Final[Mapping[str, str]] = {
         ("fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd", "knopwatchdCmd",
          "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",
          "FWSERV_SYSLOG_IDENTITY", "FWSERV_SYSLOG_FACILITY", "FWSERV_SYSLOG_PRIORITY",
-         "KNOPWATCHD_CHECK_INTERVAL", "KNOPWATCHD_MAX_RETRIES", "KNOPTM_IP_TIMEOUT_SOCK",
+         "KNOPTM_IP_TIMEOUT_SOCK",
          "FWKNOP_SERV_SOCK"),
         _OTHERS,
     ),

@@ -1,0 +1,17 @@
+"""The command ``knopwatchd``: keeps ``fwknopd`` running."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from watchword.service import watchdog
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the supervisor's command line; the exit status is 0 or, for any failure, 1."""
+    return watchdog.run(sys.argv[1:] if argv is None else argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""knopwatchd: what it passes on, when it starts again, and when it gives up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import until
+from watchword.dialects.fwknop import server_options
+from watchword.dialects.fwknop.watchdog_options import Patience, parse, patience, usage
+from watchword.errors import OperatorError
+from watchword.service import server, watchdog
+from watchword.service.watchdog import Watchdog
+
+COUNTS = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(int(sys.argv[2]))"
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """What signals did in this process is put back."""
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.requirement("5.8", "6.6", "6.13", partial=True)
+def test_override_files_are_passed_on_in_their_order() -> None:
+    for word in ("-O", "--Override", "--Over"):
+        assert parse(["-c", "c", word, "a,b"]).daemon == ("-c", "c", "-O", "a,b")
+    options = server.absolute(server_options.parse(("-c", "/c", "-O", "/a,/b")))
+    assert server.file_options(options) == ["-c", "/c", "-O", "/a,/b"]
+    assert "--Override" in usage()
+
+
+@pytest.mark.requirement("6.10")
+def test_the_dump_shows_what_the_override_files_say_and_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {
+        "access.conf": "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: never to be shown;\n",
+        "fwknop.conf": f"KNOPWATCHD_CHECK_INTERVAL 7;\nACCESS_CONF {tmp_path}/access.conf;\n",
+        "one": "KNOPWATCHD_CHECK_INTERVAL 8;\n",
+        "two": "KNOPWATCHD_CHECK_INTERVAL 9;\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(text)
+    names = [str(tmp_path / name) for name in ("fwknop.conf", "one", "two")]
+    assert watchdog.run(["-c", names[0], "-O", ",".join(names[1:]), "-D"]) == 0
+    said = capsys.readouterr().out
+    assert "KNOPWATCHD_CHECK_INTERVAL    =  '9'" in said
+    assert "never to be shown" not in said
+
+
+def test_how_patient_it_is_stands_in_the_file() -> None:
+    assert patience({}) == Patience(5, 10)
+    given = {"KNOPWATCHD_CHECK_INTERVAL": "2", "KNOPWATCHD_MAX_RETRIES": "3"}
+    assert patience(given) == Patience(2, 3)
+    for wrong in ("0", "-1", "x", "1e3", "100000"):
+        with pytest.raises(OperatorError, match="KNOPWATCHD_MAX_RETRIES"):
+            patience({"KNOPWATCHD_MAX_RETRIES": wrong})
+
+
+def watched(tmp_path: Path, status: int, limits: Patience, told: list[str]) -> tuple[int, int]:
+    """How it ended, and how often the program was started."""
+    into = tmp_path / "lives"
+    argv = [sys.executable, "-c", COUNTS, str(into), str(status)]
+    ended = Watchdog(argv, limits, told.append).run(lambda: None)
+    return ended, len(into.read_text())
+
+
+def test_a_program_that_dies_at_once_is_given_up_after_so_many_starts(tmp_path: Path) -> None:
+    told: list[str] = []
+    watchdog_of_two = Patience(seconds=1, tries=2)
+    assert watched(tmp_path, 3, watchdog_of_two, told) == (1, 3)
+    assert ["restarting" in each for each in told] == [True, True, False]
+    assert "(status 3)" in told[0]
+    assert "Could not restart fwknopd" in told[2]
+
+
+def test_a_program_that_ends_well_is_not_started_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    assert watched(tmp_path, 0, Patience(), told) == (0, 1)
+    assert told == []
+
+
+def test_what_ends_it_ends_the_program_too(tmp_path: Path) -> None:
+    into = tmp_path / "pid"
+    sleeps = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    dog = Watchdog([sys.executable, "-c", sleeps, str(into)], Patience(), lambda _: None)
+
+    def end() -> None:
+        until(lambda: into.exists() and into.read_text())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    assert dog.run(lambda: None) == 0
+    ender.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(into.read_text()), 0)
