@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from watchword.edges.peers import Peer
 from watchword.errors import HostError, OperatorError
 from watchword.model.openings import Ending
 from watchword.model.outcomes import Action, Changed, GrantEnded
-from watchword.service import grant_rows
+from watchword.service import asking, grant_rows
 from watchword.service.answers import PAGE, GrantAnswers, Paced
 from watchword.service.changes import GrantChanges
 from watchword.service.control import Question
@@ -85,11 +86,17 @@ def test_a_grant_that_the_kernel_lacks_is_marked() -> None:
 def test_many_are_told_page_by_page() -> None:
     async def scene(office: Office) -> None:
         packets = [sealed(f"2001:db8::{n + 1:x},tcp/22") for n in range(PAGE + 3)]
-        await office.house.take(*packets)
-        first, second = await office.grants(), await office.grants(**{"from": PAGE})
-        assert (first["total"], len(first["grants"])) == (PAGE + 3, PAGE)
-        assert len(second["grants"]) == 3
-        assert len({each["grant"] for each in (*first["grants"], *second["grants"])}) == PAGE + 3
+        for at in range(0, len(packets), 1000):
+            await office.house.take(*packets[at : at + 1000])
+        names, pages = set[str](), 0
+        while len(names) < PAGE + 3:
+            told = await office.grants(**{"from": len(names)})
+            assert told["total"] == PAGE + 3
+            assert len(json.dumps(told)) < asking.LARGEST
+            assert told["grants"]
+            names |= {each["grant"] for each in told["grants"]}
+            pages += 1
+        assert pages > 1
 
     play(scene)
 
@@ -126,8 +133,10 @@ def test_the_firewall_is_not_asked_so_often_that_it_does_nothing_else() -> None:
             house.clock.advance(0.001)
             return frozenset()
 
-        await paced.ask(question)
-        waiting = asyncio.ensure_future(paced.ask(question))
+        await paced.ask(question, 1)
+        await paced.ask(question, 1)
+        assert len(asked) == 1
+        waiting = asyncio.ensure_future(paced.ask(question, 2))
         for _ in range(20):
             await asyncio.sleep(0)
         assert len(asked) == 1

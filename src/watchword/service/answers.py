@@ -7,11 +7,13 @@ Not in here: the socket (control), what changes something (changes).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Final
 
 from watchword.errors import OperatorError
+from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Tag
 from watchword.model.policy import Policy
 from watchword.model.services import Service
@@ -22,29 +24,39 @@ from watchword.service.enforcer import Enforcer
 from watchword.service.grant_rows import row
 from watchword.service.numbering import Numbering
 
-PAGE: Final = 200  # grants in one answer: at the most 3 kB each, a packet has no more room
+PAGE: Final = 500  # grants in one answer: some milliseconds
+_BYTES: Final = 1 << 19  # of it, roughly: a packet has room for 3 kB of services
 SHARE: Final = 20
 """Between two looks into the kernel lies this many times what the last one took: whoever
 asks all the time gets a twentieth of ours."""
 
 
 class Paced:
-    """A costly question, never asked too often."""
+    """A costly question, never asked too often; an answer holds while we changed nothing."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._not_before = 0.0
+        self._kept: tuple[int, frozenset[Tag]] | None = None
 
-    async def ask(self, question: Callable[[], Awaitable[frozenset[Tag]]]) -> frozenset[Tag]:
+    async def ask(
+        self, question: Callable[[], Awaitable[frozenset[Tag]]], state: int
+    ) -> frozenset[Tag]:
+        """``state``: a number that is another one after each change of ours."""
         async with self._lock:
-            await asyncio.sleep(max(0.0, self._not_before - self._clock.now().steady))
+            wait = self._not_before - self._clock.now().steady
+            if wait > 0 and self._kept is not None and self._kept[0] == state:
+                return self._kept[1]
+            await asyncio.sleep(max(0.0, wait))
             began = self._clock.now().steady
             try:
-                return await question()
+                found = await question()
             finally:
                 ended = self._clock.now().steady
                 self._not_before = ended + SHARE * (ended - began)
+            self._kept = (state, found)
+            return found
 
 
 class GrantAnswers:
@@ -64,19 +76,28 @@ class GrantAnswers:
         """``from``: how many to leave out at the beginning."""
         start = whole_number(question, "from", 0, 1 << 31, default=0)
         enforcer = self._enforcer
-        installed = await self._paced.ask(enforcer.held)
+        installed = await self._paced.ask(enforcer.held, enforcer.changes)
         now = self._clock.now()
         everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants())
-        numbering = Numbering(self._policy())
-        page = list(islice(everything, start, start + PAGE))
+        everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants())
         return {
             "at": now.wall,
             "total": len(enforcer.ledger) + len(self._cycles.ledger),
-            "grants": [
-                row(each, _missing(enforcer, each, installed), now) | {"stanza": number}
-                for each, number in zip(page, map(numbering.now, page), strict=True)
-            ],
+            "grants": self._page(islice(everything, start, start + PAGE), installed, now),
         }
+
+    def _page(
+        self, grants: Iterable[Grant], installed: frozenset[Tag], now: Moment
+    ) -> list[dict[str, object]]:
+        numbering, found, size = Numbering(self._policy()), [], 0
+        for grant in grants:
+            told = row(grant, _missing(self._enforcer, grant, installed), now)
+            told["stanza"] = numbering.now(grant)
+            size += len(json.dumps(told))
+            found.append(told)
+            if size > _BYTES:
+                break
+        return found
 
 
 def _missing(enforcer: Enforcer, grant: Grant, installed: frozenset[Tag]) -> Sequence[Service]:

@@ -79,6 +79,8 @@ class Enforcer:
         """True: the firewall may not have what the ledger says."""
         self.stirred = asyncio.Event()
         """Set when the keeper has to look again: an earlier end, or doubt."""
+        self.changes = 0
+        """Counts what was done to the firewall."""
         self._journal = journal
         self._reporter = reporter
         self._clock = clock
@@ -270,6 +272,7 @@ class Enforcer:
 
     def _apply(self) -> None:
         """Make the change; if the firewall is not what we thought, start from what it is."""
+        self.changes += 1
         try:
             self.firewall.apply(self.ledger.change())
         except HostError:
@@ -280,6 +283,7 @@ class Enforcer:
 
     def _realign(self) -> int:
         """Start from what the firewall has; return how many openings had to go."""
+        self.changes += 1
         self.firewall.prepare()
         change = self.ledger.full_change(self.firewall.installed())
         self.firewall.apply(change)
