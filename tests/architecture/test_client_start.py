@@ -20,7 +20,7 @@ STANDARD = {
     "binascii", "collections", "contextlib", "copyreg", "enum", "functools",
     "ipaddress", "itertools", "keyword", "math", "operator", "re", "reprlib", "struct", "types",
     "typing", "warnings",  # values, text and digests
-    "os", "pathlib", "fnmatch", "ntpath", "urllib", "resource", "ctypes",
+    "os", "resource", "ctypes",
     "pwd", "select", "selectors", "array", "socket", "encodings",
     "__future__", "errno", "gc",
 }  # fmt: skip
@@ -131,6 +131,9 @@ def test_the_lists_name_nothing_that_is_not_loaded(loaded: list[str]) -> None:
     assert OURS - of("watchword", loaded) == set()
 
 
-@pytest.mark.parametrize("heavy", ["dataclasses", "inspect", "asyncio", "argparse", "ssl"])
+@pytest.mark.parametrize(
+    "heavy",
+    ["dataclasses", "inspect", "asyncio", "argparse", "ssl", "hashlib", "pathlib", "urllib"],
+)
 def test_what_would_cost_most_is_on_no_list(heavy: str) -> None:
     assert heavy not in STANDARD

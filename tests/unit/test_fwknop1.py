@@ -807,4 +807,4 @@ def test_the_home_is_the_first_of_these_that_is_known(
     for as_perl in (False, True):
         line = parse(options, as_perl=as_perl)
         found = client_files.home(line, environment)
-        assert found == (None if folder is None else Path(folder))
+        assert found == folder

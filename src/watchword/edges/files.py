@@ -5,7 +5,8 @@ open permissions, listing a folder, crash-safe private writing.
 Not in here: what the text means (dialects), the database (edges.replay).
 
 A private file has mode 0600 from the call that creates it, whatever the umask
-allows, and is whole or not there at all.
+allows, and is whole or not there at all. What is done with paths here is done with
+``os.path``: the client starts without ``pathlib``.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from watchword.edges.portable import flags, link_new, own_user
+from watchword.edges.portable import FilePath, flags, link_new, own_user
 from watchword.errors import Complaint, HostError, OperatorError, Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT_LIMIT = 8 << 20  # bytes; an access.conf of 10,000 stanzas with generated keys has 3 MB
 PATIENCE = 5.0  # seconds for one's turn; whoever has it writes a small file and is done
 _READ = flags("RDONLY", "NONBLOCK", "CLOEXEC", "NOCTTY")
 _CREATE = flags("WRONLY", "CREAT", "EXCL", "NOFOLLOW", "CLOEXEC")
-_Step: TypeAlias = Callable[[Path, Path], None]
+_Step: TypeAlias = Callable[[FilePath, FilePath], None]
 
 
-def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
+def read_text(path: FilePath, limit: int = TEXT_LIMIT) -> str:
     """Read a whole text file of the operator's. Symbolic links are followed.
 
     Bytes that are not UTF-8 come back as surrogates (``surrogateescape``), so
@@ -39,14 +42,14 @@ def read_text(path: Path, limit: int = TEXT_LIMIT) -> str:
     return read_bytes(path, limit).decode("utf-8", "surrogateescape")
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
+def read_bytes(path: FilePath, limit: int) -> bytes:
     """Read a whole file of the operator's. Symbolic links are followed.
 
     Raises OperatorError if it is missing, not to be read, no regular file (a
     FIFO is refused, never waited for) or longer than ``limit`` bytes.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # before opening: a device may act on it
+        if not stat.S_ISREG(os.stat(path).st_mode):  # before opening: a device may act on it
             raise _unusable(path, "is not a regular file", "name a file")
         content = _read(path, limit)
     except FileNotFoundError as error:
@@ -60,7 +63,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def permission_complaints(path: Path) -> Sequence[Complaint]:
+def permission_complaints(path: FilePath) -> Sequence[Complaint]:
     """What is wrong with who may touch a file that holds keys, in fwknop's words.
 
     Nothing for a file that does not exist. Only the complaint about what is
@@ -68,7 +71,7 @@ def permission_complaints(path: Path) -> Sequence[Complaint]:
     Raises OperatorError if the file cannot be looked at.
     """
     try:
-        status = path.stat()
+        status = os.stat(path)
     except FileNotFoundError:
         return ()
     except (OSError, ValueError) as error:
@@ -103,7 +106,7 @@ def list_folder(path: Path) -> Sequence[Path]:
         raise _unusable(path, f"cannot be listed: {_reason(error)}", "check it") from error
 
 
-def replace_private(path: Path, content: bytes) -> None:
+def replace_private(path: FilePath, content: bytes) -> None:
     """Put a file in place of an older one, if any, as one step that survives power loss.
 
     The new file is ours and 0600, whatever the old one was. A symbolic link
@@ -117,7 +120,7 @@ def replace_private(path: Path, content: bytes) -> None:
         raise _refused(path, error) from error
 
 
-def change_private(path: Path, change: Callable[[bytes], bytes], limit: int) -> None:
+def change_private(path: FilePath, change: Callable[[bytes], bytes], limit: int) -> None:
     """Replace a file by what becomes of its content; a missing one is empty.
 
     Of several that do this at once, each sees what the one before it wrote: they
@@ -128,7 +131,7 @@ def change_private(path: Path, change: Callable[[bytes], bytes], limit: int) -> 
     """
     with _turn(path):
         try:
-            path.stat()
+            os.stat(path)
         except FileNotFoundError:
             before = b""
         except (OSError, ValueError) as error:
@@ -138,7 +141,7 @@ def change_private(path: Path, change: Callable[[bytes], bytes], limit: int) -> 
         replace_private(path, change(before))
 
 
-def create_private(path: Path, content: bytes) -> bool:
+def create_private(path: FilePath, content: bytes) -> bool:
     """Create a file, whole or not at all; False if something of that name exists already.
 
     Raises HostError: nothing new is left behind.
@@ -152,7 +155,7 @@ def create_private(path: Path, content: bytes) -> bool:
     return True
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: FilePath) -> None:
     """Make names that were just created or replaced in a folder survive power loss.
 
     Windows opens no folders, and sees to that itself.
@@ -167,7 +170,7 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def _turn(path: Path) -> Iterator[None]:
+def _turn(path: FilePath) -> Iterator[None]:
     """Wait for one's turn at the folder of a file.
 
     Nobody waits where there are no such locks: on Windows, and of folders on some network
@@ -179,7 +182,7 @@ def _turn(path: Path) -> Iterator[None]:
         yield
         return
     try:
-        descriptor = os.open(path.parent, flags("RDONLY", "DIRECTORY", "CLOEXEC"))
+        descriptor = os.open(_folder(path), flags("RDONLY", "DIRECTORY", "CLOEXEC"))
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
     try:
@@ -199,47 +202,52 @@ def _turn(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _read(path: FilePath, limit: int) -> bytes:
     descriptor = os.open(path, _READ)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # exchanged since we looked
             raise _unusable(path, "is not a regular file", "name a text file")
         return file.read(limit + 1)
 
 
-def _put(path: Path, content: bytes, into_place: _Step) -> None:
+def _put(path: FilePath, content: bytes, into_place: _Step) -> None:
     """Write beside the target, then move: no reader ever sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    beside = os.path.join(_folder(path), f".{os.path.basename(path)}.{os.urandom(6).hex()}")
     try:
         _write_new(beside, content)
         into_place(beside, path)
-        sync_folder(path.parent)
+        sync_folder(_folder(path))
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            os.unlink(beside)
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    with open(os.open(path, _CREATE, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
+def _write_new(path: FilePath, content: bytes) -> None:
+    with open(os.open(path, _CREATE, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _behind_our_link(path: Path) -> Path:
-    if not path.is_symlink():
+def _behind_our_link(path: FilePath) -> FilePath:
+    if not os.path.islink(path):
         return path
-    if own_user() not in (None, path.lstat().st_uid):
+    if own_user() not in (None, os.lstat(path).st_uid):
         raise PermissionError("it is somebody else's symbolic link")
-    return path.resolve()
+    return os.path.realpath(path)
 
 
-def _unusable(path: Path, what: str, remedy: str) -> OperatorError:
+def _folder(path: FilePath) -> str:
+    """Where a file lies."""
+    return os.path.dirname(path) or os.curdir
+
+
+def _unusable(path: FilePath, what: str, remedy: str) -> OperatorError:
     return OperatorError(what, place=Place(str(path), 0), hint=remedy)
 
 
-def _refused(path: Path, error: OSError | ValueError) -> HostError:
-    hint = f"check permissions and free space of {path.parent}"
+def _refused(path: FilePath, error: OSError | ValueError) -> HostError:
+    hint = f"check permissions and free space of {_folder(path)}"
     return HostError(f"{path}: cannot be written: {_reason(error)}", hint=hint)
 
 
@@ -247,10 +255,10 @@ def _reason(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
-def is_private_folder(path: Path) -> bool:
+def is_private_folder(path: FilePath) -> bool:
     """Whether nobody but root and our own user can write there; False if it cannot be told."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return False
     return found.st_uid in (0, own_user()) and not found.st_mode & 0o022

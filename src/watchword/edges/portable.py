@@ -7,7 +7,9 @@ Not in here: prompts (terminal, terminal_windows), whatever only the server need
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TypeAlias
+
+FilePath: TypeAlias = str | os.PathLike[str]
 
 
 def flags(*names: str) -> int:
@@ -24,7 +26,7 @@ def own_user() -> int | None:
     return None if ask is None else int(ask())
 
 
-def link_new(beside: Path, path: Path) -> None:
+def link_new(beside: FilePath, path: FilePath) -> None:
     """Give a finished file a name that nothing has yet.
 
     Raises FileExistsError if something has it, OSError.
@@ -35,4 +37,4 @@ def link_new(beside: Path, path: Path) -> None:
         raise
     except OSError:  # FAT has no hard links, and Android allows none: take the name, then fill it
         os.close(os.open(path, flags("WRONLY", "CREAT", "EXCL", "NOFOLLOW", "CLOEXEC"), 0o600))
-        os.replace(beside, path)  # noqa: PTH105  (as the call above)
+        os.replace(beside, path)

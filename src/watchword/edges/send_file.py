@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from watchword.edges.files import replace_private
-from watchword.edges.portable import flags
+from watchword.edges.portable import FilePath, flags
 from watchword.errors import HostError
 
 _FLAGS = flags("WRONLY", "CREAT", "APPEND", "CLOEXEC", "NOCTTY", "NONBLOCK")
 """A pipe that nobody reads is an error, and is not waited for."""
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: FilePath, content: bytes) -> None:
     """Make this the content of a file, 0600 from the first; a device is just written to.
 
     Raises HostError.
@@ -30,28 +29,28 @@ def write_private(path: Path, content: bytes) -> None:
         _append(path, content)
 
 
-def append_private(path: Path, content: bytes) -> None:
+def append_private(path: FilePath, content: bytes) -> None:
     """Add to the end of a file; a new one is 0600. Raises HostError."""
     _append(path, content)
 
 
-def _is_regular_or_missing(path: Path) -> bool:
+def _is_regular_or_missing(path: FilePath) -> bool:
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        return stat.S_ISREG(os.stat(path).st_mode)
     except FileNotFoundError:
         return True
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
 
 
-def _append(path: Path, content: bytes) -> None:
+def _append(path: FilePath, content: bytes) -> None:
     try:
-        with open(os.open(path, _FLAGS, 0o600), "wb") as file:  # noqa: PTH123
+        with open(os.open(path, _FLAGS, 0o600), "wb") as file:
             file.write(content)
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
 
 
-def _refused(path: Path, error: OSError | ValueError) -> HostError:
+def _refused(path: FilePath, error: OSError | ValueError) -> HostError:
     reason = (isinstance(error, OSError) and error.strerror) or str(error)
     return HostError(f"{path}: {reason}", hint="check the path, its permissions and free space")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from watchword.dialects.fwknop import client_ports, client_verify, rcfile, rcfile_find
 from watchword.dialects.fwknop.client_options import CommandLine, parse, peek
@@ -92,7 +91,7 @@ def called(
         return Called("", line, _with_server(combine(Given(), Given(), line.given), host))
     text = read_rc(path, console)
     name = arguments.name or early.named or _stanza_for(text, host, port, path)
-    default, stanza = read(text, str(path), rcfile.DEFAULT, name)
+    default, stanza = read(text, path, rcfile.DEFAULT, name)
     if stanza is None:
         raise _unknown(name, text, path)
     line = _parsed([*argv, "--named-config", name])
@@ -134,7 +133,7 @@ def _parsed(argv: Sequence[str]) -> CommandLine:
     return line
 
 
-def read_rc(path: Path, console: Console) -> str:
+def read_rc(path: str, console: Console) -> str:
     """The text of an rc file that has to exist. Raises OperatorError."""
     if not client_files.exists(path):
         raise OperatorError(
@@ -145,7 +144,7 @@ def read_rc(path: Path, console: Console) -> str:
     return files.read_text(path)
 
 
-def _stanza_for(text: str, host: str, port: int | None, path: Path) -> str:
+def _stanza_for(text: str, host: str, port: int | None, path: str) -> str:
     found = rcfile_find.stanzas_for(text, host, port)
     if not found:
         raise _unknown(host, text, path)
@@ -157,7 +156,7 @@ def _stanza_for(text: str, host: str, port: int | None, path: Path) -> str:
     return found[0]
 
 
-def _unknown(name: str, text: str, path: Path) -> OperatorError:
+def _unknown(name: str, text: str, path: str) -> OperatorError:
     known = rcfile_find.names(text)
     hint = did_you_mean(name, known) or "fwknop --stanza-list shows the stanzas there are"
     return OperatorError(f"{path} has no stanza for {name!r}", hint=hint)

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from watchword import __version__
 from watchword.dialects.fwknop import client_last, client_verify
@@ -88,7 +87,7 @@ class _Round:
     language: ExitStack
     """Where what is changed of the process is put back at the end of the run."""
     as_perl: bool
-    kept: Path | None = None
+    kept: str | None = None
     """Where the kept line that is being run again came from; None: this one was typed."""
 
     def start(self) -> int:
@@ -108,7 +107,7 @@ class _Round:
             return _list_stanzas(path, self.console)
         return self._settle(early, path)
 
-    def _settle(self, early: CommandLine, path: Path | None) -> int:
+    def _settle(self, early: CommandLine, path: str | None) -> int:
         """Steps 3 to 5: settings, and what is made and saved of them."""
         default = stanza = Given()
         if path is not None:
@@ -142,7 +141,7 @@ class _Round:
             lines.keep_for_host(words, as_perl=self.as_perl)
         return status
 
-    def _again(self, line: CommandLine, lines: KeptLines, path: Path) -> int:
+    def _again(self, line: CommandLine, lines: KeptLines, path: str) -> int:
         if self.kept is not None:
             raise OperatorError(
                 f"The options kept in {path} ask for the last options again.",
@@ -180,7 +179,7 @@ def _speak(name: str, console: Console, language: ExitStack) -> None:
         console.warn(f"[-] The locale '{printable(name)}' is not available: messages stay as are.")
 
 
-def _list_stanzas(path: Path, console: Console) -> int:
+def _list_stanzas(path: str, console: Console) -> int:
     names = client_files.stanza_names(path, console)
     console.say(f"The following stanzas are configured in {path} :")
     for name in names:
@@ -189,7 +188,7 @@ def _list_stanzas(path: Path, console: Console) -> int:
 
 
 def _make_and_save(
-    line: CommandLine, settings: Given, name: str, path: Path | None, console: Console
+    line: CommandLine, settings: Given, name: str, path: str | None, console: Console
 ) -> None:
     """Step 5."""
     from watchword.service import client_save as keys  # noqa: PLC0415  (few runs need it)

@@ -8,30 +8,31 @@ kept options (client_kept).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from watchword.dialects.fwknop import rcfile
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.rcfile_read import Section, read
 from watchword.edges import files
+from watchword.edges.portable import FilePath
 from watchword.errors import HostError, OperatorError
 from watchword.service.client_console import Console
 
 
-def home(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
+def home(line: CommandLine, environment: Mapping[str, str]) -> str | None:
     """The folder of the client's own files: what --Home-dir says, else that of the user.
 
     Windows has no HOME; there it is the folder of the profile, or of the programs' data.
     """
     if line.perl.home_dir is not None:
-        return Path(line.perl.home_dir)
+        return line.perl.home_dir
     found = (environment.get(name) for name in ("HOME", "USERPROFILE", "APPDATA"))
-    return next((Path(folder) for folder in found if folder), None)
+    return next(filter(None, found), None)
 
 
-def rc_path(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
+def rc_path(line: CommandLine, environment: Mapping[str, str]) -> str | None:
     """The rc file in use; None: no rc file is to be used. Raises OperatorError.
 
     The perl client had none, and fwknop1 takes one only where a section of it is asked for.
@@ -39,7 +40,7 @@ def rc_path(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
     if line.no_rc_file:
         return None
     if line.rc_file is not None:
-        return Path(line.rc_file)
+        return line.rc_file or os.curdir
     if line.as_perl and not (line.named or line.save_stanza or line.stanza_list):
         return None
     if (folder := home(line, environment)) is None:
@@ -47,13 +48,13 @@ def rc_path(line: CommandLine, environment: Mapping[str, str]) -> Path | None:
             "Warning: Unable to determine HOME directory.\n No .fwknoprc file processed.",
             hint="set HOME, or name a file with --rc-file, or use --no-rc-file",
         )
-    return folder / ".fwknoprc"
+    return os.path.join(folder, ".fwknoprc")
 
 
-def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
+def args_path(line: CommandLine, environment: Mapping[str, str]) -> str:
     """Where the options of the last run are. Raises OperatorError."""
     if line.args_file is not None:
-        return Path(line.args_file)
+        return line.args_file or os.curdir
     if line.no_home_dir:
         raise OperatorError(
             "In --no-home-dir mode must set the args save file path with -E",
@@ -61,13 +62,13 @@ def args_path(line: CommandLine, environment: Mapping[str, str]) -> Path:
         )
     if (folder := home(line, environment)) is None:
         raise OperatorError("Unable to determine args save file", hint="name one with -E")
-    return folder / ".fwknop.run"
+    return os.path.join(folder, ".fwknop.run")
 
 
-def exists(path: Path) -> bool:
+def exists(path: FilePath) -> bool:
     """Whether there is something of this name. Raises OperatorError if that cannot be told."""
     try:
-        path.stat()
+        os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError) as error:  # ValueError: a NUL, as a kept line may have one
@@ -76,13 +77,13 @@ def exists(path: Path) -> bool:
     return True
 
 
-def check_permissions(path: Path, console: Console) -> None:
+def check_permissions(path: FilePath, console: Console) -> None:
     """Say what is wrong with who may touch the file; never fatal (section 9)."""
     for complaint in files.permission_complaints(path):
         console.remark(complaint)
 
 
-def stanza_names(path: Path, console: Console) -> list[str]:
+def stanza_names(path: FilePath, console: Console) -> list[str]:
     """The sections of an rc file that has to exist."""
     if not exists(path):
         raise OperatorError(
@@ -93,7 +94,7 @@ def stanza_names(path: Path, console: Console) -> list[str]:
     return rcfile.section_names(files.read_text(path))
 
 
-def load(path: Path, line: CommandLine, console: Console) -> tuple[Given, Given]:
+def load(path: FilePath, line: CommandLine, console: Console) -> tuple[Given, Given]:
     """What ``[default]`` and the named stanza say; a missing file is created first.
 
     The named stanza is not looked at when it is going to be saved.
@@ -108,7 +109,7 @@ def load(path: Path, line: CommandLine, console: Console) -> tuple[Given, Given]
     names = [rcfile.DEFAULT]
     if line.named is not None and not line.save_stanza:
         names.append(line.named)
-    sections = read(text, str(path), *names)
+    sections = read(text, os.fspath(path), *names)
     for name, section in zip(names, sections, strict=True):
         if line.verbose > 1:
             _tell(name, section, console)
@@ -124,7 +125,7 @@ def _tell(name: str, section: Section | None, console: Console) -> None:
         console.detail(f"parse_rc_param() : Parsing variable {variable}...")
 
 
-def create_if_missing(path: Path, console: Console) -> None:
+def create_if_missing(path: FilePath, console: Console) -> None:
     """Give the user an rc file to begin with. That it cannot be made is no error yet."""
     if exists(path):
         return

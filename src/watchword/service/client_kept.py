@@ -10,8 +10,8 @@ is replaced whole, and the lines of other servers are kept under a lock.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from watchword.dialects.fwknop import client_last
 from watchword.dialects.fwknop.client_options import CommandLine
@@ -28,7 +28,7 @@ _HOSTS = ".fwknop.hosts"
 class KeptLines:
     """The kept options beside one file of the last run."""
 
-    def __init__(self, run: Path, line: CommandLine, console: Console) -> None:
+    def __init__(self, run: str, line: CommandLine, console: Console) -> None:
         """``run`` is that file. Named with -E, it stands alone and has no others beside it."""
         self._run = run
         self._alone = line.args_file is not None
@@ -36,7 +36,7 @@ class KeptLines:
 
     def last(self) -> str:
         """The line of the last run, or what was saved on purpose. Raises OperatorError."""
-        saved = self._run.parent / _SAVED
+        saved = self._beside(_SAVED)
         path = saved if not self._alone and exists(saved) else self._run
         if not exists(path):
             raise OperatorError(
@@ -53,7 +53,7 @@ class KeptLines:
 
     def of_host(self, host: str) -> str:
         """The line of the last run for a server. Raises OperatorError if there is none."""
-        paths = [self._run.parent / name for name in (_SAVED, _HOSTS)]
+        paths = [self._beside(name) for name in (_SAVED, _HOSTS)]
         for path in paths:
             if exists(path) and (line := client_last.of_host(self._read(path), host)):
                 return line
@@ -70,7 +70,7 @@ class KeptLines:
         line = client_last.kept(words, as_perl=as_perl)
         self._write(self._run, line)
         if for_good:
-            self._write(self._run.parent / _SAVED, line)
+            self._write(self._beside(_SAVED), line)
 
     def keep_for_host(self, words: Sequence[str], *, as_perl: bool) -> None:
         """Keep it as the last one for its server, too."""
@@ -79,7 +79,7 @@ class KeptLines:
         line = client_last.kept(words, as_perl=as_perl)
         if "\n" in line:  # a command of several lines, which the perl client's file cannot hold
             return
-        path = self._run.parent / _HOSTS
+        path = self._beside(_HOSTS)
 
         def changed(before: bytes) -> bytes:
             text = client_last.with_host(before.decode("utf-8", "surrogateescape"), line)
@@ -90,11 +90,14 @@ class KeptLines:
         except (HostError, OperatorError) as error:
             self._console.warn(f"Could not save the options of this run: {error}")
 
-    def _read(self, path: Path) -> str:
+    def _beside(self, name: str) -> str:
+        return os.path.join(os.path.dirname(self._run), name)
+
+    def _read(self, path: str) -> str:
         check_permissions(path, self._console)
         return files.read_text(path, _LIMIT)
 
-    def _write(self, path: Path, line: str) -> None:
+    def _write(self, path: str, line: str) -> None:
         from watchword.edges.send_file import write_private  # noqa: PLC0415  (few runs need it)
 
         check_permissions(path, self._console)

@@ -7,7 +7,6 @@ Not in here: the manner of 1.9 (client_perl), what both do (client_send).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_perl import NO_PERL
@@ -50,9 +49,9 @@ class Manner:
         """Take the keys, or ask for them."""
         return seal_of(self.line, settings, self.environment, self.console)
 
-    def packet_file(self) -> Path | None:
+    def packet_file(self) -> str | None:
         """Where a copy of the packet goes."""
-        return None if self.line.packet_file is None else Path(self.line.packet_file)
+        return self.line.packet_file
 
     def tell_port(self, found: Wanted) -> None:
         """Say which NAT port was drawn."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Final
 
 from watchword.dialects.fwknop import client_keys, client_perl_packet, client_request, client_values
@@ -147,7 +146,7 @@ class PerlManner(Manner):
         self.console.notice(client_perl_packet.ASKING)
         return asker(self.line)(client_perl_packet.KEY_QUESTION)
 
-    def packet_file(self) -> Path | None:
+    def packet_file(self) -> str | None:
         named = super().packet_file()
         if named is not None or not self.line.perl.save_packet:
             return named
@@ -156,7 +155,7 @@ class PerlManner(Manner):
             raise OperatorError(
                 "There is no home folder to save the packet in.", hint="use --Save-packet-file"
             )
-        return folder / f"fwknop_save_packet.{os.getpid()}"
+        return os.path.join(folder, f"fwknop_save_packet.{os.getpid()}")
 
     def tell_port(self, found: Wanted) -> None:
         if self.line.as_perl and found.random_nat_port is not None:

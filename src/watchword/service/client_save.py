@@ -8,8 +8,6 @@ Source: client, sections 8.4 and 10.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from watchword.dialects.fwknop import client_keys, generated_keys, rcfile
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
@@ -41,7 +39,7 @@ def with_keys(given: Given, keys: dict[str, str]) -> Given:
 
 
 def save_stanza(
-    path: Path, name: str, given: Given, console: Console, *, anew: bool, ask: bool = True
+    path: str, name: str, given: Given, console: Console, *, anew: bool, ask: bool = True
 ) -> frozenset[str]:
     """Put a layer into a stanza; return the variables that were left as they were.
 
@@ -82,7 +80,7 @@ def _left_alone(text: str, name: str, wanted: dict[str, str]) -> frozenset[str]:
 
 
 def hand_out(
-    keys: dict[str, str], key_file: str | None, saved: Path | None, console: Console
+    keys: dict[str, str], key_file: str | None, saved: str | None, console: Console
 ) -> None:
     """Put new keys where they were asked for: the rc file has them already, if any."""
     content = "".join(f"{name}: {value}\n" for name, value in keys.items())
@@ -90,7 +88,7 @@ def hand_out(
         console.say(f"[+] Wrote Rijndael and HMAC keys to rc file: {saved}")
     if key_file is not None:
         try:
-            send_file.write_private(Path(key_file), content.encode())
+            send_file.write_private(key_file, content.encode())
         except HostError as error:
             raise HostError(
                 f"Unable to create key gen file: {error}",

@@ -10,7 +10,6 @@ Source: client, section 8.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from watchword.dialects.fwknop import client_keys, client_request, client_values
@@ -179,7 +178,7 @@ def octets(
         return None
     if word.form is not KeyForm.FILE:
         return client_keys.octets(word)
-    path = Path(word.text)
+    path = word.text
     if not exists(path):
         raise OperatorError(
             f"Could not open config file: {path}",

@@ -30,7 +30,7 @@ def check(arguments: argparse.Namespace, console: Console) -> Sequence[str]:
     line = parse(argv)
     names = list(dict.fromkeys(rcfile.section_names(text)))
     for name in names:
-        for each in _stanza(text, str(path), name, line):
+        for each in _stanza(text, path, name, line):
             console.remark(each)
     return names
 

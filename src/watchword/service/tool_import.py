@@ -58,7 +58,7 @@ def _import(arguments: argparse.Namespace) -> int:
         )
     console = Console()
     line = CommandLine(given=Given(), rc_file=arguments.rc_file)
-    path = client_files.rc_path(line, os.environ) or Path()  # there is one without --no-rc-file
+    path = client_files.rc_path(line, os.environ) or ""  # there is one without --no-rc-file
     client_files.create_if_missing(path, console)
     given, ask = carried.given, not arguments.force
     try:
@@ -113,7 +113,7 @@ def _carried(text: str) -> Carried:
     return stanza_uri.Carried("", given)
 
 
-def _may_change(path: Path, name: str, carried: Carried) -> bool:
+def _may_change(path: str, name: str, carried: Carried) -> bool:
     """Whether a stanza may be changed that is there already: the server in it, above all."""
     from watchword.dialects.fwknop import rcfile, stanza_uri
     from watchword.edges import files, prompt
