@@ -96,6 +96,23 @@ def test_the_file_of_hosts_has_one_line_for_each_server(
     assert "tcp/80" in lines[1]
 
 
+def test_no_packet_waits_for_the_disk(
+    server: socket.socket, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_after: list[bool] = []
+
+    def slow(_: int) -> None:
+        waited_after.append(bool(waited_after) or not nothing_came(server))
+
+    (home / ".fwknoprc").write_text(RC_KEYS, "utf-8")
+    (home / ".fwknoprc").chmod(0o600)
+    monkeypatch.setattr(os, "fsync", slow)
+    assert fwknop.main([*KNOCK, "-D", target(server)]) == 0
+    assert (home / RUN).read_text("utf-8").startswith("fwknop ")
+    assert waited_after  # for the file of hosts, which holds more than this run
+    assert all(waited_after)
+
+
 def test_a_run_whose_packet_does_not_go_out_is_no_last_run_for_its_server(home: Path) -> None:
     assert fwknop.main([*KNOCK, *KEYS, "-D", "no-such-host.invalid"]) == 1
     assert (home / RUN).exists()

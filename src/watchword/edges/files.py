@@ -106,16 +106,19 @@ def list_folder(path: Path) -> Sequence[Path]:
         raise _unusable(path, f"cannot be listed: {_reason(error)}", "check it") from error
 
 
-def replace_private(path: FilePath, content: bytes) -> None:
+def replace_private(path: FilePath, content: bytes, *, lasting: bool = True) -> None:
     """Put a file in place of an older one, if any, as one step that survives power loss.
 
     The new file is ours and 0600, whatever the old one was. A symbolic link
     of our own is followed and kept, somebody else's is refused.
 
+    ``lasting`` False: the disk, which may take longer than all else, is not waited for;
+    after a loss of power the file may be the old one or empty.
+
     Raises HostError: the old file is untouched and nothing new is left behind.
     """
     try:
-        _put(_behind_our_link(path), content, os.replace)
+        _put(_behind_our_link(path), content, os.replace, lasting=lasting)
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
 
@@ -210,23 +213,25 @@ def _read(path: FilePath, limit: int) -> bytes:
         return file.read(limit + 1)
 
 
-def _put(path: FilePath, content: bytes, into_place: _Step) -> None:
+def _put(path: FilePath, content: bytes, into_place: _Step, *, lasting: bool = True) -> None:
     """Write beside the target, then move: no reader ever sees half a file."""
     beside = os.path.join(_folder(path), f".{os.path.basename(path)}.{os.urandom(6).hex()}")
     try:
-        _write_new(beside, content)
+        _write_new(beside, content, lasting=lasting)
         into_place(beside, path)
-        sync_folder(_folder(path))
+        if lasting:
+            sync_folder(_folder(path))
     finally:
         with suppress(OSError):
             os.unlink(beside)
 
 
-def _write_new(path: FilePath, content: bytes) -> None:
+def _write_new(path: FilePath, content: bytes, *, lasting: bool) -> None:
     with open(os.open(path, _CREATE, 0o600), "wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _behind_our_link(path: FilePath) -> FilePath:

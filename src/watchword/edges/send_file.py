@@ -18,13 +18,13 @@ _FLAGS = flags("WRONLY", "CREAT", "APPEND", "CLOEXEC", "NOCTTY", "NONBLOCK")
 """A pipe that nobody reads is an error, and is not waited for."""
 
 
-def write_private(path: FilePath, content: bytes) -> None:
+def write_private(path: FilePath, content: bytes, *, lasting: bool = True) -> None:
     """Make this the content of a file, 0600 from the first; a device is just written to.
 
-    Raises HostError.
+    ``lasting`` as for ``files.replace_private``. Raises HostError.
     """
     if _is_regular_or_missing(path):
-        replace_private(path, content)
+        replace_private(path, content, lasting=lasting)
     else:
         _append(path, content)
 

@@ -68,9 +68,9 @@ class KeptLines:
         Raises OperatorError if it is too long. That it cannot be written is said and no more.
         """
         line = client_last.kept(words, as_perl=as_perl)
-        self._write(self._run, line)
+        self._write(self._run, line, lasting=False)  # the packet is waiting
         if for_good:
-            self._write(self._beside(_SAVED), line)
+            self._write(self._beside(_SAVED), line, lasting=True)
 
     def keep_for_host(self, words: Sequence[str], *, as_perl: bool) -> None:
         """Keep it as the last one for its server, too."""
@@ -97,11 +97,11 @@ class KeptLines:
         check_permissions(path, self._console)
         return files.read_text(path, _LIMIT)
 
-    def _write(self, path: str, line: str) -> None:
+    def _write(self, path: str, line: str, *, lasting: bool) -> None:
         from watchword.edges.send_file import write_private  # noqa: PLC0415  (few runs need it)
 
         check_permissions(path, self._console)
         try:
-            write_private(path, f"{line}\n".encode("utf-8", "surrogateescape"))
+            write_private(path, f"{line}\n".encode("utf-8", "surrogateescape"), lasting=lasting)
         except HostError as error:
             self._console.warn(f"Could not save the options of this run: {error}")
