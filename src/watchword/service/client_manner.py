@@ -16,7 +16,6 @@ from watchword.edges.send.sent import Sent
 from watchword.model.routes import Route
 from watchword.service.client_console import Console
 from watchword.service.client_seal import Seal, seal_of
-from watchword.wire.spa.composing import compose
 from watchword.wire.spa.message import Message
 
 
@@ -43,6 +42,8 @@ class Manner:
 
     def compose(self, message: Message) -> bytes:
         """The plaintext. Raises SpaError."""
+        from watchword.wire.spa.composing import compose  # noqa: PLC0415  (loads cryptography)
+
         return compose(message)
 
     def seal(self, settings: Given) -> Seal:
