@@ -91,10 +91,11 @@ def test_it_is_off_unless_a_place_is_named_and_a_reload_moves_it(
     assert "THE LAST RELOAD WAS REFUSED" in server.tool("status").stdout
 
     path = server.folder / "metrics.sock"
-    server.settings["METRICS_LISTEN"] = f"unix:{path}"
+    server.settings |= {"METRICS_LISTEN": f"unix:{path}", "AUDIT_LOG": "Y"}
     server.write()
     server.send(signal.SIGHUP)
     until(lambda: not serves(server.host, "::1"))
+    server.wait_for("AUDIT_LOG was changed; that is taken up at the next start only")
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(str(path))
     found = scraped(sock)
