@@ -10,7 +10,9 @@ from watchword.service import watchdog
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the supervisor's command line; the exit status is 0 or, for any failure, 1."""
-    return watchdog.run(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        return watchdog.run(sys.argv[1:], own_process=True)
+    return watchdog.run(argv)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import Final
 
 from watchword.dialects.fwknop import server_options, watchdog_options
 from watchword.dialects.fwknop.watchdog_options import Patience
+from watchword.edges import core_dumps
 from watchword.errors import WatchwordError
 from watchword.service import process, server
 from watchword.service.complain import complain
@@ -33,8 +34,13 @@ _PASSED_ON: Final = (signal.SIGHUP,)
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def run(argv: Sequence[str]) -> int:
-    """Do what the command line says; return the exit status."""
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Do what the command line says; return the exit status.
+
+    ``own_process``: nobody else's code runs in this process, so it may be marked for good.
+    """
+    if own_process:
+        core_dumps.forbid()  # the files that are checked before the first start have keys in them
     try:
         options = watchdog_options.parse(argv)
         if options.help:
