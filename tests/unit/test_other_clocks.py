@@ -46,6 +46,12 @@ def test_the_date_of_an_answer_is_compared_with_our_own_time() -> None:
     assert abs(ahead - 3600) < 5
 
 
+@pytest.mark.parametrize("host", ["bücher.example", f"{'a' * 63}.example"])
+def test_any_name_of_a_server_can_be_asked_for_its_date(host: str) -> None:
+    with answering(date(time.time())) as port:
+        assert other_clocks.by_web_of("127.0.0.1", port, host, 5) is not None
+
+
 @pytest.mark.parametrize(
     "pieces",
     [

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from watchword.edges import dial, randomness
+from watchword.edges.send.names import ascii_name
 from watchword.errors import HostError, OperatorError, PeerError
 from watchword.wire import sntp, web_date
 
@@ -79,9 +80,9 @@ def by_web_of(
         connection.settimeout(max(0.1, end - time.monotonic()))
         if secure:
             connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
-        name = f"[{host}]" if ":" in host else host
+        name = f"[{host}]" if ":" in host else ascii_name(host)
         sent = time.time()
-        connection.sendall(f"HEAD / HTTP/1.0\r\nHost: {name}\r\n\r\n".encode("idna"))
+        connection.sendall(f"HEAD / HTTP/1.0\r\nHost: {name}\r\n\r\n".encode("ascii"))
         head = _head(connection, end)
         between = (sent + time.time()) / 2
         return web_date.date(head) + _HALF - between

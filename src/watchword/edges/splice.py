@@ -4,13 +4,15 @@ In here: bytes in both directions, each end of which is passed on by itself.
 Not in here: making the connection (edges.dial).
 
 Each direction has a thread with blocking calls: nothing polls, and a reader that
-is slow holds up only its own direction. No descriptor is made non-blocking, for
-those of standard input and output are shared with whoever gave them to us.
+is slow holds up only its own direction. No descriptor is made blocking or non-blocking,
+for those of standard input and output are shared with whoever gave them to us; one that
+is non-blocking is waited for.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
 from contextlib import suppress
 from typing import Final
@@ -39,10 +41,18 @@ def splice(connection: socket.socket, source: int = 0, sink: int = 1) -> None:
 
 def _pass_up(source: int, connection: socket.socket) -> None:
     with suppress(OSError):  # the other side has gone: what it still sends comes down first
-        while octets := os.read(source, _CHUNK):
+        while octets := _read(source):
             connection.sendall(octets)
     with suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
+
+
+def _read(source: int) -> bytes:
+    while True:
+        try:
+            return os.read(source, _CHUNK)
+        except BlockingIOError:
+            select.select([source], [], [])
 
 
 def _pass_down(connection: socket.socket, sink: int) -> bool:
@@ -67,7 +77,10 @@ def _receive(connection: socket.socket, buffer: bytearray) -> int:
 
 def _write(sink: int, octets: memoryview) -> None:
     while octets:
-        octets = octets[os.write(sink, octets) :]
+        try:
+            octets = octets[os.write(sink, octets) :]
+        except BlockingIOError:
+            select.select([], [sink], [])
 
 
 def _end(sink: int) -> None:
