@@ -180,7 +180,7 @@ class FirewallBackend(Protocol):
     def cut(self, holes: Collection[Hole]) -> int:
         """End the connections that came in through these holes; return how many.
 
-        For holes that are shut. Needs the feature CUT.
+        For holes that are shut. Needs the feature CUT; HostError without it, also for no holes.
         """
         ...
 

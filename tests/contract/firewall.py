@@ -206,5 +206,6 @@ class FirewallContract:
             assert ready.backend.cut([]) == 0
             assert ready.backend.intact()
         else:
-            with pytest.raises(HostError):
-                ready.backend.cut([hole])
+            for holes in ([hole], []):
+                with pytest.raises(HostError):
+                    ready.backend.cut(holes)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.sealing import sealed
 from tests.unit.test_gate import House
-from tests.unit.test_grant_changes import MEMBER
+from tests.unit.test_grant_changes import MEMBER, never
 from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, request, terms
 from watchword.errors import HostError, OperatorError
 from watchword.grant.decide import authorise
@@ -289,3 +289,12 @@ def test_the_block_is_the_first_thing_that_is_asked_of_an_authentic_packet() -> 
     late = request(sent_at=0, user="nobody")
     answer = authorise(policy(replace(terms(), blocked=True)), late, NOW)
     assert getattr(answer, "reason", None) is Reason.KEY_BLOCKED
+
+
+def test_where_connections_cannot_be_cut_a_key_is_not_blocked_by_halves(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        office.house.firewall.cut = never  # type: ignore[assignment,method-assign]
+        with pytest.raises(HostError, match="here nobody is cut"):
+            await office.do("block", stanza=1, cut=True)
+
+    assert play(tmp_path, scene).blocks.blocked == {}

@@ -300,3 +300,20 @@ def test_a_stanza_is_found_again_by_its_key_whatever_its_number_is_now() -> None
         assert (await office.do("revoke", stanza=2))["count"] == 1
 
     play(scene)
+
+
+def never(_: object) -> int:
+    raise HostError("here nobody is cut")
+
+
+def test_where_connections_cannot_be_cut_nothing_is_done_by_halves() -> None:
+    async def scene(office: Office) -> None:
+        name = await office.knock()
+        office.house.firewall.cut = never  # type: ignore[assignment,method-assign]
+        with pytest.raises(HostError, match="here nobody is cut"):
+            await office.do("revoke", grant=name, cut=True)
+        assert office.house.open == {"198.51.100.2 tcp/22"}
+        assert not office.house.enforcer.in_doubt
+        assert (await office.do("revoke", grant=name))["count"] == 1
+
+    play(scene)

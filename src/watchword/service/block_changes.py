@@ -72,6 +72,7 @@ class BlockChanges:
         ``cut``: and the connections that they let in.
         """
         names, target = self._meant(question)
+        cut = self._changes.is_to_cut(question)
         owner = self._owner(names)
         block = Block(self._clock.now().wall, question.peer.uid, _described(owner) if owner else "")
         self._blocks.block(names, block)
@@ -79,7 +80,6 @@ class BlockChanges:
 
         wanted = self._opened_by(names)
 
-        cut = question.fields.get("cut") is True
         told = await self._changes.end(question, Action.BLOCK, target, wanted, cut=cut)
         if self._cycles.opening:
             self._end_later(wanted)

@@ -51,9 +51,15 @@ class GrantChanges:
     async def revoke(self, question: Question) -> dict[str, object]:
         """One of ``grant``, ``address``, ``stanza``, ``all``; with ``cut`` connections as well."""
         target, wanted = self._wanted(question)
-        return await self.end(
-            question, Action.REVOKE, target, wanted, cut=question.fields.get("cut") is True
-        )
+        cut = self.is_to_cut(question)
+        return await self.end(question, Action.REVOKE, target, wanted, cut=cut)
+
+    def is_to_cut(self, question: Question) -> bool:
+        """Whether connections are to end, too. Raises HostError: they cannot be ended here."""
+        if question.fields.get("cut") is not True:
+            return False
+        self._enforcer.check_cut()
+        return True
 
     async def end(
         self,

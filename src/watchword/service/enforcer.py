@@ -199,6 +199,10 @@ class Enforcer:
         self.stirred.set()
         return Revoked(tuple(over), count, trouble)
 
+    def check_cut(self) -> None:
+        """Raises HostError: this firewall ends no connections."""
+        self.firewall.cut(())
+
     async def held(self) -> frozenset[Tag]:
         """The openings that the firewall really has now. Raises HostError."""
         async with self._lock:
