@@ -8,6 +8,7 @@ import pytest
 
 from tests.fwknopd_files import STANZA
 from tests.values import NOW, request
+from watchword.dialects.fwknop.dump import dump_config
 from watchword.dialects.fwknop.fwknopd_conf_perl import INSTEAD
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Configuration, Sources, load
@@ -160,7 +161,7 @@ def test_the_first_value_of_a_name_counts_and_in_a_file_of_2_6_the_last() -> Non
     assert configure(twice).policy.max_age == 90
 
 
-@pytest.mark.requirement("7.9", partial=True)
+@pytest.mark.requirement("7.9")
 def test_values_are_superseded_by_a_list_of_files_the_later_winning() -> None:
     argv = ("--Override-config", "one,two")
     files = {"one": "PCAP_INTF eth1;\nMAX_SPA_PACKET_AGE 60;\n", "two": "PCAP_INTF eth2;\n"}
@@ -169,6 +170,16 @@ def test_values_are_superseded_by_a_list_of_files_the_later_winning() -> None:
     assert isinstance(sniffer, Sniffer)
     assert sniffer.interfaces == ("eth2",)
     assert loaded.policy.max_age == 60
+    lines = dump_config(loaded, origins=True).splitlines()
+    for name, value, place in (
+        ("PCAP_INTF", "eth2", "  (two:1)"),
+        ("MAX_SPA_PACKET_AGE", "60", "  (one:2)"),
+        ("MAX_SNIFF_BYTES", "1400", "  (fwknop.conf:15)"),
+        ("ACCESS_FILE", "access.conf", "  (command line)"),
+        ("STATE_DIR", "/var/lib/watchword", ""),
+    ):
+        assert any(line.endswith(f". {name:<28} =  '{value}'{place}") for line in lines), name
+    assert "(two:1)" not in dump_config(loaded)
 
 
 @pytest.mark.parametrize("name", sorted(INSTEAD))

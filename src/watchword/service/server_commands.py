@@ -131,7 +131,7 @@ def _flush(options: ServerOptions) -> int:
 def _dump(options: ServerOptions) -> int:
     configuration = configured(options)
     say(PROGRAM, configuration.complaints)
-    print(dump.dump_config(configuration), end="")
+    print(dump.dump_config(configuration, origins=options.verbose > 0), end="")
     return 0
 
 

@@ -19,9 +19,10 @@ from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_table import FLAGS, SECRETS
 from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES
-from watchword.dialects.fwknop.lines import shown
+from watchword.dialects.fwknop.lines import shown, shown_file
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.voice_words import ERROR_CODES
+from watchword.errors import Place
 from watchword.model.policy import Terms
 
 _NOT_SET: Final = "<not set>"
@@ -47,14 +48,21 @@ class Dumpable(Protocol):
     def values(self) -> Mapping[str, str | None]: ...
     @property
     def stanzas(self) -> Sequence[Mapping[str, str]]: ...
+    @property
+    def origins(self) -> Mapping[str, Place]: ...
 
 
-def dump_config(configuration: Dumpable) -> str:
-    """The text of ``--dump-config``, with a newline at the end. No keys are in it."""
+def dump_config(configuration: Dumpable, *, origins: bool = False) -> str:
+    """The text of ``--dump-config``, with a newline at the end. No keys are in it.
+
+    ``origins``: the file and line that set a value stand behind it.
+    """
     lines = ["Current fwknopd config settings:"]
     for number, (name, value) in enumerate(configuration.values.items()):
         shown_value = _NOT_SET if value is None else shown(value, _LONG)
-        lines.append(f"{number:3}. {name:<28} =  '{shown_value}'")
+        place = configuration.origins.get(name) if origins else None
+        where = f"  ({shown_file(str(place))})" if place else ""
+        lines.append(f"{number:3}. {name:<28} =  '{shown_value}'{where}")
     lines += ["", "Current fwknopd access settings:"]
     for number, stanza in enumerate(configuration.stanzas, start=1):
         lines += [f"SOURCE ({number}):  {stanza['SOURCE']}", "=" * 62]

@@ -11,7 +11,7 @@ Source: fwknopd server, sections 1 to 3; access.conf, sections 1 and 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import (
@@ -111,6 +111,8 @@ class Configuration:
     """What each stanza says, in the order of ``--dump-config``, without its keys."""
     files: tuple[str, ...] = ()
     """Every file that was read, once each, in the order of reading, POLICY_TESTS left out."""
+    origins: Mapping[str, Place] = field(default_factory=dict)
+    """What set each variable that is set: a line of a file, or the command line."""
     tests: tuple[PolicyTest, ...] = ()
     """What the policy has to answer, for it to be used (POLICY_TESTS)."""
 
@@ -162,6 +164,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         values=variable_values(values, options),
         stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),
         files=tuple(read),
+        origins={name: value.place for name, value in values.given.items()},
         tests=tests,
     )
 
