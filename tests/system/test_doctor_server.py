@@ -180,6 +180,7 @@ def test_a_server_that_does_not_run_is_a_fault_and_so_is_the_missing_guard(
         "attachment", "fault"
     )
     assert f"{tmp_path}/state is not there" in told.about("files", "warning")
+    assert not told.about("reach", "fine")
 
 
 def test_a_packet_that_is_not_seen_is_a_fault(server: Server, scene: Trio) -> None:

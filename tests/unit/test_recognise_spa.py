@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -15,6 +17,7 @@ from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request, Sealed
 from watchword.ports import Recogniser
+from watchword.recognise.rows import Kind, Rows
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.spa import rijndael
 from watchword.wire.spa.message import MessageType
@@ -228,3 +231,17 @@ def test_what_is_remembered_of_sources_is_bounded() -> None:
         where = request.packet._replace(peer=f"source {number}")
         recogniser.expect(replace(request, packet=where))
     assert len(recogniser._usual) == 65_536
+
+
+def test_the_rows_of_a_policy_go_with_their_last_user_and_its_keys_with_them() -> None:
+    """In a circle they would stay until the interpreter looks for circles, which it seldom does."""
+    gc.collect()
+    gc.disable()
+    try:
+        rows = Rows((terms(sources=(ip_network("192.0.2.0/24"),)), terms(2)))
+        assert rows.row(packet(sealed()), Kind.RIJNDAEL).numbers == (2,)
+        gone = weakref.ref(rows)
+        del rows
+        assert gone() is None
+    finally:
+        gc.enable()

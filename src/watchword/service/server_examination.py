@@ -27,7 +27,7 @@ from watchword.errors import HostError, WatchwordError
 from watchword.model.services import Proto, Service
 from watchword.model.settings import CaptureFile, PacketQueue, Sniffer, TcpPort, UdpPort
 from watchword.service import asking, firewall_diagnosis, process, server_diagnosis
-from watchword.service.server_findings import Finding, fault, remark
+from watchword.service.server_findings import Finding, Severity, fault, remark
 from watchword.wire.spa import base64text
 from watchword.wire.spa.mac import PREFIX
 
@@ -72,11 +72,11 @@ class Examination:
             before = self._judged()
             _send(send)
             limit = time.monotonic() + _PATIENCE
-            while (heard := self._judged() > before) is False and time.monotonic() < limit:
+            while (now := self._judged()) == before and time.monotonic() < limit:
                 time.sleep(0.02)
         except (OSError, WatchwordError) as error:
             return server_diagnosis.capture(None, f"{way}: {error}")
-        return server_diagnosis.capture(heard, way)
+        return server_diagnosis.capture(now > before, way)
 
     def _judged(self) -> int:
         return sum(self._status()["packets"].values())
@@ -92,11 +92,13 @@ class Examination:
         except HostError as error:
             yield fault("attachment", str(error), error.hint)
             return
-        yield from firewall_diagnosis.attachment(firewall, there, self._in_step())
+        attached = list(firewall_diagnosis.attachment(firewall, there, self._in_step()))
+        yield from attached
         translated = firewall_diagnosis.published(firewall, there)
-        yield from firewall_diagnosis.reach(
-            firewall, policy, self._listeners, translated, self._own
-        )
+        reached = firewall_diagnosis.reach(firewall, policy, self._listeners, translated, self._own)
+        broken = any(each.severity is Severity.FAULT for each in attached)
+        # Of a guard that is not there nothing good is said.
+        yield from (each for each in reached if not (broken and each.severity is Severity.FINE))
         yield from firewall_diagnosis.rules(firewall, policy, there)
         if self._probe:
             ports = _tcp_ports(self._listeners, translated)
