@@ -146,7 +146,7 @@ def test_stanzas_that_are_saved_at_once_are_all_there(home: Path) -> None:
 def test_an_rc_file_that_cannot_be_rewritten_is_an_error_and_stays(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_more: object) -> None:
+    def full(*_more: object, **_named: object) -> None:
         raise OSError(28, "No space left on device")
 
     before = (home / ".fwknoprc").read_bytes()
