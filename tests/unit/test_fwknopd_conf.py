@@ -202,6 +202,10 @@ def test_digits_at_the_front_are_the_number_and_that_is_said() -> None:
         ("FWKNOP_RUN_DIR run", "Path 'run' is not absolute."),
         ("STATE_DIR ./x", "Path './x' is not absolute."),
         ("IPFW_ACTIVE_SET_NUM 2", "[*] Cannot set identical ipfw active and expire sets."),
+        (
+            "REQUIRE_SOURCE_ADDRESS 10.0.0.0/8",
+            "REQUIRE_SOURCE_ADDRESS is '10.0.0.0/8', neither Y nor N",
+        ),
         ("BLACKLIST ANY", "BLACKLIST has ANY, so that nobody could come in"),
         (
             "BLACKLIST 192.0.2.7/33",

@@ -214,7 +214,13 @@ def _verify_number(variable: Variable, value: Value, complaints: Complaints) -> 
 
 
 def _verify_flag(variable: Variable, value: Value, complaints: Complaints) -> None:
-    if value.text[:1] not in tuple("yYnN"):
+    if variable.name == "REQUIRE_SOURCE_ADDRESS" and value.text[:1] not in tuple("yYnN"):
+        complaints.refuse(
+            f"{value.name} is '{shown(value.text)}', neither Y nor N",
+            value.place,
+            "lists of networks are for the stanzas of access.conf: write Y, or N",
+        )
+    elif value.text[:1] not in tuple("yYnN"):
         taken = "Y" if variable.is_on(value.text) else "N"
         complaints.remark(
             f"{value.name} is '{shown(value.text)}', taken as {taken}",
