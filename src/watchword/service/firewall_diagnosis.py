@@ -102,13 +102,15 @@ def reach(
     for service in sorted(offered):
         yield fault(
             "reach",
-            f"{service} ({bare.pop(service) or 'somebody'}) is what stanzas open for callers, "
-            "and everybody reaches it",
+            f"{service} ({bare.pop(service) or 'program not known'}) is what stanzas open for "
+            "callers, and everybody reaches it",
             f"add {service} to GUARD_SERVICES"
             + (", or take it out of GUARD_PUBLIC" if firewall.guard_all else ""),
         )
     if bare:
-        listed = ", ".join(f"{each} ({name or 'kernel'})" for each, name in sorted(bare.items()))
+        listed = ", ".join(
+            f"{each} ({name or 'program not known'})" for each, name in sorted(bare.items())
+        )
         yield remark(
             "reach",
             f"the guard lets everybody reach {listed}",
