@@ -47,7 +47,6 @@ OURS = {
     "dialects.fwknop.client_values", "dialects.fwknop.client_verify",
     "dialects.fwknop.client_words",
     "dialects.fwknop.key_strength", "dialects.fwknop.rcfile", "dialects.fwknop.rcfile_read",
-    "dialects.fwknop.suggest",
     "wire", "wire.spa", "wire.spa.base64text", "wire.spa.composing", "wire.spa.digests",
     "wire.spa.errors", "wire.spa.fields", "wire.spa.grammar", "wire.spa.lengths",
     "wire.spa.mac", "wire.spa.message", "wire.spa.rijndael", "wire.spa.sealing",

@@ -26,7 +26,6 @@ from watchword.dialects.fwknop.client_settings import (
     note_allow,
     note_key,
 )
-from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.errors import Complaint, OperatorError, Place
 from watchword.record import record
 from watchword.wire.spa.grammar import parse_allow
@@ -210,6 +209,8 @@ def _take(said: _Said, line: rcfile.Line, place: Place) -> Iterator[Complaint]:
     )
     take = VARIABLES.get(line.name)
     if take is None:
+        from watchword.dialects.fwknop.suggest import did_you_mean  # noqa: PLC0415  (mistakes)
+
         yield Complaint(message, hint=did_you_mean(line.name, VARIABLES) or _NO_SUCH)
         return
     try:
