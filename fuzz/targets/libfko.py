@@ -107,7 +107,7 @@ def _plaintext(payload: bytes, lock: Lock, credential: Credential) -> bytes:
     text = body if body.startswith(PREFIX) else PREFIX + body
     try:
         container = _lenient(text)
-        return rijndael.decrypt(container, credential.key, credential.mode).plaintext
+        return rijndael.decrypt(container, credential.key, credential.mode)[0]
     except (ValueError, SpaError):
         return b""
 

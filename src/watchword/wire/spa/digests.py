@@ -7,6 +7,7 @@ Not in here: HMAC (mac), what is remembered for how long (recognise).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -36,14 +37,23 @@ def hashed(kind: Digest, octets: bytes) -> bytes:
     What encrypts hashes too: ``hashlib`` would have a second OpenSSL loaded. It is asked where
     the first one has to refuse: machines in FIPS mode have the old two for what is no security.
     """
-    try:
-        running = hashes.Hash(ALGORITHMS[kind])
-    except UnsupportedAlgorithm:
+    empty = _empty(kind)
+    if empty is None:
         import hashlib  # noqa: PLC0415  (few machines need it)
 
         return hashlib.new(kind.name.lower(), octets, usedforsecurity=False).digest()
+    running = empty.copy()
     running.update(octets)
     return running.finalize()
+
+
+@cache  # a copy takes half as long as a new one
+def _empty(kind: Digest) -> hashes.Hash | None:
+    """A hash that has been fed nothing; None where it is refused."""
+    try:
+        return hashes.Hash(ALGORITHMS[kind])
+    except UnsupportedAlgorithm:
+        return None
 
 
 def kinds_of_length(length: int) -> tuple[Digest, ...]:

@@ -67,13 +67,12 @@ class Lock:
         if body.translate(None, base64text.ALPHABET + b"="):
             raise SpaError(Code.INVALID_DATA_ENCODE_NOTBASE64)
         container = base64text.decode_leniently(text)
-        opened = rijndael.decrypt(container, self._credential.key, self._credential.mode)
-        plaintext = opened.plaintext
+        plaintext, padded = rijndael.decrypt(container, self._credential.key, self._credential.mode)
         if not fields.MIN_TEXT <= len(plaintext) <= fields.MAX_TEXT:
             raise SpaError(Code.INVALID_DATA_DECODE_MSGLEN_VALIDFAIL)
         if not (plaintext[:16].isdigit() and plaintext[16:17] == b":"):
             raise SpaError(Code.DECRYPTION_FAILURE)
-        return plaintext, text, container, opened.padded
+        return plaintext, text, container, padded
 
 
 def _is_canonical(payload: bytes, text: bytes, container: bytes) -> bool:

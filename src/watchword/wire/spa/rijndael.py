@@ -8,7 +8,7 @@ plaintext says (fields), OpenPGP (mode 7).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -26,11 +26,8 @@ _LEGACY_KEY: Final = 16
 """Bytes to which mode ``legacy`` extends a shorter passphrase."""
 
 
-@record
-class Opened:
-    plaintext: bytes
-    padded: bool
-    """False: there was no valid padding, and everything was kept, as libfko keeps it."""
+Opened: TypeAlias = tuple[bytes, bool]
+"""The plaintext, and whether it was padded: where not, everything was kept, as libfko keeps it."""
 
 
 def check_key(key: Secret) -> None:
@@ -77,10 +74,10 @@ def decrypt(container: bytes, key: Secret, mode: CipherMode) -> Opened:
         raise SpaError(Code.DECRYPTION_SIZE)
     fill = padded[-1]
     if not 1 <= fill <= BLOCK or not padded.endswith(bytes([fill]) * fill):
-        return Opened(padded, padded=False)
+        return padded, False
     if fill == len(padded):
         raise SpaError(Code.DECRYPTION_SIZE)
-    return Opened(padded[:-fill], padded=True)
+    return padded[:-fill], True
 
 
 _Transform = Callable[[bytes, bytes, bytes], bytes]
