@@ -2,4 +2,16 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("pytester", "tests.plugins.privileges", "tests.plugins.requirements")
+import signal
+
+pytest_plugins = (
+    "pytester",
+    "tests.plugins.own_firewall",
+    "tests.plugins.privileges",
+    "tests.plugins.requirements",
+)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # In the background of a script and in a process of several it is ignored, and programs that
+    # tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,7 +23,6 @@ def start() -> subprocess.Popen[str]:
     return subprocess.Popen(
         COMMAND, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (as at a terminal)
     )  # fmt: skip
 
 

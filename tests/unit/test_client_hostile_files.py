@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, KNOCK, opened
-from watchword.edges import prompt
+from watchword.edges import file_rights, prompt
 from watchword.programs.fwknop import main
 
 home = client_scene.home
@@ -175,12 +175,12 @@ def test_a_longest_line_is_one_of_1023_bytes(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_an_rc_file_of_somebody_else_is_remarked_on(
+def test_root_may_use_an_rc_file_of_somebody_else_and_is_told(
     server: socket.socket, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rc = home / ".fwknoprc"
     rc.write_text(STANZA, "utf-8")
-    rc.chmod(0o666)
+    rc.chmod(0o644)
     os.chown(rc, 12345, -1)
     assert main(["-n", "work", "-p", port_of(server)]) == 0
     assert opened(server.recv(2000))
@@ -188,6 +188,35 @@ def test_an_rc_file_of_somebody_else_is_remarked_on(
         f"[-] file: {rc} permissions should only be user read/write (0600, -rw-------)\n"
         f"[-] file: {rc} not owned by current effective user id\n"
     )
+
+
+def test_an_rc_file_that_everybody_may_write_is_not_obeyed(
+    server: socket.socket, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rc = home / ".fwknoprc"
+    rc.write_text(STANZA, "utf-8")
+    rc.chmod(0o602)
+    assert main(["-n", "work", "-p", port_of(server)]) == 1
+    said = capsys.readouterr().err
+    assert "may be written by everybody" in said
+    assert f"chmod 600 {rc}" in said
+    assert nothing_came(server)
+
+
+def test_an_rc_file_of_another_user_is_not_obeyed(
+    server: socket.socket,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (home / ".fwknoprc").write_text(STANZA, "utf-8")
+    (home / ".fwknoprc").chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(home / ".fwknoprc", 12345, -1)
+    monkeypatch.setattr(file_rights, "own_user", lambda: 54321)
+    assert main(["-n", "work", "-p", port_of(server)]) == 1
+    assert "belongs to another user" in capsys.readouterr().err
+    assert nothing_came(server)
 
 
 def test_a_link_to_an_rc_file_is_followed(server: socket.socket, home: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from watchword.edges import files
+from watchword.edges import file_rights, files
 from watchword.errors import HostError, OperatorError
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_may_not_be_read_is_told(
 
 
 def complaints(path: Path) -> list[str]:
-    return [str(each) for each in files.permission_complaints(path)]
+    return [str(each) for each in file_rights.permission_complaints(path)]
 
 
 @pytest.mark.parametrize("bits", [0o644, 0o400, 0o640, 0o700, 0o4600])
@@ -97,7 +97,7 @@ def test_permissions_other_than_0600_are_complained_about(tmp_path: Path, bits: 
     assert complaints(path) == []
 
     path.chmod(bits)
-    [complaint] = files.permission_complaints(path)
+    [complaint] = file_rights.permission_complaints(path)
     assert not complaint.fatal
     assert str(complaint) == (
         f"[-] file: {path} permissions should only be user read/write (0600, -rw-------)"
@@ -113,7 +113,7 @@ def test_a_foreign_owner_is_complained_about(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_a_fatal_complaint_and_what_is_missing_none(tmp_path: Path) -> None:
-    [complaint] = files.permission_complaints(tmp_path)
+    [complaint] = file_rights.permission_complaints(tmp_path)
     assert complaint.fatal
     assert str(complaint) == f"[-] file: {tmp_path} is not a regular file or symbolic link."
     assert complaints(tmp_path / "missing") == []

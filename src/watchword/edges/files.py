@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from watchword.edges.portable import FilePath, flags, link_new, own_user
-from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.errors import HostError, OperatorError, Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,34 +61,6 @@ def read_bytes(path: FilePath, limit: int) -> bytes:
     if len(content) > limit:
         raise _unusable(path, f"is larger than {limit} bytes", "name a text file, or split it")
     return content
-
-
-def permission_complaints(path: FilePath) -> Sequence[Complaint]:
-    """What is wrong with who may touch a file that holds keys, in fwknop's words.
-
-    Nothing for a file that does not exist. Only the complaint about what is
-    not a file is fatal (fwknopd server, section 3; client, section 10).
-    Raises OperatorError if the file cannot be looked at.
-    """
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return ()
-    except (OSError, ValueError) as error:
-        raise _unusable(path, f"cannot be examined: {_reason(error)}", "check the path") from error
-    said = f"[-] file: {path}"
-    if not stat.S_ISREG(status.st_mode):
-        return (Complaint(f"{said} is not a regular file or symbolic link."),)
-    if (user := own_user()) is None:
-        return ()  # Windows: the mode says nothing about who may read it
-    complaints = []
-    if stat.S_IMODE(status.st_mode) != 0o600:
-        wanted = "permissions should only be user read/write (0600, -rw-------)"
-        complaints.append(Complaint(f"{said} {wanted}", fatal=False))
-    if status.st_uid != user:
-        foreign = "not owned by current effective user id"
-        complaints.append(Complaint(f"{said} {foreign}", fatal=False))
-    return complaints
 
 
 def list_folder(path: Path) -> Sequence[Path]:

@@ -19,7 +19,6 @@ from watchword.dialects.fwknop.client_settings import Given, combine
 from watchword.dialects.fwknop.client_values import server
 from watchword.dialects.fwknop.rcfile_read import read
 from watchword.dialects.fwknop.suggest import did_you_mean
-from watchword.edges import files
 from watchword.edges.send import Carry
 from watchword.errors import OperatorError
 from watchword.record import record, replace
@@ -140,8 +139,7 @@ def read_rc(path: str, console: Console) -> str:
             f"there is no rc file {path}",
             hint="make a stanza with fwknop --save-rc-stanza, or name another file: --rc-file",
         )
-    client_files.check_permissions(path, console)
-    return files.read_text(path)
+    return client_files.read_own(path, console)
 
 
 def _stanza_for(text: str, host: str, port: int | None, path: str) -> str:

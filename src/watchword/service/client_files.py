@@ -15,7 +15,7 @@ from watchword.dialects.fwknop import rcfile
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.rcfile_read import Section, read
-from watchword.edges import files
+from watchword.edges import file_rights, files
 from watchword.edges.portable import FilePath
 from watchword.errors import HostError, OperatorError
 from watchword.service.client_console import Console
@@ -79,8 +79,15 @@ def exists(path: FilePath) -> bool:
 
 def check_permissions(path: FilePath, console: Console) -> None:
     """Say what is wrong with who may touch the file; never fatal (section 9)."""
-    for complaint in files.permission_complaints(path):
+    for complaint in file_rights.permission_complaints(path):
         console.remark(complaint)
+
+
+def read_own(path: FilePath, console: Console, limit: int = files.TEXT_LIMIT) -> str:
+    """The text of a file that is obeyed. Raises OperatorError, also where others may write it."""
+    check_permissions(path, console)
+    file_rights.refuse_foreign_hands(path)
+    return files.read_text(path, limit)
 
 
 def stanza_names(path: FilePath, console: Console) -> list[str]:
@@ -101,11 +108,7 @@ def load(path: FilePath, line: CommandLine, console: Console) -> tuple[Given, Gi
     Raises OperatorError.
     """
     create_if_missing(path, console)
-    if not exists(path):
-        text = ""
-    else:
-        check_permissions(path, console)
-        text = files.read_text(path)
+    text = read_own(path, console) if exists(path) else ""
     names = [rcfile.DEFAULT]
     if line.named is not None and not line.save_stanza:
         names.append(line.named)

@@ -18,7 +18,7 @@ from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.edges import files
 from watchword.errors import HostError, OperatorError
 from watchword.service.client_console import Console
-from watchword.service.client_files import check_permissions, exists
+from watchword.service.client_files import check_permissions, exists, read_own
 
 _LIMIT = 1 << 20  # bytes of such a file; a thousand lines of the longest kind
 _SAVED = ".fwknop.save"
@@ -94,8 +94,7 @@ class KeptLines:
         return os.path.join(os.path.dirname(self._run), name)
 
     def _read(self, path: str) -> str:
-        check_permissions(path, self._console)
-        return files.read_text(path, _LIMIT)
+        return read_own(path, self._console, _LIMIT)
 
     def _write(self, path: str, line: str, *, lasting: bool) -> None:
         from watchword.edges.send_file import write_private  # noqa: PLC0415  (few runs need it)

@@ -16,11 +16,11 @@ from watchword.dialects.fwknop import client_keys, client_request, client_values
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
 from watchword.dialects.fwknop.client_verify import uses_gpg
-from watchword.edges import files, randomness
+from watchword.edges import randomness
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import CipherMode, Credential, Digest
 from watchword.service.client_console import Console
-from watchword.service.client_files import check_permissions, exists
+from watchword.service.client_files import exists, read_own
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
 
@@ -184,9 +184,8 @@ def octets(
             f"Could not open config file: {path}",
             hint="name the file with the key with -G or --get-hmac-key",
         )
-    check_permissions(path, console)
+    text = read_own(path, console)
     host = settings.server or ""
-    text = files.read_text(path)
     for name in _names_of(host, others):
         if (key := client_keys.from_file(text, name, first=first)) is not None:
             return key

@@ -19,7 +19,7 @@ from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
-from watchword.edges import files, patterns, randomness, users
+from watchword.edges import file_rights, files, patterns, randomness, users
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
 from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
@@ -201,7 +201,7 @@ def configured(options: ServerOptions) -> Configuration:
     loose = [
         complaint
         for name in configuration.files
-        for complaint in files.permission_complaints(Path(name))
+        for complaint in file_rights.permission_complaints(Path(name))
     ]
     fatal = [each for each in loose if each.fatal]
     if fatal:
