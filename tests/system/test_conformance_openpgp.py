@@ -79,7 +79,7 @@ TWISTS = {
     "is an hour late": (
         "argv += ['--time-offset-minus', '1h']",
         "gpg-rsa2048",
-        "the time stamp is off by -3600",
+        "the time stamp is off by -3",
     ),
     "writes no packet": ("sys.exit('out of order')", "gpg-rsa2048", "it saves no packet: exit"),
 }

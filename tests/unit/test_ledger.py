@@ -162,7 +162,7 @@ def test_grants_end_in_the_order_of_their_ends() -> None:
 
 def test_grants_that_end_together_end_in_the_order_in_which_they_began() -> None:
     ledger = Ledger()
-    begun = [admitted(ledger, seconds=5).id for _ in range(20)]
+    begun = [admitted(ledger, seconds=5, who=f"192.0.2.{last}").id for last in range(1, 21)]
     assert [grant.id for grant in ledger.expire(later(10))] == begun
 
 
