@@ -239,3 +239,36 @@ def test_the_configuration_names_the_group_and_what_it_may_do() -> None:
 def test_a_group_that_is_not_there_is_refused_with_its_line() -> None:
     with pytest.raises(OperatorError, match="/f:2: CONTROL_GROUP has 'wheels'"):
         configured("CONTROL_GROUP wheels\n")
+
+
+def test_others_who_ask_all_the_time_do_not_keep_root_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = MEMBER
+    monkeypatch.setattr(module, "peer_of", lambda _: who)
+
+    async def scene(office: Office) -> None:
+        nonlocal who
+        idle = [await asyncio.open_unix_connection(office.path) for _ in range(module.AT_ONCE)]
+        while office.control._busy[False] < module.AT_ONCE:
+            await asyncio.sleep(0)
+        assert await raw(office, b'{"version":1,"ask":"status"}\n') is None
+        who = ROOT
+        assert (await raw(office, b'{"version":1,"ask":"status"}\n') or {})["version"] == 1
+        for _, writer in idle:
+            writer.close()
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another group")
+def test_members_may_write_nothing_into_the_folder_whatever_its_own_group_might(
+    tmp_path: Path,
+) -> None:
+    async def scene(office: Office) -> None:
+        office.path.parent.chmod(0o2770)
+        office.control.admit(Rights(os.geteuid(), GROUP))
+        status = office.path.parent.stat()
+        assert (status.st_gid, stat.S_IMODE(status.st_mode)) == (GROUP, 0o2710)
+
+    play(tmp_path, scene)

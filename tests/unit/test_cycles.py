@@ -23,6 +23,7 @@ from watchword.dialects.fwknop.voice_json import structured
 from watchword.edges.programs import MemoryPrograms
 from watchword.errors import HostError
 from watchword.grant import cycles
+from watchword.grant import ledger as ledger_module
 from watchword.grant.decide import Permit, authorise
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, CycleTerms
@@ -718,3 +719,96 @@ def test_the_hand_runs_no_command_where_there_are_none() -> None:
     with pytest.raises(NotAllowedError):
         Hand(policy(stanza_with(cycle())), programs).command(1, "id", lambda: None)
     assert programs.runs == []
+
+
+# --- whatever happens, it is closed -----------------------------------------------------
+
+
+def test_packets_made_to_be_called_alike_are_closed_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten digits are alike after a million tries; here all packets are from the beginning."""
+    monkeypatch.setattr(ledger_module, "SHORT", 0)
+
+    async def scene(house: House) -> None:
+        found = scene_of(house)
+        assert await found.ask(f"{WHO},tcp/22") == ["granted"]
+        assert await found.ask(f"{WHO},tcp/23") == ["granted"]
+        assert len({each.id for each in await found.journal.unfinished(found.clock.now())}) == 2
+        await found.wait(30)
+        assert set(found.ran[2:]) == {f"close {WHO} 22", f"close {WHO} 23"}
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_a_name_is_taken_until_the_journal_has_the_end_of_its_grant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger_module, "SHORT", 0)
+
+    async def scene(house: House) -> None:
+        found = scene_of(house)
+        await found.ask()
+        assert found.cycles.has("")
+        found.clock.advance(30)
+        found.cycles.expire()
+        assert found.cycles.ledger.grant("") is None
+        assert found.cycles.has("")
+        await found.done()
+        assert not found.cycles.has("")
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_a_renewal_by_another_key_with_that_stanzas_number_now_is_none() -> None:
+    async def scene(house: House) -> None:
+        found = scene_of(house)
+        for name in ("0123456789ab", "ba9876543210"):
+            renewing = stanza_with(cycle(renews=True), key_names=(name,))
+            await found.gate.take_policy(policy(renewing))
+            assert await found.ask() == ["granted"]
+        assert found.ran == [f"open {WHO} 22"] * 2
+        await found.wait(30)
+        assert found.ran[2:] == [f"close {WHO} 22"] * 2
+
+    play(scene, Scene(stanza_with(cycle(renews=True))))
+
+
+class _OutOfThreads:
+    """What happens where the system lets nobody begin a thread any more."""
+
+    def __init__(self, programs: MemoryPrograms) -> None:
+        self.programs = programs
+        self.left = 0
+
+    def run(self, *args: Any, **more: Any) -> Completed:
+        if self.left:
+            self.left -= 1
+            raise RuntimeError("can't start new thread")
+        return self.programs.run(*args, **more)
+
+
+def test_a_close_that_cannot_be_begun_takes_no_other_with_it() -> None:
+    async def scene(house: House) -> None:
+        found = scene_of(house)
+        broken = _OutOfThreads(found.programs)
+        found.closer._run = partial(close, broken)
+        for port in (22, 23):
+            assert await found.ask(f"{WHO},tcp/{port}") == ["granted"]
+        broken.left = 1
+        await found.wait(30)
+        assert found.ran[2:] == [f"close {WHO} 23"]
+        assert any("can't start new thread" in line for line in found.log)
+
+    play(scene, Scene(stanza_with(cycle())))
+
+
+def test_an_open_that_ends_in_something_unforeseen_is_told_and_closed_at_its_end() -> None:
+    async def scene(house: House) -> None:
+        found = scene_of(house)
+        broken = _OutOfThreads(found.programs)
+        broken.left = 1
+        found.gate._hand = Hand(found.policy, broken)
+        assert await found.ask() == ["open-command-failed"]
+        await found.wait(30)
+        assert found.ran == [f"close {WHO} 22"]
+
+    play(scene, Scene(stanza_with(cycle())))

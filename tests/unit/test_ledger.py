@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from tests.values import NOW, later, policy, request, terms
@@ -199,3 +200,36 @@ def test_after_reading_back_only_the_difference_is_changed() -> None:
     change = ledger.full_change(frozenset({four.tag, "f" * 16}))  # type: ignore[arg-type]
     assert change.add == (six,)
     assert change.remove == {"f" * 16}
+
+
+def alike(number: int, services: str) -> Permit:
+    """A permit for a packet that was made so that its digest begins as others do."""
+    key = replace(request().key, plaintext=b"alike" + bytes([number]) * 27)
+    answer = authorise(policy(terms()), request(services=services, seconds=30, key=key), NOW)
+    assert isinstance(answer, Permit)
+    return answer
+
+
+def test_a_grant_that_would_be_called_as_another_one_gets_a_longer_name_and_both_end() -> None:
+    ledger = Ledger()
+    first = ledger.admit(alike(1, "tcp/22"), NOW)
+    second = ledger.admit(alike(2, "tcp/23"), NOW)
+    assert second.id.startswith(first.id)
+    assert list(ledger.grants()) == [first, second]
+    assert ledger.expire(later(30)) == [first, second]
+    assert not ends(ledger)
+
+
+def test_a_name_that_somebody_else_has_in_the_journal_is_taken() -> None:
+    ledger = Ledger()
+    ledger.taken_elsewhere = {b"alike".hex()}.__contains__
+    assert len(ledger.admit(alike(1, "tcp/22"), NOW).id) == 64
+
+
+def test_a_reload_that_gives_a_stanzas_number_to_another_key_makes_no_two_grants_one() -> None:
+    ledger = Ledger()
+    before = ledger.admit(replace(permit(), key="0123456789ab"), NOW)
+    after = ledger.admit(replace(permit(seconds=90), key="ba9876543210"), NOW)
+    assert list(ledger.grants()) == [before, after]
+    assert ledger.expire(later(30)) == [before]
+    assert ends(ledger) == {SSH: 90}

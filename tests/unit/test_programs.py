@@ -193,3 +193,16 @@ def test_files_of_a_program_are_as_it_was_told(tmp_path: Path) -> None:
             assert made.stat().st_mode & 0o777 == mode
     finally:
         os.umask(before)
+
+
+def test_a_program_that_we_may_not_kill_is_one_that_took_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As sudo is, for a daemon that is not root."""
+
+    def refuse(group: int, number: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "killpg", refuse)
+    with pytest.raises(HostError, match="took longer"):
+        SystemPrograms().run(["sleep", "0.4"], seconds=0.1)

@@ -129,7 +129,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """Whatever still runs is killed, with all of its group; what cannot die is left behind."""
     if process.poll() is not None:
         return
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, PermissionError):  # sudo, unless we are root
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
         process.wait(_DYING)

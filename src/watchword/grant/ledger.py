@@ -13,10 +13,10 @@ changed holes. No clock: every method is told the time.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
-from typing import TypeAlias
+from itertools import chain, count
+from typing import Final, TypeAlias
 
 from watchword.grant import plan
 from watchword.grant.decide import Permit
@@ -47,20 +47,35 @@ class _Holding:
     changed: bool = False
 
 
-_Identity: TypeAlias = tuple[int, str, Address, frozenset[Service], Address | None]
-"""What makes two grants one: stanza, user, caller, services, destination."""
+_Identity: TypeAlias = tuple[int, str, str, Address, frozenset[Service], Address | None]
+"""What makes two grants one: stanza, key, user, caller, services, destination.
+
+The key, because a reload may give a stanza's number to another one.
+"""
+SHORT: Final = 10
+"""Digits of the digest of a request that its grant is called by."""
 
 
-def name_of(request: Request) -> str:
-    """What a grant is called that comes of a request."""
-    return request.key.plaintext.hex()[:10]
+def _never(_: str) -> bool:
+    return False
 
 
-def granted(permit: Permit, now: Moment) -> Grant:
-    """The grant that a permit comes to, from now on."""
+def name_of(request: Request, taken: Callable[[str], bool] = _never) -> str:
+    """What a grant is called that comes of a request; ``taken``: whether another one is.
+
+    Short, for people. A caller can make packets that are called alike, and no grant may take
+    the place of another, which would never end: the second has all of its digits.
+    """
+    digits = request.key.plaintext.hex()
+    names = chain((digits[:SHORT], digits), (f"{digits}-{again}" for again in count(2)))
+    return next(name for name in names if not taken(name))
+
+
+def granted(permit: Permit, now: Moment, taken: Callable[[str], bool] = _never) -> Grant:
+    """The grant that a permit comes to, from now on; ``taken`` as for ``name_of``."""
     request = permit.request
     return Grant(
-        id=name_of(request),
+        id=name_of(request, taken),
         stanza=request.stanza,
         user=request.user,
         source=request.packet.source,
@@ -89,13 +104,15 @@ class Ledger:
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
         self._names: dict[_Identity, str] = {}
+        self.taken_elsewhere: Callable[[str], bool] = _never
+        """Whether a grant of that name is in the journal because of somebody else."""
 
     def admit(self, permit: Permit, now: Moment) -> Grant:
         """Turn a permit into a grant that runs from now, and want its openings.
 
         Who has the same already keeps it, with its name and its beginning, to the later end.
         """
-        grant = granted(permit, now)
+        grant = granted(permit, now, self._taken)
         before = self.standing(permit)
         if before is not None:
             return self.set_end(
@@ -104,11 +121,15 @@ class Ledger:
         self.resume(grant, State.WANTED)
         return grant
 
+    def _taken(self, name: str) -> bool:
+        return name in self._entries or self.taken_elsewhere(name)
+
     def standing(self, permit: Permit) -> Grant | None:
         """The grant in force that a permit would renew; None if it would be a new one."""
         asked = permit.request
         services = frozenset(permit.services)
-        wanted = (asked.stanza, asked.user, permit.who, services, permit.destination)
+        caller = (asked.stanza, permit.key, asked.user)
+        wanted = (*caller, permit.who, services, permit.destination)
         name = self._names.get(wanted)
         return None if name is None else self._entries[name].grant
 
@@ -245,4 +266,4 @@ class Ledger:
 
 def _identity(grant: Grant) -> _Identity:
     services = frozenset(grant.services)
-    return grant.stanza, grant.user, grant.who, services, grant.destination
+    return grant.stanza, grant.key, grant.user, grant.who, services, grant.destination

@@ -40,9 +40,12 @@ class Closer:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="close")
         self._lines: dict[int, deque[tuple[Grant, Ending]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unended: set[str] = set()
+        """Names of grants that the journal has, and whose end is not in it yet."""
 
     def close(self, grant: Grant, ending: Ending) -> None:
         """Run what closes this grant, after what came before it. Does not wait."""
+        self._unended.add(grant.id)
         line = self._lines.get(grant.stanza)
         if line is not None:
             line.append((grant, ending))
@@ -52,7 +55,12 @@ class Closer:
 
     def renewed(self, grant: Grant) -> None:
         """Note that a grant goes on as another one."""
+        self._unended.add(grant.id)
         self._begin(self._note(grant, Ending.RENEWED))
+
+    def has(self, name: str) -> bool:
+        """Whether the journal still needs what it has under that name."""
+        return name in self._unended
 
     async def closed(self) -> None:
         """Wait until nothing is left to close."""
@@ -97,8 +105,8 @@ class Closer:
         loop = asyncio.get_running_loop()
         try:
             done = await loop.run_in_executor(self._threads, self._run, closing)
-        except HostError as error:
-            return str(error)
+        except Exception as error:  # whatever it is: those that wait behind it are closed, too
+            return str(error) or type(error).__name__
         said = done.stderr[:800].decode("utf-8", "replace").strip().splitlines()
         return ": ".join([f"exit status {done.status}", *said[:1]]) if done.status else ""
 
@@ -108,4 +116,6 @@ class Closer:
             await self._journal.ended([(grant.id, ending)], wall)
         except HostError as error:
             self._reporter.report(HostTrouble("journal", str(error), error.hint))
+        finally:
+            self._unended.discard(grant.id)
         self._reporter.report(GrantEnded(grant, ending, wall))

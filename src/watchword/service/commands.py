@@ -92,8 +92,9 @@ class Commands:
             refused(case, Refusal(Reason.COMMAND_UNCHECKED, (stanza,), str(error)))
         except NotStartedError as error:
             self._not_started(case, permit, error)
-        except HostError as error:
-            self._tell(case, permit, Ran(None, time.monotonic() - began, str(error)))
+        except Exception as error:  # whatever it is, it is told
+            why = str(error) or type(error).__name__
+            self._tell(case, permit, Ran(None, time.monotonic() - began, why))
         else:
             took = time.monotonic() - began
             self._tell(case, permit, Ran(completed.status, took, said=_first_line(completed)))

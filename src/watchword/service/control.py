@@ -33,7 +33,7 @@ __all__ = ["NAME", "Control", "Handler", "Question", "Rights"]
 LONGEST = 4096  # bytes of a question
 PATIENCE = 2.0  # seconds for a question to come, and for an answer to be taken
 WORK = 25.0  # seconds until an answer is given up; a change goes on
-AT_ONCE = 8  # questions under way
+AT_ONCE = 8  # questions under way, of root and of others each
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ class Control:
         self._answers = answers
         self._changes = changes
         self._server: asyncio.Server | None = None
-        self._busy = 0
+        self._busy = {True: 0, False: 0}
+        """Of root and of others: these do not keep root away."""
         self._working: set[asyncio.Task[dict[str, object]]] = set()
 
     async def open(self) -> None:
@@ -133,12 +134,18 @@ class Control:
             await asyncio.wait(list(self._working), timeout=WORK)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._busy += 1
         try:
-            if self._busy <= AT_ONCE:
+            peer = peer_of(writer.get_extra_info("socket"))
+        except OSError:
+            writer.transport.abort()
+            return
+        root = self._rights.is_root(peer)
+        self._busy[root] += 1
+        try:
+            if self._busy[root] <= AT_ONCE:
                 async with asyncio.timeout(PATIENCE):
                     line = await reader.readline()
-                answer = await self._answer(line, peer_of(writer.get_extra_info("socket")))
+                answer = await self._answer(line, peer)
                 async with asyncio.timeout(PATIENCE):
                     writer.write(answer)
                     await writer.drain()
@@ -147,7 +154,7 @@ class Control:
         except (TimeoutError, OSError, ValueError):
             pass  # somebody who does not speak, or too much: not worth a line
         finally:
-            self._busy -= 1
+            self._busy[root] -= 1
             writer.transport.abort()
 
     async def _answer(self, line: bytes, peer: Peer) -> bytes:
@@ -210,5 +217,5 @@ def _let_through(folder: Path, group: int) -> None:
     status = folder.stat()
     if status.st_mode & 0o001 or (status.st_gid == group and status.st_mode & 0o010):
         return
+    folder.chmod(status.st_mode & 0o7707 | 0o010)  # not what another group might do there
     os.chown(folder, -1, group)
-    folder.chmod(status.st_mode & 0o7777 | 0o010)

@@ -46,8 +46,8 @@ WAITING = 1024  # packets that wait for that; more are refused
 PATIENCE = 10.0  # seconds that one waits: nobody expects a port to open after that
 _SAID = 200  # characters of a command's complaint that are kept
 
-_Key: TypeAlias = tuple[int, Address, tuple[Service, ...]]
-"""What makes two requests one: stanza, caller, services."""
+_Key: TypeAlias = tuple[int, str, Address, tuple[Service, ...]]
+"""What makes two requests one: stanza, key, caller, services."""
 
 
 class _OpeningError(Exception):
@@ -70,6 +70,10 @@ class Cycles:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stirred = asyncio.Event()
+        self._planned: set[str] = set()
+        """Names of what is being opened."""
+        self.taken_elsewhere: Callable[[str], bool] = lambda name: False
+        """As ``Ledger.taken_elsewhere``."""
         self._live: dict[_Key, str] = {}
         """The latest grant of each kind, for stanzas that renew."""
 
@@ -84,6 +88,11 @@ class Cycles:
     def opening(self) -> int:
         """Packets whose commands wait or run."""
         return len(self._tasks)
+
+    def has(self, name: str) -> bool:
+        """Whether a grant of that name is being opened, in force, or being closed."""
+        held = self.ledger.grant(name) is not None
+        return held or name in self._planned or self._closer.has(name)
 
     async def resume(self, *, flush: bool) -> None:
         """Take up what an earlier run has left to close; what is due is closed at once, in order.
@@ -181,25 +190,36 @@ class Cycles:
             if self._clock.now().steady - asked > PATIENCE:
                 self._refuse(case, permit, Reason.TOO_MANY_COMMANDS, str(AT_ONCE))
                 return
-            grant = self._planned(permit)
+            grant = self._plan(permit)
+            self._planned.add(grant.id)
             try:
-                if await self._renewed(case, permit, grant):
-                    return
-                await self._journal.granted([grant])
-            except HostError as error:
-                self._reporter.report(HostTrouble("journal", str(error), error.hint))
-                self._refuse(case, permit, Reason.CYCLE_UNRECORDED, str(error))
-                return
-            await self._run(hand, case, permit, grant)
+                await self._carry_out(hand, case, permit, grant)
+            finally:
+                self._planned.discard(grant.id)
 
-    def _planned(self, permit: Permit) -> Grant:
+    async def _carry_out(self, hand: Hand, case: Case, permit: Permit, grant: Grant) -> None:
+        try:
+            if await self._renewed(case, permit, grant):
+                return
+            await self._journal.granted([grant])
+        except HostError as error:
+            self._reporter.report(HostTrouble("journal", str(error), error.hint))
+            self._refuse(case, permit, Reason.CYCLE_UNRECORDED, str(error))
+            return
+        await self._run(hand, case, permit, grant)
+
+    def _plan(self, permit: Permit) -> Grant:
         terms = permit.cycle
         if terms is None:
             raise RuntimeError("a permit without commands came to the commands")
         found = (cycles.closing(terms, each) for each in cycles.values(permit))
         cycle = Cycle(tuple(each for each in found if each is not None))
         services = cycles.served(terms, permit.services)
-        return replace(granted(permit, self._clock.now()), services=services, cycle=cycle)
+        grant = granted(permit, self._clock.now(), self._taken)
+        return replace(grant, services=services, cycle=cycle)
+
+    def _taken(self, name: str) -> bool:
+        return self.has(name) or self.taken_elsewhere(name)
 
     async def _renewed(self, case: Case, permit: Permit, grant: Grant) -> bool:
         """Prolong what the caller has already, if the stanza says so; whether that was done.
@@ -233,9 +253,10 @@ class Cycles:
             else:
                 self._hold(grant)
             self._refuse(case, permit, Reason.CYCLE_FAILED, str(error))
-        except (_OpeningError, HostError) as error:
+        except Exception as error:  # whatever it is: what may be open is closed at its end
             self._hold(grant)
-            self._refuse(case, permit, Reason.CYCLE_FAILED, str(error))
+            why = str(error) or type(error).__name__
+            self._refuse(case, permit, Reason.CYCLE_FAILED, why)
         else:
             self._hold(grant)
             self._grant(case, grant)
@@ -283,7 +304,7 @@ class Cycles:
 
 
 def _key(grant: Grant) -> _Key:
-    return grant.stanza, grant.who, tuple(sorted(grant.services))
+    return grant.stanza, grant.key, grant.who, tuple(sorted(grant.services))
 
 
 def _prolonged(grant: Grant, before: Grant) -> Grant:

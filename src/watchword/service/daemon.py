@@ -186,7 +186,11 @@ class Daemon:
     def _command_cycles(self, memory: assembly.Memory) -> Cycles:
         run = partial(close_by_command, self._closing_programs)
         closer = Closer(memory.journal, run, self._reporter, self._clock)
-        return Cycles(memory.journal, closer, self._reporter, self._clock, self._figures)
+        found = Cycles(memory.journal, closer, self._reporter, self._clock, self._figures)
+        grants = self._enforcer.ledger  # both are in one journal, by their names
+        grants.taken_elsewhere = found.has
+        found.taken_elsewhere = lambda name: grants.grant(name) is not None
+        return found
 
     def _control_socket(self) -> Control:
         settings, clock = self._settings, self._clock

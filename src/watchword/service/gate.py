@@ -303,7 +303,7 @@ class Gate:
         at = self._clock.now().wall
         self._figures.verdicts["granted"] += len(grants)
         for (case, permit), grant in zip(permitted, grants, strict=True):
-            renewed = grant.id != name_of(permit.request)
+            renewed = not grant.id.startswith(name_of(permit.request))
             self._reporter.report(
                 Judged(case.packet, at, tuple(case.refusals), case.request, grant, renewed=renewed)
             )
