@@ -12,7 +12,7 @@ help:
 	@echo "make demo KEEP=1   the same, and leave its hosts there to play with"
 	@echo "make demo-remove   remove what that, or a demo that was killed, left there"
 	@echo "make test          everything that can be tested on this machine (root for all of it)"
-	@echo "make test JOBS=2   the same by several processes at once: quicker, where nothing else runs"
+	@echo "make test JOBS=0   the same by one process, where two at once are too much"
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
@@ -31,10 +31,11 @@ demo:
 demo-remove:
 	@$(PYTHON) -m demo --remove
 
+test: JOBS ?= 2
 test:
 	$(SETUP) test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest $(if $(JOBS),-n $(JOBS) --dist loadfile)
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
 
 check:
 	$(SETUP) check
