@@ -233,3 +233,15 @@ def test_a_reload_that_gives_a_stanzas_number_to_another_key_makes_no_two_grants
     assert list(ledger.grants()) == [before, after]
     assert ledger.expire(later(30)) == [before]
     assert ends(ledger) == {SSH: 90}
+
+
+def test_a_grant_that_is_renewed_all_the_time_takes_no_more_room_for_it() -> None:
+    ledger = Ledger()
+    other = admitted(ledger, user="bob", seconds=40)
+    for second in range(5000):
+        grant = ledger.admit(permit(), later(second))
+        ledger.settled()
+    assert len(ledger._ends) < 2000
+    assert ledger.expire(later(5028)) == [other]
+    assert ledger.expire(later(5029)) == [grant]
+    assert ledger.next_deadline() is None

@@ -55,6 +55,8 @@ The key, because a reload may give a stanza's number to another one.
 SHORT: Final = 10
 """Digits of the digest of a request that its grant is called by."""
 
+_MOVED: Final = 1000  # ends that are kept at the least, though they were moved
+
 
 def _never(_: str) -> bool:
     return False
@@ -140,7 +142,7 @@ class Ledger:
         """
         entry = self._entries[grant.id]
         entry.grant = replace(entry.grant, ends=ends, until=until)
-        heapq.heappush(self._ends, (until, next(self._admitted), grant.id))
+        self._await_end(entry.grant)
         for holding in entry.holdings:
             if holding.wanted is None or holding.wanted.until <= until:
                 latest = until
@@ -157,7 +159,7 @@ class Ledger:
         self._names[_identity(grant)] = grant.id
         if state is State.WANTED:
             self._fresh.append(grant.id)
-        heapq.heappush(self._ends, (grant.until, next(self._admitted), grant.id))
+        self._await_end(grant)
         for holding in holdings:
             holding.sharers.add(grant.id)
             if holding.wanted is None or holding.wanted.until < grant.until:
@@ -226,6 +228,17 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def _await_end(self, grant: Grant) -> None:
+        """Ends that were moved stay where they are, until there are more of them than of others."""
+        heapq.heappush(self._ends, (grant.until, next(self._admitted), grant.id))
+        if len(self._ends) > 2 * len(self._entries) + _MOVED:
+            ends: dict[str, tuple[float, int, str]] = {}
+            for end in sorted(self._ends):
+                entry = self._entries.get(end[2])
+                if entry is not None and entry.grant.until == end[0]:
+                    ends.setdefault(end[2], end)
+            self._ends = sorted(ends.values())
 
     def _holding(self, hole: Hole) -> _Holding:
         holding = self._holdings.get(hole)
