@@ -231,3 +231,12 @@ def test_a_table_that_comes_too_late_is_refused() -> None:
 def test_a_capture_file_is_named_with_its_whole_path() -> None:
     told = fatal("ENABLE_UDP_SERVER N\nPCAP_FILE c.pcap")
     assert any("Path 'c.pcap' is not absolute." in each for each in told)
+
+
+@pytest.mark.parametrize(
+    "also", ["PACKET_SOURCES udp,file", "PACKET_SOURCES file,sniff", "ENABLE_TCP_SERVER Y"]
+)
+def test_a_capture_file_beside_other_ways_lifts_no_age_limit_from_their_packets(also: str) -> None:
+    assert configure(FILE).policy.max_age is None
+    assert configure(FILE + also).policy.max_age == 120
+    assert not [each for each in remarks(FILE + also) if "any age" in each]

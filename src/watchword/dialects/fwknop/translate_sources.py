@@ -162,11 +162,12 @@ def _capture_file(values: Values) -> str:
 def any_age(values: Values) -> bool:
     """Whether packets may be of any age because they come from a file, and nothing else is said.
 
-    fwknopd's own habit: who reads an old capture wants to see what was in it.
+    fwknopd's own habit: who reads an old capture wants to see what was in it. Not
+    where packets come in another way as well: the limit is one for all of them.
     The perl line followed files as they were written, and kept the limit.
     """
     return (
-        "file" in _ways(values)
+        _ways(values) == ("file",)
         and bool(values.text("PCAP_FILE"))
         and "ENABLE_SPA_PACKET_AGING" not in values.given
     )
