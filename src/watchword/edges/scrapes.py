@@ -61,9 +61,7 @@ class Scrapes:
                     self._serve, place.path, limit=LONGEST, start_serving=False
                 )
                 self._path = place.path
-                if group is not None:
-                    os.chown(place.path, -1, group)
-                place.path.chmod(0o600 if group is None else 0o660)
+                _give(place.path, group)
             else:
                 self._server = await asyncio.start_server(
                     self._serve,
@@ -83,6 +81,15 @@ class Scrapes:
             return  # closed again meanwhile
         try:
             await self._server.start_serving()
+        except OSError as error:
+            raise _refused(self._place, error) from error
+
+    def admit(self, group: int | None) -> None:
+        """At a Unix socket, let this group ask from now on, and no other. Raises HostError."""
+        if self._path is None:
+            return
+        try:
+            _give(self._path, group)
         except OSError as error:
             raise _refused(self._place, error) from error
 
@@ -121,6 +128,14 @@ class Scrapes:
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         return lines.encode("ascii") + body
+
+
+def _give(path: Path, group: int | None) -> None:
+    """Raises OSError."""
+    path.chmod(0o600)
+    if group is not None:
+        os.chown(path, -1, group)
+        path.chmod(0o660)
 
 
 def _refused(place: MetricsPlace | None, error: OSError) -> HostError:

@@ -378,7 +378,10 @@ class Daemon:
         if moves:
             self._announce(0)
             self._keep()
-        await self._watching.take_over()
+        try:
+            await self._watching.take_over()
+        except HostError as error:  # too late to refuse: packets are decided by the new policy
+            self._reporter.report(HostTrouble("metrics", str(error), error.hint))
         over = self._sources.take_over(new.sources, fresh)
         self._listen(fresh)
         await close(over)
