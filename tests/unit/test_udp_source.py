@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -21,6 +23,7 @@ from watchword.model.reasons import Reason
 from watchword.model.settings import HttpRequests
 from watchword.ports import Interest
 from watchword.wire.carriers import http
+from watchword.wire.frames import ICMP, TCP, UDP
 from watchword.wire.spa.base64text import ALPHABET
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, flaw
 from watchword.wire.spa.lengths import LONGEST, SHORTEST
@@ -144,6 +147,19 @@ def test_a_request_carries_a_packet_if_that_is_asked_for(
     expected = [other] if wanted is None else [payload, other]
     found, _ = asyncio.run(received(sent, len(expected), narrow=narrow, requests=wanted))
     assert [each.payload for each in found] == expected
+
+
+def test_a_datagram_with_the_address_of_a_proxy_speaks_for_nobody() -> None:
+    """Anybody can write that address; a proxy would have opened a connection."""
+    wanted = HttpRequests(proxies=(ip_network("127.0.0.0/8"), ip_network("::1")))
+    whole = http.request(sealed(), "203.0.113.1")
+    asked = whole.removesuffix(b"\r\n") + b"X-Forwarded-For: 192.0.2.7\r\n\r\n"
+    [found], _ = asyncio.run(received([asked], 1, requests=wanted))
+    assert (found.forwarded, found.asker) == ("", found.source)
+    sniffed = found._replace(payload=asked)
+    sift = Requests(wanted).sift
+    askers = [sift(sniffed._replace(protocol=each), Counter()) for each in (TCP, UDP, ICMP)]
+    assert [each and each.forwarded for each in askers] == ["192.0.2.7", "", ""]
 
 
 def test_an_interest_in_any_first_byte_looks_at_length_only() -> None:
