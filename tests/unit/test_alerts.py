@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -400,3 +401,24 @@ def test_a_replay_goes_to_the_log_and_to_the_mail_unless_one_is_switched_off(
         subject for subject in subjects(programs) if "attempted SPA packet replay" in subject
     ]
     assert len(replays) == mailed
+
+
+def test_mails_are_sent_again_once_the_system_lets_a_thread_begin_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs = MemoryPrograms()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scene(sender: Alerts, clock: FakeClock) -> None:
+        with monkeypatch.context() as short:
+            short.setattr(threading.Thread, "start", refuse)
+            sender.hear(TROUBLE)
+            for _ in range(10):
+                await asyncio.sleep(0)
+        sender.hear(HostTrouble("journal", "refused"))
+        await settled(lambda: "[-] door fwknopd: journal: refused" in subjects(programs))
+
+    [told] = [each for each in play(scene, programs) if isinstance(each, HostTrouble)]
+    assert (told.part, told.message) == ("mail", "can't start new thread")

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -345,3 +346,14 @@ def test_without_a_journal_it_says_how_to_get_one(
         status, said = asked(capsys, what, "--folder", str(folder))
         assert status == 1
         assert "AUDIT_LOG Y" in said
+
+
+def test_it_is_written_to_while_the_system_lets_nobody_begin_a_thread(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    run(folder, START, meanwhile=lambda _: monkeypatch.setattr(threading.Thread, "start", refuse))
+    assert names(folder) == ["started"]
+    assert verified(folder) == ""

@@ -108,11 +108,12 @@ class Alerts:
         self._sending = True
         try:
             await asyncio.to_thread(mail.send, self._mail, subject, self._programs)
-        except HostError as error:
+        except (HostError, RuntimeError) as error:  # no thread can be begun: the next mail may go
             now = self._clock.now().steady
             if now - self._told_trouble >= TROUBLE:
                 self._told_trouble = now
-                self._reporter.report(HostTrouble("mail", str(error), error.hint))
+                hint = error.hint if isinstance(error, HostError) else ""
+                self._reporter.report(HostTrouble("mail", str(error), hint))
         finally:
             self._sending = False
 

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from watchword.dialects import audit
@@ -52,6 +53,8 @@ class Audit:
         self._closing = False
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "audit")
+        """Begun before anything is written: later there may be no room for another one."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event. Never waits."""
@@ -75,6 +78,7 @@ class Audit:
         except HostError:
             self._files.close()
             raise
+        self._thread.submit(int)
         self._task = asyncio.get_running_loop().create_task(self._write_forever(), name="audit")
 
     def _go_on(self, found: Found) -> None:
@@ -129,11 +133,11 @@ class Audit:
             self._note(event="lost", entries=self._lost)
             self._lost = 0
         batch = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
-        link, written = self._link, []
+        loop, link, written = asyncio.get_running_loop(), self._link, []
         for what in batch:
             line, link = audit.entry(what, link)
             written.append(line)
-        await asyncio.to_thread(self._files.append, b"".join(written), link.head)
+        await loop.run_in_executor(self._thread, self._files.append, b"".join(written), link.head)
         self._link = link
         for _ in batch:
             self._waiting.popleft()
@@ -141,7 +145,7 @@ class Audit:
         if self._unanchored >= ANCHOR_ENTRIES:
             self._anchor()
         if self._files.size >= ROTATES_AT:
-            kept = await asyncio.to_thread(self._files.rotate, self._first)
+            kept = await loop.run_in_executor(self._thread, self._files.rotate, self._first)
             self._first = self._link.seq + 1
             self._note(event=audit.ROTATED, kept_from=kept)
         self._in_trouble = False
@@ -168,6 +172,7 @@ class Audit:
             for each in unfinished:
                 each.cancel()
                 await asyncio.wait({each})
+            self._thread.shutdown(wait=False)
             if unfinished:
                 return  # a thread may still write: what it writes to stays open until we end
         self._files.close()
