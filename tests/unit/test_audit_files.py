@@ -14,12 +14,23 @@ from typing import Any
 
 import pytest
 
+from tests.unit.test_voice import refused
+from tests.values import NOW, request
 from watchword.dialects.audit import Examination, Link
 from watchword.edges import audit as files
 from watchword.edges.clock import FakeClock
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
-from watchword.model.outcomes import AuditAnchored, Event, HostTrouble, Starting, Stopped
+from watchword.model.outcomes import (
+    AuditAnchored,
+    Event,
+    Flooded,
+    HostTrouble,
+    Refusal,
+    Starting,
+    Stopped,
+)
+from watchword.model.reasons import Reason
 from watchword.model.settings import Settings
 from watchword.service import audit, tool
 from watchword.service.audit import Audit
@@ -357,3 +368,26 @@ def test_it_is_written_to_while_the_system_lets_nobody_begin_a_thread(
     run(folder, START, meanwhile=lambda _: monkeypatch.setattr(threading.Thread, "start", refuse))
     assert names(folder) == ["started"]
     assert verified(folder) == ""
+
+
+def test_with_a_packet_that_was_overheard_nobody_pushes_older_entries_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "CHEAP_AT_ONCE", 3)
+    clock = FakeClock(*NOW)
+    replayed = refused(Refusal(Reason.REPLAYED), wanted=request())
+
+    async def live() -> None:
+        journal = Audit(Settings(state_dir=folder, audit_log=True), MemoryReporter(), clock)
+        for second in range(12):
+            journal.hear(replayed)
+            journal.hear(Flooded(Reason.REPLAYED, 40, 1.0, "192.0.2.66", NOW.wall + second))
+            journal.hear(START)
+            clock.advance(1.25)
+        journal.open()
+        await journal.aclose()
+
+    asyncio.run(live())
+    found = [each for each in entries(folder) if each["event"] != "started"]
+    assert names(folder).count("started") == 12
+    assert [each.get("left_out") for each in found] == [None, None, None, 13]
