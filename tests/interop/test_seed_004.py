@@ -145,7 +145,7 @@ def test_the_last_command_for_a_host_opens_again(scene: Scene) -> None:
         until(partial(scene.opened, "tcp", 23))
 
 
-@pytest.mark.requirement("10.5", "9.33")
+@pytest.mark.requirement("10.5", "9.33", "8.7")
 def test_a_packet_from_a_forged_address_opens_for_the_one_inside_in_roots_name(
     scene: Scene,
 ) -> None:
