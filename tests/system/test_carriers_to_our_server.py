@@ -133,7 +133,7 @@ CARRIERS = [
 
 
 @pytest.mark.requirement("5.10", partial=True)
-@pytest.mark.requirement("6.1", "9.37")
+@pytest.mark.requirement("6.1", "9.37", "5.20")
 @pytest.mark.parametrize("options", CARRIERS, ids=" ".join)
 @pytest.mark.parametrize("version", [4, 6])
 def test_our_server_opens_for_each_carrier_in_both_families(
