@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -341,7 +342,7 @@ def test_interrupted_while_it_waits_it_ends_quietly(scene: ConnectScene) -> None
 
 def test_a_closed_input_is_an_empty_one(scene: ConnectScene) -> None:
     answering(scene.listen(41), b"hello")
-    shut = f"exec {PROGRAMS}/watchword connect home 41 <&-"
+    shut = f"exec {shlex.quote(str(PROGRAMS))}/watchword connect home 41 <&-"
     done = scene.net.caller.host.run("sh", "-c", shut, check=False, env=scene.environment)
     assert (done.stdout, done.returncode) == ("hello", 0), done.stderr
 

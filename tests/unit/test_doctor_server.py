@@ -81,6 +81,21 @@ def test_what_waits_for_strangers_is_read_of_the_kernels_tables(tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (b"/opt/a b/python\0/opt/a b/fwknopd\0-f\0", "fwknopd"),
+        (b"python3\0-m\0watchword\0", "python3"),
+        (b"", "python3"),
+    ],
+)
+def test_of_an_interpreter_the_script_is_named(tmp_path: Path, command: bytes, name: str) -> None:
+    """Where the path of a script has a blank, the kernel knows it as its interpreter."""
+    (tmp_path / "comm").write_text("python3\n")
+    (tmp_path / "cmdline").write_bytes(command)
+    assert listeners._name(tmp_path) == name
+
+
 def listed(*things: dict[str, Any]) -> bytes:
     return json.dumps({"nftables": [{"metainfo": {}}, *things]}).encode()
 

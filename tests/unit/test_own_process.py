@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def test_a_descriptor_that_was_closed_is_not_taken_by_the_socket(home: Path) -> 
         "import os, socket, sys; from watchword.edges import streams; streams.open_closed(); "
         "assert socket.socket().fileno() > 2; print('said'); os.fstat(1)"
     )
-    done = shell(home, f"{sys.executable} -c {program!r} <&- >&- 2>&-")
+    done = shell(home, f"{shlex.quote(sys.executable)} -c {program!r} <&- >&- 2>&-")
     assert done.returncode == 0
 
 

@@ -90,10 +90,14 @@ def _processes(proc: Path) -> Iterator[Path]:
 
 
 def _name(process: Path) -> str:
+    """What runs there; of an interpreter, the script that it runs."""
     try:
-        return (process / "comm").read_text("utf-8", "replace").strip()
+        name = (process / "comm").read_text("utf-8", "replace").strip()
+        words = (process / "cmdline").read_bytes().split(b"\0") if name.startswith("python") else []
     except OSError:
         return ""
+    script = words[1] if len(words) > 1 and not words[1].startswith(b"-") else b""
+    return Path(script.decode("utf-8", "replace")).name or name
 
 
 def _link(path: Path) -> str:
