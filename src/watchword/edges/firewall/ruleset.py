@@ -38,9 +38,6 @@ class Rule:
     target: str = ""
     """The chain that it jumps to."""
 
-    def is_for(self, service: Service) -> bool:
-        return self.services is None or service in self.services
-
 
 @dataclass(frozen=True, slots=True)
 class Chain:

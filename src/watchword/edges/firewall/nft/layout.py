@@ -46,10 +46,6 @@ class Home:
         """The set for openings of an IP version; ``to``: of those with a destination."""
         return f"{self.prefix}open{version}{'_to' if to else ''}"
 
-    @property
-    def set_names(self) -> tuple[str, ...]:
-        return tuple(self.set_name(v, to=to) for v in self.versions for to in (False, True))
-
     def __str__(self) -> str:
         return f"{self.family} {self.table}"
 
