@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
+pytest.register_assert_rewrite("tests.contract")  # what differs is told there, too
+
 pytest_plugins = (
     "pytester",
     "tests.plugins.own_firewall",

@@ -27,9 +27,9 @@ from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.ports import OpenPgp
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service.enforcer import Enforcer
-from watchword.service.figures import Figures
-from watchword.service.gate import Gate
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.figures import Figures
+from watchword.service.daemon.gate import Gate
 from watchword.wire.spa.envelope import flaw
 
 GUARD = "GUARD_SERVICES ALL\n"

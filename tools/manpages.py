@@ -1,6 +1,6 @@
 """Keeps the manual pages in step with the option tables: ``python -m tools.manpages [--check]``.
 
-The tables that parse our command lines (``watchword.service.command_lines``) say which
+The tables that parse our command lines (``watchword.service.tool.command_lines``) say which
 options there are, how they are written, and what they take: from them come --help, shell
 completion, and the head of every entry under OPTIONS. What stands below a head is written by
 hand and kept. An option without an entry gets one, with the words of --help, after the entry
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from watchword.dialects.shells.command import Command, Switch, Takes
-from watchword.service import command_lines
+from watchword.service.tool import command_lines
 
 PAGES = Path(__file__).parents[1] / "packaging" / "man"
 _HEAD = re.compile(r"(?:\\fB\\-\w\\fR, )?\\fB\\-\\-((?:\w|\\-)+)\\fR(?: \\f[BI](.*)\\fR)?")

@@ -34,8 +34,9 @@ CRYPTOGRAPHY = {
 OURS = {
     "", "errors", "record",
     "programs", "programs.fwknop",
-    "service", "service.client", "service.client_console", "service.client_files",
-    "service.client_kept", "service.client_manner", "service.client_seal", "service.client_send",
+    "service", "service.client", "service.client.command", "service.client.console",
+    "service.client.files",
+    "service.client.kept", "service.client.manner", "service.client.seal", "service.client.send",
     "edges", "edges.core_dumps", "edges.file_rights", "edges.files", "edges.login",
     "edges.portable",
     "edges.randomness", "edges.send", "edges.send.datagram", "edges.send.names",

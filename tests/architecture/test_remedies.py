@@ -2,7 +2,7 @@
 
 A complaint about who may read a file says in itself what its mode should be, and somebody
 who ended a prompt knows why. What one resolver of several says is put together, with a hint
-of its own, in ``service.client_whereabouts``.
+of its own, in ``service.client.whereabouts``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 
 SRC = Path(__file__).parents[2] / "src" / "watchword"
 OF_THE_CLIENT = (
-    "dialects/fwknop/client*.py", "dialects/fwknop/rcfile*.py", "service/client*.py",
-    "service/caller.py", "service/approach.py", "service/tool_connect.py", "service/tool_run.py",
-    "service/tool_export.py", "service/tool_import.py", "service/tool_doctor.py",
+    "dialects/fwknop/client*.py", "dialects/fwknop/rcfile*.py", "service/client/*.py",
+    "service/tool/caller.py", "service/tool/approach.py", "service/tool/connect.py",
+    "service/tool/run.py", "service/tool/export.py", "service/tool/import_.py",
+    "service/tool/doctor.py",
     "edges/send/*.py", "edges/send_file.py", "edges/prompt.py", "edges/terminal_windows.py",
     "edges/dial.py", "edges/splice.py", "edges/takeover.py", "edges/qr.py",
 )  # fmt: skip

@@ -154,7 +154,7 @@ class FirewallContract:
         assert ready.backend.intact()
 
     def test_many_at_once(self, ready: World) -> None:
-        many = [ready.opening(f"10.0.{n >> 8}.{n & 255}") for n in range(2000)]
+        many = [ready.opening(f"10.0.{n >> 8}.{n & 255}", seconds=3600) for n in range(2000)]
         ready.add(*many)
         assert ready.backend.installed() == tags(*many)
         ready.remove(*tags(*many[:1500]))

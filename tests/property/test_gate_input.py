@@ -30,8 +30,8 @@ from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason, Stage
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service.enforcer import Enforcer
-from watchword.service.gate import Gate
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.gate import Gate
 from watchword.wire.spa.base64text import ALPHABET
 from watchword.wire.spa.envelope import flaw
 from watchword.wire.spa.lengths import LONGEST, SHORTEST

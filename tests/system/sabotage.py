@@ -19,7 +19,7 @@ from watchword.edges.replay.sqlite import SqliteReplayStore
 from watchword.edges.report.lines import LineReporter
 from watchword.model.outcomes import Judged
 from watchword.programs.fwknopd import main
-from watchword.service.gate import Gate
+from watchword.service.daemon.gate import Gate
 
 POINTS: dict[str, tuple[type, str, bool]] = {
     "received": (Gate, "receive", False),

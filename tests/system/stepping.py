@@ -16,7 +16,7 @@ from watchword.edges.clock import SystemClock
 from watchword.edges.replay.sqlite import SqliteReplayStore
 from watchword.model.moments import Moment
 from watchword.programs.fwknopd import main
-from watchword.service import keeper
+from watchword.service.daemon import keeper
 
 _true_now = SystemClock.now
 _true_forget = SqliteReplayStore.forget

@@ -43,8 +43,8 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import Sighting
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Completed
-from watchword.service import alerts, assembly
-from watchword.service.alerts import Alerts
+from watchword.service.daemon import alerts, assembly
+from watchword.service.daemon.alerts import Alerts
 
 SENDMAIL = {"/usr/sbin/sendmail": ""}
 SIGHTING = Sighting(17, "192.0.2.9", 1, "203.0.113.1", 62201, NOW.wall)

@@ -46,7 +46,7 @@ from watchword.model.outcomes import (
     Waiting,
 )
 from watchword.model.reasons import Reason
-from watchword.service import audit as audit_service
+from watchword.service.daemon import audit as audit_service
 
 
 def chain(count: int, after: Link = START) -> tuple[list[bytes], Link]:

@@ -32,8 +32,9 @@ from watchword.model.outcomes import (
 )
 from watchword.model.reasons import Reason
 from watchword.model.settings import Settings
-from watchword.service import audit, tool
-from watchword.service.audit import Audit
+from watchword.service.daemon import audit
+from watchword.service.daemon.audit import Audit
+from watchword.service.tool import command as tool
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
 from watchword.model.outcomes import Changed
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
-from watchword.service.block_changes import BlockChanges
-from watchword.service.blocks import NAME, Block, Blocks
-from watchword.service.changes import GrantChanges
-from watchword.service.control import Question
-from watchword.service.cycles import Cycles
-from watchword.service.figures import Figures
-from watchword.service.restraint import RARE
+from watchword.service.daemon.block_changes import BlockChanges
+from watchword.service.daemon.blocks import NAME, Block, Blocks
+from watchword.service.daemon.changes import GrantChanges
+from watchword.service.daemon.control import Question
+from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.figures import Figures
+from watchword.service.daemon.restraint import RARE
 
 OTHER = credential(key=Secret(b"another key"), mac_key=Secret(b"another HMAC key"))
 SAME_KEY_OTHER_MAC = credential(key=KEY, mac_key=Secret(b"another HMAC key"))

@@ -8,8 +8,8 @@ from watchword.edges import send
 from watchword.edges.send.sent import Sent
 from watchword.errors import HostError
 from watchword.model.routes import Carrier, Route
-from watchword.service.client_console import Console
-from watchword.service.client_journey import travel
+from watchword.service.client.console import Console
+from watchword.service.client.journey import travel
 
 DOWN = HostError(
     "send_spa_packet_tcp_or_udp: Could not create socket: Connection refused\n"

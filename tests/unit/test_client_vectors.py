@@ -14,7 +14,7 @@ from watchword.dialects.fwknop.client_options import parse
 from watchword.dialects.fwknop.client_settings import Given, KeyWord, combine
 from watchword.dialects.fwknop.client_verify import verify
 from watchword.model.crypto import CipherMode, Credential, Digest
-from watchword.service.client_seal import SymmetricSeal
+from watchword.service.client.seal import SymmetricSeal
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.sealing import seal

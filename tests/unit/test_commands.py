@@ -28,7 +28,7 @@ from watchword.model.policy import Terms
 from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish
 from watchword.ports import Completed, NotStartedError
-from watchword.service.hand import Hand
+from watchword.service.daemon.hand import Hand
 from watchword.wire.spa.message import MessageType
 
 SHELL = CommandTerms(shell=True)  # noqa: S604 - not a call of subprocess

@@ -14,7 +14,7 @@ from tests.terminals import Terminal
 from watchword.dialects.shells import bash, fish, quoting, zsh
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.programs import watchword
-from watchword.service import command_lines
+from watchword.service.tool import command_lines
 
 STUBS = {
     "bash": 'fwknop() { printf "<%s>" "$@"; echo E"ND"; }; watchword() { fwknop "$@"; }',

@@ -14,7 +14,7 @@ from tests.fwknopd_files import STANZA, complaints
 from watchword.dialects.fwknop.access_conf_table import INCLUDES, KNOWN, RESTRICTIONS
 from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES, Kind
 from watchword.errors import Complaint
-from watchword.service import server
+from watchword.service.daemon import server
 
 AT_ONCE = 90  # lines: beyond a hundred that make no sense the rest is not looked at
 CONFIG_NAMES = sorted({*VARIABLES, *ALIASES})

@@ -25,7 +25,7 @@ def text(name: str) -> str:
         ("docs/interoperability.md", "{} golden vectors"),
         ("packaging/man/watchword.8", "{} recorded packets"),
         ("CHANGELOG.md", "{} recorded packets"),
-        ("src/watchword/service/tool_conformance.py", "{} recorded packets"),
+        ("src/watchword/service/tool/conformance.py", "{} recorded packets"),
     ],
 )
 def test_all_vectors_are_counted_alike(name: str, words: str) -> None:

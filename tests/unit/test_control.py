@@ -19,8 +19,8 @@ from watchword.edges.peers import Peer, peer_of
 from watchword.errors import HostError, OperatorError
 from watchword.model.settings import ControlSettings
 from watchword.service import asking
-from watchword.service import control as module
-from watchword.service.control import Control, Handler, Question, Rights
+from watchword.service.daemon import control as module
+from watchword.service.daemon.control import Control, Handler, Question, Rights
 
 GROUP = 4711
 ROOT = Peer(1, 0, frozenset({0}))

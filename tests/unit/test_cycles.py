@@ -34,9 +34,9 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish
 from watchword.model.services import Proto, Service
 from watchword.ports import Completed, NotStartedError
-from watchword.service.closer import Closer
-from watchword.service.cycles import Cycles
-from watchword.service.hand import Hand, NotAllowedError, close
+from watchword.service.daemon.closer import Closer
+from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.hand import Hand, NotAllowedError, close
 from watchword.wire.spa.message import MessageType
 
 WHO = "198.51.100.2"

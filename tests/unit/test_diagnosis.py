@@ -7,8 +7,8 @@ import pytest
 from watchword.edges.dial import Heard
 from watchword.edges.path import Objection, Passage
 from watchword.record import replace
-from watchword.service import doctor_words
-from watchword.service.diagnosis import Seen, Trouble, diagnose
+from watchword.service.doctor import words as doctor_words
+from watchword.service.doctor.diagnosis import Seen, Trouble, diagnose
 
 SEEN = Seen(
     host="home", server="home.example", carrier="udp", server_port=62201, address="203.0.113.1",

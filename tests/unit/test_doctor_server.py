@@ -19,8 +19,8 @@ from watchword.errors import Complaint, HostError
 from watchword.model.services import Proto, Service
 from watchword.model.settings import Attach, FirewallSettings
 from watchword.ports import Completed
-from watchword.service import firewall_diagnosis, server_diagnosis
-from watchword.service.server_findings import Finding, Severity
+from watchword.service.doctor import firewall_diagnosis, server_diagnosis
+from watchword.service.doctor.findings import Finding, Severity
 
 SSH = Service(Proto.TCP, 22)
 

@@ -24,8 +24,8 @@ from tests.unit import client_scene
 from tests.unit.client_scene import mode_of
 from tests.unit.test_stanza_uri import KEY, MAC_KEY, STANZA, URI
 from watchword.edges import qr
-from watchword.service import qr_drawing
-from watchword.service.tool import run
+from watchword.service.tool import qr_drawing
+from watchword.service.tool.command import run
 
 home = client_scene.home
 WARNING = (

@@ -26,9 +26,9 @@ from watchword.edges.send.sent import Sent
 from watchword.model.crypto import CipherMode, Credential, Secret
 from watchword.model.routes import Route
 from watchword.programs import fwknop, fwknop1
-from watchword.service import client_files
-from watchword.service.client_console import Console
-from watchword.service.client_send import Knocker
+from watchword.service.client import files as client_files
+from watchword.service.client.console import Console
+from watchword.service.client.send import Knocker
 from watchword.wire.spa.leniency import LenientLock
 from watchword.wire.spa.message import Message
 from watchword.wire.spa.opening import Lock, unseal

@@ -25,9 +25,9 @@ from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service.enforcer import Enforcer
-from watchword.service.gate import Gate
-from watchword.service.keeper import Keeper
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.gate import Gate
+from watchword.service.daemon.keeper import Keeper
 
 
 @dataclass

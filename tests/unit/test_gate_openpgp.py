@@ -33,11 +33,11 @@ from watchword.model.outcomes import Judged
 from watchword.model.policy import Policy, Terms
 from watchword.model.services import Service
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service import vault
-from watchword.service.enforcer import Enforcer
+from watchword.service.daemon import vault
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.figures import Figures
+from watchword.service.daemon.gate import Gate
 from watchword.service.explain import explain
-from watchword.service.figures import Figures
-from watchword.service.gate import Gate
 from watchword.wire.spa import base64text, rijndael
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.mac import PREFIX, Mac

@@ -17,12 +17,13 @@ from watchword.edges.peers import Peer
 from watchword.errors import HostError, OperatorError
 from watchword.model.openings import Ending
 from watchword.model.outcomes import Action, Changed, GrantEnded
-from watchword.service import asking, grant_rows
-from watchword.service.answers import PAGE, GrantAnswers, Paced
-from watchword.service.changes import GrantChanges
-from watchword.service.control import Question
-from watchword.service.cycles import Cycles
-from watchword.service.figures import Figures
+from watchword.service import asking
+from watchword.service.daemon import grant_rows
+from watchword.service.daemon.answers import PAGE, GrantAnswers, Paced
+from watchword.service.daemon.changes import GrantChanges
+from watchword.service.daemon.control import Question
+from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.figures import Figures
 
 MEMBER = Peer(77, 1000, frozenset({1000}))
 

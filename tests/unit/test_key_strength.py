@@ -19,7 +19,7 @@ from watchword.dialects.fwknop.key_strength import is_placeholder, weakness
 from watchword.model.crypto import Secret
 from watchword.programs.fwknop import main
 from watchword.programs.watchword import main as watchword
-from watchword.service.client_console import Console
+from watchword.service.client.console import Console
 
 home, server = client_scene.home, client_scene.server
 PLACEHOLDERS = ["__CHANGEME__", "__changeme__", "X19DSEFOR0VNRV9f", "X19jaGFuZ2VtZV9f"]

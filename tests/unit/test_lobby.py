@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.values import packet
 from watchword.model.packets import Packet
-from watchword.service.lobby import (
+from watchword.service.daemon.lobby import (
     FAMILIARS,
     KNOWN,
     KNOWN_SECONDS,

@@ -20,7 +20,7 @@ from watchword.dialects.fwknop import (
     watchdog_options,
 )
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
-from watchword.service import tool
+from watchword.service.tool import command as tool
 
 PAGES = Path(__file__).parents[2] / "packaging" / "man"
 PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "knopwatchd", "watchword")

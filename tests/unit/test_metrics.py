@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.unit.test_openmetrics import Read, read
 from watchword.model.reasons import Reason
-from watchword.service import metrics
+from watchword.service.daemon import metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 

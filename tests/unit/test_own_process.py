@@ -17,7 +17,7 @@ import pytest
 from tests.terminals import Terminal
 from tests.unit.client_scene import KNOCK, opened
 from watchword.edges import streams
-from watchword.service import tool
+from watchword.service.tool import command as tool
 
 BIN = Path(sys.executable).parent
 KEY, MAC_KEY = "a key that is long enough".replace(" ", "-"), "another-that-is-long-too"

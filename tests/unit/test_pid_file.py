@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from watchword.errors import HostError
-from watchword.service import process
-from watchword.service.process import PidFile
+from watchword.service.daemon import process
+from watchword.service.daemon.process import PidFile
 
 HOLD = """
 import sys
 from pathlib import Path
-from watchword.service.process import PidFile
+from watchword.service.daemon.process import PidFile
 held = PidFile(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -14,8 +14,10 @@ from watchword.dialects.fwknop.policy_tests import MOST, OF_POLICY
 from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.errors import OperatorError
 from watchword.model.reasons import Reason
-from watchword.service import policy_trial, server, tool
-from watchword.service.server_commands import fits
+from watchword.service import policy_trial
+from watchword.service.daemon import server
+from watchword.service.daemon.server_commands import fits
+from watchword.service.tool import command as tool
 
 CONFIG, ACCESS, TESTS = "/etc/fwknop/fwknopd.conf", "/etc/fwknop/access.conf", "/etc/tests"
 HOME = stanza(

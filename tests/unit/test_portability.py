@@ -52,7 +52,7 @@ def run(
 
 def client_modules() -> Iterator[str]:
     """Everything that the client and the commands of watchword that knock can load."""
-    rooms = ("service/client*.py", "service/tool*.py", "service/caller.py", "service/approach.py",
+    rooms = ("service/client/*.py", "service/tool/*.py",
              "edges/send/*.py", "edges/whereabouts/*.py", "programs/fwknop.py",
              "programs/fwknop1.py", "programs/watchword.py")  # fmt: skip
     edges = ("files", "login", "portable", "prompt", "randomness", "send_file", "splice", "dial",

@@ -29,9 +29,10 @@ from watchword.model.outcomes import (
     Starting,
 )
 from watchword.model.reasons import Reason
-from watchword.service import asking, recent_told
-from watchword.service.control import Question
-from watchword.service.recent import MOST, Recent
+from watchword.service import asking
+from watchword.service.daemon.control import Question
+from watchword.service.daemon.recent import MOST, Recent
+from watchword.service.tool import recent_told
 
 
 def recent(*events: Event) -> Recent:

@@ -8,7 +8,7 @@ import pytest
 
 from watchword.model.outcomes import Flooded
 from watchword.model.reasons import Reason
-from watchword.service.restraint import CHEAP, RARE, Restraint
+from watchword.service.daemon.restraint import CHEAP, RARE, Restraint
 
 
 def told(restraint: Restraint, count: int, reason: Reason, at: float) -> int:

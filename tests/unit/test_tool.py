@@ -21,7 +21,7 @@ from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service import tool
+from watchword.service.tool import command as tool
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet
 from watchword.wire.carriers.http import request
 from watchword.wire.spa.message import MessageType

@@ -10,7 +10,7 @@ import pytest
 
 from watchword.conformance import carriers, clients, library, live, openpgp_lines, servers
 from watchword.conformance.findings import Finding, Verdict
-from watchword.service import tool
+from watchword.service.tool import command as tool
 
 MET = Finding("opens", "cbc", Verdict.PASS)
 FAILED = Finding("opens", "ctr", Verdict.FAIL, "is refused")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from keyword import iskeyword
 
 import pytest
 
-from watchword.service import tool
+from watchword.service.tool import command as tool
 
 SERVER = {
     "cryptography", "sqlite3", "asyncio", "watchword.recognise", "watchword.grant",
-    "watchword.conformance", "watchword.service.gate", "watchword.service.server_commands",
+    "watchword.conformance", "watchword.service.daemon.gate",
+    "watchword.service.daemon.server_commands",
     "watchword.dialects.fwknop.translate", "watchword.edges.firewall", "watchword.edges.replay",
 }  # fmt: skip
 NOT_EVERYWHERE = {"fcntl", "pwd", "grp", "termios", "tty", "resource", "syslog"}
@@ -20,7 +22,7 @@ PROBE = """
 import json, sys
 for name in {missing!r}:
     sys.modules[name] = None
-from watchword.service import tool
+from watchword.service.tool import command as tool
 try:
     status = tool.run({argv!r})
 except SystemExit as end:
@@ -51,8 +53,8 @@ def test_finding_a_command_imports_nothing_of_the_server_and_needs_no_unix(
 
 def test_only_the_module_of_the_named_command_is_imported() -> None:
     _, names = imported("check", "--help")
-    commands = {name for name in names if name.startswith("watchword.service.tool_")}
-    assert commands == {"watchword.service.tool_check", "watchword.service.tool_questions"}
+    commands = {f"watchword.service.tool.{name}{'_' * iskeyword(name)}" for name in tool.COMMANDS}
+    assert names & commands == {"watchword.service.tool.check"}
 
 
 def test_an_unknown_command_is_answered_with_those_there_are(
@@ -69,5 +71,5 @@ def test_what_a_client_s_command_works_with_needs_no_unix() -> None:
     argv = ("connect", "home", "22", "--rc-file", "/nonexistent")
     status, names = imported(*argv, missing=frozenset(NOT_EVERYWHERE))
     assert status == 2
-    assert "watchword.service.approach" in names
+    assert "watchword.service.tool.approach" in names
     assert names & SERVER == set()

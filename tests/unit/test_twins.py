@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchword.model.packets import Packet
-from watchword.service.twins import MOST, SECONDS, Twins
+from watchword.service.daemon.twins import MOST, SECONDS, Twins
 
 HERE = Packet(b"p" * 200, "192.0.2.1", 40000, "192.0.2.2", 62201, 17, "eth0")
 

@@ -27,7 +27,7 @@ from watchword.dialects.fwknop.rcfile_read import read
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential
 from watchword.recognise.spa import SpaRecogniser
-from watchword.service.client_seal import SymmetricSeal
+from watchword.service.client.seal import SymmetricSeal
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.mac import Mac
 from watchword.wire.spa.opening import Bunch, Lock, unseal

@@ -15,8 +15,8 @@ from tests.daemon import until
 from watchword.dialects.fwknop import server_options
 from watchword.dialects.fwknop.watchdog_options import Patience, parse, patience, usage
 from watchword.errors import OperatorError
-from watchword.service import server, watchdog
-from watchword.service.watchdog import Watchdog
+from watchword.service.daemon import server, watchdog
+from watchword.service.daemon.watchdog import Watchdog
 
 COUNTS = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(int(sys.argv[2]))"
 

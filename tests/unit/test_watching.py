@@ -15,7 +15,7 @@ from tests.unit.test_scrapes import GET, told
 from tests.unit.test_udp_source import free_port
 from watchword.errors import HostError
 from watchword.model.settings import ControlSettings, LoopbackPort, Settings, UnixSocket
-from watchword.service.watching import Watching
+from watchword.service.daemon.watching import Watching
 
 GROUP = 4711
 

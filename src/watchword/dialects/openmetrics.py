@@ -1,7 +1,7 @@
 """The text form of OpenMetrics 1.0: numbers with names, for whoever collects them.
 
 In here: families of samples, what makes one well formed, and the text.
-Not in here: which numbers there are (service.metrics), serving them (edges.scrapes).
+Not in here: which numbers there are (service.daemon.metrics), serving them (edges.scrapes).
 
 Source: the OpenMetrics specification, version 1.0.0, sections "ABNF" and "Metric Types"; what
 it offers beyond this (histograms, exemplars, time stamps) is not used.

@@ -2,7 +2,8 @@
 
 In here: ``audit.log``, which only grows; what it was before, ``audit-<number of its first
 entry>.log``; ``audit.head``, how far it goes.
-Not in here: what lines and head say (dialects.audit), when anything is written (service.audit).
+Not in here: what lines and head say (dialects.audit), when anything is written
+(service.daemon.audit).
 
 Everything is 0600 from the first call on. Whatever the machine refuses is a HostError.
 """

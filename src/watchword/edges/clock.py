@@ -2,7 +2,7 @@
 
 In here: the system's two clocks read together, the name of the current boot,
 and a clock for tests that moves only when told to.
-Not in here: anything that waits (service.daemon).
+Not in here: anything that waits (service.daemon.daemon).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ In here: command lines that no user option, agent or terminal can change, and
 what is at fault when one fails: the packet (SpaError), the operator's words
 (SpaError with libfko's number), or this machine (HostError).
 Not in here: what the status lines mean (gpg_status), the packet around a
-message (wire.spa.openpgp), how many run at once (service.vault).
+message (wire.spa.openpgp), how many run at once (service.daemon.vault).
 
 Nothing secret is in an argument: passphrase and message go in by standard
 input. Every call has a limit in time and output, and its own process group.

@@ -1,7 +1,7 @@
 """Whether somebody keeps this machine's clock right, as the kernel knows it.
 
 In here: the kernel's word on it. Not in here: comparing with other clocks
-(other_clocks), what it means (service.server_diagnosis).
+(other_clocks), what it means (service.doctor.server_diagnosis).
 """
 
 from __future__ import annotations

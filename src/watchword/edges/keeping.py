@@ -1,7 +1,7 @@
 """Who may touch what a server keeps on disk, and how much room is left there.
 
 In here: modes and owners of a path and of the folders above it, free space.
-Not in here: which paths matter, what it means (service.server_diagnosis).
+Not in here: which paths matter, what it means (service.doctor.server_diagnosis).
 """
 
 from __future__ import annotations

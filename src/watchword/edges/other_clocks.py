@@ -1,7 +1,8 @@
 """Compares our clock with that of another host, if it tells us its time.
 
 In here: the network time protocol, and the date in an answer to a web request.
-Not in here: whom to ask (service.examination), what an answer means (wire.sntp, wire.web_date).
+Not in here: whom to ask (service.doctor.examination), what an answer means (wire.sntp,
+wire.web_date).
 
 Nobody is asked whom the caller has not named. What strangers answer is bounded in
 size and time.

@@ -2,7 +2,7 @@
 
 In here: one datagram, and the messages that come back: nobody there, prohibited,
 too long.
-Not in here: other carriers (edges.send), what it means (service.diagnosis).
+Not in here: other carriers (edges.send), what it means (service.doctor.diagnosis).
 
 Linux tells who said it; other systems tell only that somebody did.
 """

@@ -1,6 +1,6 @@
 """Who is at the other end of a Unix socket, as the kernel says.
 
-In here: reading the credentials. Not in here: what somebody may do (service.control).
+In here: reading the credentials. Not in here: what somebody may do (service.daemon.control).
 """
 
 from __future__ import annotations

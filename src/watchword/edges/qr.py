@@ -2,7 +2,7 @@
 
 In here: making one (segno), as modules or as a PNG file's bytes; reading one out of a
 PNG file (zxing-cpp with Pillow, or the program zbarimg).
-Not in here: drawing one on a terminal (service.qr_drawing), what the text says (dialects).
+Not in here: drawing one on a terminal (service.tool.qr_drawing), what the text says (dialects).
 """
 
 from __future__ import annotations

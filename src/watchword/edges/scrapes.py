@@ -1,7 +1,7 @@
 """Answers those who collect metrics: one page, at a Unix socket or a port on loopback.
 
 In here: who may ask, how much, how long and in which words; the socket.
-Not in here: the page (service.metrics).
+Not in here: the page (service.daemon.metrics).
 
 A minimum of HTTP: ``GET /metrics``, one answer for each connection, and then it is closed. The
 Host of a request to a port has to name this host by number or as localhost, so that no web page

@@ -1,7 +1,7 @@
 """Turns a caller's command into the words of one program run.
 
 In here: splitting, the words of sudo before it, the shell where a stanza asks for one.
-Not in here: whether the stanza allows it (decide), running (service.hand).
+Not in here: whether the stanza allows it (decide), running (service.daemon.hand).
 
 Source: fwknopd server, 10.1. Differences: quotes group words; the time is
 limited; sudo's own options end before the caller's words begin, so that a

@@ -1,7 +1,7 @@
 """Works out the commands of a cycle: what opens, what closes, with the caller's values in place.
 
 In here: the values of a request and their one spelling; one run for each service.
-Not in here: whether to (decide), when (service.cycles), running (service.hand).
+Not in here: whether to (decide), when (service.daemon.cycles), running (service.daemon.hand).
 
 What a caller can bring in is an address, a port, a protocol or a number, and
 each is written here in its one canonical form: no letter of it can mean

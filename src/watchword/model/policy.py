@@ -57,7 +57,8 @@ class Terms:
     cycle: CycleTerms | None = None
     """Commands that open and close, in place of the firewall."""
     key_names: tuple[str, ...] = ()
-    """What its keys are called, without giving them away (service.blocks); empty: nobody asked."""
+    """What its keys are called, without giving them away (service.daemon.blocks);
+    empty: nobody asked."""
     blocked: bool = False
     """True: the kill switch of one of its keys was thrown."""
 

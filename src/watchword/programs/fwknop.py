@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own_process = argv is None
     if own_process:
         gc.disable()  # a run is over before it has garbage, and looking for it costs 2 ms of 50
-    from watchword.service import client  # noqa: PLC0415  (only now)
+    from watchword.service.client import command as client  # noqa: PLC0415  (only now)
 
     status = client.run(sys.argv[1:] if argv is None else argv, own_process=own_process)
     if own_process:

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own_process = argv is None
     if own_process:
         gc.disable()  # as in fwknop
-    from watchword.service import client  # noqa: PLC0415  (only now)
+    from watchword.service.client import command as client  # noqa: PLC0415  (only now)
 
     words = sys.argv[1:] if argv is None else argv
     return client.run(words, own_process=own_process, as_perl=True)

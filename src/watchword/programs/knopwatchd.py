@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from watchword.service import watchdog
+from watchword.service.daemon import watchdog
 
 
 def main(argv: Sequence[str] | None = None) -> int:

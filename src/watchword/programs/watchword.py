@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from watchword.service import tool
+from watchword.service.tool import command as tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:

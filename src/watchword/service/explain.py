@@ -2,7 +2,7 @@
 
 In here: every stanza's verdict on one packet, and what would have been done.
 Not in here: words for people (dialects), reading files and arguments
-(service.tool_explain).
+(service.tool.explain).
 """
 
 from __future__ import annotations

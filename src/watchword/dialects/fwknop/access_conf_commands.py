@@ -1,7 +1,7 @@
 """Reads what a stanza says about command messages.
 
 In here: ENABLE_CMD_EXEC and its kin, CMD_REGEX, CMD_SHELL, and as whom commands run.
-Not in here: command cycles (access_conf_cycle), running anything (service.hand).
+Not in here: command cycles (access_conf_cycle), running anything (service.daemon.hand).
 
 Source: access.conf, 4.5 and 11. Differences: a group is looked up among the
 groups first; a user of the name root is a user; sudo's group counts without

@@ -1,7 +1,7 @@
 """What ``-T`` and ``-v`` show of a packet (client, section 12).
 
 In here: the field dump and the transmit block, letter for letter.
-Not in here: when they are shown (service.client).
+Not in here: when they are shown (service.client.command).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In here: recipients, signers and key ring of a run; the library's lines for what
 gpg refuses; the rows of a dump.
-Not in here: gpg (edges.gpg), when it is run (service.client_gpg).
+Not in here: gpg (edges.gpg), when it is run (service.client.gpg).
 
 One option may name several keys, with commas, if each of them is a key id or a
 fingerprint: a comma in a user id stays a part of it.

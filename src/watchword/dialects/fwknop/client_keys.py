@@ -2,7 +2,7 @@
 
 In here: which octets a key word stands for, the lookup in a key file, what a
 usable pair of keys is, lengths of new keys (client, section 8).
-Not in here: prompts and files (service.client_keys), cryptography (wire).
+Not in here: prompts and files (service.client.seal), cryptography (wire).
 
 No message quotes a key. Differences: empty keys and the placeholder of sample
 files are refused, a key that is too long is refused before anybody is asked for

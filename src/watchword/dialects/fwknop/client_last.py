@@ -2,7 +2,7 @@
 
 In here: what is kept of a command line, and reading it back.
 Also the lines that are kept for each server.
-Not in here: the files (service.client_kept).
+Not in here: the files (service.client.kept).
 
 Keys on the command line are not kept: the next run asks for them instead. A
 word with blanks is quoted, so that it comes back as it was.

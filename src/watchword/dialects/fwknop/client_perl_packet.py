@@ -1,7 +1,7 @@
 """Which packet a run makes, that of 2.6 or that of 1.9, and what the perl client says of one.
 
 In here: the choice, what packets of 1.9 cannot have, the lines of the perl client.
-Not in here: the packet itself (wire.spa.perl19), when a line is said (service.client_perl).
+Not in here: the packet itself (wire.spa.perl19), when a line is said (service.client.perl).
 
 fwknop makes packets of 2.6, and those of 1.9 if asked. fwknop1 makes those of
 1.9, because a server for which the perl client's options were written may know

@@ -2,7 +2,7 @@
 
 In here: asking for a port where a stanza names none, whether it covers one, the
 port that a translated service has outside.
-Not in here: what the packet says (client_request), connecting (service.approach).
+Not in here: what the packet says (client_request), connecting (service.tool.approach).
 """
 
 from __future__ import annotations

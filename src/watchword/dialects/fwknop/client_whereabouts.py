@@ -3,7 +3,7 @@
 In here: which of the settings count, the command line of wget, the sentences of the
 original about what came of it.
 Not in here: how a resolver is written (client_resolvers), asking (edges.whereabouts), in
-which order (service.client_whereabouts).
+which order (service.client.whereabouts).
 
 Source: client, section 7. RESOLVERS and RESOLVE_AGREE are ours.
 """

@@ -2,7 +2,7 @@
 
 In here: settings as variables in the fixed order, merging them into a stanza,
 the text of a new file.
-Not in here: asking the user (service.client_save), writing the file (edges.files).
+Not in here: asking the user (service.client.save), writing the file (edges.files).
 
 Source: client, section 10. Differences: comments and empty lines stay where
 they are, and so does every variable that is not given this time, except with

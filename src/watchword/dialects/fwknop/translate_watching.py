@@ -1,7 +1,7 @@
 """How the daemon can be watched: the variables about it, all of them Watchword's own.
 
 In here: METRICS_LISTEN, and the name of AUDIT_LOG.
-Not in here: logs (translate), what is served there (service.metrics).
+Not in here: logs (translate), what is served there (service.daemon.metrics).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What is told by mail: which events are alerts, and the one line of each.
 
 In here: the subjects, in the words of fwknop 1.9 where it has an alert of that kind.
-Not in here: the log's lines (voice), sending (edges.mail), how many are sent (service.alerts).
+Not in here: the log's lines (voice), sending (edges.mail), how many are sent
+(service.daemon.alerts).
 
 A mail passes through other hands, so no command of a caller and no packet is in it. No line has
 a control character, whatever a packet said. Source: fwknopd server, 12.5.

@@ -1,7 +1,7 @@
 """The command line of knopwatchd, and the two variables that are for it.
 
 In here: options as data, parsing, usage, how often and how soon the daemon is started again.
-Not in here: starting it (service.watchdog), the daemon's own options (server_options).
+Not in here: starting it (service.daemon.watchdog), the daemon's own options (server_options).
 
 Source: fwknopd server, 12.1; seed 003, ChangeLog of 1.9.10 and 1.9.11.
 """

@@ -1,7 +1,7 @@
 """Command lines as values, whatever parses them.
 
 In here: commands with their options, and what kind of value each takes.
-Not in here: where these come from (service.command_lines), scripts (bash, zsh, fish).
+Not in here: where these come from (service.tool.command_lines), scripts (bash, zsh, fish).
 """
 
 from __future__ import annotations

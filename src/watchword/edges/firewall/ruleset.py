@@ -2,7 +2,7 @@
 
 In here: the base chains of the whole ruleset, what their rules do without looking at
 who comes, ports that are translated.
-Not in here: our own structure (nft), what it means (service.server_diagnosis).
+Not in here: our own structure (nft), what it means (service.doctor.server_diagnosis).
 
 A rule is understood as far as ports and verdicts go. What else it looks at (addresses,
 marks, states) is only noted to be there.

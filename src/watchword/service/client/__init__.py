@@ -1,0 +1,1 @@
+"""The client fwknop, from its options to a packet on its way."""

@@ -1,0 +1,1 @@
+"""The server fwknopd: what keeps running, and what starts it."""

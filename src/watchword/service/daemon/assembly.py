@@ -1,0 +1,183 @@
+"""Chooses and opens the edges that a configuration asks for.
+
+In here: settings to backends, stores, reporters; what the chosen backend has to
+be able to do.
+Not in here: what is done with them (daemon).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from watchword.dialects.fwknop import voice
+from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges import files
+from watchword.edges.clock import boot_id
+from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.programs import SystemPrograms
+from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
+from watchword.edges.replay.sqlite import SqliteStore
+from watchword.edges.report.lines import INFO, LineReporter, Sink, StreamSink, SyslogSink, Voice
+from watchword.errors import Complaint, HostError, OperatorError
+from watchword.model.openings import Feature
+from watchword.model.outcomes import Event, Judged
+from watchword.model.policy import Policy
+from watchword.model.settings import Attach, FirewallSettings, LogSettings, Settings
+from watchword.ports import Clock, FirewallBackend, Interest, Journal, ReplayStore
+from watchword.service.daemon.process import PidFile
+from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
+from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.lengths import LONGEST, SHORTEST
+from watchword.wire.spa.mac import Mac
+
+DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
+LOCK = "fwknopd.lock"  # in the state directory
+_SHARED = (
+    "it uses the state directory {} as well: end it, or give this one a STATE_DIR and an "
+    "NFT_TABLE of its own"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a daemon remembers, wherever that is kept."""
+
+    store: ReplayStore
+    journal: Journal
+    aclose: Callable[[], Awaitable[None]]
+    remembered: Callable[[], Awaitable[int]]
+    """How many packets are remembered; walks over all of them."""
+
+
+async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
+    """The replay store and the journal; on disk, except for a dry run.
+
+    fwknop's own digest.cache is taken over where it exists; what is wrong
+    with it comes back as complaints. Raises HostError: the database cannot
+    be used.
+    """
+    if settings.dry_run:
+        store, journal = MemoryReplayStore(), MemoryJournal(boot_id())
+        return Memory(store, journal, store.aclose, store.remembered), ()
+    stored = SqliteStore.open(settings.state_dir, boot_id=boot_id())
+    try:
+        complaints = await _take_over(settings.digest_file, stored)
+    except HostError:
+        await stored.aclose()
+        raise
+    return Memory(stored.keys, stored.journal, stored.aclose, stored.keys.remembered), complaints
+
+
+def keep_to_ourselves(settings: Settings) -> PidFile | None:
+    """The lock of a daemon on its state directory; None for a dry run, which has none.
+
+    Without it a second daemon would take the grants of the first for those of
+    an earlier run. Raises HostError: another one holds it.
+    """
+    if settings.dry_run:
+        return None
+    return PidFile(settings.state_dir / LOCK, _SHARED.format(settings.state_dir))
+
+
+async def _take_over(path: Path, stored: SqliteStore) -> Sequence[Complaint]:
+    if not path.exists():
+        return ()
+    try:
+        text = files.read_text(path, limit=DIGEST_CACHE_LIMIT)
+    except OperatorError as error:
+        return [replace(each, fatal=False) for each in error.complaints]
+    _, complaints = await stored.keys.import_digest_cache(text, str(path))
+    return complaints
+
+
+def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
+    """The backend that the configuration names; nothing is touched yet."""
+    in_memory = settings.dry_run or not settings.firewall.needed
+    if in_memory or settings.firewall.backend == "memory":
+        return MemoryFirewall(clock)
+    return NftFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
+
+
+def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
+    """The policy, limited to the address families that the firewall can open.
+
+    Raises OperatorError: the policy needs what this firewall cannot do.
+    Raises HostError: the firewall cannot be used at all.
+    """
+    features = firewall.probe()
+    if policy.destination_rule and Feature.DESTINATION not in features:
+        raise OperatorError(
+            f"ENABLE_DESTINATION_RULE is Y, and the firewall backend {firewall.name} "
+            "cannot limit a grant to one destination",
+            hint="set it to N, or use FIREWALL_BACKEND nftables",
+        )
+    families = {4: Feature.IPV4, 6: Feature.IPV6}
+    able = tuple(version for version, feature in families.items() if feature in features)
+    return replace(policy, families=able)
+
+
+def check_hmacs(policy: Policy) -> None:
+    """Before anything is changed: an OpenSSL in FIPS mode may not have what a stanza asks for.
+
+    Raises OperatorError.
+    """
+    for terms in policy.stanzas:
+        if terms.mac_key is not None:
+            try:
+                Mac(terms.mac_key, terms.mac_digest)
+            except SpaError as error:
+                raise OperatorError(
+                    str(error), place=terms.place, hint="use HMAC_DIGEST_TYPE sha256 on both sides"
+                ) from None
+
+
+def interest_of(configuration: Configuration) -> Interest:
+    """What packets of this configuration look like from outside."""
+    openpgp = any(terms.openpgp for terms in configuration.policy.stanzas)
+    requests = configuration.settings.requests is not None
+    first = FIRST_CHARACTERS + (OPENPGP_FIRST_CHARACTERS if openpgp else b"")
+    return Interest(SHORTEST, LONGEST, first, base64=True, requests=requests)
+
+
+def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
+    """Where a backend hangs: two that hang in one place are one and the same to the kernel."""
+    if not firewall.needed:
+        return ()
+    if firewall.attach is Attach.JUMP:
+        return (firewall.backend, firewall.attach, firewall.jump_from)
+    return (firewall.backend, firewall.attach, firewall.table)
+
+
+def way_of(firewall: FirewallSettings) -> str:
+    """The same, in words for the log."""
+    if firewall.attach is Attach.GUARD:
+        return f"guard inet {firewall.table}"
+    chains = ", ".join(f"{each.family} {each.table} {each.chain}" for each in firewall.jump_from)
+    return f"jump from {chains}"
+
+
+def reporter_for(
+    log: LogSettings, firewall: FirewallSettings, *, foreground: bool, syslog: bool
+) -> LineReporter:
+    """Bare lines on standard error in the foreground, the system's log otherwise, or both."""
+    sinks: list[Sink] = []
+    if foreground:
+        sinks.append(StreamSink(sys.stderr))
+    if log.syslog and (syslog or not foreground):
+        sinks.append(SyslogSink(log.identity, log.facility))
+    return LineReporter(_in_both_forms(voice.Voice(firewall.table)), sinks, verbosity=log.verbosity)
+
+
+def _in_both_forms(classic: Voice) -> Voice:
+    """The classic lines of each event, and one structured line for each judged packet."""
+
+    def lines(event: Event, debug: bool) -> Iterator[tuple[int, str]]:
+        yield from classic(event, debug)
+        if isinstance(event, Judged):
+            yield INFO, voice.structured(event)
+
+    return lines

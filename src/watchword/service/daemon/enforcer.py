@@ -1,0 +1,327 @@
+"""Keeps grants, firewall and journal in step.
+
+In here: the one order in which they change - firewall, journal, report - for
+new grants, ends, restarts, and when other hands or failures have put the
+firewall out of step. Nobody waits for the journal: it is written in the
+background, in order, and what a crash keeps out of it is closed at the next
+start.
+Not in here: packets (gate), the timing of it all (keeper).
+
+One lock makes each change whole. Whatever goes wrong with the firewall, the way
+back is the same: read back what it has, work out the difference, apply it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from watchword.errors import HostError, OperatorError
+from watchword.grant.decide import Permit
+from watchword.grant.ledger import Ledger
+from watchword.grant.lifecycle import State, Turn
+from watchword.model.moments import Moment
+from watchword.model.openings import Ending, Grant, Tag
+from watchword.model.outcomes import (
+    Change,
+    Changed,
+    Disowned,
+    GrantEnded,
+    HostTrouble,
+    Restored,
+)
+from watchword.ports import Clock, FirewallBackend, Journal, Reporter
+
+_CHANGED = "other hands had changed the firewall"
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What came of a revocation."""
+
+    grants: tuple[Grant, ...]
+    cut: int
+    """Connections."""
+    trouble: HostError | None = None
+    """The firewall refused; the grants are over all the same, and it is tried again."""
+
+
+def not_in_force(name: str) -> OperatorError:
+    return OperatorError(f"no grant {name} is in force", hint="see watchword grants")
+
+
+def check_extension(grant: Grant, seconds: float, most: float | None, now: Moment) -> None:
+    """Raises OperatorError: more time would remain than may."""
+    remaining = grant.until - now.steady
+    if most is not None and remaining + seconds > most:
+        possible = max(0, int(most - remaining))
+        raise OperatorError(
+            f"stanza #{grant.stanza} lets nobody in for more than {most:g} seconds "
+            f"(MAX_FW_TIMEOUT), and {int(remaining)} of them remain",
+            hint=f"extend it by {possible} at most, or as root with --beyond-policy",
+        )
+
+
+def extended(grant: Grant, seconds: float) -> Grant:
+    return replace(grant, ends=grant.ends + seconds, until=round(grant.until + seconds, 3))
+
+
+class Enforcer:
+    """Everything that may change what is open goes through here."""
+
+    def __init__(
+        self, firewall: FirewallBackend, journal: Journal, reporter: Reporter, clock: Clock
+    ) -> None:
+        self.ledger = Ledger()
+        self.firewall = firewall
+        self.in_doubt = False
+        """True: the firewall may not have what the ledger says."""
+        self.stirred = asyncio.Event()
+        """Set when the keeper has to look again: an earlier end, or doubt."""
+        self.changes = 0
+        """Counts what was done to the firewall."""
+        self._journal = journal
+        self._reporter = reporter
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._writing: asyncio.Future[None] | None = None
+
+    async def resume(self, *, flush: bool) -> None:
+        """Take up the grants of an earlier run, or end them, and make the firewall agree.
+
+        What is open and was never noted is closed: it was opened in the moment
+        before a crash, and its packet is spent.
+
+        Raises HostError: the firewall could not be brought into step.
+        """
+        async with self._lock:
+            now = self._clock.now()
+            kept, over = [], []
+            for grant in await self._journal.unfinished(now):
+                if grant.cycle is not None:
+                    continue  # commands close those (service.daemon.cycles)
+                if grant.until <= now.steady:
+                    over.append((grant, Ending.EXPIRED))
+                elif flush:
+                    over.append((grant, Ending.REVOKED))
+                else:
+                    kept.append(grant)
+            for grant in kept:
+                self.ledger.resume(grant, State.OPEN)
+            disowned = self._realign()
+            self._note_ends(over)
+        if kept:
+            self._reporter.report(Restored(len(kept), "they were open before this start"))
+        if disowned and not flush:
+            self._reporter.report(Disowned(disowned))
+
+    async def grant(self, permits: Sequence[Permit]) -> list[Grant]:
+        """Open what was permitted, all or nothing.
+
+        Returns the grants, in order; each is in the firewall now, and is on
+        its way into the journal.
+        Raises HostError: nothing was opened, and nothing is remembered of it.
+        """
+        async with self._lock:
+            await self.written()  # so that never more than one batch is on its way
+            now = self._clock.now()
+            before = []
+            grants = []
+            for permit in permits:
+                before.append(self.ledger.standing(permit))
+                grants.append(self.ledger.admit(permit, now))
+            try:
+                self._apply()
+            except HostError:
+                self._take_back(grants, before)
+                raise
+            latest = {grant.id: grant for grant in grants}  # one may be in it twice
+            self._note(self._journal.granted(list(latest.values())))
+        self.stirred.set()
+        return grants
+
+    def _take_back(self, grants: Sequence[Grant], before: Sequence[Grant | None]) -> None:
+        """Nothing was granted; what was there before is to be as it was."""
+        for grant, earlier in reversed(list(zip(grants, before, strict=True))):
+            if earlier is None:
+                self.ledger.withdraw(grant.id, Turn.FAILED)
+            else:
+                self.ledger.set_end(earlier, earlier.ends, earlier.until)
+        self.in_doubt = True
+        self.stirred.set()
+
+    async def extend(self, name: str, seconds: float, most: float | None) -> Grant:
+        """Move the end of a grant by some seconds, and return it.
+
+        Its openings are replaced in one transaction. ``most``: seconds that
+        may remain then; None: any.
+        Raises OperatorError: it is not in force, or too much would remain.
+        Raises HostError: the firewall refused, and the end is where it was.
+        """
+        async with self._lock:
+            now = self._clock.now()
+            before = self.ledger.grant(name)
+            if before is None or before.until <= now.steady:
+                raise not_in_force(name)
+            check_extension(before, seconds, most, now)
+            longer = extended(before, seconds)
+            grant = self.ledger.set_end(before, longer.ends, longer.until)
+            try:
+                self._apply()
+            except HostError:
+                self._take_back([grant], [before])
+                raise
+            self._note(self._journal.granted([grant]))
+        self.stirred.set()
+        return grant
+
+    async def revoke(self, wanted: Callable[[Grant], bool], *, cut: bool) -> Revoked:
+        """End the grants that are wanted to end; ``cut``: and the connections that they let in.
+
+        Connections go on where another grant lets their caller in as well.
+        """
+        async with self._lock:
+            names = [grant.id for grant in self.ledger.grants() if wanted(grant)]
+            over = [self.ledger.withdraw(name, Turn.REVOKED) for name in names]
+            trouble, count = None, 0
+            try:
+                if over:
+                    self._apply()
+                if cut:
+                    holes = {hole for grant in over for hole in grant.holes}
+                    shut = [hole for hole in holes if self.ledger.opening(hole) is None]
+                    count = self.firewall.cut(shut)
+            except HostError as error:
+                self._doubt(error)
+                trouble = error
+            self._note_ends([(grant, Ending.REVOKED) for grant in over])
+        self.stirred.set()
+        return Revoked(tuple(over), count, trouble)
+
+    def check_cut(self) -> None:
+        """Raises HostError: this firewall ends no connections."""
+        self.firewall.cut(())
+
+    async def held(self) -> frozenset[Tag]:
+        """The openings that the firewall really has now. Raises HostError."""
+        async with self._lock:
+            return self.firewall.installed()
+
+    def record(self, change: Change) -> None:
+        """Note and tell what somebody had us do."""
+        self._note(self._journal.changed(change))
+        self._reporter.report(Changed(change))
+
+    async def expire(self) -> None:
+        """End what has come to its end."""
+        async with self._lock:
+            over = self.ledger.expire(self._clock.now())
+            if not over:
+                return
+            try:
+                self._apply()
+            except HostError as error:
+                self._doubt(error)
+            self._note_ends([(grant, Ending.EXPIRED) for grant in over])
+
+    async def heal(self, *, thoroughly: bool = False) -> None:
+        """Bring the firewall back into step if it is not. Reports what could not be done.
+
+        ``thoroughly``: let it clean up as well, even if nothing is wrong.
+        """
+        async with self._lock:
+            try:
+                doubted = self.in_doubt
+                if not doubted and self.firewall.intact():
+                    if thoroughly:
+                        self.firewall.prepare()
+                    return
+                self._realign()
+            except HostError as error:
+                self._doubt(error)
+                return
+        why = "the firewall works again" if doubted else _CHANGED
+        self._reporter.report(Restored(len(self.ledger), why))
+
+    async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
+        """Move everything that is open over to another backend.
+
+        ``elsewhere``: it hangs in another place than the old one, which is
+        then removed. Raises HostError: the new one cannot be used, and the
+        old one goes on.
+        """
+        async with self._lock:
+            old, self.firewall = self.firewall, firewall
+            try:
+                self._realign()
+            except HostError:
+                self.firewall = old
+                self.in_doubt = True
+                self.stirred.set()
+                raise
+            if elsewhere:
+                old.teardown()
+
+    async def end_all(self) -> None:
+        """End every grant now."""
+        async with self._lock:
+            names = [grant.id for grant in self.ledger.grants()]
+            over = [self.ledger.withdraw(name, Turn.REVOKED) for name in names]
+            try:
+                self._realign()
+            except HostError as error:
+                self._doubt(error)
+            self._note_ends([(grant, Ending.REVOKED) for grant in over])
+
+    def _apply(self) -> None:
+        """Make the change; if the firewall is not what we thought, start from what it is."""
+        self.changes += 1
+        try:
+            self.firewall.apply(self.ledger.change())
+        except HostError:
+            self._realign()
+            self._reporter.report(Restored(len(self.ledger), _CHANGED))
+        else:
+            self.ledger.settled()
+
+    def _realign(self) -> int:
+        """Start from what the firewall has; return how many openings had to go."""
+        self.changes += 1
+        self.firewall.prepare()
+        change = self.ledger.full_change(self.firewall.installed())
+        self.firewall.apply(change)
+        self.ledger.settled()
+        self.in_doubt = False
+        return len(change.remove)
+
+    def _doubt(self, error: HostError) -> None:
+        self.in_doubt = True
+        self.stirred.set()
+        self._reporter.report(HostTrouble("firewall", str(error), error.hint))
+
+    def _note_ends(self, over: Sequence[tuple[Grant, Ending]]) -> None:
+        if not over:
+            return
+        wall = self._clock.now().wall
+        self._note(self._journal.ended([(grant.id, ending) for grant, ending in over], wall))
+        for grant, ending in over:
+            self._reporter.report(GrantEnded(grant, ending, wall))
+
+    def _note(self, writing: Awaitable[None]) -> None:
+        """Have something written down after all that is being written down already."""
+        self._writing = asyncio.ensure_future(self._write(self._writing, writing))
+
+    async def _write(self, before: Awaitable[None] | None, writing: Awaitable[None]) -> None:
+        """A journal that cannot be written to is trouble, and does not undo what holds."""
+        if before is not None:
+            await before
+        try:
+            await writing
+        except HostError as error:
+            self._reporter.report(HostTrouble("journal", str(error), error.hint))
+
+    async def written(self) -> None:
+        """Wait until everything is in the journal, or was reported as trouble."""
+        if self._writing is not None:
+            await self._writing

@@ -1,0 +1,119 @@
+"""What is open, for a person at another terminal than the daemon's.
+
+In here: what the running daemon says of it; without one, the journal's grants
+held against what the kernel really has.
+Not in here: the commands that print it (server_commands), the table (grant_rows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from watchword.edges.clock import SystemClock
+from watchword.edges.programs import SystemPrograms
+from watchword.edges.replay.reading import read_grants
+from watchword.errors import HostError
+from watchword.model.moments import Moment
+from watchword.model.openings import Grant, Hole, Opening
+from watchword.model.settings import Attach, Settings
+from watchword.ports import Completed
+from watchword.service import asking
+from watchword.service.daemon import assembly, grant_rows
+from watchword.service.tool import grants_told
+
+
+def grants(settings: Settings) -> str:
+    """Every grant in force, and our part of the ruleset as the kernel prints it.
+
+    Raises HostError if the journal or the firewall cannot be read.
+    """
+    way = assembly.way_of(settings.firewall)
+    lines = [f"Listing grants and rules of fwknopd ({settings.firewall.backend}, {way})...", ""]
+    return "\n".join([*lines, *grant_rows.table(rows(settings)), ""]) + "\n" + _ruleset(settings)
+
+
+def everything(settings: Settings) -> str:
+    """The same, with the whole ruleset of the host."""
+    lines = [
+        "Listing grants, and all rules of this host...",
+        "",
+        *grant_rows.table(rows(settings)),
+        "",
+    ]
+    return "\n".join(lines) + "\n" + _nft("list", "ruleset")
+
+
+def summary(settings: Settings) -> str:
+    """A line about what is open, for ``--status -v``."""
+    try:
+        count = asking.ask(settings.run_dir / asking.NAME, "grants")["total"]
+    except asking.NobodyAnswersError:
+        count = len(rows(settings))
+    return f"{count} grants in force; fwknopd --fw-list shows them\n"
+
+
+def rows(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """What the running daemon says; where none runs, the journal held against the kernel.
+
+    Raises HostError, OperatorError.
+    """
+    try:
+        told = grants_told.ask_all(settings.run_dir / asking.NAME)
+    except asking.NobodyAnswersError:
+        return _noted(settings, SystemClock().now())
+    found: Sequence[Mapping[str, Any]] = told["grants"]
+    return found
+
+
+def _noted(settings: Settings, now: Moment) -> list[Mapping[str, Any]]:
+    found = read_grants(settings.state_dir, now)
+    live = [each for each in found if each.until > now.steady or _overdue(each)]
+    installed = assembly.firewall_for(settings, SystemClock()).installed()
+    held = {opening.hole for opening in _openings(live) if opening.tag in installed}
+    return [
+        grant_rows.row(each, [hole.service for hole in each.holes if hole not in held], now)
+        for each in live
+    ]
+
+
+def _overdue(grant: Grant) -> bool:
+    """Whether something is to be closed that is not closed yet."""
+    return grant.cycle is not None and bool(grant.cycle.closings)
+
+
+def _openings(live: Sequence[Grant]) -> Iterator[Opening]:
+    """What the firewall needs for these grants: for each hole, the latest end."""
+    ends: dict[Hole, float] = {}
+    for grant in live:
+        for hole in grant.holes:
+            ends[hole] = max(ends.get(hole, 0.0), grant.until)
+    return (Opening(hole, until) for hole, until in ends.items())
+
+
+def _ruleset(settings: Settings) -> str:
+    firewall = settings.firewall
+    if firewall.attach is Attach.GUARD:
+        return _ours("table", "inet", firewall.table)
+    return "".join(
+        _ours("chain", each.family, each.table, "watchword") for each in firewall.jump_from
+    )
+
+
+def _ours(*what: str) -> str:
+    """One of our pieces of the ruleset; where there is none, that is an answer too."""
+    answer = SystemPrograms().run(["nft", "list", *what])
+    if answer.status and b"No such file or directory" in answer.stderr:
+        return f"there is no {' '.join(what)}: nothing is hidden, and nothing is granted\n"
+    return _text(answer, what)
+
+
+def _nft(*words: str) -> str:
+    return _text(SystemPrograms().run(["nft", *words]), words)
+
+
+def _text(answer: Completed, words: Sequence[str]) -> str:
+    if answer.status:
+        said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise HostError(f"nft {' '.join(words)}: {said[0] if said else 'failed'}")
+    return answer.stdout.decode("utf-8", "replace")

@@ -1,0 +1,130 @@
+"""The command fwknopd: the order in which its options act (fwknopd server, section 1).
+
+In here: which option leads where, and starting the server.
+Not in here: what the other options do (server_commands), the running server
+(daemon), locks and signals (process).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from watchword.dialects.fwknop import server_options
+from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges import core_dumps
+from watchword.edges.clock import SystemClock
+from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.model.outcomes import HostTrouble
+from watchword.model.settings import Settings
+from watchword.service.complain import complain, say
+from watchword.service.daemon import assembly, process
+from watchword.service.daemon.daemon import Daemon
+from watchword.service.daemon.server_commands import ACTIONS, PROGRAM, proven
+from watchword.service.daemon.sources import doubts
+from watchword.service.daemon.supervision import Supervision
+
+RUBBISH = (50_000, 20, 100)
+"""When the interpreter looks for cycles: seldom, since packets and grants make none, and a
+look walks over everything that is in force."""
+SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
+
+
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Do what the command line says; return the exit status.
+
+    ``own_process``: nobody else's code runs in this process, so it may be marked for good.
+    """
+    if own_process:
+        core_dumps.forbid()
+    try:
+        options = absolute(server_options.parse(argv))
+        _refuse_what_is_missing(options)
+        for asked, action in ACTIONS:
+            if asked(options):
+                return action(options)
+        return _serve(options)
+    except WatchwordError as error:
+        complain(PROGRAM, error)
+        return 1
+
+
+def _refuse_what_is_missing(options: ServerOptions) -> None:
+    """What would be relied on, and is not there in this version."""
+    for asked, name, remedy in (
+        (options.rotate_digest_cache, "--rotate-digest-cache", "leave it out: nothing grows old"),
+    ):
+        if asked:
+            raise OperatorError(f"{name} is not supported by this version", hint=remedy)
+
+
+def absolute(options: ServerOptions) -> ServerOptions:
+    """Paths as they are meant now, so that a reload from another directory finds them."""
+    here = Path.cwd()
+
+    def whole(path: str | None) -> str | None:
+        return str(here / path) if path else path
+
+    return replace(
+        options,
+        config_file=str(here / options.config_file),
+        override_config=tuple(str(here / each) for each in options.override_config),
+        access_file=whole(options.access_file),
+        access_folder=whole(options.access_folder),
+        digest_file=whole(options.digest_file),
+        pid_file=whole(options.pid_file),
+        pcap_file=whole(options.pcap_file),
+        run_dir=whole(options.run_dir),
+    )
+
+
+def file_options(options: ServerOptions) -> list[str]:
+    """The words that name the same files on another command line."""
+    overrides = ",".join(options.override_config)
+    named = (("-c", options.config_file), ("-a", options.access_file), ("-O", overrides))
+    return [word for option, path in named if path for word in (option, path)]
+
+
+def _serve(options: ServerOptions) -> int:
+    configuration = proven(options)
+    if options.foreground:
+        return _daemon(configuration, options, Supervision().ready)
+    say(PROGRAM, (*configuration.complaints, *doubts(configuration.settings)))
+    return process.into_background(lambda ready: _daemon(configuration, options, ready))
+
+
+def _daemon(configuration: Configuration, options: ServerOptions, ready: Callable[[], None]) -> int:
+    settings: Settings = configuration.settings
+    os.umask(0o077)
+    sys.setswitchinterval(SWITCH)
+    gc.freeze()
+    gc.set_threshold(*RUBBISH)
+    reporter = assembly.reporter_for(
+        settings.log,
+        settings.firewall,
+        foreground=options.foreground,
+        syslog=options.syslog_enable,
+    )
+    daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
+    try:
+        lock = process.PidFile(settings.pid_file)
+        asyncio.run(daemon.run(ready))
+        lock.close()
+    except (HostError, OperatorError) as error:
+        complain(PROGRAM, error)
+        return 1
+    except Exception as bug:
+        where = traceback.extract_tb(bug.__traceback__)[-1]
+        said = f"{type(bug).__name__} at {Path(where.filename).name}:{where.lineno}"
+        reporter.report(HostTrouble("internal error, the daemon ends", said, "please report it"))
+        raise
+    finally:
+        reporter.close()
+    return 0

@@ -1,0 +1,210 @@
+"""The commands of fwknopd that are not serving: each option that prints something and ends.
+
+In here: what each of them does and prints; reading the configuration for them
+and for the daemon.
+Not in here: which of them acts first (server), option names
+(dialects.fwknop.server_options), locks and signals (process).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from shutil import which
+
+from watchword import __version__
+from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
+from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.translate import Configuration, Sources
+from watchword.edges import file_rights, files, patterns, randomness, users
+from watchword.edges.capture.queue_rule import QueueRule
+from watchword.edges.clock import SystemClock
+from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
+from watchword.errors import Complaint, OperatorError
+from watchword.model.crypto import Digest
+from watchword.model.settings import PacketQueue
+from watchword.service import policy_trial
+from watchword.service.complain import say
+from watchword.service.daemon import assembly, listing, process
+
+PROGRAM = "fwknopd"
+
+
+def sources() -> Sources:
+    """Files of this machine."""
+    return Sources(
+        read=lambda name: files.read_text(Path(name)),
+        list_folder=lambda name: [path.name for path in files.list_folder(Path(name))],
+        is_folder=lambda name: Path(name).is_dir(),
+        is_program=lambda name: which(name, path=CLEAN_ENVIRONMENT["PATH"]) is not None,
+        is_private=lambda name: files.is_private_folder(Path(name)),
+        user=users.user,
+        group=users.group,
+    )
+
+
+def _help(options: ServerOptions) -> int:
+    print(server_options.usage(), end="")
+    return 0
+
+
+def _version(options: ServerOptions) -> int:
+    print(f"fwknopd server {__version__}, compiled for firewall bin: nft")
+    return 0
+
+
+def _make_keys(options: ServerOptions) -> int:
+    name = (options.hmac_digest_type or "sha256").upper()
+    if name not in Digest.__members__:
+        known = ",".join(each.name.lower() for each in Digest)
+        raise OperatorError(f"* Invalid hmac digest type: {name}, use {{{known}}}")
+    sizes = generated_keys.lengths(Digest[name], options.key_len, options.hmac_key_len)
+    text = generated_keys.shown(*map(randomness.key_bytes, sizes))
+    if not options.key_gen_file:
+        print(text, end="")
+        return 0
+    files.replace_private(Path(options.key_gen_file), text.encode("ascii"))
+    print(f"[+] Wrote Rijndael and HMAC keys to: {options.key_gen_file}")
+    return 0
+
+
+def _status(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    pid = process.holder(settings.pid_file)
+    if pid is None:
+        print("No running fwknopd detected.")
+        return 1
+    print(f"Detected fwknopd is running (pid={pid}).")
+    if options.verbose:
+        print(listing.summary(settings), end="")
+    return 0
+
+
+def _kill(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    ended = process.stop(settings.pid_file)
+    if ended is None:
+        print("No running fwknopd detected.", file=sys.stderr)
+        return 1
+    print(f"Killed fwknopd (pid={ended[0]}) via {ended[1]}")
+    return 0
+
+
+def _restart(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    pid = process.reload(settings.pid_file)
+    if pid is None:
+        print("No running fwknopd detected.")
+        return 1
+    print(f"Sent restart signal to fwknopd (pid={pid})")
+    return 0
+
+
+def _list_grants(options: ServerOptions) -> int:
+    print(listing.grants(translate.settings_only(sources(), options)), end="")
+    return 0
+
+
+def _list_everything(options: ServerOptions) -> int:
+    print(listing.everything(translate.settings_only(sources(), options)), end="")
+    return 0
+
+
+def _flush(options: ServerOptions) -> int:
+    settings = translate.settings_only(sources(), options)
+    pid = process.holder(settings.pid_file)
+    if pid is not None:
+        raise OperatorError(
+            f"fwknopd is running (pid={pid}) and would put everything back at once",
+            hint="end it first: fwknopd -K",
+        )
+    print("Deleting any existing firewall rules...")
+    assembly.firewall_for(settings, SystemClock()).teardown()
+    for source in settings.sources:
+        if isinstance(source, PacketQueue):
+            QueueRule(source, SystemPrograms()).remove()
+    return 0
+
+
+def _dump(options: ServerOptions) -> int:
+    configuration = configured(options)
+    say(PROGRAM, configuration.complaints)
+    print(dump.dump_config(configuration, origins=options.verbose > 0), end="")
+    return 0
+
+
+def _error_codes(options: ServerOptions) -> int:
+    print(dump.error_codes(), end="")
+    return 0
+
+
+def _check_memory(options: ServerOptions) -> int:
+    """Open the replay store, taking fwknop's own memory over, and say what was found."""
+    settings = configured(options).settings
+
+    async def look() -> Sequence[Complaint]:
+        memory, complaints = await assembly.open_memory(settings)
+        await memory.aclose()
+        return complaints
+
+    say(PROGRAM, asyncio.run(look()))
+    print("Digest cache parsed, exiting.", file=sys.stderr)
+    return 0
+
+
+def _check(options: ServerOptions) -> int:
+    say(PROGRAM, proven(options).complaints)
+    print("Configs parsed, exiting.", file=sys.stderr)
+    return 0
+
+
+ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions], int]], ...] = (
+    (lambda options: options.help, _help),
+    (lambda options: options.version, _version),
+    (lambda options: options.dump_serv_err_codes, _error_codes),
+    (lambda options: options.key_gen or options.key_gen_file, _make_keys),
+    (lambda options: options.kill, _kill),
+    (lambda options: options.status, _status),
+    (lambda options: options.restart, _restart),
+    (lambda options: options.fw_list, _list_grants),
+    (lambda options: options.fw_list_all, _list_everything),
+    (lambda options: options.fw_flush, _flush),
+    (lambda options: options.dump_config, _dump),
+    (lambda options: options.exit_parse_config, _check),
+    (lambda options: options.exit_parse_digest_cache, _check_memory),
+)
+
+
+def proven(options: ServerOptions) -> Configuration:
+    """What the files say, and it passes its policy tests: a daemon may run with it.
+
+    Raises OperatorError as ``configured`` does, and with every test that fails.
+    """
+    configuration = configured(options)
+    policy_trial.prove(configuration.policy, configuration.tests, fits)
+    return configuration
+
+
+def fits(pattern: str, command: str) -> bool:
+    """Whether a CMD_REGEX matches a command, tried as the daemon does. May raise HostError."""
+    return patterns.fits(SystemPrograms(), pattern, command)
+
+
+def configured(options: ServerOptions) -> Configuration:
+    """What the files say, with what is wrong about the files themselves.
+
+    Raises OperatorError with every complaint if one of them is fatal.
+    """
+    configuration = translate.load(sources(), options)
+    loose = [
+        complaint
+        for name in configuration.files
+        for complaint in file_rights.permission_complaints(Path(name))
+    ]
+    fatal = [each for each in loose if each.fatal]
+    if fatal:
+        raise OperatorError.of(fatal)
+    return replace(configuration, complaints=(*loose, *configuration.complaints))

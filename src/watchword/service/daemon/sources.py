@@ -1,0 +1,171 @@
+"""The ways by which packets come: opened, kept over a reload, closed.
+
+In here: settings to sources, and which of them go on when settings change.
+Not in here: what a source does (edges.capture), who takes packets from it
+(reception).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias, assert_never
+
+from watchword.edges.capture import links
+from watchword.edges.capture.file import FileSource
+from watchword.edges.capture.queue import QueueSource
+from watchword.edges.capture.requests import Requests
+from watchword.edges.capture.sniff import SniffSource
+from watchword.edges.capture.tcp import TcpSource
+from watchword.edges.capture.tcpdump import compiled
+from watchword.edges.capture.udp import UdpSource
+from watchword.edges.programs import SystemPrograms
+from watchword.errors import Complaint, HostError, OperatorError
+from watchword.model.filters import Filter
+from watchword.model.outcomes import (
+    Event,
+    HostTrouble,
+    InterfaceChanged,
+    Listening,
+    Queueing,
+    ReadingFile,
+    Sniffing,
+)
+from watchword.model.services import Proto, Service
+from watchword.model.settings import (
+    CaptureFile,
+    CaptureFilter,
+    HttpRequests,
+    PacketQueue,
+    Settings,
+    Sniffer,
+    SourceSettings,
+    TcpPort,
+    UdpPort,
+)
+from watchword.ports import Interest
+from watchword.service.daemon.twins import Twins
+from watchword.wire.bpf import Program
+
+Source: TypeAlias = UdpSource | TcpSource | SniffSource | FileSource | QueueSource
+
+
+class Sources:
+    """All that are open, by what the configuration says of them."""
+
+    def __init__(
+        self, requests: HttpRequests | None, tell: Callable[[InterfaceChanged | HostTrouble], None]
+    ) -> None:
+        """``tell`` is told when an interface or a file comes or goes."""
+        self._requests = Requests(requests)
+        self._tell = tell
+        self._open: dict[SourceSettings, Source] = {}
+        self._twins = Twins()
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self._open.values())
+
+    @property
+    def twins(self) -> Twins | None:
+        """Who tells what was seen twice; None: one socket with a port sees every packet once.
+
+        A sniffer may see one on two interfaces, or while a reload replaces it by another.
+        """
+        [first, *others] = self._open
+        return self._twins if others or isinstance(first, Sniffer) else None
+
+    async def open(self, wanted: Sequence[SourceSettings]) -> dict[SourceSettings, Source]:
+        """Open those of the wanted ones that are not open; what is open goes on.
+
+        Returns the new ones, for ``take_over`` or to be closed. Raises
+        HostError or OperatorError: one of them cannot be opened, and then none
+        of them is.
+        """
+        fresh: dict[SourceSettings, Source] = {}
+        try:
+            for each in wanted:
+                if each not in self._open:
+                    fresh[each] = self._opened(each)
+        except (HostError, OperatorError):
+            await close(fresh.values())
+            raise
+        return fresh
+
+    def _opened(self, wanted: SourceSettings) -> Source:
+        match wanted:
+            case UdpPort(port):
+                return UdpSource(port, self._requests)
+            case TcpPort(port):
+                return TcpSource(port, self._requests)
+            case Sniffer():
+                return SniffSource(wanted, _filter(wanted.filter), self._requests, self._tell)
+            case PacketQueue():
+                return QueueSource(wanted, SystemPrograms(), self._requests, self._tell)
+            case CaptureFile(path):
+                return FileSource(path, _filter(wanted.filter), self._requests, self._tell)
+            case _:
+                assert_never(wanted)
+
+    def take_over(
+        self, wanted: Sequence[SourceSettings], fresh: dict[SourceSettings, Source]
+    ) -> list[Source]:
+        """Go on with the wanted ones; returns those that are to be closed now."""
+        before, self._open = self._open, {}
+        for each in wanted:
+            self._open[each] = fresh[each] if each in fresh else before[each]
+        return [source for each, source in before.items() if each not in self._open]
+
+    def narrow(self, interest: Interest, requests: HttpRequests | None) -> None:
+        """Have every source look for what is of interest now."""
+        self._requests.wanted = requests
+        for source in self:
+            source.narrow(interest)
+
+    async def aclose(self) -> None:
+        await close(self)
+
+
+async def close(sources: Iterable[Source]) -> None:
+    for source in sources:
+        await source.aclose()
+
+
+def doubts(settings: Settings) -> list[Complaint]:
+    """What these settings want of this machine, and it does not have, or not now."""
+    found: list[Complaint] = []
+    for each in settings.sources:
+        if isinstance(each, (Sniffer, CaptureFile)):
+            try:
+                _filter(each.filter)
+            except OperatorError as error:
+                found += error.complaints
+        if isinstance(each, Sniffer):
+            there = links.names()
+            found += (
+                Complaint(
+                    f"there is no interface {name}: packets on it are looked at once there is one",
+                    hint=f"interfaces are: {', '.join(there)}",
+                    fatal=False,
+                )
+                for name in each.interfaces
+                if name not in there
+            )
+    return found
+
+
+def begun(wanted: SourceSettings, source: Source) -> Event:
+    """The event that this source is looked at from now on."""
+    if isinstance(wanted, Sniffer):
+        return Sniffing(wanted.interfaces, wanted.filter.text)
+    if isinstance(wanted, PacketQueue):
+        return Queueing(wanted.port, wanted.number)
+    if isinstance(wanted, CaptureFile):
+        return ReadingFile(str(wanted.path), wanted.filter.text)
+    proto = Proto.UDP if isinstance(wanted, UdpPort) else Proto.TCP
+    return Listening(Service(proto, wanted.port), source.families)
+
+
+def _filter(wanted: CaptureFilter) -> Filter | Program | None:
+    """Raises OperatorError: nobody understands the words."""
+    if wanted.puzzle:
+        return compiled(wanted.text, wanted.puzzle, SystemPrograms())
+    return wanted.tests

@@ -1,0 +1,145 @@
+"""The daemon's figures, gathered for the control socket and shown by ``watchword status``.
+
+In here: what is told about a running daemon, and its form for people.
+Not in here: counting (figures), the socket (control).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from watchword import __version__
+from watchword.model.moments import Moment
+from watchword.service.daemon.blocks import Blocks
+from watchword.service.daemon.commands import Commands
+from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.figures import Figures
+from watchword.service.daemon.gate import Gate
+from watchword.service.daemon.lobby import Lobby
+from watchword.service.daemon.sources import Sources
+
+
+def gather(
+    figures: Figures,
+    sources: Sources,
+    lobby: Lobby,
+    gate: Gate,
+    enforcer: Enforcer,
+    *,
+    now: Moment,
+) -> dict[str, object]:
+    """Everything as plain values, for JSON. Durations are seconds."""
+    slowest = max(figures.steps.items(), key=lambda each: each[1].slowest, default=None)
+    return {
+        "program": "fwknopd",
+        "release": __version__,
+        "began": figures.began,
+        "up": round(now.wall - figures.began, 3),
+        "packets": dict(figures.verdicts),
+        "dropped": _dropped(figures, sources, lobby),
+        "sources": {each.name: dict(each.dropped()) for each in sources},
+        "waiting": {
+            "strangers": lobby.strangers.count,
+            "known": lobby.familiars.count,
+            "gpg": gate.sealed,
+        },
+        "known_addresses": lobby.known,
+        "claims": figures.claims,
+        "grants": len(enforcer.ledger),
+        "firewall_in_step": not enforcer.in_doubt,
+        "steps": _steps(figures),
+        "slowest_step": slowest[0] if slowest else None,
+        "reloads": {
+            "taken": figures.reloads["taken"],
+            "refused": figures.reloads["refused"],
+            "last": figures.last_reload,
+            "configured": figures.configured,
+        },
+    }
+
+
+def commands(callers: Commands, cycles: Cycles) -> dict[str, int]:
+    """What commands are doing, and have open."""
+    return {"running": callers.running, "opening": cycles.opening, "open": len(cycles.ledger)}
+
+
+def blocked(blocks: Blocks) -> list[dict[str, object]]:
+    """The keys whose kill switch was thrown, a hundred at the most, the last ones first."""
+    latest = sorted(blocks.blocked.items(), key=lambda each: each[1].at, reverse=True)
+    return [
+        {"key": name, "stanza": each.stanza, "since": each.at, "by": each.uid}
+        for name, each in latest[:100]
+    ]
+
+
+def _dropped(figures: Figures, sources: Sources, lobby: Lobby) -> dict[str, int]:
+    """Packets that nobody judged, by why, all sources together."""
+    counts: Counter[str] = Counter()
+    for source in sources:
+        counts.update(source.dropped())
+    return {
+        **counts,
+        "seen twice": sources.twins.count if sources.twins else 0,
+        "waited too long (strangers)": lobby.strangers.dropped,
+        "waited too long (known)": lobby.familiars.dropped,
+        "too many authentic ones": figures.overflowed,
+    }
+
+
+def _steps(figures: Figures) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "count": step.count,
+            "seconds": round(step.seconds, 6),
+            "mean": round(step.seconds / step.count, 6),
+            "slowest": round(step.slowest, 6),
+        }
+        for name, step in figures.steps.items()
+    }
+
+
+def in_words(told: Mapping[str, Any]) -> Iterator[str]:
+    """The same for a person, line by line."""
+    since = datetime.fromtimestamp(told["began"], UTC).astimezone().isoformat(timespec="seconds")
+    yield f"{told['program']} {told['release']}, running since {since}"
+    if told["reloads"]["last"] == "refused":
+        yield "THE LAST RELOAD WAS REFUSED; the log says why, and the old configuration goes on"
+    yield f"grants in force: {told['grants']}"
+    if any(told["commands"].values()):
+        found = told["commands"]
+        yield f"opened by commands: {found['open']}, being opened: {found['opening']}"
+        yield f"callers' commands that run: {found['running']}"
+    if not told["firewall_in_step"]:
+        yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
+    for each in told["blocked"]:
+        yield f"BLOCKED: key {each['key']}, of stanza {each['stanza']} (watchword unblock)"
+    yield f"packets come by: {', '.join(told['sources'])}"
+    yield from _counts("packets judged", told["packets"])
+    yield from _counts("packets dropped unjudged", told["dropped"])
+    if len(told["sources"]) > 1:
+        for name, dropped in told["sources"].items():
+            yield f"  of these by {name}: {sum(dropped.values())}"
+    yield f"packets waiting: {told['waiting']['strangers']} of strangers, " + (
+        f"{told['waiting']['known']} of known addresses ({told['known_addresses']} are known)"
+    )
+    if told["waiting"]["gpg"]:
+        yield f"OpenPGP packets waiting for gpg: {told['waiting']['gpg']}"
+    yield f"packets put to the replay store: {told['claims']}"
+    for name, step in told["steps"].items():
+        yield (
+            f"step {name}: {step['count']} times, {step['mean'] * 1000:.2f} ms on average, "
+            f"{step['slowest'] * 1000:.2f} ms at worst"
+        )
+    if told["slowest_step"]:
+        yield f"slowest step: {told['slowest_step']}"
+
+
+def _counts(what: str, counts: Mapping[str, int]) -> Iterator[str]:
+    seen = {name: count for name, count in counts.items() if count}
+    yield f"{what}: {sum(seen.values())}"
+    for name, count in sorted(seen.items(), key=lambda each: -each[1]):
+        yield f"  {count:>10}  {name}"

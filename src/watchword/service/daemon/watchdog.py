@@ -1,0 +1,117 @@
+"""knopwatchd: starts fwknopd, and again when it dies.
+
+In here: one child, what becomes of its end, signals passed on to it, a bound on starting again.
+Not in here: options (watchdog_options), the daemon (daemon).
+
+There is no shell and no polling: the child is waited for. It is started in the foreground, so
+that it is a child, and writes to the system's log unless we are in the foreground, too.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import syslog
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Final
+
+from watchword.dialects.fwknop import server_options, watchdog_options
+from watchword.dialects.fwknop.watchdog_options import Patience
+from watchword.edges import core_dumps
+from watchword.errors import WatchwordError
+from watchword.service.complain import complain
+from watchword.service.daemon import process, server
+from watchword.service.daemon.server_commands import configured
+
+PROGRAM: Final = "knopwatchd"
+_FWKNOPD: Final = (sys.executable, "-P", "-m", "watchword.programs.fwknopd", "-f")
+_PASSED_ON: Final = (signal.SIGHUP,)
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Do what the command line says; return the exit status.
+
+    ``own_process``: nobody else's code runs in this process, so it may be marked for good.
+    """
+    if own_process:
+        core_dumps.forbid()  # the files that are checked before the first start have keys in them
+    try:
+        options = watchdog_options.parse(argv)
+        if options.help:
+            print(watchdog_options.usage(), end="")
+            return 0
+        if options.version or options.dump:
+            return server.run(["-V"] if options.version else ["-D", *options.daemon])
+        absolute = server.absolute(server_options.parse(options.daemon))
+        limits = watchdog_options.patience(configured(absolute).values)
+        words = server.file_options(absolute)
+    except WatchwordError as error:
+        complain(PROGRAM, error)
+        return 1
+    if options.foreground:
+        return Watchdog([*_FWKNOPD, *words], limits, _to_terminal).run(lambda: None)
+    syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
+    watchdog = Watchdog([*_FWKNOPD, "--syslog-enable", *words], limits, _to_log)
+    return process.into_background(watchdog.run)
+
+
+def _to_terminal(text: str) -> None:
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+def _to_log(text: str) -> None:
+    syslog.syslog(syslog.LOG_ERR, text)
+
+
+class Watchdog:
+    """One program that is kept running until it ends well, or we are told to end."""
+
+    def __init__(self, argv: Sequence[str], limits: Patience, tell: Callable[[str], None]) -> None:
+        self._argv = list(argv)
+        self._limits = limits
+        self._tell = tell
+        self._told_to_end = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def run(self, ready: Callable[[], None]) -> int:
+        """Until the end; 0 if it was asked for. ``ready`` is called once it runs."""
+        for number in (*_PASSED_ON, *_ENDING):
+            signal.signal(number, self._signalled)
+        ready()
+        short_lives = 0
+        while True:
+            began = time.monotonic()
+            status = self._one_life()
+            if self._told_to_end.is_set() or status == 0:
+                return 0
+            lived = time.monotonic() - began
+            short_lives = short_lives + 1 if lived <= self._limits.seconds else 0
+            host = socket.gethostname()
+            if short_lives > self._limits.tries:
+                self._tell(f"Could not restart fwknopd on {host}. Exiting.")
+                return 1
+            self._tell(f"restarting fwknopd on {host} ({_end(status)})")
+            if short_lives > 1 and self._told_to_end.wait(self._limits.seconds):
+                return 0
+
+    def _one_life(self) -> int:
+        self._child = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL)
+        if self._told_to_end.is_set():
+            self._child.terminate()
+        return self._child.wait()
+
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
+        if number in _ENDING:
+            self._told_to_end.set()
+        if self._child is not None and self._child.returncode is None:
+            self._child.send_signal(signal.SIGTERM if number in _ENDING else number)
+
+
+def _end(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"

@@ -1,0 +1,1 @@
+"""Finds out why a knock does not work, from both of its ends."""

@@ -1,0 +1,189 @@
+"""Looks at everything about a server that can be seen on its own host.
+
+In here: which looks there are, in which order, what each is fed with.
+Not in here: what it means (server_diagnosis, firewall_diagnosis), options and printing
+(doctor_server).
+
+Nothing is changed. One packet that no key has sealed is sent to ourselves, so that the
+daemon has something to count; a stranger is made only where the caller asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges import host_clock, keeping, listeners, randomness, stranger
+from watchword.edges.firewall import ruleset
+from watchword.edges.firewall.ruleset import Chain
+from watchword.edges.listeners import Listener
+from watchword.edges.programs import SystemPrograms
+from watchword.errors import HostError, WatchwordError
+from watchword.model.services import Proto, Service
+from watchword.model.settings import CaptureFile, PacketQueue, Sniffer, TcpPort, UdpPort
+from watchword.service import asking
+from watchword.service.daemon import process
+from watchword.service.doctor import firewall_diagnosis, server_diagnosis
+from watchword.service.doctor.findings import Finding, Severity, fault, remark
+from watchword.wire.spa import base64text
+from watchword.wire.spa.mac import PREFIX
+
+_USUAL: Final = 62201
+_PORT: Final = re.compile(r"\bport (\d{1,5})\b")
+_DECOY: Final = 160  # bytes; as long as a packet with an HMAC
+_PATIENCE: Final = 2.0  # seconds for the daemon to count a packet
+_SALTED: Final = b"Salted__"  # what a message begins with, before it is cut off
+
+
+class Examination:
+    """One look at the server of one configuration."""
+
+    def __init__(self, configuration: Configuration, control: Path, *, probe: bool) -> None:
+        self._configuration = configuration
+        self._settings = configuration.settings
+        self._control = control
+        self._probe = probe
+        self._pid = process.holder(self._settings.pid_file)
+        self._listeners = listeners.listeners()
+        self._own = tuple(_own(configuration))
+
+    def look(self) -> Iterator[Finding]:
+        """Every finding, good ones included, in the order of a check by hand."""
+        yield from server_diagnosis.configuration(self._configuration.complaints)
+        yield server_diagnosis.clock(host_clock.synchronised(), self._configuration.policy.max_age)
+        others = [each for each in listeners.namesakes("fwknopd") if each != self._pid]
+        yield from server_diagnosis.daemon(self._pid, others)
+        yield from server_diagnosis.ports(self._own, self._listeners, self._pid)
+        if self._pid is not None:
+            yield self._capture()
+        yield from self._firewall()
+        yield from self._files()
+        folder = self._settings.state_dir
+        yield server_diagnosis.disk(folder, keeping.room(folder))
+
+    def _capture(self) -> Finding:
+        way, send = _way(self._configuration)
+        if send is None:
+            return server_diagnosis.capture(None, way)
+        try:
+            before = self._judged()
+            _send(send)
+            limit = time.monotonic() + _PATIENCE
+            while (now := self._judged()) == before and time.monotonic() < limit:
+                time.sleep(0.02)
+        except (OSError, WatchwordError) as error:
+            return server_diagnosis.capture(None, f"{way}: {error}")
+        return server_diagnosis.capture(now > before, way)
+
+    def _judged(self) -> int:
+        return sum(self._status()["packets"].values())
+
+    def _status(self) -> dict[str, Any]:
+        return asking.ask(self._control, "status")
+
+    def _firewall(self) -> Iterator[Finding]:
+        firewall, policy = self._settings.firewall, self._configuration.policy
+        programs = SystemPrograms()
+        try:
+            there: list[Chain] = ruleset.chains(programs)
+        except HostError as error:
+            yield fault("attachment", str(error), error.hint)
+            return
+        attached = list(firewall_diagnosis.attachment(firewall, there, self._in_step()))
+        yield from attached
+        translated = firewall_diagnosis.published(firewall, there)
+        reached = firewall_diagnosis.reach(firewall, policy, self._listeners, translated, self._own)
+        broken = any(each.severity is Severity.FAULT for each in attached)
+        # Of a guard that is not there nothing good is said.
+        yield from (each for each in reached if not (broken and each.severity is Severity.FINE))
+        yield from firewall_diagnosis.rules(firewall, policy, there)
+        if self._probe:
+            ports = _tcp_ports(self._listeners, translated)
+            try:
+                yield from firewall_diagnosis.probed(firewall, stranger.try_ports(ports, programs))
+            except HostError as error:
+                yield remark("reach", f"no stranger could try: {error}", error.hint)
+
+    def _in_step(self) -> bool | None:
+        if self._pid is None:
+            return None
+        try:
+            return bool(self._status()["firewall_in_step"])
+        except WatchwordError:
+            return None
+
+    def _files(self) -> Iterator[Finding]:
+        settings = self._settings
+        read = [Path(each) for each in self._configuration.files]
+        homes = [
+            Path(terms.openpgp.keyring.home)
+            for terms in self._configuration.policy.stanzas
+            if terms.openpgp is not None and terms.openpgp.keyring.home
+        ]
+        kept = [each for each in settings.state_dir.glob("*") if each.is_file()]
+        tests = {Path(each.place.file) for each in self._configuration.tests}
+        private = [*read, *homes, settings.state_dir, *kept]
+        public = [settings.run_dir, *tests]
+        loose = [
+            (found, path in private)
+            for path in dict.fromkeys([*private, *public])
+            if (found := keeping.looseness(path)) is not None
+        ]
+        folders = dict.fromkeys(
+            folder
+            for path in (*read, *homes, settings.state_dir, settings.run_dir, *tests)
+            for folder in keeping.loose_folders(path)
+        )
+        gone = [each for each in (settings.state_dir, settings.run_dir) if not each.is_dir()]
+        yield from server_diagnosis.files(loose, folders, gone)
+
+
+def _own(configuration: Configuration) -> Iterator[Service]:
+    """The ports that packets come to, by sockets."""
+    for each in configuration.settings.sources:
+        if isinstance(each, UdpPort):
+            yield Service(Proto.UDP, each.port)
+        elif isinstance(each, TcpPort):
+            yield Service(Proto.TCP, each.port)
+
+
+def _tcp_ports(found: Iterable[Listener], translated: Iterable[Service]) -> list[int]:
+    listening = {each.service for each in found if not each.address.is_loopback}
+    return sorted({each.port for each in listening | {*translated} if each.proto is Proto.TCP})
+
+
+def _way(configuration: Configuration) -> tuple[str, Service | None]:
+    """How a packet of our own could get to the daemon, in words; None: there is no such way."""
+    words = "packets come from a capture file only"
+    for each in configuration.settings.sources:
+        match each:
+            case UdpPort(port) | PacketQueue(port, ""):
+                return f"by loopback to UDP port {port}", Service(Proto.UDP, port)
+            case TcpPort(port):
+                return f"by loopback to TCP port {port}", Service(Proto.TCP, port)
+            case Sniffer(interfaces, wanted) if not interfaces or "lo" in interfaces:
+                found = _PORT.search(wanted.text)
+                port = int(found[1]) if found else _USUAL
+                return f"by loopback, UDP port {port}", Service(Proto.UDP, port)
+            case Sniffer(interfaces):
+                words = f"it sniffs on {', '.join(interfaces)}, where only others' packets come in"
+            case PacketQueue(_, interface):
+                words = f"its queue is for packets that come in on {interface}"
+            case CaptureFile():
+                pass
+    return words, None
+
+
+def _send(to: Service) -> None:
+    """Send what looks like a packet, and that no key has sealed. Raises OSError."""
+    text = base64text.encode(_SALTED + randomness.key_bytes(_DECOY))[len(PREFIX) :]
+    kind = socket.SOCK_DGRAM if to.proto is Proto.UDP else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as channel:
+        channel.settimeout(_PATIENCE)
+        channel.connect(("127.0.0.1", to.port))
+        channel.sendall(text)

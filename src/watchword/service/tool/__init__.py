@@ -1,0 +1,1 @@
+"""The command watchword: one module for each of its subcommands, and what they share."""

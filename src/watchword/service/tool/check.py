@@ -1,0 +1,82 @@
+"""The command watchword check: what is wrong with a configuration, and what it allows.
+
+In here: its options, and what it prints, for people and as JSON.
+Not in here: reading and judging the files (server_commands, dialects).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchword.errors import Complaint, HostError, OperatorError
+from watchword.service.complain import say
+from watchword.service.tool import questions as tool_questions
+
+if TYPE_CHECKING:
+    from watchword.model.policy import Policy
+
+PROGRAM = "watchword"
+USABLE, UNUSABLE = 0, 1
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``watchword``."""
+    parser = commands.add_parser(
+        "check",
+        parents=[tool_questions.options()],
+        help="what is wrong with the configuration, and what it amounts to",
+        description="Read the configuration as fwknopd would, list everything that is wrong "
+        "with it, try its policy tests, and say in words what it allows. Exit status 0: it can "
+        "be used; 1: it cannot.",
+    )
+    parser.set_defaults(answer=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from watchword.dialects.fwknop import explain_words
+    from watchword.service import policy_trial
+    from watchword.service.daemon import server_commands
+    from watchword.service.daemon.sources import doubts
+
+    try:
+        configuration = tool_questions.configuration(arguments)
+    except OperatorError as error:
+        if arguments.json:
+            found = tool_questions.complaints(error.complaints)
+            print(json.dumps({"usable": False, "complaints": found}))
+        else:
+            say(PROGRAM, error.complaints)
+            print("the configuration cannot be used")
+        return UNUSABLE
+    policy, tests = configuration.policy, configuration.tests
+    failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
+    said = (*configuration.complaints, *doubts(configuration.settings), *failed)
+    usable = not any(each.fatal for each in said)
+    shown, doubt = _blocked(configuration.settings.state_dir, policy)
+    said = (*said, *doubt)
+    words = list(explain_words.policy_in_words(configuration.settings, shown))
+    if arguments.json:
+        found = tool_questions.complaints(said)
+        counts = {"tests": len(tests), "failed_tests": len(failed)}
+        print(json.dumps({"usable": usable, "complaints": found, "policy": words} | counts))
+        return USABLE if usable else UNUSABLE
+    say(PROGRAM, said)
+    print("\n".join(words))
+    if tests:
+        print(f"{len(tests) - len(failed)} of {len(tests)} policy tests pass")
+    print(f"the configuration {'can' if usable else 'cannot'} be used")
+    return USABLE if usable else UNUSABLE
+
+
+def _blocked(state_dir: Path, policy: Policy) -> tuple[Policy, Sequence[Complaint]]:
+    """The policy with the keys that are blocked, as far as one may know."""
+    from watchword.service.daemon.blocks import Blocks
+
+    try:
+        return Blocks.noted(state_dir).applied(policy), ()
+    except HostError as error:
+        return policy, (Complaint(str(error), hint=error.hint, fatal=False),)

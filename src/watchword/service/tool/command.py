@@ -1,0 +1,161 @@
+"""The command watchword: finds the subcommand that was asked for, and nothing else.
+
+In here: the list of subcommands, the exit status of an error.
+Not in here: the subcommands. Each is a module beside this one, whose ``add_to`` adds its
+options to the parser.
+
+Starting is fast: only the module of the command that was named is imported; all of them
+are where somebody asks for help. What a command works with it imports when it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from keyword import iskeyword
+from types import ModuleType
+from typing import Any, Final, NoReturn
+
+from watchword import __version__
+from watchword.edges import streams
+from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.service.complain import complain
+
+PROGRAM: Final = "watchword"
+COMMANDS: Final = (
+    "connect", "run", "doctor", "export", "import", "explain", "check", "status", "grants",
+    "revoke", "extend", "block", "unblock", "log", "audit", "conformance", "completion",
+)  # fmt: skip
+"""In the order of the manual page."""
+RUN: Final = "run"
+"""The one that another command follows, and gives way to."""
+YES, NO, WRONG = 0, 1, 2
+_UNKNOWN: Final = r"invalid choice: '([^']*)'|unrecognized arguments: ([^ =]+)"
+INTERRUPTED: Final = 130  # as shells say it of SIGINT
+
+
+def run(argv: Sequence[str], *, own_process: bool = False) -> int:
+    """Answer; the exit status is 0 for yes, 1 for no, 2 for a question that makes no sense."""
+    named = argv[0] if argv and argv[0] in COMMANDS else None
+    if own_process:
+        from watchword.edges import core_dumps
+
+        core_dumps.forbid(for_good=named != RUN)
+        streams.open_closed()
+    words, command = _split(argv) if named == RUN else (argv, ())
+    arguments = parser(named).parse_args(words)
+    arguments.command = command
+    if own_process and (keys := list(_with_keys(arguments))):
+        from watchword.edges import process_list
+
+        process_list.hide(keys)
+    answer: Callable[[argparse.Namespace], int] = arguments.answer
+    try:
+        status = answer(arguments)
+        sys.stdout.flush()
+    except WatchwordError as error:
+        complain(PROGRAM, error)
+        return WRONG if isinstance(error, OperatorError) else NO
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        if (lost := streams.output_lost(error)) is None:
+            raise
+        if lost:
+            complain(PROGRAM, HostError(lost))
+        return NO
+    return status
+
+
+def _with_keys(arguments: argparse.Namespace) -> Iterator[str]:
+    """Values that hold keys, or may: what is imported, and options of the knock."""
+    if uri := getattr(arguments, "uri", None):
+        yield str(uri)
+    yield from filter(_holds_key, getattr(arguments, "options", None) or ())
+
+
+def _holds_key(text: str) -> bool:
+    """Whether a value of ``--options`` gives a key, so that others should not see it."""
+    import shlex
+
+    from watchword.dialects.fwknop import client_last
+
+    try:
+        return bool(client_last.keys_in(shlex.split(text)))
+    except (OperatorError, ValueError):
+        return False  # it will be complained about
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """What is ours, and the command after ``--``, of which argparse would take a ``--`` too."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    return argv[:at], argv[at + 1 :]
+
+
+def parser(named: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one command, or of all of them."""
+    whole = _Parser(
+        PROGRAM,
+        description="Get to hidden services, take stanzas along, ask a Watchword configuration "
+        "and the running fwknopd questions, and end or prolong what it has granted.",
+    )
+    whole.add_argument("-V", "--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", prog=PROGRAM)
+    for name in (named,) if named else COMMANDS:
+        _module_of(name).add_to(commands)
+    return whole
+
+
+def _module_of(name: str) -> ModuleType:
+    """The module of one command; a name that is a word of Python's has one stroke more."""
+    return import_module(f"watchword.service.tool.{name}{'_' * iskeyword(name)}")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Of the terminal's width, which argparse asks shutil for with every option it is told of."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
+class _Parser(argparse.ArgumentParser):
+    """The parser of the tool, and of each of its commands."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        more.setdefault("formatter_class", _Formatter)
+        super().__init__(*arguments, **more)
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse does it, with the name that was meant, if one is near."""
+        import re
+
+        from watchword.dialects.fwknop.suggest import did_you_mean
+
+        found = re.search(_UNKNOWN, message)
+        known = {*self._known()} if found else set()
+        guess = did_you_mean(next(filter(None, found.groups())), known) if found else ""
+        hint = guess or f"{self.prog} --help says what there is"
+        self.print_usage(sys.stderr)
+        self.exit(WRONG, f"{PROGRAM}: error: {message}\n{PROGRAM}: hint: {hint}\n")
+
+    def _known(self) -> Iterator[str]:
+        """Options and words of this parser and of those below it."""
+        for action in self._actions:
+            yield from action.option_strings
+            yield from map(str, action.choices or ())
+            if isinstance(action, argparse._SubParsersAction):
+                for each in action.choices.values():
+                    yield from each._known()

@@ -1,0 +1,108 @@
+"""The command watchword explain: why a packet is, was or would be refused.
+
+In here: its options, and what it prints, for people and as JSON.
+Not in here: judging (explain), sentences (dialects), files (edges).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+
+from watchword.errors import OperatorError
+from watchword.service.tool import questions as tool_questions
+
+GRANTED, REFUSED = 0, 1
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser of ``watchword``."""
+    parser = commands.add_parser(
+        "explain",
+        parents=[tool_questions.live_options()],
+        help="why a packet is, was or would be refused",
+        description="Judge a packet as fwknopd would, stanza by stanza. "
+        "Exit status 0: it would be granted; 1: it would be refused. With --live the running "
+        "daemon is asked what it has refused lately.",
+    )
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("packet", nargs="?", help="the packet's text")
+    given.add_argument("--file", metavar="FILE", help="file with one packet a line (fwknop -B); -")
+    given.add_argument("--pcap", metavar="FILE", help="capture file (tcpdump -w)")
+    given.add_argument(
+        "--live", action="store_true", help="what the running daemon has refused lately"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="with --live: and what it refuses from now on"
+    )
+    parser.add_argument("-s", "--source", metavar="ADDRESS", help="where it comes from")
+    parser.add_argument("-d", "--destination", metavar="ADDRESS", help="where it is sent to")
+    parser.add_argument(
+        "-t", "--time", metavar="TIME", help="judge by this time: Unix seconds or 2026-01-31T12:00"
+    )
+    parser.set_defaults(answer=_explain)
+
+
+def _live(arguments: argparse.Namespace) -> int:
+    from watchword.service.tool import recent_told
+
+    path = tool_questions.socket_of(arguments)
+    for piece in recent_told.events(path, "refusals", follow=arguments.follow):
+        for told in piece:
+            if arguments.source not in (None, told["source"]):
+                continue
+            if arguments.json:
+                print(json.dumps(told))
+            else:
+                print("\n".join(recent_told.refusal_in_words(told)))
+        sys.stdout.flush()
+    return GRANTED
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    if arguments.live:
+        return _live(arguments)
+    if arguments.follow:
+        raise OperatorError("--follow goes with --live", hint="watchword explain --live --follow")
+    from watchword.edges import patterns
+    from watchword.edges.gpg import Gpg, gpg_programs
+    from watchword.edges.programs import SystemPrograms
+    from watchword.edges.replay.reading import read_sighting
+    from watchword.model.moments import Moment
+    from watchword.model.requests import ReplayKey, Sighting
+    from watchword.service.daemon.blocks import Blocks
+    from watchword.service.explain import explain
+    from watchword.service.tool import explain_answers
+    from watchword.service.tool.explain_questions import questions
+
+    configuration = tool_questions.configuration(arguments)
+    requests, state_dir = configuration.settings.requests, configuration.settings.state_dir
+    policy = Blocks.noted(state_dir).applied(configuration.policy)
+
+    def seen(key: ReplayKey) -> Sighting | None:
+        return read_sighting(state_dir, key)
+
+    openpgp = Gpg(gpg_programs())
+    fits = partial(patterns.fits, SystemPrograms())
+    answers = [
+        explain(
+            question.packet,
+            policy,
+            Moment(question.at, 0.0),
+            seen,
+            openpgp,
+            requests=requests,
+            fits=fits,
+        )
+        for question in questions(arguments)
+    ]
+    if not answers:
+        raise OperatorError("there is no packet to explain", hint="see watchword explain --help")
+    if arguments.json:
+        print(json.dumps([explain_answers.as_json(told) for told in answers], indent=2))
+    else:
+        places = {each.number: str(each.place) for each in policy.stanzas}
+        print("\n\n".join("\n".join(explain_answers.in_words(told, places)) for told in answers))
+    return GRANTED if all(told.permit for told in answers) else REFUSED
