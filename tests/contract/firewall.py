@@ -25,6 +25,8 @@ class World:
     """Let seconds pass."""
     wipe: Callable[[], None]
     """Remove everything the backend made, behind its back."""
+    grain: float = 0.0
+    """Seconds: the kernel counts ends in steps of this."""
 
     def opening(
         self,
@@ -130,18 +132,18 @@ class FirewallContract:
         assert ready.backend.installed() == tags(there)
 
     def test_openings_end_by_themselves(self, ready: World) -> None:
-        short, long = ready.opening(seconds=0.3), ready.opening("192.0.2.8")
+        short, long = ready.opening(seconds=0.3 + ready.grain), ready.opening("192.0.2.8")
         ready.add(short, long)
         assert ready.backend.installed() == tags(short, long)
-        ready.wait(0.4)
+        ready.wait(0.4 + ready.grain)
         assert ready.backend.installed() == tags(long)
         ready.remove(short.tag)
         assert ready.backend.installed() == tags(long)
 
     def test_what_has_just_ended_can_be_opened_again(self, ready: World) -> None:
-        short = ready.opening(seconds=0.05)
+        short = ready.opening(seconds=0.05 + ready.grain)
         ready.add(short)
-        ready.wait(0.06)
+        ready.wait(0.06 + ready.grain)
         again = ready.opening()
         ready.backend.apply(ChangeSet(add=(again,), remove=tags(short)))
         assert ready.backend.installed() == tags(again)

@@ -31,6 +31,20 @@ class JumpFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainUse:
+    """A chain of ours in iptables, and the rule that calls it (fwknopd server, section 3.3)."""
+
+    caller: str
+    """The chain of the operator's that calls ours."""
+    chain: str
+    """Ours."""
+    target: str = "ACCEPT"
+    table: str = "filter"
+    position: int = 1
+    """Of the call among the rules of ``caller``; what is below 1 counts as 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class FirewallSettings:
     backend: str = "nftables"
     attach: Attach = Attach.GUARD
@@ -43,6 +57,15 @@ class FirewallSettings:
     public: tuple[Service, ...] = ()
     """What stays reachable for everybody with ``guard_all``."""
     jump_from: tuple[JumpFrom, ...] = ()
+    exe: str = "iptables"
+    """The program for IPv4 (backends iptables and ipset)."""
+    input: ChainUse = ChainUse("INPUT", "FWKNOP_INPUT")
+    output: ChainUse | None = None
+    """Where answers to callers are let out; None: not our affair."""
+    prepend: bool = False
+    """True: each new rule goes before all others (backend iptables)."""
+    set_prefix: str = "watchword"
+    """What the names of our sets begin with, up to 28 characters (backend ipset)."""
     needed: bool = True
     """False: no stanza opens anything in it, and nothing is to be hidden; it is not touched."""
     flush_at_start: bool = False

@@ -140,6 +140,21 @@ class Netlink:
                     return answers
         raise KernelError("a question", errno.ETIMEDOUT)
 
+    def tell(self, request: Request) -> None:
+        """Have something carried out, which has to ask for an acknowledgement.
+
+        Raises KernelError, ENOENT included.
+        """
+        sequence = self._number(1)
+        self._send(encode(request, sequence))
+        for message in self._answers():
+            if message.sequence == sequence and message.kind == NLMSG_ERROR:
+                number, words = _verdict(message)
+                if number:
+                    raise KernelError("a change", number, words)
+                return
+        raise KernelError("a change", errno.ETIMEDOUT)
+
     def dump(self, request: Request) -> list[Message]:
         """Everything of a kind. Raises KernelError, ENOENT included."""
         for _ in range(_TRIES):

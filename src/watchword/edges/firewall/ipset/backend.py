@@ -1,0 +1,190 @@
+"""The firewall backend for ipset.
+
+In here: the methods of the port, and the order in which the parts do their
+work. Not in here: the parts. Members: sets. Our chain: tables.chains. Who
+changes it: tables.watch.
+
+One chain of iptables holds two rules, however many openings there are: one
+lets in whom the set has for a service, one whom it has for a service at one of
+this host's addresses. Members are put in by netlink; they end in the kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Iterator
+from dataclasses import dataclass
+
+from watchword.edges.firewall.ipset.sets import OpeningSets, Place
+from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.tables.chains import Branch
+from watchword.edges.firewall.tables.structure import Structure
+from watchword.edges.firewall.tables.tools import Tools
+from watchword.edges.firewall.tables.watch import Watch, watch_for
+from watchword.errors import HostError
+from watchword.model.openings import ChangeSet, Feature, Hole, Tag
+from watchword.model.settings import ChainUse, FirewallSettings
+from watchword.ports import Clock, FirewallBackend, ProgramRunner
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks whether others changed something; a look costs some system calls."""
+_RELEASE_SECONDS = 2.0
+_FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What it works with on this host."""
+
+    versions: tuple[int, ...]
+    netlink: Netlink
+    sets: OpeningSets
+    structure: Structure
+    watch: Watch
+
+
+class IpsetFirewall:
+    """Openings in ipset, let in by a chain that an operator's chain calls.
+
+    It works on the network namespace of the thread that first calls it, and
+    needs CAP_NET_ADMIN there.
+    """
+
+    name = "ipset"
+
+    def __init__(
+        self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._tools = Tools(settings.exe, programs)
+        self._clock = clock
+        self._opened: _Parts | None = None
+        self._stood = False
+
+    @property
+    def way(self) -> str:
+        """How it is attached, for people."""
+        use = self._settings.input
+        return f"jump {use.table} {use.caller} to {use.chain}, sets {self._settings.set_prefix}*"
+
+    def probe(self) -> frozenset[Feature]:
+        """See if kernel, programs and privileges are there. Changes nothing.
+
+        Raises HostError with a remedy.
+        """
+        parts = self._parts
+        for version in parts.versions:
+            if not self._tools.has_match(version, "set"):
+                raise HostError(
+                    f"{self._tools.program(version)} cannot ask sets of ipset",
+                    hint="install its extension set, or use FIREWALL_BACKEND nftables",
+                )
+        parts.structure.check()
+        parts.sets.check(parts.netlink)
+        families = {_FAMILY[each] for each in parts.versions}
+        return frozenset({Feature.DESTINATION, Feature.SELF_EXPIRY, *families})
+
+    def prepare(self) -> int:
+        """Make sets, chain and calls stand. What was open stays open. Raises HostError."""
+        parts = self._parts
+        parts.sets.make(parts.netlink)
+        parts.structure.build()
+        parts.watch.forget()
+        self._stood = True
+        return 0
+
+    def installed(self) -> frozenset[Tag]:
+        """Read back the openings in force. None where the sets or the chains are gone."""
+        parts = self._parts
+        found = parts.sets.read(parts.netlink)
+        return found if parts.structure.stands() else frozenset()
+
+    def apply(self, change: ChangeSet) -> None:
+        """Make the whole change, or none of it.
+
+        Raises HostError, also for an address of a family that this host has no tables for.
+        """
+        self._parts.sets.apply(self._parts.netlink, change)
+
+    def cut(self, holes: Collection[Hole]) -> int:
+        """Raises HostError: what an operator's chain lets go on is not cut."""
+        raise HostError(
+            "connections that a chain of the operator's lets go on are not cut",
+            hint="use FIREWALL_BACKEND nftables, attached as guard, or end them where they arrive",
+        )
+
+    def intact(self) -> bool:
+        """Whether nobody replaced or removed anything since ``prepare``."""
+        parts = self._parts
+        if not self._stood or not parts.sets.whole(parts.netlink):
+            return False
+        if parts.watch.stirred():
+            if not parts.structure.stands():
+                return False
+            parts.watch.forget()
+        return True
+
+    async def disturbances(self) -> AsyncIterator[None]:
+        """Yields when other hands may have changed what is ours; for one consumer."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            parts = self._parts
+            if self._stood and (parts.watch.stirred() or not parts.sets.whole(parts.netlink)):
+                yield
+
+    def teardown(self) -> None:
+        """Remove our chains, the calls of them, and our sets. Raises HostError."""
+        self._parts.structure.remove()
+        self._destroy_sets()
+        self._stood = False
+
+    def close(self) -> None:
+        """Let go of the sockets. What is in the kernel stays."""
+        if self._opened is not None:
+            self._opened.netlink.close()
+            self._opened.watch.close()
+        self._opened = None
+
+    def _destroy_sets(self) -> None:
+        """The kernel lets go of a set a moment after the rule that asked it is gone."""
+        limit = time.monotonic() + _RELEASE_SECONDS
+        while True:
+            try:
+                return self._parts.sets.destroy(self._parts.netlink)
+            except HostError:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.02)
+
+    @property
+    def _parts(self) -> _Parts:
+        """Opened when first needed. Raises HostError: this host lacks something."""
+        if self._opened is None:
+            versions = self._tools.versions(self._settings.input.table)
+            sets = OpeningSets(self._settings.set_prefix, versions, self._clock)
+            structure = Structure(_branches(self._settings, sets.places), self._tools)
+            watch = watch_for(structure.branches, legacy=self._tools.is_legacy())
+            self._opened = _Parts(versions, Netlink(), sets, structure, watch)
+        return self._opened
+
+
+def _branches(settings: FirewallSettings, places: Collection[Place]) -> Iterator[Branch]:
+    """A chain for those who come in, and one for the answers to them if that is wanted."""
+    for version in sorted({each.version for each in places}):
+        mine = [each for each in places if each.version == version]
+        yield Branch(version, settings.input, _rules(settings.input, mine, ("src", "dst")))
+        if settings.output is not None:
+            yield Branch(version, settings.output, _rules(settings.output, mine, ("dst", "src")))
+
+
+def _rules(use: ChainUse, places: Collection[Place], ends: tuple[str, str]) -> tuple[str, ...]:
+    """``ends``: which end of a packet is the caller's, and which is ours."""
+    theirs, ours = ends
+    return tuple(
+        f"-m set --match-set {name} {theirs},{ours}{f',{ours}' if to else ''} -j {use.target}"
+        for name, _, to in places
+    )
+
+
+_: type[FirewallBackend] = IpsetFirewall

@@ -1,0 +1,253 @@
+"""The sets that hold openings, and the backend's own memory of them.
+
+In here: making and removing the sets, changes of openings into members, and
+reading them back. Not in here: the bytes (messages), what lets members in
+(backend, tables).
+
+Each member is put in and taken out by itself, and replaces what was there for
+its hole. So a change can fail half way only where a set is full or gone; what
+had been done of it is then undone.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from watchword.edges.firewall.ipset import messages
+from watchword.edges.firewall.nft.attributes import Message, Request
+from watchword.edges.firewall.nft.netlink import KernelError, Netlink
+from watchword.errors import HostError
+from watchword.model.openings import ChangeSet, Hole, Opening, Tag
+from watchword.ports import Clock
+
+_LATE = 0.05
+"""Seconds: a member that would end this much early gets the next whole second instead."""
+
+
+class Place(NamedTuple):
+    """One of our sets."""
+
+    name: str
+    version: int
+    to: bool
+    """Whether its members have a destination."""
+
+
+class _Held(NamedTuple):
+    hole: Hole
+    until: float
+    """Steady seconds."""
+
+
+class OpeningSets:
+    """What is open, in all of our sets."""
+
+    def __init__(self, prefix: str, versions: Iterable[int], clock: Clock) -> None:
+        self.places = tuple(
+            Place(f"{prefix}{version}{'to' if to else ''}", version, to)
+            for version in versions
+            for to in (False, True)
+        )
+        self._by_kind = {(each.version, each.to): each.name for each in self.places}
+        self._clock = clock
+        self._held: dict[Tag, _Held] = {}
+        self._tags: dict[Hole, Tag] = {}
+        self._counts = dict.fromkeys(self._by_kind.values(), 0)
+
+    def make(self, netlink: Netlink) -> None:
+        """Make those that are missing. Raises HostError: there is another of that name."""
+        for name, version, to in self.places:
+            try:
+                _tell(netlink, messages.create(name, version, to=to))
+            except KernelError as refused:
+                if refused.number != errno.EEXIST:
+                    raise
+                if not self._ours(netlink, Place(name, version, to)):
+                    raise _not_ours(name) from refused
+
+    def check(self, netlink: Netlink) -> None:
+        """Raises HostError: there is a set of our name that is not ours."""
+        for place in self.places:
+            if not self._ours(netlink, place):
+                raise _not_ours(place.name)
+
+    def destroy(self, netlink: Netlink) -> None:
+        """Remove those of our shape. Raises HostError: something still uses one."""
+        for place in self.places:
+            if self._ours(netlink, place) and _header(netlink, place.name) is not None:
+                _tell(netlink, messages.destroy(place.name))
+        self._forget_all()
+
+    def whole(self, netlink: Netlink) -> bool:
+        """Whether all are there, with as many members as we know of."""
+        for place in self.places:
+            header = _header(netlink, place.name)
+            if header is None:
+                return False
+            _, count = messages.read_header(header.attributes)
+            if count < self._counts[place.name] and count < self._surely(place.name):
+                return False
+        return True
+
+    def _surely(self, name: str) -> int:
+        """How many members of a set the kernel cannot have ended yet."""
+        soonest = self._clock.now().steady + 1
+        return sum(
+            self._name(held.hole) == name and held.until > soonest for held in self._held.values()
+        )
+
+    def apply(self, netlink: Netlink, change: ChangeSet) -> None:
+        """Carry out a change. Raises HostError: nothing of it is there."""
+        now = self._clock.now().steady
+        wanted = _wanted(change.add, now)
+        gone = {self._held[tag].hole for tag in change.remove if tag in self._held}
+        for hole in wanted:
+            self._name(hole)  # refuses what no set can hold, before anything is done
+        removed = [hole for hole in gone if hole not in wanted]
+        try:
+            self._write(netlink, wanted.values(), now)
+            self._take(netlink, removed)
+        except HostError:
+            self._undo(netlink, [*wanted, *removed], now)
+            raise
+        for tag in change.remove:
+            self._forget(tag)
+        for hole, opening in wanted.items():
+            self._remember(opening.tag, _Held(hole, opening.until))
+
+    def read(self, netlink: Netlink) -> frozenset[Tag]:
+        """Tags of what the kernel has. Raises HostError."""
+        now = self._clock.now().steady
+        found: dict[Tag, _Held] = {}
+        for place in self.places:
+            for member in _members(netlink, place.name):
+                if member.tag is not None:
+                    known = self._held.get(member.tag)
+                    rest = math.inf if member.remaining is None else now + member.remaining
+                    found[member.tag] = known or _Held(member.hole, rest)
+        self._forget_all()
+        for tag, held in found.items():
+            self._remember(tag, held)
+        return frozenset(found)
+
+    def _write(self, netlink: Netlink, openings: Iterable[Opening], now: float) -> None:
+        sheets: dict[str, list[tuple[Hole, int, Tag]]] = {}
+        for each in openings:
+            entry = (each.hole, _seconds(each.until - now), each.tag)
+            sheets.setdefault(self._name(each.hole), []).append(entry)
+        for name, members in sheets.items():
+            for request in messages.put(name, members):
+                _tell(netlink, request)
+
+    def _take(self, netlink: Netlink, holes: Iterable[Hole]) -> None:
+        sheets: dict[str, list[Hole]] = {}
+        for hole in holes:
+            sheets.setdefault(self._name(hole), []).append(hole)
+        for name, keys in sheets.items():
+            for request in messages.take(name, keys):
+                _tell(netlink, request)
+
+    def _undo(self, netlink: Netlink, holes: Sequence[Hole], now: float) -> None:
+        """Put back what was there for these holes, as far as the kernel lets us."""
+        before = [Opening(held.hole, held.until) for held in map(self._standing, holes) if held]
+        standing = {each.hole for each in before if each.until > now}
+        try:
+            self._take(netlink, [hole for hole in holes if hole not in standing])
+            self._write(netlink, [each for each in before if each.until > now], now)
+        except HostError:
+            return  # sets are gone, and all that was in them
+
+    def _standing(self, hole: Hole) -> _Held | None:
+        tag = self._tags.get(hole)
+        return None if tag is None else self._held[tag]
+
+    def _name(self, hole: Hole) -> str:
+        name = self._by_kind.get((hole.who.version, hole.destination is not None))
+        if name is None:
+            raise HostError(f"nothing here lets IPv{hole.who.version} in")
+        return name
+
+    def _remember(self, tag: Tag, held: _Held) -> None:
+        other = self._tags.get(held.hole)
+        if other is None:
+            self._counts[self._name(held.hole)] += 1
+        elif other != tag:
+            del self._held[other]
+        self._held[tag] = held
+        self._tags[held.hole] = tag
+
+    def _forget(self, tag: Tag) -> None:
+        held = self._held.pop(tag, None)
+        if held is not None and self._tags.get(held.hole) == tag:
+            del self._tags[held.hole]
+            self._counts[self._name(held.hole)] -= 1
+
+    def _forget_all(self) -> None:
+        self._held.clear()
+        self._tags.clear()
+        self._counts = dict.fromkeys(self._counts, 0)
+
+    @staticmethod
+    def _ours(netlink: Netlink, place: Place) -> bool:
+        """Whether a set is there with our shape, or is not there."""
+        header = _header(netlink, place.name)
+        return header is None or messages.is_ours(header.attributes, place.version, to=place.to)
+
+
+def _seconds(remaining: float) -> int:
+    """A timeout for what remains, which is more than 0: never 0, which would be for ever.
+
+    Rounded down, so that nothing stays open past its time if the daemon is dead; but the
+    moment that passes between a decision and its carrying out costs nobody a second.
+    """
+    return max(1, min(math.floor(remaining + _LATE), messages.LONGEST_TIMEOUT))
+
+
+def _wanted(openings: Iterable[Opening], now: float) -> dict[Hole, Opening]:
+    """What is not over yet; of two for one hole the longer."""
+    wanted: dict[Hole, Opening] = {}
+    for opening in openings:
+        other = wanted.get(opening.hole)
+        if opening.until > now and (other is None or other.until < opening.until):
+            wanted[opening.hole] = opening
+    return wanted
+
+
+def _tell(netlink: Netlink, request: Request) -> None:
+    try:
+        netlink.tell(request)
+    except KernelError as refused:
+        words = messages.WORDS.get(refused.number)
+        if words is None:
+            raise
+        raise KernelError("a change of a set", refused.number, words) from refused
+
+
+def _dump(netlink: Netlink, request: Request) -> list[Message]:
+    """Nothing if there is no such set."""
+    try:
+        return netlink.dump(request)
+    except KernelError as refused:
+        if refused.number == errno.ENOENT:
+            return []
+        raise
+
+
+def _header(netlink: Netlink, name: str) -> Message | None:
+    found = _dump(netlink, messages.listing(name, header=True))
+    return found[0] if found else None
+
+
+def _members(netlink: Netlink, name: str) -> Iterator[messages.Member]:
+    for message in _dump(netlink, messages.listing(name)):
+        yield from messages.listed(message.attributes)
+
+
+def _not_ours(name: str) -> HostError:
+    return HostError(
+        f"there is a set {name} that is not ours",
+        hint="name ours differently with IPSET_NAME, or remove that one",
+    )

@@ -1,0 +1,41 @@
+"""What stands in one table of iptables, as ``iptables-save`` prints it.
+
+In here: text into chains and rules. Not in here: running the program (tools),
+what should stand there (chains).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The chains of one table, with their rules as text, in order."""
+
+    chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Rules without ``-A CHAIN`` in front."""
+
+    def __contains__(self, chain: str) -> bool:
+        return chain in self.chains
+
+    def rules(self, chain: str) -> Sequence[str]:
+        """None of a chain that is not there."""
+        return self.chains.get(chain, ())
+
+    def calls(self, caller: str, chain: str) -> int:
+        """How many rules of a chain do nothing but call another."""
+        return sum(rule == f"-j {chain}" for rule in self.rules(caller))
+
+
+def parse(text: str) -> Listing:
+    """Read what ``iptables-save -t TABLE`` prints; comments and COMMIT are passed over."""
+    chains: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith(":"):
+            chains.setdefault(line[1:].partition(" ")[0], [])
+        elif line.startswith("-A "):
+            chain, _, rule = line[3:].partition(" ")
+            chains.setdefault(chain, []).append(rule)
+    return Listing(chains)
