@@ -1,0 +1,1 @@
+"""knockd's and knock's files, options and log lines."""

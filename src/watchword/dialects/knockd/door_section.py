@@ -1,0 +1,262 @@
+"""Reads the section of one door.
+
+In here: its keys, what they default to, which of them cannot stand together.
+Not in here: sequences and flags (sequences), commands (commands), [options].
+
+Source: knockd, section 3. Of our own: ``Open`` names services that are opened in
+the firewall in place of commands, for ``Cmd_Timeout`` seconds; ``Shell = yes``
+gives the commands to a shell in any case.
+Differences: a time is a number; a target is an address, however it is spelled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from watchword.dialects.knockd.commands import command
+from watchword.dialects.knockd.lines import BLANKS, Directive, Section, complaint
+from watchword.dialects.knockd.sequences import SequenceError, flag_rule, sequence
+from watchword.errors import Complaint, Place
+from watchword.model.addresses import canonical
+from watchword.model.doors import Door, DoorCommand, FlagRule, OpenServices, RunCommands
+from watchword.model.services import Service
+
+_NUMBER: Final = re.compile(r"(-?[0-9]{1,9})(.*)", re.DOTALL)
+_SEQ_TIMEOUT: Final = 25
+_CMD_TIMEOUT: Final = 10
+_ANY: Final = FlagRule()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A door as far as it was read."""
+
+    section: Section
+    complaints: list[Complaint]
+    sequence: tuple[Service, ...] = ()
+    one_time: str | None = None
+    seq_timeout: int = _SEQ_TIMEOUT
+    cmd_timeout: int = _CMD_TIMEOUT
+    flags: FlagRule = _ANY
+    target: str | None = None
+    commands: dict[str, str] = field(default_factory=dict)
+    services: tuple[Service, ...] = ()
+    shell: bool = False
+    syslog: bool = False
+    opens: Place | None = None
+
+    def refuse(self, place: Place, what: str, hint: str) -> None:
+        self.complaints.append(complaint(place, what, hint))
+
+    def refuse_section(self, what: str, hint: str) -> None:
+        self.complaints.append(
+            Complaint(f"config: section {self.section.name}: {what}", self.section.place, hint)
+        )
+
+    def remark(self, place: Place, what: str, hint: str) -> None:
+        self.complaints.append(complaint(place, what, hint, fatal=False))
+
+
+def door(section: Section, number: int, complaints: list[Complaint]) -> tuple[Door, bool]:
+    """The door of a section, and whether it asked for the system's log.
+
+    What is wrong with it is complained about; after a fatal complaint the door
+    is not to be used.
+    """
+    draft = _Draft(section, complaints)
+    for directive in section.directives:
+        read = _KEYS.get(directive.key)
+        if read is not None and directive.value is not None:
+            read(draft, directive, directive.value)
+        elif directive.key == "usesyslog" and directive.value is None:
+            draft.syslog = True
+        else:
+            draft.refuse(directive.place, "syntax error", _puzzle(directive))
+    return _finished(draft, number), draft.syslog
+
+
+def _puzzle(directive: Directive) -> str:
+    if directive.value is None and directive.key in _KEYS:
+        return f"write {directive.key} = and a value"
+    if directive.key == "usesyslog":
+        return "write UseSyslog alone on its line"
+    if directive.key in ("logfile", "pidfile", "interface"):
+        return "this key belongs below [options]"
+    return "there is no such key for a door; see knockd.conf(5)"
+
+
+def _finished(draft: _Draft, number: int) -> Door:
+    section = draft.section
+    if not draft.sequence and draft.one_time is None:
+        draft.complaints.append(
+            Complaint(
+                f"error: section '{section.name}' has an empty knock sequence",
+                section.place,
+                "give it a line such as sequence = 7000,8000,9000",
+            )
+        )
+    if draft.services and draft.commands:
+        draft.refuse(
+            draft.opens or section.place,
+            "Open and commands cannot stand in one door",
+            "leave one of them out, or make two doors with the same sequence",
+        )
+    if draft.services and draft.cmd_timeout <= 0:
+        draft.refuse(
+            draft.opens or section.place,
+            "Open needs a time",
+            "write cmd_timeout = and the seconds for which it stays open",
+        )
+    action = OpenServices(draft.services, draft.cmd_timeout) if draft.services else _commands(draft)
+    return Door(
+        number=number,
+        place=section.place,
+        name=section.name,
+        sequence=draft.sequence,
+        seq_timeout=draft.seq_timeout,
+        flags=draft.flags,
+        target=canonical(draft.target) if draft.target is not None else None,
+        one_time=draft.one_time,
+        action=action,
+    )
+
+
+def _commands(draft: _Draft) -> RunCommands:
+    def read(*keys: str) -> DoorCommand | None:
+        text = next((draft.commands[key] for key in keys if key in draft.commands), "")
+        return command(text, through_shell=draft.shell) if text else None
+
+    seconds = draft.cmd_timeout if draft.cmd_timeout >= 0 else None
+    return RunCommands(
+        start=read("start"),
+        start_6=read("start_6", "start"),
+        stop=read("stop"),
+        stop_6=read("stop_6", "stop"),
+        seconds=seconds,
+    )
+
+
+_Read = Callable[[_Draft, Directive, str], None]
+
+
+def _sequence(draft: _Draft, directive: Directive, value: str) -> None:
+    try:
+        draft.sequence, ignored = sequence(value)
+    except SequenceError as error:
+        draft.refuse_section(str(error), error.hint)
+        return
+    for text in ignored:
+        draft.remark(directive.place, f"{text!r} is ignored", "comments have lines of their own")
+
+
+def _one_time(draft: _Draft, directive: Directive, value: str) -> None:
+    if not value:
+        draft.refuse(directive.place, "syntax error", "name a file of sequences")
+    draft.one_time = value
+
+
+def _number(draft: _Draft, directive: Directive, value: str) -> int | None:
+    found = _NUMBER.match(value)
+    if found is None:
+        draft.refuse(directive.place, f"{value!r} is no number", "write seconds, such as 10")
+        return None
+    if rest := found[2].strip(BLANKS):
+        draft.remark(directive.place, f"{rest!r} is ignored", "write seconds, and nothing else")
+    return int(found[1])
+
+
+def _seq_timeout(draft: _Draft, directive: Directive, value: str) -> None:
+    seconds = _number(draft, directive, value)
+    if seconds is not None and seconds < 0:
+        draft.refuse(directive.place, "Seq_Timeout is negative", "write seconds, such as 10")
+    elif seconds is not None:
+        draft.seq_timeout = seconds
+
+
+def _cmd_timeout(draft: _Draft, directive: Directive, value: str) -> None:
+    seconds = _number(draft, directive, value)
+    if seconds is None:
+        return
+    if seconds < 0:
+        draft.remark(directive.place, "a stop command is never run", "write seconds if it is to be")
+    draft.cmd_timeout = seconds
+
+
+def _flags(draft: _Draft, directive: Directive, value: str) -> None:
+    try:
+        draft.flags = flag_rule(value)
+    except ValueError as error:
+        draft.refuse(
+            directive.place,
+            f'unrecognized flag "{error}"',
+            "write fin, syn, rst, psh, ack and urg, with commas and no blanks between them",
+        )
+        return
+    if draft.flags.wanted & draft.flags.unwanted:
+        draft.remark(directive.place, "no TCP packet has these flags", "leave one of them out")
+
+
+def _target(draft: _Draft, directive: Directive, value: str) -> None:
+    try:
+        canonical(value)
+    except ValueError:
+        draft.refuse(directive.place, f"Target is {value!r}", "write an IP address")
+        return
+    draft.target = value
+
+
+def _kept(key: str) -> _Read:
+    def read(draft: _Draft, directive: Directive, value: str) -> None:
+        if "\0" in value:
+            draft.refuse(directive.place, "syntax error", "leave the NUL out")
+        draft.commands[key] = value
+
+    return read
+
+
+def _open(draft: _Draft, directive: Directive, value: str) -> None:
+    draft.opens = directive.place
+    try:
+        services = tuple(Service.parse(each.strip(BLANKS)) for each in value.split(","))
+    except ValueError as error:
+        draft.refuse(directive.place, str(error), "write services such as tcp/22,udp/53")
+        return
+    draft.services = tuple(dict.fromkeys(services))
+
+
+def yes_or_no(directive: Directive, value: str, complaints: list[Complaint]) -> bool:
+    """A switch of our own; what is neither yes nor no is complained about."""
+    known = {"yes": True, "no": False}
+    if value.lower() not in known:
+        complaints.append(
+            complaint(directive.place, f"{value!r} is neither yes nor no", "write yes or no")
+        )
+    return known.get(value.lower(), False)
+
+
+def _shell(draft: _Draft, directive: Directive, value: str) -> None:
+    draft.shell = yes_or_no(directive, value, draft.complaints)
+
+
+_KEYS: Final[dict[str, _Read]] = {
+    "sequence": _sequence,
+    "one_time_sequences": _one_time,
+    "seq_timeout": _seq_timeout,
+    "timeout": _seq_timeout,
+    "tcpflags": _flags,
+    "target": _target,
+    "start_command": _kept("start"),
+    "command": _kept("start"),
+    "start_command_6": _kept("start_6"),
+    "command_6": _kept("start_6"),
+    "cmd_timeout": _cmd_timeout,
+    "stop_command": _kept("stop"),
+    "stop_command_6": _kept("stop_6"),
+    "open": _open,
+    "shell": _shell,
+}
+KEYS: Final[Sequence[str]] = tuple(_KEYS)
+"""Of a door, in lower case."""

@@ -1,0 +1,165 @@
+"""What happens in the life of a knock daemon, beyond the progress of attempts.
+
+In here: values. Not in here: progress at doors (doors), the words (dialects.knockd.voice).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from watchword.model.addresses import Address
+from watchword.model.doors import Door, Knock, Progress
+from watchword.model.openings import Ending, Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Progress with the name of its source, where one was looked up."""
+
+    progress: Progress
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SesameOpened:
+    """A sequence is complete, and what it leads to begins."""
+
+    door: Door
+    source: Address
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningOn:
+    interfaces: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """A start or stop command begins."""
+
+    door: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    door: str
+    status: int
+    """As a shell has it: 127 for a program that is not there, 0 for one that a signal ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTooLong:
+    door: str
+    which: str
+    """``start`` or ``stop``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDue:
+    """The time between start and stop is over."""
+
+    door: str
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesOpened:
+    """A door opened services for its caller: they are in the firewall now."""
+
+    door: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesClosed:
+    grant: Grant
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class SequencesUsedUp:
+    door: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceNotMarked:
+    """The file of a one-time door could not be written to: it does not open."""
+
+    door: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceTaken:
+    """A one-time door waits for its next sequence."""
+
+    door: Door
+
+
+@dataclass(frozen=True, slots=True)
+class Rereading:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogReopened:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoPidFile:
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Lines that strangers bring about at will, and that were left out of the log."""
+
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A packet that some door listens to; told only where debugging was asked for."""
+
+    knock: Knock
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """This machine refused something, or an operator's file has a flaw; the daemon goes on."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShuttingDown:
+    """The daemon ends."""
+
+
+DoorEvent: TypeAlias = (
+    Told
+    | SesameOpened
+    | ListeningOn
+    | CommandRun
+    | CommandFailed
+    | CommandTooLong
+    | CommandDue
+    | ServicesOpened
+    | ServicesClosed
+    | SequencesUsedUp
+    | SequenceNotMarked
+    | SequenceTaken
+    | Rereading
+    | LogReopened
+    | NoPidFile
+    | Noise
+    | Seen
+    | Trouble
+    | ShuttingDown
+)
