@@ -32,20 +32,20 @@ _NOTHING: Final[Sequence[Progress]] = ()
 class _Watch:
     """One door as it is held against knocks."""
 
-    __slots__ = ("attempts", "door", "keys", "target", "timeout", "unwanted", "wanted")
+    __slots__ = ("attempts", "door", "spots", "target", "timeout", "unwanted", "wanted")
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        self.keys = tuple(map(_key_of, door.sequence))
+        self.spots = tuple(map(_spot_of, door.sequence))
         self.target = door.target.packed if door.target is not None else None
         self.wanted, self.unwanted = int(door.flags.wanted), int(door.flags.unwanted)
         self.timeout = door.seq_timeout
         self.attempts: OrderedDict[bytes, _Attempt] = OrderedDict()
         """By sender, in the order of their beginnings, which is that of their ends."""
 
-    def heeds(self, key: int, flags: int) -> bool:
+    def heeds(self, spot: int, flags: int) -> bool:
         """Whether a packet's flags are right; those of UDP always are."""
-        if not key & 1:
+        if not spot & 1:
             return True
         return flags & self.wanted == self.wanted and not flags & self.unwanted
 
@@ -60,7 +60,7 @@ class _Attempt:
         self.deadline = deadline
 
 
-def _key_of(service: Service) -> int:
+def _spot_of(service: Service) -> int:
     """Protocol and port in one number, which is quickly looked up."""
     return service.port << 1 | (service.proto is Proto.TCP)
 
@@ -88,10 +88,10 @@ class DoorRecogniser:
         self._ears: dict[int, list[_Watch]] = {}
         self._firsts: dict[int, list[_Watch]] = {}
         for watch in self._watches.values():
-            for key in dict.fromkeys(watch.keys):
-                self._ears.setdefault(key, []).append(watch)
-            if watch.keys:
-                self._firsts.setdefault(watch.keys[0], []).append(watch)
+            for spot in dict.fromkeys(watch.spots):
+                self._ears.setdefault(spot, []).append(watch)
+            if watch.spots:
+                self._firsts.setdefault(watch.spots[0], []).append(watch)
 
     def __len__(self) -> int:
         """Attempts under way."""
@@ -104,24 +104,24 @@ class DoorRecogniser:
         """
         told = self.expire(now) if now >= self._deadline else _NOTHING
         source, destination, protocol, port, flags = knock
-        key = port << 1 | (protocol == TCP)
-        if not self._heard(key, destination, flags):
+        spot = port << 1 | (protocol == TCP)
+        if not self._heard(spot, destination, flags):
             return told
         under_way = self._attempts.get(source)
         if under_way is not None:
             concerned = [each for each in under_way if self._reaches(each.watch, destination)]
             if concerned:
-                return [*told, *self._judge(concerned, key, flags)]
-        firsts = self._firsts.get(key)
+                return [*told, *self._judge(concerned, spot, flags)]
+        firsts = self._firsts.get(spot)
         if firsts is None:
             return told
-        return [*told, *self._begin(firsts, knock, key, now)]
+        return [*told, *self._begin(firsts, knock, spot, now)]
 
-    def _heard(self, key: int, destination: bytes, flags: int) -> bool:
+    def _heard(self, spot: int, destination: bytes, flags: int) -> bool:
         """Whether some door listens to a port, and this packet could be for it."""
         return any(
-            watch.heeds(key, flags) and self._reaches(watch, destination)
-            for watch in self._ears.get(key, ())
+            watch.heeds(spot, flags) and self._reaches(watch, destination)
+            for watch in self._ears.get(spot, ())
         )
 
     def _reaches(self, watch: _Watch, destination: bytes) -> bool:
@@ -129,24 +129,24 @@ class DoorRecogniser:
             return destination == watch.target
         return destination in self._local
 
-    def _judge(self, attempts: list[_Attempt], key: int, flags: int) -> list[Progress]:
+    def _judge(self, attempts: list[_Attempt], spot: int, flags: int) -> list[Progress]:
         """A knock goes to every attempt of its sender, and begins no other."""
         told = []
         for each in attempts:
             watch = each.watch
-            if not watch.heeds(key, flags):
+            if not watch.heeds(spot, flags):
                 continue
-            if key == watch.keys[each.stage]:
+            if spot == watch.spots[each.stage]:
                 told.append(self._advance(each))
             else:
                 told.append(self._progress(Step.SPOILT, each))
                 self._drop(each)
         return told
 
-    def _begin(self, firsts: list[_Watch], knock: Knock, key: int, now: float) -> list[Progress]:
+    def _begin(self, firsts: list[_Watch], knock: Knock, spot: int, now: float) -> list[Progress]:
         told = []
         for watch in firsts:
-            if not watch.heeds(key, knock.flags) or not self._reaches(watch, knock.destination):
+            if not watch.heeds(spot, knock.flags) or not self._reaches(watch, knock.destination):
                 continue
             if len(self) >= self._most:
                 self._drop(next(iter(self._newcomers or self._others)))
@@ -161,7 +161,7 @@ class DoorRecogniser:
     def _advance(self, attempt: _Attempt) -> Progress:
         attempt.stage += 1
         told = self._progress(Step.ADVANCED, attempt)
-        if attempt.stage == len(attempt.watch.keys):
+        if attempt.stage == len(attempt.watch.spots):
             self._drop(attempt)
         elif attempt.stage == 2:
             del self._newcomers[attempt]
@@ -191,7 +191,7 @@ class DoorRecogniser:
         self._deadline = min(
             (next(iter(each.attempts.values())).deadline for each in self._live()), default=_NEVER
         )
-        over.sort(key=lambda attempt: attempt.deadline)
+        over.sort(spot=lambda attempt: attempt.deadline)
         return [self._progress(Step.TIMED_OUT, each) for each in over]
 
     def _live(self) -> list[_Watch]:
