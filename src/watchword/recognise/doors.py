@@ -191,7 +191,7 @@ class DoorRecogniser:
         self._deadline = min(
             (next(iter(each.attempts.values())).deadline for each in self._live()), default=_NEVER
         )
-        over.sort(spot=lambda attempt: attempt.deadline)
+        over.sort(key=lambda attempt: attempt.deadline)
         return [self._progress(Step.TIMED_OUT, each) for each in over]
 
     def _live(self) -> list[_Watch]:
