@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
+import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 
@@ -23,7 +25,7 @@ from tests.system.nft_scene import (
     remove,
 )
 from watchword.edges.firewall.nft import NftFirewall
-from watchword.edges.firewall.nft.netlink import KernelError
+from watchword.edges.firewall.nft.netlink import KernelError, Netlink
 from watchword.errors import HostError
 from watchword.lab.hosts import Host, Lab
 from watchword.model.commands import Account
@@ -53,6 +55,41 @@ def crowd(count: int, *, version: int = 4, seconds: float = 600.0) -> list[Openi
     base = ip_address("10.0.0.0" if version == 4 else "2001:db8::")
     until = CLOCK.now().steady + seconds
     return [Opening(Hole(base + n, SSH), until) for n in range(count)]
+
+
+@contextlib.contextmanager
+def before_the_kernel_tidies_up() -> Iterator[None]:
+    """The kernel's own work waits while this thread runs, and gets on when it sleeps."""
+    cpus, policy, priority = (
+        os.sched_getaffinity(0),
+        os.sched_getscheduler(0),
+        os.sched_getparam(0),
+    )
+    os.sched_setaffinity(0, {min(cpus)})
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
+        os.sched_setaffinity(0, cpus)
+
+
+def test_a_table_that_grows_while_it_is_listed_hides_no_opening_and_ends_none(
+    guard: NftFirewall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = crowd(2000)
+    send = Netlink._send
+
+    def drowsy(netlink: Netlink, data: bytes) -> None:
+        send(netlink, data)  # the first piece of a listing is made here, the others when read
+        time.sleep(0.05)
+
+    with before_the_kernel_tidies_up():
+        guard.apply(add(*many))
+        monkeypatch.setattr(Netlink, "_send", drowsy)
+        assert guard.installed() == {each.tag for each in many}
+    monkeypatch.undo()
+    assert guard.installed() == {each.tag for each in many}
 
 
 def test_twenty_thousand_openings_are_one_change(guard: NftFirewall) -> None:

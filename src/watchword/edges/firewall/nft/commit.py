@@ -8,6 +8,11 @@ To delete an element that has just expired is an error that undoes the whole
 transaction, and so is to add one that is there. Both are no harm: the keys of
 the transaction, and no others, are looked up, and it is sent again with just
 the deletions it needs.
+
+A long listing comes in pieces, and for each piece the kernel walks its table
+anew and skips as many elements as it told before. When it grows the table in
+between, which is soon after many were added, and does not tell us, the walk
+has another order: some elements come twice, and as many not at all.
 """
 
 from __future__ import annotations
@@ -16,14 +21,16 @@ import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from watchword.edges.firewall.nft.attributes import Message, Request
+from watchword.edges.firewall.nft.attributes import Request
 from watchword.edges.firewall.nft.elements import (
     DELETE_ELEMENT,
     NEW_ELEMENT,
+    Live,
     Place,
     Slot,
     additions,
     deletions,
+    listed,
     listing,
     lookup,
 )
@@ -57,14 +64,36 @@ def commit(netlink: Netlink, sheets: Sequence[Sheet]) -> None:
     raise KernelError("the change", errno.EAGAIN, "the sets change all the time")
 
 
-def dump_if_there(netlink: Netlink, place: Place) -> list[Message]:
-    """All elements of a set; none if there is no such set. Raises HostError."""
-    try:
-        return netlink.dump(listing(place))
-    except KernelError as refused:
-        if refused.number == errno.ENOENT:
-            return []
-        raise
+def standing(netlink: Netlink, place: Place) -> dict[bytes, Live] | None:
+    """The elements of a set, by key; None if there is no such set. Raises HostError.
+
+    Elements that expired while the kernel told of others can make it leave out
+    as many that did not. Whoever misses one asks for it by its key (``look_up``).
+    """
+    found: dict[bytes, Live] = {}
+    for _ in range(_TRIES):
+        try:
+            messages = netlink.dump(listing(place))
+        except KernelError as refused:
+            if refused.number == errno.ENOENT:
+                return None
+            raise
+        lives = [live for message in messages for live in listed(message.attributes)]
+        found |= {live.key: live for live in lives}
+        if len({live.key for live in lives}) == len(lives):
+            break
+    return found
+
+
+def look_up(netlink: Netlink, slots: Sequence[Slot]) -> dict[Slot, Live]:
+    """Those of the elements that are there: exact, however the sets change."""
+    answers = netlink.ask([lookup(slot) for slot in slots])
+    return {
+        slot: live
+        for slot, answer in zip(slots, answers, strict=True)
+        if answer is not None
+        for live in listed(answer.attributes)
+    }
 
 
 def _requests(sheets: Sequence[Sheet]) -> list[Request]:
@@ -87,8 +116,7 @@ def _harmless(requests: Sequence[Request], fault: Fault) -> bool:
 def _with_what_is_there(netlink: Netlink, sheets: Sequence[Sheet]) -> list[Sheet]:
     """The same sheets, deleting exactly those of their keys that exist."""
     slots = [Slot(s.place, key) for s in sheets for key in s.delete | s.add.keys()]
-    answers = netlink.ask([lookup(slot) for slot in slots])
-    there = {slot for slot, answer in zip(slots, answers, strict=True) if answer is not None}
+    there = look_up(netlink, slots)
     return [
         Sheet(s.place, {k for k in s.delete | s.add.keys() if Slot(s.place, k) in there}, s.add)
         for s in sheets

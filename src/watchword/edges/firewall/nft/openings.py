@@ -8,14 +8,15 @@ Not in here: what stands around the sets (guard, jump), the transaction
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from watchword.edges.firewall.nft.commit import Sheet, commit, dump_if_there
+from watchword.edges.firewall.nft.commit import Sheet, commit, look_up, standing
 from watchword.edges.firewall.nft.elements import (
     Live,
+    Place,
+    Slot,
     key,
-    listed,
     opening_element,
     place,
 )
@@ -74,25 +75,64 @@ class OpeningSets:
         """Tags of what the kernel has, and holes that were known and are no more.
 
         An opening that only some homes have is none, and is taken out there.
-        Raises HostError.
+        None is taken for gone because a listing left it out. Raises HostError.
         """
         now = self._clock.now().steady
-        found: dict[Tag, list[_Held]] = {}
-        for home in self._homes:
-            for live in _listed(netlink, home):
-                hole = hole_of(live.key)
-                if live.tag is not None and hole is not None:
-                    until = math.inf if live.remaining is None else now + live.remaining
-                    found.setdefault(live.tag, []).append(_Held(hole, until))
-        halves = [tag for tag, held in found.items() if len(held) != self._copies(held[0].hole)]
-        if halves:
-            self._take_out(netlink, [found.pop(tag)[0].hole for tag in halves])
+        lists = {
+            place: lives
+            for place in self._places()
+            if (lives := standing(netlink, place)) is not None
+        }
+        found = self._folded(lists, now)
+        missed = [
+            held.hole for tag, held in self._held.items() if tag not in found and held.until > now
+        ]
+        if doubted := [*missed, *self._halves(found).values()]:
+            self._ask(netlink, lists, doubted)
+            found = self._folded(lists, now)
+        if halves := self._halves(found):
+            self._take_out(netlink, halves.values())
         before = list(self._tags)
         self._held.clear()
         self._tags.clear()
         for tag, held in found.items():
-            self._remember(tag, held[0])
-        return frozenset(found), [hole for hole in before if hole not in self._tags]
+            if tag not in halves:
+                self._remember(tag, held[0])
+        return frozenset(self._held), [hole for hole in before if hole not in self._tags]
+
+    @staticmethod
+    def _folded(lists: Mapping[Place, Mapping[bytes, Live]], now: float) -> dict[Tag, list[_Held]]:
+        """Openings by tag, each as often as there are elements of it."""
+        found: dict[Tag, list[_Held]] = {}
+        for lives in lists.values():
+            for live in lives.values():
+                hole = hole_of(live.key)
+                if live.tag is not None and hole is not None:
+                    until = math.inf if live.remaining is None else now + live.remaining
+                    found.setdefault(live.tag, []).append(_Held(hole, until))
+        return found
+
+    def _halves(self, found: Mapping[Tag, Sequence[_Held]]) -> dict[Tag, Hole]:
+        """What is not in every home where it belongs."""
+        return {
+            tag: held[0].hole
+            for tag, held in found.items()
+            if len(held) != self._copies(held[0].hole)
+        }
+
+    def _ask(
+        self, netlink: Netlink, lists: Mapping[Place, dict[bytes, Live]], holes: Iterable[Hole]
+    ) -> None:
+        """Add to the lists what they left out of these holes."""
+        sheets = self._sheets()
+        slots = [
+            Slot(page.place, key(hole)) for hole in holes for page in self._pages(sheets, hole)
+        ]
+        left_out = [
+            slot for slot in slots if slot.place in lists and slot.key not in lists[slot.place]
+        ]
+        for slot, live in look_up(netlink, left_out).items():
+            lists[slot.place][slot.key] = live
 
     def _copies(self, hole: Hole) -> int:
         """How many elements one hole consists of."""
@@ -129,6 +169,9 @@ class OpeningSets:
             for to in (False, True)
         }
 
+    def _places(self) -> list[Place]:
+        return [sheet.place for sheets in self._sheets().values() for sheet in sheets]
+
     @staticmethod
     def _pages(sheets: dict[tuple[int, bool], list[Sheet]], hole: Hole) -> list[Sheet]:
         return sheets[hole.who.version, hole.destination is not None]
@@ -144,10 +187,3 @@ class OpeningSets:
         held = self._held.pop(tag, None)
         if held is not None and self._tags.get(held.hole) == tag:
             del self._tags[held.hole]
-
-
-def _listed(netlink: Netlink, home: Home) -> Iterator[Live]:
-    for version in home.versions:
-        for to in (False, True):
-            for message in dump_if_there(netlink, place(home, version, to=to)):
-                yield from listed(message.attributes)

@@ -18,11 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container
 
-from watchword.edges.firewall.nft.attributes import Message
-from watchword.edges.firewall.nft.commit import Sheet, commit, dump_if_there
+from watchword.edges.firewall.nft.commit import Sheet, commit, standing
 from watchword.edges.firewall.nft.connections import Connection, read_sockets
 from watchword.edges.firewall.nft.conntrack import forget, redirected
-from watchword.edges.firewall.nft.elements import Place, bare_element, listed
+from watchword.edges.firewall.nft.elements import Place, bare_element
 from watchword.edges.firewall.nft.guard import ADOPTED, CUT
 from watchword.edges.firewall.nft.known import Known
 from watchword.edges.firewall.nft.layout import Home
@@ -87,21 +86,19 @@ class Passes:
         return _live(netlink) - self.cut
 
     def _sheets(self, netlink: Netlink, name: str, wanted: frozenset[Connection]) -> list[Sheet]:
-        standing = self._standing(netlink, name)
+        there = self._standing(netlink, name)
         sheets = {version: Sheet(self._place(name, version)) for version in (4, 6)}
-        for each in standing - wanted:
+        for each in there - wanted:
             sheets[each.remote.version].delete.add(each.key)
-        for each in wanted - standing:
+        for each in wanted - there:
             sheets[each.remote.version].add[each.key] = bare_element(each.key)
         return list(sheets.values())
 
     def _standing(self, netlink: Netlink, name: str) -> frozenset[Connection]:
-        messages: list[Message] = []
+        keys: list[bytes] = []
         for version in (4, 6):
-            messages += dump_if_there(netlink, self._place(name, version))
-        found = (
-            Connection.of_key(live.key) for each in messages for live in listed(each.attributes)
-        )
+            keys += standing(netlink, self._place(name, version)) or ()
+        found = map(Connection.of_key, keys)
         return frozenset(each for each in found if each is not None)
 
     def _place(self, name: str, version: int) -> Place:
