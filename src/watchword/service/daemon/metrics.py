@@ -27,7 +27,7 @@ _NOT_OF_A_WAY: Final = (
 
 
 def exposition(told: Mapping[str, Any]) -> str:
-    """The metrics, given what ``status.gather`` found."""
+    """The metrics, given what ``status.Account`` tells."""
     return text(families(told))
 
 

@@ -8,58 +8,85 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from watchword import __version__
-from watchword.model.moments import Moment
+from watchword.ports import Clock
 from watchword.service.daemon.blocks import Blocks
 from watchword.service.daemon.commands import Commands
 from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
-from watchword.service.daemon.gate import Gate
+from watchword.service.daemon.gates import Gates
 from watchword.service.daemon.lobby import Lobby
 from watchword.service.daemon.sources import Sources
 
 
-def gather(
-    figures: Figures,
-    sources: Sources,
-    lobby: Lobby,
-    gate: Gate,
-    enforcer: Enforcer,
-    *,
-    now: Moment,
-) -> dict[str, object]:
-    """Everything as plain values, for JSON. Durations are seconds."""
-    slowest = max(figures.steps.items(), key=lambda each: each[1].slowest, default=None)
-    return {
-        "program": "fwknopd",
-        "release": __version__,
-        "began": figures.began,
-        "up": round(now.wall - figures.began, 3),
-        "packets": dict(figures.verdicts),
-        "dropped": _dropped(figures, sources, lobby),
-        "sources": {each.name: dict(each.dropped()) for each in sources},
-        "waiting": {
-            "strangers": lobby.strangers.count,
-            "known": lobby.familiars.count,
-            "gpg": gate.sealed,
-        },
-        "known_addresses": lobby.known,
-        "claims": figures.claims,
-        "grants": len(enforcer.ledger),
-        "firewall_in_step": not enforcer.in_doubt,
-        "steps": _steps(figures),
-        "slowest_step": slowest[0] if slowest else None,
-        "reloads": {
-            "taken": figures.reloads["taken"],
-            "refused": figures.reloads["refused"],
-            "last": figures.last_reload,
-            "configured": figures.configured,
-        },
-    }
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the daemon tells about itself, whoever asks."""
+
+    figures: Figures
+    sources: Sources
+    lobby: Lobby
+    gates: Gates
+    enforcer: Enforcer
+    commands: Commands
+    cycles: Cycles
+    blocks: Blocks
+    clock: Clock
+
+    def told(self) -> dict[str, object]:
+        """Everything as plain values, for JSON. Durations are seconds."""
+        return {
+            **self._of_the_whole(),
+            **self._of_packets(),
+            **self._of_time(),
+            "grants": len(self.enforcer.ledger),
+            "firewall_in_step": not self.enforcer.in_doubt,
+            "commands": commands(self.commands, self.cycles),
+            "blocked": blocked(self.blocks),
+        }
+
+    def _of_the_whole(self) -> dict[str, object]:
+        figures = self.figures
+        return {
+            "program": "fwknopd",
+            "release": __version__,
+            "began": figures.began,
+            "up": round(self.clock.now().wall - figures.began, 3),
+            "reloads": {
+                "taken": figures.reloads["taken"],
+                "refused": figures.reloads["refused"],
+                "last": figures.last_reload,
+                "configured": figures.configured,
+            },
+        }
+
+    def _of_packets(self) -> dict[str, object]:
+        lobby, figures = self.lobby, self.figures
+        return {
+            "packets": dict(figures.verdicts),
+            "dropped": _dropped(figures, self.sources, lobby),
+            "sources": {each.name: dict(each.dropped()) for each in self.sources},
+            "waiting": {
+                "strangers": lobby.strangers.count,
+                "known": lobby.familiars.count,
+                "gpg": self.gates.gate.sealed,
+            },
+            "known_addresses": lobby.known,
+            "claims": figures.claims,
+        }
+
+    def _of_time(self) -> dict[str, object]:
+        steps = self.figures.steps
+        slowest = max(steps.items(), key=lambda each: each[1].slowest, default=None)
+        return {
+            "steps": _steps(self.figures),
+            "slowest_step": slowest[0] if slowest else None,
+        }
 
 
 def commands(callers: Commands, cycles: Cycles) -> dict[str, int]:

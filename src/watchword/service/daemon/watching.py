@@ -21,7 +21,7 @@ class Watching:
     """One for a daemon."""
 
     def __init__(self, told: Callable[[], Mapping[str, Any]]) -> None:
-        """``told`` is what the daemon tells about itself, as ``status.gather``."""
+        """``told`` is what the daemon tells about itself, as ``status.Account``."""
         self._told = told
         self._place: MetricsPlace | None = None
         self._scrapes: Scrapes | None = None

@@ -1,0 +1,155 @@
+"""A running server: its parts, what they do at once, and the order in which they end.
+
+In here: which tasks run, what is announced and told, stopping.
+Not in here: how the parts come to be (start), changing over to other files
+(reload), signals (daemon).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges.programs import SystemPrograms
+from watchword.edges.report.lines import LineReporter
+from watchword.model.outcomes import Attached, Complained, Stopped, Waiting
+from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
+from watchword.ports import Clock
+from watchword.service.daemon import assembly
+from watchword.service.daemon.commands import Commands
+from watchword.service.daemon.control import Control
+from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.figures import Figures
+from watchword.service.daemon.gates import Gates
+from watchword.service.daemon.hearers import Hearers
+from watchword.service.daemon.keeper import Keeper
+from watchword.service.daemon.process import PidFile
+from watchword.service.daemon.reception import Reception, tell_floods
+from watchword.service.daemon.restraint import Restraint
+from watchword.service.daemon.sources import Source, Sources, begun
+from watchword.service.daemon.tasks import Tasks
+from watchword.service.daemon.watching import Watching
+
+CLOSING_PATIENCE = 20.0  # seconds for all closing commands at the end; a supervisor waits 90
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What runs programs, and is ended at its time, whatever runs then."""
+
+    gpg: SystemPrograms
+    commands: SystemPrograms
+    closing: SystemPrograms
+    """For what closes: it outlives the others at the end."""
+
+
+@dataclass(slots=True)
+class Running:
+    """Everything that a started daemon consists of."""
+
+    configuration: Configuration
+    reporter: LineReporter
+    clock: Clock
+    figures: Figures
+    restraint: Restraint
+    tasks: Tasks
+    programs: Programs
+    memory: assembly.Memory
+    lock: PidFile | None
+    """On the state directory; held until the process ends at the latest."""
+    enforcer: Enforcer
+    commands: Commands
+    cycles: Cycles
+    sources: Sources
+    gates: Gates
+    reception: Reception
+    hearers: Hearers
+    watching: Watching
+    control: Control
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
+
+    def announce(self, adopted: int) -> None:
+        """Say what is hidden. ``adopted``: connections that were there before."""
+        firewall = self.settings.firewall
+        if not firewall.needed:
+            return
+        guarding = firewall.attach is Attach.GUARD
+        self.reporter.report(
+            Attached(
+                self.enforcer.firewall.name,
+                assembly.way_of(firewall),
+                hidden=firewall.guarded if guarding else (),
+                everything=guarding and firewall.guard_all,
+                public=firewall.public,
+                adopted=adopted,
+            )
+        )
+
+    def listen(self, fresh: Mapping[SourceSettings, Source]) -> None:
+        """Narrow every source to what is of interest now; look at what comes to new ones."""
+        self.sources.narrow(assembly.interest_of(self.configuration), self.settings.requests)
+        self.reception.twins = self.sources.twins
+        for wanted, source in fresh.items():
+            self.tasks.run(f"receive {source.name}", self.reception.receive(source))
+            self.reporter.report(begun(wanted, source))
+        if not all(isinstance(each, UdpPort) for each in self.settings.sources):
+            self.reporter.report(Waiting())
+
+    def keep(self) -> None:
+        """End what comes to its end, repair the firewall, forget packets: with the parts of now."""
+        keeper = Keeper(
+            self.enforcer,
+            self.memory.store,
+            self.memory.journal,
+            reporter=self.reporter,
+            clock=self.clock,
+        )
+        run = self.tasks.run
+        run("end grants", keeper.end_grants())
+        run("end cycles", self.cycles.end_forever())
+        run("watch firewall", keeper.watch_firewall())
+        run("look round", keeper.look_round())
+        run("forget", keeper.forget())
+        run("tell floods", tell_floods(self.restraint, self.reporter, self.clock))
+
+    async def stop(self) -> None:
+        """End it all, each after those that need it."""
+        await self.control.close()
+        await self.watching.aclose()
+        await self.sources.aclose()
+        await self._end_packets()
+        await self._end_commands()
+        firewall = self.settings.firewall
+        if firewall.flush_at_exit:
+            await self.enforcer.end_all()
+        await self.enforcer.written()
+        await self.memory.aclose()
+        guarding = firewall.attach is Attach.GUARD
+        hidden = firewall.guarded if guarding else ()
+        self.reporter.report(Stopped(hidden, guarding and firewall.guard_all))
+        await self.hearers.aclose()
+        if self.lock is not None:
+            self.lock.close()
+
+    async def _end_packets(self) -> None:
+        self.programs.gpg.end()
+        await self.gates.finish()
+        await self.tasks.cancel()
+        await self.gates.finish()
+
+    async def _end_commands(self) -> None:
+        self.programs.commands.end()
+        await self.commands.ended()
+        await self.cycles.stop(patience=CLOSING_PATIENCE)
+        self.programs.closing.end()
+
+
+def complain(configuration: Configuration, reporter: LineReporter) -> None:
+    """Say what was doubtful in the files."""
+    for complaint in configuration.complaints:
+        reporter.report(Complained(complaint))
