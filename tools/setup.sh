@@ -24,7 +24,8 @@ POLICY=/usr/sbin/policy-rc.d
 FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:openssh-client
     mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
-    fail2ban-server:fail2ban fish:fish gpg:gnupg ipset:ipset iptables:iptables locale-gen:locales man:man-db mandoc:mandoc
+    fail2ban-server:fail2ban fish:fish gpg:gnupg ipset:ipset iptables:iptables knock:knockd knockd:knockd
+    locale-gen:locales man:man-db mandoc:mandoc
     nginx:nginx-light openssl:openssl openvpn:openvpn ping:iputils-ping rsync:rsync socat:socat tcpdump:tcpdump
     tinyproxy:tinyproxy-bin tor:tor turnserver:coturn ulogd:ulogd2-pcap wg:wireguard-tools
     wireguard-go:wireguard-go wget:wget zbarimg:zbar-tools zsh:zsh"

@@ -8,27 +8,15 @@ Words that are no options are ignored, as there.
 
 from __future__ import annotations
 
-import getopt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from watchword.errors import OperatorError
+from watchword.dialects.knockd.words import Option, listed, split
 
 CONFIG: Final = "/etc/knockd.conf"
 PID_FILE: Final = "/var/run/knockd.pid"
-VERSION: Final = "0.8"
-"""Of the original that this one stands in for; scripts ask."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    short: str
-    long: str
-    value: str
-    """What its value is called; empty: it has none."""
-    what: str
-
+INTERFACE: Final = "eth0"
 
 OPTIONS: Final = (
     Option("i", "interface", "int", 'network interface to listen on (default "eth0")'),
@@ -39,15 +27,18 @@ OPTIONS: Final = (
     Option("p", "pidfile", "file", "use an alternate pid file"),
     Option("g", "logfile", "file", "use an alternate log file"),
     Option("v", "verbose", "", "be verbose"),
-    Option("4", "only-ip-v4", "", "do not track ipv6"),
-    Option("t", "check", "", "check the configuration, say what is weak, and exit"),
+    Option("4", "only-ip-v4", "", "do not track IPv6"),
+    Option("", "check", "", "read the configuration, say what is wrong with it, and exit"),
     Option("V", "version", "", "display version"),
     Option("h", "help", "", "this help"),
 )
+_FIELDS: Final = {"pidfile": "pid_file", "logfile": "log_file", "only-ip-v4": "only_ipv4"}
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonOptions:
+    """What the command line says; what is not given is None or False."""
+
     config: str = CONFIG
     interface: str | None = None
     daemon: bool = False
@@ -62,51 +53,14 @@ class DaemonOptions:
     help: bool = False
 
 
-class UsageError(OperatorError):
-    """The command line cannot be read; the usage text is what helps."""
-
-
-_FIELDS: Final = {"pidfile": "pid_file", "logfile": "log_file", "only-ip-v4": "only_ipv4"}
-
-
 def parse(argv: Sequence[str]) -> DaemonOptions:
     """Read a command line without the program's name. Raises UsageError."""
-    given = split(argv, OPTIONS)[0]
+    given, _ = split(argv, OPTIONS)
     said: dict[str, object] = {}
     for option, value in given:
-        name = _FIELDS.get(option.long, option.long)
-        said[name] = value if option.value else True
+        said[_FIELDS.get(option.long, option.long)] = value if option.value else True
     return DaemonOptions(**said)  # type: ignore[arg-type]  # the table says which are texts
 
 
-def split(
-    argv: Sequence[str], options: Sequence[Option]
-) -> tuple[list[tuple[Option, str]], list[str]]:
-    """Options with their values, in order, and the other words. Raises UsageError."""
-    letters = "".join(each.short + (":" if each.value else "") for each in options)
-    names = [each.long + ("=" if each.value else "") for each in options]
-    try:
-        pairs, rest = getopt.gnu_getopt(list(argv), letters, names)
-    except getopt.GetoptError as error:
-        raise UsageError(error.msg, hint="see the list of options") from None
-    known = {f"-{each.short}": each for each in options}
-    known |= {f"--{each.long}": each for each in options}
-    return [(known[name], value) for name, value in pairs], rest
-
-
 def usage() -> str:
-    return f"usage: knockd [options]\noptions:\n{listed(OPTIONS)}\n"
-
-
-def listed(options: Sequence[Option], width: int = 22) -> str:
-    """One line for each option."""
-    text = ""
-    for each in options:
-        value = f" <{each.value}>" if each.value else ""
-        text += f"  {f'-{each.short}, --{each.long}{value}':<{width}} {each.what}\n"
-    return text
-
-
-def version(program: str, ours: str) -> str:
-    """Two lines, the first as the original has it."""
-    return f"{program} {VERSION}\nWatchword {ours}\n"
+    return f"usage: knockd [options]\noptions:\n{listed(OPTIONS, 22)}"

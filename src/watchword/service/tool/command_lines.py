@@ -17,6 +17,8 @@ from watchword.dialects.fwknop import (
     server_options,
     watchdog_options,
 )
+from watchword.dialects.knockd import client_options
+from watchword.dialects.knockd.words import Option
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.routes import Carrier
@@ -41,7 +43,7 @@ _KNOWN: Final = {
 
 def all_programs() -> tuple[Command, ...]:
     """Every program that is installed, in the order of their names."""
-    return (fwknop(), fwknop1(), fwknopd(), knopwatchd(), watchword())
+    return (fwknop(), fwknop1(), fwknopd(), knock(), knopwatchd(), watchword())
 
 
 def fwknop() -> Command:
@@ -79,6 +81,18 @@ def _of_server(options: tuple[server_options.Option, ...]) -> Iterator[Switch]:
         last = each.long.rpartition("-")[2].replace("dir", "folder")
         name = (last if last in _KINDS else "value") if takes else ""
         yield Switch(each.short, each.long, _value(each.long, name), each.what)
+
+
+def knock() -> Command:
+    """The client of knockd."""
+    switches = tuple(_of_knocking(client_options.OPTIONS))
+    return Command("knock", "the client of knockd", switches, operand=Value(Takes.HOST, "host"))
+
+
+def _of_knocking(options: tuple[Option, ...]) -> Iterator[Switch]:
+    for each in options:
+        takes = _KINDS.get(each.value, Takes.TEXT) if each.value else Takes.NOTHING
+        yield Switch(each.short, each.long, Value(takes, each.value), each.what)
 
 
 def watchword() -> Command:

@@ -1,0 +1,1 @@
+"""Port knocking: the daemon knockd and the client knock."""
