@@ -8,13 +8,14 @@ from tests.fwknopd_files import CONFIG, KEYS, STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
 from watchword.model.services import Service
-from watchword.model.settings import Attach, JumpFrom
+from watchword.model.settings import Attach, ChainUse, JumpFrom
 
 
 def services(*texts: str) -> tuple[Service, ...]:
     return tuple(Service.parse(each) for each in texts)
 
 
+BACKENDS = ("ipset",)
 ANY_PORT = f"SOURCE ANY\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\n"
 DNS = f"SOURCE 192.0.2.0/24\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS udp/53, tcp/22\n"
 
@@ -27,6 +28,8 @@ DNS = f"SOURCE 192.0.2.0/24\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS udp/53, 
         ("FIREWALL_BACKEND memory", "memory"),
         ("FIREWALL_EXE /usr/sbin/nft", "nftables"),
         ("FIREWALL_EXE /sbin/pfctl", "nftables"),
+        ("FIREWALL_BACKEND ipset", "ipset"),
+        ("FIREWALL_BACKEND ipset\nFIREWALL_EXE /usr/sbin/nft", "ipset"),
         ("FIREWALL_EXE /usr/sbin/iptables\nFIREWALL_BACKEND nftables", "nftables"),
     ],
 )
@@ -41,7 +44,6 @@ def test_the_backend_is_the_named_one_or_what_the_tool_belongs_to(lines: str, ba
         ("FIREWALL_EXE /usr/bin/firewall-cmd", "FIREWALL_EXE names firewalld"),
         ("FIREWALL_BACKEND iptables", "FIREWALL_BACKEND is 'iptables'"),
         ("FIREWALL_BACKEND firewalld", "FIREWALL_BACKEND is 'firewalld'"),
-        ("FIREWALL_BACKEND ipset", "FIREWALL_BACKEND is 'ipset'"),
         ("FIREWALL_BACKEND nfttables", "FIREWALL_BACKEND is 'nfttables'"),
     ],
 )
@@ -71,6 +73,48 @@ def test_a_firewall_variable_that_makes_no_sense_is_refused(line: str, told: str
     assert told in said
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_chains_of_iptables_are_called_from_where_the_variables_say(backend: str) -> None:
+    lines = f"FIREWALL_BACKEND {backend}\n"
+    firewall = configure(lines).settings.firewall
+    assert (firewall.attach, firewall.guarded, firewall.jump_from) == (Attach.JUMP, (), ())
+    assert firewall.input == ChainUse("INPUT", "FWKNOP_INPUT", "ACCEPT", "filter", 1)
+    assert (firewall.output, firewall.exe, firewall.home) == (None, "iptables", "FWKNOP_INPUT")
+    lines += (
+        "FIREWALL_EXE /usr/sbin/iptables-legacy\nENABLE_IPT_OUTPUT Y\n"
+        "IPT_INPUT_ACCESS RETURN, raw, MY_IN, 3, MINE, 1\n"
+        "FIREWD_OUTPUT_ACCESS ACCEPT, filter, MY_OUT, 0, MINE_OUT, 1\n"
+    )
+    firewall = configure(lines).settings.firewall
+    assert firewall.exe == "/usr/sbin/iptables-legacy"
+    assert firewall.input == ChainUse("MY_IN", "MINE", "RETURN", "raw", 3)
+    assert firewall.output == ChainUse("MY_OUT", "MINE_OUT", "ACCEPT", "filter", 0)
+    assert firewall.home == "MINE"
+    assert remarks(lines) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_chains_of_iptables_hide_nothing_themselves(backend: str) -> None:
+    lines = f"FIREWALL_BACKEND {backend}\n"
+    [told] = fatal(f"{lines}FIREWALL_ATTACH guard")
+    assert "FIREWALL_ATTACH guard is for nftables" in told
+    assert configure(f"{lines}FIREWALL_ATTACH jump").settings.firewall.attach is Attach.JUMP
+    assert configure(lines, ANY_PORT).policy.stanzas[0].open_services is None
+    [told] = remarks(f"{lines}NFT_JUMP_FROM inet filter input")
+    assert f"NFT_JUMP_FROM has no effect with FIREWALL_BACKEND {backend}" in told
+    [told] = remarks(f"{lines}GUARD_SERVICES tcp/22")
+    assert "GUARD_SERVICES has no effect where your own chains hide" in told
+
+
+def test_sets_have_the_name_that_was_asked_for_if_it_can_be_one() -> None:
+    lines = "FIREWALL_BACKEND ipset\n"
+    assert configure(lines).settings.firewall.set_prefix == "watchword"
+    assert configure(f"{lines}IPSET_NAME door").settings.firewall.set_prefix == "door"
+    for wrong in ("a b", "x" * 29, "a{}"):
+        [told] = fatal(f"{lines}IPSET_NAME {wrong}")
+        assert "which names of sets cannot begin with" in told
+
+
 def test_jumping_needs_chains_and_hides_nothing_itself() -> None:
     firewall = configure(
         "FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input, ip6 my-table in_put\n"
@@ -95,7 +139,7 @@ def test_jumping_needs_no_list_of_what_to_hide() -> None:
         ("GUARD_PUBLIC tcp/80", "GUARD_PUBLIC has no effect without GUARD_SERVICES ALL"),
         (
             "FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input\nGUARD_SERVICES tcp/22",
-            "GUARD_SERVICES has no effect with FIREWALL_ATTACH jump",
+            "GUARD_SERVICES has no effect where your own chains hide",
         ),
     ],
 )

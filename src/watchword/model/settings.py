@@ -76,6 +76,16 @@ class FirewallSettings:
     The guard itself stays either way: stopping the daemon must not open what it hides.
     """
 
+    @property
+    def home(self) -> str:
+        """What grants are in, for log lines: a table of ours, or a chain in iptables."""
+        return self.input.chain if self.in_iptables else self.table
+
+    @property
+    def in_iptables(self) -> bool:
+        """Whether it hangs into iptables by a chain of ours there."""
+        return self.backend in ("iptables", "ipset")
+
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:

@@ -80,7 +80,13 @@ def _ways(settings: Settings) -> Iterator[str]:
 
 def _firewall(settings: Settings) -> Iterator[str]:
     firewall = settings.firewall
-    if firewall.attach is Attach.JUMP:
+    if firewall.in_iptables:
+        use = firewall.input
+        yield (
+            f"grants are accepted by the chain {use.chain} of iptables, called from {use.caller} "
+            f"(table {use.table}); what is closed without a grant is for {use.caller} to say"
+        )
+    elif firewall.attach is Attach.JUMP:
         for chain in firewall.jump_from:
             yield (
                 f"grants are accepted by a jump from the chain {chain.family} {chain.table} "

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from watchword.dialects.fwknop import fwknopd_conf_perl
+from watchword.dialects.fwknop.firewall_backends import chosen
 from watchword.dialects.fwknop.fwknopd_conf_table import (
     ALIASES,
     RESTRICTIONS,
@@ -133,6 +134,7 @@ def _lines(
 
 def verify(values: Values, complaints: Complaints) -> None:
     """Check each value for itself, and say which of them have no effect yet."""
+    backend = chosen(values.text("FIREWALL_BACKEND"), values.text("FIREWALL_EXE"))
     for name, value in values.given.items():
         variable = VARIABLES[name]
         match variable.kind:
@@ -148,7 +150,8 @@ def verify(values: Values, complaints: Complaints) -> None:
                     value.place,
                     f"write {value.name} with the whole path, from / on",
                 )
-        if variable.without and variable.is_on(value.text):
+        idle = variable.without and backend not in variable.honoured
+        if idle and variable.is_on(value.text):
             complaints.remark(
                 f"{value.name} has no effect in this version: {variable.without}", value.place
             )

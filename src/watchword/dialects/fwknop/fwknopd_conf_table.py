@@ -10,7 +10,7 @@ server, sections 3.2 to 3.5, 5 and 12.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -33,6 +33,8 @@ class Variable:
     high: int = 0
     without: str = ""
     """What happens instead, where switching it on has no effect yet; else empty."""
+    honoured: tuple[str, ...] = ()
+    """The backends with which it has its effect all the same."""
     listed: bool = True
     """Whether ``--dump-config`` shows it even if it is not set."""
 
@@ -56,23 +58,28 @@ def chain_fields(value: str) -> list[str]:
     return fields[:1] + fields[2:] if directed else fields
 
 
-def _flag(name: str, default: str | None = "N", without: str = "") -> Variable:
-    return Variable(name, Kind.FLAG, default, without=without)
+def _flag(
+    name: str, default: str | None = "N", without: str = "", honoured: tuple[str, ...] = ()
+) -> Variable:
+    return Variable(name, Kind.FLAG, default, without=without, honoured=honoured)
 
 
 def _number(name: str, default: str | None, low: int, high: int, without: str = "") -> Variable:
     return Variable(name, Kind.NUMBER, default, low, high, without)
 
 
-def _chain(family: str, target: str, table: str, chain: str, own: str) -> Variable:
+def _chain(family: str, default: str, honoured: tuple[str, ...] = ()) -> Variable:
     return Variable(
         f"IPT_{family}_ACCESS",
         Kind.CHAIN,
-        f"{target}, {table}, {chain}, 1, {own}, 1",
+        default,
         without="the nftables backend keeps grants in a table of its own (NFT_TABLE)",
+        honoured=honoured,
     )
 
 
+TABLES: Final = ("ipset",)
+"""The backends that hang into iptables, by chains of fwknop's."""
 _NO_NAT: Final = "packets that ask for it are refused"
 _PORT: Final = 65535  # the original lets 131071 pass
 
@@ -111,17 +118,21 @@ _FIREWALL: Final = (
     _flag("ENABLE_IPT_LOCAL_NAT", without=_NO_NAT),
     _flag("ENABLE_IPT_SNAT", without="no source address is translated"),
     Variable("SNAT_TRANSLATE_IP", without="no source address is translated"),
-    _flag("ENABLE_IPT_OUTPUT", without="answers to granted connections pass as established"),
+    _flag(
+        "ENABLE_IPT_OUTPUT",
+        without="answers to granted connections pass as established",
+        honoured=TABLES,
+    ),
     # Ours are N: a restart of the daemon is no reason to cut people off, and
     # the kernel ends each grant on time.
     _flag("FLUSH_IPT_AT_INIT"),
     Variable("FLUSH_IPT_AT_EXIT", Kind.NOT_NO, "N"),
-    _chain("INPUT", "ACCEPT", "filter", "INPUT", "FWKNOP_INPUT"),
-    _chain("OUTPUT", "ACCEPT", "filter", "OUTPUT", "FWKNOP_OUTPUT"),
-    _chain("FORWARD", "ACCEPT", "filter", "FORWARD", "FWKNOP_FORWARD"),
-    _chain("DNAT", "DNAT", "nat", "PREROUTING", "FWKNOP_PREROUTING"),
-    _chain("SNAT", "SNAT", "nat", "POSTROUTING", "FWKNOP_POSTROUTING"),
-    _chain("MASQUERADE", "MASQUERADE", "nat", "POSTROUTING", "FWKNOP_MASQUERADE"),
+    _chain("INPUT", "ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1", TABLES),
+    _chain("OUTPUT", "ACCEPT, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1", TABLES),
+    _chain("FORWARD", "ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1"),
+    _chain("DNAT", "DNAT, nat, PREROUTING, 1, FWKNOP_PREROUTING, 1"),
+    _chain("SNAT", "SNAT, nat, POSTROUTING, 1, FWKNOP_POSTROUTING, 1"),
+    _chain("MASQUERADE", "MASQUERADE, nat, POSTROUTING, 1, FWKNOP_MASQUERADE, 1"),
     _flag("ENABLE_IPT_COMMENT_CHECK", "Y"),
 )
 
@@ -147,6 +158,7 @@ _OURS: Final = (
     Variable("GUARD_PUBLIC"),
     Variable("NFT_TABLE", default="watchword"),
     Variable("NFT_JUMP_FROM"),
+    Variable("IPSET_NAME", default="watchword"),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
     Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),
@@ -160,10 +172,7 @@ _OURS: Final = (
 
 
 def _unlisted(*variables: Variable) -> tuple[Variable, ...]:
-    return tuple(
-        Variable(v.name, v.kind, v.default, v.low, v.high, v.without, listed=False)
-        for v in variables
-    )
+    return tuple(replace(each, listed=False) for each in variables)
 
 
 _RARE: Final = _unlisted(

@@ -1,7 +1,8 @@
 """Which firewall fwknopd.conf wants, and how we hang into it.
 
-In here: FIREWALL_BACKEND, FIREWALL_ATTACH, NFT_* and FLUSH_*.
-Not in here: what is hidden (translate_guard), doing it (edges.firewall).
+In here: FIREWALL_BACKEND, FIREWALL_ATTACH, NFT_*, IPSET_NAME and FLUSH_*.
+Not in here: what is hidden (translate_guard), chains of iptables
+(translate_chains), doing it (edges.firewall).
 
 These variables are Watchword's own, but for FLUSH_* and FIREWALL_EXE. Source:
 design, section 5; fwknopd server, sections 3.2 and 3.3.
@@ -12,16 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from watchword.dialects.fwknop import translate_chains
+from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, chosen
 from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
 from watchword.model.settings import Attach, FirewallSettings, JumpFrom
 
-_BACKENDS = ("nftables", "memory")  # memory: for tests and demonstrations
-_LATER = ("iptables", "firewalld", "ipset")
-_TOOLS = {"nft": "nftables", "firewall-cmd": "firewalld", "iptables": "iptables"}
+_SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 _FOREIGN_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FAMILIES = ("inet", "ip", "ip6")
@@ -33,17 +35,22 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
     ``offers`` are what the stanzas offer, those out of use included. After a
     fatal complaint the value is not to be used.
     """
-    attach = _attach(values, complaints)
+    backend = _backend(values, complaints)
+    attach = _attach(values, backend, complaints)
     guarding = attach is Attach.GUARD
     shield = guard(values, offers, complaints) if guarding else idle_guard(values, complaints)
     return FirewallSettings(
-        backend=_backend(values, complaints),
+        backend=backend,
         attach=attach,
         table=_table(values, complaints),
         guard_all=shield.everything,
         guarded=shield.hidden,
         public=shield.public,
-        jump_from=_jump_from(values, attach, complaints),
+        jump_from=_jump_from(values, attach, backend, complaints),
+        exe=translate_chains.program(values),
+        input=translate_chains.use(values, "INPUT"),
+        output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
+        set_prefix=_set_prefix(values, complaints),
         needed=_needed(values, offers),
         flush_at_start=values.flag("FLUSH_IPT_AT_INIT"),
         flush_at_exit=values.flag("FLUSH_IPT_AT_EXIT"),
@@ -58,35 +65,42 @@ def _needed(values: Values, offers: Sequence[Offer]) -> bool:
 
 def _backend(values: Values, complaints: Complaints) -> str:
     asked = values.text("FIREWALL_BACKEND")
-    if asked in _BACKENDS:
-        return asked
+    backend = chosen(asked, values.text("FIREWALL_EXE"))
+    if backend in BACKENDS:
+        return backend
     if asked:
         reason = f"FIREWALL_BACKEND is '{shown(asked)}', which this version does not have"
         place = values.place("FIREWALL_BACKEND")
     else:
-        tool = values.text("FIREWALL_EXE").rpartition("/")[2]
-        asked = _TOOLS.get(tool, "nftables")
-        if asked in _BACKENDS:
-            return asked
-        reason = f"FIREWALL_EXE names {asked}, which this version cannot drive"
+        reason = f"FIREWALL_EXE names {backend}, which this version cannot drive"
         place = values.place("FIREWALL_EXE")
-    meant = "" if asked in _LATER else did_you_mean(asked, _BACKENDS)
+    meant = "" if backend in LATER else did_you_mean(asked, BACKENDS)
     # One sentence, with the remedy in it: this is the first thing that somebody
     # who comes from fwknop with firewalld reads.
     complaints.refuse(f"{reason}: write FIREWALL_BACKEND nftables", place, meant)
-    return asked
+    return backend
 
 
-def _attach(values: Values, complaints: Complaints) -> Attach:
-    asked = values.text("FIREWALL_ATTACH")
-    if asked in list(Attach):
+def _attach(values: Values, backend: str, complaints: Complaints) -> Attach:
+    """Chains of iptables are always called from the operator's: they hide nothing themselves."""
+    asked, place = values.text("FIREWALL_ATTACH"), values.place("FIREWALL_ATTACH")
+    if asked not in list(Attach):
+        complaints.refuse(
+            f"FIREWALL_ATTACH is '{shown(asked)}', neither guard nor jump",
+            place,
+            did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
+        )
+        return Attach.GUARD
+    if backend not in TABLES:
         return Attach(asked)
-    complaints.refuse(
-        f"FIREWALL_ATTACH is '{shown(asked)}', neither guard nor jump",
-        values.place("FIREWALL_ATTACH"),
-        did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
-    )
-    return Attach.GUARD
+    if "FIREWALL_ATTACH" in values.given and asked == Attach.GUARD:
+        complaints.refuse(
+            f"FIREWALL_ATTACH guard is for nftables: with {backend} your own chains hide what "
+            "is not granted",
+            place,
+            "remove the line and let your INPUT chain drop, or use FIREWALL_BACKEND nftables",
+        )
+    return Attach.JUMP
 
 
 def _table(values: Values, complaints: Complaints) -> str:
@@ -100,9 +114,26 @@ def _table(values: Values, complaints: Complaints) -> str:
     return name
 
 
-def _jump_from(values: Values, attach: Attach, complaints: Complaints) -> tuple[JumpFrom, ...]:
+def _set_prefix(values: Values, complaints: Complaints) -> str:
+    name = values.text("IPSET_NAME")
+    if not _SET_NAME.fullmatch(name):
+        complaints.refuse(
+            f"IPSET_NAME is '{shown(name)}', which names of sets cannot begin with",
+            values.place("IPSET_NAME"),
+            "use up to 28 letters, digits, _, - and .",
+        )
+    return name
+
+
+def _jump_from(
+    values: Values, attach: Attach, backend: str, complaints: Complaints
+) -> tuple[JumpFrom, ...]:
     place = values.place("NFT_JUMP_FROM")
     text = values.text("NFT_JUMP_FROM")
+    if backend in TABLES:
+        if text:
+            complaints.remark(f"NFT_JUMP_FROM has no effect with FIREWALL_BACKEND {backend}", place)
+        return ()
     if attach is Attach.GUARD and text:
         complaints.remark("NFT_JUMP_FROM has no effect with FIREWALL_ATTACH guard", place)
     elif attach is Attach.JUMP and not text:

@@ -63,10 +63,13 @@ def guard(values: Values, offers: Sequence[Offer], complaints: Complaints) -> Sh
 
 
 def idle_guard(values: Values, complaints: Complaints) -> Shield:
-    """With FIREWALL_ATTACH jump it is the operator's own chain that hides."""
+    """With FIREWALL_ATTACH jump, and iptables, it is the operator's own chain that hides."""
     for name in ("GUARD_SERVICES", "GUARD_PUBLIC"):
         if name in values.given:
-            complaints.remark(f"{name} has no effect with FIREWALL_ATTACH jump", values.place(name))
+            complaints.remark(
+                f"{name} has no effect where your own chains hide (FIREWALL_ATTACH jump)",
+                values.place(name),
+            )
     return Shield()
 
 

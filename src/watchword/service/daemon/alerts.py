@@ -50,7 +50,7 @@ class Alerts:
     def take_over(self, settings: Settings) -> None:
         """Go by these settings from now on."""
         self._mail: MailSettings | None = None if settings.dry_run else settings.mail
-        self._table = settings.firewall.table
+        self._table = settings.firewall.home
         self._host = (self._mail and self._mail.host) or mail.own_name()
 
     def hear(self, event: Event) -> None:

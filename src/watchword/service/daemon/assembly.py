@@ -16,6 +16,7 @@ from watchword.dialects.fwknop import voice
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import files
 from watchword.edges.clock import boot_id
+from watchword.edges.firewall.ipset import IpsetFirewall
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.programs import SystemPrograms
@@ -99,6 +100,8 @@ def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
     in_memory = settings.dry_run or not settings.firewall.needed
     if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
+    if settings.firewall.backend == "ipset":
+        return IpsetFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
     return NftFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
 
 
@@ -147,6 +150,9 @@ def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
     """Where a backend hangs: two that hang in one place are one and the same to the kernel."""
     if not firewall.needed:
         return ()
+    if firewall.in_iptables:
+        chains = (firewall.input, firewall.output)
+        return (firewall.backend, firewall.exe, chains, firewall.set_prefix)
     if firewall.attach is Attach.JUMP:
         return (firewall.backend, firewall.attach, firewall.jump_from)
     return (firewall.backend, firewall.attach, firewall.table)
@@ -154,6 +160,9 @@ def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
 
 def way_of(firewall: FirewallSettings) -> str:
     """The same, in words for the log."""
+    if firewall.in_iptables:
+        use = firewall.input
+        return f"jump from {use.table} {use.caller} to {use.chain}"
     if firewall.attach is Attach.GUARD:
         return f"guard inet {firewall.table}"
     chains = ", ".join(f"{each.family} {each.table} {each.chain}" for each in firewall.jump_from)
@@ -169,7 +178,7 @@ def reporter_for(
         sinks.append(StreamSink(sys.stderr))
     if log.syslog and (syslog or not foreground):
         sinks.append(SyslogSink(log.identity, log.facility))
-    return LineReporter(_in_both_forms(voice.Voice(firewall.table)), sinks, verbosity=log.verbosity)
+    return LineReporter(_in_both_forms(voice.Voice(firewall.home)), sinks, verbosity=log.verbosity)
 
 
 def _in_both_forms(classic: Voice) -> Voice:

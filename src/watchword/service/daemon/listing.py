@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from watchword.edges.clock import SystemClock
+from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.reading import read_grants
 from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Hole, Opening
-from watchword.model.settings import Attach, Settings
+from watchword.model.settings import Attach, FirewallSettings, Settings
 from watchword.ports import Completed
 from watchword.service import asking
 from watchword.service.daemon import assembly, grant_rows
@@ -41,6 +42,9 @@ def everything(settings: Settings) -> str:
         *grant_rows.table(rows(settings)),
         "",
     ]
+    firewall = settings.firewall
+    if firewall.in_iptables:
+        return "\n".join(lines) + "\n" + _iptables(firewall, "-v")
     return "\n".join(lines) + "\n" + _nft("list", "ruleset")
 
 
@@ -93,10 +97,24 @@ def _openings(live: Sequence[Grant]) -> Iterator[Opening]:
 
 def _ruleset(settings: Settings) -> str:
     firewall = settings.firewall
+    if firewall.in_iptables:
+        return _iptables(firewall)
     if firewall.attach is Attach.GUARD:
         return _ours("table", "inet", firewall.table)
     return "".join(
         _ours("chain", each.family, each.table, "watchword") for each in firewall.jump_from
+    )
+
+
+def _iptables(firewall: FirewallSettings, *whole: str) -> str:
+    """Our chains as fwknopd lists them, for both IP versions; ``whole``: their whole tables."""
+    tools = Tools(firewall.exe, SystemPrograms())
+    uses = [firewall.input, *([firewall.output] if firewall.output is not None else [])]
+    asked = dict.fromkeys((each.table, "" if whole else each.chain) for each in uses)
+    return "\n".join(
+        tools.shown(version, table, chain, *whole)
+        for version in tools.versions(firewall.input.table)
+        for table, chain in asked
     )
 
 

@@ -62,12 +62,6 @@ class IpsetFirewall:
         self._opened: _Parts | None = None
         self._stood = False
 
-    @property
-    def way(self) -> str:
-        """How it is attached, for people."""
-        use = self._settings.input
-        return f"jump {use.table} {use.caller} to {use.chain}, sets {self._settings.set_prefix}*"
-
     def probe(self) -> frozenset[Feature]:
         """See if kernel, programs and privileges are there. Changes nothing.
 

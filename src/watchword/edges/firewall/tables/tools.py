@@ -65,6 +65,13 @@ class Tools:
         """Carry out one script, whole or not at all. Raises HostError."""
         self._run(self.restoring(version), stdin=script)
 
+    def shown(self, version: int, table: str, chain: str, *words: str) -> str:
+        """A chain, or a whole table, as iptables lists it for people, its complaints included."""
+        program = self.program(version)
+        argv = [program, "-t", table, *words, "-L", *([chain] if chain else []), "--line-numbers"]
+        done = self._programs.run([*argv, "-n"], seconds=_SECONDS)
+        return (done.stdout + done.stderr).decode("utf-8", "replace")
+
     def has_match(self, version: int, name: str) -> bool:
         """Whether the program has an extension, such as ``set``."""
         done = self._programs.run([self.program(version), "-m", name, "--help"], seconds=_SECONDS)

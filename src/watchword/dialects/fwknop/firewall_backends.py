@@ -1,0 +1,36 @@
+"""Which firewall a file asks for, by FIREWALL_BACKEND or by the tool that FIREWALL_EXE names.
+
+In here: the names. Not in here: what each of them can be told (translate_firewall).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+BACKENDS: Final = ("nftables", "ipset", "memory")
+"""Those that there are; memory: for tests and demonstrations."""
+LATER: Final = ("iptables", "firewalld")
+_TOOLS: Final = {"nft": "nftables", "firewall-cmd": "firewalld"}
+_IPTABLES: Final = re.compile(r"ip6?tables[A-Za-z0-9.-]*")
+
+
+def chosen(asked: str, exe: str) -> str:
+    """The backend by name, which may be none that there is.
+
+    Args:
+        asked: FIREWALL_BACKEND; empty: not set.
+        exe: FIREWALL_EXE; empty: not set.
+    """
+    if asked:
+        return asked
+    return "iptables" if is_iptables(exe) else _TOOLS.get(_name(exe), "nftables")
+
+
+def is_iptables(exe: str) -> bool:
+    """Whether a path is that of iptables, of whichever make."""
+    return _IPTABLES.fullmatch(_name(exe)) is not None
+
+
+def _name(exe: str) -> str:
+    return exe.rpartition("/")[2]

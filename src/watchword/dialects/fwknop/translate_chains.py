@@ -1,0 +1,30 @@
+"""Chains of iptables, as fwknop's IPT_*_ACCESS variables name them.
+
+In here: six fields into one use of a chain, the program that changes them.
+Not in here: whether the fields are right (fwknopd_conf), rules (edges.firewall.tables).
+
+Source: fwknopd server, section 3.3.
+"""
+
+from __future__ import annotations
+
+from watchword.dialects.fwknop.firewall_backends import is_iptables
+from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
+from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES, chain_fields
+from watchword.model.settings import ChainUse
+
+
+def use(values: Values, kind: str) -> ChainUse:
+    """What ``IPT_<kind>_ACCESS`` says; of a value that was refused already, the default."""
+    name = f"IPT_{kind}_ACCESS"
+    fields = chain_fields(values.text(name))
+    if len(fields) != 6:
+        fields = chain_fields(VARIABLES[name].default or "")
+    target, table, caller, position, own, _ = fields
+    return ChainUse(caller, own, target, table, leading_number(position))
+
+
+def program(values: Values) -> str:
+    """The iptables that FIREWALL_EXE names, or whichever the system finds."""
+    exe = values.text("FIREWALL_EXE")
+    return exe if is_iptables(exe) else "iptables"

@@ -1,0 +1,91 @@
+"""Helpers of the tests that put grants into iptables in front of real packets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from tests.daemon import PROGRAMS, Server, base64, stanza
+from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Host
+from watchword.lab.sockets import connect
+from watchword.lab.trio import Station, Trio
+
+MAKES = ("iptables-nft", "iptables-legacy")
+LISTENER = """
+import socket, sys
+with socket.socket(socket.AF_INET6) as server:
+    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("::", int(sys.argv[1])))
+    server.listen(64)
+    print("listens", flush=True)
+    while True:
+        server.accept()
+"""
+
+
+def six(exe: str) -> str:
+    return exe.replace("iptables", "ip6tables")
+
+
+def close_doors(host: Host, exe: str) -> None:
+    """An operator's rules that drop what nobody accepts, in both families."""
+    for each in (exe, six(exe)):
+        for rule in (
+            "-P INPUT DROP",
+            "-A INPUT -i lo -j ACCEPT",
+            "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+            "-A INPUT -p udp --dport 62201 -j ACCEPT",
+        ):
+            host.run(each, *rule.split())
+    host.run(six(exe), "-A", "INPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
+
+
+def open_doors(host: Host, exe: str) -> None:
+    for each in (exe, six(exe)):
+        for line in ("-P INPUT ACCEPT", "-F", "-X", "-t nat -F", "-t nat -X"):
+            host.run(each, *line.split())
+
+
+def listed(host: Host, exe: str, *what: str) -> list[str]:
+    """What ``iptables -S`` says."""
+    return host.run(exe, *what, "-S").stdout.splitlines()
+
+
+@contextlib.contextmanager
+def listening(host: Host, port: int) -> Iterator[None]:
+    """Something that takes connections there, on both families."""
+    process = host.start("python3", "-c", LISTENER, str(port), stdout=-1)
+    assert process.stdout is not None
+    process.stdout.readline()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(5)
+
+
+def knock(scene: Trio, who: str, ports: str = "tcp/22", *options: str) -> None:
+    """One packet from the caller, for itself, to our server or the packaged one."""
+    to = scene.server.four if "." in who else scene.server.six
+    scene.caller.host.run(
+        str(PROGRAMS / "fwknop"), "--no-rc-file", "--no-save-args", "-D", to, "-A", ports,
+        "-a", who, "--use-hmac", "--key-base64-rijndael", base64(KEY),
+        "--key-base64-hmac", base64(MAC_KEY), *options,
+    )  # fmt: skip
+
+
+def reaches(client: Station, address: str, port: int = 22, seconds: float = 0.4) -> bool:
+    """Whether a connection can be made; what is dropped answers nothing."""
+    made = connect(client.host, address, port, seconds)
+    if made is not None:
+        made.close()
+    return made is not None
+
+
+def settled(server: Server, **variables: str) -> Server:
+    """A server with these variables and a stanza that lets a caller ask for some ports."""
+    server.settings |= variables
+    server.access = stanza(OPEN_PORTS="tcp/22,tcp/80,udp/53", FW_ACCESS_TIMEOUT="60")
+    return server
