@@ -253,7 +253,6 @@ def test_what_says_that_packets_are_wanted_changes_nothing(line: str) -> None:
     ("line", "instead"),
     [
         ("ENABLE_FORWARD_ACCESS;", "requests for NAT are refused"),
-        ("INTERNAL_NET_ACCESS: 10.0.0.0/8;", "requests for NAT are refused"),
         ("ENABLE_OUTPUT_ACCESS: Y;", "pass as established"),
         ("GPG_AGENT_INFO: /tmp/S.gpg:1;", "gpg finds its agent by GPG_HOME_DIR"),
         ("GPG_NO_OPTIONS;", "gpg runs with its own options"),

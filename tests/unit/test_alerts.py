@@ -372,9 +372,7 @@ def test_a_replay_goes_to_the_log_and_to_the_mail_unless_one_is_switched_off(
     settings = loaded({"f": CONFIG + config, "a": STANZA} | SENDMAIL).settings
     path = str(tmp_path / "log")
     monkeypatch.setattr(assembly, "SyslogSink", lambda name, to: SyslogSink(name, to, path))
-    reporter = assembly.reporter_for(
-        settings.log, settings.firewall, foreground=False, syslog=False
-    )
+    reporter = assembly.reporter_for(settings.log, foreground=False, syslog=False)
     programs = MemoryPrograms()
     replay = refused(Refusal(Reason.REPLAYED, original=SIGHTING))
     verbose = Judged(packet(), NOW.wall, (), request(), grant())

@@ -29,6 +29,7 @@ from watchword.model.outcomes import (
     Starting,
 )
 from watchword.model.reasons import Reason
+from watchword.model.settings import LogSettings
 from watchword.service import asking
 from watchword.service.daemon.control import Question
 from watchword.service.daemon.recent import MOST, Recent
@@ -36,7 +37,7 @@ from watchword.service.tool import recent_told
 
 
 def recent(*events: Event) -> Recent:
-    found = Recent(lambda: NOW.wall, "watchword")
+    found = Recent(lambda: NOW.wall, LogSettings())
     for each in events:
         found.hear(each)
     return found

@@ -161,6 +161,9 @@ def judged(ours: Configuration, payload: bytes, source: str, now: Moment) -> Jud
     return Judged(packet, now.wall, tuple(refusals))
 
 
+ONLY_2_6_11 = "Non-corresponding HMAC for this stanza"
+
+
 def comparable(lines: list[str]) -> list[str]:
     """Lines without what differs by design; the end of a grant is a matter of the clock."""
     text = "\n".join(lines)
@@ -178,7 +181,7 @@ def test_both_servers_say_the_same_of_the_same_packets(peer: Peer, ours: Configu
         payload, theirs = peer.said_of(name)
         source = "127.0.1.9" if name == "stranger" else "127.0.0.1"
         event = judged(ours, payload, source, Moment(time.time(), time.monotonic()))
-        said = [text for priority, text in voice(event) if priority < 7]
+        said = [text for priority, text in voice(event) if priority < 7 and ONLY_2_6_11 not in text]
         assert comparable(said) == comparable(theirs), name
         assert said[0] == theirs[0], name
 

@@ -87,12 +87,22 @@ class FirewallSettings:
         return self.backend in ("iptables", "ipset")
 
 
+class LogStyle(StrEnum):
+    """Which of the wordings that fwknopd had over the years a log has."""
+
+    LATEST = "2.6"  # where 2.6.10 and 2.6.11 differ, both
+    OLD = "2.5"  # what 2.0 to 2.5 said of packets and grants
+
+
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     identity: str = "fwknopd"
     facility: str = "LOG_DAEMON"
     verbosity: int = 0
     """0 info and worse, 1 debug as well."""
+    chain: str = "FWKNOP_INPUT"
+    """What lines about grants call the place where they are."""
+    style: LogStyle = LogStyle.LATEST
     syslog: bool = True
     """False: nothing is told to the system's log (ALERTING_METHODS nosyslog)."""
 

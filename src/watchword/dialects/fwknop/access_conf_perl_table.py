@@ -39,7 +39,6 @@ _NAT: Final = "requests for NAT are refused whatever it says"
 _GPG: Final = "gpg runs with its own options, and takes none from a file"
 IDLE: Final = {
     "ENABLE_FORWARD_ACCESS": _NAT,
-    "INTERNAL_NET_ACCESS": _NAT,
     "ENABLE_OUTPUT_ACCESS": "answers to granted connections pass as established",
     "GPG_AGENT_INFO": "gpg finds its agent by GPG_HOME_DIR",
     "GPG_NO_OPTIONS": _GPG,

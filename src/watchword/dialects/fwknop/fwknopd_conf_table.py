@@ -168,6 +168,7 @@ _OURS: Final = (
     Variable("POLICY_TESTS", Kind.PATH),
     Variable("METRICS_LISTEN"),
     _flag("AUDIT_LOG"),
+    Variable("LOG_STYLE", default="2.6"),
 )
 
 

@@ -20,6 +20,7 @@ from watchword.dialects.fwknop import (
     policy_tests,
     translate_alerts,
     translate_blacklist,
+    translate_log,
     translate_sources,
     translate_watching,
 )
@@ -29,7 +30,7 @@ from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE,
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
-from watchword.dialects.fwknop.fwknopd_conf import Value, Values, leading_number
+from watchword.dialects.fwknop.fwknopd_conf import Value, Values
 from watchword.dialects.fwknop.key_strength import shared_keys
 from watchword.dialects.fwknop.lines import Entry, shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
@@ -42,7 +43,7 @@ from watchword.model.commands import DEFAULT_SECONDS
 from watchword.model.crypto import Digest
 from watchword.model.policy import Policy
 from watchword.model.policy_tests import PolicyTest
-from watchword.model.settings import ControlSettings, LogSettings, Settings
+from watchword.model.settings import ControlSettings, Settings
 
 COMMAND_LINE = Place("command line", 0)
 
@@ -293,14 +294,7 @@ def _settings(
         sources=sources(values, complaints),
         requests=requests(values, complaints),
         firewall=firewall(values, offers, complaints),
-        log=LogSettings(
-            identity=values.text("SYSLOG_IDENTITY"),
-            facility=values.text("SYSLOG_FACILITY"),
-            verbosity=leading_number(values.text("VERBOSE"))
-            + options.verbose
-            + ("VERBOSE" in translate_alerts.methods(values)),
-            syslog="NOSYSLOG" not in translate_alerts.methods(values),
-        ),
+        log=translate_log.log(values, options.verbose, complaints),
         run_dir=run_dir,
         state_dir=Path(values.text("STATE_DIR")),
         pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),

@@ -1,4 +1,4 @@
-"""What the server says of events, in the words of fwknopd 2.6.10.
+"""What the server says of events, in the words of fwknopd 2.6.10 and 2.6.11.
 
 In here: one or more log lines for every event but the judgement of a packet.
 Not in here: that one (voice_packets), the JSON form (voice_json), where lines
@@ -12,14 +12,14 @@ server, section 11.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from watchword.dialects.fwknop import voice_commands
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.dialects.fwknop.voice_packets import PacketVoice
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed, said
 from watchword.errors import Complaint
-from watchword.model.openings import Ending
+from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
     Attached,
     AuditAnchored,
@@ -50,19 +50,22 @@ from watchword.model.outcomes import (
     Stopping,
     Waiting,
 )
+from watchword.model.settings import LogSettings, LogStyle
 
 __all__ = ["Line", "Priority", "Voice", "lines", "structured"]
 
 _SIGNALS = {"SIGHUP": "Re-reading configs."}
+_DEFAULT: Final = LogSettings()
 
 
 class Voice:
     """Says events. Remembers which stanzas it has called expired: that is said once."""
 
-    def __init__(self, table: str = "watchword") -> None:
-        """``table``: our table in the firewall, named where fwknopd names its chain."""
-        self._table = table
-        self._packets = PacketVoice(table)
+    def __init__(self, chain: str = _DEFAULT.chain, style: LogStyle = LogStyle.LATEST) -> None:
+        """``chain``: what lines about grants call the place where they are."""
+        self._chain = chain
+        self._style = style
+        self._packets = PacketVoice(chain, style)
 
     def __call__(self, event: Event, debug: bool = True) -> Iterator[Line]:
         """The lines of one event, each with its priority, in order.
@@ -83,7 +86,7 @@ class Voice:
             case Flooded():
                 yield from _flooded(event)
             case GrantEnded():
-                yield from _ended(event, self._table)
+                yield from _ended(event, self._chain, debug)
             case Changed(change):
                 yield (
                     Priority.INFO,
@@ -91,7 +94,9 @@ class Voice:
                     f"{change.target}: {change.result}",
                 )
             case Starting():
-                self._packets = PacketVoice(self._table)  # stanzas may have new numbers
+                self._packets = PacketVoice(
+                    self._chain, self._style
+                )  # stanzas may have new numbers
                 yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"
             case Remembering():
                 count = f"(entry count = {event.packets})"
@@ -143,9 +148,9 @@ class Voice:
                 assert_never(event)
 
 
-def lines(event: Event, table: str = "watchword") -> Iterator[Line]:
+def lines(event: Event, log: LogSettings = _DEFAULT) -> Iterator[Line]:
     """The lines of one event on its own. The daemon keeps a ``Voice`` instead."""
-    return Voice(table)(event)
+    return Voice(log.chain, log.style)(event)
 
 
 def _flooded(event: Flooded) -> Iterator[Line]:
@@ -162,20 +167,28 @@ def _limit(event: LimitReached) -> Iterator[Line]:
     yield Priority.INFO, f"Packet count limit ({event.packets}) reached. Exiting..."
 
 
-def _ended(event: GrantEnded, table: str) -> Iterator[Line]:
+def _ended(event: GrantEnded, chain: str, debug: bool) -> Iterator[Line]:
     grant = event.grant
     if grant.cycle is not None:
         return  # what closes it has been told, and how that went
-    until = f"with expire time of {int(grant.ends)}"
     match event.ending:
         case Ending.EXPIRED:
-            yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}"
+            yield from _removed(grant, chain)
         case Ending.REVOKED:
-            yield Priority.INFO, f"Removed rule {grant.id} from {table} {until}, revoked"
+            yield from ((each, f"{text}, revoked") for each, text in _removed(grant, chain))
         case Ending.RENEWED | Ending.FAILED | Ending.NOT_CLOSED:
-            pass  # ends of cycles only
+            return  # ends of cycles only
         case _:
             assert_never(event.ending)
+    if debug:
+        yield Priority.DEBUG, f"Rule {grant.id} in {chain} has ended"
+
+
+def _removed(grant: Grant, chain: str) -> Iterator[Line]:
+    """One line for each port, numbered as in the original's listing of its chain."""
+    until = f"with expire time of {int(grant.ends)}"
+    for number, _ in enumerate(grant.services, start=1):
+        yield Priority.INFO, f"Removed rule {number} from {chain} {until}"
 
 
 def _listening(event: Listening) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""What the server says of one packet, in the words of fwknopd 2.6.10.
+"""What the server says of one packet, in the words of fwknopd 2.6.10 and 2.6.11.
 
 In here: one "received" line for each stanza that was tried, with the line of its
 reason after it, and the bound on how much is said of one packet.
@@ -19,13 +19,14 @@ from itertools import groupby
 from typing import Final
 
 from watchword.dialects.fwknop import voice_commands
-from watchword.dialects.fwknop.voice_reasons import USER, line
+from watchword.dialects.fwknop.voice_reasons import USER, line, newer_wording
 from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority, listed
 from watchword.model.openings import Grant
 from watchword.model.outcomes import CommandStarted, CycleOpening, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, CommandWish, Request, Sighting
+from watchword.model.settings import LogStyle
 
 _NAMED = 3  # stanzas of a run that have lines of their own
 _RUNS = 8  # runs of stanzas that are told in full
@@ -38,8 +39,9 @@ _ENVELOPE: Final = {Reason.LENGTH: 4097, Reason.ALPHABET: 4098, Reason.PREFIX: 4
 class PacketVoice:
     """Says judgements, for one configuration."""
 
-    def __init__(self, table: str) -> None:
-        self._table = table
+    def __init__(self, chain: str, style: LogStyle) -> None:
+        self._chain = chain
+        self._old = style is LogStyle.OLD
         self._expired: set[int] = set()
 
     def begun(self, event: CommandStarted | CycleOpening) -> Iterator[Line]:
@@ -52,7 +54,7 @@ class PacketVoice:
         yield from self._refused(refusals, request.packet)
         if request.signer:
             yield _signed(request)
-        yield _received(request.packet, f"(stanza #{request.stanza})")
+        yield self._received(request.packet, f"(stanza #{request.stanza})")
 
     def judged(self, event: Judged, debug: bool) -> Iterator[Line]:
         """Every stanza that was tried, in order, and what came of it."""
@@ -70,22 +72,26 @@ class PacketVoice:
         if event.request is not None and event.request.signer:
             yield _signed(event.request)
         if event.grant is not None:
-            yield _received(event.packet, f"(stanza #{event.grant.stanza})")
+            yield self._received(event.packet, f"(stanza #{event.grant.stanza})")
             if event.grant.cycle is not None:
                 yield from voice_commands.goes_on(event.grant, event.grant.cycle)
             else:
                 yield from self._added(event.grant)
         elif event.dry_run and event.request is not None:
             name = f"(stanza #{event.request.stanza})"
-            yield _received(event.packet, name)
+            yield self._received(event.packet, name)
             command = isinstance(event.request.wish, CommandWish)
             what = "command execution" if command else "firewall manipulation"
             said = f"--test mode enabled, skipping {what}."
             yield _W, f"[{event.packet.peer}] {name} {said}"
         if debug and event.request is not None:
             if event.grant is not None:
-                yield _named(event.grant, self._table)
+                yield _named(event.grant, self._chain)
             yield _asked(event.request)
+
+    def _received(self, packet: Packet, name: str) -> Line:
+        said = f"SPA Packet from IP: {packet.peer} received with access source match"
+        return _I, said if self._old else f"{name} {said}"
 
     def _refused(self, refusals: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
         runs = [list(group) for _, group in groupby(refusals, key=lambda each: each.reason)]
@@ -119,13 +125,19 @@ class PacketVoice:
         for refusal in run:
             for number in refusal.stanzas[: _NAMED - named]:
                 named += 1
-                yield _received(packet, f"(stanza #{number})")
+                yield self._received(packet, f"(stanza #{number})")
                 if not self._is_old_news(refusal.reason, number):
-                    yield line(refusal, packet, f"(stanza #{number})")
+                    yield from self._why(refusal, packet, f"(stanza #{number})")
         if not count:
             yield line(run[0], packet, "(no stanza)")
         elif count > named:
             yield line(run[-1], packet, _others(run, named))
+
+    def _why(self, refusal: Refusal, packet: Packet, name: str) -> Iterator[Line]:
+        """The line of a reason, in both wordings where the latest versions differ."""
+        yield line(refusal, packet, name)
+        if not self._old and (newer := newer_wording(refusal, name)):
+            yield newer
 
     def _is_old_news(self, reason: Reason, number: int) -> bool:
         if reason is not Reason.STANZA_EXPIRED:
@@ -138,16 +150,17 @@ class PacketVoice:
         """One line for each port, each with the whole list, as the original."""
         anywhere = "0.0.0.0/0" if grant.who.version == 4 else "::/0"
         where = anywhere if grant.destination is None else str(grant.destination)
-        text = (
-            f"Added access rule to {self._table} for {grant.who} -> {where} "
-            f"{listed(grant.services)}, expires at {int(grant.ends)}"
-        )
+        what, until = listed(grant.services), int(grant.ends)
+        text = f"{self._chain} for {grant.who} -> {where} {what}, expires at {until}"
+        text = f"Added access rule to {text}"
+        if self._old:
+            text = f"Added Rule to {self._chain} for {grant.who}, {what} expires at {until}"
         for _ in grant.services:
             yield _I, text
 
 
-def _named(grant: Grant, table: str) -> Line:
-    return _D, f"Rule {grant.id} in {table} is for {grant.user[:USER]}, (stanza #{grant.stanza})"
+def _named(grant: Grant, chain: str) -> Line:
+    return _D, f"Rule {grant.id} in {chain} is for {grant.user[:USER]}, (stanza #{grant.stanza})"
 
 
 def _told(runs: Sequence[Sequence[Refusal]], nearest: Refusal | None) -> Sequence[int]:
@@ -157,10 +170,6 @@ def _told(runs: Sequence[Sequence[Refusal]], nearest: Refusal | None) -> Sequenc
         return range(last + 1)
     at = next((i for i, run in enumerate(runs) if nearest in run), last)
     return sorted({*range(_RUNS - 2), at, last})
-
-
-def _received(packet: Packet, name: str) -> Line:
-    return _I, f"{name} SPA Packet from IP: {packet.peer} received with access source match"
 
 
 def _others(run: Sequence[Refusal], named: int) -> str:

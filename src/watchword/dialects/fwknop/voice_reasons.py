@@ -1,6 +1,7 @@
 """The log line of each reason for which a packet is refused.
 
-In here: the line, in the words of fwknopd 2.6.10 where it has one.
+In here: the line, in the words of fwknopd 2.6.10 where it has one, and of 2.6.11 where that
+has others.
 Not in here: which lines are told of a packet, and how many (voice_packets).
 
 Source: fwknopd server, section 11.
@@ -105,6 +106,13 @@ def line(refusal: Refusal, packet: Packet, name: str) -> Line:
         text=_library_text(refusal),
         signer=_signer(refusal),
     )
+
+
+def newer_wording(refusal: Refusal, name: str) -> Line | None:
+    """What fwknopd 2.6.11 says where 2.6.10 has other words; None: they are the same."""
+    if refusal.reason is Reason.MAC_MISMATCH:
+        return _I, f"{name} Non-corresponding HMAC for this stanza"
+    return None
 
 
 def _signer(refusal: Refusal) -> str:

@@ -169,16 +169,15 @@ def way_of(firewall: FirewallSettings) -> str:
     return f"jump from {chains}"
 
 
-def reporter_for(
-    log: LogSettings, firewall: FirewallSettings, *, foreground: bool, syslog: bool
-) -> LineReporter:
+def reporter_for(log: LogSettings, *, foreground: bool, syslog: bool) -> LineReporter:
     """Bare lines on standard error in the foreground, the system's log otherwise, or both."""
     sinks: list[Sink] = []
     if foreground:
         sinks.append(StreamSink(sys.stderr))
     if log.syslog and (syslog or not foreground):
         sinks.append(SyslogSink(log.identity, log.facility))
-    return LineReporter(_in_both_forms(voice.Voice(firewall.home)), sinks, verbosity=log.verbosity)
+    spoken = _in_both_forms(voice.Voice(log.chain, log.style))
+    return LineReporter(spoken, sinks, verbosity=log.verbosity)
 
 
 def _in_both_forms(classic: Voice) -> Voice:

@@ -19,7 +19,7 @@ class Hearers:
     """The audit journal, the mails, and what happened lately."""
 
     def __init__(self, settings: Settings, reporter: LineReporter, clock: Clock) -> None:
-        self.recent = Recent(lambda: clock.now().wall, settings.firewall.home)
+        self.recent = Recent(lambda: clock.now().wall, settings.log)
         self._audit = Audit(settings, reporter, clock)
         self._mail_programs = SystemPrograms()
         self._alerts = Alerts(settings, reporter, clock, self._mail_programs)

@@ -22,6 +22,7 @@ from watchword.dialects.fwknop.voice_json import fields_of
 from watchword.model.outcomes import Event, Flooded, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Stage
+from watchword.model.settings import LogSettings
 from watchword.service.daemon.answers import whole_number
 from watchword.service.daemon.control import Question
 
@@ -41,10 +42,10 @@ class _Kept:
 class Recent:
     """Hears every event, and forgets all but the last ones."""
 
-    def __init__(self, wall: Callable[[], float], table: str) -> None:
-        """``wall``: Unix seconds; ``table``: as the log calls it."""
+    def __init__(self, wall: Callable[[], float], log: LogSettings) -> None:
+        """``wall``: Unix seconds; ``log``: what has words is worded as there."""
         self._wall = wall
-        self._table = table
+        self._log = log
         self._began = wall()
         self._count = 0
         self._ours: deque[_Kept] = deque(maxlen=MOST)
@@ -94,7 +95,7 @@ class Recent:
 
     def _event(self, kept: _Kept) -> dict[str, object] | None:
         """None where nobody but a debugger hears of it."""
-        said = voice.lines(kept.event, self._table)
+        said = voice.lines(kept.event, self._log)
         lines = [text for priority, text in said if priority < voice.Priority.DEBUG]
         if not lines:
             return None

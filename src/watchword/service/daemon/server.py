@@ -107,10 +107,7 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
     gc.freeze()
     gc.set_threshold(*RUBBISH)
     reporter = assembly.reporter_for(
-        settings.log,
-        settings.firewall,
-        foreground=options.foreground,
-        syslog=options.syslog_enable,
+        settings.log, foreground=options.foreground, syslog=options.syslog_enable
     )
     daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
     try:

@@ -1,0 +1,53 @@
+"""How the log is kept and worded, as fwknopd.conf says it.
+
+In here: SYSLOG_*, VERBOSE, LOG_STYLE, and by which name lines about grants call their place.
+Not in here: the lines themselves (voice), who is mailed (translate_alerts).
+
+LOG_STYLE is Watchword's own. Source: fwknopd server, sections 6 and 11.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from watchword.dialects.fwknop import translate_alerts
+from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
+from watchword.dialects.fwknop.fwknopd_conf_table import chain_fields
+from watchword.dialects.fwknop.lines import shown
+from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.model.settings import LogSettings, LogStyle
+
+STYLE: Final = "LOG_STYLE"
+_CHAIN: Final = "IPT_INPUT_ACCESS"
+_OWN_CHAIN: Final = 4  # of its six fields
+
+
+def log(values: Values, more: int, complaints: Complaints) -> LogSettings:
+    """What fwknopd.conf says of the log. ``more``: how often the command line says -v."""
+    alerting = translate_alerts.methods(values)
+    return LogSettings(
+        identity=values.text("SYSLOG_IDENTITY"),
+        facility=values.text("SYSLOG_FACILITY"),
+        verbosity=leading_number(values.text("VERBOSE")) + more + ("VERBOSE" in alerting),
+        chain=_chain(values),
+        style=_style(values, complaints),
+        syslog="NOSYSLOG" not in alerting,
+    )
+
+
+def _chain(values: Values) -> str:
+    """The operator's name for where grants go: log filters look for it, whatever the firewall."""
+    fields = chain_fields(values.text(_CHAIN))
+    return fields[_OWN_CHAIN] if len(fields) > _OWN_CHAIN else LogSettings().chain
+
+
+def _style(values: Values, complaints: Complaints) -> LogStyle:
+    written = values.text(STYLE)
+    if written in list(LogStyle):
+        return LogStyle(written)
+    complaints.refuse(
+        f"{STYLE} is '{shown(written)}', which is no style of log lines",
+        values.place(STYLE),
+        f"write {' or '.join(LogStyle)}",
+    )
+    return LogStyle.LATEST
