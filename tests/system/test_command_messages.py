@@ -21,6 +21,15 @@ pytestmark = [pytest.mark.system, pytest.mark.peer("fwknop")]
 OURS, THEIRS = str(PROGRAMS / "fwknop"), "fwknop"
 SHELL_KEY = Secret(b"whoever has this gets a shell")
 ROOT_KEY = Secret(b"whoever has this may be root!!")
+ACTION_KEY = Secret(b"whoever has this may make a note")
+ACTION = """\
+ACTION            note
+ACTION_RUN        /bin/sh -c 'id -un > "$$0"/who && echo "$$1 $$2" > "$$0"/note' $FOLDER $FROM $N
+ACTION_ARGUMENT   FOLDER word /tmp/ww[a-z0-9_]+
+ACTION_ARGUMENT   FROM address
+ACTION_ARGUMENT   N number 1 9
+ACTION_USER       nobody
+"""
 TARGET = "192.0.2.66"
 BURST = """
 import socket, sys, time
@@ -75,8 +84,12 @@ def server(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             stanza(**common, **user, CMD_REGEX=pings, REQUIRE_SOURCE_ADDRESS="Y"),
             stanza(SHELL_KEY, **common, **user, CMD_SHELL="Y"),
             stanza(ROOT_KEY, **common),
+            stanza(ACTION_KEY, OPEN_PORTS="tcp/22", ACTIONS="note"),
         )
     )
+    actions = server.folder / "actions.conf"
+    actions.write_text(ACTION)
+    server.settings["ACTIONS_FILE"] = str(actions)
     yield server.start()
     assert server.stop() == 0
 
@@ -126,6 +139,24 @@ def test_a_ping_that_is_asked_for_is_sent_once_by_the_stanzas_user(
     refused = outcome(scene, server, program, f"ping -c 1 {TARGET}; reboot")
     assert (refused["verdict"], refused["reason"]) == ("refused", "command-not-allowed")
     assert echoes(scene) == before + 1
+
+
+@pytest.mark.parametrize("program", [THEIRS, OURS])
+def test_an_action_runs_by_its_name_for_any_client_and_with_fitting_arguments_only(
+    scene: Trio, server: Server, place: Path, program: str
+) -> None:
+    def ask(text: str) -> dict[str, object]:
+        return outcome(scene, server, program, text, key=ACTION_KEY)
+
+    for wrong in (f"note {place} 2001:db8::7 10", f"note {place}/x 2001:db8::7 9", f"note {place}"):
+        found = ask(wrong)
+        assert (found["verdict"], found["reason"]) == ("refused", "action-arguments-unfit")
+    assert ask(f"/usr/bin/touch {place}/x")["reason"] == "action-not-listed"
+    assert list(place.iterdir()) == []
+    found = ask(f"note {place} 2001:db8:0::7 09")
+    assert (found["verdict"], found["status"]) == ("ran", 0)
+    assert (place / "who").read_text() == "nobody\n"
+    assert (place / "note").read_text() == "2001:db8::7 9\n"
 
 
 def test_a_command_has_the_stanzas_user_and_group_and_nothing_else(

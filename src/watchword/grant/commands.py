@@ -13,7 +13,7 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
-from watchword.model.commands import CommandTerms, Job
+from watchword.model.commands import Check, CommandTerms, Job
 
 SHELL: Final = ("/bin/sh", "-c")
 
@@ -39,4 +39,5 @@ def job(terms: CommandTerms, command: str) -> Job:
         argv: tuple[str, ...] = (*SHELL, command)
     else:
         argv = words(command)
-    return Job((*terms.prefix, *argv), terms.account, terms.seconds)
+    checks = () if terms.pattern is None else (Check(terms.pattern, command),)
+    return Job((*terms.prefix, *argv), terms.account, terms.seconds, checks)

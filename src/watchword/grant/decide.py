@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TypeAlias
 
-from watchword.grant import commands
+from watchword.grant import actions, commands
 from watchword.model.addresses import Address
-from watchword.model.commands import CommandTerms, CycleTerms, Job
+from watchword.model.commands import CycleTerms, Job
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
@@ -27,11 +27,10 @@ _EVERYBODY = IPv4Address("255.255.255.255")
 
 @dataclass(frozen=True, slots=True)
 class CommandPermit:
-    """A yes to a command, if it matches the pattern. Nothing has run yet."""
+    """A yes to a command, if its checks turn out well. Nothing has run yet."""
 
     request: Request
     command: str
-    terms: CommandTerms
     job: Job
 
 
@@ -168,14 +167,26 @@ def _user(terms: Terms, request: Request) -> Refusal | None:
 
 
 def _command(terms: Terms, request: Request, wish: CommandWish) -> CommandPermit | Refusal:
+    """What an action's name begins is that action, and never anything else."""
+    if (action := actions.named(terms.actions, wish.command)) is not None:
+        try:
+            return CommandPermit(request, wish.command, actions.job(action, wish.command))
+        except actions.UnfitError as error:
+            return _no(request, Reason.ACTION_UNFIT, f"{action.usage}: {error}")
     if terms.commands is None:
-        cycle = terms.cycle is not None
-        return _no(request, Reason.COMMAND_FOR_CYCLE if cycle else Reason.NO_COMMANDS)
+        return _no(request, _no_command(terms))
     try:
         job = commands.job(terms.commands, wish.command)
     except ValueError as error:
         return _no(request, Reason.COMMAND_UNREADABLE, str(error))
-    return CommandPermit(request, wish.command, terms.commands, job)
+    return CommandPermit(request, wish.command, job)
+
+
+def _no_command(terms: Terms) -> Reason:
+    """Why a stanza runs no command that is not one of its actions."""
+    if terms.actions:
+        return Reason.NO_SUCH_ACTION
+    return Reason.NO_COMMANDS if terms.cycle is None else Reason.COMMAND_FOR_CYCLE
 
 
 def _ports(terms: Terms, request: Request, wish: AccessWish) -> Refusal | None:

@@ -79,12 +79,24 @@ class Cycle:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A text of a caller's that an expression of the operator's has to match, whole."""
+
+    pattern: str
+    text: str
+    argument: str = ""
+    """Whose value it is, of an action's; empty: it is a whole command (CMD_REGEX)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run of a program, spelled out."""
 
     argv: tuple[str, ...]
     account: Account | None = None
     seconds: float = DEFAULT_SECONDS
+    checks: tuple[Check, ...] = ()
+    """What has to match before it is run; that cannot be found out without a limit in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from watchword.errors import Place
+from watchword.model.actions import Action
 from watchword.model.addresses import Address, Network
 from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.crypto import Credential, Digest, Secret
@@ -54,6 +55,8 @@ class Terms:
     """False: it opens nothing (DISABLE_FW_ACCESS)."""
     commands: CommandTerms | None = None
     """How the commands of its callers are run; None: they are not."""
+    actions: tuple[Action, ...] = ()
+    """Programs that its callers may have run by their names."""
     cycle: CycleTerms | None = None
     """Commands that open and close, in place of the firewall."""
     key_names: tuple[str, ...] = ()

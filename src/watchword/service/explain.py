@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError, PeerError
+from watchword.grant.actions import not_allowed
 from watchword.grant.decide import CommandPermit, Permit, authorise
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
@@ -160,12 +161,14 @@ def _verdicts(
 
 def checked(permit: CommandPermit, fits: Callable[[str, str], bool]) -> CommandPermit | Refusal:
     """The rest of the judgement on a command, as the hand makes it."""
-    stanza, pattern = permit.request.stanza, permit.terms.pattern
-    try:
-        allowed = pattern is None or fits(pattern, permit.command)
-    except HostError as error:
-        return Refusal(Reason.COMMAND_UNCHECKED, (stanza,), str(error))
-    return permit if allowed else Refusal(Reason.COMMAND_NOT_ALLOWED, (stanza,))
+    stanza = permit.request.stanza
+    for check in permit.job.checks:
+        try:
+            if not fits(check.pattern, check.text):
+                return not_allowed(stanza, check.argument)
+        except HostError as error:
+            return Refusal(Reason.COMMAND_UNCHECKED, (stanza,), str(error))
+    return permit
 
 
 def _opened(sealed: Sealed, openpgp: OpenPgp) -> Decrypted | PeerError:

@@ -11,14 +11,15 @@ CMD_EXEC_GROUP; CMD_REGEX has to match the whole command.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_external import External
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.model.actions import Action
 from watchword.model.commands import Account, CommandTerms
 
 _ROOT: Final = 0
@@ -36,6 +37,8 @@ class Accounts:
     seconds: float
     """How long a command may take."""
     external: External
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    """Everything that ACTIONS_FILE declares, by name."""
 
 
 def command_terms(
@@ -47,7 +50,7 @@ def command_terms(
     """
     if not is_on(stanza, "ENABLE_CMD_EXEC") or "CMD_CYCLE_OPEN" in stanza.given:
         return None  # a cycle takes every packet, and none that asks for a command
-    reader = _Reader(stanza, accounts, complaints)
+    reader = CommandReader(stanza, accounts, complaints)
     account = reader.account("CMD_EXEC")
     prefix = reader.sudo() if is_on(stanza, "ENABLE_CMD_SUDO_EXEC") else ()
     if account is None and not prefix:
@@ -70,14 +73,20 @@ def is_on(stanza: Stanza, name: str) -> bool:
     return line is not None and line.value[:1] in ("y", "Y")
 
 
-class _Reader:
+class CommandReader:
+    """Lines about commands, of a stanza or of an action, under reading."""
+
     def __init__(self, stanza: Stanza, accounts: Accounts, complaints: Complaints) -> None:
         self._stanza = stanza
         self._accounts = accounts
         self._complaints = complaints
+        self._whose = f"in stanza source: '{shown(stanza.source.value)}'"
 
-    def account(self, prefix: str) -> Account | None:
-        """Whom ``<prefix>_USER`` and ``<prefix>_GROUP`` name; None: nobody in particular."""
+    def account(self, prefix: str, whose: str = "") -> Account | None:
+        """Whom ``<prefix>_USER`` and ``<prefix>_GROUP`` name; None: nobody in particular.
+
+        ``whose`` stands in messages, if it is not a stanza's.
+        """
         user = self._stanza.given.get(f"{prefix}_USER")
         group = self._stanza.given.get(f"{prefix}_GROUP")
         if user is None:
@@ -92,7 +101,7 @@ class _Reader:
         if group is None:
             self._complaints.remark(
                 f"Setting gid to group associated with {prefix}_USER '{shown(user.value)}' for "
-                f"setgid() execution in stanza source: '{shown(self._stanza.source.value)}'",
+                f"setgid() execution {whose or self._whose}",
                 user.place,
             )
             return Account(user.value, user.value, uid, primary)

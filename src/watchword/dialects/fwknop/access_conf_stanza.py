@@ -17,6 +17,7 @@ import re
 from datetime import datetime
 
 from watchword.dialects.fwknop.access_conf import Stanza
+from watchword.dialects.fwknop.access_conf_actions import listed_actions
 from watchword.dialects.fwknop.access_conf_commands import Accounts, command_terms, is_on
 from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
@@ -78,6 +79,7 @@ def terms(
     users, expires = reader.users(), reader.expires()
     required = reader.source_required(source_required)
     commands = command_terms(stanza, accounts, complaints)
+    actions = listed_actions(stanza, accounts.actions, complaints)
     cycle = _cycle(stanza, accounts, complaints)
     access = not is_on(stanza, "DISABLE_FW_ACCESS")
     if cycle is None and access and not is_knocking(stanza):
@@ -104,6 +106,7 @@ def terms(
         expires=expires,
         access=access,
         commands=commands,
+        actions=actions,
         cycle=cycle,
     )
 

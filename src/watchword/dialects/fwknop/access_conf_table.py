@@ -75,7 +75,7 @@ ALIASES: Final = {
 
 KNOWN: Final = (
     RESTRICTIONS | SECRETS | FLAGS | IN_KEY_FILES | INCLUDES | REFUSED.keys() | IDLE
-    | ALIASES.keys() | {"ENCRYPTION_MODE"}
+    | ALIASES.keys() | {"ENCRYPTION_MODE", "ACTIONS"}
 )  # fmt: skip
 
 

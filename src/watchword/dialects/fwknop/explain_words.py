@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from watchword.model.commands import CommandTerms, CycleTerms
+from watchword.model.actions import Action, Argument, Kind
+from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
@@ -116,6 +117,8 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield from cycle(terms.cycle)
     if terms.commands is not None:
         yield commands(terms.commands)
+    for each in terms.actions:
+        yield action(each)
     whom = (
         "for an address that the packet names"
         if terms.source_required
@@ -167,7 +170,32 @@ def commands(terms: CommandTerms) -> str:
     """Which commands a stanza runs, and how."""
     which = "any command" if terms.pattern is None else f"commands that match {terms.pattern!r}"
     how = "given to a shell" if terms.shell else "without a shell"
-    return f"runs {which}, {how}, {as_whom(terms)}, for {terms.seconds:g} seconds at most"
+    whom = as_whom(terms.account, terms.prefix)
+    return f"runs {which}, {how}, {whom}, for {terms.seconds:g} seconds at most"
+
+
+def action(found: Action) -> str:
+    """A named action: how it is asked for, and what is run then."""
+    argv = " ".join(
+        "".join(f"<{each.name}>" if isinstance(each, Argument) else each for each in word)
+        for word in found.words
+    )
+    kinds = ", ".join(f"{each.name} is {_kind(each)}" for each in found.arguments)
+    what = f"'{found.usage}' ({kinds})" if kinds else f"'{found.usage}'"
+    whom = as_whom(found.account, ())
+    return f"runs for {what}: {argv}, {whom}, for {found.seconds:g} seconds at most"
+
+
+def _kind(argument: Argument) -> str:
+    match argument.kind:
+        case Kind.NUMBER | Kind.PORT:
+            return f"{argument.kind} {argument.low} to {argument.high}"
+        case Kind.CHOICE:
+            return " or ".join(argument.choices)
+        case Kind.WORD:
+            return f"a word that matches {argument.pattern!r}"
+        case _:
+            return argument.kind
 
 
 def cycle(terms: CycleTerms) -> Iterator[str]:
@@ -185,13 +213,12 @@ def _template(found: Template) -> str:
     return "".join(f"<{each}>" if isinstance(each, Blank) else each for each in found.text)
 
 
-def as_whom(terms: CommandTerms) -> str:
-    account = terms.account
+def as_whom(account: Account | None, prefix: tuple[str, ...]) -> str:
     if account is None:
         who = "as the user of fwknopd"
     else:
         who = f"as {account.user} (group {account.group})"
-    return f"{who} through {' '.join(terms.prefix)}" if terms.prefix else who
+    return f"{who} through {' '.join(prefix)}" if prefix else who
 
 
 def _time(terms: Terms) -> str:

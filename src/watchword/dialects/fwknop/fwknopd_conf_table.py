@@ -166,6 +166,7 @@ _OURS: Final = (
     Variable("CONTROL_GROUP"),
     _flag("CONTROL_GROUP_CHANGES"),
     Variable("POLICY_TESTS", Kind.PATH),
+    Variable("ACTIONS_FILE", Kind.PATH),
     Variable("METRICS_LISTEN"),
     _flag("AUDIT_LOG"),
     Variable("LOG_STYLE", default="2.6"),

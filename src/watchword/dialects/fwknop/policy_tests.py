@@ -30,8 +30,9 @@ GRANTED, REFUSED = "granted", "refused"
 OF_POLICY: Final = (
     Reason.NO_STANZA, Reason.STANZA_EXPIRED, Reason.TOO_OLD, Reason.FROM_THE_FUTURE,
     Reason.SOURCE_REQUIRED, Reason.ADDRESS_NOT_HOST, Reason.NO_SUCH_FAMILY, Reason.WRONG_USER,
-    Reason.NO_COMMANDS, Reason.COMMAND_FOR_CYCLE, Reason.NO_ACCESS, Reason.PORT_RESTRICTED,
-    Reason.PORT_NOT_OFFERED, Reason.COMMAND_UNREADABLE, Reason.COMMAND_NOT_ALLOWED,
+    Reason.NO_COMMANDS, Reason.NO_SUCH_ACTION, Reason.COMMAND_FOR_CYCLE, Reason.NO_ACCESS,
+    Reason.PORT_RESTRICTED, Reason.PORT_NOT_OFFERED, Reason.COMMAND_UNREADABLE,
+    Reason.ACTION_UNFIT, Reason.COMMAND_NOT_ALLOWED,
 )  # fmt: skip
 """Reasons that lie in the policy, and not in a key, in the past, or in this machine."""
 _REASONS: Final = {each.word: each for each in OF_POLICY}

@@ -130,6 +130,14 @@ _ADVICE: Final = {
         "it asks to run a command, which the stanza does not allow",
         "set ENABLE_CMD_EXEC Y in the stanza and reload, or ask for a port with -A",
     ),
+    Reason.NO_SUCH_ACTION: Advice(
+        "it asks for an action that the stanza's ACTIONS do not list",
+        "watchword check lists them; add the action to ACTIONS in the stanza and reload",
+    ),
+    Reason.ACTION_UNFIT: Advice(
+        "the arguments of the action do not fit: {detail}",
+        "send them as ACTION_ARGUMENT in the file of ACTIONS_FILE describes them",
+    ),
     Reason.COMMAND_FOR_CYCLE: Advice(
         "it asks to run a command, and the stanza has a command cycle, which takes ports only",
         "ask for a port with -A, or give ENABLE_CMD_EXEC a stanza and a key of its own",

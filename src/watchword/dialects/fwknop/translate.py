@@ -16,6 +16,7 @@ from pathlib import Path
 
 from watchword.dialects.fwknop import (
     access_conf_perl,
+    actions_conf,
     fwknopd_conf,
     policy_tests,
     translate_alerts,
@@ -133,7 +134,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         access_conf_perl.translate(stanza, complaints)
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
     around = _surroundings(sources, values)
-    accounts = _accounts(sources, values)
+    accounts = _with_actions(_accounts(sources, values), sources, values, complaints)
     found = [
         (each, terms(each, complaints, around, accounts, source_required=everywhere))
         for each in stanzas
@@ -207,6 +208,17 @@ def _accounts(sources: Sources, values: Values) -> Accounts:
         seconds=float(values.number("CMD_EXEC_TIMEOUT") or DEFAULT_SECONDS),
         external=_external(values),
     )
+
+
+def _with_actions(
+    accounts: Accounts, sources: Sources, values: Values, complaints: Complaints
+) -> Accounts:
+    file = values.text("ACTIONS_FILE")
+    if not file or file.upper() == "NONE":
+        return accounts
+    programs = actions_conf.Programs(sources.read, sources.is_program, sources.is_private)
+    place = values.place("ACTIONS_FILE")
+    return replace(accounts, actions=actions_conf.read(file, place, programs, accounts, complaints))
 
 
 def _external(values: Values) -> External:

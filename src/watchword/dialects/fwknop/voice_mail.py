@@ -42,6 +42,8 @@ _REFUSALS: Final = {
     Reason.BLACKLISTED: "SPA packet from {ip} is blacklisted{stanza}",
     Reason.KEY_BLOCKED: "SPA packet from {ip} with a key that is blocked{stanza}",
     Reason.NO_COMMANDS: "received command but command mode not enabled for {ip}",
+    Reason.NO_SUCH_ACTION: "received command that is no action of the stanza, for {ip}",
+    Reason.ACTION_UNFIT: "received action whose arguments do not fit, for {ip}",
     Reason.COMMAND_NOT_ALLOWED: "received command but CMD_REGEX did not match {ip}",
 }
 """Those that 1.9 sends a mail of, and ours of the same kind."""

@@ -59,6 +59,8 @@ _LINES: Final = {
         _W,
         "{at} SPA Command messages are not allowed in the current configuration.",
     ),
+    Reason.NO_SUCH_ACTION: (_W, "{at} The command names no action of the stanza's ACTIONS."),
+    Reason.ACTION_UNFIT: (_W, "{at} The arguments of the action do not fit: {detail}."),
     Reason.COMMAND_FOR_CYCLE: (_E, "{at} Could not build CMD_CYCLE_OPEN command."),
     Reason.CYCLE_UNRECORDED: (
         _E,

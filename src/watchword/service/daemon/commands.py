@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from watchword.errors import HostError
+from watchword.grant.actions import not_allowed
 from watchword.grant.decide import CommandPermit
 from watchword.model.commands import AT_ONCE, Ran
 from watchword.model.outcomes import CommandStarted, Judged, Refusal
@@ -86,8 +87,8 @@ class Commands:
         began = time.monotonic()
         try:
             completed = await self._run(hand, case, permit, unchecked)
-        except NotAllowedError:
-            refused(case, Refusal(Reason.COMMAND_NOT_ALLOWED, (stanza,)))
+        except NotAllowedError as error:
+            refused(case, not_allowed(stanza, str(error)))
         except UncheckedError as error:
             refused(case, Refusal(Reason.COMMAND_UNCHECKED, (stanza,), str(error)))
         except NotStartedError as error:

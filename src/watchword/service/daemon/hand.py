@@ -16,10 +16,10 @@ from collections.abc import Callable
 from watchword.edges import patterns
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
-from watchword.grant import commands, cycles
+from watchword.grant import actions, commands, cycles
 from watchword.grant.cycles import Values
-from watchword.model.commands import Closing
-from watchword.model.policy import Policy
+from watchword.model.commands import Check, Closing, Job
+from watchword.model.policy import Policy, Terms
 from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 OUTPUT = 64 << 10  # bytes of what a command says that are kept
@@ -39,7 +39,8 @@ def close(programs: ProgramRunner, closing: Closing) -> Completed:
 
 
 class NotAllowedError(Exception):
-    """The stanza does not let this command be run."""
+    """The stanza does not let this command be run. The message is empty, or the name of the
+    argument of an action that does not match."""
 
 
 class UncheckedError(Exception):
@@ -59,12 +60,9 @@ class Hand:
         Raises NotAllowedError, UncheckedError: it was not run. Raises
         NotStartedError, HostError as the runner does.
         """
-        terms = self._policy.terms(stanza).commands
-        if terms is None:
-            raise NotAllowedError
-        job = commands.job(terms, command)
-        if terms.pattern is not None:
-            self._check(terms.pattern, command)
+        job = _job(self._policy.terms(stanza), command)
+        for check in job.checks:
+            self._hold_against(check)
         started()
         return self._programs.run(job.argv, seconds=job.seconds, account=job.account)
 
@@ -78,10 +76,23 @@ class Hand:
         run = cycles.opening(terms.cycle, values)
         return self._programs.run(run.argv, seconds=terms.cycle.seconds)
 
-    def _check(self, pattern: str, command: str) -> None:
+    def _hold_against(self, check: Check) -> None:
         try:
-            allowed = patterns.fits(self._programs, pattern, command)
+            allowed = patterns.fits(self._programs, check.pattern, check.text)
         except HostError as error:
             raise UncheckedError(str(error)) from error
         if not allowed:
-            raise NotAllowedError
+            raise NotAllowedError(check.argument)
+
+
+def _job(terms: Terms, command: str) -> Job:
+    """What a command comes to, by the stanza alone. Raises NotAllowedError."""
+    action = actions.named(terms.actions, command)
+    try:
+        if action is not None:
+            return actions.job(action, command)
+        if terms.commands is not None:
+            return commands.job(terms.commands, command)
+    except ValueError:
+        raise NotAllowedError from None
+    raise NotAllowedError

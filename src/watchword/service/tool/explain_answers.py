@@ -29,7 +29,7 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
         found = told.permit
         argv = " ".join(map(repr, found.job.argv))
         yield (
-            f"WOULD RUN: {argv} {explain_words.as_whom(found.terms)}, for "
+            f"WOULD RUN: {argv} {explain_words.as_whom(found.job.account, ())}, for "
             f"{found.job.seconds:g} seconds at most, by stanza #{found.request.stanza}"
         )
     elif told.permit is not None:
