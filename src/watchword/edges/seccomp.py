@@ -148,7 +148,7 @@ def restrict() -> str:
     if sys.platform != "linux" or machine not in _ARCHITECTURES:
         return f"there is no filter for {machine}"
     lines = program(machine)
-    array = (_Filter * len(lines))(*lines)
+    array = (_Filter * len(lines))(*(_Filter(*each) for each in lines))
     handed = _Program(len(lines), array)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(handed)):
