@@ -18,7 +18,7 @@ from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Ta
 from watchword.model.openpgp import Decrypted, Keyring
 from watchword.model.outcomes import Change, Event, Finding, Refusal
 from watchword.model.packets import Packet
-from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
+from watchword.model.requests import Claim, ReplayKey, Request, Sealed, Sighting
 
 
 class Clock(Protocol):
@@ -89,15 +89,17 @@ class Recogniser(Protocol):
 
 
 class ReplayStore(Protocol):
-    """Remembers packets. A key that was claimed once is claimed for ever."""
+    """Remembers packets. A key that was claimed once is never FIRST again, forgotten or not."""
 
-    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
+    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[Claim]:
         """Claim each key, in order, in one durable transaction.
 
-        True for the first claim of a key ever: neither its packet digest nor
+        FIRST for the first claim of a key ever: neither its packet digest nor
         its plaintext digest was seen before with its time stamp, in the store
-        or earlier in the same call. (What is equal has equal stamps.) When
-        this returns, the answer survives power loss.
+        or earlier in the same call. (What is equal has equal stamps.)
+        BEYOND_MEMORY for what is not remembered, and whose stamp is not newer
+        than the newest of those that were ever forgotten; it is not claimed.
+        When this returns, the answer survives power loss.
 
         Raises HostError: nothing was claimed, and every packet of the batch
         has to be refused.
@@ -109,7 +111,11 @@ class ReplayStore(Protocol):
         ...
 
     async def forget(self, before: float) -> int:
-        """Drop keys whose ``until`` lies before these Unix seconds; return how many."""
+        """Drop keys whose ``until`` lies before these Unix seconds; return how many.
+
+        The newest time stamp among them is kept for good, in the same
+        transaction: what is not newer is BEYOND_MEMORY from then on.
+        """
         ...
 
     async def aclose(self) -> None: ...

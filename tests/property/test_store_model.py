@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.contract.replay import digest, entry, key, run
 from watchword.edges.replay.memory import MemoryReplayStore
 from watchword.edges.replay.sqlite import SqliteStore
-from watchword.model.requests import ReplayKey
+from watchword.model.requests import Claim, ReplayKey
 
 Import: TypeAlias = tuple[str, ...]
 """Names of packets in a digest.cache."""
@@ -36,16 +36,19 @@ forget = st.sampled_from([15.0, 25.0])
 steps = st.lists(claims | imports | restart | forget, max_size=12)
 
 
-def claimed(seen: list[ReplayKey], imported: set[str], batch: Sequence[ReplayKey]) -> list[bool]:
+def claimed(
+    seen: list[ReplayKey], imported: set[str], forgotten: int, batch: Sequence[ReplayKey]
+) -> list[Claim]:
     """The plain model: a list of keys, searched from the beginning."""
-    answers = []
+    answers: list[Claim] = []
     taken_over = set(map(digest, imported))
     for each in batch:
         known = each.packet in taken_over or any(
             each.packet == old.packet or each.plaintext == old.plaintext for old in seen
         )
-        answers.append(not known)
-        if not known:
+        beyond = Claim.BEYOND_MEMORY if each.sent_at <= forgotten else Claim.FIRST
+        answers.append(Claim.KNOWN if known else beyond)
+        if answers[-1] is Claim.FIRST:
             seen.append(each)
     return answers
 
@@ -55,12 +58,13 @@ def claimed(seen: list[ReplayKey], imported: set[str], batch: Sequence[ReplayKey
 def test_memory_disk_and_model_agree(steps: list[list[ReplayKey] | Import | str | float]) -> None:
     seen: list[ReplayKey] = []
     imported: set[str] = set()
+    forgotten = -1
     memory = MemoryReplayStore()
     with tempfile.TemporaryDirectory() as folder:
         disk = SqliteStore.open(Path(folder), boot_id="one")
         for step in steps:
             if isinstance(step, list):
-                expected = claimed(seen, imported, step)
+                expected = claimed(seen, imported, forgotten, step)
                 assert list(run(memory.claim(step))) == expected
                 assert list(run(disk.keys.claim(step))) == expected
             elif isinstance(step, tuple):
@@ -70,7 +74,8 @@ def test_memory_disk_and_model_agree(steps: list[list[ReplayKey] | Import | str 
                 assert run(disk.keys.import_digest_cache(text)) == (new, ())
             elif isinstance(step, float):
                 left = [each for each in seen if each.until is None or each.until >= step]
-                dropped, seen = len(seen) - len(left), left
+                gone = [each.sent_at for each in seen if each not in left]
+                dropped, seen, forgotten = len(gone), left, max([forgotten, *gone])
                 assert run(memory.forget(step)) == dropped
                 assert run(disk.keys.forget(step)) == dropped
             else:

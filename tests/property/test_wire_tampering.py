@@ -15,6 +15,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.contract.replay import firsts
 from tests.sealing import message, sealed
 from tests.values import KEY, MAC_KEY, NOW, packet, policy, terms
 from watchword.edges.replay.memory import MemoryReplayStore
@@ -148,8 +149,8 @@ def test_a_packet_that_lost_its_hmac_is_a_replay_where_a_stanza_needs_none() -> 
     assert (left.stanza, left.wish) == (2, whole.wish)
     for first, second in ((whole, left), (left, whole)):
         store = MemoryReplayStore()
-        assert asyncio.run(store.claim([first.key])) == [True]
-        assert asyncio.run(store.claim([second.key])) == [False]
+        assert asyncio.run(firsts(store, [first.key])) == [True]
+        assert asyncio.run(firsts(store, [second.key])) == [False]
 
 
 @pytest.mark.parametrize("mode", [mode for mode in CipherMode if mode is not CipherMode.ASYMMETRIC])
@@ -179,4 +180,4 @@ def test_another_salt_is_another_packet_and_the_same_text(one: int, other: int) 
         for salt in (one, other)
     ]
     store = MemoryReplayStore()
-    assert asyncio.run(store.claim([each.key for each in requests])) == [True, False]
+    assert asyncio.run(firsts(store, [each.key for each in requests])) == [True, False]

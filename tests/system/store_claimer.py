@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.contract.journal import grant
-from tests.contract.replay import key
+from tests.contract.replay import firsts, key
 from watchword.edges.replay.location import NAME
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.errors import HostError
@@ -31,7 +31,7 @@ async def endlessly(folder: Path) -> None:
     while True:
         size = 1 + start % 7
         numbers = range(start, start + size)
-        fresh = await store.keys.claim([key(str(n)) for n in numbers])
+        fresh = await firsts(store.keys, [key(str(n)) for n in numbers])
         await store.journal.granted([grant(str(n)) for n in numbers])
         say(numbers[0], numbers[-1], sum(fresh))
         start += size
@@ -41,7 +41,7 @@ async def aloud(folder: Path) -> None:
     """Claim 30 batches, with the journal in between; say so after each claim."""
     store = SqliteStore.open(folder, boot_id="one")
     for number in range(30):
-        await store.keys.claim([key(f"{number} {n}") for n in range(1 + number % 7)])
+        await firsts(store.keys, [key(f"{number} {n}") for n in range(1 + number % 7)])
         say("claimed", number)
         await store.journal.granted([grant(str(number))])
         await store.keys.forget(before=0.0)
@@ -53,7 +53,7 @@ async def once(folder: Path) -> None:
     store = SqliteStore.open(folder, boot_id="one")
     say("ready")
     sys.stdin.readline()
-    fresh = [n for n in range(300) if (await store.keys.claim([key(str(n))]))[0]]
+    fresh = [n for n in range(300) if (await firsts(store.keys, [key(str(n))]))[0]]
     await store.aclose()
     say(json.dumps(fresh))
 
@@ -78,7 +78,7 @@ async def fill(folder: Path) -> None:
 
     async def claim(start: int) -> bool:
         try:
-            fresh = await store.keys.claim([key(str(n)) for n in range(start, start + 50)])
+            fresh = await firsts(store.keys, [key(str(n)) for n in range(start, start + 50)])
         except HostError as error:
             refusals.append(str(error))
             return False
@@ -95,7 +95,7 @@ async def fill(folder: Path) -> None:
     await store.aclose()
 
     store = SqliteStore.open(state, boot_id="one")
-    known = [n for n in answered if not (await store.keys.claim([key(str(n))]))[0]]
+    known = [n for n in answered if not (await firsts(store.keys, [key(str(n))]))[0]]
     await store.aclose()
     facts = {
         "refusals": refusals,
@@ -121,7 +121,7 @@ async def refused(folder: Path) -> None:
 async def leave(folder: Path) -> None:
     """Make a store with something in it."""
     store = SqliteStore.open(folder / "state", boot_id="one")
-    await store.keys.claim([key("a")])
+    await firsts(store.keys, [key("a")])
     await store.aclose()
 
 

@@ -13,7 +13,7 @@ from typing import IO, TypeAlias, cast
 import pytest
 
 from tests.contract.journal import NOW
-from tests.contract.replay import key, run
+from tests.contract.replay import firsts, key, run
 from watchword.edges.replay import database
 from watchword.edges.replay.reading import export_digest_cache, read_grants
 from watchword.edges.replay.sqlite import SqliteStore
@@ -66,7 +66,7 @@ def test_every_acknowledged_claim_is_remembered_after_kill_9(tmp_path: Path, sta
 
         store = SqliteStore.open(tmp_path, boot_id="one")
         known = run(store.keys.remembered())
-        claims = run(store.keys.claim([key(str(n)) for n in acknowledged]))
+        claims = run(firsts(store.keys, [key(str(n)) for n in acknowledged]))
         noted = {int(each.id) for each in run(store.journal.unfinished(NOW))}
         run(store.aclose())
         assert len(acknowledged) <= known
@@ -93,12 +93,12 @@ def test_a_process_that_holds_the_lock_is_named_and_once_it_ends_claims_work(
     assert out(holder).readline() == "ready\n"
 
     with pytest.raises(HostError, match=rf"locked by process {holder.pid} \(python") as caught:
-        run(store.keys.claim([key("a")]))
+        run(firsts(store.keys, [key("a")]))
     assert str(holder.pid) in caught.value.hint
 
     go(holder)
     holder.wait(10)
-    assert run(store.keys.claim([key("a")])) == [True]
+    assert run(firsts(store.keys, [key("a")])) == [True]
     run(store.aclose())
 
 
@@ -107,7 +107,7 @@ def test_a_short_lock_is_waited_for(tmp_path: Path, start: Start) -> None:
     holder = start("hold")
     assert out(holder).readline() == "ready\n"
     go(holder)
-    assert run(store.keys.claim([key("a")])) == [True]
+    assert run(firsts(store.keys, [key("a")])) == [True]
     run(store.aclose())
 
 

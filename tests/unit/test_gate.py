@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -120,6 +120,29 @@ def test_a_packet_counts_once() -> None:
         assert again.refusal is not None
         assert again.refusal.original is not None
         assert again.refusal.original.source == "198.51.100.2"
+
+    play(scene)
+
+
+@pytest.mark.requirement("8.4")
+@pytest.mark.parametrize("max_age", [None, 10 * 86_400])
+def test_a_forgotten_packet_does_not_count_when_its_age_is_no_matter_any_more(
+    max_age: int | None,
+) -> None:
+    async def scene(house: House) -> None:
+        payload = sealed()
+        assert await house.take(payload) == ["granted"]
+        house.clock.advance(2 * 86_400)
+        await house.enforcer.expire()
+        assert await house.store.forget(house.clock.now().wall) == 1
+        assert await house.take(payload) == ["too-old"]
+
+        house.policy = replace(house.policy, max_age=max_age)
+        house.start()
+        assert await house.take(payload, payload) == ["older-than-memory"] * 2
+        assert house.open == set()
+        fresh = sealed(sent_at=int(house.clock.now().wall))
+        assert await house.take(fresh) == ["granted"]
 
     play(scene)
 

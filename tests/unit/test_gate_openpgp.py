@@ -31,6 +31,7 @@ from watchword.model.openpgp import (
 )
 from watchword.model.outcomes import Judged
 from watchword.model.policy import Policy, Terms
+from watchword.model.requests import Claim
 from watchword.model.services import Service
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.daemon import vault
@@ -571,6 +572,7 @@ def test_explain_says_of_a_stanza_with_both_kinds_of_key_what_the_gate_does() ->
             assert await server.take(payload) == ["granted"]
 
     asyncio.run(scene())
-    told = explain(packet(payload), policy(both), NOW, lambda key: None, MemoryOpenPgp())
+    never_seen = (Claim.FIRST, None)
+    told = explain(packet(payload), policy(both), NOW, lambda key: never_seen, MemoryOpenPgp())
     assert told.permit is not None
     assert [verdict.stanza for verdict in told.verdicts] == [1]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.contract.replay import key, run
+from tests.contract.replay import firsts, key, run
 from watchword.edges.files import create_private
 from watchword.edges.replay import database
 from watchword.edges.replay.location import NAME
@@ -67,7 +67,7 @@ def claims_one_after_another(folder: Path) -> Iterator[tuple[Disk, Disk, int]]:
     before = content(folder)
     for number in range(CLAIMS):
         batch = [key(f"{number} {n}", sent_at=1_700_000_000 + number // 9) for n in range(3)]
-        assert run(store.keys.claim(batch)) == [True] * 3
+        assert run(firsts(store.keys, batch)) == [True] * 3
         after = content(folder)
         yield before, after, number
         before = after
@@ -85,7 +85,7 @@ def known(folder: Path, disk: Disk, number: int) -> bool:
         for claim in range(number)
         for n in range(3)
     ]
-    fresh = run(store.keys.claim(keys))
+    fresh = run(firsts(store.keys, keys))
     [sound] = run(
         store.keys._session.transaction(lambda db: db.execute("PRAGMA integrity_check").fetchone())
     )

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +17,23 @@ from typing import Any
 import pytest
 
 from tests.contract.journal import NOW, JournalContract, Reopen, grant
-from tests.contract.replay import HEADER, LINE, ReplayContract, digest, entry, key, run
+from tests.contract.replay import HEADER, LINE, ReplayContract, digest, entry, firsts, key, run
 from watchword.edges.clock import boot_id
 from watchword.edges.replay import database, journal, sqlite
 from watchword.edges.replay.journal import SqliteJournal
 from watchword.edges.replay.location import NAME
-from watchword.edges.replay.reading import export_digest_cache, read_changes, read_grants
+from watchword.edges.replay.reading import (
+    export_digest_cache,
+    read_changes,
+    read_claim,
+    read_grants,
+)
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import HostError
 from watchword.model.commands import Closing, Cycle
 from watchword.model.openings import Ending
 from watchword.model.outcomes import Action, Change
+from watchword.model.requests import Claim
 
 
 @pytest.fixture
@@ -68,26 +75,26 @@ def mode(path: Path) -> int:
 def test_what_was_claimed_is_known_after_a_restart(tmp_path: Path) -> None:
     before = SqliteStore.open(tmp_path, boot_id="one")
     assert before.created
-    run(before.keys.claim([key("a")]))
+    run(firsts(before.keys, [key("a")]))
     run(before.aclose())
 
     after = SqliteStore.open(tmp_path, boot_id="two")
     assert not after.created
-    assert run(after.keys.claim([key("a"), key("b")])) == [False, True]
+    assert run(firsts(after.keys, [key("a"), key("b")])) == [False, True]
     run(after.aclose())
 
 
 def test_an_acknowledged_claim_is_in_the_files_at_that_moment(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path / "state", boot_id="one")
     for number in range(20):
-        run(store.keys.claim([key(str(number))]))
+        run(firsts(store.keys, [key(str(number))]))
         copy = tmp_path / f"copy{number}"
         copy.mkdir()
         for name in (NAME, f"{NAME}-wal"):  # the index beside them is memory, and lost
             shutil.copy(tmp_path / "state" / name, copy / name)
 
         after = SqliteStore.open(copy, boot_id="two")
-        assert run(after.keys.claim([key(str(n)) for n in range(number + 1)])) == [False] * (
+        assert run(firsts(after.keys, [key(str(n)) for n in range(number + 1)])) == [False] * (
             number + 1
         )
         run(after.aclose())
@@ -106,7 +113,7 @@ def test_claims_and_what_commands_have_to_close_wait_for_the_disk_and_nothing_el
             return does(work, durable)
 
         monkeypatch.setattr(opened._channel, name, spied)
-    run(opened.keys.claim([key("a")]))
+    run(firsts(opened.keys, [key("a")]))
     run(opened.journal.granted([replace(grant("a"), cycle=Cycle())]))
     run(opened.journal.granted([grant("b")]))
     run(opened.journal.ended([("a", Ending.EXPIRED)], NOW.wall))
@@ -118,11 +125,12 @@ def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path
     """As it was before commands and changes: without their tables."""
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
     run(store.journal.granted([grant("a")]))
-    run(store.keys.claim([key("a")]))
+    run(firsts(store.keys, [key("a")]))
     run(store.aclose())
     old = sqlite3.connect(tmp_path / NAME)
     old.executescript(
-        "DROP TABLE cycles; DROP TABLE changes; ALTER TABLE grants DROP COLUMN key_names;"
+        "DROP TABLE cycles; DROP TABLE changes; DROP TABLE forgotten;"
+        "ALTER TABLE grants DROP COLUMN key_names;"
         "PRAGMA user_version = 1"
     )
     old.close()
@@ -130,7 +138,7 @@ def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path
     assert read_grants(tmp_path, NOW) == [replace(grant("a"), key="")]
     assert read_changes(tmp_path) == ()
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
-    assert run(store.keys.claim([key("a")])) == [False]
+    assert run(firsts(store.keys, [key("a")])) == [False]
     closed = replace(grant("b"), cycle=Cycle((Closing("close", ("close",)),)))
     run(store.journal.granted([closed]))
     assert read_grants(tmp_path, NOW) == [replace(grant("a"), key=""), closed]
@@ -141,11 +149,45 @@ def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path
     run(store.aclose())
 
 
+def test_what_was_forgotten_is_beyond_memory_after_a_restart(tmp_path: Path) -> None:
+    before = SqliteStore.open(tmp_path, boot_id="one")
+    run(before.keys.claim([key("a", until=1.0, sent_at=100)]))
+    run(before.keys.forget(before=2.0))
+    run(before.aclose())
+
+    after = SqliteStore.open(tmp_path, boot_id="two")
+    asked = [key("a", sent_at=100), key("b", sent_at=101)]
+    assert run(after.keys.claim(asked)) == [Claim.BEYOND_MEMORY, Claim.FIRST]
+    assert read_claim(tmp_path, key("a", sent_at=100)) == (Claim.BEYOND_MEMORY, None)
+    assert read_claim(tmp_path, key("b", sent_at=101)) == (Claim.KNOWN, key("b").sighting)
+    assert read_claim(tmp_path, key("c", sent_at=101)) == (Claim.FIRST, None)
+    run(after.aclose())
+
+
+def test_what_an_earlier_version_may_have_forgotten_is_beyond_memory(tmp_path: Path) -> None:
+    """It forgot nothing that was not older than a day, and did not say what."""
+    run(SqliteStore.open(tmp_path, boot_id="one").aclose())
+    old = sqlite3.connect(tmp_path / NAME)
+    old.executescript("DROP TABLE forgotten; PRAGMA user_version = 3")
+    old.close()
+    now, hour = int(time.time()), 3600
+    asked = [key("a", sent_at=now - 25 * hour), key("b", sent_at=now - 23 * hour)]
+    assert read_claim(tmp_path, asked[0]) == (Claim.FIRST, None)
+
+    store = SqliteStore.open(tmp_path, boot_id="one")
+    assert run(store.keys.claim(asked)) == [Claim.BEYOND_MEMORY, Claim.FIRST]
+    run(store.aclose())
+
+
+def test_a_new_memory_has_forgotten_nothing(opened: SqliteStore) -> None:
+    assert run(opened.keys.claim([key("a", sent_at=0)])) == [Claim.FIRST]
+
+
 def test_all_files_are_private_from_the_start_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         store = SqliteStore.open(tmp_path / "a" / "b", boot_id="one")
-        run(store.keys.claim([key("a")]))
+        run(firsts(store.keys, [key("a")]))
         files = {path.name: mode(path) for path in (tmp_path / "a" / "b").iterdir()}
     finally:
         os.umask(before)
@@ -175,7 +217,7 @@ def contents(state_dir: Path) -> dict[str, bytes]:
 def state_dir(tmp_path: Path) -> Path:
     """Holds a closed database that remembers the packets called 0 to 999."""
     store = SqliteStore.open(tmp_path, boot_id="one")
-    run(store.keys.claim([key(str(n)) for n in range(1000)]))
+    run(firsts(store.keys, [key(str(n)) for n in range(1000)]))
     run(store.aclose())
     return tmp_path
 
@@ -228,7 +270,7 @@ def test_damage_is_noticed_when_it_is_hit_and_claims_nothing(state_dir: Path) ->
     store = SqliteStore.open(state_dir, boot_id="one")
 
     with pytest.raises(HostError) as caught:
-        run(store.keys.claim([key(str(n)) for n in range(1000)]))
+        run(firsts(store.keys, [key(str(n)) for n in range(1000)]))
 
     assert "damaged" in str(caught.value)
     assert "backup" in caught.value.hint
@@ -289,11 +331,11 @@ def test_what_belongs_to_somebody_else_is_refused(state_dir: Path, what: str) ->
 
 def test_a_removed_database_is_noticed_before_anything_is_claimed(opened: SqliteStore) -> None:
     path = opened.keys._session._channel._path
-    run(opened.keys.claim([key("a")]))
+    run(firsts(opened.keys, [key("a")]))
     path.unlink()
     for _ in range(2):
         with pytest.raises(HostError):
-            run(opened.keys.claim([key("b")]))
+            run(firsts(opened.keys, [key("b")]))
     assert not path.exists()
 
 
@@ -305,11 +347,11 @@ def test_a_lock_of_another_connection_is_waited_for_and_then_told(
     other = sqlite3.connect(opened.keys._session._channel._path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(HostError, match="locked by another process"):
-        run(opened.keys.claim([key("a")]))
+        run(firsts(opened.keys, [key("a")]))
 
     other.execute("ROLLBACK")
     other.close()
-    assert run(opened.keys.claim([key("a")])) == [True]
+    assert run(firsts(opened.keys, [key("a")])) == [True]
 
 
 def test_a_full_database_claims_nothing_and_works_again_with_room(
@@ -320,10 +362,10 @@ def test_a_full_database_claims_nothing_and_works_again_with_room(
     monkeypatch.setattr(database, "_PRAGMAS", database._PRAGMAS + limit)
     opened.keys._session._channel._drop()
     with pytest.raises(HostError, match="the disk is full"):
-        run(opened.keys.claim(batch))
+        run(firsts(opened.keys, batch))
 
     monkeypatch.undo()
-    assert run(opened.keys.claim(batch)) == [True] * 2000
+    assert run(firsts(opened.keys, batch)) == [True] * 2000
 
 
 @pytest.mark.parametrize(
@@ -333,6 +375,8 @@ def test_a_full_database_claims_nothing_and_works_again_with_room(
         sqlite._FIRST_IMPORTED.replace(":packet", "?"),
         sqlite._NEWEST,
         sqlite._FORGET,
+        sqlite._NOTE_FORGOTTEN,
+        sqlite._FORGOTTEN,
         journal._WITHDRAWN,
         journal._ENDED,
         journal._UNFINISHED,
@@ -364,7 +408,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path, boot_id="one")
     run(store.keys.aclose())
     with pytest.raises(HostError, match="closed"):
-        run(store.keys.claim([key("a")]))
+        run(firsts(store.keys, [key("a")]))
     run(store.journal.granted([grant()]))
     run(store.aclose())
     run(store.aclose())
@@ -375,12 +419,12 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
 def test_what_another_store_imports_is_refused_by_one_that_is_running(
     opened: SqliteStore, tmp_path: Path
 ) -> None:
-    assert run(opened.keys.claim([key(name) for name in "ab"])) == [True, True]
+    assert run(firsts(opened.keys, [key(name) for name in "ab"])) == [True, True]
     other = SqliteStore.open(tmp_path / "state", boot_id="one")
     assert run(other.keys.import_digest_cache(entry("c") + entry("d"))) == (2, ())
 
-    assert run(opened.keys.claim([key(name) for name in "ac"])) == [False, False]
-    assert run(opened.keys.claim([key(name) for name in "de"])) == [False, True]
+    assert run(firsts(opened.keys, [key(name) for name in "ac"])) == [False, False]
+    assert run(firsts(opened.keys, [key(name) for name in "de"])) == [False, True]
     run(other.aclose())
 
 
@@ -390,13 +434,13 @@ def test_a_packet_that_was_imported_is_refused_after_a_restart(tmp_path: Path) -
     run(before.aclose())
 
     after = SqliteStore.open(tmp_path, boot_id="two")
-    assert run(after.keys.claim([key("a"), key("b")])) == [False, True]
+    assert run(firsts(after.keys, [key("a"), key("b")])) == [False, True]
     run(after.aclose())
 
 
 def test_what_was_both_claimed_and_imported_is_exported_once(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path, boot_id="one")
-    run(store.keys.claim([key("a"), key("b")]))
+    run(firsts(store.keys, [key("a"), key("b")]))
     run(store.keys.import_digest_cache(entry("a")))
     run(store.aclose())
     _, first, second = export_digest_cache(tmp_path)
@@ -418,7 +462,7 @@ def test_journal_entries_do_not_take_the_sync_from_the_next_claim(opened: Sqlite
 
 def test_claims_that_run_together_agree(opened: SqliteStore) -> None:
     async def together() -> int:
-        claims = [opened.keys.claim([key(str(n)) for n in range(50)]) for _ in range(20)]
+        claims = [firsts(opened.keys, [key(str(n)) for n in range(50)]) for _ in range(20)]
         return sum(map(sum, await asyncio.gather(*claims)))
 
     assert run(together()) == 50
@@ -475,7 +519,7 @@ def test_a_grant_that_cannot_be_read_is_told_and_not_passed_over(opened: SqliteS
 def test_an_exported_digest_cache_is_fwknops_own_text(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path, boot_id="one")
     run(store.keys.import_digest_cache(f"{HEADER}{LINE}\n"))
-    run(store.keys.claim([key("a")]))
+    run(firsts(store.keys, [key("a")]))
     lines = list(export_digest_cache(tmp_path))
     run(store.aclose())
 
@@ -487,7 +531,7 @@ def test_an_exported_digest_cache_is_fwknops_own_text(tmp_path: Path) -> None:
 def test_the_database_holds_no_packet_and_no_text(tmp_path: Path) -> None:
     columns = set()
     store = SqliteStore.open(tmp_path, boot_id="one")
-    run(store.keys.claim([key("a")]))
+    run(firsts(store.keys, [key("a")]))
     run(store.aclose())
     database_file = sqlite3.connect(tmp_path / NAME)
     for table in ("seen", "imported", "grants"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.replay import firsts
 from tests.daemon import stanza
 from tests.pcap_files import ip_capture, udp_capture
 from tests.sealing import sealed
@@ -116,13 +117,25 @@ def test_a_packet_that_the_daemon_has_seen_is_told_as_a_replay(desk: Desk) -> No
     assert "it was seen first at" in desk.explain(payload)[1]
 
 
-def claim(state_dir: Path, payload: bytes) -> None:
+def test_a_packet_that_is_older_than_the_daemons_memory_is_told_so(desk: Desk) -> None:
+    desk.settings += "ENABLE_SPA_PACKET_AGING N\n"
+    payload, newer = sealed(), sealed(sent_at=int(NOW.wall) + 1)
+    claim(desk.folder / "state", sealed(), forget=True)
+    told = desk.judged(payload)
+    assert (told["granted"], told["reason"]) == (False, "older-than-memory")
+    assert "have the client make a new packet" in desk.explain(payload)[1]
+    assert desk.judged(newer)["granted"]
+
+
+def claim(state_dir: Path, payload: bytes, *, forget: bool = False) -> None:
     [request] = SpaRecogniser(policy()).observe(packet(payload), NOW)
     assert isinstance(request, Request)
 
     async def once() -> None:
         store = SqliteStore.open(state_dir, boot_id="boot")
-        assert list(await store.keys.claim([request.key])) == [True]
+        assert await firsts(store.keys, [request.key]) == [True]
+        if forget:
+            assert await store.keys.forget(before=NOW.wall + 3 * 86_400) == 1
         await store.aclose()
 
     asyncio.run(once())

@@ -50,6 +50,7 @@ class Reason(Enum):
     UNLISTED_SIGNER = ("signer-not-listed", Stage.SIGNATURE)
     MALFORMED = ("malformed", Stage.CONTENT)
     REPLAYED = ("replayed", Stage.REPLAY)
+    BEYOND_MEMORY = ("older-than-memory", Stage.REPLAY)
     STORE_REFUSED = ("replay-store-refused", Stage.REPLAY)
     KEY_BLOCKED = ("key-blocked", Stage.BLOCK)
     TOO_OLD = ("too-old", Stage.AGE)

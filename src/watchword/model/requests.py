@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from watchword.model.addresses import Address
@@ -64,10 +65,20 @@ class ReplayKey:
     """SHA-256 of the decrypted text, 32 bytes: the same for every spelling of the packet."""
     sighting: Sighting
     until: float | None = None
-    """Unix seconds after which the time stamp alone refuses it; None: remember for ever."""
+    """Unix seconds after which it may be forgotten; None: remember for ever."""
     sent_at: int = 0
     """The time stamp in the decrypted text, so part of what the digests stand for: a store
     may look for a digest only among those of the same second. Up to 63 bits."""
+
+
+class Claim(Enum):
+    """What a replay store says of a key."""
+
+    FIRST = "first"
+    KNOWN = "known"
+    """It was seen before."""
+    BEYOND_MEMORY = "beyond memory"
+    """It bears no younger time stamp than something that was forgotten: who knows."""
 
 
 @dataclass(frozen=True, slots=True)

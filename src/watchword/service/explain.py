@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError, PeerError
@@ -20,12 +21,15 @@ from watchword.model.outcomes import Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason, Stage
-from watchword.model.requests import ReplayKey, Request, Sealed, Sighting
+from watchword.model.requests import Claim, ReplayKey, Request, Sealed, Sighting
 from watchword.model.settings import HttpRequests
 from watchword.ports import OpenPgp
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.carriers import http
 from watchword.wire.spa.envelope import flaw
+
+Seen: TypeAlias = tuple[Claim, Sighting | None]
+"""What a replay store would say of a key, and how it arrived first, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,13 @@ class Explanation:
     into requests like this."""
     verdicts: list[Verdict] = field(default_factory=list)
     """One for each stanza, in order, those that SOURCE or DESTINATION rule out included."""
-    replayed: Sighting | None = None
-    """How it arrived the first time, if the replay store knows it."""
+    remembered: Refusal | None = None
+    """What the replay store has against it."""
 
     @property
     def permit(self) -> Permit | CommandPermit | None:
         """What would be granted now; None: nothing."""
-        if self.envelope or self.replayed:
+        if self.envelope or self.remembered:
             return None
         return next((each.permit for each in self.verdicts if each.permit), None)
 
@@ -66,8 +70,8 @@ class Explanation:
         if self.permit:
             return None
         refusals = [each.refusal for each in self.verdicts if each.refusal]
-        if self.replayed:
-            refusals.append(Refusal(Reason.REPLAYED, original=self.replayed))
+        if self.remembered:
+            refusals.append(self.remembered)
         if self.envelope:
             refusals.append(self.envelope)
         return max(refusals, key=lambda each: each.reason.stage, default=None)
@@ -82,7 +86,7 @@ def explain(
     packet: Packet,
     policy: Policy,
     now: Moment,
-    seen: Callable[[ReplayKey], Sighting | None],
+    seen: Callable[[ReplayKey], Seen],
     openpgp: OpenPgp,
     *,
     requests: HttpRequests | None = None,
@@ -94,7 +98,7 @@ def explain(
         packet: With the source address it came, or would come, from.
         policy: As loaded.
         now: The time to judge by.
-        seen: Looks a key up in the replay store, without claiming it.
+        seen: Looks a key up in the replay store, without claiming it, as ``read_claim``.
         openpgp: Opens OpenPGP packets whose MAC fits.
         requests: How HTTP requests are looked into; None: they are not.
         fits: Whether a CMD_REGEX matches a command. May raise HostError.
@@ -120,9 +124,21 @@ def explain(
         shut_out = Verdict(terms.number, Refusal(Reason.NO_STANZA, (terms.number,)))
         told.verdicts.append(by_stanza.get(terms.number, shut_out))
     if policy.remember:
-        keys = [each.request.key for each in told.verdicts if each.request]
-        told.replayed = next(filter(None, map(seen, keys)), None)
+        against = (_claimed(each.request, seen) for each in told.verdicts if each.request)
+        told.remembered = next(filter(None, against), None)
     return told
+
+
+def _claimed(request: Request, seen: Callable[[ReplayKey], Seen]) -> Refusal | None:
+    """What the replay store has against a request; None: it would be the first time."""
+    claim, sighting = seen(request.key)
+    match claim:
+        case Claim.FIRST:
+            return None
+        case Claim.KNOWN:
+            return Refusal(Reason.REPLAYED, original=sighting)
+        case Claim.BEYOND_MEMORY:
+            return Refusal(Reason.BEYOND_MEMORY, (request.stanza,))
 
 
 def _carries_a_packet(payload: bytes) -> bool:

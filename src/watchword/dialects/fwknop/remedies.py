@@ -82,6 +82,10 @@ _ADVICE: Final = {
         "it was seen before, and a packet counts once",
         "have the client make a new packet; if it did, somebody is sending an old one again",
     ),
+    Reason.BEYOND_MEMORY: Advice(
+        "its time stamp is older than what the server remembers, so it may have been seen before",
+        "have the client make a new packet; if it did, set its clock (NTP)",
+    ),
     Reason.STORE_REFUSED: Advice(
         "the replay store could not be written to, and without it nothing is accepted",
         "free space in, or repair, the directory that STATE_DIR names; the log says what failed",

@@ -35,6 +35,7 @@ _LINES: Final = {
     Reason.UNSIGNED: (_W, "{at} Error creating fko context: {text}"),
     Reason.BADLY_SIGNED: (_W, "{at} Error creating fko context: {text}"),
     Reason.UNLISTED_SIGNER: (_W, "{at} Incoming SPA packet signed by{signer} list."),
+    Reason.BEYOND_MEMORY: (_W, "{at} The packet is older than what is remembered of packets."),
     Reason.STORE_REFUSED: (_W, "{at} Could not add digest to replay cache"),
     Reason.KEY_BLOCKED: (_W, "{at} The key is blocked (watchword unblock)."),
     Reason.TOO_OLD: (_W, "{at} SPA data time difference is too great ({detail} seconds)."),

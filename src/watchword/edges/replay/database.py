@@ -28,8 +28,8 @@ from watchword.errors import HostError
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
-VERSION = 3
-WITH_CYCLES, WITH_CHANGES = 2, 3  # since when there are tables of these names
+VERSION = 4
+WITH_CYCLES, WITH_CHANGES, WITH_FORGOTTEN = 2, 3, 4  # since when there are tables of these names
 _OLDEST = 1  # brought up to date when it is opened for writing
 BUSY_SECONDS = 2.0  # how long another process may hold us up
 LOG_BYTES = 2001 * 4120  # of the log, when it has as many pages as are copied back together
@@ -93,10 +93,20 @@ CREATE TABLE changes (
 """Since version 3: what somebody had the daemon do."""
 _KEYS = "ALTER TABLE grants ADD COLUMN key_names TEXT NOT NULL DEFAULT ''"
 """Since version 3: what the key is called by which each grant was asked for."""
+_FORGOTTEN = """
+CREATE TABLE forgotten (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sent_at INTEGER NOT NULL
+)
+"""
+"""Since version 4: the newest time stamp of all that was forgotten; no row: nothing was."""
+_ASSUMED = "INSERT INTO forgotten VALUES (1, CAST(strftime('%s', 'now') AS INTEGER) - 86400)"
+"""What may have been forgotten before that was written down: it had been too old for a day."""
 _LATER = (
     (WITH_CYCLES, "cycles", _CYCLES),
     (WITH_CHANGES, "changes", _CHANGES),
     (WITH_CHANGES, "grants", _KEYS),
+    (WITH_FORGOTTEN, "forgotten", _FORGOTTEN),
 )
 _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
@@ -268,6 +278,8 @@ class Channel:
         for since, _, table in _LATER:
             if version < since:
                 self._connection.execute(table)
+        if version < WITH_FORGOTTEN:
+            self._connection.execute(_ASSUMED)
         self._connection.execute(f"PRAGMA user_version = {VERSION}")  # so that there is a log
         self._connection.execute("COMMIT")
         _lay_out_log(self._path)
@@ -356,18 +368,23 @@ class Session:
                 return self._channel.at_once(work, durable)
         return await self._worker.run(lambda: self._channel.transaction(work, durable))
 
-    async def delete(self, statement: str, before: float) -> int:
+    async def delete(self, statement: str, before: float, first: str | None = None) -> int:
         """Repeat a deletion of (before, at most so many rows) until nothing is left to delete.
 
+        ``first`` is a statement about the same rows, for the same transaction.
         Each round is a transaction of its own, and others get their turn in
         between. None waits for the disk: what power loss brings back is
         deleted again.
         """
+
+        def some(db: sqlite3.Connection) -> int:
+            if first is not None:
+                db.execute(first, (before, CHUNK))
+            return db.execute(statement, (before, CHUNK)).rowcount
+
         total = 0
         while True:
-            gone = await self.transaction(
-                lambda db: db.execute(statement, (before, CHUNK)).rowcount, lazily=True
-            )
+            gone = await self.transaction(some, lazily=True)
             total += gone
             if gone < CHUNK:
                 return total

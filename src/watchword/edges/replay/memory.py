@@ -14,7 +14,7 @@ from watchword.errors import Complaint, HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import Change
-from watchword.model.requests import ReplayKey, Sighting
+from watchword.model.requests import Claim, ReplayKey, Sighting
 from watchword.ports import Journal, ReplayStore
 
 
@@ -26,8 +26,10 @@ class MemoryReplayStore:
         self._by_packet: dict[bytes, ReplayKey] = {}
         self._by_plaintext: dict[bytes, ReplayKey] = {}
         self._imported: dict[bytes, Sighting] = {}
+        self._forgotten = -1
+        """The newest time stamp of all that was forgotten."""
 
-    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
+    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[Claim]:
         if self.fail_next_claim:
             self.fail_next_claim = False
             raise HostError("memory replay store: told to fail")
@@ -41,6 +43,7 @@ class MemoryReplayStore:
         keys = self._by_packet.values()
         old = [key for key in keys if key.until is not None and key.until < before]
         for key in old:
+            self._forgotten = max(self._forgotten, key.sent_at)
             del self._by_packet[key.packet]
             del self._by_plaintext[key.plaintext]
         return len(old)
@@ -68,12 +71,14 @@ class MemoryReplayStore:
     def _known(self, key: ReplayKey) -> ReplayKey | None:
         return self._by_packet.get(key.packet) or self._by_plaintext.get(key.plaintext)
 
-    def _claim(self, key: ReplayKey) -> bool:
+    def _claim(self, key: ReplayKey) -> Claim:
         if self._known(key) or key.packet in self._imported:
-            return False
+            return Claim.KNOWN
+        if key.sent_at <= self._forgotten:
+            return Claim.BEYOND_MEMORY
         self._by_packet[key.packet] = key
         self._by_plaintext[key.plaintext] = key
-        return True
+        return Claim.FIRST
 
 
 @dataclass(slots=True)

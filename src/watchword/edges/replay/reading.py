@@ -15,14 +15,14 @@ from pathlib import Path
 
 from watchword.edges.clock import boot_id
 from watchword.edges.replay import digest_cache, location
-from watchword.edges.replay.database import connect
+from watchword.edges.replay.database import WITH_FORGOTTEN, connect
 from watchword.edges.replay.journal import changes, unfinished
-from watchword.edges.replay.sqlite import first_sighting
+from watchword.edges.replay.sqlite import first_sighting, newest_forgotten
 from watchword.edges.replay.trouble import in_words
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Change
-from watchword.model.requests import ReplayKey, Sighting
+from watchword.model.requests import Claim, ReplayKey, Sighting
 
 _IMPORTED = """
 SELECT packet, protocol, source, source_port, destination, destination_port, at
@@ -58,16 +58,21 @@ def read_changes(state_dir: Path, most: int = 1000) -> Sequence[Change]:
         return changes(db, most)
 
 
-def read_sighting(state_dir: Path, key: ReplayKey) -> Sighting | None:
-    """How a key arrived the first time; None if it never did. Claims nothing.
+def read_claim(state_dir: Path, key: ReplayKey) -> tuple[Claim, Sighting | None]:
+    """What the daemon's store would say of a key, and how it arrived first. Claims nothing.
 
     Raises HostError if there is a database that cannot be read.
     """
     path = state_dir / location.NAME
     if _absent(path):
-        return None
+        return Claim.FIRST, None
     with _reader(path) as db:
-        return first_sighting(db, key)
+        sighting = first_sighting(db, key)
+        if sighting is not None:
+            return Claim.KNOWN, sighting
+        [version] = db.execute("PRAGMA user_version").fetchone()
+        beyond = version >= WITH_FORGOTTEN and key.sent_at <= newest_forgotten(db)
+        return (Claim.BEYOND_MEMORY if beyond else Claim.FIRST), None
 
 
 def export_digest_cache(state_dir: Path) -> Iterator[str]:

@@ -26,7 +26,7 @@ from watchword.edges.replay.database import Channel, Session, Worker, create
 from watchword.edges.replay.journal import SqliteJournal
 from watchword.edges.replay.location import NAME, prepare_folder
 from watchword.errors import Complaint, HostError
-from watchword.model.requests import ReplayKey, Sighting
+from watchword.model.requests import Claim, ReplayKey, Sighting
 from watchword.ports import ReplayStore
 
 _Row: TypeAlias = tuple[int, bytes, bytes, int, str, int, str, int, float, float | None]
@@ -58,8 +58,14 @@ WHERE packet = :packet
 """
 _FORGET = """
 DELETE FROM seen WHERE rowid IN
-    (SELECT rowid FROM seen WHERE until < ? ORDER BY until LIMIT ?)
+    (SELECT rowid FROM seen WHERE until < ? ORDER BY until, rowid LIMIT ?)
 """
+_NOTE_FORGOTTEN = """
+INSERT INTO forgotten SELECT 1, coalesce(max(sent_at), -1) FROM
+    (SELECT sent_at FROM seen WHERE until < ? ORDER BY until, rowid LIMIT ?) WHERE true
+ON CONFLICT (one) DO UPDATE SET sent_at = max(sent_at, excluded.sent_at)
+"""
+_FORGOTTEN = "SELECT coalesce(max(sent_at), -1) FROM forgotten"
 FEW = 4  # keys that are claimed without a change of thread: callers one by one, not a crowd
 _IMPORT_ROWS = 1000  # in one transaction
 
@@ -70,7 +76,7 @@ class SqliteReplayStore:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[bool]:
+    async def claim(self, keys: Sequence[ReplayKey]) -> Sequence[Claim]:
         rows = [_row(key) for key in keys]
         if not rows:
             return []
@@ -81,7 +87,7 @@ class SqliteReplayStore:
         return await self._session.transaction(lambda db: first_sighting(db, key))
 
     async def forget(self, before: float) -> int:
-        return await self._session.delete(_FORGET, before)
+        return await self._session.delete(_FORGET, before, first=_NOTE_FORGOTTEN)
 
     async def remembered(self) -> int:
         """How many entries it has. Walks two indexes: for reports, not for every packet."""
@@ -155,7 +161,19 @@ class SqliteStore:
 
 def first_sighting(db: sqlite3.Connection, key: ReplayKey) -> Sighting | None:
     """How a key, or another spelling of its packet, arrived the first time."""
-    names = {"sent_at": key.sent_at, "packet": key.packet, "plaintext": key.plaintext}
+    return _known(db, key.sent_at, key.plaintext, key.packet)
+
+
+def newest_forgotten(db: sqlite3.Connection) -> int:
+    """The newest time stamp of all that was forgotten; -1: nothing was."""
+    [sent_at] = db.execute(_FORGOTTEN).fetchone()
+    return int(sent_at)
+
+
+def _known(
+    db: sqlite3.Connection, sent_at: int, plaintext: bytes, packet: bytes
+) -> Sighting | None:
+    names = {"sent_at": sent_at, "packet": packet, "plaintext": plaintext}
     row = db.execute(_FIRST, names).fetchone() or db.execute(_FIRST_IMPORTED, names).fetchone()
     return Sighting(*row) if row else None
 
@@ -169,7 +187,19 @@ def _import(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
     return db.executemany(_IMPORT, rows).rowcount
 
 
-def _claim(db: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
+def _claim(db: sqlite3.Connection, rows: Sequence[_Row]) -> list[Claim]:
+    """What is newer than all that was forgotten is inserted; the rest is known or nobody knows."""
+    forgotten = newest_forgotten(db)
+    inserted = iter(_insert(db, [row for row in rows if row[0] > forgotten]))
+    return [
+        (Claim.FIRST if next(inserted) else Claim.KNOWN)
+        if row[0] > forgotten
+        else (Claim.KNOWN if _known(db, *row[:3]) else Claim.BEYOND_MEMORY)
+        for row in rows
+    ]
+
+
+def _insert(db: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
     """Insert in order what is not there yet; say for each row whether it was inserted."""
     answers: list[bool] = []
     for size in _SIZES:

@@ -26,7 +26,7 @@ from watchword.model.outcomes import HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
-from watchword.model.requests import Request, Sealed
+from watchword.model.requests import Claim, Request, Sealed
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
 from watchword.service.daemon.cases import Case, nearest, next_found
 from watchword.service.daemon.commands import Commands
@@ -248,10 +248,12 @@ class Gate:
         except HostError as error:
             self._store_failed(cases, error)
             return []
-        for case, first in zip(cases, claimed, strict=True):
-            if not first:
+        for case, claim in zip(cases, claimed, strict=True):
+            if claim is Claim.KNOWN:
                 await self._replayed(case)
-        return [case for case, first in zip(cases, claimed, strict=True) if first]
+            elif claim is Claim.BEYOND_MEMORY:
+                self._beyond_memory(case)
+        return [each for each, claim in zip(cases, claimed, strict=True) if claim is Claim.FIRST]
 
     def _store_failed(self, cases: Sequence[Case], error: HostError) -> None:
         """The trouble is told with refusals that are told: an overheard packet brings it about."""
@@ -271,6 +273,15 @@ class Gate:
             original = None  # what is said of it is poorer; it is refused all the same
         case.refusals = [Refusal(Reason.REPLAYED, original=original)]
         self._tell(case)
+
+    def _beyond_memory(self, case: Case) -> None:
+        """Nobody knows whether it was seen. Mostly it is too old anyhow, and is told so."""
+        answer = authorise(self._policy, case.asked, self._clock.now())
+        if not isinstance(answer, Refusal) or answer.reason is not Reason.TOO_OLD:
+            answer = Refusal(Reason.BEYOND_MEMORY, (case.asked.stanza,))
+        case.refusals = [answer]
+        if self._counted(case, answer.reason):
+            self._tell(case)
 
     def _decide(self, case: Case, now: Moment) -> Permit | CommandPermit | None:
         """The first stanza that says yes, in order; its refusals are kept on the way.

@@ -69,11 +69,11 @@ def _explain(arguments: argparse.Namespace) -> int:
     from watchword.edges import patterns
     from watchword.edges.gpg import Gpg, gpg_programs
     from watchword.edges.programs import SystemPrograms
-    from watchword.edges.replay.reading import read_sighting
+    from watchword.edges.replay.reading import read_claim
     from watchword.model.moments import Moment
-    from watchword.model.requests import ReplayKey, Sighting
+    from watchword.model.requests import ReplayKey
     from watchword.service.daemon.blocks import Blocks
-    from watchword.service.explain import explain
+    from watchword.service.explain import Seen, explain
     from watchword.service.tool import explain_answers
     from watchword.service.tool.explain_questions import questions
 
@@ -81,8 +81,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     requests, state_dir = configuration.settings.requests, configuration.settings.state_dir
     policy = Blocks.noted(state_dir).applied(configuration.policy)
 
-    def seen(key: ReplayKey) -> Sighting | None:
-        return read_sighting(state_dir, key)
+    def seen(key: ReplayKey) -> Seen:
+        return read_claim(state_dir, key)
 
     openpgp = Gpg(gpg_programs())
     fits = partial(patterns.fits, SystemPrograms())
