@@ -55,6 +55,7 @@ def judgements() -> Iterator[Judged]:
     command = replace(request(), wish=CommandWish("true"))
     yield Judged(over_tcp, NOW.wall, (), command, ran=Ran(0, 0.25))
     yield Judged(over_tcp, NOW.wall, (), command, ran=Ran(None, 0.25, "took too long"))
+    yield Judged(over_tcp, NOW.wall, (), command, closed=("0011223344",))
     forward = replace(request(), wish=ForwardWish(ssh, "192.0.2.80", 80, local=False))
     yield Judged(over_tcp, NOW.wall, (), forward)
 

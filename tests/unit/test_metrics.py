@@ -65,7 +65,7 @@ def test_every_verdict_and_every_reason_is_there_before_it_happens_the_first_tim
     found = exposed()
     for reason in Reason:
         assert value(found, "watchword_packets_total", reason=reason.word, verdict="refused") == 0
-    for verdict in ("granted", "ran", "would-grant"):
+    for verdict in ("granted", "ran", "closed", "would-grant"):
         assert value(found, "watchword_packets_total", verdict=verdict) == 0
     assert value(found, "watchword_step_duration_seconds_count", step="claim") == 0
 

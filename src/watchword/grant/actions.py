@@ -43,6 +43,13 @@ def job(action: Action, command: str) -> Job:
 
     Raises UnfitError: the arguments are too few, too many or not what they should be.
     """
+    try:
+        return _fitted(action, command)
+    except UnfitError as error:
+        raise UnfitError(f"{action.usage}: {error}") from None
+
+
+def _fitted(action: Action, command: str) -> Job:
     if "\0" in command:
         raise UnfitError("it has a NUL in it")
     try:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TypeAlias
 
-from watchword.grant import actions, commands
+from watchword.grant import actions, closing, commands
+from watchword.grant.closing import ClosePermit
 from watchword.model.addresses import Address
 from watchword.model.commands import CycleTerms, Job
 from watchword.model.moments import Moment
@@ -50,7 +51,8 @@ class Permit:
     """As ``Grant.key``."""
 
 
-Answer: TypeAlias = Permit | CommandPermit | Refusal
+Yes: TypeAlias = Permit | CommandPermit | ClosePermit
+Answer: TypeAlias = Yes | Refusal
 
 
 def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
@@ -166,20 +168,30 @@ def _user(terms: Terms, request: Request) -> Refusal | None:
     return Refusal(Reason.WRONG_USER, (request.stanza,), request.user, expected)
 
 
-def _command(terms: Terms, request: Request, wish: CommandWish) -> CommandPermit | Refusal:
-    """What an action's name begins is that action, and never anything else."""
-    if (action := actions.named(terms.actions, wish.command)) is not None:
-        try:
-            return CommandPermit(request, wish.command, actions.job(action, wish.command))
-        except actions.UnfitError as error:
-            return _no(request, Reason.ACTION_UNFIT, f"{action.usage}: {error}")
+def _command(terms: Terms, request: Request, wish: CommandWish) -> Answer:
+    """What the word for closing or an action's name begins is that, and never anything else."""
+    try:
+        return _by_name(terms, request, wish.command) or _freely(terms, request, wish.command)
+    except actions.UnfitError as error:
+        return _no(request, Reason.ACTION_UNFIT, str(error))
+
+
+def _by_name(terms: Terms, request: Request, command: str) -> CommandPermit | ClosePermit | None:
+    """None: it begins with no such name. Raises UnfitError."""
+    if terms.owner_closes and closing.asks_to_close(command):
+        return ClosePermit(request, _who(request), closing.services(command))
+    if (action := actions.named(terms.actions, command)) is not None:
+        return CommandPermit(request, command, actions.job(action, command))
+    return None
+
+
+def _freely(terms: Terms, request: Request, command: str) -> CommandPermit | Refusal:
     if terms.commands is None:
         return _no(request, _no_command(terms))
     try:
-        job = commands.job(terms.commands, wish.command)
+        return CommandPermit(request, command, commands.job(terms.commands, command))
     except ValueError as error:
         return _no(request, Reason.COMMAND_UNREADABLE, str(error))
-    return CommandPermit(request, wish.command, job)
 
 
 def _no_command(terms: Terms) -> Reason:

@@ -106,6 +106,7 @@ class Ledger:
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
         self._names: dict[_Identity, str] = {}
+        self._by_caller: dict[Address, set[str]] = {}
         self.taken_elsewhere: Callable[[str], bool] = _never
         """Whether a grant of that name is in the journal because of somebody else."""
 
@@ -157,6 +158,7 @@ class Ledger:
         holdings = [self._holding(hole) for hole in grant.holes]
         self._entries[grant.id] = _Entry(grant, state, holdings)
         self._names[_identity(grant)] = grant.id
+        self._by_caller.setdefault(grant.who, set()).add(grant.id)
         if state is State.WANTED:
             self._fresh.append(grant.id)
         self._await_end(grant)
@@ -206,6 +208,10 @@ class Ledger:
 
     def grants(self) -> Iterator[Grant]:
         return (entry.grant for entry in self._entries.values())
+
+    def grants_for(self, who: Address) -> Iterator[Grant]:
+        """Those that let in this address, in the order of their names."""
+        return (self._entries[name].grant for name in sorted(self._by_caller.get(who, ())))
 
     def grant(self, name: str) -> Grant | None:
         """The grant of that name; None if it is not in force."""
@@ -258,6 +264,10 @@ class Ledger:
         identity = _identity(entry.grant)
         if self._names.get(identity) == name:
             del self._names[identity]
+        names = self._by_caller[entry.grant.who]
+        names.discard(name)
+        if not names:
+            del self._by_caller[entry.grant.who]
         for holding in entry.holdings:
             self._release(holding, entry.grant)
         return entry.grant

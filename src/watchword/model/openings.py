@@ -109,6 +109,7 @@ class Ending(StrEnum):
 
     EXPIRED = "expired"
     REVOKED = "revoked"
+    CLOSED = "closed by its owner"
     RENEWED = "renewed"  # it goes on as another grant
     FAILED = "failed"  # nothing was opened, after all
     NOT_CLOSED = "not closed"  # the command that closes failed

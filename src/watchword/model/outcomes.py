@@ -61,11 +61,13 @@ class Judged:
     """True: granted on paper only (``--test``)."""
     ran: Ran | None = None
     """How the command that was asked for ended; None: none was run."""
+    closed: tuple[str, ...] = ()
+    """Names of the grants that it ended, all of them the caller's own."""
 
     @property
     def refusal(self) -> Refusal | None:
         """The refusal that came nearest to an open port; None if granted, or run."""
-        if self.grant is not None or self.ran is not None or not self.refusals:
+        if self.grant is not None or self.ran is not None or self.closed or not self.refusals:
             return None
         return max(self.refusals, key=lambda each: each.reason.stage)
 

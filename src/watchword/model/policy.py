@@ -57,6 +57,8 @@ class Terms:
     """How the commands of its callers are run; None: they are not."""
     actions: tuple[Action, ...] = ()
     """Programs that its callers may have run by their names."""
+    owner_closes: bool = False
+    """True: a caller may end his own grants before their time (ENABLE_OWNER_CLOSE)."""
     cycle: CycleTerms | None = None
     """Commands that open and close, in place of the firewall."""
     key_names: tuple[str, ...] = ()

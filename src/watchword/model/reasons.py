@@ -71,6 +71,7 @@ class Reason(Enum):
     PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
     COMMAND_UNREADABLE = ("command-unreadable", Stage.COMMAND)
     ACTION_UNFIT = ("action-arguments-unfit", Stage.COMMAND)
+    NOTHING_TO_CLOSE = ("nothing-to-close", Stage.COMMAND)
     COMMAND_NOT_ALLOWED = ("command-not-allowed", Stage.COMMAND)
     COMMAND_UNCHECKED = ("command-not-checked", Stage.COMMAND)
     TOO_MANY_COMMANDS = ("too-many-commands", Stage.COMMAND)

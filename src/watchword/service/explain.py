@@ -14,7 +14,7 @@ from typing import TypeAlias
 from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError, PeerError
 from watchword.grant.actions import not_allowed
-from watchword.grant.decide import CommandPermit, Permit, authorise
+from watchword.grant.decide import CommandPermit, Yes, authorise
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
 from watchword.model.outcomes import Refusal
@@ -38,7 +38,7 @@ class Verdict:
 
     stanza: int
     refusal: Refusal | None = None
-    permit: Permit | CommandPermit | None = None
+    permit: Yes | None = None
     request: Request | None = None
     """What the packet asks for, where this stanza's key opened it."""
 
@@ -58,7 +58,7 @@ class Explanation:
     """What the replay store has against it."""
 
     @property
-    def permit(self) -> Permit | CommandPermit | None:
+    def permit(self) -> Yes | None:
         """What would be granted now; None: nothing."""
         if self.envelope or self.remembered:
             return None

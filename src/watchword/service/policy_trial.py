@@ -17,7 +17,7 @@ from typing import Final
 
 from watchword.dialects.fwknop import remedies
 from watchword.errors import Complaint, OperatorError
-from watchword.grant.decide import CommandPermit, Permit, authorise
+from watchword.grant.decide import CommandPermit, Permit, Yes, authorise
 from watchword.model.crypto import Digest
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal
@@ -62,9 +62,7 @@ def failures(policy: Policy, tests: Sequence[PolicyTest], fits: Fits) -> Iterato
             )
 
 
-def tried(
-    policy: Policy, test: PolicyTest, fits: Fits
-) -> tuple[Permit | CommandPermit | Refusal, Terms | None]:
+def tried(policy: Policy, test: PolicyTest, fits: Fits) -> tuple[Yes | Refusal, Terms | None]:
     """What comes of a test, and the stanza that said so.
 
     The first stanza that says yes or, failing that, the refusal that came nearest.
@@ -81,9 +79,7 @@ def tried(
     return best
 
 
-def _answer(
-    policy: Policy, terms: Terms, test: PolicyTest, fits: Fits
-) -> Permit | CommandPermit | Refusal:
+def _answer(policy: Policy, terms: Terms, test: PolicyTest, fits: Fits) -> Yes | Refusal:
     if not terms.admits(test.source, test.destination):
         return Refusal(Reason.NO_STANZA, (terms.number,))
     if test.at is not None and terms.expired(test.at):
@@ -116,7 +112,7 @@ def _request(policy: Policy, terms: Terms, test: PolicyTest, now: Moment) -> Req
     )
 
 
-def _as_expected(test: PolicyTest, answer: Permit | CommandPermit | Refusal) -> bool:
+def _as_expected(test: PolicyTest, answer: Yes | Refusal) -> bool:
     if isinstance(answer, Refusal):
         return not test.granted and test.reason in (None, answer.reason)
     lasts = test.lasting is None or (isinstance(answer, Permit) and answer.seconds == test.lasting)
@@ -129,7 +125,7 @@ def _expected(test: PolicyTest) -> str:
     return "granted" if test.lasting is None else f"granted for {test.lasting} seconds"
 
 
-def _got(answer: Permit | CommandPermit | Refusal, terms: Terms | None) -> str:
+def _got(answer: Yes | Refusal, terms: Terms | None) -> str:
     by = "" if terms is None else f" (stanza #{terms.number}, {terms.place})"
     if isinstance(answer, Refusal):
         return f"refused because {answer.reason.word}{by}"
@@ -140,7 +136,7 @@ def _got(answer: Permit | CommandPermit | Refusal, terms: Terms | None) -> str:
     )
 
 
-def _hint(test: PolicyTest, answer: Permit | CommandPermit | Refusal) -> str:
+def _hint(test: PolicyTest, answer: Yes | Refusal) -> str:
     if test.granted and isinstance(answer, Refusal):
         return f"{remedies.advice(answer).remedy}; or change the test"
     return "change the stanza, or the test"

@@ -107,6 +107,7 @@ def terms(
         access=access,
         commands=commands,
         actions=actions,
+        owner_closes=is_on(stanza, "ENABLE_OWNER_CLOSE"),
         cycle=cycle,
     )
 

@@ -117,6 +117,8 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield from cycle(terms.cycle)
     if terms.commands is not None:
         yield commands(terms.commands)
+    if terms.owner_closes:
+        yield "its callers may close what they have opened (ENABLE_OWNER_CLOSE)"
     for each in terms.actions:
         yield action(each)
     whom = (

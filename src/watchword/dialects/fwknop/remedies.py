@@ -142,6 +142,10 @@ _ADVICE: Final = {
         "the arguments of the action do not fit: {detail}",
         "send them as ACTION_ARGUMENT in the file of ACTIONS_FILE describes them",
     ),
+    Reason.NOTHING_TO_CLOSE: Advice(
+        "it asks to close a grant of its sender's, and there is none that it fits",
+        "use the key, the user and the address that opened, and name all ports of a grant, or none",
+    ),
     Reason.COMMAND_FOR_CYCLE: Advice(
         "it asks to run a command, and the stanza has a command cycle, which takes ports only",
         "ask for a port with -A, or give ENABLE_CMD_EXEC a stanza and a key of its own",

@@ -176,6 +176,9 @@ def _ended(event: GrantEnded, chain: str, debug: bool) -> Iterator[Line]:
             yield from _removed(grant, chain)
         case Ending.REVOKED:
             yield from ((each, f"{text}, revoked") for each, text in _removed(grant, chain))
+        case Ending.CLOSED:
+            said = "closed by its owner"
+            yield from ((each, f"{text}, {said}") for each, text in _removed(grant, chain))
         case Ending.RENEWED | Ending.FAILED | Ending.NOT_CLOSED:
             return  # ends of cycles only
         case _:

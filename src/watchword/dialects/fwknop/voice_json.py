@@ -27,6 +27,7 @@ Field: TypeAlias = str | int | float | list[str] | None
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _CARRIERS: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 _LONGEST = 200  # characters of a text that came with a packet
+_GRANTS = 20  # names listed of grants that were closed
 _STANZAS = 20  # numbers listed; ``stanzas_tried`` has the count
 
 
@@ -39,14 +40,16 @@ def fields_of(event: Judged) -> dict[str, Field]:
     """The fields in their order. Those that do not apply are left out.
 
     ``time`` is UTC with milliseconds; ``verdict`` is ``granted``, ``ran`` (a
-    command, whatever its ``status``), ``refused`` or ``would-grant`` (``--test``);
-    ``seconds`` is what was granted, or asked for.
+    command, whatever its ``status``), ``closed`` (grants of the caller's own), ``refused`` or
+    ``would-grant`` (``--test``); ``seconds`` is what was granted, or asked for.
     """
     fields: dict[str, Field] = {"time": utc(event.at), **_packet_fields(event.packet)}
     fields["verdict"] = _verdict(event)
     fields["stanzas_tried"] = _tried(event)
     if event.ran is not None:
         fields.update(_ran_fields(event.ran))
+    elif event.closed:
+        fields["grants"] = [*event.closed[:_GRANTS]]
     elif event.refusals:
         fields.update(_refusal_fields(event))
     if event.grant is not None:
@@ -79,12 +82,15 @@ def _verdict(event: Judged) -> str:
         return "granted"
     if event.ran is not None:
         return "ran"
+    if event.closed:
+        return "closed"
     return "would-grant" if event.dry_run else "refused"
 
 
 def _tried(event: Judged) -> int:
     refused = sum(len(refusal.stanzas) for refusal in event.refusals)
-    return refused + (event.grant is not None or event.ran is not None or event.dry_run)
+    done = event.grant is not None or event.ran is not None or event.dry_run
+    return refused + (done or bool(event.closed))
 
 
 def _refusal_fields(event: Judged) -> dict[str, Field]:

@@ -75,6 +75,9 @@ def _what(event: Event, table: str) -> tuple[str, str] | None:  # noqa: PLR0911 
             return _GOOD, f"removed {table} ACCEPT rule for {_passage(grant)}, {over}"
         case GrantEnded(grant, Ending.REVOKED) if grant.cycle is None:
             return _GOOD, f"removed {table} ACCEPT rule for {_passage(grant)}, revoked"
+        case GrantEnded(grant, Ending.CLOSED) if grant.cycle is None:
+            said = "closed by its owner"
+            return _GOOD, f"removed {table} ACCEPT rule for {_passage(grant)}, {said}"
         case CommandStarted(request):
             return _GOOD, f"executing command for {request.packet.peer}"
         case CycleOpening(request, command):

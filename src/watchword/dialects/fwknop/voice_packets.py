@@ -77,6 +77,12 @@ class PacketVoice:
                 yield from voice_commands.goes_on(event.grant, event.grant.cycle)
             else:
                 yield from self._added(event.grant)
+        elif event.closed and event.request is not None:
+            name = f"(stanza #{event.request.stanza})"
+            yield self._received(event.packet, name)
+            count = len(event.closed)
+            what = f"{count} grant" if count == 1 else f"{count} grants"
+            yield _I, f"[{event.packet.peer}] {name} Closed {what} of the sender's own."
         elif event.dry_run and event.request is not None:
             name = f"(stanza #{event.request.stanza})"
             yield self._received(event.packet, name)

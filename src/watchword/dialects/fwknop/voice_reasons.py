@@ -62,6 +62,7 @@ _LINES: Final = {
     ),
     Reason.NO_SUCH_ACTION: (_W, "{at} The command names no action of the stanza's ACTIONS."),
     Reason.ACTION_UNFIT: (_W, "{at} The arguments of the action do not fit: {detail}."),
+    Reason.NOTHING_TO_CLOSE: (_W, "{at} There is no grant of this caller's to be closed."),
     Reason.COMMAND_FOR_CYCLE: (_E, "{at} Could not build CMD_CYCLE_OPEN command."),
     Reason.CYCLE_UNRECORDED: (
         _E,

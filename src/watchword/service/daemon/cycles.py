@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -145,11 +145,18 @@ class Cycles:
 
     def revoke(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
         """Close what is wanted to be closed before its time. Does not wait for the commands."""
-        over = sorted(filter(wanted, self.ledger.grants()), key=lambda each: each.until)
+        return self._end(filter(wanted, self.ledger.grants()), Ending.REVOKED)
+
+    def close(self, who: Address, wanted: Callable[[Grant], bool]) -> list[Grant]:
+        """The same for a caller's own."""
+        return self._end(filter(wanted, self.ledger.grants_for(who)), Ending.CLOSED)
+
+    def _end(self, grants: Iterable[Grant], ending: Ending) -> list[Grant]:
+        over = sorted(grants, key=lambda each: each.until)
         for grant in over:
             self.ledger.withdraw(grant.id, Turn.REVOKED)
             self._forget(grant)
-            self._closer.close(grant, Ending.REVOKED)
+            self._closer.close(grant, ending)
         return over
 
     async def extend(self, name: str, seconds: float, most: float | None) -> Grant:

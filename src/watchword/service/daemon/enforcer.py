@@ -21,6 +21,7 @@ from watchword.errors import HostError, OperatorError
 from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
+from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Grant, Tag
 from watchword.model.outcomes import (
@@ -175,6 +176,20 @@ class Enforcer:
             self._note(self._journal.granted([grant]))
         self.stirred.set()
         return grant
+
+    async def close(self, who: Address, wanted: Callable[[Grant], bool]) -> tuple[Grant, ...]:
+        """End those grants of a caller's that he wants to end; his connections go on."""
+        async with self._lock:
+            names = [each.id for each in self.ledger.grants_for(who) if wanted(each)]
+            over = tuple(self.ledger.withdraw(name, Turn.REVOKED) for name in names)
+            try:
+                if over:
+                    self._apply()
+            except HostError as error:
+                self._doubt(error)
+            self._note_ends([(grant, Ending.CLOSED) for grant in over])
+        self.stirred.set()
+        return over
 
     async def revoke(self, wanted: Callable[[Grant], bool], *, cut: bool) -> Revoked:
         """End the grants that are wanted to end; ``cut``: and the connections that they let in.

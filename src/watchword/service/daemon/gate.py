@@ -19,9 +19,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from watchword.errors import HostError
-from watchword.grant.decide import CommandPermit, Permit, authorise
+from watchword.grant.closing import ClosePermit
+from watchword.grant.decide import CommandPermit, Permit, Yes, authorise
 from watchword.grant.ledger import name_of
 from watchword.model.moments import Moment
+from watchword.model.openings import Grant
 from watchword.model.outcomes import HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
@@ -34,6 +36,7 @@ from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.hand import Hand, command_programs
+from watchword.service.daemon.numbering import Numbering
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.vault import Answer, Vault
 
@@ -215,17 +218,41 @@ class Gate:
         else:
             await self._carry_out(permitted)
 
-    async def _carry_out(self, permitted: Sequence[tuple[Case, Permit | CommandPermit]]) -> None:
-        openings = []
+    async def _carry_out(self, permitted: Sequence[tuple[Case, Yes]]) -> None:
+        openings: list[tuple[Case, Permit]] = []
         for case, permit in permitted:
             if isinstance(permit, CommandPermit):
                 self._commands.begin(self._hand, case, permit, self._not_run)
+            elif isinstance(permit, ClosePermit):
+                if openings:  # what came before it is open before it closes anything
+                    await self._grant(openings)
+                    openings = []
+                await self._close(case, permit)
             elif permit.cycle is not None:
                 self._cycles.begin(self._hand, case, permit)
             else:
                 openings.append((case, permit))
         if openings:
             await self._grant(openings)
+
+    async def _close(self, case: Case, permit: ClosePermit) -> None:
+        """End what the caller has got from this stanza, whatever number it had then."""
+        request, numbering = permit.request, Numbering(self._policy)
+
+        def wanted(grant: Grant) -> bool:
+            return permit.covers(grant) and numbering.now(grant) == request.stanza
+
+        over = [
+            *await self._enforcer.close(permit.who, wanted),
+            *self._cycles.close(permit.who, wanted),
+        ]
+        if not over:
+            self._not_run(case, Refusal(Reason.NOTHING_TO_CLOSE, (request.stanza,)))
+            return
+        self._figures.verdicts["closed"] += 1
+        at, names = self._clock.now().wall, tuple(grant.id for grant in over)
+        refusals = tuple(case.refusals)
+        self._reporter.report(Judged(case.packet, at, refusals, request, closed=names))
 
     def _not_run(self, case: Case, refusal: Refusal) -> None:
         """Ask the next stanza about a command that one did not let pass."""
@@ -283,7 +310,7 @@ class Gate:
         if self._counted(case, answer.reason):
             self._tell(case)
 
-    def _decide(self, case: Case, now: Moment) -> Permit | CommandPermit | None:
+    def _decide(self, case: Case, now: Moment) -> Yes | None:
         """The first stanza that says yes, in order; its refusals are kept on the way.
 
         None where none does, or where only a key ring can say: then the case is away.

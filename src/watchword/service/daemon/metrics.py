@@ -17,7 +17,7 @@ from typing import Any, Final
 from watchword.dialects.openmetrics import Family, Kind, Sample, text
 from watchword.model.reasons import Reason
 
-_VERDICTS: Final = ("granted", "ran", "would-grant")
+_VERDICTS: Final = ("granted", "ran", "closed", "would-grant")
 _STEPS: Final = ("claim", "grant")
 """Those that are told even before they were taken the first time."""
 _NOT_OF_A_WAY: Final = (

@@ -26,7 +26,7 @@ from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
-    "connect", "run", "doctor", "export", "import", "explain", "check", "status", "grants",
+    "connect", "run", "close", "doctor", "export", "import", "explain", "check", "status", "grants",
     "revoke", "extend", "block", "unblock", "log", "audit", "conformance", "completion",
 )  # fmt: skip
 """In the order of the manual page."""

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from watchword.dialects.fwknop import explain_words, remedies
 from watchword.grant import cycles
-from watchword.grant.decide import CommandPermit, Permit
+from watchword.grant.closing import ClosePermit
+from watchword.grant.decide import CommandPermit, Permit, Yes
 from watchword.model.outcomes import Refusal
 from watchword.service.explain import Explanation, Verdict
 
@@ -32,6 +33,8 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
             f"WOULD RUN: {argv} {explain_words.as_whom(found.job.account, ())}, for "
             f"{found.job.seconds:g} seconds at most, by stanza #{found.request.stanza}"
         )
+    elif isinstance(told.permit, ClosePermit):
+        yield _would_close(told.permit)
     elif told.permit is not None:
         permit = told.permit
         if permit.cycle is not None:
@@ -41,6 +44,18 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
             f"GRANTED: {explain_words.services(permit.services)} for {permit.who}, "
             f"{permit.seconds} seconds, by stanza #{permit.request.stanza}"
         )
+
+
+def _would_close(permit: ClosePermit) -> str:
+    what = (
+        "whatever it is for"
+        if permit.services is None
+        else (f"for nothing but {explain_words.services(permit.services)}")
+    )
+    return (
+        f"WOULD CLOSE: each grant of user {permit.request.user!r} for {permit.who}, {what}, "
+        f"by stanza #{permit.request.stanza}"
+    )
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -78,15 +93,16 @@ def as_json(told: Explanation) -> dict[str, object]:
         "would_open": [str(service) for service in opens.services] if opens else [],
         "for": str(opens.who) if opens else None,
         "seconds": opens.seconds if opens else None,
+        "would_close": isinstance(permit, ClosePermit),
         "stanzas": [_verdict_as_json(each) for each in told.verdicts],
     }
 
 
-def _programs(permit: Permit | CommandPermit | None) -> list[list[str]]:
+def _programs(permit: Yes | None) -> list[list[str]]:
     """The words of each program that would be run."""
     if isinstance(permit, CommandPermit):
         return [list(permit.job.argv)]
-    if permit is None or permit.cycle is None:
+    if not isinstance(permit, Permit) or permit.cycle is None:
         return []
     terms = permit.cycle
     return [list(cycles.opening(terms, each).argv) for each in cycles.values(permit)]
