@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from watchword.errors import HostError, PeerError
+from watchword.model.addresses import Address
 from watchword.model.commands import Account
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Tag
@@ -244,6 +245,17 @@ class OpenPgp(Protocol):
 
         Raises PeerError: the message is not for this key ring, or damaged.
         Raises HostError: it could not be tried, or took too long.
+        """
+        ...
+
+
+class HostNames(Protocol):
+    """Knows which addresses hosts have."""
+
+    def addresses(self, host: str) -> Sequence[Address]:
+        """In the order in which they should be used. Blocks, in several threads at once.
+
+        Raises HostError: there is no such host, or nobody could say.
         """
         ...
 

@@ -10,7 +10,8 @@ from ipaddress import ip_address
 import pytest
 
 from watchword.errors import HostError
-from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
+from watchword.model.addresses import Address
+from watchword.model.openings import ChangeSet, Feature, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.services import Service
 from watchword.ports import Clock, FirewallBackend
 
@@ -35,8 +36,10 @@ class World:
         *,
         seconds: float = 60.0,
         to: str | None = None,
+        lead: Lead | None = None,
     ) -> Opening:
-        hole = Hole(ip_address(who), Service.parse(service), None if to is None else ip_address(to))
+        what = None if lead is not None and lead.everything else Service.parse(service)
+        hole = Hole(ip_address(who), what, None if to is None else ip_address(to), lead)
         return Opening(hole, self.clock.now().steady + seconds)
 
     def add(self, *openings: Opening) -> None:
@@ -48,6 +51,16 @@ class World:
 
 def tags(*openings: Opening) -> frozenset[Tag]:
     return frozenset(each.tag for each in openings)
+
+
+def leads_to(inside: Address, here: Address) -> list[Lead]:
+    """One of each kind: to a host, to a port of this one, everything, each as whom it may be."""
+    sources = (None, SourceNat(), SourceNat(here))
+    return [
+        Lead(None, 6543),
+        *(Lead(inside, 22, source=source) for source in sources),
+        *(Lead(inside, 0, everything=True, source=source) for source in sources[:1]),
+    ]
 
 
 class FirewallContract:
@@ -74,6 +87,50 @@ class FirewallContract:
         four, six = ready.opening("192.0.2.7"), ready.opening("2001:db8::7")
         ready.add(four, six)
         assert ready.backend.installed() == tags(four, six)
+
+    def test_it_reads_back_where_openings_lead(self, ready: World) -> None:
+        able = ready.backend.probe()
+        several = [
+            ready.opening(who, f"tcp/{8000 + number}", to=to, lead=lead)
+            for who, inside, here in (
+                ("192.0.2.7", "10.0.0.5", "203.0.113.1"),
+                ("2001:db8::7", "fd00::5", "2001:db8:1::1"),
+            )
+            for number, lead in enumerate(leads_to(ip_address(inside), ip_address(here)))
+            for to in ((None,) if lead.everything else (None, here))
+            if lead.features <= able
+        ]
+        ready.add(*several)
+        assert ready.backend.installed() == tags(*several)
+        ready.remove(*tags(*several[::2]))
+        assert ready.backend.installed() == tags(*several[1::2])
+        assert ready.backend.prepare() == 0
+        assert ready.backend.installed() == tags(*several[1::2])
+        ready.remove(*tags(*several[1::2]))
+        assert ready.backend.installed() == frozenset()
+
+    def test_openings_that_lead_somewhere_end_and_are_renewed_like_others(
+        self, ready: World
+    ) -> None:
+        able = ready.backend.probe()
+        for lead in leads_to(ip_address("10.0.0.5"), ip_address("203.0.113.1")):
+            if lead.features <= able:
+                short, longer = (ready.opening(seconds=each, lead=lead) for each in (0.3, 60))
+                ready.add(short)
+                ready.backend.apply(ChangeSet(add=(longer,), remove=tags(short)))
+                assert ready.backend.installed() == tags(longer)
+                again = ready.opening(seconds=0.05, lead=lead)
+                ready.backend.apply(ChangeSet(add=(again,), remove=tags(longer)))
+                ready.wait(0.06)
+                assert ready.backend.installed() == frozenset()
+
+    def test_what_it_cannot_lead_on_it_refuses_whole(self, ready: World) -> None:
+        able, plain = ready.backend.probe(), ready.opening("192.0.2.9")
+        for lead in leads_to(ip_address("10.0.0.5"), ip_address("203.0.113.1")):
+            if not lead.features <= able:
+                with pytest.raises(HostError):
+                    ready.add(plain, ready.opening(lead=lead))
+        assert ready.backend.installed() == frozenset()
 
     def test_service_and_destination_tell_openings_apart(self, ready: World) -> None:
         several = [

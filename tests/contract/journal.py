@@ -12,7 +12,7 @@ import pytest
 from tests.contract.replay import run
 from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment
-from watchword.model.openings import Ending, Grant
+from watchword.model.openings import Ending, Grant, Lead, SourceNat
 from watchword.model.outcomes import Action, Change
 from watchword.model.services import Service
 from watchword.ports import Journal
@@ -41,6 +41,7 @@ def grant(name: str = "0123456789", *, seconds: float = 30.0) -> Grant:
         ends=NOW.wall + seconds,
         until=NOW.steady + seconds,
         key="0123456789ab+cdef01234567",
+        lead=Lead(IPv6Address("fd00::5"), 22, source=SourceNat(IPv6Address("fd00::1"))),
     )
 
 
@@ -56,9 +57,17 @@ class JournalContract:
         assert run(journal.unfinished(NOW)) == [grant()]
 
     def test_every_part_of_a_grant_is_kept(self, journal: Journal, reopen: Reopen) -> None:
-        plain = replace(grant("plain"), destination=None, user="", who=IPv4Address("192.0.2.1"))
-        run(journal.granted([grant(), plain]))
-        assert list(run(reopen("one").unfinished(NOW))) == [grant(), plain]
+        plain = replace(
+            grant("plain"), destination=None, user="", who=IPv4Address("192.0.2.1"), lead=None
+        )
+        leads = (
+            Lead(None, 6543),
+            Lead(IPv4Address("10.0.0.5"), 22),
+            Lead(None, 0, everything=True, source=SourceNat()),
+        )
+        led = [replace(grant(f"led{n}"), lead=lead) for n, lead in enumerate(leads)]
+        run(journal.granted([grant(), plain, *led]))
+        assert list(run(reopen("one").unfinished(NOW))) == [grant(), plain, *led]
 
     def test_what_closes_a_grant_is_kept_with_it(self, journal: Journal, reopen: Reopen) -> None:
         closings = (Closing("close 'a b'", ("close", "a b"), 5.0), Closing("zu", ("/bin/zu", "ü")))

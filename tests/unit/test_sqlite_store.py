@@ -130,18 +130,18 @@ def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path
     old = sqlite3.connect(tmp_path / NAME)
     old.executescript(
         "DROP TABLE cycles; DROP TABLE changes; DROP TABLE forgotten;"
-        "ALTER TABLE grants DROP COLUMN key_names;"
+        "ALTER TABLE grants DROP COLUMN key_names; ALTER TABLE grants DROP COLUMN lead;"
         "PRAGMA user_version = 1"
     )
     old.close()
 
-    assert read_grants(tmp_path, NOW) == [replace(grant("a"), key="")]
+    assert read_grants(tmp_path, NOW) == [replace(grant("a"), key="", lead=None)]
     assert read_changes(tmp_path) == ()
     store = SqliteStore.open(tmp_path, boot_id=boot_id())
     assert run(firsts(store.keys, [key("a")])) == [False]
     closed = replace(grant("b"), cycle=Cycle((Closing("close", ("close",)),)))
     run(store.journal.granted([closed]))
-    assert read_grants(tmp_path, NOW) == [replace(grant("a"), key=""), closed]
+    assert read_grants(tmp_path, NOW) == [replace(grant("a"), key="", lead=None), closed]
     changes = [Change(Action.REVOKE, "all", 0, 1, float(at), "") for at in range(3)]
     for change in changes:
         run(store.journal.changed(change))
@@ -168,7 +168,9 @@ def test_what_an_earlier_version_may_have_forgotten_is_beyond_memory(tmp_path: P
     """It forgot nothing that was not older than a day, and did not say what."""
     run(SqliteStore.open(tmp_path, boot_id="one").aclose())
     old = sqlite3.connect(tmp_path / NAME)
-    old.executescript("DROP TABLE forgotten; PRAGMA user_version = 3")
+    old.executescript(
+        "DROP TABLE forgotten; ALTER TABLE grants DROP COLUMN lead; PRAGMA user_version = 3"
+    )
     old.close()
     now, hour = int(time.time()), 3600
     asked = [key("a", sent_at=now - 25 * hour), key("b", sent_at=now - 23 * hour)]
@@ -181,6 +183,17 @@ def test_what_an_earlier_version_may_have_forgotten_is_beyond_memory(tmp_path: P
 
 def test_a_new_memory_has_forgotten_nothing(opened: SqliteStore) -> None:
     assert run(opened.keys.claim([key("a", sent_at=0)])) == [Claim.FIRST]
+
+
+def test_a_database_of_before_grants_led_anywhere_is_read_as_it_is(tmp_path: Path) -> None:
+    """A daemon of the version before may still be running on it."""
+    store = SqliteStore.open(tmp_path, boot_id=boot_id())
+    run(store.journal.granted([grant("a")]))
+    run(store.aclose())
+    old = sqlite3.connect(tmp_path / NAME)
+    old.executescript("ALTER TABLE grants DROP COLUMN lead; PRAGMA user_version = 4")
+    old.close()
+    assert read_grants(tmp_path, NOW) == [replace(grant("a"), lead=None)]
 
 
 def test_all_files_are_private_from_the_start_whatever_the_umask(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ Not in here: who sealed the packet (recognise), whether it was seen before
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TypeAlias
 
-from watchword.grant import actions, closing, commands
+from watchword.grant import actions, closing, commands, leads
 from watchword.grant.closing import ClosePermit
 from watchword.model.addresses import Address
 from watchword.model.commands import CycleTerms, Job
 from watchword.model.moments import Moment
+from watchword.model.openings import Lead
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
@@ -49,19 +51,34 @@ class Permit:
     """The commands that open and close; None: the firewall does."""
     key: str = ""
     """As ``Grant.key``."""
+    lead: Lead | None = None
+    """As ``Grant.lead``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Neither yes nor no, until somebody says which addresses a host has."""
+
+    request: Request
+    host: str
+    """A name of the domain name system, at most 70 characters."""
 
 
 Yes: TypeAlias = Permit | CommandPermit | ClosePermit
-Answer: TypeAlias = Yes | Refusal
+Answer: TypeAlias = Yes | Unresolved | Refusal
 
 
-def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
+def authorise(
+    policy: Policy, request: Request, now: Moment, named: Sequence[Address] | None = None
+) -> Answer:
     """Apply the rules of the request's own stanza.
 
     Args:
         policy: Where ``request.stanza`` is looked up.
         request: Authenticated and claimed.
         now: The wall clock is compared with the packet's time stamp.
+        named: The addresses of the host that it names, if it names one; None: nobody has asked
+            yet, which is worth while only if the answer is ``Unresolved``.
 
     Returns:
         A permit, or the first rule that said no.
@@ -77,25 +94,44 @@ def authorise(policy: Policy, request: Request, now: Moment) -> Answer:
         return _no(request, Reason.DIGEST_NOT_ALLOWED, request.digest.name)
     if isinstance(wish, CommandWish):
         return _command(terms, request, wish)
-    if isinstance(wish, ForwardWish):
+    if isinstance(wish, ForwardWish) and not leads.enabled(policy, terms, wish):
         return _no(request, Reason.NO_FORWARDING)
-    return _access(policy, terms, request, wish)
+    return _access(policy, terms, request, wish, named)
 
 
-def _access(policy: Policy, terms: Terms, request: Request, wish: AccessWish) -> Permit | Refusal:
+def _access(
+    policy: Policy,
+    terms: Terms,
+    request: Request,
+    wish: AccessWish | ForwardWish,
+    named: Sequence[Address] | None,
+) -> Permit | Unresolved | Refusal:
     if not terms.access:
         return _no(request, Reason.NO_ACCESS)
     if request.seconds and not terms.seconds_by_caller:
         return _no(request, Reason.TIME_NOT_PERMITTED, str(request.seconds))
+    if (no := _ports(terms, request, wish)) is not None:
+        return no
+    lead: Lead | None = None
+    if terms.cycle is None:
+        found = leads.lead(policy, terms, wish, _who(request), named)
+        if isinstance(found, str):
+            return Unresolved(request, found)
+        if isinstance(found, leads.No):
+            return _no(request, found.reason, found.detail)
+        lead = found
     limited = policy.destination_rule and terms.cycle is None
-    return _ports(terms, request, wish) or Permit(
+    limited = limited and not (lead is not None and lead.everything)
+    services = tuple(dict.fromkeys(wish.services))
+    return Permit(
         request=request,
         who=_who(request),
-        services=tuple(dict.fromkeys(wish.services)),
+        services=services if lead is None else services[:1],
         destination=request.packet.destination if limited else None,
         seconds=min(request.seconds or terms.default_seconds, terms.max_seconds),
         cycle=terms.cycle,
         key="+".join(terms.key_names),
+        lead=lead,
     )
 
 
@@ -201,8 +237,8 @@ def _no_command(terms: Terms) -> Reason:
     return Reason.NO_COMMANDS if terms.cycle is None else Reason.COMMAND_FOR_CYCLE
 
 
-def _ports(terms: Terms, request: Request, wish: AccessWish) -> Refusal | None:
-    """Plain subset tests on sets (access.conf, 4.2)."""
+def _ports(terms: Terms, request: Request, wish: AccessWish | ForwardWish) -> Refusal | None:
+    """Plain subset tests on sets (access.conf, 4.2). Of what is led on, on the port outside."""
     wanted = frozenset(wish.services)
     if restricted := wanted & terms.closed_services:
         return _no(request, Reason.PORT_RESTRICTED, _list(restricted))

@@ -23,7 +23,7 @@ from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn, step
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import ChangeSet, Grant, Hole, Opening, Tag
+from watchword.model.openings import ChangeSet, Grant, Hole, Lead, Opening, Tag
 from watchword.model.requests import Request
 from watchword.model.services import Service
 
@@ -47,8 +47,10 @@ class _Holding:
     changed: bool = False
 
 
-_Identity: TypeAlias = tuple[int, str, str, Address, frozenset[Service], Address | None]
-"""What makes two grants one: stanza, key, user, caller, services, destination.
+_Identity: TypeAlias = tuple[
+    int, str, str, Address, frozenset[Service], Address | None, Lead | None
+]
+"""What makes two grants one: stanza, key, user, caller, services, destination, lead.
 
 The key, because a reload may give a stanza's number to another one.
 """
@@ -88,6 +90,7 @@ def granted(permit: Permit, now: Moment, taken: Callable[[str], bool] = _never) 
         ends=now.wall + permit.seconds,
         until=round(now.steady + permit.seconds, 3),
         key=permit.key,
+        lead=permit.lead,
     )
 
 
@@ -103,6 +106,8 @@ class Ledger:
         self._ends: list[tuple[float, int, str]] = []
         self._admitted = count()
         self._holdings: dict[Hole, _Holding] = {}
+        self._led: dict[Hole, _Holding] = {}
+        """By door: what leads somewhere and is shared by somebody."""
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
         self._names: dict[_Identity, str] = {}
@@ -132,9 +137,23 @@ class Ledger:
         asked = permit.request
         services = frozenset(permit.services)
         caller = (asked.stanza, permit.key, asked.user)
-        wanted = (*caller, permit.who, services, permit.destination)
+        wanted = (*caller, permit.who, services, permit.destination, permit.lead)
         name = self._names.get(wanted)
         return None if name is None else self._entries[name].grant
+
+    def led_elsewhere(self, permit: Permit, now: Moment) -> Opening | None:
+        """What leads the caller elsewhere by the same door, for as long as it lasts; None: nothing.
+
+        A permit of which there is one is not to be admitted: whoever shares the address would be
+        led to another place than he asked for.
+        """
+        if permit.lead is None:
+            return None
+        hole = granted(permit, now).holes[0]
+        holding = self._led.get(hole.door)
+        if holding is None or holding.hole == hole or not holding.sharers:
+            return None
+        return holding.wanted
 
     def set_end(self, grant: Grant, ends: float, until: float) -> Grant:
         """Move the end of a grant that is in force, and of its openings, either way.
@@ -164,6 +183,8 @@ class Ledger:
         self._await_end(grant)
         for holding in holdings:
             holding.sharers.add(grant.id)
+            if holding.hole.lead is not None:
+                self._led[holding.hole.door] = holding
             if holding.wanted is None or holding.wanted.until < grant.until:
                 self._want(holding, Opening(holding.hole, grant.until))
 
@@ -277,6 +298,8 @@ class Ledger:
         holding.sharers.discard(grant.id)
         if not holding.sharers:
             self._want(holding, None)
+            if holding.hole.lead is not None and self._led.get(holding.hole.door) is holding:
+                del self._led[holding.hole.door]
         elif holding.wanted is not None and grant.until >= holding.wanted.until:
             latest = self._latest(holding)
             if holding.wanted.until != latest:
@@ -289,4 +312,5 @@ class Ledger:
 
 def _identity(grant: Grant) -> _Identity:
     services = frozenset(grant.services)
-    return grant.stanza, grant.key, grant.user, grant.who, services, grant.destination
+    caller = (grant.stanza, grant.key, grant.user)
+    return (*caller, grant.who, services, grant.destination, grant.lead)

@@ -23,20 +23,75 @@ class Feature(StrEnum):
     DESTINATION = "destination"  # an opening for one of this host's addresses only
     SELF_EXPIRY = "self-expiry"  # openings end in the kernel, whatever dies
     CUT = "cut"  # end connections that are under way
-    FORWARD = "forward"  # lead a service on to another host or port
+    LOCAL_NAT = "local-nat"  # lead a port on to another port of this host
+    FORWARD = "forward"  # lead a port on to another host
+    FORWARD_ALL = "forward-all"  # let everything of a caller's through this host
+    SOURCE_NAT = "source-nat"  # have the inside see an address of this host's, not the caller's
+    OUTPUT = "output"  # let answers out past a chain that drops them
+
+
+class SourceNat(NamedTuple):
+    """The inside sees an address of this host's in place of the caller's."""
+
+    address: Address | None = None
+    """Which; None: that of the interface it goes out by (masquerade)."""
+
+    def __str__(self) -> str:
+        return "masquerade" if self.address is None else str(self.address)
+
+
+class Lead(NamedTuple):
+    """Where connections are led on to, in place of the service that they came for."""
+
+    host: Address | None
+    """Of the caller's IP version; None: this host, at the address that they came for, or,
+    with ``everything``, wherever they are going."""
+    port: int
+    """1 to 65535; 0 with ``everything``: ports stay as they are."""
+    everything: bool = False
+    """True: all that the caller sends. With a host, what is addressed to this one goes there;
+    without, what passes through this host is let through (FORWARD_ALL)."""
+    source: SourceNat | None = None
+    """None: the inside sees who calls."""
+
+    def __str__(self) -> str:
+        """``10.0.0.5:22``, ``here:22``, ``everything to 10.0.0.5``, and how the source is seen."""
+        host = "here" if self.host is None else str(self.host)
+        if self.everything:
+            where = "everything through" if self.host is None else f"everything to {host}"
+        else:
+            where = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return where if self.source is None else f"{where} as {self.source}"
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What a firewall has to be able to do for it."""
+        if self.everything:
+            needed = {Feature.FORWARD_ALL}
+        else:
+            needed = {Feature.LOCAL_NAT if self.host is None else Feature.FORWARD}
+        return frozenset(needed if self.source is None else {*needed, Feature.SOURCE_NAT})
 
 
 class Hole(NamedTuple):
     """Who may reach what: the identity of an opening, without its end."""
 
     who: Address
-    service: Service
+    service: Service | None
+    """What callers connect to; None: whatever they send, and ``lead`` says ``everything``."""
     destination: Address | None = None
     """This host's address that may be reached; None: any of them."""
+    lead: Lead | None = None
+    """Where it leads; None: to the service itself, on this host."""
 
     def __hash__(self) -> int:
         """Cheaper than that of a tuple of addresses: holes are looked up for every grant."""
         return int(self.who) ^ hash(self.service)
+
+    @property
+    def door(self) -> Hole:
+        """The same from outside, wherever it leads: a door leads to one place at a time."""
+        return self if self.lead is None else self._replace(lead=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +105,10 @@ class Opening:
     @property
     def tag(self) -> Tag:
         """A name derived from the content: equal openings, equal tags."""
-        who, service, destination = self.hole
+        who, service, destination, lead = self.hole
         text = f"{who} {service} {destination or '*'} {self.until:.3f}"
+        if lead is not None:
+            text = f"{text} {lead}"
         return Tag(hashlib.blake2s(text.encode("ascii"), digest_size=8).hexdigest())
 
 
@@ -95,12 +152,17 @@ class Grant:
     """Names of the stanza's keys, joined by ``+``; empty: not known."""
     cycle: Cycle | None = None
     """Opened by a command of the operator's own, and closed by one; None: in the firewall."""
+    lead: Lead | None = None
+    """Where the service leads, of which there is one then; None: to themselves."""
 
     @property
     def holes(self) -> tuple[Hole, ...]:
         """What the firewall has to have for it."""
         if self.cycle is not None:
             return ()
+        if self.lead is not None:
+            service = None if self.lead.everything else self.services[0]
+            return (Hole(self.who, service, self.destination, self.lead),)
         return tuple(Hole(self.who, service, self.destination) for service in self.services)
 
 

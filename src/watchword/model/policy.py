@@ -10,8 +10,47 @@ from watchword.model.actions import Action
 from watchword.model.addresses import Address, Network
 from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.crypto import Credential, Digest, Secret
+from watchword.model.openings import Feature, Lead, SourceNat
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somewhere that callers may be led on to."""
+
+    network: Network | None
+    """None: this host."""
+    port: int | None = None
+    """None: any."""
+
+    def admits(self, host: Address | None, port: int) -> bool:
+        """Whether this is it; ``host`` None: this host."""
+        if host is None or self.network is None:
+            there = host is None and self.network is None
+        else:
+            there = host in self.network
+        return there and self.port in (None, port)
+
+
+@dataclass(frozen=True, slots=True)
+class NatTerms:
+    """Where the callers of one stanza may be led on to, and how."""
+
+    enabled: bool = True
+    """False: requests for it are refused, whatever the server allows (ENABLE_FORWARD_ACCESS N)."""
+    targets: tuple[Target, ...] = ()
+    """Whoever asks to be led on may only name one of these. None for this host: its services are
+    those that may be asked for directly. None for others: no other host."""
+    forced: Lead | None = None
+    """Everything that is granted leads here, whatever was asked for (FORCE_NAT, FORWARD_ALL)."""
+    source: SourceNat | None = None
+    """How another host sees who is led on to it; None: as he is."""
+
+    @property
+    def local_targets(self) -> bool:
+        """Whether it is said which services of this host can be reached by another port."""
+        return any(each.network is None for each in self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +100,7 @@ class Terms:
     """True: a caller may end his own grants before their time (ENABLE_OWNER_CLOSE)."""
     cycle: CycleTerms | None = None
     """Commands that open and close, in place of the firewall."""
+    nat: NatTerms = NatTerms()
     key_names: tuple[str, ...] = ()
     """What its keys are called, without giving them away (service.daemon.blocks);
     empty: nobody asked."""
@@ -119,8 +159,29 @@ class Policy:
     """Nothing is done for packets from there, and nothing is opened for anybody there."""
     destination_rule: bool = False
     """True: a grant opens only the address that the packet was sent to."""
+    forwarding: bool = False
+    """True: callers may ask to be led on to another host (ENABLE_IPT_FORWARDING)."""
+    local_nat: bool = False
+    """True: callers may ask for a service of this host by another port (ENABLE_IPT_LOCAL_NAT)."""
+    nat_names: bool = True
+    """True: they may name the other host by its name (ENABLE_NAT_DNS)."""
     families: tuple[int, ...] = (4, 6)
     """Address families that the firewall can open; what the backend's probe said."""
+
+    def features(self, terms: Terms) -> frozenset[Feature]:
+        """What a firewall has to be able to do for one stanza, beyond opening a service."""
+        if terms.cycle is not None or not terms.access:
+            return frozenset()
+        if terms.nat.forced is not None:
+            return terms.nat.forced.features
+        needed = set()
+        if self.local_nat and terms.nat.enabled:
+            needed.add(Feature.LOCAL_NAT)
+        if self.forwarding and terms.nat.enabled:
+            needed.add(Feature.FORWARD)
+            if terms.nat.source is not None:
+                needed.add(Feature.SOURCE_NAT)
+        return frozenset(needed)
 
     def terms(self, number: int) -> Terms:
         """The stanza of that number. IndexError is a bug in the caller.

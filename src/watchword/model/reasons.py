@@ -62,6 +62,7 @@ class Reason(Enum):
     WRONG_USER = ("wrong-user", Stage.USER)
     DIGEST_NOT_ALLOWED = ("digest-not-allowed", Stage.KIND)
     NO_FORWARDING = ("forwarding-not-enabled", Stage.KIND)
+    NAT_NAMES_NOT_ENABLED = ("nat-names-not-enabled", Stage.KIND)
     NO_COMMANDS = ("commands-not-enabled", Stage.KIND)
     NO_SUCH_ACTION = ("action-not-listed", Stage.KIND)
     COMMAND_FOR_CYCLE = ("command-for-a-cycle", Stage.KIND)
@@ -69,6 +70,8 @@ class Reason(Enum):
     TIME_NOT_PERMITTED = ("time-not-permitted", Stage.KIND)
     PORT_RESTRICTED = ("port-restricted", Stage.PORTS)
     PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
+    NAT_TARGET_NOT_ALLOWED = ("nat-target-not-allowed", Stage.PORTS)
+    NAT_NAME_NOT_RESOLVED = ("nat-name-not-resolved", Stage.PORTS)
     COMMAND_UNREADABLE = ("command-unreadable", Stage.COMMAND)
     ACTION_UNFIT = ("action-arguments-unfit", Stage.COMMAND)
     NOTHING_TO_CLOSE = ("nothing-to-close", Stage.COMMAND)
@@ -78,6 +81,7 @@ class Reason(Enum):
     COMMAND_NOT_STARTED = ("command-not-started", Stage.COMMAND)
     CYCLE_UNRECORDED = ("close-not-recorded", Stage.COMMAND)
     CYCLE_FAILED = ("open-command-failed", Stage.COMMAND)
+    LED_ELSEWHERE = ("port-leads-elsewhere", Stage.FIREWALL)
     FIREWALL_REFUSED = ("firewall-refused", Stage.FIREWALL)
 
     def __init__(self, word: str, stage: Stage) -> None:

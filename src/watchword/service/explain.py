@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError, PeerError
 from watchword.grant.actions import not_allowed
-from watchword.grant.decide import CommandPermit, Yes, authorise
+from watchword.grant.decide import CommandPermit, Unresolved, Yes, authorise
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
 from watchword.model.outcomes import Refusal
@@ -23,7 +23,7 @@ from watchword.model.policy import Policy
 from watchword.model.reasons import Reason, Stage
 from watchword.model.requests import Claim, ReplayKey, Request, Sealed, Sighting
 from watchword.model.settings import HttpRequests
-from watchword.ports import OpenPgp
+from watchword.ports import HostNames, OpenPgp
 from watchword.recognise.spa import SpaRecogniser
 from watchword.wire.carriers import http
 from watchword.wire.spa.envelope import flaw
@@ -91,6 +91,7 @@ def explain(
     *,
     requests: HttpRequests | None = None,
     fits: Callable[[str, str], bool] = no_patterns,
+    names: HostNames | None = None,
 ) -> Explanation:
     """Judge a packet as the daemon would have at that time.
 
@@ -102,6 +103,7 @@ def explain(
         openpgp: Opens OpenPGP packets whose MAC fits.
         requests: How HTTP requests are looked into; None: they are not.
         fits: Whether a CMD_REGEX matches a command. May raise HostError.
+        names: Knows hosts that packets name; None: they have no addresses.
 
     Raises HostError: gpg would be needed and cannot be used.
     """
@@ -116,7 +118,7 @@ def explain(
         packet = packet._replace(payload=found.payload, forwarded=found.forwarded)
         told.packet = packet
     by_stanza: dict[int, Verdict] = {}
-    for verdict in _verdicts(packet, policy, now, openpgp, fits):
+    for verdict in _verdicts(packet, policy, now, openpgp, fits, names):
         before = by_stanza.get(verdict.stanza)
         if before is None or _nearness(verdict) > _nearness(before):
             by_stanza[verdict.stanza] = verdict
@@ -151,12 +153,13 @@ def _nearness(verdict: Verdict) -> int:
     return verdict.refusal.reason.stage if verdict.refusal else len(Stage) + 1
 
 
-def _verdicts(
+def _verdicts(  # noqa: PLR0917 - what ``explain`` is given, handed on
     packet: Packet,
     policy: Policy,
     now: Moment,
     openpgp: OpenPgp,
     fits: Callable[[str, str], bool],
+    names: HostNames | None,
 ) -> Iterator[Verdict]:
     recogniser = SpaRecogniser(policy)
     for found in recogniser.observe(packet, now):
@@ -166,13 +169,27 @@ def _verdicts(
         if isinstance(finding, Refusal):
             yield from (Verdict(number, finding) for number in finding.stanzas)
             continue
-        answer = authorise(policy, finding, now)
+        answer = authorised(policy, finding, now, names)
         if isinstance(answer, CommandPermit):
             answer = checked(answer, fits)
         if isinstance(answer, Refusal):
             yield Verdict(finding.stanza, answer, request=finding)
         else:
             yield Verdict(finding.stanza, permit=answer, request=finding)
+
+
+def authorised(
+    policy: Policy, request: Request, now: Moment, names: HostNames | None
+) -> Yes | Refusal:
+    """The judgement on a request, and if that takes the addresses of a host, with those."""
+    answer = authorise(policy, request, now)
+    if isinstance(answer, Unresolved):
+        try:
+            named = tuple(names.addresses(answer.host)) if names is not None else ()
+        except HostError:
+            named = ()
+        answer = authorise(policy, request, now, named)
+    return cast("Yes | Refusal", answer)
 
 
 def checked(permit: CommandPermit, fits: Callable[[str, str], bool]) -> CommandPermit | Refusal:

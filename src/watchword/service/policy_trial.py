@@ -17,7 +17,7 @@ from typing import Final
 
 from watchword.dialects.fwknop import remedies
 from watchword.errors import Complaint, OperatorError
-from watchword.grant.decide import CommandPermit, Permit, Yes, authorise
+from watchword.grant.decide import CommandPermit, Permit, Yes
 from watchword.model.crypto import Digest
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal
@@ -26,7 +26,7 @@ from watchword.model.policy import Policy, Terms
 from watchword.model.policy_tests import PolicyTest
 from watchword.model.reasons import Reason
 from watchword.model.requests import ReplayKey, Request, Sighting
-from watchword.service.explain import checked
+from watchword.service.explain import authorised, checked
 
 _SOMETIME: Final = 1_700_000_000.0  # Unix seconds, for tests that name no time
 _STRANGER: Final = "anybody"  # the name in a packet where neither test nor stanza has one
@@ -85,7 +85,7 @@ def _answer(policy: Policy, terms: Terms, test: PolicyTest, fits: Fits) -> Yes |
     if test.at is not None and terms.expired(test.at):
         return Refusal(Reason.STANZA_EXPIRED, (terms.number,))
     now = Moment(_SOMETIME if test.at is None else test.at, 0.0)
-    answer = authorise(policy, _request(policy, terms, test, now), now)
+    answer = authorised(policy, _request(policy, terms, test, now), now, None)
     return checked(answer, fits) if isinstance(answer, CommandPermit) else answer
 
 

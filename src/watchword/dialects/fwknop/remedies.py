@@ -127,8 +127,25 @@ _ADVICE: Final = {
         "have the client use another one (fwknop -m), or add it to DIGEST_TYPE and reload",
     ),
     Reason.NO_FORWARDING: Advice(
-        "it asks for NAT, which is not enabled or not supported here",
-        "ask for a port of this host: without -N, --nat-local and their kin",
+        "it asks for NAT, which is not enabled here",
+        "set ENABLE_IPT_FORWARDING Y (-N) or ENABLE_IPT_LOCAL_NAT Y (--nat-local) in fwknopd.conf "
+        "and reload, or ask for a port of this host",
+    ),
+    Reason.NAT_NAMES_NOT_ENABLED: Advice(
+        "it asks for NAT to a host by its name ({detail}), and ENABLE_NAT_DNS is N",
+        "name the address: fwknop -N ADDRESS:PORT",
+    ),
+    Reason.NAT_NAME_NOT_RESOLVED: Advice(
+        "it asks for NAT to {detail}, and this host cannot find out an address for that name",
+        "name the address: fwknop -N ADDRESS:PORT; or see that names can be looked up here",
+    ),
+    Reason.NAT_TARGET_NOT_ALLOWED: Advice(
+        "it asks for NAT to {detail}, which the stanza does not allow",
+        "add it to NAT_TARGETS in the stanza and reload",
+    ),
+    Reason.LED_ELSEWHERE: Advice(
+        "that port leads the caller's address elsewhere already: {detail}",
+        "wait until that is over, or ask for another port (fwknop --nat-rand-port)",
     ),
     Reason.NO_COMMANDS: Advice(
         "it asks to run a command, which the stanza does not allow",

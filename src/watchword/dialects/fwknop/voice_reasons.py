@@ -56,6 +56,19 @@ _LINES: Final = {
         _W,
         "{n} SPA packet from {ip} requested NAT access, but is not enabled/supported",
     ),
+    Reason.NAT_NAMES_NOT_ENABLED: (
+        _W,
+        "{at} Received Hostname in NAT SPA message, but hostname is disabled.",
+    ),
+    Reason.NAT_NAME_NOT_RESOLVED: (_W, "{at} Unable to resolve Hostname in NAT SPA message"),
+    Reason.NAT_TARGET_NOT_ALLOWED: (
+        _W,
+        "{at} SPA packet requested NAT access to {detail}, which the stanza does not allow.",
+    ),
+    Reason.LED_ELSEWHERE: (
+        _W,
+        "{at} The port leads that address elsewhere already: {detail}.",
+    ),
     Reason.NO_COMMANDS: (
         _W,
         "{at} SPA Command messages are not allowed in the current configuration.",

@@ -21,7 +21,11 @@ EVERYTHING = frozenset(
         Feature.DESTINATION,
         Feature.SELF_EXPIRY,
         Feature.CUT,
+        Feature.LOCAL_NAT,
         Feature.FORWARD,
+        Feature.FORWARD_ALL,
+        Feature.SOURCE_NAT,
+        Feature.OUTPUT,
     }
 )
 
@@ -69,6 +73,12 @@ class MemoryFirewall:
             raise HostError("memory firewall: told to fail")
         if change.add and not self.prepared:
             raise HostError("memory firewall: not prepared")
+        for opening in change.add:
+            needed = opening.hole.lead.features if opening.hole.lead else frozenset()
+            if needed - self._features:
+                raise HostError(
+                    f"memory firewall: told that it cannot lead on ({opening.hole.lead})"
+                )
         kept = {
             hole: each for hole, each in self._openings.items() if each.tag not in change.remove
         }

@@ -12,32 +12,37 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from watchword.edges.replay.database import WITH_CHANGES, WITH_CYCLES, Session
+from watchword.edges.replay.database import WITH_CHANGES, WITH_CYCLES, WITH_LEADS, Session
 from watchword.edges.replay.recovered import recovered
 from watchword.model.addresses import canonical
 from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment
-from watchword.model.openings import Ending, Grant
+from watchword.model.openings import Ending, Grant, Lead, SourceNat
 from watchword.model.outcomes import Action, Change
 from watchword.model.services import Service
 from watchword.ports import Journal
 
-_Row: TypeAlias = tuple[str, str, int, str, str, str, str, str | None, float, float, float, str]
+_Row: TypeAlias = tuple[
+    str, str, int, str, str, str, str, str | None, float, float, float, str, str
+]
 """As _GRANTED has them."""
 
 _GRANTED = """
 INSERT INTO grants
-    (id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names,
+     lead)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _WITHDRAWN = "DELETE FROM grants WHERE id = ? AND ending IS NULL"
 _ENDED = "UPDATE grants SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL"
 _UNFINISHED = """
-SELECT id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names
+SELECT
+    id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names, lead
 FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 """
-_UNFINISHED_NAMELESS = _UNFINISHED.replace("key_names", "''")
-"""For a database of before keys had names."""
+_UNFINISHED_LEADLESS = _UNFINISHED.replace("key_names, lead", "key_names, ''")
+_UNFINISHED_NAMELESS = _UNFINISHED.replace("key_names, lead", "'', ''")
+"""For databases of before grants led anywhere, and of before keys had names."""
 _CYCLE = "INSERT OR REPLACE INTO cycles (id, closings) VALUES (?, ?)"
 _NO_CYCLE = "DELETE FROM cycles WHERE id = ?"
 _CYCLES = "SELECT id, closings FROM cycles"
@@ -100,7 +105,8 @@ def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Gr
     found = []
     [version] = db.execute("PRAGMA user_version").fetchone()
     cycles = dict(db.execute(_CYCLES).fetchall()) if version >= WITH_CYCLES else {}
-    for row in db.execute(_UNFINISHED if version >= WITH_CHANGES else _UNFINISHED_NAMELESS):
+    question = _UNFINISHED_LEADLESS if version >= WITH_CHANGES else _UNFINISHED_NAMELESS
+    for row in db.execute(_UNFINISHED if version >= WITH_LEADS else question):
         try:
             grant = _grant(row, _cycle(cycles.get(row[0])))
         except (ValueError, KeyError, TypeError) as error:
@@ -161,12 +167,31 @@ def _row(grant: Grant, boot_id: str) -> _Row:
         grant.ends,
         grant.until,
         grant.key,
+        "" if grant.lead is None else _lead_text(grant.lead),
     )
+
+
+def _lead_text(lead: Lead) -> str:
+    host = None if lead.host is None else str(lead.host)
+    source = None if lead.source is None else str(lead.source)
+    return json.dumps([host, lead.port, lead.everything, source])
+
+
+def _lead(text: str) -> Lead | None:
+    """Raises ValueError or TypeError if it is none of ours."""
+    if not text:
+        return None
+    host, port, everything, source = json.loads(text)
+    seen = None
+    if source is not None:
+        masquerade = source == str(SourceNat())
+        seen = SourceNat(None if masquerade else canonical(source))
+    return Lead(None if host is None else canonical(host), int(port), bool(everything), seen)
 
 
 def _grant(row: _Row, cycle: Cycle | None) -> Grant:
     """Raises ValueError if the row is none of ours."""
-    id_, _, stanza, user, source, who, services, destination, began, ends, until, key = row
+    id_, _, stanza, user, source, who, services, destination, began, ends, until, key, lead = row
     return Grant(
         id=id_,
         stanza=stanza,
@@ -180,6 +205,7 @@ def _grant(row: _Row, cycle: Cycle | None) -> Grant:
         until=until,
         key=key,
         cycle=cycle,
+        lead=_lead(lead),
     )
 
 

@@ -106,7 +106,7 @@ def _missing(enforcer: Enforcer, grant: Grant, installed: frozenset[Tag]) -> Seq
     for hole in grant.holes:
         opening = enforcer.ledger.opening(hole)
         if opening is None or opening.tag not in installed:
-            found.append(hole.service)
+            found.append(hole.service or grant.services[0])
     return found
 
 

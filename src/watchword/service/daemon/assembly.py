@@ -37,6 +37,12 @@ from watchword.wire.spa.mac import Mac
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
 LOCK = "fwknopd.lock"  # in the state directory
+_FEATURES = {
+    Feature.LOCAL_NAT: "another port of this host (ENABLE_IPT_LOCAL_NAT)",
+    Feature.FORWARD: "another host (ENABLE_IPT_FORWARDING, FORCE_NAT)",
+    Feature.FORWARD_ALL: "everything through this host (FORWARD_ALL)",
+    Feature.SOURCE_NAT: "another source address (ENABLE_IPT_SNAT, FORCE_SNAT, FORCE_MASQUERADE)",
+}
 _SHARED = (
     "it uses the state directory {} as well: end it, or give this one a STATE_DIR and an "
     "NFT_TABLE of its own"
@@ -118,6 +124,14 @@ def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
             "cannot limit a grant to one destination",
             hint="set it to N, or use FIREWALL_BACKEND nftables",
         )
+    for terms in policy.stanzas:
+        if missing := sorted(policy.features(terms) - features):
+            raise OperatorError(
+                f"stanza #{terms.number} needs what the firewall backend {firewall.name} does not "
+                f"do here: {', '.join(_FEATURES[each] for each in missing)}",
+                place=terms.place,
+                hint="use FIREWALL_BACKEND nftables, or switch off what asks for it",
+            )
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)
     return replace(policy, families=able)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from watchword.model.addresses import Address
 from watchword.model.outcomes import Finding, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
@@ -28,6 +29,8 @@ class Case:
     """True: it was never seen before, and is spent."""
     passed_over: set[bytes] = field(default_factory=set)
     """Names of key rings that had no room, or could not be used: they are not asked again."""
+    named: tuple[Address, ...] | None = None
+    """The addresses of the host that it names; None: nobody was asked for them."""
     away: bool = False
     """True: it waits in a queue, or has been judged there."""
 

@@ -23,7 +23,7 @@ from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Ending, Grant, Tag
+from watchword.model.openings import Ending, Grant, Opening, Tag
 from watchword.model.outcomes import (
     Change,
     Changed,
@@ -117,21 +117,28 @@ class Enforcer:
         if disowned and not flush:
             self._reporter.report(Disowned(disowned))
 
-    async def grant(self, permits: Sequence[Permit]) -> list[Grant]:
+    async def grant(self, permits: Sequence[Permit]) -> list[Grant | Opening]:
         """Open what was permitted, all or nothing.
 
         Returns the grants, in order; each is in the firewall now, and is on
-        its way into the journal.
+        its way into the journal. In place of a grant there is an opening where that leads the
+        caller elsewhere by the same port, and nothing was granted.
         Raises HostError: nothing was opened, and nothing is remembered of it.
         """
         async with self._lock:
             await self.written()  # so that never more than one batch is on its way
             now = self._clock.now()
             before = []
-            grants = []
+            grants: list[Grant] = []
+            answers: list[Grant | Opening] = []
             for permit in permits:
+                other = self.ledger.led_elsewhere(permit, now)
+                if other is not None:
+                    answers.append(other)
+                    continue
                 before.append(self.ledger.standing(permit))
                 grants.append(self.ledger.admit(permit, now))
+                answers.append(grants[-1])
             try:
                 self._apply()
             except HostError:
@@ -140,7 +147,7 @@ class Enforcer:
             latest = {grant.id: grant for grant in grants}  # one may be in it twice
             self._note(self._journal.granted(list(latest.values())))
         self.stirred.set()
-        return grants
+        return answers
 
     def _take_back(self, grants: Sequence[Grant], before: Sequence[Grant | None]) -> None:
         """Nothing was granted; what was there before is to be as it was."""

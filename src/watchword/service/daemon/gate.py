@@ -20,10 +20,11 @@ from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.closing import ClosePermit
-from watchword.grant.decide import CommandPermit, Permit, Yes, authorise
+from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
 from watchword.grant.ledger import name_of
+from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Grant
+from watchword.model.openings import Grant, Opening
 from watchword.model.outcomes import HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
@@ -36,6 +37,7 @@ from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.hand import Hand, command_programs
+from watchword.service.daemon.names import Names
 from watchword.service.daemon.numbering import Numbering
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.vault import Answer, Vault
@@ -60,6 +62,7 @@ class Gate:
         hand: Hand | None = None,
         commands: Commands | None = None,
         cycles: Cycles | None = None,
+        names: Names | None = None,
         restraint: Restraint | None = None,
         figures: Figures | None = None,
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
@@ -81,6 +84,7 @@ class Gate:
         self._hand = hand or Hand(policy, command_programs())
         self._commands = commands or Commands(reporter, clock, self._figures)
         self._cycles = cycles or Cycles.alone(reporter, clock, self._figures)
+        self._names = names or Names()
         self._dry_run = dry_run
         self._waiting: list[Case] = []
         self._arrived = asyncio.Event()
@@ -185,6 +189,7 @@ class Gate:
             while self._waiting or self._under_way.locked():
                 await self.settle()
             await self._commands.checked()  # what is not run may be for the next stanza
+            await self._names.answered()
             if not self._waiting:
                 return
 
@@ -313,11 +318,16 @@ class Gate:
     def _decide(self, case: Case, now: Moment) -> Yes | None:
         """The first stanza that says yes, in order; its refusals are kept on the way.
 
-        None where none does, or where only a key ring can say: then the case is away.
+        None where none does, or where only a key ring can say, or what a host's addresses are
+        has to be asked: then the case is away.
         """
         found: Request | Sealed | None = case.asked
         while isinstance(found, Request):
-            answer = authorise(self._policy, found, now)
+            answer = authorise(self._policy, found, now, case.named)
+            if isinstance(answer, Unresolved):
+                case.away = True
+                self._names.ask(answer.host, partial(self._resolved, case, found))
+                return None
             if not isinstance(answer, Refusal):
                 case.request = found
                 return answer
@@ -327,10 +337,15 @@ class Gate:
             self._go_on(case, found)
         return None
 
+    def _resolved(self, case: Case, request: Request, addresses: tuple[Address, ...]) -> None:
+        """Go on with a packet that names a host, now that its addresses are known."""
+        case.named = addresses
+        self._go_on(case, request)
+
     async def _grant(self, permitted: Sequence[tuple[Case, Permit]]) -> None:
         try:
             with self._figures.timing("grant"):
-                grants = await self._enforcer.grant([permit for _, permit in permitted])
+                answers = await self._enforcer.grant([permit for _, permit in permitted])
         except HostError as error:
             self._reporter.report(HostTrouble("firewall", str(error), error.hint))
             for case, _ in permitted:
@@ -339,12 +354,22 @@ class Gate:
                 self._tell(case)
             return
         at = self._clock.now().wall
-        self._figures.verdicts["granted"] += len(grants)
-        for (case, permit), grant in zip(permitted, grants, strict=True):
+        for (case, permit), grant in zip(permitted, answers, strict=True):
+            if isinstance(grant, Opening):
+                self._led_elsewhere(case, grant)
+                continue
+            self._figures.verdicts["granted"] += 1
             renewed = not grant.id.startswith(name_of(permit.request))
             self._reporter.report(
                 Judged(case.packet, at, tuple(case.refusals), case.request, grant, renewed=renewed)
             )
+
+    def _led_elsewhere(self, case: Case, other: Opening) -> None:
+        remaining = max(1, round(other.until - self._clock.now().steady))
+        detail = f"to {other.hole.lead} for another {remaining} seconds"
+        self._figures.verdicts[Reason.LED_ELSEWHERE.word] += 1
+        case.refusals.append(Refusal(Reason.LED_ELSEWHERE, (case.asked.stanza,), detail))
+        self._tell(case)
 
     def _counted(self, case: Case, reason: Reason) -> bool:
         """Count a refusal; whether it is told on its own."""

@@ -76,7 +76,11 @@ def _noted(settings: Settings, now: Moment) -> list[Mapping[str, Any]]:
     installed = assembly.firewall_for(settings, SystemClock()).installed()
     held = {opening.hole for opening in _openings(live) if opening.tag in installed}
     return [
-        grant_rows.row(each, [hole.service for hole in each.holes if hole not in held], now)
+        grant_rows.row(
+            each,
+            [hole.service or each.services[0] for hole in each.holes if hole not in held],
+            now,
+        )
         for each in live
     ]
 

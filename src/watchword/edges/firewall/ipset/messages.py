@@ -29,6 +29,7 @@ from watchword.edges.firewall.nft.attributes import (
     text,
     walk,
 )
+from watchword.edges.firewall.plain import service_of
 from watchword.model.openings import Hole, Tag
 from watchword.model.services import Proto, Service
 
@@ -173,7 +174,7 @@ def _address(kind: int, address: IPv4Address | IPv6Address) -> bytes:
 
 
 def _key(hole: Hole) -> bytes:
-    who, service, destination = hole
+    who, service, destination = hole.who, service_of(hole), hole.destination
     return b"".join(
         (
             _address(_IP, who),

@@ -67,7 +67,7 @@ def forget(netlink: Netlink, holes: Collection[Hole]) -> frozenset[Connection]:
     """
     found: dict[Connection, Request] = {}
     for version, service in {(hole.who.version, hole.service) for hole in holes}:
-        if service.proto is not Proto.UDP:
+        if service is None or service.proto is not Proto.UDP:
             continue
         for message in _tracked(netlink, version, service):
             each = _original(fields(message.attributes))

@@ -34,6 +34,7 @@ from watchword.edges.firewall.nft.attributes import (
     walk,
 )
 from watchword.edges.firewall.nft.layout import Home
+from watchword.edges.firewall.plain import service_of
 from watchword.model.openings import Hole, Tag
 from watchword.model.services import Proto, Service
 
@@ -88,7 +89,7 @@ def place(home: Home, version: int, *, to: bool) -> Place:
 
 def key(hole: Hole) -> bytes:
     """Source, destination if there is one, protocol, port."""
-    who, service, destination = hole
+    who, service, destination = hole.who, service_of(hole), hole.destination
     where = b"" if destination is None else destination.packed
     return who.packed + where + _SERVICE.pack(service.proto.number, service.port)
 

@@ -1,0 +1,18 @@
+"""Openings for backends, or parts of them, that only open services where they are.
+
+In here: the one check. Not in here: backends; what they can do is declared as features, and a
+policy that needs more is refused before anything gets here.
+"""
+
+from __future__ import annotations
+
+from watchword.errors import HostError
+from watchword.model.openings import Hole
+from watchword.model.services import Service
+
+
+def service_of(hole: Hole) -> Service:
+    """The service that a hole lets in to. Raises HostError: it leads elsewhere."""
+    if hole.service is None or hole.lead is not None:
+        raise HostError(f"nothing here can lead {hole.who} on ({hole.lead})")
+    return hole.service
