@@ -19,12 +19,12 @@ from watchword.dialects.fwknop import (
     server_options,
     watchdog_options,
 )
-from watchword.dialects.knockd import client_options
+from watchword.dialects.knockd import client_options, daemon_options
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.service.tool import command as tool
 
 PAGES = Path(__file__).parents[2] / "packaging" / "man"
-PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "knock", "knopwatchd", "watchword")
+PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "knock", "knockd", "knopwatchd", "watchword")
 _OPTION = re.compile(r"^(?:\\fB(-\w)\\fR, )?\\fB(--[\w-]+)\\fR", re.MULTILINE)
 _VARIABLE = re.compile(r"\\fB([A-Za-z0-9_%]+)\\fR")
 
@@ -73,6 +73,7 @@ def dashed(short: str, long: str) -> tuple[str, str]:
         ("fwknop1.8", {dashed(each.short, each.long) for each in client_perl_table.PERL_OPTIONS}),
         ("fwknopd.8", {dashed(each.short, each.long) for each in server_options.OPTIONS}),
         ("knock.8", {dashed(each.short, each.long) for each in client_options.OPTIONS}),
+        ("knockd.8", {dashed(each.short, each.long) for each in daemon_options.OPTIONS}),
         ("knopwatchd.8", {dashed(each.short, each.long) for each in watchdog_options.OPTIONS}),
         ("watchword.8", of_watchword()),
     ],

@@ -138,6 +138,13 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that is as it should be, and worth a line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShuttingDown:
     """The daemon ends."""
 
@@ -161,5 +168,6 @@ DoorEvent: TypeAlias = (
     | Noise
     | Seen
     | Trouble
+    | Remark
     | ShuttingDown
 )

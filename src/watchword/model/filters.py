@@ -53,6 +53,14 @@ class ProtocolIs:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagsAre:
+    """A TCP segment, or the beginning of one, with these flags set and those not set."""
+
+    wanted: int
+    unwanted: int
+
+
+@dataclass(frozen=True, slots=True)
 class LengthIs:
     """Bytes of the packet from its IP header on, both ends of the range included."""
 
@@ -75,4 +83,4 @@ class Not:
     test: Filter
 
 
-Filter: TypeAlias = HostIs | PortIs | ProtocolIs | LengthIs | All | Any | Not
+Filter: TypeAlias = HostIs | PortIs | ProtocolIs | FlagsAre | LengthIs | All | Any | Not

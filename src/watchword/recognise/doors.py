@@ -19,9 +19,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from ipaddress import ip_network
 from typing import Final
 
-from watchword.model.doors import TCP, Door, Knock, Progress, Step, address_of
+from watchword.model.addresses import Address
+from watchword.model.doors import TCP, UDP, Door, Knock, Progress, Step, address_of
+from watchword.model.filters import All, Any, Direction, Filter, FlagsAre, HostIs, PortIs
 from watchword.model.services import Proto, Service
 
 MOST_ATTEMPTS: Final = 65_536
@@ -93,6 +96,11 @@ class DoorRecogniser:
             if watch.spots:
                 self._firsts.setdefault(watch.spots[0], []).append(watch)
 
+    @property
+    def local(self) -> list[Address]:
+        """This host's addresses, as far as they are listened to."""
+        return sorted(map(address_of, self._local), key=lambda each: (each.version, each.packed))
+
     def __len__(self) -> int:
         """Attempts under way."""
         return len(self._newcomers) + len(self._others)
@@ -119,10 +127,10 @@ class DoorRecogniser:
 
     def _heard(self, spot: int, destination: bytes, flags: int) -> bool:
         """Whether some door listens to a port, and this packet could be for it."""
-        return any(
-            watch.heeds(spot, flags) and self._reaches(watch, destination)
-            for watch in self._ears.get(spot, ())
-        )
+        for watch in self._ears.get(spot, ()):
+            if watch.heeds(spot, flags) and self._reaches(watch, destination):
+                return True
+        return False
 
     def _reaches(self, watch: _Watch, destination: bytes) -> bool:
         if watch.target is not None:
@@ -214,6 +222,56 @@ class DoorRecogniser:
     def take_addresses(self, local: Collection[bytes]) -> None:
         """Listen to other addresses of this host from now on; attempts go on."""
         self._local = frozenset(local)
+
+    def hearing(self) -> Filter | None:
+        """Which packets change anything, for a filter in the kernel; None: there are none.
+
+        What it lets through is looked at again, so it may let through more.
+        """
+        places: dict[bytes | None, list[Filter]] = {}
+        for watch in self._watches.values():
+            if watch.spots:
+                places.setdefault(watch.target, []).append(_of_door(watch))
+        found: list[Filter] = []
+        for target, tests in places.items():
+            hosts = self._local if target is None else (target,)
+            if hosts:
+                found.append(All((_any([_sent_to(each) for each in sorted(hosts)]), _any(tests))))
+        return _any(found) if found else None
+
+
+def _of_door(watch: _Watch) -> Filter:
+    tests: list[Filter] = []
+    if tcp := _ports(watch, TCP):
+        rule = FlagsAre(watch.wanted, watch.unwanted)
+        tests.append(All((rule, tcp)) if watch.wanted | watch.unwanted else tcp)
+    if udp := _ports(watch, UDP):
+        tests.append(udp)
+    return _any(tests)
+
+
+def _ports(watch: _Watch, protocol: int) -> Filter | None:
+    """Neighbouring ports as one range."""
+    ports = sorted({spot >> 1 for spot in watch.spots if spot & 1 == (protocol == TCP)})
+    ranges: list[list[int]] = []
+    for port in ports:
+        if ranges and ranges[-1][1] == port - 1:
+            ranges[-1][1] = port
+        else:
+            ranges.append([port, port])
+    tests: list[Filter] = [
+        PortIs(first, last, frozenset({protocol}), direction=Direction.DESTINATION)
+        for first, last in ranges
+    ]
+    return _any(tests) if tests else None
+
+
+def _sent_to(address: bytes) -> Filter:
+    return HostIs(ip_network(address), Direction.DESTINATION)
+
+
+def _any(tests: list[Filter]) -> Filter:
+    return tests[0] if len(tests) == 1 else Any(tuple(tests))
 
 
 _NEVER: Final = float("inf")

@@ -23,6 +23,7 @@ from watchword.model.door_events import (
     LogReopened,
     Noise,
     NoPidFile,
+    Remark,
     Rereading,
     Seen,
     SequenceNotMarked,
@@ -130,6 +131,8 @@ def _of_daemon(event: DoorEvent) -> Iterator[tuple[Where, str]]:
             yield Where.DEBUG, f"{proto}: {here} -> {there}:{knock.port}"
         case Trouble(message, hint):
             yield Where.ERROR, f"{message} ({hint})" if hint else message
+        case Remark(text):
+            yield Where.LOG, text
         case ShuttingDown():
             yield Where.LOG, "shutting down"
 

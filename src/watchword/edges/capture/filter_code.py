@@ -20,6 +20,7 @@ from watchword.model.filters import (
     Any,
     Direction,
     Filter,
+    FlagsAre,
     HostIs,
     LengthIs,
     Not,
@@ -33,6 +34,9 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 _TAGS: Final = (0x8100, 0x88A8, 0x9100)
 _MOST_TAGS: Final = 2
 _FRAGMENT: Final = 44
+_TCP: Final = 6
+_FLAGS: Final = 13
+"""Offset in a TCP header."""
 # Cells of the program's memory.
 NETWORK, TRANSPORT, VERSION, PAYLOAD = 0, 1, 2, 3
 _Compare: TypeAlias = Callable[[int, Label, Label], None]
@@ -90,6 +94,8 @@ class FilterCode(Assembler):
                 self._port(wanted, yes, no)
             case HostIs():
                 self._host(wanted, yes, no)
+            case FlagsAre(wanted_flags, unwanted):
+                self._flags(wanted_flags, unwanted, yes, no)
             case LengthIs(least, most):
                 self._length(least, most, yes, no)
             case _:
@@ -212,6 +218,15 @@ class FilterCode(Assembler):
                 compare(source, further, no)
                 self.here(further)
                 compare(destination, yes, no)
+
+    def _flags(self, wanted: int, unwanted: int, yes: Label, no: Label) -> None:
+        segment = Label()
+        either = frozenset({4, 6})
+        self.test(PortIs(0, 65535, frozenset({_TCP}), either, Direction.DESTINATION), segment, no)
+        self.here(segment)
+        self.load(bpf.LD_B_X, TRANSPORT, _FLAGS)
+        self.add(bpf.AND, wanted | unwanted)
+        self.jump(bpf.EQUAL, wanted, yes, no)
 
     def _length(self, least: int, most: int, yes: Label, no: Label) -> None:
         further = Label()

@@ -23,7 +23,7 @@ Where the second argument is False nobody wants to hear of priority 7.
 """
 
 INFO, DEBUG = 6, 7
-_FACILITIES = {"LOG_DAEMON": 3, **{f"LOG_LOCAL{n}": 16 + n for n in range(8)}}
+_FACILITIES = {"LOG_USER": 1, "LOG_DAEMON": 3, **{f"LOG_LOCAL{n}": 16 + n for n in range(8)}}
 
 
 class Sink(Protocol):
@@ -56,9 +56,12 @@ class SyslogSink:
     not hold up a packet. The count is written as soon as the log works again.
     """
 
-    def __init__(self, identity: str, facility: str, path: str = "/dev/log") -> None:
+    def __init__(
+        self, identity: str, facility: str, path: str = "/dev/log", *, numbered: bool = True
+    ) -> None:
+        """``numbered``: the process's number stands behind its name."""
         self.lost = 0
-        self._tag = f"{identity}[{os.getpid()}]"
+        self._tag = f"{identity}[{os.getpid()}]" if numbered else identity
         self._facility = _FACILITIES[facility] << 3
         self._path = path
         self._socket: socket.socket | None = None

@@ -43,19 +43,25 @@ def holder(pid_file: Path) -> int | None:
     return None if kind == fcntl.F_UNLCK else pid
 
 
+class AlreadyRunningError(HostError):
+    """Another instance holds the lock."""
+
+
 class PidFile:
     """The lock of a running daemon, held until the process ends."""
 
-    def __init__(self, path: Path, hint: str = "") -> None:
+    def __init__(
+        self, path: Path, hint: str = "", *, program: str = "fwknopd", mode: int = 0o600
+    ) -> None:
         """Take the lock and write our PID.
 
-        Raises HostError: another instance holds it (``hint`` says what to do
-        then), or the file cannot be made.
+        Raises AlreadyRunningError: another instance holds it (``hint`` says
+        what to do then). Raises HostError: the file cannot be made.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = os.open(path, flags, 0o600)
+            self._descriptor = os.open(path, flags, mode)
         except OSError as error:
             raise HostError(f"cannot make PID file {path}: {error.strerror}") from error
         try:
@@ -64,8 +70,8 @@ class PidFile:
             os.close(self._descriptor)
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise HostError(f"cannot lock PID file {path}: {error.strerror}") from error
-            raise HostError(
-                f"[*] An instance of fwknopd is already running: (PID={holder(path)}).", hint=hint
+            raise AlreadyRunningError(
+                f"[*] An instance of {program} is already running: (PID={holder(path)}).", hint=hint
             ) from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)

@@ -17,7 +17,7 @@ from watchword.dialects.fwknop import (
     server_options,
     watchdog_options,
 )
-from watchword.dialects.knockd import client_options
+from watchword.dialects.knockd import client_options, daemon_options
 from watchword.dialects.knockd.words import Option
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.model.crypto import CipherMode, Digest
@@ -43,7 +43,7 @@ _KNOWN: Final = {
 
 def all_programs() -> tuple[Command, ...]:
     """Every program that is installed, in the order of their names."""
-    return (fwknop(), fwknop1(), fwknopd(), knock(), knopwatchd(), watchword())
+    return (fwknop(), fwknop1(), fwknopd(), knock(), knockd(), knopwatchd(), watchword())
 
 
 def fwknop() -> Command:
@@ -87,6 +87,11 @@ def knock() -> Command:
     """The client of knockd."""
     switches = tuple(_of_knocking(client_options.OPTIONS))
     return Command("knock", "the client of knockd", switches, operand=Value(Takes.HOST, "host"))
+
+
+def knockd() -> Command:
+    """The server that is knocked at."""
+    return Command("knockd", "the knock daemon", tuple(_of_knocking(daemon_options.OPTIONS)))
 
 
 def _of_knocking(options: tuple[Option, ...]) -> Iterator[Switch]:

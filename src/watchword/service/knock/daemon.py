@@ -1,0 +1,315 @@
+"""A running knock daemon: start, knocks, signals, reload, stop.
+
+In here: the order of these. Not in here: which knocks count (recognise.doors), what
+doors lead to (runs, managed), where lines go (teller), the command line (server).
+
+Source: knockd, sections 1, 2 and 5. Differences: a reload that fails keeps the old
+doors; an interface that vanishes ends the daemon with status 1; addresses that an
+interface gets later count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from watchword.dialects.knockd.daemon_options import INTERFACE, DaemonOptions
+from watchword.edges import children
+from watchword.edges.capture.addresses import AddressNews, addresses
+from watchword.edges.capture.knocks import KnockSource
+from watchword.edges.capture.links import index_of
+from watchword.edges.clock import boot_id
+from watchword.edges.replay.sqlite import SqliteStore
+from watchword.errors import HostError, OperatorError
+from watchword.model.addresses import Address
+from watchword.model.door_events import (
+    ListeningOn,
+    LogReopened,
+    Remark,
+    Rereading,
+    Seen,
+    SequencesUsedUp,
+    SesameOpened,
+    ShuttingDown,
+    Told,
+    Trouble,
+)
+from watchword.model.doors import Door, OpenServices, Progress, RunCommands
+from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
+from watchword.ports import Clock
+from watchword.recognise.doors import DoorRecogniser
+from watchword.service.daemon.process import PidFile
+from watchword.service.knock.loading import load
+from watchword.service.knock.managed import ManagedDoors
+from watchword.service.knock.one_time_doors import used_up
+from watchword.service.knock.runs import Runs
+from watchword.service.knock.teller import Teller
+
+PATIENCE: Final = 20.0
+"""Seconds that the end waits for commands; a supervisor waits 90."""
+LOCK: Final = "knockd.lock"
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class KnockDaemon:
+    """One daemon from its start to its end."""
+
+    def __init__(
+        self,
+        options: DaemonOptions,
+        knocking: Knocking,
+        teller: Teller,
+        clock: Clock,
+        reopen: Callable[[KnockSettings], str],
+    ) -> None:
+        """``reopen`` opens the log anew, as settings say, and returns the path of its file."""
+        self._options = options
+        self._knocking = knocking
+        self._teller = teller
+        self._tell = teller.tell
+        self._clock = clock
+        self._reopen = reopen
+        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._runs = Runs(self._tell, clock, children.run)
+        self._store: SqliteStore | None = None
+        self._managed: ManagedDoors | None = None
+        self._lock: PidFile | None = None
+        self._source: KnockSource
+        self._news: AddressNews
+        self._recogniser: DoorRecogniser
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, ready: Callable[[], None]) -> int:
+        """Serve until a signal; ``ready`` is called once knocks are heard. The exit status.
+
+        Raises OperatorError or HostError: it could not be started.
+        """
+        loop = asyncio.get_running_loop()
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, self._signals.put_nowait, each)
+        self._source = KnockSource(self._named(), None)
+        self._news = AddressNews()
+        try:
+            await self._take_up(self._knocking)
+        except (HostError, OperatorError):
+            self._source.close()
+            self._news.close()
+            await self._close_memory()
+            raise
+        ready()
+        self._announce()
+        listening = loop.create_task(self._listen())
+        writing = loop.create_task(self._teller.write_forever())
+        loop.add_reader(self._news.sock, self._hear_of_addresses)
+        try:
+            return await self._serve(listening)
+        finally:
+            loop.remove_reader(self._news.sock)
+            await self._stop(listening, writing)
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Those that are listened on, as they were named."""
+        if self._options.interface:
+            return tuple(self._options.interface.split(","))
+        return self._knocking.settings.interfaces or (INTERFACE,)
+
+    def _named(self) -> tuple[str, ...]:
+        return () if EVERY_INTERFACE in self.interfaces else self.interfaces
+
+    def _local(self) -> set[bytes]:
+        """Addresses that knocks may be sent to."""
+        named = self._named()
+        found = [addresses(index_of(each)) for each in named] if named else [addresses()]
+        most = 4 if self._options.only_ipv4 else 16
+        return {each for group in found for each in group if len(each) <= most}
+
+    async def _take_up(self, knocking: Knocking) -> None:
+        """Begin to follow these doors. Raises HostError: what they need cannot be had."""
+        await self._open_memory(knocking)
+        if self._managed is not None and knocking.settings.firewall.needed:
+            await self._managed.take_up(knocking.settings.firewall)
+        self._knocking = knocking
+        self._recogniser = DoorRecogniser(knocking.doors, self._local())
+        self._narrow()
+        for door in knocking.doors:
+            if not door.sequence:
+                self._tell(SequencesUsedUp(door.name))
+        for complaint in knocking.complaints:
+            self._tell(Remark(str(complaint)))
+
+    def _narrow(self) -> None:
+        self._source.narrow(self._recogniser.hearing())
+
+    async def _open_memory(self, knocking: Knocking) -> None:
+        """The journal, if something is closed later, or was to be when we ended last."""
+        folder = Path(knocking.settings.state_dir)
+        if self._store is not None or not (_has_ends(knocking) or folder.exists()):
+            return
+        self._store = await asyncio.to_thread(SqliteStore.open, folder, boot_id=boot_id())
+        hint = f"it uses the state directory {folder} as well: end it, or set StateDir"
+        self._lock = PidFile(folder / LOCK, hint, program="knockd")
+        self._runs.journal = self._store.journal
+        self._managed = ManagedDoors(self._store, self._tell, self._clock)
+        unfinished = await self._store.journal.unfinished(self._clock.now())
+        self._runs.resume([each for each in unfinished if each.cycle is not None])
+
+    def _announce(self) -> None:
+        self._tell(ListeningOn(",".join(self.interfaces)))
+        if self._teller.debugging:
+            self._teller.say_all(f"local IP: {each}" for each in self._recogniser.local)
+
+    async def _listen(self) -> None:
+        debugging, only_ipv4 = self._teller.debugging, self._options.only_ipv4
+        async for batch in self._source.batches():
+            now = self._clock.now().steady
+            for knock in batch:
+                if only_ipv4 and len(knock.source) != 4:
+                    continue
+                if debugging:
+                    self._tell(Seen(knock))
+                for progress in self._recogniser.observe(knock, now):
+                    self._heed(progress)
+            self._await_deadline(now)
+
+    def _await_deadline(self, now: float) -> None:
+        """Be there when the next attempt has taken too long."""
+        deadline = self._recogniser.next_deadline()
+        if deadline is None:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(0.0, deadline - now)
+        if self._timer is not None and self._timer.when() <= at and not self._timer.cancelled():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(at, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._clock.now().steady
+        for progress in self._recogniser.expire(now):
+            self._heed(progress)
+        self._await_deadline(now)
+
+    def _heed(self, progress: Progress) -> None:
+        self._tell(Told(progress))
+        if not progress.opened:
+            return
+        door = progress.door
+        if door.one_time is not None:
+            opens, waiting = used_up(door, door.one_time, self._tell)
+            self._recogniser.take_sequence(door.number, waiting)
+            self._narrow()
+            if not opens:
+                return
+        self._tell(SesameOpened(door, progress.source))
+        self._open(door, progress.source)
+
+    def _open(self, door: Door, source: Address) -> None:
+        match door.action:
+            case RunCommands():
+                self._runs.open(door, door.action, source)
+            case OpenServices():
+                if self._managed is not None:
+                    self._begin(self._managed.open(door, door.action, source))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _hear_of_addresses(self) -> None:
+        self._news.hear()
+        try:
+            self._recogniser.take_addresses(self._local())
+            self._narrow()
+        except HostError as error:
+            self._tell(Trouble(str(error), error.hint))
+
+    async def _serve(self, listening: asyncio.Task[None]) -> int:
+        """Until a signal ends it, or the interface is gone; the exit status."""
+        while True:
+            signalled = asyncio.ensure_future(self._signals.get())
+            loops = self._managed.loops if self._managed is not None else frozenset()
+            await asyncio.wait([signalled, listening, *loops], return_when=asyncio.FIRST_COMPLETED)
+            if signalled.done():
+                if signalled.result() is not signal.SIGHUP:
+                    return int(signalled.result())
+                await self._reload()
+                continue
+            signalled.cancel()
+            for task in (listening, *loops):
+                if task.done():
+                    return self._failed(task)
+
+    def _failed(self, task: asyncio.Task[None]) -> int:
+        """What a task ended of: a machine that refuses is told, a bug is let through."""
+        try:
+            task.result()
+        except HostError as error:
+            self._tell(Trouble(str(error), error.hint))
+        return 1
+
+    async def _reload(self) -> None:
+        path = self._options.config
+        self._tell(Rereading(path))
+        before = self._knocking
+        try:
+            fresh = await asyncio.to_thread(load, path)
+            await self._take_up(fresh)
+        except OperatorError as error:
+            for complaint in error.complaints:
+                self._tell(Trouble(complaint.message, complaint.hint))
+            self._tell(Remark("nothing was changed: the doors of before go on"))
+            return
+        except HostError as error:
+            self._tell(Trouble(str(error), error.hint))
+            self._tell(Remark("nothing was changed: the doors of before go on"))
+            return
+        if fresh.settings.interfaces != before.settings.interfaces:
+            self._tell(Remark("Interface was changed; that is taken up at the next start only"))
+        self._tell(LogReopened(self._reopen(fresh.settings)))
+
+    async def _stop(self, listening: asyncio.Task[None], writing: asyncio.Task[None]) -> None:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=PATIENCE)
+        at_once = self._knocking.settings.close_at_exit
+        left = await self._runs.finish(PATIENCE, at_once=at_once)
+        if left:
+            said = f"{left} stop commands wait for their time; the next start runs them"
+            self._tell(Remark(said))
+        await self._close_memory()
+        self._news.close()
+        self._tell(ShuttingDown())
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        self._teller.write_rest()
+
+    async def _close_memory(self) -> None:
+        if self._managed is not None:
+            await self._managed.aclose()
+        if self._store is not None:
+            with contextlib.suppress(HostError):
+                await self._store.aclose()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _has_ends(knocking: Knocking) -> bool:
+    """Whether some door leads to something that is closed later."""
+    return any(
+        isinstance(each.action, OpenServices)
+        or each.action.stop is not None
+        or each.action.stop_6 is not None
+        for each in knocking.doors
+    )

@@ -1,0 +1,170 @@
+"""Doors that open services in the firewall: grants like those of fwknopd.
+
+In here: from an opened door to a grant, the loops that end grants and keep the
+firewall as it should be, what is told of it in knockd's log.
+Not in here: changing the firewall (service.daemon.enforcer), commands (runs).
+
+A knock that completes a sequence stands where an authentic packet stands
+otherwise; the rest is the same engine: the same ledger, journal and backends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.programs import SystemPrograms
+from watchword.edges.randomness import key_bytes
+from watchword.edges.replay.sqlite import SqliteStore
+from watchword.errors import HostError
+from watchword.grant.decide import Permit
+from watchword.model.addresses import Address
+from watchword.model.door_events import (
+    DoorEvent,
+    Remark,
+    ServicesClosed,
+    ServicesOpened,
+    Trouble,
+)
+from watchword.model.doors import Door, OpenServices
+from watchword.model.openings import Ending, Feature
+from watchword.model.outcomes import Disowned, Event, GrantEnded, HostTrouble, Restored
+from watchword.model.packets import Packet
+from watchword.model.requests import AccessWish, ReplayKey, Request, Sighting
+from watchword.model.settings import FirewallSettings
+from watchword.ports import Clock, FirewallBackend, Reporter
+from watchword.service.daemon.assembly import place_of, way_of
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.keeper import Keeper
+
+_DIGEST = 32  # bytes of a digest, made up: there is no packet to take one of
+_FAMILIES = {4: Feature.IPV4, 6: Feature.IPV6}
+
+
+class _Told:
+    """The engine's events in knockd's log."""
+
+    def __init__(self, tell: Callable[[DoorEvent], None]) -> None:
+        self._tell = tell
+
+    def report(self, event: Event) -> None:
+        match event:
+            case GrantEnded(grant, ending, _):
+                if ending is not Ending.RENEWED:
+                    self._tell(ServicesClosed(grant, ending))
+            case HostTrouble(part, message, hint):
+                self._tell(Trouble(f"{part}: {message}", hint))
+            case Restored(grants, why):
+                self._tell(Remark(f"{grants} grants go on: {why}"))
+            case Disowned(openings):
+                self._tell(Remark(f"closed {openings} openings that no journal knows"))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+_: type[Reporter] = _Told
+
+
+class ManagedDoors:
+    """See the module."""
+
+    def __init__(self, store: SqliteStore, tell: Callable[[DoorEvent], None], clock: Clock) -> None:
+        self._store = store
+        self._tell = tell
+        self._clock = clock
+        self._reporter = _Told(tell)
+        self._enforcer: Enforcer | None = None
+        self._settings: FirewallSettings | None = None
+        self._features: frozenset[Feature] = frozenset()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def take_up(self, settings: FirewallSettings) -> None:
+        """Hide what the doors open, and take up grants of an earlier run; also after a reload.
+
+        Raises HostError: the firewall cannot be used, and is as it was.
+        """
+        if settings == self._settings:
+            return
+        firewall = NftFirewall(settings, programs=SystemPrograms(), clock=self._clock)
+        self._features = firewall.probe()
+        if self._enforcer is None:
+            await self._start(firewall)
+        else:
+            old = self._settings
+            elsewhere = old is not None and place_of(old) != place_of(settings)
+            await self._enforcer.replace_firewall(firewall, elsewhere=elsewhere)
+        self._settings = settings
+        hidden = ", ".join(map(str, settings.guarded))
+        self._tell(Remark(f"{way_of(settings)}: {hidden} hidden until a door opens"))
+
+    async def _start(self, firewall: FirewallBackend) -> None:
+        firewall.prepare()
+        enforcer = Enforcer(firewall, self._store.journal, self._reporter, self._clock)
+        await enforcer.resume(flush=False)
+        self._enforcer = enforcer
+        keeper = Keeper(
+            enforcer,
+            self._store.keys,
+            self._store.journal,
+            reporter=self._reporter,
+            clock=self._clock,
+        )
+        loop = asyncio.get_running_loop()
+        for work in (
+            keeper.end_grants(), keeper.watch_firewall(), keeper.look_round(), keeper.forget(),
+        ):  # fmt: skip
+            self._tasks.add(loop.create_task(work))
+
+    @property
+    def loops(self) -> frozenset[asyncio.Task[None]]:
+        """Tasks that run until the end; one that ends before failed."""
+        return frozenset(self._tasks)
+
+    async def open(self, door: Door, action: OpenServices, source: Address) -> None:
+        """Let a caller in. What the machine refuses is told."""
+        if self._enforcer is None or _FAMILIES[source.version] not in self._features:
+            said = f"{door.name}: not opened for {source}: the firewall cannot do it"
+            self._tell(Trouble(said, "see that nft(8) works, IPv6 included"))
+            return
+        try:
+            [grant] = await self._enforcer.grant([self._permit(door, action, source)])
+        except HostError as error:
+            self._tell(Trouble(f"{door.name}: not opened for {source}: {error}", error.hint))
+            return
+        self._tell(ServicesOpened(door.name, grant))
+
+    def _permit(self, door: Door, action: OpenServices, source: Address) -> Permit:
+        now = self._clock.now()
+        digest = key_bytes(_DIGEST)
+        first = door.sequence[-1]
+        packet = Packet(b"", str(source), 0, "", first.port, first.proto.number)
+        seen = Sighting(packet.protocol, packet.peer, 0, "", packet.local_port, now.wall)
+        request = Request(
+            stanza=door.number,
+            packet=packet,
+            user=door.name,
+            sent_at=int(now.wall),
+            version="knock",
+            wish=AccessWish(action.services),
+            allow=None,
+            seconds=action.seconds,
+            key=ReplayKey(digest, digest, seen),
+        )
+        return Permit(
+            request=request,
+            who=source,
+            services=action.services,
+            destination=None,
+            seconds=action.seconds,
+            key=f"door {door.name}",
+        )
+
+    async def aclose(self) -> None:
+        """Leave everything as it is: grants go on to their end, what is hidden stays hidden."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._enforcer is not None:
+            await self._enforcer.written()

@@ -1,0 +1,206 @@
+"""Runs the commands of doors: what opens, and after its time what closes.
+
+In here: the order of the two and what is told of them, keeping what has to be
+closed in the journal, taking it up again after a restart.
+Not in here: which command (dialects.knockd), starting programs (edges.children).
+
+What closes is written down before anything opens, and struck out after it ran: a
+crash in between runs it again. Source: knockd, section 5; differences: section 2
+and 10, rows 54 to 57 - every close is kept, whatever happens to the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from watchword.dialects.knockd.commands import LONGEST
+from watchword.edges.randomness import key_bytes
+from watchword.errors import HostError
+from watchword.model.addresses import Address
+from watchword.model.commands import Closing, Cycle
+from watchword.model.door_events import (
+    CommandDue,
+    CommandFailed,
+    CommandRun,
+    CommandTooLong,
+    DoorEvent,
+    Trouble,
+)
+from watchword.model.doors import Door, DoorCommand, RunCommands
+from watchword.model.openings import Ending, Grant
+from watchword.model.templates import Blank
+from watchword.ports import Clock, Journal
+
+SHELL: Final = ("/bin/sh", "-c")
+AT_ONCE: Final = 256
+"""Commands that run; more wait for their turn."""
+_NAME: Final = 5
+"""Random bytes in the name of what the journal keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """A command with the address in its place."""
+
+    text: str
+    argv: tuple[str, ...]
+
+
+class Runs:
+    """Commands under way, and those that wait for their time."""
+
+    def __init__(
+        self,
+        tell: Callable[[DoorEvent], None],
+        clock: Clock,
+        run: Callable[[Sequence[str]], Awaitable[int]],
+    ) -> None:
+        """``run`` runs a program to its end and returns its status."""
+        self.journal: Journal | None = None
+        """Where closings are kept; None: no door has any."""
+        self._tell = tell
+        self._clock = clock
+        self._run_program = run
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, tuple[Grant, asyncio.Event]] = {}
+        """What is closed later, and what has it closed at once."""
+
+    def open(self, door: Door, action: RunCommands, source: Address) -> None:
+        """Have the commands of a door run for a caller. Does not wait."""
+        start, stop = action.of(source)
+        if start is None:
+            return
+        opening = self._spelled(door, start, source, "start")
+        closing = None
+        if stop is not None and action.seconds is not None:
+            closing = self._spelled(door, stop, source, "stop")
+            if closing is None:
+                return
+        if opening is not None:
+            self._begin(self._carry_out(door, opening, closing, action.seconds or 0, source))
+
+    def _spelled(
+        self, door: Door, command: DoorCommand, source: Address, which: str
+    ) -> _Spelled | None:
+        filling = {Blank.WHO: str(source)}
+        text = command.template.told(filling)
+        if len(text.encode("utf-8", "surrogateescape")) > LONGEST:
+            self._tell(CommandTooLong(door.name, which))
+            return None
+        argv = (*SHELL, text) if command.through_shell else command.template.argv(filling)
+        return _Spelled(text, argv)
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(
+        self, door: Door, opening: _Spelled, closing: _Spelled | None, seconds: int, source: Address
+    ) -> None:
+        grant = None
+        if closing is not None:
+            grant = self._kept(door, closing, seconds, source)
+            if not await self._note(grant):
+                return
+        began = self._clock.now().steady
+        await self._run(door.name, opening)
+        if grant is not None:
+            took = self._clock.now().steady - began
+            grant = replace(grant, ends=grant.ends + took, until=grant.until + took)
+            await self._close_later(grant)
+
+    def _kept(self, door: Door, closing: _Spelled, seconds: int, source: Address) -> Grant:
+        now = self._clock.now()
+        return Grant(
+            id=key_bytes(_NAME).hex(),
+            stanza=door.number,
+            user=door.name,
+            source=source,
+            who=source,
+            services=(),
+            destination=None,
+            began=now.wall,
+            ends=now.wall + seconds,
+            until=round(now.steady + seconds, 3),
+            key=f"door {door.name}",
+            cycle=Cycle((Closing(closing.text, closing.argv),)),
+        )
+
+    async def _note(self, grant: Grant) -> bool:
+        """Whether what closes is written down; if not, nothing is opened."""
+        try:
+            if self.journal is not None:
+                await self.journal.granted([grant])
+        except HostError as error:
+            said = f"{grant.user}: not opened for {grant.who}, since its end cannot be noted"
+            self._tell(Trouble(f"{said}: {error}", error.hint))
+            return False
+        return True
+
+    async def _run(self, door: str, command: _Spelled) -> None:
+        async with self._places:
+            self._tell(CommandRun(door, command.text))
+            status = await self._run_program(command.argv)
+        if status:
+            self._tell(CommandFailed(door, max(status, 0)))
+
+    async def _close_later(self, grant: Grant) -> None:
+        at_once = asyncio.Event()
+        self._waiting[grant.id] = (grant, at_once)
+        try:
+            left = grant.until - self._clock.now().steady
+            if left > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await at_once.wait()
+            await self._close(grant)
+        finally:
+            del self._waiting[grant.id]
+
+    async def _close(self, grant: Grant) -> None:
+        self._tell(CommandDue(grant.user, grant.who))
+        for closing in grant.cycle.closings if grant.cycle else ():
+            await self._run(grant.user, _Spelled(closing.text, closing.argv))
+        try:
+            if self.journal is not None:
+                ended = [(grant.id, Ending.EXPIRED)]
+                await self.journal.ended(ended, self._clock.now().wall)
+        except HostError as error:
+            self._tell(Trouble(str(error), error.hint))
+
+    def resume(self, grants: Sequence[Grant]) -> None:
+        """Take up what an earlier run has left to close; what is due is closed at once."""
+        for grant in grants:
+            if grant.cycle is not None:
+                self._begin(self._close_later(grant))
+
+    @property
+    def waiting(self) -> int:
+        """How many closings wait for their time."""
+        return len(self._waiting)
+
+    async def finish(self, patience: float, *, at_once: bool) -> int:
+        """Wait for what runs, and for what is closed within ``patience`` seconds.
+
+        ``at_once``: everything is closed now. Returns how many closings are
+        left to the next start.
+        """
+        limit = self._clock.now().steady + patience
+        if at_once:
+            for _, event in self._waiting.values():
+                event.set()
+        while (left := limit - self._clock.now().steady) > 0:
+            later = sum(grant.until > limit for grant, _ in self._waiting.values())
+            if len(self._tasks) <= (0 if at_once else later):
+                break
+            await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        kept = self.waiting
+        for task in self._tasks:
+            task.cancel()
+        return kept

@@ -1,0 +1,203 @@
+"""Our knockd beside the packaged one: the same packets, the same log, the same commands.
+
+Every row of the table has an interface of its own with both daemons on it, and all
+of them are played at the same time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests import knock_frames
+from tests.daemon import until
+from tests.knock_rows import ROWS, Pause, Row, played
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import inside
+
+pytestmark = [pytest.mark.system, pytest.mark.peer("knockd")]
+
+PACKAGED = "/usr/sbin/knockd"
+HERE = Path(__file__).parents[2]
+_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d\] (?:(10\.77\.\d+\.(\d+)): )?(\w+): (.+)")
+_WORDS = (
+    (re.compile(r"Stage (\d+)"), r"\1"),
+    (re.compile(r"OPEN SESAME"), "OS"),
+    (re.compile(r"sequence timeout \(stage (\d+)\)"), r"T\1"),
+)
+_SENDERS = {"11": "c1", "12": "c2"}
+_GAP = 0.02
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one row is played."""
+
+    row: Row
+    number: int
+    folder: Path
+
+    @property
+    def interface(self) -> str:
+        return f"r{self.number}"
+
+    @property
+    def address(self) -> str:
+        return f"10.77.{self.number}.1"
+
+    def sender(self, name: str) -> str:
+        return f"10.77.{self.number}.{'11' if name == 'c1' else '12'}"
+
+    def log(self, who: str) -> str:
+        path = self.folder / who / "log"
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def listens(self, who: str) -> bool:
+        return "starting up" in self.log(who)
+
+    def told(self, who: str) -> dict[str, list[str]]:
+        """What a daemon said of each sender at each door, in its order."""
+        found: dict[str, list[str]] = {}
+        for line in self.log(who).splitlines():
+            parts = _LINE.fullmatch(line)
+            if parts is None or parts[1] is None:
+                continue
+            what = next(
+                (
+                    pattern.sub(to, parts[4])
+                    for pattern, to in _WORDS
+                    if pattern.fullmatch(parts[4])
+                ),
+                parts[4],
+            )
+            found.setdefault(f"{_SENDERS[parts[2]]} {parts[3]}", []).append(what)
+        return found
+
+    def ran(self, who: str) -> list[str]:
+        """The commands, in no order."""
+        return sorted(re.findall(r"\w+: running command: .*", self.log(who)))
+
+
+def _in_time(place: Place) -> dict[str, list[str]]:
+    """What ours said. It tells of a timeout when time is up, the original with the next packet;
+    so the last word may be one that the original had no cause to say."""
+    want, told = _by_door(place.row.told), place.told("ours")
+    for who, lines in told.items():
+        if lines[-1].startswith("T") and not want.get(who, [""])[-1].startswith("T"):
+            lines.pop()
+    return told
+
+
+def _complete(place: Place) -> bool:
+    return _in_time(place) == _by_door(place.row.told)
+
+
+def _by_door(lines: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        who, what = line.rsplit(" ", 1)
+        found.setdefault(who, []).append(what)
+    return found
+
+
+def _wire(server: Host, outside: Host, places: Sequence[Place]) -> None:
+    """An interface for each row, all made by one run of ip(8) on each side."""
+    ours = "".join(
+        f"link add {each.interface} type veth peer name {each.interface} "
+        f"netns {outside.namespace}\n"
+        f"addr add {each.address}/24 dev {each.interface}\nlink set {each.interface} up\n"
+        for each in places
+    )
+    server.run("ip", "-batch", "-", input=ours)
+    theirs = "".join(f"link set {each.interface} up\n" for each in places)
+    outside.run("ip", "-batch", "-", input=theirs)
+
+
+def _start(server: Host, places: Sequence[Place], folder: Path) -> None:
+    for each in places:
+        for who in ("ours", "packaged"):
+            (each.folder / who).mkdir(parents=True)
+            log = each.folder / who / "log"
+            conf = each.folder / who / "conf"
+            conf.write_text(f"[options]\nLogFile = {log}\n{each.row.doors}", "utf-8")
+            words = ["-i", each.interface, "-c", str(conf)]
+            if who == "packaged":
+                server.start(PACKAGED, *words)
+            else:
+                mine = folder / f"ours-{each.number}"
+                mine.mkdir()
+                (mine / "command").write_text("\n".join(words), "utf-8")
+    ours = folder / "nursery"
+    ours.mkdir()
+    for each in places:
+        (folder / f"ours-{each.number}").rename(ours / str(each.number))
+    server.start(sys.executable, "-m", "tests.many_knockds", str(ours), cwd=HERE)
+    for each in places:
+        for who in ("ours", "packaged"):
+            until(partial(each.listens, who), seconds=30)
+
+
+def _schedule(places: Sequence[Place]) -> list[tuple[float, int, str, bytes]]:
+    """When which frame is sent on which interface, seconds from the beginning."""
+    found: list[tuple[float, int, str, bytes]] = []
+    for each in places:
+        at = 0.0
+        for step in played(each.row.sent):
+            if isinstance(step, Pause):
+                at += step.seconds
+                continue
+            flags = None if step.udp else int(step.flags)
+            content = knock_frames.knock(each.sender(step.sender), each.address, step.port, flags)
+            heapq.heappush(found, (at, len(found), each.interface, knock_frames.frame(content)))
+            at += _GAP
+    return [heapq.heappop(found) for _ in range(len(found))]
+
+
+def _play(outside: Host, places: Sequence[Place]) -> None:
+    kind = socket.SOCK_RAW
+    raw = inside(outside, lambda: socket.socket(socket.AF_PACKET, kind))
+    with closing(raw):
+        time.sleep(1.05 - time.time() % 1)  # the original counts whole seconds
+        began = time.monotonic()
+        for at, _, interface, frame in _schedule(places):
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            raw.sendto(frame, (interface, 0))
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place]]:
+    folder = tmp_path_factory.mktemp("knockd")
+    found = [Place(row, at, folder / row.number) for at, row in enumerate(ROWS, start=1)]
+    with Lab() as lab:
+        server, outside = lab.host("server"), lab.host("outside")
+        _wire(server, outside, found)
+        _start(server, found, folder)
+        _play(outside, found)
+        for each in found:
+            with suppress(AssertionError):  # the test of the row tells it
+                until(partial(_complete, each), seconds=3)
+        yield {each.row.number: each for each in found}
+
+
+@pytest.mark.requirement("3.2", "3.15", "3.17", "3.18", "3.25")
+@pytest.mark.parametrize("number", [row.number for row in ROWS])
+def test_a_row_comes_to_what_the_specification_says_of_both(
+    number: str, places: dict[str, Place]
+) -> None:
+    place = places[number]
+    row = place.row
+    assert _in_time(place) == _by_door(row.told)
+    assert place.told("packaged") == _by_door(row.packaged or row.told)
+    if row.packaged is None:
+        assert place.ran("ours") == place.ran("packaged")
+    assert len(place.ran("ours")) == sum(line.endswith(" OS") for line in row.told)
