@@ -99,7 +99,8 @@ def _in_time(place: Place) -> dict[str, list[str]]:
 
 
 def _complete(place: Place) -> bool:
-    return _in_time(place) == _by_door(place.row.told)
+    theirs = _by_door(place.row.packaged or place.row.told)
+    return _in_time(place) == _by_door(place.row.told) and place.told("packaged") == theirs
 
 
 def _by_door(lines: Sequence[str]) -> dict[str, list[str]]:

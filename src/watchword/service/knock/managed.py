@@ -28,7 +28,7 @@ from watchword.model.door_events import (
     Trouble,
 )
 from watchword.model.doors import Door, OpenServices
-from watchword.model.openings import Ending, Feature
+from watchword.model.openings import Ending, Feature, Grant
 from watchword.model.outcomes import Disowned, Event, GrantEnded, HostTrouble, Restored
 from watchword.model.packets import Packet
 from watchword.model.requests import AccessWish, ReplayKey, Request, Sighting
@@ -129,11 +129,12 @@ class ManagedDoors:
             self._tell(Trouble(said, "see that nft(8) works, IPv6 included"))
             return
         try:
-            [grant] = await self._enforcer.grant([self._permit(door, action, source)])
+            [answer] = await self._enforcer.grant([self._permit(door, action, source)])
         except HostError as error:
             self._tell(Trouble(f"{door.name}: not opened for {source}: {error}", error.hint))
             return
-        self._tell(ServicesOpened(door.name, grant))
+        if isinstance(answer, Grant):  # what leads elsewhere is not made by doors
+            self._tell(ServicesOpened(door.name, answer))
 
     def _permit(self, door: Door, action: OpenServices, source: Address) -> Permit:
         now = self._clock.now()
