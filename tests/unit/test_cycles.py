@@ -20,6 +20,7 @@ from tests.values import NOW, policy, request, terms
 from watchword.dialects.fwknop.templates import NAMES, template
 from watchword.dialects.fwknop.voice import Voice
 from watchword.dialects.fwknop.voice_json import structured
+from watchword.edges.peers import Peer
 from watchword.edges.programs import MemoryPrograms
 from watchword.errors import HostError
 from watchword.grant import cycles
@@ -28,15 +29,19 @@ from watchword.grant.decide import Permit, authorise
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, CycleTerms
 from watchword.model.openings import Ending
-from watchword.model.outcomes import CycleOpening, Judged, Refusal
+from watchword.model.outcomes import Action, CycleOpening, Judged, Refusal
 from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish
 from watchword.model.services import Proto, Service
 from watchword.ports import Completed, NotStartedError
+from watchword.service.daemon.changes import GrantChanges
 from watchword.service.daemon.closer import Closer
+from watchword.service.daemon.control import Question
 from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.hand import Hand, NotAllowedError, close
+from watchword.service.daemon.status import in_words, not_closed
+from watchword.service.daemon.unclosed import MOST
 from watchword.wire.spa.message import MessageType
 
 WHO = "198.51.100.2"
@@ -55,13 +60,20 @@ def stanza_with(found: CycleTerms, number: int = 1, **more: Any) -> Terms:
 class Scene(House):
     """A server whose programs are a list of answers."""
 
-    def __init__(self, *stanzas: Terms, answers: Sequence[Completed | HostError] = ()) -> None:
+    def __init__(
+        self,
+        *stanzas: Terms,
+        answers: Sequence[Completed | HostError] = (),
+        pauses: Sequence[float] = (),
+    ) -> None:
+        self.pauses = pauses
         self.programs = MemoryPrograms(answers)
         super().__init__(policy(*stanzas))
 
     def start(self) -> None:
         super().start()
-        closer = Closer(self.journal, partial(close, self.programs), self.reporter, self.clock)
+        run = partial(close, self.programs)
+        closer = Closer(self.journal, run, self.reporter, self.clock, self.pauses)
         self.closer = closer
         self.cycles = Cycles(self.journal, closer, self.reporter, self.clock, self.gate._figures)
         self.gate._cycles = self.cycles
@@ -78,6 +90,12 @@ class Scene(House):
         while self.cycles.opening:
             await asyncio.sleep(0.001)
         await self.closer.closed()
+
+    async def tried_again(self) -> None:
+        """Until nothing waits for another try."""
+        while self.closer.waiting.trying:
+            await asyncio.sleep(0.001)
+            await self.closer.closed()
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, and close what has come to its end."""
@@ -403,12 +421,181 @@ def test_all_that_is_due_is_closed_in_order_also_when_one_fails() -> None:
         await home.wait(60)
         assert home.ran[5:] == [f"close 198.51.100.{n} 22" for n in range(3, 8)]
         assert sum("CMD_CYCLE_CLOSE command failed" in line for line in home.log) == 2
-        endings = [ending for _, ending, _ in home.journal.history]
-        assert endings.count(Ending.NOT_CLOSED) == 2
-        assert endings.count(Ending.EXPIRED) == 3
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED] * 3
+        assert len(home.cycles.unclosed) == 2
 
     answers: list[Completed | HostError] = [WELL] * 5
     answers += [WELL, FAILS, HostError("hangs"), WELL, WELL]
+    play(scene, Scene(stanza_with(cycle()), answers=answers))
+
+
+@pytest.mark.requirement("1.13", partial=True)
+def test_what_fails_to_close_is_tried_again_until_it_is_closed_and_told_each_time() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask(f"{WHO},tcp/22,tcp/80")
+        await home.wait(30)
+        await home.tried_again()
+        assert home.ran[2:] == [f"close {WHO} 22", f"close {WHO} 80"] + [f"close {WHO} 80"] * 2
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED]
+        assert len(home.cycles.unclosed) == 0
+        told = [line.partition("(stanza #1) ")[2] for line in home.log[-5:]]
+        failed = (
+            "CMD_CYCLE_CLOSE command failed, and what it closes may be open: exit status 1: alas"
+        )
+        assert told == [
+            f"Timer expired, running CMD_CYCLE_CLOSE command: close {WHO} 80",
+            f"{failed}; it is tried again in 0 seconds",
+            f"Trying again after 1 that failed, running CMD_CYCLE_CLOSE command: close {WHO} 80",
+            f"{failed}; it is tried again in 0.001 seconds",
+            f"Trying again after 2 that failed, running CMD_CYCLE_CLOSE command: close {WHO} 80",
+        ]
+
+    answers = [WELL, WELL, WELL, FAILS, FAILS, WELL]
+    play(scene, Scene(stanza_with(cycle()), answers=answers, pauses=(0, 0.001, 0.001)))
+
+
+def test_what_is_given_up_is_shown_until_somebody_has_it_tried_once_more() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        await home.wait(30)
+        await home.tried_again()
+        assert len(home.ran) == 1 + 3
+        name = next(iter(home.cycles.unclosed)).grant.id
+        assert home.log[-1].endswith(
+            f"GIVEN UP after 3. Close it by hand (close {WHO} 22), then: watchword revoke {name}"
+        )
+        [told] = not_closed(home.cycles)
+        assert (told["given_up"], told["tries"], told["for"]) == (True, 3, WHO)
+        assert home.cycles.has(name)
+        assert home.journal.history == []
+
+        assert [each.id for each in home.cycles.try_again(lambda grant: True)] == [name]
+        await home.done()
+        assert len(home.ran) == 1 + 4
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.NOT_CLOSED]
+        assert not_closed(home.cycles) == []
+        assert not home.cycles.has(name)
+
+    play(scene, Scene(stanza_with(cycle()), answers=[WELL] + [FAILS] * 4, pauses=(0, 0)))
+
+
+def test_revoking_by_name_tries_once_more_and_blocking_a_key_does_not_forget_it() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        await home.wait(30)
+        [failed] = home.cycles.unclosed
+        changes = GrantChanges(home.enforcer, home.cycles, lambda: home.policy, home.clock)
+        asked = Question({"grant": failed.grant.id}, Peer(1, 0, frozenset()), root=True)
+        await changes.end(asked, Action.BLOCK, "a key", lambda grant: True, cut=False)
+        await home.done()
+        assert len(home.cycles.unclosed) == 1
+        said = list(in_words(TOLD | {"not_closed": not_closed(home.cycles)}))
+        assert any(line.startswith("NOT CLOSED: tcp/22 for 198.51.100.2, grant") for line in said)
+
+        told = await changes.revoke(asked)
+        await home.done()
+        assert told["revoked"] == [failed.grant.id]
+        assert home.ran[1:] == [f"close {WHO} 22"] * 2
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED]
+        assert list(in_words(TOLD | {"not_closed": not_closed(home.cycles)})) == list(
+            in_words(TOLD)
+        )
+
+    play(scene, Scene(stanza_with(cycle()), answers=[WELL, FAILS]))
+
+
+TOLD: dict[str, Any] = {
+    "program": "fwknopd", "release": "1", "began": 0.0, "reloads": {"last": ""}, "grants": 0,
+    "commands": {}, "firewall_in_step": True, "not_closed": [], "blocked": [], "sources": {},
+    "packets": {}, "dropped": {}, "waiting": {"strangers": 0, "known": 0, "gpg": 0},
+    "known_addresses": 0, "claims": 0, "steps": {}, "slowest_step": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+def test_the_next_start_tries_what_an_earlier_run_could_not_close_and_nothing_else(
+    given_up: bool,
+) -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        home.pauses = () if given_up else (3600,)
+        home.start()
+        await home.ask(f"{WHO},tcp/22,tcp/80")
+        await home.wait(30)
+        before = len(home.ran)
+        home.start()
+        await home.cycles.resume(flush=False)
+        await home.done()
+        assert home.ran[before:] == [f"close {WHO} 80"]
+        assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED]
+
+    play(scene, Scene(stanza_with(cycle()), answers=[WELL, WELL, WELL, FAILS]))
+
+
+def test_a_close_that_failed_is_not_tried_again_while_its_caller_is_in_by_another_packet() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        await home.wait(30)
+        await home.ask()
+        await try_again(home)
+        assert home.ran[3:] == []
+        await home.wait(30)
+        assert home.ran[3:] == [f"close {WHO} 22"]
+        await try_again(home)
+        assert home.ran[3:] == [f"close {WHO} 22"] * 2
+
+    async def try_again(home: Scene) -> None:
+        """As after an hour."""
+        [failed] = home.cycles.unclosed
+        home.cycles.unclosed._due(failed)
+        await home.done()
+
+    play(scene, Scene(stanza_with(cycle()), answers=[WELL, FAILS], pauses=(3600,)))
+
+
+def test_a_close_that_waits_for_its_next_try_holds_no_other_up() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        for n in (3, 4):
+            await home.ask(f"198.51.100.{n},tcp/22")
+        await home.wait(30)
+        assert home.ran[2:] == ["close 198.51.100.3 22", "close 198.51.100.4 22"]
+        assert [grant.who for grant, _, _ in home.journal.history] == [canonical("198.51.100.4")]
+
+    play(scene, Scene(stanza_with(cycle()), answers=[WELL, WELL, FAILS], pauses=(3600,)))
+
+
+def test_a_stop_tries_once_more_what_waits_and_leaves_the_rest_to_the_next_start() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        for n in (3, 4):
+            await home.ask(f"198.51.100.{n},tcp/22")
+        await home.wait(30)
+        await home.cycles.stop(patience=5)
+        assert home.ran[2:] == ["close 198.51.100.3 22", "close 198.51.100.4 22"] * 2
+        assert home.log[-1].endswith("; the next start tries it again")
+        unfinished = await home.journal.unfinished(home.clock.now())
+        assert [grant.who for grant in unfinished] == [canonical("198.51.100.4")]
+
+    answers = [WELL, WELL, FAILS, FAILS, WELL, FAILS]
+    play(scene, Scene(stanza_with(cycle()), answers=answers, pauses=(3600,)))
+
+
+def test_of_what_is_given_up_so_much_is_kept_and_the_oldest_goes() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        for n in range(MOST + 2):
+            await home.ask(f"198.51.{n}.1,tcp/22")
+        await home.wait(30)
+        assert len(home.cycles.unclosed) == MOST
+        gone = [grant.who for grant, _, _ in home.journal.history]
+        assert gone == [canonical("198.51.0.1"), canonical("198.51.1.1")]
+
+    answers = [WELL] * (MOST + 2) + [FAILS] * (MOST + 2)
     play(scene, Scene(stanza_with(cycle()), answers=answers))
 
 

@@ -31,7 +31,7 @@ def told(**more: Any) -> dict[str, Any]:
         "known_addresses": 7,
         "claims": 0,
         "grants": 2,
-        "commands": {"running": 1, "opening": 2, "open": 3},
+        "commands": {"running": 1, "opening": 2, "open": 3, "unclosed": 4},
         "firewall_in_step": True,
         "steps": {},
         "reloads": {"taken": 0, "refused": 0, "last": "", "configured": 1_790_000_000.5},

@@ -107,6 +107,8 @@ class CycleClosing:
     grant: Grant
     command: str
     ending: Ending = Ending.EXPIRED
+    tries: int = 0
+    """How often it was tried before, and failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,12 @@ class CycleNotClosed:
     grant: Grant
     command: str
     why: str
+    tries: int = 1
+    """How often it was tried by now."""
+    again: float | None = None
+    """Seconds until it is tried again; None: it is not, and a person has to see to it."""
+    at_start: bool = False
+    """The daemon ends, and its next start will try again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,10 @@ def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR091
         case CycleClosing(grant, command):
             return "close-command", {**_of(grant), "command": command[:_LONGEST]}
         case CycleNotClosed(grant, command, why):
-            failed = {"command": command[:_LONGEST], "why": why[:_LONGEST]}
-            return "close-failed", {**_of(grant), **failed}
+            given_up = event.again is None and not event.at_start
+            how = {"tries": event.tries, "given_up": given_up}
+            said = {"command": command[:_LONGEST], "why": why[:_LONGEST]}
+            return "close-failed", {**_of(grant), **said, **how}
         case Restored(grants, why):
             return "restored", {"grants": grants, "why": why}
         case Disowned(openings):

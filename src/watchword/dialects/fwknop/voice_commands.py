@@ -58,9 +58,23 @@ def closing(event: CycleClosing | CycleNotClosed) -> Line:
     at = f"[{event.grant.who}] (stanza #{event.grant.stanza})"
     if isinstance(event, CycleNotClosed):
         failed = f"{at} CMD_CYCLE_CLOSE command failed, and what it closes may be open: {event.why}"
-        return _E, failed
+        return _E, f"{failed}; {_what_next(event)}"
     why = "Timer expired" if event.ending is Ending.EXPIRED else "Ended before its time"
+    if event.tries:
+        why = f"Trying again after {event.tries} that failed"
     return _I, f"{at} {why}, running CMD_CYCLE_CLOSE command: {event.command}"
+
+
+def _what_next(event: CycleNotClosed) -> str:
+    """Who has to do something about a command that has failed to close."""
+    if event.at_start:
+        return "the next start tries it again"
+    if event.again is not None:
+        return f"it is tried again in {event.again:g} seconds"
+    return (
+        f"GIVEN UP after {event.tries}. Close it by hand ({event.command[:_COMMAND]}), "
+        f"then: watchword revoke {event.grant.id}"
+    )
 
 
 def was_begun(event: Judged) -> bool:

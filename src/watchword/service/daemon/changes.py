@@ -73,6 +73,8 @@ class GrantChanges:
         """End grants for somebody, and note that."""
         revoked = await self._enforcer.revoke(wanted, cut=cut)
         closed = self._cycles.revoke(wanted)
+        if action is Action.REVOKE:
+            closed += self._cycles.try_again(wanted)
         names = [grant.id for grant in (*revoked.grants, *closed)]
         result = _result(names, revoked.cut if cut else None)
         if revoked.trouble is not None:

@@ -40,6 +40,7 @@ from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.enforcer import check_extension, extended, not_in_force
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.hand import Hand, close, command_programs
+from watchword.service.daemon.unclosed import Waiting
 
 AT_ONCE = 16  # packets whose opening commands run
 WAITING = 1024  # packets that wait for that; more are refused
@@ -76,6 +77,7 @@ class Cycles:
         """As ``Ledger.taken_elsewhere``."""
         self._live: dict[_Key, str] = {}
         """The latest grant of each kind, for stanzas that renew."""
+        closer.waiting.in_use = lambda grant: _key(grant) in self._live
 
     @classmethod
     def alone(cls, reporter: Reporter, clock: Clock, figures: Figures) -> Cycles:
@@ -83,6 +85,15 @@ class Cycles:
         journal = MemoryJournal()
         closer = Closer(journal, partial(close, command_programs()), reporter, clock)
         return cls(journal, closer, reporter, clock, figures)
+
+    @property
+    def unclosed(self) -> Waiting:
+        """What is over, and could not be closed."""
+        return self._closer.waiting
+
+    def try_again(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
+        """Close what could not be closed, once more; after that it is over whatever comes of it."""
+        return self._closer.close_at_last(wanted)
 
     @property
     def opening(self) -> int:

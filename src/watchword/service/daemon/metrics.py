@@ -58,6 +58,11 @@ def families(told: Mapping[str, Any]) -> Iterator[Family]:
     under_way = {"caller": commands["running"], "open": commands["opening"]}
     yield _gauge_by("commands_running", "kind", "Commands under way.", under_way)
     yield _gauge(
+        "not_closed",
+        "Grants that are over, and whose closing commands have failed.",
+        commands["unclosed"],
+    )
+    yield _gauge(
         "firewall_in_step",
         "1 if the firewall is as it should be, 0 while that is being tried again.",
         int(told["firewall_in_step"]),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from watchword import __version__
@@ -47,6 +48,7 @@ class Account:
             "grants": len(self.enforcer.ledger),
             "firewall_in_step": not self.enforcer.in_doubt,
             "commands": commands(self.commands, self.cycles),
+            "not_closed": not_closed(self.cycles),
             "blocked": blocked(self.blocks),
         }
 
@@ -91,7 +93,29 @@ class Account:
 
 def commands(callers: Commands, cycles: Cycles) -> dict[str, int]:
     """What commands are doing, and have open."""
-    return {"running": callers.running, "opening": cycles.opening, "open": len(cycles.ledger)}
+    return {
+        "running": callers.running,
+        "opening": cycles.opening,
+        "open": len(cycles.ledger),
+        "unclosed": len(cycles.unclosed),
+    }
+
+
+def not_closed(cycles: Cycles) -> list[dict[str, object]]:
+    """What commands have opened and could not close, a hundred at the most."""
+    found = islice(cycles.unclosed, 100)
+    return [
+        {
+            "grant": each.grant.id,
+            "stanza": each.grant.stanza,
+            "for": str(each.grant.who),
+            "services": [str(service) for service in each.grant.services],
+            "why": each.why,
+            "tries": each.tries,
+            "given_up": cycles.unclosed.is_given_up(each),
+        }
+        for each in found
+    ]
 
 
 def blocked(blocks: Blocks) -> list[dict[str, object]]:
@@ -142,6 +166,12 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"callers' commands that run: {found['running']}"
     if not told["firewall_in_step"]:
         yield "THE FIREWALL IS NOT AS IT SHOULD BE; the log says why, and it is being tried again"
+    for each in told["not_closed"]:
+        yield (
+            f"NOT CLOSED: {', '.join(each['services'])} for {each['for']}, grant {each['grant']} "
+            f"of stanza #{each['stanza']}, tried {each['tries']} times ({each['why']}); "
+            + ("close it by hand, then watchword revoke it" if each["given_up"] else "trying on")
+        )
     for each in told["blocked"]:
         yield f"BLOCKED: key {each['key']}, of stanza {each['stanza']} (watchword unblock)"
     yield f"packets come by: {', '.join(told['sources'])}"
