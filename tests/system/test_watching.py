@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import signal
 import socket
@@ -16,8 +17,9 @@ from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
 from tests.unit.test_metrics import value
 from tests.unit.test_openmetrics import Read, read
+from tests.unit.test_webhooks import Receiver
 from watchword.lab.hosts import Host, Lab
-from watchword.lab.sockets import connect, reaches, send_datagram
+from watchword.lab.sockets import connect, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
 from watchword.wire.spa.message import MessageType
 
@@ -216,3 +218,33 @@ def test_alerts_are_mailed_and_a_mailer_that_hangs_holds_up_no_packet(
     server.wait_for_judgements(8)
     assert [each["verdict"] for each in server.judged[3:]] == ["granted"] * 5
     assert server.stop() == 0
+
+
+def test_alerts_are_posted_and_a_receiver_that_hangs_holds_up_no_packet(
+    scene: Trio, server: Server
+) -> None:
+    key = server.folder / "key"
+    key.touch(mode=0o600)
+    key.write_text("a key of enough characters\n")
+    hanging = listen(scene.server.host, "127.0.0.1", 8081)
+    with hanging, Receiver(listener=listen(scene.server.host, "127.0.0.1", 8080)) as receiver:
+        server.settings |= {
+            "WEBHOOK_URL": "http://127.0.0.1:8081/, http://127.0.0.1:8080/swordfish",
+            "WEBHOOK_KEY_FILE": str(key),
+            "WEBHOOK_TIMEOUT": "60",
+        }
+        server.access = stanza(FW_ACCESS_TIMEOUT="1")
+        server.start()
+        payload = sealed("0.0.0.0,tcp/22", sent_at=int(time.time()))
+        for each in (payload, payload):
+            send_datagram(scene.caller.host, each, scene.server.four, 62201)
+        until(lambda: len(receiver.posted) == 3)
+        kinds = [json.loads(content)["kind"] for _, _, content in receiver.posted]
+        assert sorted(kinds) == ["ended", "granted", "refused"]
+        for path, headers, content in receiver.posted:
+            mac = hmac.digest(b"a key of enough characters", content, "sha256").hex()
+            assert (path, headers["X-Watchword-Signature"]) == ("/swordfish", f"sha256={mac}")
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 30
+    assert "swordfish" not in server.log

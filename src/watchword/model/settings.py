@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
 from watchword.model.addresses import Address, Network
 from watchword.model.commands import AT_ONCE
+from watchword.model.crypto import Secret
 from watchword.model.filters import Filter
 from watchword.model.services import Service
 
@@ -234,6 +235,53 @@ class MailSettings:
     """What this host is called in them; empty: what it calls itself."""
 
 
+class WebhookKind(StrEnum):
+    """What a notice is about."""
+
+    GRANTED = "granted"
+    ENDED = "ended"
+    REFUSED = "refused"
+    COMMAND = "command"
+    TROUBLE = "trouble"
+    MORE = "more"  # so many that they were not told one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A place that alerts are posted to. What names it to people has no path: that may be a
+    password."""
+
+    host: str
+    """A name, or an address without brackets."""
+    port: int
+    path: str = field(repr=False)
+    """From the slash on, query included."""
+    tls: bool = True
+
+    def __str__(self) -> str:
+        scheme, usual = ("https", 443) if self.tls else ("http", 80)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}" + ("" if self.port == usual else f":{self.port}")
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Alerts are posted to web servers."""
+
+    places: tuple[Webhook, ...]
+    """At least one; no two alike."""
+    kinds: frozenset[WebhookKind] = frozenset(WebhookKind)
+    """Of what is posted."""
+    key: Secret | None = None
+    """What each body is signed with; None: they are not signed."""
+    seconds: float = 10.0
+    """For one try, from the lookup of the name to the answer."""
+    authorities: str = ""
+    """Path of a PEM file with the authorities that count; empty: the system's."""
+    host: str = ""
+    """As in ``MailSettings``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
@@ -256,6 +304,8 @@ class Settings:
     """None: they are not served."""
     mail: MailSettings | None = None
     """None: no alerts are mailed."""
+    webhooks: WebhookSettings | None = None
+    """None: no alerts are posted."""
     audit_log: bool = False
     """True: what happened is written down in a chain in the state directory."""
     packet_limit: int = 0

@@ -21,6 +21,7 @@ from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES
 from watchword.dialects.fwknop.lines import shown, shown_file
 from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.translate_webhooks import URL, masked
 from watchword.dialects.fwknop.voice_words import ERROR_CODES
 from watchword.errors import Place
 from watchword.model.policy import Terms
@@ -93,6 +94,8 @@ def variable_values(values: Values, options: ServerOptions) -> dict[str, str | N
     for name, variable in VARIABLES.items():
         if variable.listed or name in values.given:
             found[name] = values.text(name) or derived.get(name)
+    if found.get(URL):
+        found[URL] = masked(found[URL] or "")
     if options.verbose:
         found["VERBOSE"] = str(leading_number(values.text("VERBOSE")) + options.verbose)
     return found

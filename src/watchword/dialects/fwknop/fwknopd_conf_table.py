@@ -168,6 +168,11 @@ _OURS: Final = (
     Variable("POLICY_TESTS", Kind.PATH),
     Variable("ACTIONS_FILE", Kind.PATH),
     Variable("METRICS_LISTEN"),
+    Variable("WEBHOOK_URL"),
+    Variable("WEBHOOK_EVENTS", default="all"),
+    Variable("WEBHOOK_KEY_FILE", Kind.PATH),
+    Variable("WEBHOOK_CA_FILE", Kind.PATH),
+    _number("WEBHOOK_TIMEOUT", "10", 1, 300),
     _flag("AUDIT_LOG"),
     Variable("LOG_STYLE", default="2.6"),
 )

@@ -24,6 +24,7 @@ from watchword.dialects.fwknop import (
     translate_log,
     translate_sources,
     translate_watching,
+    translate_webhooks,
 )
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
@@ -146,6 +147,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         _settings(values, options, offers, complaints),
         control=_control(values, sources, complaints),
         mail=translate_alerts.mail(values, complaints, sources.is_program),
+        webhooks=translate_webhooks.webhooks(values, complaints, sources.read),
     )
     _verify(values, complaints)
     digests = _digests(values, complaints)

@@ -54,7 +54,7 @@ def mail(
     for name, takes_message in (("sendmailCmd", True), ("mailCmd", False)):
         program = values.text(name)
         if program.startswith("/") and is_program(program):
-            return MailSettings(addresses, program, takes_message, _host(values, complaints))
+            return MailSettings(addresses, program, takes_message, host_name(values, complaints))
     complaints.remark(
         "EMAIL_ADDRESSES is set, and there is neither sendmail nor mail: no mail is sent",
         place,
@@ -75,7 +75,8 @@ def _verify_methods(values: Values, complaints: Complaints) -> None:
         complaints.remark("ALERTING_METHODS nosyslog: nothing is told to the system's log", place)
 
 
-def _host(values: Values, complaints: Complaints) -> str:
+def host_name(values: Values, complaints: Complaints) -> str:
+    """What HOSTNAME calls this host; empty: it is called what it calls itself."""
     text = values.text("HOSTNAME")
     if text in _UNSET:
         return ""

@@ -6,6 +6,8 @@ Not in here: what each makes of it (audit, alerts, recent).
 
 from __future__ import annotations
 
+import asyncio
+
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.report.lines import LineReporter
 from watchword.model.settings import Settings
@@ -13,29 +15,34 @@ from watchword.ports import Clock
 from watchword.service.daemon.alerts import Alerts
 from watchword.service.daemon.audit import Audit
 from watchword.service.daemon.recent import Recent
+from watchword.service.daemon.webhooks import Webhooks
 
 
 class Hearers:
-    """The audit journal, the mails, and what happened lately."""
+    """The audit journal, mails, webhooks, and what happened lately."""
 
     def __init__(self, settings: Settings, reporter: LineReporter, clock: Clock) -> None:
         self.recent = Recent(lambda: clock.now().wall, settings.log)
         self._audit = Audit(settings, reporter, clock)
         self._mail_programs = SystemPrograms()
         self._alerts = Alerts(settings, reporter, clock, self._mail_programs)
-        reporter.also += [self._audit.hear, self._alerts.hear, self.recent.hear]
+        self._webhooks = Webhooks(settings, reporter, clock)
+        hears = (self._audit.hear, self._alerts.hear, self._webhooks.hear, self.recent.hear)
+        reporter.also += hears
 
     def open(self) -> None:
-        """Raises HostError: the audit journal cannot be written."""
+        """Raises HostError: the audit journal cannot be written, or nobody's certificate tried."""
         self._audit.open()
         self._alerts.open()
+        self._webhooks.open()
 
     def take_over(self, settings: Settings) -> None:
         """Go by these settings from now on."""
         self._alerts.take_over(settings)
+        self._webhooks.take_over(settings)
 
     async def aclose(self) -> None:
         """Send and write what waits, as far as that takes no more than a moment."""
-        await self._alerts.aclose()
+        await asyncio.gather(self._alerts.aclose(), self._webhooks.aclose())
         self._mail_programs.end()
         await self._audit.aclose()
