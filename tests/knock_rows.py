@@ -5,8 +5,9 @@ our engine (unit/test_door_rows) or to both daemons (interop/test_knockd).
 
 Notation: ``S7000`` a SYN to a port, ``A`` ACK, ``SA`` both, ``F`` FIN, ``SF`` SYN and
 FIN, ``R`` RST, ``N`` no flags, ``U53`` a datagram, ``+2.5`` seconds that pass; a packet
-of another sender than the first has its name in front (``c2:S7000``). Times are shorter
-than in the specification, so that a run is over soon.
+of another sender than c1 has its name in front (``c2:S7000``), and one to another
+address behind that (``c1>t:S22``). Times are shorter than in the specification, so
+that a run is over soon.
 """
 
 from __future__ import annotations
@@ -25,7 +26,24 @@ FLAGS = {
     "SA": Flag.SYN | Flag.ACK,
     "SF": Flag.SYN | Flag.FIN,
 }
-_WORD = re.compile(r"(?:(c[12]):)?(U|[SAFRN]+)(\d+)")
+_WORD = re.compile(r"(?:(\w+)(?:>(\w+))?:)?(U|[SAFRN]+)(\d+)")
+SENDERS = {
+    "c1": "10.77.{}.11",
+    "c2": "10.77.{}.12",
+    "x": "198.51.100.{}",
+    "s1": "fd77:{}::11",
+    "k1": "fe80::11",
+}
+"""Addresses, where the number of the row is put in. ``x`` is from nowhere near."""
+PLACES = {
+    "here": "10.77.{}.1",
+    "too": "10.77.{}.2",
+    "t": "10.78.{}.20",
+    "six": "fd77:{}::1",
+    "l": "fe80::1",
+}
+"""Where packets go: ``t`` is another host's address, the others are of the interface."""
+_OF_SENDER = {"s1": "six", "k1": "l"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +51,7 @@ class Hit:
     """One packet."""
 
     sender: str
+    place: str
     udp: bool
     port: int
     flags: Flag
@@ -52,9 +71,12 @@ def played(text: str) -> list[Hit | Pause]:
             continue
         found = _WORD.fullmatch(word)
         assert found is not None, word
-        udp = found[2] == "U"
-        flags = Flag(0) if udp else FLAGS[found[2]]
-        steps.append(Hit(found[1] or "c1", udp, int(found[3]), flags))
+        sender, place, kind, port = found.groups()
+        sender = sender or "c1"
+        udp = kind == "U"
+        flags = Flag(0) if udp else FLAGS[kind]
+        place = place or _OF_SENDER.get(sender, "here")
+        steps.append(Hit(sender, place, udp, int(port), flags))
     return steps
 
 
@@ -67,9 +89,15 @@ class Row:
     sent: str
     told: tuple[str, ...]
     """What we say, each as ``sender door what``; ``1`` is Stage 1, ``OS`` OPEN SESAME, ``T1`` a
-    sequence timeout at stage 1."""
+    sequence timeout at stage 1, ``CT`` a command timeout."""
     packaged: tuple[str, ...] | None = None
     """What the original says, where that is something else."""
+    options: tuple[str, ...] = ()
+    """Of the command line."""
+
+    def text(self, number: int) -> str:
+        """The doors, as they stand in the file of this row."""
+        return self.doors.replace("@t", PLACES["t"].format(number))
 
 
 def door(name: str, sequence: str, flags: str = "syn", timeout: int = 5) -> str:
@@ -86,6 +114,53 @@ SHORT = door("open", "7000,8000,9000", timeout=2)
 BRIEF = door("open", "7000,8000", timeout=2)
 BARE = door("open", "7000,8000,9000", flags="")
 UDPD = door("u", "2222:udp,3333:tcp,4444:udp")
+SIX = """\
+[v]
+sequence = 7000,8000:udp,9000
+tcpflags = syn
+command = /bin/true four %IP%
+stop_command = /bin/true stop %IP%
+cmd_timeout = 1
+"""
+WAKE = """\
+[wake]
+sequence = 22
+tcpflags = syn
+target = @t
+command = /bin/true wake %IP%
+"""
+CT = """\
+[d]
+sequence = 7000,8000
+tcpflags = syn
+command = /bin/true start %IP%
+stop_command = /bin/true stop %IP%
+cmd_timeout = 1
+"""
+FAILING = """\
+[e]
+sequence = 7001
+command = exit 7
+[k]
+sequence = 7002
+command = kill -9 $$
+[u]
+sequence = 7003
+command = /no/such/program %IP%
+[p]
+sequence = 7004
+command = /etc/hostname
+[s]
+sequence = 7005
+command = test %IP% = 192.0.2.1 || (exit 3)
+[long]
+sequence = 7006
+command = /bin/true {0}
+[stop]
+sequence = 7007
+command = /bin/true
+stop_command = {0}
+""".format("%IP%" * 600)
 A, B, C = door("a", "7000,8000"), door("b", "7000,8000,9000"), door("c", "7000,8001")
 TWINS = door("a", "7000,7001,7002") + door("b", "8000,8001,8002")
 FLAGGED = door("a", "7000,8000") + door("b", "9000,9001", flags="")
@@ -188,6 +263,49 @@ ROWS = (
     Row("40a", FLAGGED, "S7000 A9000 S8000", _opened("a", stages=2)),
     Row("40b", FLAGGED, "S7000 S9000 S8000", ("c1 a 1",)),
     Row("41", MIXED, "S7000 U9000 S8000", ("c1 a 1",)),
+    Row(
+        "42",
+        SIX + "command_6 = /bin/true six %IP%\n",
+        "s1:S7000 s1:U8000 s1:S9000",
+        (*_opened("v", "s1"), "s1 v CT"),
+    ),
+    Row("43", SIX + "command_6 =\n", "s1:S7000 s1:U8000 s1:S9000", _opened("v", "s1")),
+    Row(
+        "44",
+        SIX + "stop_command_6 =\n",
+        "s1:S7000 s1:U8000 s1:S9000",
+        _opened("v", "s1"),
+        packaged=(*_opened("v", "s1"), "s1 v CT"),
+    ),
+    Row("45", SIX, "s1:S7000 s1:U8000 s1:S9000", (), options=("-4",)),
+    Row("46", D1, "s1:S7000 c1:S8000 s1:S9000", ("s1 open 1",)),
+    Row("47", D1, "k1:S7000 k1:S8000 k1:S9000", _opened("open", "k1")),
+    Row("48", WAKE, "c1:S22 c1>t:S22", _opened("wake", stages=1)),
+    Row(
+        "49",
+        WAKE + door("own", "22,23"),
+        "S22 S23 c1>t:S22",
+        _opened("own", stages=2) + _opened("wake", stages=1),
+    ),
+    Row("50", D1, "S7000 c1>too:S8000 S9000", OPENED),
+    Row("52", CT, "S7000 S8000", (*_opened("d", stages=2), "c1 d CT")),
+    Row(
+        "53",
+        CT,
+        "S7000 S8000 +0.5 S7000 S8000",
+        (*_opened("d", stages=2) * 2, "c1 d CT", "c1 d CT"),
+    ),
+    Row(
+        "66",
+        FAILING,
+        "S7001 S7002 S7003 S7004 S7005 S7006 S7007",
+        tuple(
+            line
+            for name in ("e", "k", "u", "p", "s", "long", "stop")
+            for line in _opened(name, stages=1)
+        ),
+    ),
     Row("67", door("a", "7000"), "S7000 S7000 S7000", _opened("a", stages=1) * 3),
+    Row("68", D1, "x:S7000 x:S8000 x:S9000", _opened("open", "x")),
     Row("82", door("a", "7000,7000,8000"), "S7000 S7000 S8000", _opened("a")),
 )

@@ -52,7 +52,8 @@ class CommandFailed:
 
 @dataclass(frozen=True, slots=True)
 class CommandTooLong:
-    door: str
+    """It is not run."""
+
     which: str
     """``start`` or ``stop``."""
 

@@ -77,9 +77,10 @@ def _said(event: DoorEvent) -> Iterator[tuple[Where, str]]:
         case CommandFailed(door, status):
             text = f"{door}: command returned non-zero status code ({status})"
             yield Where.ERROR, text
-        case CommandTooLong(door, which):
-            text = f"error: parsed {which} command has been truncated! --> won't execute it"
-            yield Where.ERROR, f"{door}: {text}"
+        case CommandTooLong(which):
+            what = "it" if which == "start" else "start command"
+            text = f"error: parsed {which} command has been truncated! --> won't execute {what}"
+            yield Where.ERROR, text
         case CommandDue(door, source):
             yield Where.LOG, f"{source}: {door}: command timeout"
         case ServicesOpened(door, grant):

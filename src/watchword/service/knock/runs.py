@@ -75,22 +75,20 @@ class Runs:
         start, stop = action.of(source)
         if start is None:
             return
-        opening = self._spelled(door, start, source, "start")
+        opening = self._spelled(start, source, "start")
         closing = None
         if stop is not None and action.seconds is not None:
-            closing = self._spelled(door, stop, source, "stop")
+            closing = self._spelled(stop, source, "stop")
             if closing is None:
                 return
         if opening is not None:
             self._begin(self._carry_out(door, opening, closing, action.seconds or 0, source))
 
-    def _spelled(
-        self, door: Door, command: DoorCommand, source: Address, which: str
-    ) -> _Spelled | None:
+    def _spelled(self, command: DoorCommand, source: Address, which: str) -> _Spelled | None:
         filling = {Blank.WHO: str(source)}
         text = command.template.told(filling)
         if len(text.encode("utf-8", "surrogateescape")) > LONGEST:
-            self._tell(CommandTooLong(door.name, which))
+            self._tell(CommandTooLong(which))
             return None
         argv = (*SHELL, text) if command.through_shell else command.template.argv(filling)
         return _Spelled(text, argv)
