@@ -58,9 +58,13 @@ def test_a_proxy_is_believed_only_if_it_is_listed() -> None:
     asked = "ENABLE_SPA_OVER_HTTP Y\nENABLE_X_FORWARDED_FOR Y\n"
     [told] = remarks(asked)
     assert "ENABLE_X_FORWARDED_FOR has no effect without TRUSTED_PROXIES" in told
-    requests = configure(f"{asked}TRUSTED_PROXIES 192.0.2.7, 2001:db8:7::/64\n").settings.requests
+    listed = f"{asked}TRUSTED_PROXIES 192.0.2.7, 2001:db8:7::/64\n"
+    requests = configure(listed).settings.requests
     assert requests is not None
     assert requests.proxies == (ip_network("192.0.2.7"), ip_network("2001:db8:7::/64"))
+    [told] = remarks(listed)
+    assert "counts for connections to ENABLE_TCP_SERVER only" in told
+    assert remarks(f"{listed}ENABLE_TCP_SERVER Y\n") == []
     alone = configure("ENABLE_SPA_OVER_HTTP Y\nTRUSTED_PROXIES 192.0.2.7").settings.requests
     assert alone == HttpRequests()
     [told] = fatal(f"{asked}TRUSTED_PROXIES 192.0.2.7,proxy.example")

@@ -117,6 +117,23 @@ def test_a_packet_that_the_daemon_has_seen_is_told_as_a_replay(desk: Desk) -> No
     assert "it was seen first at" in desk.explain(payload)[1]
 
 
+@pytest.mark.parametrize(("sources", "who"), [("udp,tcp", "192.0.2.7"), ("udp", "198.51.100.2")])
+def test_a_proxy_is_believed_where_the_daemon_takes_connections(
+    desk: Desk, sources: str, who: str
+) -> None:
+    desk.settings += (
+        f"ENABLE_SPA_OVER_HTTP Y\nENABLE_X_FORWARDED_FOR Y\nTRUSTED_PROXIES 198.51.100.2\n"
+        f"PACKET_SOURCES {sources}\n"
+    )
+    asked = request(sealed("0.0.0.0,tcp/22"), "203.0.113.1").removesuffix(b"\r\n")
+    asked += b"X-Forwarded-For: 192.0.2.7\r\n\r\n"
+    ends = Ends(ip_address("198.51.100.2"), ip_address("203.0.113.1"))
+    file = desk.folder / "capture.pcap"
+    file.write_bytes(ip_capture(NOW.wall, tcp_packet(asked, ends, Ports(40000, 62201))))
+    [told] = json.loads(desk.ask("explain", "--pcap", str(file), "--json")[1])
+    assert told["for"] == who
+
+
 def test_a_packet_that_is_older_than_the_daemons_memory_is_told_so(desk: Desk) -> None:
     desk.settings += "ENABLE_SPA_PACKET_AGING N\n"
     payload, newer = sealed(), sealed(sent_at=int(NOW.wall) + 1)

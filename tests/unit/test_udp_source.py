@@ -149,8 +149,8 @@ def test_a_request_carries_a_packet_if_that_is_asked_for(
     assert [each.payload for each in found] == expected
 
 
-def test_a_datagram_with_the_address_of_a_proxy_speaks_for_nobody() -> None:
-    """Anybody can write that address; a proxy would have opened a connection."""
+def test_who_has_no_connection_speaks_for_nobody_whatever_address_he_bears() -> None:
+    """Anybody can write a proxy's address into a datagram, or into a segment that is sniffed."""
     wanted = HttpRequests(proxies=(ip_network("127.0.0.0/8"), ip_network("::1")))
     whole = http.request(sealed(), "203.0.113.1")
     asked = whole.removesuffix(b"\r\n") + b"X-Forwarded-For: 192.0.2.7\r\n\r\n"
@@ -159,7 +159,10 @@ def test_a_datagram_with_the_address_of_a_proxy_speaks_for_nobody() -> None:
     sniffed = found._replace(payload=asked)
     sift = Requests(wanted).sift
     askers = [sift(sniffed._replace(protocol=each), Counter()) for each in (TCP, UDP, ICMP)]
-    assert [each and each.forwarded for each in askers] == ["192.0.2.7", "", ""]
+    assert [each and each.forwarded for each in askers] == ["", "", ""]
+    by_connection = sift(sniffed._replace(protocol=TCP, connected=True), Counter())
+    assert by_connection is not None
+    assert by_connection.forwarded == "192.0.2.7"
 
 
 def test_an_interest_in_any_first_byte_looks_at_length_only() -> None:

@@ -110,7 +110,9 @@ def explain(
     told = Explanation(packet, now)
     reason = flaw(packet.payload)
     if reason is not None:
-        found = Requests(requests).look_into(packet.payload, packet.peer)
+        found = Requests(requests).look_into(
+            packet.payload, packet.peer, connected=packet.connected
+        )
         if found is None:
             told.envelope = Refusal(reason)
             told.in_request = _carries_a_packet(packet.payload)

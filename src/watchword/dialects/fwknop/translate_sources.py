@@ -248,6 +248,13 @@ def requests(values: Values, complaints: Complaints) -> HttpRequests | None:
             values.place("ENABLE_X_FORWARDED_FOR"),
             "add TRUSTED_PROXIES and the addresses of your proxies",
         )
+    elif "tcp" not in _ways(values):
+        complaints.remark(
+            "ENABLE_X_FORWARDED_FOR counts for connections to ENABLE_TCP_SERVER only: what is "
+            "sniffed can bear anybody's address, and is taken for the proxy's own",
+            values.place("ENABLE_X_FORWARDED_FOR"),
+            "add ENABLE_TCP_SERVER Y, or tcp to PACKET_SOURCES, and point the proxy at that port",
+        )
     return HttpRequests(values.flag("ALLOW_ANY_USER_AGENT"), proxies)
 
 

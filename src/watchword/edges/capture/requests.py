@@ -16,7 +16,6 @@ from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.settings import HttpRequests
 from watchword.wire.carriers import http
-from watchword.wire.frames import TCP
 from watchword.wire.spa.envelope import flaw
 
 
@@ -33,12 +32,13 @@ class Requests:
     def __init__(self, wanted: HttpRequests | None = None) -> None:
         self.wanted = wanted
 
-    def look_into(self, payload: bytes, peer: str, protocol: int = TCP) -> Found | None:
+    def look_into(self, payload: bytes, peer: str, *, connected: bool) -> Found | None:
         """The packet inside, if this is a request, requests are looked for, and it is sound.
 
         For payloads that are no packet themselves. ``peer`` is where the
-        payload really came from. Proxies speak TCP: whoever sends anything else
-        with the address of one is not believed about others.
+        payload came from, ``connected`` as in ``Packet``: a proxy opens a
+        connection, and anybody can write its address into a datagram, or into a
+        segment for a sniffer to see. Who did not is not believed about others.
         """
         wanted = self.wanted
         if wanted is None:
@@ -47,7 +47,7 @@ class Requests:
         if carried is None or flaw(carried.payload) is not None:
             return None
         claim = carried.forwarded_text
-        if not claim or protocol != TCP or not _believed(peer, wanted.proxies):
+        if not claim or not connected or not _believed(peer, wanted.proxies):
             return Found(carried.payload, "")
         return Found(carried.payload, str(carried.forwarded_for or claim))
 
@@ -59,7 +59,7 @@ class Requests:
         reason = flaw(packet.payload)
         if reason is None:
             return packet
-        found = self.look_into(packet.payload, packet.peer, packet.protocol)
+        found = self.look_into(packet.payload, packet.peer, connected=packet.connected)
         if found is None:
             flaws[reason] += 1
             return None

@@ -26,7 +26,6 @@ from watchword.errors import HostError
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.ports import Interest, PacketSource
-from watchword.wire.frames import UDP
 from watchword.wire.spa.envelope import flaw
 
 BATCH = 512  # packets of one wake-up: enough to share one disk write, few enough to stay prompt
@@ -139,7 +138,7 @@ class UdpSource:
             reason = flaw(payload)
             if reason is None:
                 batch.append(Packet(payload, peer[0], peer[1], _local(ancillary), port))
-            elif (found := self._requests.look_into(payload, peer[0], UDP)) is not None:
+            elif found := self._requests.look_into(payload, peer[0], connected=False):
                 where = Packet(found.payload, peer[0], peer[1], _local(ancillary), port)
                 batch.append(where._replace(forwarded=found.forwarded))
             else:

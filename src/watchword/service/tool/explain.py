@@ -9,10 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from watchword.errors import OperatorError
 from watchword.service.tool import questions as tool_questions
+
+if TYPE_CHECKING:
+    from watchword.model.packets import Packet
+    from watchword.model.settings import SourceSettings
 
 GRANTED, REFUSED = 0, 1
 
@@ -88,7 +94,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     fits = partial(patterns.fits, SystemPrograms())
     answers = [
         explain(
-            question.packet,
+            _as_it_comes(question.packet, configuration.settings.sources),
             policy,
             Moment(question.at, 0.0),
             seen,
@@ -106,3 +112,12 @@ def _explain(arguments: argparse.Namespace) -> int:
         places = {each.number: str(each.place) for each in policy.stanzas}
         print("\n\n".join("\n".join(explain_answers.in_words(told, places)) for told in answers))
     return GRANTED if all(told.permit for told in answers) else REFUSED
+
+
+def _as_it_comes(packet: Packet, sources: Sequence[SourceSettings]) -> Packet:
+    """Over a connection, if the daemon takes those, and nothing speaks against it."""
+    from watchword.model.settings import TcpPort
+    from watchword.wire.frames import TCP
+
+    listens = any(isinstance(each, TcpPort) for each in sources)
+    return packet._replace(connected=listens and packet.protocol == TCP)
