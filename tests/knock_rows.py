@@ -149,7 +149,7 @@ sequence = 7003
 command = /no/such/program %IP%
 [p]
 sequence = 7004
-command = /etc/hostname
+command = /etc/passwd
 [s]
 sequence = 7005
 command = test %IP% = 192.0.2.1 || (exit 3)

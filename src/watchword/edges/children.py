@@ -11,10 +11,12 @@ its own, and goes on if we end.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 from collections.abc import Sequence
 
+SHELL = "/bin/sh"
 NOT_FOUND, NOT_ALLOWED = 127, 126
 """Exit statuses of a shell for a program that is not there, or may not be run."""
 
@@ -32,6 +34,16 @@ async def run(argv: Sequence[str]) -> int:
         return NOT_ALLOWED
     await _ended(process)
     return process.wait()
+
+
+def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A text without a first line that names its interpreter is a shell's, as for a shell."""
+    try:
+        return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+    return subprocess.Popen([SHELL, *argv], stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
