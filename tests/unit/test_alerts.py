@@ -43,7 +43,7 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import Sighting
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Completed
-from watchword.service.daemon import alerts, assembly
+from watchword.service.daemon import alerts, logbook
 from watchword.service.daemon.alerts import Alerts
 
 SENDMAIL = {"/usr/sbin/sendmail": ""}
@@ -371,8 +371,8 @@ def test_a_replay_goes_to_the_log_and_to_the_mail_unless_one_is_switched_off(
     config = f"EMAIL_ADDRESSES root\nALERTING_METHODS {said};\n"
     settings = loaded({"f": CONFIG + config, "a": STANZA} | SENDMAIL).settings
     path = str(tmp_path / "log")
-    monkeypatch.setattr(assembly, "SyslogSink", lambda name, to: SyslogSink(name, to, path))
-    reporter = assembly.reporter_for(settings.log, foreground=False, syslog=False)
+    monkeypatch.setattr(logbook, "SyslogSink", lambda name, to: SyslogSink(name, to, path))
+    reporter = logbook.Logbook(settings.log, foreground=False, syslog=False)
     programs = MemoryPrograms()
     replay = refused(Refusal(Reason.REPLAYED, original=SIGHTING))
     verbose = Judged(packet(), NOW.wall, (), request(), grant())

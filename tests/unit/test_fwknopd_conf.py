@@ -369,10 +369,11 @@ def test_the_access_file_is_the_one_of_the_command_line_or_else_of_the_configura
 def test_a_missing_file_is_refused_by_name() -> None:
     with pytest.raises(OperatorError) as caught:
         load(Sources.of({}), parse(["-U", "-c", "f", "-O", "o", "-a", "a"]))
-    assert [each.message for each in caught.value.complaints] == [
-        "[*] Config file: 'f' was not found.",
-        "[*] Config file: 'o' was not found.",
-        "[*] Access file: 'a' was not found.",
+    said = [each.message.split("\n") for each in caught.value.complaints]
+    assert said == [  # as 2.6.10 says it, and as 2.6.11
+        ["[*] Config file: 'f' was not found.", "[*] Could not open config file: f"],
+        ["[*] Config file: 'o' was not found.", "[*] Could not open config file: o"],
+        ["[*] Access file: 'a' was not found.", "[*] Could not open access file: a"],
     ]
 
 

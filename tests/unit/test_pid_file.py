@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from watchword.service.daemon.process import PidFile
 
 HOLD = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from watchword.service.daemon.process import PidFile
 held = PidFile(Path(sys.argv[1]))
@@ -68,3 +70,24 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(HostError):
         PidFile(path)
     assert other.read_text() == "mine"
+
+
+@pytest.mark.parametrize("end", [process.stop, process.reload])
+def test_whoever_holds_the_lock_and_is_no_server_is_left_alone(
+    tmp_path: Path, end: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "fwknopd.pid"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as decoy:
+        assert decoy.stdout is not None
+        assert decoy.stdin is not None
+        assert decoy.stdout.readline() == "held\n"
+        with pytest.raises(HostError, match=f"process {decoy.pid} holds .* and is no fwknopd"):
+            end(path)
+        assert decoy.poll() is None
+        decoy.stdin.close()
+        assert decoy.wait(10) == 0

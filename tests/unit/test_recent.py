@@ -67,7 +67,7 @@ def test_events_are_told_in_order_with_their_lines() -> None:
     events = told(found.log)["events"]
     assert [each["event"] for each in events] == ["starting", "judged", "grant-ended"]
     assert [each["number"] for each in events] == [1, 2, 3]
-    assert events[0]["lines"] == ["Starting fwknopd"]
+    assert events[0]["lines"][0] == "Starting fwknopd"
     assert (events[1]["verdict"], events[1]["reason"]) == ("refused", "hmac-mismatch")
     assert events[2]["lines"][0].endswith("revoked")
 

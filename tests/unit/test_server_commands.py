@@ -10,6 +10,7 @@ import pytest
 
 from tests.daemon import stanza
 from watchword import __version__
+from watchword.edges.replay.digest_cache import HEADER
 from watchword.programs.fwknopd import main
 
 
@@ -85,7 +86,6 @@ def test_keys_go_to_a_file_that_only_its_owner_can_read(desk: Desk) -> None:
         (("--key-gen", "--key-len", "33"), "33 bytes cannot be used"),
         (("--key-gen", "--hmac-key-len", "129"), "129 bytes cannot be used"),
         (("--key-gen", "--hmac-digest-type", "crc32"), "Invalid hmac digest type: CRC32"),
-        (("--rotate-digest-cache",), "--rotate-digest-cache is not supported"),
         (("-S", "-K"), "mutually exclusive"),
         (("--stat", "--nonsense"), "'--nonsense'"),
     ],
@@ -129,3 +129,49 @@ def test_the_settings_in_effect_are_dumped_without_keys(desk: Desk) -> None:
     assert "UDPSERV_PORT                 =  '62201'" in shown
     assert "<see the access.conf file>" in shown
     assert "YW4g" not in shown
+
+
+def test_what_is_remembered_can_be_written_down_for_a_way_back_to_fwknopd(desk: Desk) -> None:
+    line = (
+        "mlxDu5Re9bHOgqpi85fIsqyLxG9C4UMi/dc+SSS0o1g 17 10.77.0.2 46930 10.77.0.1 62201 1795250997"
+    )
+    (desk.folder / "run").mkdir(mode=0o700)
+    desk.write("run/digest.cache", f"{line}\n")
+    assert desk.run("--exit-parse-digest-cache")[0] == 0
+    path = desk.folder / "out"
+    path.write_text("something older")
+    status, said, _ = desk.run("--export-digest-cache", str(path))
+    assert (status, said) == (0, f"Wrote 1 digests to {path}.\n")
+    assert path.read_text() == f"{HEADER}{line}\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    status, _, said = desk.run("--export-digest-cache", str(desk.folder / "nowhere" / "out"))
+    assert status == 1
+    assert "No such file or directory" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("-a", "Invalid access.conf file path '{}'"),
+        (
+            "--access-folder",
+            "Invalid access folder directory '{}' could not lstat(), does not exist",
+        ),
+        (
+            "--gpg-home-dir",
+            "gpg home directory '{}' could not lstat(), does",
+        ),
+        ("--gpg-exe", "gpg path '{}' could not lstat()/not executable?"),
+        ("--sudo-exe", "sudo path '{}' could not stat()/not executable?"),
+    ],
+)
+def test_what_the_command_line_names_has_to_be_there(desk: Desk, option: str, told: str) -> None:
+    gone = str(desk.folder / "gone")
+    status, _, said = desk.run(option, gone, "--exit-parse-config")
+    assert status == 1
+    assert f"[-] unable to lstat() path: {gone}: No such file or directory\n" in said
+    assert f"[*] {told.format(gone)}" in said
+    other = desk.folder / "access.conf" if "folder" in option or "dir" in option else desk.folder
+    status, _, said = desk.run(option, str(other), "--exit-parse-config")
+    assert status == 1
+    assert f"[*] {told.format(other)}" in said

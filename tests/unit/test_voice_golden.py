@@ -190,8 +190,8 @@ def test_both_servers_say_the_same_of_the_same_packets(peer: Peer, ours: Configu
 def test_both_servers_start_with_the_same_words(peer: Peer, ours: Configuration) -> None:
     theirs = peer.lines_until("Kicking off")
     for event in (Starting("1"), Listening(Service(Proto.UDP, 62201), (4, 6))):
-        for _, text in Voice()(event):
-            assert text in theirs
+        first, *_ = (text for _, text in Voice()(event))
+        assert first in theirs
     warnings = [each.message for each in ours.complaints if "REQUIRE_SOURCE" in each.message]
     assert warnings == [line for line in theirs if "REQUIRE_SOURCE" in line]
     assert len(warnings) == 3

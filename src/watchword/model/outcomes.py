@@ -186,6 +186,35 @@ class Starting:
 
 
 @dataclass(frozen=True, slots=True)
+class LocaleSet:
+    """The locale of messages was to be set."""
+
+    name: str
+    known: bool
+    """False: this host does not have it, and the one before it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The directory of files that need not survive a boot was not there."""
+
+    path: str
+    made: bool
+    """False: it is about to be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The memory of packets was begun anew."""
+
+    old: str
+    """Where what was remembered before is written down."""
+    written: int
+    dropped: int
+    """Of those, how many are not remembered any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remembering:
     """The memory of packets is open."""
 
@@ -350,6 +379,9 @@ Event: TypeAlias = (
     | GrantEnded
     | Changed
     | Starting
+    | LocaleSet
+    | RunDirectory
+    | Rotated
     | Remembering
     | Listening
     | Sniffing

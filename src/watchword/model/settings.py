@@ -308,6 +308,10 @@ class Settings:
     """None: no alerts are posted."""
     audit_log: bool = False
     """True: what happened is written down in a chain in the state directory."""
+    locale: str = ""
+    """Of the daemon's process; empty: it is left as it is."""
+    rotate: bool = False
+    """True: the memory of packets is begun anew at the start."""
     packet_limit: int = 0
     """After this many packets the daemon ends; 0: it does not."""
     dry_run: bool = False

@@ -27,6 +27,7 @@ from watchword.dialects.fwknop.lines import (
     MAX_CHARACTERS,
     Entry,
     entries,
+    not_opened,
     shown,
     shown_file,
     shown_name,
@@ -174,7 +175,7 @@ class AccessFiles:
         try:
             text = self._read(file)
         except (OperatorError, HostError) as error:
-            missing = f"[*] Access file: '{shown_file(file)}' was not found."
+            missing = not_opened("Access", file)
             if stanza is not None:
                 stanza.dead = missing
             else:

@@ -83,6 +83,13 @@ def shown_file(path: str) -> str:
     return shown(path, _LONGEST_PATH)
 
 
+def not_opened(kind: str, path: str) -> str:
+    """A file that is not there, in the words of fwknopd 2.6.10, then in those of 2.6.11."""
+    name = shown_file(path)
+    older = f"[*] {kind} file: '{name}' was not found."
+    return f"{older}\n[*] Could not open {kind.lower()} file: {name}"
+
+
 def shown_name(name: str) -> str:
     """A name to quote. What does not look like one may be half of a key, and is not shown."""
     fits = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)

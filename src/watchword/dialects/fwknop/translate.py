@@ -34,7 +34,7 @@ from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values
 from watchword.dialects.fwknop.key_strength import shared_keys
-from watchword.dialects.fwknop.lines import Entry, shown, shown_file
+from watchword.dialects.fwknop.lines import Entry, not_opened, shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate_firewall import firewall
@@ -248,7 +248,7 @@ def _values(sources: Sources, options: ServerOptions, complaints: Complaints) ->
         except (OperatorError, HostError) as error:
             complaints.opened(file)
             complaints.refuse(
-                f"[*] Config file: '{shown_file(file)}' was not found.",
+                not_opened("Config", file),
                 Place(file, 0),
                 shown_file(str(error)),
             )
@@ -316,6 +316,8 @@ def _settings(
         metrics=translate_watching.metrics(values, complaints),
         audit_log=values.flag(translate_watching.AUDIT),
         commands_at_once=values.number("MAX_COMMANDS"),
+        locale=translate_log.locale(values),
+        rotate=options.rotate_digest_cache,
         packet_limit=options.packet_limit,
         dry_run=options.test,
     )

@@ -1,6 +1,6 @@
 """How the log is kept and worded, as fwknopd.conf says it.
 
-In here: SYSLOG_*, VERBOSE, LOG_STYLE, and by which name lines about grants call their place.
+In here: SYSLOG_*, VERBOSE, LOCALE, LOG_STYLE, and what lines about grants call their place.
 Not in here: the lines themselves (voice), who is mailed (translate_alerts).
 
 LOG_STYLE is Watchword's own. Source: fwknopd server, sections 6 and 11.
@@ -33,6 +33,12 @@ def log(values: Values, more: int, complaints: Complaints) -> LogSettings:
         style=_style(values, complaints),
         syslog="NOSYSLOG" not in alerting,
     )
+
+
+def locale(values: Values) -> str:
+    """The locale of the process; empty: none is asked for."""
+    name = values.text("LOCALE")
+    return "" if name.upper() == "NONE" else name
 
 
 def _chain(values: Values) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
-from watchword.dialects.fwknop import voice_commands
+from watchword.dialects.fwknop import voice_commands, voice_start
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.dialects.fwknop.voice_packets import PacketVoice
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed, said
@@ -39,11 +39,14 @@ from watchword.model.outcomes import (
     Judged,
     LimitReached,
     Listening,
+    LocaleSet,
     Queueing,
     ReadingFile,
     ReloadRefused,
     Remembering,
     Restored,
+    Rotated,
+    RunDirectory,
     Sniffing,
     Starting,
     Stopped,
@@ -97,7 +100,9 @@ class Voice:
                 self._packets = PacketVoice(
                     self._chain, self._style
                 )  # stanzas may have new numbers
-                yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"
+                yield from voice_start.starting(event)
+            case LocaleSet() | RunDirectory() | Rotated():
+                yield from voice_start.said(event)
             case Remembering():
                 count = f"(entry count = {event.packets})"
                 yield Priority.DEBUG, f"Using Digest Cache: '{event.place}' {count}"

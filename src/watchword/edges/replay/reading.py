@@ -33,6 +33,8 @@ SELECT packet, protocol, source, source_port, destination, destination_port, at 
 WHERE NOT EXISTS (SELECT 1 FROM imported WHERE packet = seen.packet) ORDER BY rowid
 """
 
+_COUNT = "SELECT (SELECT count(*) FROM seen) + (SELECT count(*) FROM imported)"
+
 
 def read_grants(state_dir: Path, now: Moment) -> Sequence[Grant]:
     """Grants without an end, oldest first; none where there is no database yet.
@@ -89,6 +91,20 @@ def export_digest_cache(state_dir: Path) -> Iterator[str]:
         rows = chain(db.execute(_IMPORTED), db.execute(_CLAIMED))
         seen = ((packet, Sighting(*sighting)) for packet, *sighting in rows)
         yield from digest_cache.write(seen)
+
+
+def remembered(state_dir: Path) -> tuple[int, int]:
+    """How many packets are remembered, and the bytes that all of the database takes on disk.
+
+    Raises HostError if there is one that cannot be read.
+    """
+    path = state_dir / location.NAME
+    if _absent(path):
+        return 0, 0
+    with _reader(path) as db:
+        [count] = db.execute(_COUNT).fetchone()
+    parts = state_dir.glob(f"{location.NAME}*")
+    return int(count), sum(each.stat().st_size for each in parts)
 
 
 def _absent(path: Path) -> bool:

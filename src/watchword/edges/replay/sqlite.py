@@ -66,6 +66,10 @@ INSERT INTO forgotten SELECT 1, coalesce(max(sent_at), -1) FROM
 ON CONFLICT (one) DO UPDATE SET sent_at = max(sent_at, excluded.sent_at)
 """
 _FORGOTTEN = "SELECT coalesce(max(sent_at), -1) FROM forgotten"
+_GIVE_UP = (
+    "DELETE FROM imported WHERE ?1 IS NULL OR at < ?1",
+    "DELETE FROM seen WHERE ?1 IS NULL OR (at < ?1 AND until IS NULL)",
+)
 FEW = 4  # keys that are claimed without a change of thread: callers one by one, not a crowd
 _IMPORT_ROWS = 1000  # in one transaction
 
@@ -88,6 +92,16 @@ class SqliteReplayStore:
 
     async def forget(self, before: float) -> int:
         return await self._session.delete(_FORGET, before, first=_NOTE_FORGOTTEN)
+
+    async def give_up(self, before: float | None) -> int:
+        """Drop what arrived before these Unix seconds and has no ``until`` of its own; None: all.
+
+        Returns how many there were. A packet that is given up counts again, unless something else
+        refuses it. Raises HostError: nothing was dropped.
+        """
+        return await self._session.transaction(
+            lambda db: sum(db.execute(each, (before,)).rowcount for each in _GIVE_UP)
+        )
 
     async def remembered(self) -> int:
         """How many entries it has. Walks two indexes: for reports, not for every packet."""

@@ -26,6 +26,9 @@ INFO, DEBUG = 6, 7
 _FACILITIES = {"LOG_USER": 1, "LOG_DAEMON": 3, **{f"LOG_LOCAL{n}": 16 + n for n in range(8)}}
 
 
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
 class Sink(Protocol):
     """Somewhere lines go. Never raises."""
 
@@ -72,8 +75,7 @@ class SyslogSink:
         self.lost += sum(not self._send(priority, line) for priority, line in lines)
 
     def _send(self, priority: int, line: str) -> bool:
-        stamp = time.strftime("%b %e %H:%M:%S")
-        text = f"<{self._facility | priority}>{stamp} {self._tag}: {line}"
+        text = f"<{self._facility | priority}>{_stamp()} {self._tag}: {line}"
         for _ in range(2):
             try:
                 self._connected().send(text.encode("utf-8", "replace"))
@@ -101,6 +103,13 @@ class SyslogSink:
             self._socket = None
 
 
+def _stamp() -> str:
+    """As the system's log wants it; in English, whatever the locale of the process is."""
+    now = time.localtime()
+    clock = f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
+    return f"{_MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {clock}"
+
+
 class LineReporter:
     """Says events with a voice into sinks."""
 
@@ -108,7 +117,7 @@ class LineReporter:
         self._voice = voice
         self._sinks = tuple(sinks)
         self.verbosity = verbosity
-        """0: info and worse; more: debug as well. May be changed while it runs."""
+        """0: info and worse; more: debug as well."""
         self.also: list[Callable[[Event], None]] = []
         """Who hears of every event, before it is said. Never raise, never wait."""
 
@@ -121,6 +130,11 @@ class LineReporter:
         if lines:
             for sink in self._sinks:
                 sink.write(lines)
+
+    def redirect(self, voice: Voice, sinks: Sequence[Sink], *, verbosity: int) -> None:
+        """From now on into other sinks, with another voice."""
+        self.close()
+        self._voice, self._sinks, self.verbosity = voice, tuple(sinks), verbosity
 
     def close(self) -> None:
         for sink in self._sinks:

@@ -7,12 +7,10 @@ Not in here: what is done with them (daemon).
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from watchword.dialects.fwknop import voice
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import files
 from watchword.edges.clock import boot_id
@@ -21,13 +19,11 @@ from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
-from watchword.edges.replay.sqlite import SqliteStore
-from watchword.edges.report.lines import INFO, LineReporter, Sink, StreamSink, SyslogSink, Voice
+from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.openings import Feature
-from watchword.model.outcomes import Event, Judged
 from watchword.model.policy import Policy
-from watchword.model.settings import Attach, FirewallSettings, LogSettings, Settings
+from watchword.model.settings import Attach, FirewallSettings, Settings
 from watchword.ports import Clock, FirewallBackend, Interest, Journal, ReplayStore
 from watchword.service.daemon.process import PidFile
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
@@ -58,6 +54,8 @@ class Memory:
     aclose: Callable[[], Awaitable[None]]
     remembered: Callable[[], Awaitable[int]]
     """How many packets are remembered; walks over all of them."""
+    keys: SqliteReplayStore | None = None
+    """The store, where it is on disk."""
 
 
 async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
@@ -76,7 +74,8 @@ async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
     except HostError:
         await stored.aclose()
         raise
-    return Memory(stored.keys, stored.journal, stored.aclose, stored.keys.remembered), complaints
+    keys = stored.keys
+    return Memory(keys, stored.journal, stored.aclose, keys.remembered, keys), complaints
 
 
 def keep_to_ourselves(settings: Settings) -> PidFile | None:
@@ -181,25 +180,3 @@ def way_of(firewall: FirewallSettings) -> str:
         return f"guard inet {firewall.table}"
     chains = ", ".join(f"{each.family} {each.table} {each.chain}" for each in firewall.jump_from)
     return f"jump from {chains}"
-
-
-def reporter_for(log: LogSettings, *, foreground: bool, syslog: bool) -> LineReporter:
-    """Bare lines on standard error in the foreground, the system's log otherwise, or both."""
-    sinks: list[Sink] = []
-    if foreground:
-        sinks.append(StreamSink(sys.stderr))
-    if log.syslog and (syslog or not foreground):
-        sinks.append(SyslogSink(log.identity, log.facility))
-    spoken = _in_both_forms(voice.Voice(log.chain, log.style))
-    return LineReporter(spoken, sinks, verbosity=log.verbosity)
-
-
-def _in_both_forms(classic: Voice) -> Voice:
-    """The classic lines of each event, and one structured line for each judged packet."""
-
-    def lines(event: Event, debug: bool) -> Iterator[tuple[int, str]]:
-        yield from classic(event, debug)
-        if isinstance(event, Judged):
-            yield INFO, voice.structured(event)
-
-    return lines

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges.report.lines import LineReporter
 from watchword.errors import HostError
 from watchword.model.outcomes import HostTrouble, LimitReached, Stopping
 from watchword.ports import Clock
+from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.reload import Reload
 from watchword.service.daemon.running import Running
 from watchword.service.daemon.start import start
@@ -31,7 +31,7 @@ class Daemon:
         self,
         configuration: Configuration,
         reconfigure: Callable[[], Configuration],
-        reporter: LineReporter,
+        reporter: Logbook,
         clock: Clock,
     ) -> None:
         self._configuration = configuration

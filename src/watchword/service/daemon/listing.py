@@ -13,7 +13,7 @@ from typing import Any
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.programs import SystemPrograms
-from watchword.edges.replay.reading import read_grants
+from watchword.edges.replay.reading import read_grants, remembered
 from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Hole, Opening
@@ -49,12 +49,19 @@ def everything(settings: Settings) -> str:
 
 
 def summary(settings: Settings) -> str:
-    """A line about what is open, for ``--status -v``."""
+    """What is open and what is remembered, a line each, for ``--status -v``.
+
+    Raises HostError if the journal or the memory cannot be read.
+    """
     try:
         count = asking.ask(settings.run_dir / asking.NAME, "grants")["total"]
     except asking.NobodyAnswersError:
         count = len(rows(settings))
-    return f"{count} grants in force; fwknopd --fw-list shows them\n"
+    packets, size = remembered(settings.state_dir)
+    return (
+        f"{count} grants in force; fwknopd --fw-list shows them\n"
+        f"{packets} packets remembered, {size} bytes in {settings.state_dir}\n"
+    )
 
 
 def rows(settings: Settings) -> Sequence[Mapping[str, Any]]:

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import signal
 import struct
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from watchword.errors import HostError
 
 _FLOCK = "@hhqqi"  # struct flock: type, whence, start, length, pid
+_NAME = re.compile(rb"(.*[./])?fwknopd")  # ours and fwknop's have such a word on their command line
 PATIENCE = 4.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -85,7 +87,7 @@ def stop(pid_file: Path) -> tuple[int, str] | None:
 
     Returns its PID and the signal that did it: SIGTERM, or SIGKILL after four seconds.
     """
-    pid = holder(pid_file)
+    pid = _server(pid_file)
     if pid is None:
         return None
     for name in ("SIGTERM", "SIGKILL"):
@@ -101,9 +103,28 @@ def stop(pid_file: Path) -> tuple[int, str] | None:
 
 def reload(pid_file: Path) -> int | None:
     """Send SIGHUP to the daemon that holds the lock; its PID, or None if there is none."""
-    pid = holder(pid_file)
+    pid = _server(pid_file)
     if pid is not None:
         os.kill(pid, signal.SIGHUP)
+    return pid
+
+
+def _server(pid_file: Path) -> int | None:
+    """Who holds the lock, if that is a server. Raises HostError: it is something else."""
+    pid = holder(pid_file)
+    if pid is None:
+        return None
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HostError(f"cannot look at process {pid}: {error.strerror}") from error
+    if not any(_NAME.fullmatch(word) for word in words):
+        raise HostError(
+            f"process {pid} holds {pid_file}, and is no fwknopd",
+            hint="look at it (ps), and name the right file with --pid-file",
+        )
     return pid
 
 

@@ -20,6 +20,7 @@ from watchword.service.daemon import assembly
 from watchword.service.daemon.control import Rights
 from watchword.service.daemon.running import Running, complain
 from watchword.service.daemon.sources import close
+from watchword.service.daemon.surroundings import set_locale
 
 _AT_START_ONLY = ("state_dir", "run_dir", "pid_file", "audit_log")
 
@@ -97,8 +98,9 @@ class Reload:
     def _take_over(self, configuration: Configuration, old: Settings) -> None:
         running = self._running
         running.configuration = configuration
-        running.reporter.verbosity = configuration.settings.log.verbosity
+        running.reporter.follow(configuration.settings.log)
         running.hearers.take_over(configuration.settings)
+        set_locale(configuration.settings, running.reporter)
         running.reporter.report(Starting(__version__, again=True))
         complain(configuration, running.reporter)
         for name in _AT_START_ONLY:

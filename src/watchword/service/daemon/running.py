@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.programs import SystemPrograms
-from watchword.edges.report.lines import LineReporter
 from watchword.model.outcomes import Attached, Complained, Stopped, Waiting
 from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
@@ -25,6 +24,7 @@ from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gates import Gates
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.keeper import Keeper
+from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception, tell_floods
 from watchword.service.daemon.restraint import Restraint
@@ -50,7 +50,7 @@ class Running:
     """Everything that a started daemon consists of."""
 
     configuration: Configuration
-    reporter: LineReporter
+    reporter: Logbook
     clock: Clock
     figures: Figures
     restraint: Restraint
@@ -149,7 +149,7 @@ class Running:
         self.programs.closing.end()
 
 
-def complain(configuration: Configuration, reporter: LineReporter) -> None:
+def complain(configuration: Configuration, reporter: Logbook) -> None:
     """Say what was doubtful in the files."""
     for complaint in configuration.complaints:
         reporter.report(Complained(complaint))

@@ -25,8 +25,9 @@ from watchword.errors import HostError, OperatorError, WatchwordError
 from watchword.model.outcomes import HostTrouble
 from watchword.model.settings import Settings
 from watchword.service.complain import complain, say
-from watchword.service.daemon import assembly, process
+from watchword.service.daemon import process, surroundings
 from watchword.service.daemon.daemon import Daemon
+from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.server_commands import ACTIONS, PROGRAM, proven
 from watchword.service.daemon.sources import doubts
 from watchword.service.daemon.supervision import Supervision
@@ -46,7 +47,6 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         core_dumps.forbid()
     try:
         options = absolute(server_options.parse(argv))
-        _refuse_what_is_missing(options)
         for asked, action in ACTIONS:
             if asked(options):
                 return action(options)
@@ -54,15 +54,6 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     except WatchwordError as error:
         complain(PROGRAM, error)
         return 1
-
-
-def _refuse_what_is_missing(options: ServerOptions) -> None:
-    """What would be relied on, and is not there in this version."""
-    for asked, name, remedy in (
-        (options.rotate_digest_cache, "--rotate-digest-cache", "leave it out: nothing grows old"),
-    ):
-        if asked:
-            raise OperatorError(f"{name} is not supported by this version", hint=remedy)
 
 
 def absolute(options: ServerOptions) -> ServerOptions:
@@ -79,6 +70,7 @@ def absolute(options: ServerOptions) -> ServerOptions:
         access_file=whole(options.access_file),
         access_folder=whole(options.access_folder),
         digest_file=whole(options.digest_file),
+        export_digest_cache=whole(options.export_digest_cache),
         pid_file=whole(options.pid_file),
         pcap_file=whole(options.pcap_file),
         run_dir=whole(options.run_dir),
@@ -106,11 +98,10 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
     sys.setswitchinterval(SWITCH)
     gc.freeze()
     gc.set_threshold(*RUBBISH)
-    reporter = assembly.reporter_for(
-        settings.log, foreground=options.foreground, syslog=options.syslog_enable
-    )
+    reporter = Logbook(settings.log, foreground=options.foreground, syslog=options.syslog_enable)
     daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
     try:
+        surroundings.prepare(settings, reporter)
         lock = process.PidFile(settings.pid_file)
         asyncio.run(daemon.run(ready))
         lock.close()

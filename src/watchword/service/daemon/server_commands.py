@@ -23,12 +23,14 @@ from watchword.edges import file_rights, files, patterns, randomness, users
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
 from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
+from watchword.edges.replay import old_cache
+from watchword.edges.replay.reading import export_digest_cache
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import Digest
 from watchword.model.settings import PacketQueue
 from watchword.service import policy_trial
 from watchword.service.complain import say
-from watchword.service.daemon import assembly, listing, process
+from watchword.service.daemon import assembly, listing, named_paths, process
 
 PROGRAM = "fwknopd"
 
@@ -155,6 +157,15 @@ def _check_memory(options: ServerOptions) -> int:
     return 0
 
 
+def _export_memory(options: ServerOptions) -> int:
+    """For a way back: fwknopd of fwknop knows then what has been used up here."""
+    settings = translate.settings_only(sources(), options)
+    path = Path(options.export_digest_cache or "")
+    count = old_cache.write(path, export_digest_cache(settings.state_dir))
+    print(f"Wrote {count} digests to {path}.")
+    return 0
+
+
 def _check(options: ServerOptions) -> int:
     say(PROGRAM, proven(options).complaints)
     print("Configs parsed, exiting.", file=sys.stderr)
@@ -175,6 +186,7 @@ ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions]
     (lambda options: options.dump_config, _dump),
     (lambda options: options.exit_parse_config, _check),
     (lambda options: options.exit_parse_digest_cache, _check_memory),
+    (lambda options: options.export_digest_cache, _export_memory),
 )
 
 
@@ -198,6 +210,7 @@ def configured(options: ServerOptions) -> Configuration:
 
     Raises OperatorError with every complaint if one of them is fatal.
     """
+    named_paths.check(options)
     configuration = translate.load(sources(), options)
     loose = [
         complaint

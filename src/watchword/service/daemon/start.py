@@ -16,7 +16,6 @@ from functools import partial
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.gpg import Gpg, gpg_programs
-from watchword.edges.report.lines import LineReporter
 from watchword.model.outcomes import Complained, Remembering, Starting
 from watchword.model.policy import Policy
 from watchword.ports import Clock
@@ -35,9 +34,11 @@ from watchword.service.daemon.hand import Hand, command_programs
 from watchword.service.daemon.hand import close as close_by_command
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.lobby import Lobby
+from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception
 from watchword.service.daemon.restraint import Restraint
+from watchword.service.daemon.rotation import rotate
 from watchword.service.daemon.running import Programs, Running, complain
 from watchword.service.daemon.sources import Sources, close
 from watchword.service.daemon.status import Account
@@ -47,7 +48,7 @@ from watchword.service.daemon.watching import Watching
 
 async def start(
     configuration: Configuration,
-    reporter: LineReporter,
+    reporter: Logbook,
     clock: Clock,
     reached: Callable[[], None],
 ) -> Running:
@@ -83,7 +84,7 @@ class _Start:
     def __init__(
         self,
         configuration: Configuration,
-        reporter: LineReporter,
+        reporter: Logbook,
         clock: Clock,
         undo: AsyncExitStack,
     ) -> None:
@@ -164,6 +165,10 @@ class _Start:
         self._hearers.open()
         for complaint in complaints:
             self._reporter.report(Complained(complaint))
+        if settings.rotate and memory.keys is not None:
+            max_age = self._configuration.policy.max_age
+            wall = self._clock.now().wall
+            self._reporter.report(await rotate(settings, max_age, memory.keys, wall))
         if settings.log.verbosity and self._configuration.policy.remember:
             place = str(settings.state_dir) if not settings.dry_run else "memory"
             self._reporter.report(Remembering(place, await memory.remembered()))

@@ -1,0 +1,47 @@
+"""Where the daemon's log goes, and in which words, as its settings say: also after a reload.
+
+In here: bare lines in the foreground, the system's log otherwise, or both.
+Not in here: the words (dialects.fwknop.voice), writing (edges.report).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from watchword.dialects.fwknop import voice
+from watchword.edges.report.lines import INFO, LineReporter, Sink, StreamSink, SyslogSink, Voice
+from watchword.model.outcomes import Event, Judged
+from watchword.model.settings import LogSettings
+
+
+class Logbook(LineReporter):
+    """The reporter of a daemon."""
+
+    def __init__(self, log: LogSettings, *, foreground: bool, syslog: bool) -> None:
+        """``foreground``: lines go to standard error. ``syslog``: to the system's log even so."""
+        self._foreground = foreground
+        self._syslog = syslog or not foreground
+        super().__init__(_words(log), self._places(log), verbosity=log.verbosity)
+
+    def follow(self, log: LogSettings) -> None:
+        """Go on as these settings say."""
+        self.redirect(_words(log), self._places(log), verbosity=log.verbosity)
+
+    def _places(self, log: LogSettings) -> Sequence[Sink]:
+        places: list[Sink] = [StreamSink(sys.stderr)] if self._foreground else []
+        if log.syslog and self._syslog:
+            places.append(SyslogSink(log.identity, log.facility))
+        return places
+
+
+def _words(log: LogSettings) -> Voice:
+    """The classic lines of each event, and one structured line for each judged packet."""
+    classic = voice.Voice(log.chain, log.style)
+
+    def lines(event: Event, debug: bool) -> Iterator[tuple[int, str]]:
+        yield from classic(event, debug)
+        if isinstance(event, Judged):
+            yield INFO, voice.structured(event)
+
+    return lines
