@@ -20,7 +20,7 @@ from watchword.edges.replay.sqlite import SqliteStore
 from watchword.edges.report.lines import MemoryReporter, SyslogSink
 from watchword.errors import HostError
 from watchword.model.outcomes import Rotated, Starting
-from watchword.model.requests import ReplayKey, Sighting
+from watchword.model.requests import Claim, ReplayKey, Sighting
 from watchword.model.settings import LogSettings, Settings
 from watchword.service.daemon import logbook, surroundings
 from watchword.service.daemon.rotation import MARGIN, rotate
@@ -119,7 +119,7 @@ def memory(folder: Path) -> SqliteStore:
     cache = "".join([HEADER, *lines(b"imported-old", OLD), *lines(b"imported-new", NEW)])
     asyncio.run(store.keys.import_digest_cache(cache))
     claimed = [key(b"claimed-without-age", OLD, None), key(b"claimed", NEW, WALL + 100)]
-    assert all(asyncio.run(store.keys.claim(claimed)))
+    assert asyncio.run(store.keys.claim(claimed)) == [Claim.FIRST, Claim.FIRST]
     return store
 
 
@@ -147,7 +147,7 @@ def test_a_rotated_memory_gives_up_what_its_age_refuses_and_writes_everything_do
         stamp = OLD if name == b"claimed-without-age" else NEW
         again = ReplayKey(name.ljust(32), b"q" + name.ljust(31), sighting(WALL), sent_at=int(stamp))
         [fresh] = asyncio.run(store.keys.claim([again]))
-        assert fresh is (name not in left), name
+        assert (fresh is Claim.FIRST) is (name not in left), name
     asyncio.run(store.aclose())
 
 
