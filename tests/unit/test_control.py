@@ -262,13 +262,35 @@ def test_others_who_ask_all_the_time_do_not_keep_root_away(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another group")
-def test_members_may_write_nothing_into_the_folder_whatever_its_own_group_might(
-    tmp_path: Path,
+@pytest.mark.parametrize("group", [GROUP, 0])
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (0o2770, 0o2710, True), (0o775, 0o715, True), (0o730, 0o710, True),
+        (0o700, 0o710, False), (0o755, 0o755, False),
+    ],
+)  # fmt: skip
+def test_no_group_may_write_into_the_folder_whatever_it_might_before(
+    tmp_path: Path, group: int, before: int, after: int, said: bool
 ) -> None:
     async def scene(office: Office) -> None:
-        office.path.parent.chmod(0o2770)
-        office.control.admit(Rights(os.geteuid(), GROUP))
+        os.chown(office.path.parent, -1, group)
+        office.path.parent.chmod(before)
+        told = office.control.admit(Rights(os.geteuid(), GROUP))
         status = office.path.parent.stat()
-        assert (status.st_gid, stat.S_IMODE(status.st_mode)) == (GROUP, 0o2710)
+        assert stat.S_IMODE(status.st_mode) == after
+        assert status.st_gid == GROUP or after == 0o755
+        assert [f"group {group} could write in" in each.message for each in told] == [True] * said
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another group")
+def test_where_everybody_may_write_no_group_is_let_in(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        office.path.parent.chmod(0o1777)
+        with pytest.raises(HostError, match="everybody may write in"):
+            office.control.admit(Rights(os.geteuid(), GROUP))
+        assert stat.S_IMODE(office.path.stat().st_mode) == 0o600
 
     play(tmp_path, scene)

@@ -18,13 +18,13 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from watchword.edges.peers import Peer, peer_of
-from watchword.errors import HostError, OperatorError, WatchwordError
+from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 from watchword.model.settings import ControlSettings
 from watchword.service.asking import LARGEST, NAME, VERSION
 
@@ -91,8 +91,8 @@ class Control:
         """Of root and of others: these do not keep root away."""
         self._working: set[asyncio.Task[dict[str, object]]] = set()
 
-    async def open(self) -> None:
-        """Begin to answer. The caller holds the daemon's lock, so a leftover is nobody's.
+    async def open(self) -> Sequence[Complaint]:
+        """Begin to answer; says what ``admit`` does. A leftover is nobody's: we hold the lock.
 
         Raises HostError: the socket cannot be made there, or not be given to the group.
         """
@@ -107,15 +107,19 @@ class Control:
                 f"cannot make the socket {self._path}: {error.strerror}",
                 hint="see that FWKNOP_RUN_DIR names a folder of fwknopd's own user",
             ) from error
-        self.admit(self._rights)
+        return self.admit(self._rights)
 
-    def admit(self, rights: Rights) -> None:
-        """Let these ask from now on, and nobody else. Raises HostError."""
+    def admit(self, rights: Rights) -> Sequence[Complaint]:
+        """Let these ask from now on, and nobody else; what had to be mended for that.
+
+        Raises HostError: the group could not be let in, and is not.
+        """
         self._rights = rights
+        mended: Sequence[Complaint] = ()
         try:
             self._path.chmod(0o600)
             if rights.group is not None:
-                _let_through(self._path.parent, rights.group)
+                mended = _let_through(self._path.parent, rights.group)
                 os.chown(self._path, -1, rights.group)
                 self._path.chmod(0o660)
         except OSError as error:
@@ -123,6 +127,7 @@ class Control:
                 f"cannot give {self._path} to the group {rights.group}: {error.strerror}",
                 hint="take CONTROL_GROUP out of fwknopd.conf, or run fwknopd as root",
             ) from error
+        return mended
 
     async def close(self) -> None:
         """Stop answering; changes that were begun are carried through."""
@@ -212,10 +217,29 @@ def _refusal(error: WatchwordError) -> dict[str, object]:
     return {"error": str(error), "hint": hint, "whose": "host"}
 
 
-def _let_through(folder: Path, group: int) -> None:
-    """Members of a group may reach what lies in a folder; they need not see what that is."""
+def _let_through(folder: Path, group: int) -> Sequence[Complaint]:
+    """Members of a group may reach what lies in a folder; they need not see what that is.
+
+    Nor may anybody but its owner write there: he could put another socket in the place of ours.
+    Says what had to be mended. Raises HostError: everybody may write there. Raises OSError.
+    """
     status = folder.stat()
-    if status.st_mode & 0o001 or (status.st_gid == group and status.st_mode & 0o010):
-        return
-    folder.chmod(status.st_mode & 0o7707 | 0o010)  # not what another group might do there
+    if status.st_mode & 0o002:
+        raise HostError(
+            f"everybody may write in {folder}, and put another socket in the place of ours",
+            hint=f"chmod o-w {folder}, or have FWKNOP_RUN_DIR name a folder of fwknopd's own",
+        )
+    others_write = status.st_mode & 0o020
+    passes = status.st_mode & 0o001 or (status.st_gid == group and status.st_mode & 0o010)
+    if not others_write and passes:
+        return ()
+    folder.chmod(status.st_mode & 0o7707 | 0o010)
     os.chown(folder, -1, group)
+    if not others_write:
+        return ()
+    text = (
+        f"group {status.st_gid} could write in {folder}, and put another socket in the place of "
+        "ours; that was taken from it"
+    )
+    hint = "FWKNOP_RUN_DIR has to name a folder in which fwknopd's own user alone may write"
+    return [Complaint(text, hint=hint, fatal=False)]

@@ -108,7 +108,8 @@ class Reload:
                 text = f"{name.upper()} was changed; that is taken up at the next start only"
                 running.reporter.report(Complained(Complaint(text, fatal=False)))
         try:
-            running.control.admit(Rights.of(configuration.settings.control))
+            for mended in running.control.admit(Rights.of(configuration.settings.control)):
+                running.reporter.report(Complained(mended))
         except HostError as error:
             self._trouble("control socket", error)
 

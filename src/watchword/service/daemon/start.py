@@ -239,7 +239,8 @@ class _Start:
             recent=self._hearers.recent,
             told=account.told,
         )
-        await control.open()
+        for mended in await control.open():
+            self._reporter.report(Complained(mended))
         self._undo.push_async_callback(control.close)
         return watching, control
 
