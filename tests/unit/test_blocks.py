@@ -53,6 +53,14 @@ def test_a_block_outlives_the_daemon_and_its_file_is_private(tmp_path: Path) -> 
     assert Blocks.noted(tmp_path).blocked == {}
 
 
+def test_a_key_of_two_names_is_blocked_by_either(tmp_path: Path) -> None:
+    found = blocks(tmp_path)
+    found.block(("one",), BLOCK)
+    assert [found.has(key) for key in ("one", "one+two", "two+one", "two", "")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip
+
+
 def test_a_name_says_nothing_of_the_key_without_the_secret_of_the_installation(
     tmp_path: Path,
 ) -> None:

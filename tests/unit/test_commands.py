@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -276,6 +277,37 @@ def test_a_bounded_number_runs_at_once_and_packets_do_not_wait_for_them() -> Non
         assert await house.ask(packet_with("id")) == ["ran"]
 
     play(scene, Scene(runs(), programs=Slow()))
+
+
+@pytest.mark.parametrize("asker", ["hand", "commands"])
+def test_a_command_whose_key_is_blocked_before_it_starts_is_not_run(asker: str) -> None:
+    """Between the decision and the start lies a thread, and the match of a CMD_REGEX."""
+
+    async def scene(house: House) -> None:
+        assert isinstance(house, Scene)
+        assert isinstance(house.programs, Slow)
+        blocked = set[str]()
+        if asker == "hand":
+            house.gate._hand = Hand(house.policy, house.programs, blocked.__contains__)
+        else:
+            house.gate._commands.blocked = blocked.__contains__
+            house.gate._commands._threads = ThreadPoolExecutor(1)
+        await house.take(packet_with("id 1"))
+        if asker == "commands":  # the second one waits for a thread
+            await house.take(packet_with("id 2"))
+        while not house.programs.runs:
+            await asyncio.sleep(0.001)
+        blocked.add("the name of the key")
+        house.programs.go_on.set()
+        while house.gate._commands.running:
+            await asyncio.sleep(0.001)
+        told = [each for each in house.reporter.events if isinstance(each, Judged)]
+        assert [word(each) for each in told if not each.ran] == ["key-blocked"]
+        assert [argv[0] for argv in house.argvs].count("id") == (asker == "commands")
+
+    pattern = ".*" if asker == "hand" else None
+    keyed = replace(runs(pattern=pattern), key_names=("the name of the key",))
+    play(scene, Scene(keyed, programs=Slow()))
 
 
 # --- CMD_REGEX --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.fwknopd_files import KEYS, configure, fatal, remarks
 from tests.sealing import sealed
 from tests.unit.test_gate import House, play
-from tests.values import NOW, policy, request, terms
+from tests.values import NOW, credential, policy, request, terms
 from watchword.dialects.fwknop.templates import NAMES, template
 from watchword.dialects.fwknop.voice import Voice
 from watchword.dialects.fwknop.voice_json import structured
@@ -28,6 +28,7 @@ from watchword.grant import ledger as ledger_module
 from watchword.grant.decide import Permit, authorise
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, CycleTerms
+from watchword.model.crypto import Secret
 from watchword.model.openings import Ending
 from watchword.model.outcomes import Action, CycleOpening, Judged, Refusal
 from watchword.model.policy import Policy, Terms
@@ -39,12 +40,13 @@ from watchword.service.daemon.changes import GrantChanges
 from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.control import Question
 from watchword.service.daemon.cycles import Cycles
-from watchword.service.daemon.hand import Hand, NotAllowedError, close
+from watchword.service.daemon.hand import BlockedError, Hand, NotAllowedError, close
 from watchword.service.daemon.status import in_words, not_closed
 from watchword.service.daemon.unclosed import MOST
 from watchword.wire.spa.message import MessageType
 
 WHO = "198.51.100.2"
+OTHER = credential(key=Secret(b"another key"), mac_key=Secret(b"another HMAC key"))
 
 
 def cycle(
@@ -828,6 +830,41 @@ def test_who_waited_long_is_not_let_in_when_nobody_expects_it_any_more() -> None
         assert sorted(judged) == ["granted"] * 16 + ["too-many-commands"] * 4
 
     play(scene, home)
+
+
+def test_what_waits_for_its_turn_while_its_key_is_blocked_opens_nothing() -> None:
+    blocked = set[str]()
+    keyed = replace(stanza_with(cycle()), key_names=("blocked",))
+    home, programs = held(keyed, replace(stanza_with(cycle(), 2, credential=OTHER)))
+
+    async def scene(house: House) -> None:
+        home.cycles.blocked = blocked.__contains__
+        await home.take(*(sealed(f"10.0.0.{n},tcp/22,tcp/80") for n in range(1, 21)))
+        await home.take(sealed("10.0.0.99,tcp/22", OTHER))
+        while len(home.programs.runs) < 16:
+            await asyncio.sleep(0.001)
+        blocked.add("blocked")
+        programs.go_on.set()
+        await home.done()
+        judged = [word(each) for each in home.reporter.events if isinstance(each, Judged)]
+        assert sorted(judged) == ["granted"] + ["key-blocked"] * 20
+        assert "open 10.0.0.99 22" in home.ran
+        assert not any(line.endswith(" 80") for line in home.ran)
+        await home.wait(31)
+        closed = [line for line in home.ran if line.startswith("close")]
+        assert len(closed) == 16 * 2 + 1, "what was begun is closed, and nothing else"
+
+    play(scene, home)
+
+
+def test_the_hand_opens_nothing_for_a_key_that_is_blocked_by_now() -> None:
+    programs = MemoryPrograms()
+    keyed = replace(stanza_with(cycle()), key_names=("a", "b"))
+    hand = Hand(policy(keyed), programs, lambda key: key == "a+b")
+    asked = cycles.Values(canonical(WHO), canonical(WHO), None, Service(Proto.TCP, 22), 1, 30)
+    with pytest.raises(BlockedError):
+        hand.open(1, asked)
+    assert programs.runs == []
 
 
 def test_so_many_wait_and_no_more() -> None:

@@ -35,6 +35,8 @@ class CommandPermit:
     request: Request
     command: str
     job: Job
+    key: str = ""
+    """As ``Grant.key``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,13 @@ def _access(
         destination=request.packet.destination if limited else None,
         seconds=min(request.seconds or terms.default_seconds, terms.max_seconds),
         cycle=terms.cycle,
-        key="+".join(terms.key_names),
+        key=_key(terms),
         lead=lead,
     )
+
+
+def _key(terms: Terms) -> str:
+    return "+".join(terms.key_names)
 
 
 def _who(request: Request) -> Address:
@@ -217,7 +223,7 @@ def _by_name(terms: Terms, request: Request, command: str) -> CommandPermit | Cl
     if terms.owner_closes and closing.asks_to_close(command):
         return ClosePermit(request, _who(request), closing.services(command))
     if (action := actions.named(terms.actions, command)) is not None:
-        return CommandPermit(request, command, actions.job(action, command))
+        return CommandPermit(request, command, actions.job(action, command), key=_key(terms))
     return None
 
 
@@ -225,7 +231,9 @@ def _freely(terms: Terms, request: Request, command: str) -> CommandPermit | Ref
     if terms.commands is None:
         return _no(request, _no_command(terms))
     try:
-        return CommandPermit(request, command, commands.job(terms.commands, command))
+        return CommandPermit(
+            request, command, commands.job(terms.commands, command), key=_key(terms)
+        )
     except ValueError as error:
         return _no(request, Reason.COMMAND_UNREADABLE, str(error))
 

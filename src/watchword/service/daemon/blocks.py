@@ -87,6 +87,10 @@ class Blocks:
             found.append(self._name(b"openpgp", _sealing(terms.openpgp)))
         return tuple(found)
 
+    def has(self, key: str) -> bool:
+        """Whether one of these names is blocked; ``key`` as in ``Grant``. For any thread."""
+        return not self._blocked.keys().isdisjoint(key.split("+"))
+
     def applied(self, policy: Policy) -> Policy:
         """The policy as it is with these blocks."""
         return replace(policy, stanzas=tuple(map(self._marked, policy.stanzas)))

@@ -23,7 +23,14 @@ from watchword.model.reasons import Reason
 from watchword.ports import Clock, Completed, NotStartedError, Reporter
 from watchword.service.daemon.cases import Case
 from watchword.service.daemon.figures import Figures
-from watchword.service.daemon.hand import Hand, NotAllowedError, UncheckedError
+from watchword.service.daemon.hand import (
+    Blocked,
+    BlockedError,
+    Hand,
+    NotAllowedError,
+    UncheckedError,
+    nothing_blocked,
+)
 
 _SAID = 200  # characters of a command's complaint that are kept
 Refused = Callable[[Case, Refusal], None]
@@ -37,6 +44,8 @@ class Commands:
         self, reporter: Reporter, clock: Clock, figures: Figures, *, at_once: int = AT_ONCE
     ) -> None:
         self.at_once = at_once
+        self.blocked: Blocked = nothing_blocked
+        """Asked when a command's turn has come."""
         self._reporter = reporter
         self._clock = clock
         self._figures = figures
@@ -91,6 +100,8 @@ class Commands:
             refused(case, not_allowed(stanza, str(error)))
         except UncheckedError as error:
             refused(case, Refusal(Reason.COMMAND_UNCHECKED, (stanza,), str(error)))
+        except BlockedError:
+            refused(case, Refusal(Reason.KEY_BLOCKED, (stanza,)))
         except NotStartedError as error:
             self._not_started(case, permit, error)
         except Exception as error:  # whatever it is, it is told
@@ -115,10 +126,12 @@ class Commands:
             self._unchecked.discard(unchecked)
             unchecked.set()
 
-        return await loop.run_in_executor(
-            self._threads,
-            lambda: hand.command(request.stanza, command, lambda: _soon(loop, begun)),
-        )
+        def run() -> Completed:
+            if self.blocked(permit.key):
+                raise BlockedError
+            return hand.command(request.stanza, command, lambda: _soon(loop, begun))
+
+        return await loop.run_in_executor(self._threads, run)
 
     def _not_started(self, case: Case, permit: CommandPermit, error: HostError) -> None:
         refusal = Refusal(Reason.COMMAND_NOT_STARTED, (permit.request.stanza,), str(error))

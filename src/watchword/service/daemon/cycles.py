@@ -39,7 +39,14 @@ from watchword.service.daemon.cases import Case
 from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.enforcer import check_extension, extended, not_in_force
 from watchword.service.daemon.figures import Figures
-from watchword.service.daemon.hand import Hand, close, command_programs
+from watchword.service.daemon.hand import (
+    Blocked,
+    BlockedError,
+    Hand,
+    close,
+    command_programs,
+    nothing_blocked,
+)
 from watchword.service.daemon.unclosed import Waiting
 
 AT_ONCE = 16  # packets whose opening commands run
@@ -75,6 +82,8 @@ class Cycles:
         """Names of what is being opened."""
         self.taken_elsewhere: Callable[[str], bool] = lambda name: False
         """As ``Ledger.taken_elsewhere``."""
+        self.blocked: Blocked = nothing_blocked
+        """Asked when the turn of a packet, or of one of its commands, has come."""
         self._live: dict[_Key, str] = {}
         """The latest grant of each kind, for stanzas that renew."""
         closer.waiting.in_use = lambda grant: _key(grant) in self._live
@@ -205,6 +214,9 @@ class Cycles:
     async def _open(self, hand: Hand, case: Case, permit: Permit) -> None:
         asked = self._clock.now().steady
         async with self._places:
+            if self.blocked(permit.key):
+                self._refuse(case, permit, Reason.KEY_BLOCKED, "")
+                return
             if self._clock.now().steady - asked > PATIENCE:
                 self._refuse(case, permit, Reason.TOO_MANY_COMMANDS, str(AT_ONCE))
                 return
@@ -264,13 +276,15 @@ class Cycles:
         try:
             for number, values in enumerate(cycles.values(permit)):
                 self._announce(case, permit, values, first=number == 0)
-                begun = await self._run_one(hand, permit.request.stanza, values) or begun
-        except NotStartedError as error:
+                begun = await self._run_one(hand, permit, values) or begun
+        except (NotStartedError, BlockedError) as error:
             if not begun:
                 await self._drop(grant)
             else:
                 self._hold(grant)
-            self._refuse(case, permit, Reason.CYCLE_FAILED, str(error))
+            blocked = isinstance(error, BlockedError)
+            reason = Reason.KEY_BLOCKED if blocked else Reason.CYCLE_FAILED
+            self._refuse(case, permit, reason, str(error))
         except Exception as error:  # whatever it is: what may be open is closed at its end
             self._hold(grant)
             why = str(error) or type(error).__name__
@@ -279,10 +293,15 @@ class Cycles:
             self._hold(grant)
             self._grant(case, grant)
 
-    async def _run_one(self, hand: Hand, stanza: int, values: cycles.Values) -> bool:
+    async def _run_one(self, hand: Hand, permit: Permit, values: cycles.Values) -> bool:
         """True, or an error: the exit status counts."""
-        loop = asyncio.get_running_loop()
-        done = await loop.run_in_executor(self._threads, hand.open, stanza, values)
+
+        def run() -> Completed:
+            if self.blocked(permit.key):
+                raise BlockedError
+            return hand.open(permit.request.stanza, values)
+
+        done = await asyncio.get_running_loop().run_in_executor(self._threads, run)
         if done.status:
             raise _OpeningError(_failure(done))
         return True

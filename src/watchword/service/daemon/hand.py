@@ -12,6 +12,7 @@ threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from watchword.edges import patterns
 from watchword.edges.programs import SystemPrograms
@@ -47,34 +48,61 @@ class UncheckedError(Exception):
     """Whether the stanza lets it be run could not be found out, and so it is not run."""
 
 
-class Hand:
-    """Carries out what one policy says."""
+class BlockedError(Exception):
+    """The key was blocked after it was decided, so nothing is run for it."""
 
-    def __init__(self, policy: Policy, programs: ProgramRunner) -> None:
+
+Blocked: TypeAlias = Callable[[str], bool]
+"""Whether a key is blocked now, given as in ``Grant.key``. Called from several threads."""
+
+
+def nothing_blocked(key: str) -> bool:
+    """For who has no kill switches."""
+    return False
+
+
+class Hand:
+    """Carries out what one policy says, unless the key has been blocked since."""
+
+    def __init__(
+        self, policy: Policy, programs: ProgramRunner, blocked: Blocked = nothing_blocked
+    ) -> None:
         self._policy = policy
         self._programs = programs
+        self._blocked = blocked
 
     def command(self, stanza: int, command: str, started: Callable[[], None]) -> Completed:
         """Run a caller's command to its end; ``started`` is called when nothing speaks against it.
 
-        Raises NotAllowedError, UncheckedError: it was not run. Raises
-        NotStartedError, HostError as the runner does.
+        Raises NotAllowedError, UncheckedError, BlockedError: it was not run.
+        Raises NotStartedError, HostError as the runner does.
         """
-        job = _job(self._policy.terms(stanza), command)
+        terms = self._policy.terms(stanza)
+        job = _job(terms, command)
         for check in job.checks:
             self._hold_against(check)
+        self._ask_again(terms)
         started()
         return self._programs.run(job.argv, seconds=job.seconds, account=job.account)
 
     def open(self, stanza: int, values: Values) -> Completed:
-        """Run the command of a stanza's that opens. Raises NotStartedError, HostError."""
+        """Run the command of a stanza's that opens.
+
+        Raises NotStartedError, BlockedError: it was not run. Raises HostError.
+        """
         terms = self._policy.terms(stanza)
         if terms.cycle is None or not terms.offers(values.service):
             raise NotStartedError(f"stanza #{stanza} opens no {values.service} by a command")
         if not 0 < values.seconds <= terms.max_seconds:
             raise NotStartedError(f"stanza #{stanza} opens nothing for {values.seconds} s")
         run = cycles.opening(terms.cycle, values)
+        self._ask_again(terms)
         return self._programs.run(run.argv, seconds=terms.cycle.seconds)
+
+    def _ask_again(self, terms: Terms) -> None:
+        """A command may have waited since it was decided."""
+        if self._blocked("+".join(terms.key_names)):
+            raise BlockedError
 
     def _hold_against(self, check: Check) -> None:
         try:

@@ -186,6 +186,7 @@ class _Start:
         await enforcer.resume(flush=settings.firewall.flush_at_start)
         cycles = self._command_cycles(memory, enforcer)
         await cycles.resume(flush=settings.firewall.flush_at_start)
+        self._commands.blocked = cycles.blocked = blocks.has
         return _Engine(memory, lock, policy, blocks, enforcer, cycles, adopted)
 
     def _command_cycles(self, memory: assembly.Memory, enforcer: Enforcer) -> Cycles:
@@ -210,7 +211,7 @@ class _Start:
             commands=self._commands,
             cycles=engine.cycles,
             blocks=engine.blocks,
-            hand=lambda policy: Hand(policy, self._programs.commands),
+            hand=lambda policy: Hand(policy, self._programs.commands, engine.blocks.has),
         )
 
     async def _answer(self, engine: _Engine, gates: Gates) -> tuple[Watching, Control]:
