@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,10 @@ from watchword.grant.decide import authorise
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
 from watchword.model.outcomes import Changed
-from watchword.model.policy import Policy
+from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
 from watchword.service.daemon.block_changes import BlockChanges
-from watchword.service.daemon.blocks import NAME, Block, Blocks
+from watchword.service.daemon.blocks import KEY_NAMES, NAME, Block, Blocks
 from watchword.service.daemon.changes import GrantChanges
 from watchword.service.daemon.control import Question
 from watchword.service.daemon.cycles import Cycles
@@ -88,7 +89,71 @@ def test_a_block_is_of_the_key_whatever_stanza_has_it(tmp_path: Path) -> None:
     assert [each.blocked for each in marked.stanzas] == [True, True, False]
 
 
-def test_openpgp_goes_by_the_hmac_key_or_by_ring_and_signers(tmp_path: Path) -> None:
+def test_keys_keep_their_names_if_somebody_removes_the_blocks(tmp_path: Path) -> None:
+    first = blocks(tmp_path)
+    names = first.names(terms())
+    first.block(names, BLOCK)
+    (tmp_path / NAME).unlink()
+    assert Blocks.noted(tmp_path).names(terms()) == names
+    second = blocks(tmp_path)
+    assert (second.names(terms()), second.blocked) == (names, {})
+    assert (tmp_path / KEY_NAMES).stat().st_mode & 0o777 == 0o600
+
+    (tmp_path / KEY_NAMES).unlink()
+    assert blocks(tmp_path).names(terms()) == names
+    (tmp_path / KEY_NAMES).write_text("0" * 64 + "\n")
+    for read in (blocks, Blocks.noted):
+        with pytest.raises(HostError, match="of two installations"):
+            read(tmp_path)
+    (tmp_path / KEY_NAMES).write_text("0" * 63)
+    with pytest.raises(HostError, match="nobody knows which keys are blocked"):
+        blocks(tmp_path)
+
+
+A, B, C = "A" * 40, "B" * 40, "C" * 40
+
+
+def of_signers(*fingerprints: str, **more: Any) -> Terms:
+    credential = OpenPgpCredential(signers=Signers(fingerprints=frozenset(fingerprints)), **more)
+    return terms(credential=None, openpgp=credential)
+
+
+@pytest.mark.parametrize(
+    ("changed", "blocked"),
+    [
+        (of_signers(A, B), True),
+        (of_signers(A, B, C), True),  # one more signer takes no block away
+        (of_signers(A), True),
+        (of_signers(A, keyring=Keyring("/other")), True),
+        (of_signers(A, keyring=Keyring(passphrase=Secret(b"new"), program="gpg2")), True),
+        (of_signers(C), False),  # who was blocked is not on the list any more
+    ],
+)
+def test_a_blocked_signer_stays_blocked_however_his_stanza_is_edited(
+    tmp_path: Path, changed: Terms, blocked: bool
+) -> None:
+    found = blocks(tmp_path)
+    found.block(found.names(of_signers(A, B)), BLOCK)
+    [applied] = found.applied(policy(changed)).stanzas
+    assert applied.blocked is blocked
+
+
+@pytest.mark.parametrize("more", [{}, {"required": False, "fingerprints": frozenset({A})}])
+def test_where_no_signer_has_to_be_one_of_a_list_the_ring_is_blocked(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    found = blocks(tmp_path)
+
+    def ring(home: str, **keyring: Any) -> Terms:
+        credential = OpenPgpCredential(Keyring(home, **keyring), Signers(**more))
+        return terms(credential=None, openpgp=credential)
+
+    found.block(found.names(ring("/one")), BLOCK)
+    asked = [ring("/one", passphrase=Secret(b"new")), ring("/two")]
+    assert [each.blocked for each in found.applied(policy(*asked)).stanzas] == [True, False]
+
+
+def test_openpgp_goes_by_the_hmac_key_or_by_signers_or_by_the_ring(tmp_path: Path) -> None:
     found = blocks(tmp_path)
 
     def named(**more: Any) -> tuple[str, ...]:
@@ -97,7 +162,12 @@ def test_openpgp_goes_by_the_hmac_key_or_by_ring_and_signers(tmp_path: Path) -> 
     signers = Signers(fingerprints=frozenset({"A" * 40}))
     assert named(mac_key=MAC_KEY) == named(mac_key=MAC_KEY, signers=signers)
     assert named(signers=signers) != named(signers=Signers())
-    assert named(signers=signers) != named(signers=signers, keyring=Keyring("/other"))
+    assert named(signers=signers) == named(signers=signers, keyring=Keyring("/other"))
+    ids = frozenset({"A" * 8})
+    assert named(signers=Signers(fingerprints=signers.fingerprints, ids=ids)) == named(
+        signers=signers
+    )
+    assert len(set(named(signers=Signers(ids=ids)) + named(signers=signers))) == 2
     both = terms(openpgp=OpenPgpCredential(mac_key=MAC_KEY))
     assert len(set(found.names(both))) == 2
 
@@ -126,8 +196,7 @@ def test_who_only_looks_writes_nothing(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_down_is_not_blocked(tmp_path: Path) -> None:
     found = blocks(tmp_path)
-    (tmp_path / NAME).unlink()
-    tmp_path.rmdir()
+    shutil.rmtree(tmp_path)
     with pytest.raises(HostError):
         found.block(found.names(terms()), BLOCK)
     assert found.blocked == {}

@@ -4,10 +4,15 @@ In here: what keys are called, which of them are blocked, and the file that says
 Not in here: what a block does to packets (grant.decide) and to grants (block_changes).
 
 A key's name is worked out with a secret of this installation, so that it gives
-nothing away: whoever sees names cannot try passphrases on them. What counts as
-a stanza's key is what its packets are sealed with: the encryption key, whatever
-HMAC key stands beside it; for OpenPGP the HMAC key, or where there is none the
-key ring and the signers. So a block holds for every stanza with that key.
+nothing away: whoever sees names cannot try passphrases on them. The secret is in
+a file of its own as well, so that keys keep their names, and with them grants
+their stanzas, if somebody removes the file with the blocks.
+
+What counts as a stanza's key is what its packets are sealed with: the encryption
+key, whatever HMAC key stands beside it; for OpenPGP the HMAC key, or where there
+is none each signer that is listed, or where none is listed the key ring. So a
+block holds for every stanza with that key, and a stanza that gets one more
+signer, or another passphrase for its ring, is as blocked as it was.
 
 A file that cannot be read is an error, and is never taken for no blocks.
 """
@@ -16,9 +21,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from watchword.edges import files, randomness
 from watchword.errors import HostError, OperatorError
@@ -27,6 +33,9 @@ from watchword.model.policy import Policy, Terms
 
 NAME = "blocked.json"
 """In the state directory."""
+KEY_NAMES = "key-names.secret"
+"""Beside it."""
+Read = TypeVar("Read")
 _VERSION = 1
 _LIMIT = 16 << 20  # bytes of the file
 _SECRET = 32  # bytes
@@ -56,22 +65,20 @@ class Blocks:
     @classmethod
     def for_daemon(cls, state_dir: Path, *, dry_run: bool) -> Blocks:
         """Those of an earlier run, or a new file. Raises HostError."""
-        path = state_dir / NAME
         if dry_run:
             return cls.noted(state_dir)
-        if not path.exists() and not path.is_symlink():
-            files.create_private(path, _written(randomness.key_bytes(_SECRET), {}))
-        return cls(path, *_read(path))
+        path = state_dir / NAME
+        secret, blocked = _kept(state_dir)
+        if not _is_there(state_dir / KEY_NAMES):
+            files.create_private(state_dir / KEY_NAMES, secret.hex().encode("ascii") + b"\n")
+        if not _is_there(path):
+            files.create_private(path, _written(secret, blocked))
+        return cls(path, secret, blocked)
 
     @classmethod
     def noted(cls, state_dir: Path) -> Blocks:
         """For who only looks: nothing is written. Raises HostError."""
-        path = state_dir / NAME
-        try:
-            there = path.exists() or path.is_symlink()
-        except OSError as error:
-            raise HostError(f"{path}: {error.strerror}", hint="look as root") from error
-        return cls(None, *(_read(path) if there else (randomness.key_bytes(_SECRET), {})))
+        return cls(None, *_kept(state_dir))
 
     @property
     def blocked(self) -> Mapping[str, Block]:
@@ -84,7 +91,7 @@ class Blocks:
         if terms.credential is not None:
             found.append(self._name(b"cipher", terms.credential.key.reveal()))
         if terms.openpgp is not None:
-            found.append(self._name(b"openpgp", _sealing(terms.openpgp)))
+            found += [self._name(kind, octets) for kind, octets in _sealing(terms.openpgp)]
         return tuple(found)
 
     def has(self, key: str) -> bool:
@@ -117,13 +124,41 @@ class Blocks:
         return hashlib.blake2s(octets, key=self._secret, person=person, digest_size=6).hexdigest()
 
 
-def _sealing(credential: OpenPgpCredential) -> bytes:
-    """What distinguishes the callers of an OpenPGP stanza from those of another."""
+def _sealing(credential: OpenPgpCredential) -> list[tuple[bytes, bytes]]:
+    """What distinguishes the callers of an OpenPGP stanza from those of another, with its kind.
+
+    Each signer by himself: a list that somebody edits is another list, and
+    whoever was blocked is on it still.
+    """
     if credential.mac_key is not None:
-        return credential.mac_key.reveal()
+        return [(b"openpgp", credential.mac_key.reveal())]
     signers = credential.signers
-    listed = sorted(signers.fingerprints) + sorted(signers.ids)
-    return b"\0".join((credential.keyring.name, *(each.encode() for each in listed)))
+    listed = sorted(signers.fingerprints or signers.ids) if signers.required else []
+    if listed:
+        return [(b"signer", each.encode("ascii")) for each in listed]
+    return [(b"ring", credential.keyring.home.encode("utf-8", "surrogateescape"))]
+
+
+def _is_there(path: Path) -> bool:
+    """Raises HostError: that cannot be found out."""
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror}", hint="look as root") from error
+
+
+def _kept(state_dir: Path) -> tuple[bytes, dict[str, Block]]:
+    """The secret, a new one if there is none, and the blocks. Raises HostError."""
+    path, secret_path = state_dir / NAME, state_dir / KEY_NAMES
+    secret, blocked = _read(path, _understood) if _is_there(path) else (b"", {})
+    kept = _read(secret_path, _secret) if _is_there(secret_path) else secret
+    if secret and kept != secret:
+        raise HostError(
+            f"{path} and {secret_path} are of two installations, so nobody knows which keys are "
+            "blocked",
+            hint="remove the one that is not of this installation",
+        )
+    return kept or randomness.key_bytes(_SECRET), blocked
 
 
 def _written(secret: bytes, blocked: Mapping[str, Block]) -> bytes:
@@ -135,24 +170,31 @@ def _written(secret: bytes, blocked: Mapping[str, Block]) -> bytes:
     return json.dumps(told, indent=1).encode("ascii") + b"\n"
 
 
-def _read(path: Path) -> tuple[bytes, dict[str, Block]]:
+def _read(path: Path, understood: Callable[[bytes], Read]) -> Read:
     try:
-        return _understood(files.read_bytes(path, _LIMIT))
+        return understood(files.read_bytes(path, _LIMIT))
     except (OperatorError, ValueError, KeyError, TypeError, RecursionError) as error:
         said = error if isinstance(error, OperatorError) else "it is damaged"
         raise HostError(
             f"{path} cannot be read, so nobody knows which keys are blocked: {said}",
-            hint="restore it; or remove it, if no key is to be blocked",
+            hint=f"restore it; or remove {NAME}, if no key is to be blocked",
         ) from error
+
+
+def _secret(text: bytes) -> bytes:
+    """Raises ValueError if it is none of ours."""
+    secret = bytes.fromhex(text.decode("ascii"))
+    if len(secret) != _SECRET:
+        raise ValueError("another length")
+    return secret
 
 
 def _understood(text: bytes) -> tuple[bytes, dict[str, Block]]:
     """Raises ValueError, KeyError, TypeError or RecursionError if it is none of ours."""
     told = json.loads(text)
-    secret = bytes.fromhex(told["secret"])
-    if told["version"] != _VERSION or len(secret) != _SECRET:
-        raise ValueError("another version, or another length of the secret")
-    return secret, {
+    if told["version"] != _VERSION:
+        raise ValueError("another version")
+    return _secret(told["secret"].encode("ascii")), {
         str(each["key"]): Block(float(each["at"]), int(each["uid"]), str(each["stanza"]))
         for each in told["blocked"]
     }
