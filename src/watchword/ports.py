@@ -204,6 +204,14 @@ class FirewallBackend(Protocol):
         ...
 
 
+class ConnectionTable(Protocol):
+    """Knows who is connected to this host, or through it. Methods block."""
+
+    def through(self, holes: Collection[Hole]) -> frozenset[Hole]:
+        """Those of the holes that somebody is connected through now. Raises HostError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """How a program ended."""

@@ -179,6 +179,16 @@ def test_a_stanza_with_another_number_after_a_reload_is_the_same_by_its_key() ->
     play(scene, scene_of(owner(key_names=("k1",))))
 
 
+def test_a_close_means_the_grants_of_its_user_and_address_alone() -> None:
+    wish = replace(request(), wish=CommandWish("close"))
+    permit = authorise(policy(owner()), wish, NOW)
+    assert isinstance(permit, ClosePermit)
+    mine = Grant("1", 1, "alice", wish.packet.source, permit.who, (), None, 0.0, 0.0, 0.0)
+    assert permit.covers(mine)
+    assert not permit.covers(replace(mine, user="bob"))
+    assert not permit.covers(replace(mine, who=packet(source=NEAR).source))
+
+
 # --- policy -------------------------------------------------------------------------------
 
 

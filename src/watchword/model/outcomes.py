@@ -147,6 +147,15 @@ class GrantEnded:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class GrantStays:
+    """A grant goes on beyond its end, because somebody is connected through it. Told once."""
+
+    grant: Grant
+    latest: float
+    """Unix seconds at which it ends all the same."""
+
+
 class Action(StrEnum):
     """What somebody can have the daemon do by the control socket."""
 
@@ -377,6 +386,7 @@ Event: TypeAlias = (
     | CycleNotClosed
     | Flooded
     | GrantEnded
+    | GrantStays
     | Changed
     | Starting
     | LocaleSet

@@ -96,6 +96,9 @@ class Terms:
     """How the commands of its callers are run; None: they are not."""
     actions: tuple[Action, ...] = ()
     """Programs that its callers may have run by their names."""
+    keep_seconds: int | None = None
+    """A grant goes on while a connection of it lives, up to so long after its last packet;
+    None: it ends at its end."""
     owner_closes: bool = False
     """True: a caller may end his own grants before their time (ENABLE_OWNER_CLOSE)."""
     cycle: CycleTerms | None = None

@@ -47,6 +47,7 @@ from watchword.model.services import Service
 
 DEFAULT_SECONDS = 30
 MAX_SECONDS = 300
+KEEP_SECONDS = 43_200
 _LONGEST = 8388608  # seconds; the original's limit for both
 _DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{1,4})")
 _MESSAGE = 400  # characters of a complaint that repeats an operator's words
@@ -81,6 +82,7 @@ def terms(
     commands = command_terms(stanza, accounts, complaints)
     actions = listed_actions(stanza, accounts.actions, complaints)
     cycle = _cycle(stanza, accounts, complaints)
+    keep = reader.keep_seconds(by_commands=cycle is not None)
     access = not is_on(stanza, "DISABLE_FW_ACCESS")
     if cycle is None and access and not is_knocking(stanza):
         reader.check_list()
@@ -107,6 +109,7 @@ def terms(
         access=access,
         commands=commands,
         actions=actions,
+        keep_seconds=keep,
         owner_closes=is_on(stanza, "ENABLE_OWNER_CLOSE"),
         cycle=cycle,
     )
@@ -241,6 +244,25 @@ class _Reader:
                 f"write {'CMD_CYCLE_TIMER' if timer(self._stanza) else 'FW_ACCESS_TIMEOUT'} {most}",
             )
         return min(default, most), most
+
+    def keep_seconds(self, *, by_commands: bool) -> int | None:
+        """How long a grant may stay while somebody is connected; None: it does not."""
+        on = is_on(self._stanza, "KEEP_WHILE_CONNECTED")
+        most = self._number("MAX_KEEP_TIME")
+        if most is not None and not on:
+            self._complaints.remark(
+                "MAX_KEEP_TIME has no effect without KEEP_WHILE_CONNECTED Y",
+                self._stanza.given["MAX_KEEP_TIME"].place,
+                "add it, or remove the line",
+            )
+        if on and by_commands:
+            self._complaints.remark(
+                "KEEP_WHILE_CONNECTED has no effect: commands open and close this stanza",
+                self._stanza.given["KEEP_WHILE_CONNECTED"].place,
+                "remove the line",
+            )
+            return None
+        return (most or KEEP_SECONDS) if on else None
 
     def expires(self) -> float | None:
         """Unix seconds; a date counts from midnight of the local time zone."""

@@ -24,6 +24,7 @@ from watchword.model.outcomes import (
     Event,
     Flooded,
     GrantEnded,
+    GrantStays,
     Judged,
     LimitReached,
     ReloadRefused,
@@ -64,6 +65,8 @@ def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR091
             return "stopped", {}
         case GrantEnded(grant, ending):
             return "ended", {**_of(grant), "ending": ending.value}
+        case GrantStays(grant, latest):
+            return "stays", {**_of(grant), "latest": utc(latest)}
         case Changed(change):
             return "changed", {
                 "action": change.action.value,

@@ -117,6 +117,11 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield from cycle(terms.cycle)
     if terms.commands is not None:
         yield commands(terms.commands)
+    if terms.keep_seconds is not None:
+        yield (
+            "and for as long as somebody is connected through it, up to "
+            f"{terms.keep_seconds} seconds after the last packet (KEEP_WHILE_CONNECTED)"
+        )
     if terms.owner_closes:
         yield "its callers may close what they have opened (ENABLE_OWNER_CLOSE)"
     for each in terms.actions:

@@ -33,6 +33,7 @@ from watchword.model.outcomes import (
     Event,
     Flooded,
     GrantEnded,
+    GrantStays,
     HostTrouble,
     InterfaceChanged,
     InterfaceState,
@@ -124,6 +125,13 @@ class Voice:
                 yield Priority.INFO, "Starting fwknopd main event loop."
             case Attached():
                 yield from _attached(event)
+            case GrantStays(grant, latest):
+                what = f"{grant.who} {listed(grant.services)}"
+                yield (
+                    Priority.INFO,
+                    f"Rule {grant.id} for {what} goes on while somebody is connected through it, "
+                    f"until {int(latest)} at the latest",
+                )
             case Restored():
                 yield Priority.INFO, f"Restored {event.grants} grants: {event.why}"
             case Disowned():

@@ -63,9 +63,15 @@ class GrantAnswers:
     """Who has got what, page by page."""
 
     def __init__(
-        self, enforcer: Enforcer, cycles: Cycles, policy: Callable[[], Policy], clock: Clock
+        self,
+        enforcer: Enforcer,
+        cycles: Cycles,
+        policy: Callable[[], Policy],
+        clock: Clock,
+        stays: Callable[[Grant], float | None] = lambda grant: None,
     ) -> None:
-        """``policy``: of now, with names of keys."""
+        """``policy``: of now, with names of keys; ``stays``: as ``grant_rows.row`` wants it."""
+        self._stays = stays
         self._policy = policy
         self._enforcer = enforcer
         self._cycles = cycles
@@ -91,7 +97,7 @@ class GrantAnswers:
     ) -> list[dict[str, object]]:
         numbering, found, size = Numbering(self._policy()), [], 0
         for grant in grants:
-            told = row(grant, _missing(self._enforcer, grant, installed), now)
+            told = row(grant, _missing(self._enforcer, grant, installed), now, self._stays(grant))
             told["stanza"] = numbering.now(grant)
             size += len(json.dumps(told))
             found.append(told)

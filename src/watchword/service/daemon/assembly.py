@@ -15,6 +15,7 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import files
 from watchword.edges.clock import boot_id
 from watchword.edges.firewall.ipset import IpsetFirewall
+from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.programs import SystemPrograms
@@ -24,7 +25,7 @@ from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.openings import Feature
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, Settings
-from watchword.ports import Clock, FirewallBackend, Interest, Journal, ReplayStore
+from watchword.ports import Clock, ConnectionTable, FirewallBackend, Interest, Journal, ReplayStore
 from watchword.service.daemon.process import PidFile
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
 from watchword.wire.spa.errors import SpaError
@@ -108,6 +109,12 @@ def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
     if settings.firewall.backend == "ipset":
         return IpsetFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
     return NftFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
+
+
+def connections_for(settings: Settings) -> ConnectionTable:
+    """Who knows who is connected; nothing is touched yet."""
+    in_memory = settings.dry_run or settings.firewall.backend == "memory"
+    return MemoryConnections() if in_memory else KernelConnections()
 
 
 def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:

@@ -21,6 +21,7 @@ from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.gates import Gates
 from watchword.service.daemon.recent import Recent
+from watchword.service.daemon.staying import Staying
 
 
 def control_socket(
@@ -31,6 +32,7 @@ def control_socket(
     cycles: Cycles,
     blocks: Blocks,
     gates: Gates,
+    staying: Staying,
     recent: Recent,
     told: Callable[[], dict[str, object]],
 ) -> Control:
@@ -39,7 +41,7 @@ def control_socket(
     async def status(_: Question) -> dict[str, object]:
         return told()
 
-    grants = GrantAnswers(enforcer, cycles, lambda: gates.policy, clock)
+    grants = GrantAnswers(enforcer, cycles, lambda: gates.policy, clock, staying.latest)
     changes = GrantChanges(enforcer, cycles, lambda: gates.policy, clock)
     keys = BlockChanges(
         blocks,

@@ -14,7 +14,7 @@ back is the same: read back what it has, work out the difference, apply it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from watchword.errors import HostError, OperatorError
@@ -82,6 +82,8 @@ class Enforcer:
         """Set when the keeper has to look again: an earlier end, or doubt."""
         self.changes = 0
         """Counts what was done to the firewall."""
+        self.granted: Callable[[Grant], None] = lambda grant: None
+        """Told of each grant that a packet got or renewed."""
         self._journal = journal
         self._reporter = reporter
         self._clock = clock
@@ -146,6 +148,8 @@ class Enforcer:
                 raise
             latest = {grant.id: grant for grant in grants}  # one may be in it twice
             self._note(self._journal.granted(list(latest.values())))
+            for grant in latest.values():
+                self.granted(grant)
         self.stirred.set()
         return answers
 
@@ -183,6 +187,32 @@ class Enforcer:
             self._note(self._journal.granted([grant]))
         self.stirred.set()
         return grant
+
+    async def prolong(self, ends: Mapping[str, float]) -> Sequence[Grant]:
+        """Move ends later, to these steady seconds, all or none; return the grants as they are.
+
+        What is over, or ends later already, is left as it is. Raises HostError: the firewall
+        refused, and every end is where it was.
+        """
+        async with self._lock:
+            await self.written()
+            now, before, longer = self._clock.now(), [], []
+            for name, until in ends.items():
+                grant = self.ledger.grant(name)
+                if grant is not None and now.steady < grant.until < until:
+                    before.append(grant)
+                    later = grant.ends + (until - grant.until)
+                    longer.append(self.ledger.set_end(grant, later, until))
+            try:
+                if longer:
+                    self._apply()
+            except HostError:
+                self._take_back(longer, before)
+                raise
+            if longer:
+                self._note(self._journal.granted(longer))
+        self.stirred.set()
+        return longer
 
     async def close(self, who: Address, wanted: Callable[[Grant], bool]) -> tuple[Grant, ...]:
         """End those grants of a caller's that he wants to end; his connections go on."""

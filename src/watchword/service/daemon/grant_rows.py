@@ -20,10 +20,13 @@ HEAD: Final = (
 _LONGEST = 40  # characters of a cell
 
 
-def row(grant: Grant, missing: Collection[Service], now: Moment) -> dict[str, object]:
+def row(
+    grant: Grant, missing: Collection[Service], now: Moment, stays: float | None = None
+) -> dict[str, object]:
     """What is told of one grant. Times are Unix seconds, ``remaining`` is seconds.
 
-    ``missing``: services that it should have opened, and that are not open.
+    ``missing``: services that it should have opened, and that are not open. ``stays``: until
+    when it stays while somebody is connected; None: it does not.
     """
     by_commands = grant.cycle is not None
     return {
@@ -38,6 +41,7 @@ def row(grant: Grant, missing: Collection[Service], now: Moment) -> dict[str, ob
         "since": grant.began,
         "ends": grant.ends,
         "remaining": round(max(0.0, grant.until - now.steady), 3),
+        "stays_until": stays,
         "by": "commands" if by_commands else "firewall",
         "closed_by_command": bool(grant.cycle and grant.cycle.closings),
         "in_force": not missing,
@@ -61,7 +65,7 @@ def _cells(told: Mapping[str, Any]) -> Sequence[str]:
     since = datetime.fromtimestamp(told["since"], UTC).astimezone()
     found = (
         str(told["grant"]),
-        f"{told['remaining']:.0f} s",
+        f"{told['remaining']:.0f} s" + (", stays" if told.get("stays_until") else ""),
         str(told["who"]),
         ",".join(told["services"]),
         str(told["source"]),

@@ -79,6 +79,7 @@ class Reload:
         before = running.gates.gate
         self._take_over(configuration, old)
         running.gates.open(new, policy, recogniser)
+        running.staying.follow(running.gates.policy)
         running.reception.gate = running.gates.gate
         await running.gates.follow(before)
         if moves:

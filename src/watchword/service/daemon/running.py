@@ -29,6 +29,7 @@ from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception, tell_floods
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.sources import Source, Sources, begun
+from watchword.service.daemon.staying import Staying
 from watchword.service.daemon.tasks import Tasks
 from watchword.service.daemon.watching import Watching
 
@@ -64,6 +65,7 @@ class Running:
     cycles: Cycles
     sources: Sources
     gates: Gates
+    staying: Staying
     reception: Reception
     hearers: Hearers
     watching: Watching
@@ -111,6 +113,7 @@ class Running:
         )
         run = self.tasks.run
         run("end grants", keeper.end_grants())
+        run("stay", self.staying.stay_forever())
         run("end cycles", self.cycles.end_forever())
         run("watch firewall", keeper.watch_firewall())
         run("look round", keeper.look_round())

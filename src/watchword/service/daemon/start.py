@@ -42,6 +42,7 @@ from watchword.service.daemon.rotation import rotate
 from watchword.service.daemon.running import Programs, Running, complain
 from watchword.service.daemon.sources import Sources, close
 from watchword.service.daemon.status import Account
+from watchword.service.daemon.staying import Staying
 from watchword.service.daemon.tasks import Tasks
 from watchword.service.daemon.watching import Watching
 
@@ -109,15 +110,17 @@ class _Start:
         self._undo.push_async_callback(close, fresh.values())
         engine = await self._attach(*await self._remember())
         gates = Gates(self._lasting(engine), self._tasks)
-        watching, control = await self._answer(engine, gates)
+        staying = self._staying(engine)
+        watching, control = await self._answer(engine, gates, staying)
 
         # nothing from here on waits, so the control socket answers once all is there
         self._undo.push_async_callback(self._tasks.cancel)
         gates.open(self._settings, engine.policy, SpaRecogniser(engine.policy))
+        staying.follow(gates.policy)
         self._sources.take_over(self._settings.sources, fresh)
         reception = self._reception(gates, reached)
         running = self._running(
-            engine, gates, reception=reception, watching=watching, control=control
+            engine, gates, staying, reception=reception, watching=watching, control=control
         )
         running.announce(engine.adopted)
         running.listen(fresh)
@@ -129,6 +132,7 @@ class _Start:
         self,
         engine: _Engine,
         gates: Gates,
+        staying: Staying,
         *,
         reception: Reception,
         watching: Watching,
@@ -149,6 +153,7 @@ class _Start:
             cycles=engine.cycles,
             sources=self._sources,
             gates=gates,
+            staying=staying,
             reception=reception,
             hearers=self._hearers,
             watching=watching,
@@ -214,7 +219,13 @@ class _Start:
             hand=lambda policy: Hand(policy, self._programs.commands, engine.blocks.has),
         )
 
-    async def _answer(self, engine: _Engine, gates: Gates) -> tuple[Watching, Control]:
+    def _staying(self, engine: _Engine) -> Staying:
+        connections = assembly.connections_for(self._settings)
+        return Staying(engine.enforcer, connections, self._reporter, self._clock)
+
+    async def _answer(
+        self, engine: _Engine, gates: Gates, staying: Staying
+    ) -> tuple[Watching, Control]:
         """Let people ask: at the control socket, and for metrics."""
         account = Account(
             figures=self._figures,
@@ -237,6 +248,7 @@ class _Start:
             cycles=engine.cycles,
             blocks=engine.blocks,
             gates=gates,
+            staying=staying,
             recent=self._hearers.recent,
             told=account.told,
         )

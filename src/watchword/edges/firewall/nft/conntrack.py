@@ -37,7 +37,7 @@ _FILTER_ORIGINAL, _BY_PROTO, _BY_DESTINATION_PORT = 1, 1 << 3, 1 << 5
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _PROTO_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _INFO_TCP, _TCP_STATE = 1, 1
-_DESTINATION_NAT = 1 << 5
+_SEEN_REPLY, _DESTINATION_NAT = 1 << 1, 1 << 5
 _LAST_LIVE_STATE = 6  # LAST_ACK; behind it are TIME_WAIT and CLOSE
 # The kernel knows none of this, or connection tracking is not there.
 _NOTHING_THERE = (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.EPROTONOSUPPORT)
@@ -57,6 +57,29 @@ def redirected(netlink: Netlink) -> frozenset[Connection]:
             return frozenset()
         raise
     return frozenset(each for message in messages for each in read(message.attributes))
+
+
+def conversing(
+    netlink: Netlink, asked: Collection[tuple[int, Service | None]]
+) -> frozenset[Connection]:
+    """UDP to these services, by IP version, of which both sides were heard lately.
+
+    Raises HostError.
+    """
+    found: set[Connection] = set()
+    for version, service in asked:
+        if service is None or service.proto is not Proto.UDP:
+            continue
+        for message in _tracked(netlink, version, service):
+            parts = fields(message.attributes)
+            each = _original(parts) if _answered(parts) else None
+            if each is not None and each.service == service:
+                found.add(each)
+    return frozenset(found)
+
+
+def _answered(parts: dict[int, bytes]) -> bool:
+    return bool(read_number(parts.get(_STATUS, b"")) & _SEEN_REPLY)
 
 
 def forget(netlink: Netlink, holes: Collection[Hole]) -> frozenset[Connection]:
