@@ -156,7 +156,9 @@ class Journal(Protocol):
 class FirewallBackend(Protocol):
     """The one kind of object that changes packet filtering.
 
-    Methods block, and are called from one thread.
+    Methods block, and are called one at a time, but not all from one thread:
+    ``probe``, ``prepare`` and ``teardown`` may start programs and take seconds.
+    The others take no longer than a packet may wait.
     """
 
     name: str

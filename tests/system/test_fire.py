@@ -222,7 +222,7 @@ def burst() -> list[bytes]:
 def test_a_reload_in_a_burst_of_grants_loses_none(
     scene: Trio, server: Server, burst: list[bytes]
 ) -> None:
-    with meanwhile(from_everywhere(scene, burst, 3000)):
+    with meanwhile(from_everywhere(scene, burst, 1500)):
         for share in (100, 1000, 2000, 4000):
             until_granted(server, share)
             server.send(signal.SIGHUP)

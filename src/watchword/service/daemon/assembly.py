@@ -117,16 +117,14 @@ def connections_for(settings: Settings) -> ConnectionTable:
     return MemoryConnections() if in_memory else KernelConnections()
 
 
-def fitted(policy: Policy, firewall: FirewallBackend) -> Policy:
-    """The policy, limited to the address families that the firewall can open.
+def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
+    """The policy, limited to the address families that a firewall with these features can open.
 
-    Raises OperatorError: the policy needs what this firewall cannot do.
-    Raises HostError: the firewall cannot be used at all.
+    Raises OperatorError: the policy needs what the backend of this name cannot do.
     """
-    features = firewall.probe()
     if policy.destination_rule and Feature.DESTINATION not in features:
         raise OperatorError(
-            f"ENABLE_DESTINATION_RULE is Y, and the firewall backend {firewall.name} "
+            f"ENABLE_DESTINATION_RULE is Y, and the firewall backend {name} "
             "cannot limit a grant to one destination",
             hint="set it to N, or use FIREWALL_BACKEND nftables",
         )

@@ -9,6 +9,9 @@ Not in here: packets (gate), the timing of it all (keeper).
 
 One lock makes each change whole. Whatever goes wrong with the firewall, the way
 back is the same: read back what it has, work out the difference, apply it.
+
+What may start programs is done by a thread: a program that hangs must hold up
+neither packets nor a supervisor's watchdog.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from watchword.errors import HostError, OperatorError
 from watchword.grant.decide import Permit
@@ -23,7 +27,7 @@ from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Ending, Grant, Opening, Tag
+from watchword.model.openings import Ending, Feature, Grant, Opening, Tag
 from watchword.model.outcomes import (
     Change,
     Changed,
@@ -34,6 +38,7 @@ from watchword.model.outcomes import (
 )
 from watchword.ports import Clock, FirewallBackend, Journal, Reporter
 
+_T = TypeVar("_T")
 _CHANGED = "other hands had changed the firewall"
 
 
@@ -66,6 +71,17 @@ def check_extension(grant: Grant, seconds: float, most: float | None, now: Momen
 
 def extended(grant: Grant, seconds: float) -> Grant:
     return replace(grant, ends=grant.ends + seconds, until=round(grant.until + seconds, 3))
+
+
+async def aside(work: Callable[[], _T]) -> _T:
+    """Have a thread do it. Whoever stops waiting does so once it is done: never two at once."""
+    doing = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        doing.exception()  # nobody asks any more how it went
+        raise
 
 
 class Enforcer:
@@ -112,7 +128,7 @@ class Enforcer:
                     kept.append(grant)
             for grant in kept:
                 self.ledger.resume(grant, State.OPEN)
-            disowned = self._realign()
+            disowned = await self._realign()
             self._note_ends(over)
         if kept:
             self._reporter.report(Restored(len(kept), "they were open before this start"))
@@ -142,7 +158,7 @@ class Enforcer:
                 grants.append(self.ledger.admit(permit, now))
                 answers.append(grants[-1])
             try:
-                self._apply()
+                await self._apply()
             except HostError:
                 self._take_back(grants, before)
                 raise
@@ -180,7 +196,7 @@ class Enforcer:
             longer = extended(before, seconds)
             grant = self.ledger.set_end(before, longer.ends, longer.until)
             try:
-                self._apply()
+                await self._apply()
             except HostError:
                 self._take_back([grant], [before])
                 raise
@@ -239,7 +255,7 @@ class Enforcer:
             trouble, count = None, 0
             try:
                 if over:
-                    self._apply()
+                    await self._apply()
                 if cut:
                     holes = {hole for grant in over for hole in grant.holes}
                     shut = [hole for hole in holes if self.ledger.opening(hole) is None]
@@ -272,7 +288,7 @@ class Enforcer:
             if not over:
                 return
             try:
-                self._apply()
+                await self._apply()
             except HostError as error:
                 self._doubt(error)
             self._note_ends([(grant, Ending.EXPIRED) for grant in over])
@@ -287,14 +303,19 @@ class Enforcer:
                 doubted = self.in_doubt
                 if not doubted and self.firewall.intact():
                     if thoroughly:
-                        self.firewall.prepare()
+                        await aside(self.firewall.prepare)
                     return
-                self._realign()
+                await self._realign()
             except HostError as error:
                 self._doubt(error)
                 return
         why = "the firewall works again" if doubted else _CHANGED
         self._reporter.report(Restored(len(self.ledger), why))
+
+    async def features(self, firewall: FirewallBackend) -> frozenset[Feature]:
+        """What a backend can do on this machine, this one or another. Raises HostError."""
+        async with self._lock:
+            return await aside(firewall.probe)
 
     async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
         """Move everything that is open over to another backend.
@@ -306,14 +327,14 @@ class Enforcer:
         async with self._lock:
             old, self.firewall = self.firewall, firewall
             try:
-                self._realign()
+                await self._realign()
             except HostError:
                 self.firewall = old
                 self.in_doubt = True
                 self.stirred.set()
                 raise
             if elsewhere:
-                old.teardown()
+                await aside(old.teardown)
 
     async def end_all(self) -> None:
         """End every grant now."""
@@ -321,26 +342,26 @@ class Enforcer:
             names = [grant.id for grant in self.ledger.grants()]
             over = [self.ledger.withdraw(name, Turn.REVOKED) for name in names]
             try:
-                self._realign()
+                await self._realign()
             except HostError as error:
                 self._doubt(error)
             self._note_ends([(grant, Ending.REVOKED) for grant in over])
 
-    def _apply(self) -> None:
+    async def _apply(self) -> None:
         """Make the change; if the firewall is not what we thought, start from what it is."""
         self.changes += 1
         try:
             self.firewall.apply(self.ledger.change())
         except HostError:
-            self._realign()
+            await self._realign()
             self._reporter.report(Restored(len(self.ledger), _CHANGED))
         else:
             self.ledger.settled()
 
-    def _realign(self) -> int:
+    async def _realign(self) -> int:
         """Start from what the firewall has; return how many openings had to go."""
         self.changes += 1
-        self.firewall.prepare()
+        await aside(self.firewall.prepare)
         change = self.ledger.full_change(self.firewall.installed())
         self.firewall.apply(change)
         self.ledger.settled()

@@ -65,7 +65,8 @@ class Reload:
         firewall = running.enforcer.firewall
         if moves:
             firewall = assembly.firewall_for(new, running.clock)
-        policy = assembly.fitted(configuration.policy, firewall)
+        features = await running.enforcer.features(firewall)
+        policy = assembly.fitted(configuration.policy, firewall.name, features)
         await running.watching.prepare(new)
         fresh = await running.sources.open(new.sources)
         if moves:

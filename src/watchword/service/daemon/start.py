@@ -185,7 +185,7 @@ class _Start:
         firewall = assembly.firewall_for(settings, self._clock)
         assembly.check_hmacs(self._configuration.policy)
         blocks = Blocks.for_daemon(settings.state_dir, dry_run=settings.dry_run)
-        policy = assembly.fitted(self._configuration.policy, firewall)
+        policy = assembly.fitted(self._configuration.policy, firewall.name, firewall.probe())
         adopted = firewall.prepare()
         enforcer = Enforcer(firewall, memory.journal, self._reporter, self._clock)
         await enforcer.resume(flush=settings.firewall.flush_at_start)

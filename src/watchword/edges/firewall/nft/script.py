@@ -12,7 +12,7 @@ from __future__ import annotations
 from watchword.errors import HostError
 from watchword.ports import ProgramRunner
 
-_SECONDS = 60.0  # a host with a hundred thousand rules takes its time
+_SECONDS = 20.0  # a host with a hundred thousand rules takes its time
 
 
 def run(programs: ProgramRunner, script: str, *, check: bool = False) -> None:
@@ -29,7 +29,7 @@ def run(programs: ProgramRunner, script: str, *, check: bool = False) -> None:
 def version(programs: ProgramRunner) -> str:
     """``nftables v1.0.6 (...)``. Raises HostError if there is no such program."""
     try:
-        done = programs.run(["nft", "--version"])
+        done = programs.run(["nft", "--version"], seconds=_SECONDS)
     except HostError as error:
         raise HostError(str(error), hint="install the package nftables") from error
     if done.status:

@@ -14,6 +14,7 @@ import asyncio
 import ctypes
 import socket
 import struct
+import threading
 from collections.abc import AsyncIterator, Iterable
 
 from watchword.edges.firewall.nft.attributes import (
@@ -69,6 +70,9 @@ class Watch:
         """Somebody deleted elements of a set of ours, or may have."""
         self._tables = {(home.number, home.table) for home in homes}
         self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Where somebody waits to be woken."""
+        self._reading = threading.Lock()
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
             self._socket.setblocking(False)
@@ -81,20 +85,22 @@ class Watch:
 
     def forget(self) -> None:
         """What was announced so far has been dealt with."""
-        while self._drain() == _DATAGRAMS:
-            pass
-        self.elements_lost = False
-        self._woken.clear()
+        with self._reading:
+            while self._drain() == _DATAGRAMS:
+                pass
+            self.elements_lost = False
+            self._woken.clear()
 
     def look(self) -> None:
         """Take note of what was announced so far."""
-        while self._drain() == _DATAGRAMS:
-            pass
+        with self._reading:
+            while self._drain() == _DATAGRAMS:
+                pass
 
     async def wakings(self) -> AsyncIterator[None]:
         """Yields after changes, at most every PAUSE seconds, and never loses the last."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._socket, self._drain)
+        self._loop = loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket, self._hear_some)
         try:
             while True:
                 await self._woken.wait()
@@ -103,9 +109,21 @@ class Watch:
                 await asyncio.sleep(PAUSE)
         finally:
             loop.remove_reader(self._socket)
+            self._loop = None
 
     def close(self) -> None:
         self._socket.close()
+
+    def _hear_some(self) -> None:
+        with self._reading:
+            self._drain()
+
+    def _wake(self) -> None:
+        """Also from another thread than that of whoever waits."""
+        if self._loop is None:
+            self._woken.set()
+        else:
+            self._loop.call_soon_threadsafe(self._woken.set)
 
     def _drain(self) -> int:
         """Read what is there, up to a limit; return how many datagrams that was."""
@@ -116,7 +134,7 @@ class Watch:
                 return count
             except OSError:  # ENOBUFS: announcements were lost, of who knows what
                 self.elements_lost = True
-                self._woken.set()
+                self._wake()
                 return count
             for message in decode(data):
                 self._hear(message)
@@ -129,7 +147,7 @@ class Watch:
         if (message.body[0], table) not in self._tables:
             return
         self.elements_lost = self.elements_lost or message.kind == DELETE_ELEMENT
-        self._woken.set()
+        self._wake()
 
 
 def _attach(channel: socket.socket, program: bytes) -> None:
