@@ -245,7 +245,7 @@ def test_a_stop_in_a_burst_of_grants_finishes_what_it_took_and_leaves_the_rest_t
     before = granted(server)
     server.start()
     server.wait_for(f"Restored {len(before)} grants")
-    from_everywhere(scene, burst, 3000)()
+    from_everywhere(scene, burst, 1500)()
     until_granted(server, len(burst) - len(before))
     assert not before & granted(server)
     assert before | granted(server) == openings(scene.server.host).keys()

@@ -131,7 +131,7 @@ def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
     for terms in policy.stanzas:
         if missing := sorted(policy.features(terms) - features):
             raise OperatorError(
-                f"stanza #{terms.number} needs what the firewall backend {firewall.name} does not "
+                f"stanza #{terms.number} needs what the firewall backend {name} does not "
                 f"do here: {', '.join(_FEATURES[each] for each in missing)}",
                 place=terms.place,
                 hint="use FIREWALL_BACKEND nftables, or switch off what asks for it",

@@ -221,7 +221,7 @@ class Enforcer:
                     longer.append(self.ledger.set_end(grant, later, until))
             try:
                 if longer:
-                    self._apply()
+                    await self._apply()
             except HostError:
                 self._take_back(longer, before)
                 raise
@@ -237,7 +237,7 @@ class Enforcer:
             over = tuple(self.ledger.withdraw(name, Turn.REVOKED) for name in names)
             try:
                 if over:
-                    self._apply()
+                    await self._apply()
             except HostError as error:
                 self._doubt(error)
             self._note_ends([(grant, Ending.CLOSED) for grant in over])
