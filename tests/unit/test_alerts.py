@@ -21,7 +21,7 @@ from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Configuration, Sources, load
 from watchword.dialects.fwknop.voice_mail import alert
 from watchword.edges import mail
-from watchword.edges.clock import FakeClock
+from watchword.edges.clock import FakeClock, SystemClock
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.edges.report.lines import MemoryReporter, SyslogSink
 from watchword.errors import HostError, OperatorError
@@ -43,7 +43,7 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import Sighting
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Completed
-from watchword.service.daemon import alerts, logbook
+from watchword.service.daemon import alerts, logbook, repetition
 from watchword.service.daemon.alerts import Alerts
 
 SENDMAIL = {"/usr/sbin/sendmail": ""}
@@ -296,6 +296,67 @@ def test_beyond_a_number_alerts_are_counted_and_told_together(
     assert subjects(programs) == ["[-] door fwknopd: firewall: refused"] * 3 + [
         "[+] door fwknopd: 7 more alerts, which are in the log"
     ]
+
+
+def replay(source: str, reason: Reason = Reason.REPLAYED) -> Judged:
+    event = refused(Refusal(reason, (1,), original=SIGHTING))
+    return replace(event, packet=event.packet._replace(peer=source))
+
+
+def test_one_overheard_packet_brings_about_two_mails_an_hour_however_often_it_is_sent() -> None:
+    found = repetition.Repetition()
+    alone, sums = 0, []
+    for minute in range(3 * 60 + 1):
+        sums += [str(each) for each in found.expire(minute * 60.0)]
+        alone += sum(found.tells(replay("192.0.2.66"), minute * 60.0) for _ in range(4))
+    assert alone == 4
+    assert sums == [
+        "239 more packets refused (replayed) in the last hour, from 1 address, the last one "
+        "192.0.2.66; the log has them"
+    ] * 3  # fmt: skip
+    assert found.tells(TROUBLE, 0.0)
+    assert found.tells(replay("192.0.2.66", Reason.WRONG_USER), 0.0)  # that takes a key
+
+
+def test_a_replay_from_many_addresses_takes_no_mail_from_what_matters() -> None:
+    programs = MemoryPrograms()
+
+    async def scene(sender: Alerts, clock: FakeClock) -> None:
+        for n in range(5000):
+            sender.hear(replay(f"2001:db8::{n:x}"))
+            sender.hear(replay(f"2001:db8::{n:x}", Reason.KEY_BLOCKED))
+        for _ in range(3):
+            sender.hear(TROUBLE)
+        await settled(lambda: len(programs.runs) == 5 + 5 + 3)
+        clock.advance(3601)
+        sender.hear(TROUBLE)
+        await settled(lambda: len(programs.runs) == 5 + 5 + 3 + 2 + 1)
+
+    play(scene, programs)
+    assert subjects(programs)[10:13] == ["[-] door fwknopd: firewall: refused"] * 3
+    assert [each for each in subjects(programs) if "more packets" in each] == [
+        f"[-] door fwknopd: 4995 more packets refused ({word}) in the last hour, from "
+        "1000 addresses, the last one 2001:db8::1387; the log has them"
+        for word in ("replayed", "key-blocked")
+    ]
+
+
+def test_the_sum_of_an_hour_is_sent_though_nothing_happens_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repetition, "HOUR", 0.05)
+    programs, reporter = MemoryPrograms(), MemoryReporter()
+
+    async def live() -> None:
+        sender = Alerts(Settings(mail=TO), reporter, SystemClock(), programs)
+        sender.open()
+        for _ in range(3):
+            sender.hear(replay("192.0.2.66"))
+        await settled(lambda: len(programs.runs) == 2)
+        await sender.aclose()
+
+    asyncio.run(live())
+    assert "2 more packets refused (replayed)" in subjects(programs)[1]
 
 
 def test_trouble_with_the_mail_is_told_once_in_a_while_and_makes_no_mail_itself() -> None:

@@ -4,13 +4,14 @@ In here: what waits to be sent, how many are sent, what happens when they cannot
 Not in here: which events are alerts, and their words (dialects.fwknop.voice_mail), the mail
 itself (edges.mail).
 
-Nobody waits for a mail. Whoever can bring alerts about at will (a packet that was overheard is
-enough for a replay) fills no mailbox: beyond a number they are counted, and told together.
+Nobody waits for a mail. What an overheard packet can bring about at will is told once in an hour
+(repetition). Beyond a number alerts of all kinds are counted, and told together.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Final
 
@@ -20,6 +21,7 @@ from watchword.errors import HostError
 from watchword.model.outcomes import Event, HostTrouble
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Clock, ProgramRunner, Reporter
+from watchword.service.daemon.repetition import Repetition
 
 AT_ONCE: Final = 20  # mails in a row
 PAUSE: Final = 30.0  # seconds until there may be one more
@@ -40,6 +42,7 @@ class Alerts:
         self._waiting: deque[str] = deque()
         self._sending = False
         self._untold = 0
+        self._repetition = Repetition()
         self._left = float(AT_ONCE)
         self._counted = clock.now().steady
         self._told_trouble = float("-inf")
@@ -59,6 +62,9 @@ class Alerts:
             return
         subject = alert(event, self._table, self._host)
         if subject is None:
+            return
+        if not self._repetition.tells(event, self._clock.now().steady):
+            self._arrived.set()  # for the sum at the end of its hour
             return
         if len(self._waiting) >= WAITING or not self._may_send():
             self._untold += 1
@@ -83,12 +89,21 @@ class Alerts:
 
     async def _send_forever(self) -> None:
         while True:
-            await self._arrived.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._arrived.wait()
             self._arrived.clear()
+            for each in self._repetition.expire(self._clock.now().steady):
+                self._waiting.append(f"[-] {self._host} fwknopd: {each}")
             await self._send_all()
             if self._untold:
                 await asyncio.sleep(PAUSE)
                 self._sum_up()
+
+    def _pause(self) -> float | None:
+        """Seconds until an hour is over whose repetitions are to be summed up; None: none is."""
+        deadline = self._repetition.next_deadline()
+        return None if deadline is None else max(0.0, deadline - self._clock.now().steady)
 
     async def _send_all(self) -> None:
         while self._waiting:
