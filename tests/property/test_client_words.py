@@ -15,7 +15,13 @@ from watchword.errors import OperatorError
 
 NAMES = [f"--{each.long}" for each in (*OPTIONS, *PERL_OPTIONS)]
 LETTERS = [f"-{each.short}" for each in (*OPTIONS, *PERL_OPTIONS) if each.short]
-TEXT = st.text(st.characters(exclude_characters="\0"), max_size=12)
+# What a system hands over as an argument: characters, and octets that are none.
+TEXT = st.one_of(
+    st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12),
+    st.binary(max_size=12)
+    .filter(lambda octets: 0 not in octets)
+    .map(lambda octets: octets.decode("utf-8", "surrogateescape")),
+)
 NAME = st.sampled_from(NAMES)
 ABBREVIATION = st.builds(lambda name, size: name[: 2 + size], NAME, st.integers(1, 12))
 WORD = st.one_of(

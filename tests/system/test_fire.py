@@ -52,6 +52,14 @@ def server(scene: Trio, tmp_path: Path) -> Server:
     return Server(scene.server.host, tmp_path).start()
 
 
+@pytest.fixture
+def naming(scene: Trio, tmp_path: Path) -> Server:
+    """A server that names the grants whose end it tells."""
+    server = Server(scene.server.host, tmp_path)
+    server.settings["VERBOSE"] = "1"
+    return server.start()
+
+
 @pytest.fixture(autouse=True)
 def service(scene: Trio) -> Iterator[None]:
     with closing(listen(scene.server.host, scene.server.four, 22)):
@@ -114,8 +122,9 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
 
 
 def test_while_the_store_is_locked_packets_are_refused_and_grants_still_end(
-    scene: Trio, server: Server
+    scene: Trio, naming: Server
 ) -> None:
+    server = naming
     ask(scene, fresh(seconds=2))
     server.wait_for_judgements(1)
     [database] = (server.folder / "state").glob("*.sqlite3")
@@ -165,8 +174,9 @@ def test_a_table_flushed_again_and_again_during_a_flood_is_back_each_time(
 
 
 def test_five_thousand_grants_that_end_in_one_second_are_closed_while_new_ones_open(
-    scene: Trio, server: Server
+    scene: Trio, naming: Server
 ) -> None:
+    server = naming
     number, rate, wait = 5000, 1250, 10
     packets = [
         packet
