@@ -46,6 +46,18 @@ class ChainUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramPace:
+    """How programs are run, one after the other."""
+
+    seconds: float | None = None
+    """How long each may take; None: as long as whoever runs it allows."""
+    pause: float = 0.0
+    """Seconds between the end of one and the beginning of the next."""
+    tries: int = 1
+    """How often one is run until it does not fail; at least once."""
+
+
+@dataclass(frozen=True, slots=True)
 class FirewallSettings:
     backend: str = "nftables"
     attach: Attach = Attach.GUARD
@@ -67,6 +79,8 @@ class FirewallSettings:
     """True: each new rule goes before all others (backend iptables)."""
     set_prefix: str = "watchword"
     """What the names of our sets begin with, up to 28 characters (backend ipset)."""
+    pace: ProgramPace = ProgramPace()
+    """How its programs are run."""
     needed: bool = True
     """False: no stanza opens anything in it, and nothing is to be hidden; it is not touched."""
     flush_at_start: bool = False

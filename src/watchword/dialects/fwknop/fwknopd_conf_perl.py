@@ -45,10 +45,7 @@ INSTEAD: Final[Mapping[str, str]] = {
          "FWKNOP_SERV_SOCK"),
         _OTHERS,
     ),
-    **dict.fromkeys(
-        ("iptablesCmd", "IPT_CMD_ALARM", "IPT_EXEC_STYLE", "IPT_EXEC_SLEEP", "IPT_EXEC_TRIES"),
-        _ONE_STEP,
-    ),
+    "iptablesCmd": _ONE_STEP,
     **dict.fromkeys(("ipfwCmd", "IPFW_RULE_NUM", "IPFW_SET_NUM", "IPFW_DYNAMIC_INTERVAL"), _IPFW),
     **dict.fromkeys(("SYSLOG_PRIORITY", "SYSLOG_DAEMON"), "each line has the priority that fits"),
     "ENABLE_COOKED_INTF": "the kernel says what kind an interface is",
@@ -69,7 +66,10 @@ INSTEAD: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """What counts, where a variable of 1.9 changes nothing."""
 
-SIGNS: Final = INSTEAD.keys() | {"FIREWALL_TYPE", "gpgCmd"}
+_PACE: Final = frozenset({
+    "IPT_CMD_ALARM", "IPT_EXEC_STYLE", "IPT_EXEC_SLEEP", "IPT_EXEC_TRIES",
+})  # fmt: skip
+SIGNS: Final = INSTEAD.keys() | _PACE | {"FIREWALL_TYPE", "gpgCmd"}
 """A file that sets one of them is one of 1.9. AUTH_MODE is taken in any file."""
 
 _WITHOUT_ROLE: Final = "no such file, directory or program is used"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from watchword.dialects.fwknop import translate_chains
+from watchword.dialects.fwknop import translate_chains, translate_pace
 from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, chosen
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
@@ -51,6 +51,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
         set_prefix=_set_prefix(values, complaints),
+        pace=translate_pace.pace(values, complaints),
         needed=_needed(values, offers),
         flush_at_start=values.flag("FLUSH_IPT_AT_INIT"),
         flush_at_exit=values.flag("FLUSH_IPT_AT_EXIT"),

@@ -18,6 +18,7 @@ from watchword.edges.firewall.ipset import IpsetFirewall
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.paced import PacedPrograms
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
@@ -106,9 +107,10 @@ def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
     in_memory = settings.dry_run or not settings.firewall.needed
     if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
+    programs = PacedPrograms(SystemPrograms(), settings.firewall.pace)
     if settings.firewall.backend == "ipset":
-        return IpsetFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
-    return NftFirewall(settings.firewall, programs=SystemPrograms(), clock=clock)
+        return IpsetFirewall(settings.firewall, programs=programs, clock=clock)
+    return NftFirewall(settings.firewall, programs=programs, clock=clock)
 
 
 def connections_for(settings: Settings) -> ConnectionTable:
