@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
 from tests.contract.firewall import FirewallContract, World
 from tests.system.nft_scene import CLOCK, entered, firewall, guarding, jumping, nft
 from watchword.lab.hosts import Lab
-from watchword.model.settings import FirewallSettings
+from watchword.model.settings import Attach, FirewallSettings, JumpFrom, NamedSet
 
 pytestmark = pytest.mark.system
 
 OPERATORS = """
 add table inet filter
 add chain inet filter input { type filter hook input priority 0; policy drop; }
+add chain inet filter forward { type filter hook forward priority 0; policy drop; }
+add set inet filter friends4 { type ipv4_addr . inet_proto . inet_service; flags timeout; }
+add set inet filter friends6 { type ipv6_addr . inet_proto . inet_service; flags timeout; }
+add set inet filter friends4_to { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags timeout; }
+add set inet filter friends6_to { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags timeout; }
 add table ip alone
 add chain ip alone input { type filter hook input priority 5; policy accept; }
 add table ip6 alone
 add chain ip6 alone input { type filter hook input priority 5; policy accept; }
-"""
+"""  # noqa: E501 - the text as it is
 
 
 def world_of(settings: FirewallSettings, operators: str) -> Iterator[World]:
@@ -41,10 +48,44 @@ class TestGuard(FirewallContract):
         yield from world_of(guarding(), "")
 
 
+class TestGuardThatLeadsOn(FirewallContract):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        snat = (ip_address("203.0.113.1"), ip_address("2001:db8:1::1"))
+        yield from world_of(guarding(leads=True, snat=snat), "")
+
+
+class TestMark(FirewallContract):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        yield from world_of(FirewallSettings(attach=Attach.MARK), OPERATORS)
+
+
+class TestSetsOfTheOperators(FirewallContract):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        named = tuple(
+            NamedSet(version, to, "inet", "filter", f"friends{version}{'_to' if to else ''}")
+            for version in (4, 6)
+            for to in (False, True)
+        )
+        yield from world_of(FirewallSettings(attach=Attach.SETS, sets=named), OPERATORS)
+
+
 class TestJumpFromOneTable(FirewallContract):
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of(jumping("inet filter input"), OPERATORS)
+
+
+class TestJumpThatLeadsOn(FirewallContract):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        forward = (JumpFrom("inet", "filter", "forward"),)
+        settings = replace(
+            jumping("inet filter input"), leads=True, forward_from=forward, output_from=forward
+        )
+        yield from world_of(settings, OPERATORS)
 
 
 class TestJumpFromSeveralTables(FirewallContract):

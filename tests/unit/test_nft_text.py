@@ -7,7 +7,8 @@ from ipaddress import ip_address
 
 from watchword.edges.firewall.nft import guard, jump
 from watchword.edges.firewall.nft.connections import Connection
-from watchword.edges.firewall.nft.survey import Chain, Rule, Survey, Table
+from watchword.edges.firewall.nft.layout import Call
+from watchword.edges.firewall.nft.survey import Chain, Rule, SetSeen, Survey, Table
 from watchword.model.services import Service
 from watchword.model.settings import Attach, FirewallSettings, JumpFrom
 
@@ -127,7 +128,7 @@ JUMPS = FirewallSettings(attach=Attach.JUMP, jump_from=(FOUR,))
 def test_the_jump_from_a_table_of_ipv4() -> None:
     [chain] = jump.structure(JUMPS).chains
     digest = chain.comments[0].rpartition("(")[2].rstrip(")")
-    assert jump.script(JUMPS, [FOUR]) == (
+    assert jump.script(JUMPS, jump.calls(JUMPS)) == (
         "add map ip filter watchword_open4 { type ipv4_addr . inet_proto . inet_service : verdict; "
         "flags timeout; size 262144; }\n"
         "add map ip filter watchword_open4_to { type ipv4_addr . ipv4_addr . inet_proto . "
@@ -148,16 +149,17 @@ def test_a_jump_that_is_there_is_not_inserted_again() -> None:
 
 def test_two_chains_of_one_table_share_our_pieces() -> None:
     forward = JumpFrom("inet", "filter", "forward")
-    script = jump.script(
-        FirewallSettings(attach=Attach.JUMP, jump_from=(INPUT, forward)), [INPUT, forward]
-    )
+    settings = FirewallSettings(attach=Attach.JUMP, jump_from=(INPUT, forward))
+    script = jump.script(settings, jump.calls(settings))
     assert script.count("add map inet filter watchword_open6 ") == 1
     assert script.count("insert rule inet filter") == 2
 
 
 def test_a_removal_names_exactly_what_is_ours() -> None:
     [home] = jump.homes(JUMPS)
-    assert jump.removal([(FOUR, 17)], [home], [(home, "watchword_open4")]) == (
+    assert jump.removal(
+        [(Call(FOUR, jump.CHAIN), 17)], [(home, jump.CHAIN)], [(home, "watchword_open4")]
+    ) == (
         "delete rule ip filter INPUT handle 17\n"
         "flush chain ip filter watchword\n"
         "delete chain ip filter watchword\n"
@@ -172,7 +174,8 @@ def test_a_structure_stands_only_if_all_of_it_does() -> None:
     rules = tuple(Rule(n, comment, "") for n, comment in enumerate(expected.comments))
     chain = Chain(1, expected.hook, rules)
     table = Table(1, guard.MARK, dormant=False)
-    good = Survey((table,), (chain,), tuple(range(1, 9)), ())
+    seen = tuple(SetSeen(number, 0, timeouts=True, is_map=False) for number in range(1, 9))
+    good = Survey((table,), (chain,), seen, ())
     assert good.fits(structure)
     assert expected.hook is not None
     for bad in (

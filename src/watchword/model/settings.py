@@ -19,6 +19,8 @@ class Attach(StrEnum):
 
     GUARD = "guard"
     JUMP = "jump"
+    MARK = "mark"
+    SETS = "sets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,20 @@ class JumpFrom:
     """``inet``, ``ip`` or ``ip6``."""
     table: str
     chain: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """A set of the operator's own, into which openings are put (attachment ``sets``)."""
+
+    version: int
+    """Of IP."""
+    to: bool
+    """True: its keys have a destination as well."""
+    family: str
+    """As in JumpFrom."""
+    table: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,10 @@ class ChainUse:
     table: str = "filter"
     position: int = 1
     """Of the call among the rules of ``caller``; what is below 1 counts as 1."""
+
+
+MOST_SNAT = 6
+"""So many fit into three bits, beside no translation and masquerade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +90,22 @@ class FirewallSettings:
     public: tuple[Service, ...] = ()
     """What stays reachable for everybody with ``guard_all``."""
     jump_from: tuple[JumpFrom, ...] = ()
+    """Chains that filter what is for this host (attachment ``jump``)."""
+    forward_from: tuple[JumpFrom, ...] = ()
+    """Chains that filter what passes through; they let go on who is led on to another host."""
+    output_from: tuple[JumpFrom, ...] = ()
+    """Chains that filter what this host sends; they let answers out."""
+    sets: tuple[NamedSet, ...] = ()
+    """Attachment ``sets``."""
+    leads: bool = False
+    """True: openings may lead somewhere."""
+    snat: tuple[Address, ...] = ()
+    """Addresses as which others may be seen; at most MOST_SNAT."""
+    mark: int = 0x0100_0000
+    """The bit that is set in the mark of packets that are let in (attachment ``mark``) or led
+    on (any). The three above it say as whom."""
+    own: tuple[Service, ...] = ()
+    """What the daemon itself listens on: it is not led away with everything else."""
     exe: str = "iptables"
     """The program for IPv4 (backends iptables and ipset)."""
     input: ChainUse = ChainUse("INPUT", "FWKNOP_INPUT")

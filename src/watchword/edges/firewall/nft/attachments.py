@@ -1,8 +1,11 @@
-"""The two ways of attaching, each with the steps that make it stand.
+"""The ways of attaching, each with the steps that make it stand.
 
 In here: what to do about what a survey found, in which order.
-Not in here: the text (guard, jump), running nft (script), the judgement on
-connections (known, passes).
+Not in here: the text (guard, marking, jump, adopting), running nft (script), the judgement
+on connections (known, passes).
+
+A way has up to two sides: a table of our own, and chains of ours that the operator's call.
+Both are made in one transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Protocol
 
-from watchword.edges.firewall.nft import guard, jump
+from watchword.edges.firewall.nft import adopting, guard, jump, marking
 from watchword.edges.firewall.nft.layout import Structure
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.passes import Passes
@@ -54,14 +57,95 @@ class Attachment(Protocol):
 def attachment(settings: FirewallSettings, programs: ProgramRunner) -> Attachment:
     if settings.attach is Attach.GUARD:
         return Guarding(settings, programs)
-    return Jumping(settings, programs)
+    return Calling(settings, programs)
+
+
+class _Sides:
+    """What all ways share."""
+
+    def __init__(self, settings: FirewallSettings, own: Structure | None, script: str) -> None:
+        """``own``: of our own table, and ``script`` makes it; None: there is none."""
+        called = jump.structure(settings)
+        adopted = adopting.structure(settings)
+        none = Structure((), (), ())
+        mine = own or none
+        self.structure = Structure(
+            homes=(*mine.homes, *called.homes, *adopted.homes),
+            chains=(*mine.chains, *called.chains),
+            sets=(*mine.sets, *called.sets, *adopted.sets),
+            calls=called.calls,
+            own=mine.own,
+        )
+        self._own_script = script
+        self._called = called
+        self._mine = mine
+        self._settings = settings
+
+    def check(self, found: Survey) -> None:
+        if self._mine.own is not None:
+            table = found.tables[0]
+            if table is not None and table.comment != guard.MARK:
+                raise HostError(
+                    f"there is a table inet {self._settings.table} that is not ours",
+                    hint="name another with NFT_TABLE, or remove that one",
+                )
+        for (caller, name), handles in zip(self._called.calls, found.jumps, strict=True):
+            if handles is None:
+                raise HostError(
+                    f"there is no chain {caller.family} {caller.table} {caller.chain}",
+                    hint=f"create it, or name another with {_VARIABLE[name]}",
+                )
+
+    def script(self, found: Survey) -> str:
+        """Everything that is not the operator's."""
+        calls = zip(self._called.calls, found.jumps, strict=True)
+        missing = [call for call, handles in calls if not handles]
+        return self._own_script + jump.script(self._settings, missing)
+
+    def anew(self, found: Survey) -> str:
+        """The same, where what is there has another shape than ours: an older version's."""
+        return (
+            self.removal(found) + self._own_script + jump.script(self._settings, self._called.calls)
+        )
+
+    def removal(self, found: Survey) -> str:
+        table = found.tables[0] if self._mine.own is not None else None
+        mine = table is not None and table.comment == guard.MARK
+        first_chain, first_set = len(self._mine.chains), len(self._mine.sets)
+        last_set = first_set + len(self._called.sets)
+        called = self._called
+        return (guard.removal(self._settings) if mine else "") + jump.removal(
+            [
+                (call, handle)
+                for call, handles in zip(called.calls, found.jumps, strict=True)
+                for handle in handles or ()
+            ],
+            [
+                (expected.home, expected.name)
+                for expected, chain in zip(called.chains, found.chains[first_chain:], strict=True)
+                if chain is not None
+            ],
+            [
+                each
+                for each, seen in zip(called.sets, found.sets[first_set:last_set], strict=True)
+                if seen is not None
+            ],
+        )
+
+
+_VARIABLE = {
+    jump.CHAIN: "NFT_JUMP_FROM",
+    jump.FORWARD: "NFT_FORWARD_FROM",
+    jump.OUTPUT: "NFT_OUTPUT_FROM",
+}
 
 
 class Guarding:
     """Our own table, which hides services itself."""
 
     def __init__(self, settings: FirewallSettings, programs: ProgramRunner) -> None:
-        self.structure = guard.structure(settings)
+        self._sides = _Sides(settings, guard.structure(settings), "")
+        self.structure = self._sides.structure
         home = guard.home(settings)
         self.passes: Passes | None = Passes(settings, home)
         self.way = f"guard {home}"
@@ -70,12 +154,7 @@ class Guarding:
         self._programs = programs
 
     def check(self, found: Survey) -> None:
-        (table,) = found.tables
-        if table is not None and table.comment != self.structure.table_comment:
-            raise HostError(
-                f"there is a table inet {self._settings.table} that is not ours",
-                hint="name another with NFT_TABLE, or remove that one",
-            )
+        self._sides.check(found)
 
     def build(
         self, netlink: Netlink, found: Survey, stood: Survey | None, holes: Container[Hole]
@@ -95,10 +174,7 @@ class Guarding:
         return taken
 
     def removal(self, found: Survey) -> str:
-        (table,) = found.tables
-        if table is None or table.comment != self.structure.table_comment:
-            return ""
-        return guard.removal(self._settings)
+        return self._sides.removal(found)
 
     def _consider(self, netlink: Netlink, stood: Survey | None, holes: Container[Hole]) -> int:
         if stood is None:
@@ -109,39 +185,42 @@ class Guarding:
     def _write(self, found: Survey) -> None:
         script = guard.script(self._settings, self._own_passes.adopted, self._own_passes.cut)
         try:
-            run(self._programs, script)
+            run(self._programs, script + self._sides.script(found))
         except HostError:
-            if found.tables == (None,):
+            removal = self._sides.removal(found)
+            if not removal:
                 raise
             # What is there has another shape than ours: an older version's, or bent by hand.
-            run(self._programs, guard.removal(self._settings) + script)
+            calls = jump.script(self._settings, self.structure.calls)
+            run(self._programs, removal + script + calls)
 
 
-class Jumping:
-    """A chain of ours in the operator's tables, called from chains of theirs."""
+class Calling:
+    """What the operator's own ruleset looks at: chains of ours that it calls, marks, sets."""
 
     passes: Passes | None = None
 
     def __init__(self, settings: FirewallSettings, programs: ProgramRunner) -> None:
-        self.structure = jump.structure(settings)
-        self.way = "jump " + ", ".join(
-            f"{each.family} {each.table} {each.chain}" for each in self.structure.jumps
+        own = marking.wanted(settings)
+        self._sides = _Sides(
+            settings,
+            marking.structure(settings) if own else None,
+            marking.script(settings) if own else "",
         )
+        self.structure = self._sides.structure
+        self.way = _way(settings)
         self._settings = settings
         self._programs = programs
 
     def check(self, found: Survey) -> None:
-        if not self.structure.jumps:
+        if self._settings.attach is Attach.JUMP and not self._settings.jump_from:
             raise HostError(
                 "no chain is named that is to call ours",
                 hint="name one with NFT_JUMP_FROM, for example: inet filter input",
             )
-        for caller, handles in zip(self.structure.jumps, found.jumps, strict=True):
-            if handles is None:
-                raise HostError(
-                    f"there is no chain {caller.family} {caller.table} {caller.chain}",
-                    hint="create it, or name another with NFT_JUMP_FROM",
-                )
+        self._sides.check(found)
+        if self._settings.attach is Attach.SETS:
+            adopting.check(self._settings, found)
 
     def build(
         self,
@@ -153,34 +232,26 @@ class Jumping:
         self.check(found)
         if found.fits(self.structure):
             return 0
-        calls = zip(self.structure.jumps, found.jumps, strict=True)
+        script = self._sides.script(found)
         try:
-            run(
-                self._programs,
-                jump.script(self._settings, [each for each, handles in calls if not handles]),
-            )
+            run(self._programs, script)
         except HostError:
-            removal = self.removal(found)
-            if not removal:
+            if not self.removal(found):
                 raise
-            run(self._programs, removal + jump.script(self._settings, self.structure.jumps))
+            run(self._programs, self._sides.anew(found))
         return 0
 
     def removal(self, found: Survey) -> str:
-        return jump.removal(
-            [
-                (caller, handle)
-                for caller, handles in zip(self.structure.jumps, found.jumps, strict=True)
-                for handle in handles or ()
-            ],
-            [
-                expected.home
-                for expected, chain in zip(self.structure.chains, found.chains, strict=True)
-                if chain is not None
-            ],
-            [
-                each
-                for each, handle in zip(self.structure.sets, found.sets, strict=True)
-                if handle is not None
-            ],
-        )
+        return self._sides.removal(found)
+
+
+def _way(settings: FirewallSettings) -> str:
+    match settings.attach:
+        case Attach.MARK:
+            return f"mark {settings.mark:#x} in inet {settings.table}"
+        case Attach.SETS:
+            named = [f"{each.family} {each.table} {each.name}" for each in settings.sets]
+            return "sets " + ", ".join(named)
+        case _:
+            named = [f"{each.family} {each.table} {each.chain}" for each in settings.jump_from]
+            return "jump " + ", ".join(dict.fromkeys(named))

@@ -11,11 +11,13 @@ happens often, by netlink.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
+from dataclasses import replace
 
-from watchword.edges.firewall.nft import guard
+from watchword.edges.firewall.nft import guard, leading
 from watchword.edges.firewall.nft.attachments import attachment
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
+from watchword.edges.firewall.nft.pieces import Pieces
 from watchword.edges.firewall.nft.script import run, version
 from watchword.edges.firewall.nft.survey import Survey, survey
 from watchword.edges.firewall.nft.watch import Watch
@@ -47,7 +49,12 @@ class NftFirewall:
         self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
     ) -> None:
         self._attachment = attachment(settings, programs)
-        self._openings = OpeningSets(self._attachment.structure.homes, clock)
+        structure = self._attachment.structure
+        pieces = None
+        if structure.own is not None and settings.leads:
+            pieces = Pieces(structure.own, leading.sources(settings))
+        self._openings = OpeningSets(structure.homes, clock, pieces)
+        self._settings = settings
         self._programs = programs
         self._clock = clock
         self._opened_netlink: Netlink | None = None
@@ -70,13 +77,25 @@ class NftFirewall:
         version(self._programs)
         self._attachment.check(found)
         # Everything we use, under a name that cannot be in the way, and not carried out.
-        trial = guard.script(FirewallSettings(table="watchword_trial", guard_all=True))
+        trial = guard.script(
+            replace(self._settings, table="watchword_trial", guard_all=True, sets=())
+        )
         run(self._programs, trial, check=True)
         versions = {v for home in self._attachment.structure.homes for v in home.versions}
         families = {4: Feature.IPV4, 6: Feature.IPV6}
-        able = {Feature.DESTINATION, Feature.SELF_EXPIRY, *(families[each] for each in versions)}
+        able = {Feature.SELF_EXPIRY, *(families[each] for each in versions)}
+        if all(
+            home.set_name(version, to=True)
+            for home in self._attachment.structure.homes
+            for version in home.versions
+        ):
+            able.add(Feature.DESTINATION)
         if self._attachment.passes is not None:
             able.add(Feature.CUT)
+        if self._settings.leads:
+            able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL, Feature.SOURCE_NAT}
+        if self._settings.output_from:
+            able.add(Feature.OUTPUT)
         return frozenset(able)
 
     def prepare(self) -> int:
@@ -109,6 +128,8 @@ class NftFirewall:
 
         Raises HostError, also for an address of a family that no chain passes.
         """
+        if self._stood is None and change.add:
+            raise HostError("nothing can be opened before the firewall is prepared")
         self._note_ended(self._openings.apply(self._netlink, change))
 
     def cut(self, holes: Collection[Hole]) -> int:
@@ -150,6 +171,7 @@ class NftFirewall:
 
     def teardown(self) -> None:
         """Remove our table, or our pieces of the operator's. Raises HostError."""
+        self._openings.clear(self._netlink)
         script = self._attachment.removal(survey(self._netlink, self._attachment.structure))
         if script:
             run(self._programs, script)
@@ -171,7 +193,7 @@ class NftFirewall:
     @property
     def _watch(self) -> Watch:
         if self._opened_watch is None:
-            self._opened_watch = Watch(self._netlink.port, self._attachment.structure.homes)
+            self._opened_watch = Watch(self._netlink.port, self._attachment.structure.tables)
         return self._opened_watch
 
     def _note_ended(self, holes: Iterable[Hole]) -> None:

@@ -30,6 +30,7 @@ from watchword.edges.firewall.nft.attributes import (
     nest,
     number,
     read_number,
+    read_text,
     text,
     walk,
 )
@@ -45,7 +46,8 @@ DELETE_ELEMENT = SUBSYS_NFTABLES << 8 | 14
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
 _LIST_ELEM = 1
 _KEY, _DATA, _TIMEOUT, _EXPIRATION, _USERDATA = 1, 2, 4, 5, 6
-_VALUE, _VERDICT, _VERDICT_CODE, _ACCEPT = 1, 2, 1, 1
+_VALUE, _VERDICT, _VERDICT_CODE, _VERDICT_CHAIN, _ACCEPT = 1, 2, 1, 2, 1
+_GOTO = 0xFFFFFFFC  # -4
 _COMMENT = 0  # type of the user data that nft shows as comment
 _MARK = b"ww:"
 
@@ -80,6 +82,10 @@ class Live(NamedTuple):
     """Seconds until the kernel removes it; None: it stays."""
     tag: Tag | None
     """None: not one of our openings."""
+    data: bytes = b""
+    """What a map has for the key."""
+    goto: str = ""
+    """The chain that a verdict map sends the packet to."""
 
 
 def place(home: Home, version: int, *, to: bool) -> Place:
@@ -139,18 +145,42 @@ def _form(key_length: int, verdicts: bool) -> _Form:
 def opening_element(place: Place, key: bytes, seconds: float, tag: Tag) -> bytes:
     """One element with its end and its name. ``seconds`` from now, more than 0."""
     form = _form(len(key), place.verdicts)
-    milliseconds = max(1, math.ceil(seconds * 1000 - 1e-6))  # the 1e-6 is what floats add
     return b"".join(
         (
             form.before_key,
             key,
             form.before_timeout,
-            milliseconds.to_bytes(8, "big"),
+            _milliseconds(seconds).to_bytes(8, "big"),
             form.before_tag,
             tag.encode("ascii"),
             form.after_tag,
         )
     )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000 - 1e-6))  # the 1e-6 is what floats add
+
+
+def led_element(key: bytes, data: bytes, seconds: float, tag: Tag) -> bytes:
+    """One element of a map, with ``value`` or ``goto`` as its data; else as ``opening_element``."""
+    return nest(
+        _LIST_ELEM,
+        nest(_KEY, attribute(_VALUE, key)),
+        nest(_DATA, data),
+        attribute(_TIMEOUT, _milliseconds(seconds).to_bytes(8, "big")),
+        attribute(_USERDATA, bytes((_COMMENT, 20)) + _MARK + tag.encode("ascii") + b"\0"),
+    )
+
+
+def value(data: bytes) -> bytes:
+    """A map's data. Every part of a concatenation is padded to four bytes, a single one is not."""
+    return attribute(_VALUE, data)
+
+
+def goto(chain: str) -> bytes:
+    """A verdict map's data: go on in that chain."""
+    return nest(_VERDICT, number(_VERDICT_CODE, _GOTO), text(_VERDICT_CHAIN, chain))
 
 
 def bare_element(key: bytes) -> bytes:
@@ -198,11 +228,15 @@ def listed(attributes: bytes) -> Iterator[Live]:
         parts = fields(element)
         value = fields(parts.get(_KEY, b"")).get(_VALUE, b"")
         ends = parts.get(_EXPIRATION)
-        yield Live(
-            value,
-            None if ends is None else read_number(ends) / 1000,
-            _tag(parts.get(_USERDATA, b"")),
-        )
+        remaining = None if ends is None else read_number(ends) / 1000
+        tag = _tag(parts.get(_USERDATA, b""))
+        if _DATA not in parts:
+            yield Live(value, remaining, tag)
+            continue
+        data = fields(parts[_DATA])
+        verdict = fields(data.get(_VERDICT, b""))
+        chain = read_text(verdict.get(_VERDICT_CHAIN, b""))
+        yield Live(value, remaining, tag, data.get(_VALUE, b""), chain)
 
 
 def _tag(userdata: bytes) -> Tag | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from watchword.edges.firewall.nft import leading
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.layout import (
     PASS_SIZE,
@@ -55,7 +56,7 @@ def _services(services: Iterable[Service]) -> str:
     return f"meta l4proto . th dport {{ {listed} }}"
 
 
-def _under_way() -> list[tuple[str, str]]:
+def _under_way(leads: bool) -> list[tuple[str, str]]:
     rules = [("iif lo accept", "this host itself")]
     rules += [
         (f"{_tuple(v)} @{CUT}{v} fib daddr type local drop", "came in while the guard was gone")
@@ -72,6 +73,8 @@ def _under_way() -> list[tuple[str, str]]:
             (f"{was_there} {_NO_SYN} accept", "was there before the guard"),
             (f"meta l4proto udp {was_there} accept", "was there before the guard"),
         ]
+    if leads:  # whatever is guarded: who is led on needs not come for that
+        rules += [*leading.led_transit(), *leading.led_here()]
     rules.append((f"fib daddr type != {_HERE} accept", "transit"))
     return rules
 
@@ -117,7 +120,7 @@ def _granted() -> list[tuple[str, str]]:
     return rules
 
 
-def _sets() -> dict[str, str]:
+def _sets(leads: bool) -> dict[str, str]:
     """Definition of each set, by name."""
     sets = {}
     for v, address in _TYPE.items():
@@ -127,17 +130,22 @@ def _sets() -> dict[str, str]:
         ends = f"{address} . inet_service . {address} . inet_service . inet_proto"
         for name in (ADOPTED, CUT):
             sets[f"{name}{v}"] = f"type {ends}; size {PASS_SIZE};"
-    return sets
+    return sets | (leading.sets() if leads else {})
 
 
 def _rules(settings: FirewallSettings) -> list[tuple[str, str]]:
     """Each rule with its comment. The last comment names this structure's content."""
-    rules = _under_way()
+    rules = _under_way(settings.leads)
     rules += _everything_but(settings.public) if settings.guard_all else _only(settings.guarded)
     rules += _granted()
-    whole = repr((rules, _sets(), PRIORITY))
-    digest = hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()
-    return [*rules, ("counter drop", f"hidden until granted ({digest})")]
+    whole: tuple[object, ...] = (rules, _sets(settings.leads), PRIORITY)
+    if settings.leads:
+        whole = (*whole, leading.chains(settings))
+    return [*rules, ("counter drop", f"hidden until granted ({_digest(repr(whole))})")]
+
+
+def _digest(whole: str) -> str:
+    return hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()
 
 
 def home(settings: FirewallSettings) -> Home:
@@ -150,9 +158,12 @@ def structure(settings: FirewallSettings) -> Structure:
     comments = tuple(comment for _, comment in _rules(settings))
     return Structure(
         homes=(ours,),
-        chains=(ExpectedChain(ours, CHAIN, comments, Hook(0, PRIORITY, 1)),),
-        sets=tuple((ours, name) for name in _sets()),
-        table_comment=MARK,
+        chains=(
+            ExpectedChain(ours, CHAIN, comments, Hook(0, PRIORITY, 1)),
+            *(leading.expected(settings, ours) if settings.leads else ()),
+        ),
+        sets=tuple((ours, name) for name in _sets(settings.leads)),
+        own=ours,
     )
 
 
@@ -169,7 +180,9 @@ def script(
     """
     table = str(home(settings))
     lines = [f'add table {table} {{ comment "{MARK}"; }}']
-    lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets().items()]
+    if settings.leads:
+        lines += leading.script(settings, home(settings))
+    lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets(leads=False).items()]
     lines += [
         f"add chain {table} {CHAIN} "
         f"{{ type filter hook prerouting priority {PRIORITY}; policy accept; }}",

@@ -1,7 +1,11 @@
-"""The text of attachment ``jump``: one jump out of the operator's own chain into ours.
+"""The text of jumps out of the operator's own chains into ours.
 
 In here: values in, text for ``nft -f -`` out, and the structure that text
-makes. Not in here: running it (backend), elements of openings (elements).
+makes. Not in here: running it (backend), elements of openings (elements), the
+marks that packets carry who are led on (leading).
+
+There are three kinds of chains that may call ours: one that filters what is for this host
+(attachment ``jump``), one for what passes through it, and one for what it sends.
 
 Our sets are maps to the verdict ``accept``. In a table that iptables-nft
 looks after, iptables-save leaves out what it cannot express: of a rule "in
@@ -14,10 +18,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from watchword.edges.firewall.nft.layout import SET_SIZE, ExpectedChain, Home, Structure
-from watchword.model.settings import FirewallSettings, JumpFrom
+from watchword.edges.firewall.nft import leading
+from watchword.edges.firewall.nft.layout import SET_SIZE, Call, ExpectedChain, Home, Structure
+from watchword.model.settings import FirewallSettings
 
 CHAIN = "watchword"
+FORWARD, OUTPUT = "watchword_forward", "watchword_output"
 MARK = "watchword"
 _PREFIX = "watchword_"
 
@@ -25,10 +31,23 @@ _ADDRESS = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 
+def calls(settings: FirewallSettings) -> tuple[Call, ...]:
+    """Every rule that is to call a chain of ours, each once, in the order of the settings."""
+    wanted = [Call(each, CHAIN) for each in settings.jump_from]
+    wanted += [Call(each, FORWARD) for each in settings.forward_from if settings.leads]
+    wanted += [Call(each, OUTPUT) for each in settings.output_from]
+    return tuple(dict.fromkeys(wanted))
+
+
 def homes(settings: FirewallSettings) -> tuple[Home, ...]:
-    """The operator's tables, each once, in the order of the settings."""
-    places = dict.fromkeys((each.family, each.table) for each in settings.jump_from)
-    return tuple(Home(family, table, _PREFIX, verdicts=True) for family, table in places)
+    """The operator's tables that hold openings, each once."""
+    called = [call.caller for call in calls(settings) if call.chain != FORWARD]
+    places = dict.fromkeys((each.family, each.table) for each in called)
+    return tuple(_home(family, table) for family, table in places)
+
+
+def _home(family: str, table: str) -> Home:
+    return Home(family, table, _PREFIX, verdicts=True)
 
 
 def _maps(home: Home) -> dict[str, str]:
@@ -43,7 +62,7 @@ def _maps(home: Home) -> dict[str, str]:
     return maps
 
 
-def _rules(home: Home) -> list[tuple[str, str]]:
+def _granted(home: Home, settings: FirewallSettings) -> list[str]:
     rules = []
     for v in home.versions:
         address, service = _ADDRESS[v], "meta l4proto . th dport"
@@ -52,62 +71,92 @@ def _rules(home: Home) -> list[tuple[str, str]]:
             f"{address} saddr . {service} vmap @{plain}",
             f"{address} saddr . {address} daddr . {service} vmap @{to}",
         ]
-    whole = repr((rules, _maps(home)))
-    digest = hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()
-    return [(rule, f"granted ({digest})") for rule in rules]
+    return [*rules, *_led(settings)]
+
+
+def _led(settings: FirewallSettings) -> list[str]:
+    return [leading.is_marked(settings)] if settings.leads else []
+
+
+def _answers(home: Home, settings: FirewallSettings) -> list[str]:
+    """The same openings, seen from the other side."""
+    rules = []
+    for v in home.versions:
+        address, service = _ADDRESS[v], "meta l4proto . th sport"
+        plain, to = home.set_name(v, to=False), home.set_name(v, to=True)
+        rules += [
+            f"{address} daddr . {service} vmap @{plain}",
+            f"{address} daddr . {address} saddr . {service} vmap @{to}",
+        ]
+    if settings.leads:  # the port that it comes from is not the one that was called for
+        rules.append("ct direction reply ct status & dnat vmap { dnat : accept }")
+    return rules
+
+
+def _chains(settings: FirewallSettings) -> dict[tuple[Home, str], list[tuple[str, str]]]:
+    """The rules of each chain of ours, with comments that name their content."""
+    found: dict[tuple[Home, str], list[tuple[str, str]]] = {}
+    for caller, name in calls(settings):
+        home = _home(caller.family, caller.table)
+        if name == FORWARD:
+            rules = _led(settings)
+        else:
+            rules = (_granted if name == CHAIN else _answers)(home, settings)
+        whole = repr((rules, _maps(home) if name != FORWARD else {}))
+        digest = hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()
+        found[home, name] = [(rule, f"granted ({digest})") for rule in rules]
+    return found
 
 
 def structure(settings: FirewallSettings) -> Structure:
     """What ``script`` makes."""
-    found = homes(settings)
     return Structure(
-        homes=found,
+        homes=homes(settings),
         chains=tuple(
-            ExpectedChain(home, CHAIN, tuple(comment for _, comment in _rules(home)))
-            for home in found
+            ExpectedChain(home, name, tuple(comment for _, comment in rules))
+            for (home, name), rules in _chains(settings).items()
         ),
-        sets=tuple((home, name) for home in found for name in _maps(home)),
-        jumps=tuple(dict.fromkeys(settings.jump_from)),
+        sets=tuple((home, name) for home in homes(settings) for name in _maps(home)),
+        calls=calls(settings),
     )
 
 
-def script(settings: FirewallSettings, missing: Iterable[JumpFrom]) -> str:
+def script(settings: FirewallSettings, missing: Iterable[Call]) -> str:
     """The whole structure as one transaction for ``nft -f -``.
 
     Args:
-        missing: The operator's chains that have no jump to ours yet.
+        missing: The calls that do not stand in the operator's chains yet.
     """
     lines = []
     for home in homes(settings):
         lines += [f"add map {home} {name} {{ {what} }}" for name, what in _maps(home).items()]
-        lines += [f"add chain {home} {CHAIN}", f"flush chain {home} {CHAIN}"]
-        lines += [
-            f'add rule {home} {CHAIN} {rule} comment "{comment}"' for rule, comment in _rules(home)
-        ]
+    for (home, name), rules in _chains(settings).items():
+        lines += [f"add chain {home} {name}", f"flush chain {home} {name}"]
+        lines += [f'add rule {home} {name} {rule} comment "{comment}"' for rule, comment in rules]
     lines += [
-        f'insert rule {each.family} {each.table} {each.chain} jump {CHAIN} comment "{MARK}"'
-        for each in missing
+        f'insert rule {each.family} {each.table} {each.chain} jump {name} comment "{MARK}"'
+        for each, name in missing
     ]
     return "".join(f"{line}\n" for line in lines)
 
 
 def removal(
-    jumps: Iterable[tuple[JumpFrom, int]],
-    chains: Iterable[Home],
+    jumps: Iterable[tuple[Call, int]],
+    chains: Iterable[tuple[Home, str]],
     maps: Iterable[tuple[Home, str]],
 ) -> str:
     """Take out exactly what is ours.
 
     Args:
-        jumps: The rules that jump to our chain, by handle.
-        chains: Tables that have our chain.
+        jumps: The rules that call our chains, by handle.
+        chains: Our chains that are there.
         maps: Our maps that are there.
     """
     lines = [
         f"delete rule {each.family} {each.table} {each.chain} handle {handle}"
-        for each, handle in jumps
+        for (each, _), handle in jumps
     ]
-    for home in chains:
-        lines += [f"flush chain {home} {CHAIN}", f"delete chain {home} {CHAIN}"]
+    for home, name in chains:
+        lines += [f"flush chain {home} {name}", f"delete chain {home} {name}"]
     lines += [f"delete map {home} {name}" for home, name in maps]
     return "".join(f"{line}\n" for line in lines)

@@ -9,6 +9,7 @@ elements (elements, connections). No I/O.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from watchword.model.settings import JumpFrom
 
@@ -33,17 +34,29 @@ class Home:
     verdicts: bool = False
     """True: the sets are maps to ``accept`` (attachment ``jump``; the reason is there)."""
 
+    names: tuple[tuple[int, bool, str], ...] = ()
+    """IP version, whether with a destination, and name of each set of the operator's own; empty:
+    the sets are ours."""
+
     @property
     def number(self) -> int:
         return FAMILIES[self.family]
 
     @property
     def versions(self) -> tuple[int, ...]:
-        """IP versions whose packets pass this table."""
+        """IP versions whose packets pass this table, and that have a set."""
+        if self.names:
+            return tuple(sorted({version for version, to, _ in self.names if not to}))
         return {"inet": (4, 6), "ip": (4,), "ip6": (6,)}[self.family]
 
     def set_name(self, version: int, *, to: bool) -> str:
-        """The set for openings of an IP version; ``to``: of those with a destination."""
+        """The set for openings of an IP version; ``to``: of those with a destination.
+
+        Empty: there is none.
+        """
+        if self.names:
+            found = (name for v, t, name in self.names if (v, t) == (version, to))
+            return next(found, "")
         return f"{self.prefix}open{version}{'_to' if to else ''}"
 
     def __str__(self) -> str:
@@ -70,14 +83,33 @@ class ExpectedChain:
     hook: Hook | None = None
 
 
+class Call(NamedTuple):
+    """A rule by which a chain of the operator's calls one of ours."""
+
+    caller: JumpFrom
+    chain: str
+
+
 @dataclass(frozen=True, slots=True)
 class Structure:
     """Everything that has to stand before an opening means anything."""
 
     homes: tuple[Home, ...]
+    """Where openings are that lead nowhere else."""
     chains: tuple[ExpectedChain, ...]
     sets: tuple[tuple[Home, str], ...]
-    jumps: tuple[JumpFrom, ...] = ()
-    """Chains of the operator's that call ours."""
-    table_comment: str | None = None
-    """How a table of our own is told from somebody else's; None: the tables are not ours."""
+    calls: tuple[Call, ...] = ()
+    own: Home | None = None
+    """A table of our own, where openings are that lead somewhere; None: there is none."""
+
+    @property
+    def tables(self) -> tuple[Home, ...]:
+        """Each once, our own first."""
+        named = {(home.family, home.table): home for home in self._homes}
+        return tuple(named.values())
+
+    @property
+    def _homes(self) -> tuple[Home, ...]:
+        ours = () if self.own is None else (self.own,)
+        chains = tuple(chain.home for chain in self.chains)
+        return (*ours, *self.homes, *chains)

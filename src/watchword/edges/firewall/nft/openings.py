@@ -1,14 +1,14 @@
 """The openings in our sets, and the backend's own memory of them.
 
 In here: changes of openings into elements, and reading them back.
-Not in here: what stands around the sets (guard, jump), the transaction
-(commit).
+Not in here: what stands around the sets (guard, jump, leading), the elements of
+openings that lead somewhere (pieces), the transaction (commit).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from watchword.edges.firewall.nft.commit import Sheet, commit, look_up, standing
@@ -23,6 +23,7 @@ from watchword.edges.firewall.nft.elements import (
 from watchword.edges.firewall.nft.elements import hole as hole_of
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.nft.pieces import Pieces
 from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.ports import Clock
@@ -34,47 +35,102 @@ class _Held(NamedTuple):
     """Steady seconds."""
 
 
+class _Read(NamedTuple):
+    """What the kernel listed."""
+
+    whole: dict[Tag, _Held]
+    parts: dict[Tag, list[Slot]]
+    """Of what is not in every place where it belongs."""
+
+
+class _Sheets:
+    """What is to be done in every set, as one transaction."""
+
+    def __init__(self, homes: Sequence[Home]) -> None:
+        self._plain = {
+            (version, to): [
+                Sheet(place(home, version, to=to))
+                for home in homes
+                if version in home.versions and home.set_name(version, to=to)
+            ]
+            for version in (4, 6)
+            for to in (False, True)
+        }
+        self._others: dict[Place, Sheet] = {}
+
+    def plain(self, hole: Hole) -> list[Sheet]:
+        """A sheet for each home of an opening that leads nowhere else."""
+        return self._plain[hole.who.version, hole.destination is not None]
+
+    def of(self, place: Place) -> Sheet:
+        return self._others.setdefault(place, Sheet(place))
+
+    def __iter__(self) -> Iterator[Sheet]:
+        for pages in self._plain.values():
+            yield from pages
+        yield from self._others.values()
+
+
 class OpeningSets:
     """What is open, in every home."""
 
-    def __init__(self, homes: Iterable[Home], clock: Clock) -> None:
+    def __init__(self, homes: Iterable[Home], clock: Clock, pieces: Pieces | None = None) -> None:
+        """``pieces``: for openings that lead somewhere; None: there can be none."""
         self._homes = tuple(homes)
+        self._pieces = pieces
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
 
     @property
     def holes(self) -> Container[Hole]:
-        """In force, or over and not taken out yet."""
-        return self._tags.keys()
+        """In force, or over and not taken out yet; where they lead is left out."""
+        if self._pieces is None:
+            return self._tags.keys()
+        return {hole.door for hole in self._tags}
 
     def apply(self, netlink: Netlink, change: ChangeSet) -> list[Hole]:
         """Carry out a change; return the holes that are no more. Raises HostError."""
         now = self._clock.now().steady
         wanted = self._wanted(change.add, now)
         removed = [self._held[tag].hole for tag in change.remove if tag in self._held]
-        sheets = self._sheets()
+        sheets = _Sheets(self._homes)
         for hole in (*removed, *wanted):
             known = self._tags.get(hole)
             if known is not None and self._held[known].until > now:  # else the kernel ended it
-                for sheet in self._pages(sheets, hole):
-                    sheet.delete.add(key(hole))
+                self._delete(sheets, hole)
         added = [(opening.tag, _Held(hole, opening.until)) for hole, opening in wanted.items()]
         for tag, (hole, until) in added:
-            element_key, seconds = key(hole), until - now
-            for sheet in self._pages(sheets, hole):
-                sheet.add[element_key] = opening_element(sheet.place, element_key, seconds, tag)
-        commit(netlink, [each for pages in sheets.values() for each in pages])
+            self._add(sheets, hole, until - now, tag)
+        commit(netlink, list(sheets))
         for tag in change.remove:
             self._forget(tag)
         for tag, held in added:
             self._remember(tag, held)
         return [hole for hole in removed if hole not in self._tags]
 
+    def _add(self, sheets: _Sheets, hole: Hole, seconds: float, tag: Tag) -> None:
+        if hole.lead is None:
+            element_key = key(hole)
+            for sheet in sheets.plain(hole):
+                sheet.add[element_key] = opening_element(sheet.place, element_key, seconds, tag)
+        elif self._pieces is not None:
+            for piece in self._pieces.of(hole, hole.lead):
+                sheets.of(piece.slot.place).add[piece.slot.key] = piece.element(seconds, tag)
+
+    def _delete(self, sheets: _Sheets, hole: Hole) -> None:
+        if hole.lead is None:
+            element_key = key(hole)
+            for sheet in sheets.plain(hole):
+                sheet.delete.add(element_key)
+        else:
+            for slot in self._slots(hole):
+                sheets.of(slot.place).delete.add(slot.key)
+
     def read(self, netlink: Netlink) -> tuple[frozenset[Tag], list[Hole]]:
         """Tags of what the kernel has, and holes that were known and are no more.
 
-        An opening that only some homes have is none, and is taken out there.
+        An opening of which only a part is there is none, and is taken out.
         None is taken for gone because a listing left it out. Raises HostError.
         """
         now = self._clock.now().steady
@@ -84,97 +140,128 @@ class OpeningSets:
             if (lives := standing(netlink, place)) is not None
         }
         found = self._folded(lists, now)
-        missed = [
-            held.hole for tag, held in self._held.items() if tag not in found and held.until > now
-        ]
-        if doubted := [*missed, *self._halves(found).values()]:
+        doubted = [slot for slots in found.parts.values() for slot in slots]
+        for tag, held in self._held.items():
+            if tag not in found.whole and held.until > now:
+                doubted += self._slots(held.hole)
+        doubted += self._other_homes(found)
+        if doubted:
             self._ask(netlink, lists, doubted)
             found = self._folded(lists, now)
-        if halves := self._halves(found):
-            self._take_out(netlink, halves.values())
+        if found.parts:
+            self._take_out(netlink, found)
         before = list(self._tags)
         self._held.clear()
         self._tags.clear()
-        for tag, held in found.items():
-            if tag not in halves:
-                self._remember(tag, held[0])
+        for tag, held in found.whole.items():
+            self._remember(tag, held)
         return frozenset(self._held), [hole for hole in before if hole not in self._tags]
 
-    @staticmethod
-    def _folded(lists: Mapping[Place, Mapping[bytes, Live]], now: float) -> dict[Tag, list[_Held]]:
-        """Openings by tag, each as often as there are elements of it."""
-        found: dict[Tag, list[_Held]] = {}
-        for lives in lists.values():
+    def clear(self, netlink: Netlink) -> None:
+        """Take out of sets that are not ours what is; ours go as they are. Raises HostError."""
+        if any(home.names for home in self._homes):
+            tags, _ = self.read(netlink)
+            self.apply(netlink, ChangeSet(remove=tags))
+
+    def _folded(self, lists: Mapping[Place, Mapping[bytes, Live]], now: float) -> _Read:
+        """Openings by tag, as far as all of their elements are there."""
+        plain: dict[Tag, list[tuple[_Held, Slot]]] = {}
+        led = set() if self._pieces is None else set(self._pieces.places)
+        for place_, lives in lists.items():
+            if place_ in led:
+                continue
             for live in lives.values():
                 hole = hole_of(live.key)
                 if live.tag is not None and hole is not None:
                     until = math.inf if live.remaining is None else now + live.remaining
-                    found.setdefault(live.tag, []).append(_Held(hole, until))
-        return found
+                    held = _Held(hole, until), Slot(place_, live.key)
+                    plain.setdefault(live.tag, []).append(held)
+        whole, parts = {}, {}
+        for tag, found in plain.items():
+            if len(found) == self._copies(found[0][0].hole):
+                whole[tag] = found[0][0]
+            else:
+                parts[tag] = [slot for _, slot in found]
+        if self._pieces is not None:
+            openings, pieces = self._pieces.read(
+                {each: lives.values() for each, lives in lists.items() if each in led}
+            )
+            whole |= {tag: _Held(hole, now + left) for tag, (hole, left) in openings.items()}
+            parts |= pieces
+        return _Read(whole, parts)
 
-    def _halves(self, found: Mapping[Tag, Sequence[_Held]]) -> dict[Tag, Hole]:
-        """What is not in every home where it belongs."""
-        return {
-            tag: held[0].hole
-            for tag, held in found.items()
-            if len(held) != self._copies(held[0].hole)
-        }
+    def _other_homes(self, found: _Read) -> list[Slot]:
+        """Where the rest of parts should be, as far as their keys tell."""
+        slots = []
+        for parts in found.parts.values():
+            hole = hole_of(parts[0].key)
+            if hole is not None and any(parts[0].place == each for each in self._plain_places()):
+                slots += self._slots(hole)
+        return slots
 
     def _ask(
-        self, netlink: Netlink, lists: Mapping[Place, dict[bytes, Live]], holes: Iterable[Hole]
+        self, netlink: Netlink, lists: Mapping[Place, dict[bytes, Live]], slots: Iterable[Slot]
     ) -> None:
-        """Add to the lists what they left out of these holes."""
-        sheets = self._sheets()
-        slots = [
-            Slot(page.place, key(hole)) for hole in holes for page in self._pages(sheets, hole)
-        ]
+        """Add to the lists what they left out of these elements."""
         left_out = [
-            slot for slot in slots if slot.place in lists and slot.key not in lists[slot.place]
+            slot
+            for slot in dict.fromkeys(slots)
+            if slot.place in lists and slot.key not in lists[slot.place]
         ]
         for slot, live in look_up(netlink, left_out).items():
             lists[slot.place][slot.key] = live
 
-    def _copies(self, hole: Hole) -> int:
-        """How many elements one hole consists of."""
-        return sum(hole.who.version in home.versions for home in self._homes)
+    def _slots(self, hole: Hole) -> list[Slot]:
+        """Every element that a hole consists of."""
+        if hole.lead is None:
+            element_key = key(hole)
+            return [Slot(each.place, element_key) for each in _Sheets(self._homes).plain(hole)]
+        if self._pieces is None:
+            return []
+        return [piece.slot for piece in self._pieces.of(hole, hole.lead)]
 
-    def _take_out(self, netlink: Netlink, holes: Iterable[Hole]) -> None:
-        sheets = self._sheets()
-        for hole in holes:
-            for sheet in self._pages(sheets, hole):
-                sheet.delete.add(key(hole))
-        commit(netlink, [each for pages in sheets.values() for each in pages])
+    def _copies(self, hole: Hole) -> int:
+        """How many homes have a hole that leads nowhere else."""
+        to = hole.destination is not None
+        version = hole.who.version
+        return sum(
+            version in home.versions and bool(home.set_name(version, to=to)) for home in self._homes
+        )
+
+    def _take_out(self, netlink: Netlink, found: _Read) -> None:
+        sheets = _Sheets(self._homes)
+        for slots in found.parts.values():
+            for slot in slots:
+                sheets.of(slot.place).delete.add(slot.key)
+        commit(netlink, list(sheets))
 
     def _wanted(self, openings: Iterable[Opening], now: float) -> dict[Hole, Opening]:
         """What is not over yet; of two for one hole the longer."""
         wanted: dict[Hole, Opening] = {}
         for opening in openings:
-            version = opening.hole.who.version
-            if not self._copies(opening.hole):
-                raise HostError(f"nothing here lets IPv{version} in")
-            other = wanted.get(opening.hole)
+            hole = opening.hole
+            if hole.lead is not None:
+                if self._pieces is None:
+                    raise HostError(f"nothing here leads on ({hole.lead})")
+            elif not self._copies(hole):
+                raise HostError(f"nothing here lets IPv{hole.who.version} in")
+            other = wanted.get(hole)
             if opening.until > now and (other is None or other.until < opening.until):
-                wanted[opening.hole] = opening
+                wanted[hole] = opening
         return wanted
 
-    def _sheets(self) -> dict[tuple[int, bool], list[Sheet]]:
-        """An empty sheet for each set, by IP version and whether keys have a destination."""
-        return {
-            (version, to): [
-                Sheet(place(home, version, to=to))
-                for home in self._homes
-                if version in home.versions
-            ]
-            for version in (4, 6)
+    def _plain_places(self) -> list[Place]:
+        return [
+            place(home, version, to=to)
+            for home in self._homes
+            for version in home.versions
             for to in (False, True)
-        }
+            if home.set_name(version, to=to)
+        ]
 
     def _places(self) -> list[Place]:
-        return [sheet.place for sheets in self._sheets().values() for sheet in sheets]
-
-    @staticmethod
-    def _pages(sheets: dict[tuple[int, bool], list[Sheet]], hole: Hole) -> list[Sheet]:
-        return sheets[hole.who.version, hole.destination is not None]
+        led = [] if self._pieces is None else list(self._pieces.places)
+        return [*self._plain_places(), *led]
 
     def _remember(self, tag: Tag, held: _Held) -> None:
         other = self._tags.get(held.hole)

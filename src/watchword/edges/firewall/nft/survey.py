@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from watchword.edges.firewall.nft.attributes import (
     NLM_F_ACK,
@@ -25,10 +26,15 @@ from watchword.edges.firewall.nft.attributes import (
     text,
     walk,
 )
-from watchword.edges.firewall.nft.jump import CHAIN
-from watchword.edges.firewall.nft.layout import FAMILIES, ExpectedChain, Home, Hook, Structure
+from watchword.edges.firewall.nft.layout import (
+    FAMILIES,
+    Call,
+    ExpectedChain,
+    Home,
+    Hook,
+    Structure,
+)
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
-from watchword.model.settings import JumpFrom
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_SET = (SUBSYS_NFTABLES << 8 | n for n in (1, 4, 7, 10))
 # Attribute numbers of each kind of object; the table's name is 1 in all of them.
@@ -36,7 +42,8 @@ _TABLE_NAME, _TABLE_FLAGS, _TABLE_HANDLE, _TABLE_USERDATA = 1, 2, 4, 6
 _CHAIN_HANDLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 2, 3, 4, 5
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
 _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 2, 3, 4, 7
-_SET_NAME, _SET_HANDLE = 2, 16
+_SET_NAME, _SET_FLAGS, _SET_KEY_TYPE, _SET_HANDLE = 2, 3, 4, 16
+_IS_MAP, _TIMEOUTS = 0x8, 0x10
 _EXPR_NAME, _EXPR_DATA, _IMMEDIATE_DATA, _DATA_VERDICT, _VERDICT_CHAIN = 1, 2, 2, 2, 2
 _COMMENT = 0  # type of the user data that nft shows as comment
 _DORMANT = 1
@@ -65,16 +72,27 @@ class Chain:
     rules: tuple[Rule, ...]
 
 
+class SetSeen(NamedTuple):
+    """A set or map."""
+
+    handle: int
+    key: int
+    """What its keys are, six bits for each part; the kernel does not look at it, nft does."""
+    timeouts: bool
+    """Whether its elements can end by themselves."""
+    is_map: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What was found of a structure; None where nothing was."""
 
     tables: tuple[Table | None, ...]
+    """As in ``Structure.tables``."""
     chains: tuple[Chain | None, ...]
-    sets: tuple[int | None, ...]
-    """Handles."""
+    sets: tuple[SetSeen | None, ...]
     jumps: tuple[tuple[int, ...] | None, ...]
-    """For each chain of the operator's the handles of the rules that call ours; None: no chain."""
+    """For each call the handles of the rules that make it; None: there is no such caller."""
 
     def fits(self, structure: Structure) -> bool:
         """Whether everything stands as it should."""
@@ -96,13 +114,13 @@ def _as_expected(chain: Chain | None, expected: ExpectedChain) -> bool:
 
 def survey(netlink: Netlink, structure: Structure) -> Survey:
     """Look at everything a structure speaks of. Raises HostError."""
-    tables = netlink.ask([_table(home) for home in structure.homes])
+    tables = netlink.ask([_table(home) for home in structure.tables])
     heads = netlink.ask([_chain(each.home, each.name) for each in structure.chains])
     sets = netlink.ask([_set(home, name) for home, name in structure.sets])
     callers = netlink.ask(
         [
             _get(_GET_CHAIN, each.family, each.table, _CHAIN_NAME, each.chain)
-            for each in structure.jumps
+            for each, _ in structure.calls
         ]
     )
     return Survey(
@@ -111,10 +129,10 @@ def survey(netlink: Netlink, structure: Structure) -> Survey:
             None if head is None else _read_chain(head, _rules(netlink, each.home, each.name))
             for head, each in zip(heads, structure.chains, strict=True)
         ),
-        tuple(None if each is None else _handle(each, _SET_HANDLE) for each in sets),
+        tuple(None if each is None else _read_set(each) for each in sets),
         tuple(
             None if head is None else _calls(netlink, each)
-            for head, each in zip(callers, structure.jumps, strict=True)
+            for head, each in zip(callers, structure.calls, strict=True)
         ),
     )
 
@@ -156,14 +174,22 @@ def _rules(netlink: Netlink, home: Home, chain: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _calls(netlink: Netlink, caller: JumpFrom) -> tuple[int, ...]:
+def _calls(netlink: Netlink, call: Call) -> tuple[int, ...]:
     """Rules that jump to our chain. The comment alone says little: iptables-restore loses it."""
+    caller, chain = call
     rules = _rules(netlink, Home(caller.family, caller.table), caller.chain)
-    return tuple(rule.handle for rule in rules if rule.jumps_to == CHAIN)
+    return tuple(rule.handle for rule in rules if rule.jumps_to == chain)
 
 
-def _handle(message: Message, attribute: int) -> int:
-    return read_number(fields(message.attributes).get(attribute, b""))
+def _read_set(message: Message) -> SetSeen:
+    parts = fields(message.attributes)
+    flags = read_number(parts.get(_SET_FLAGS, b""))
+    return SetSeen(
+        read_number(parts.get(_SET_HANDLE, b"")),
+        read_number(parts.get(_SET_KEY_TYPE, b"")),
+        bool(flags & _TIMEOUTS),
+        bool(flags & _IS_MAP),
+    )
 
 
 def _read_table(message: Message | None) -> Table | None:

@@ -1,0 +1,186 @@
+"""The text of what leads connections on: in our own table, beside whatever hides or lets in.
+
+In here: values in, text for ``nft -f -`` out, and the structure that text makes.
+Not in here: elements of openings (pieces), who else looks at the marks (guard, jump, marking).
+
+Before connection tracking knows where a new connection is to go, the rules of ``led`` look its
+caller up and mark the packet; then ``lead_on`` translates where it goes to, and, when it leaves
+this host, ``seen_as`` translates who seems to have sent it, by the mark. The mark also is what
+chains of the operator's let through. It is looked up by what the caller himself wrote, so that
+one opening is one key, and nobody gets through by writing what comes of a translation.
+
+The mark is a field of four bits: that it is one of ours, and, in the other three, as whom: 0 as
+he is, 1 as this host's interface, from 2 on as one of the addresses of the settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from watchword.edges.firewall.nft.layout import ExpectedChain, Home, Hook
+from watchword.model.addresses import Address
+from watchword.model.openings import SourceNat
+from watchword.model.settings import MOST_SNAT, FirewallSettings
+
+LED, LEAD, PORT = "led", "lead", "port"
+"""Sets by what was called for: may go on; led on to a host and port; to a port of this host."""
+THROUGH, ALL, HOST = "through", "all", "host"
+"""Sets by caller: may pass through; may come to whatever; led on to a host."""
+LEAD_ON, SEEN_AS = "lead_on", "seen_as"
+_PREROUTING, _POSTROUTING = 0, 4
+AHEAD, BEHIND = -105, 95  # of others' translation at -100 and 100: the first one counts
+HERE = "{ local, broadcast, anycast, multicast }"
+
+_ADDRESS = {4: "ip", 6: "ip6"}
+_TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
+_FIELD = 0xF
+
+
+def sets() -> dict[str, str]:
+    """Definition of each set and map, by name."""
+    found = {}
+    for v, address in _TYPE.items():
+        for to in ("", "_to"):
+            key = " . ".join([*[address] * (2 if to else 1), "inet_proto", "inet_service"])
+            found[f"{LED}{v}{to}"] = f"type {key} : verdict; flags timeout;"
+            found[f"{LEAD}{v}{to}"] = f"type {key} : {address} . inet_service; flags timeout;"
+            found[f"{PORT}{v}{to}"] = f"type {key} : inet_service; flags timeout;"
+        for name in (THROUGH, ALL):
+            found[f"{name}{v}"] = f"type {address} : verdict; flags timeout;"
+        found[f"{HOST}{v}"] = f"type {address} : {address}; flags timeout;"
+    return found
+
+
+def sources(settings: FirewallSettings) -> tuple[SourceNat | None, ...]:
+    """As whom others may be seen, in the order of the numbers in the mark."""
+    return (None, SourceNat(), *(SourceNat(each) for each in settings.snat[:MOST_SNAT]))
+
+
+def verdict_chain(source: SourceNat | None) -> str:
+    """The chain that marks, by as whom its packets will be seen; named so that it stays true."""
+    if source is None:
+        return "led_plain"
+    return f"led_{'masked' if source.address is None else source.address.packed.hex()}"
+
+
+def field(settings: FirewallSettings) -> int:
+    """The bits of a mark that are ours."""
+    return settings.mark * _FIELD
+
+
+def value(settings: FirewallSettings, number: int) -> int:
+    return settings.mark | number * 2 * settings.mark
+
+
+def marking(settings: FirewallSettings, number: int = 0) -> str:
+    """A statement that marks a packet as let in, or led on."""
+    others = ~field(settings) & 0xFFFFFFFF
+    return f"meta mark set meta mark & {others:#010x} | {value(settings, number):#010x}"
+
+
+def is_marked(settings: FirewallSettings) -> str:
+    """A rule that accepts what is marked. As a lookup: iptables-save keeps of it what does nothing
+    (jump says why that matters)."""
+    return f"meta mark & {settings.mark:#010x} vmap {{ {settings.mark:#010x} : accept }}"
+
+
+def led_transit() -> list[tuple[str, str]]:
+    """Rules that mark what passes through, to stand before any rule that lets transit go on."""
+    return [
+        (f"fib daddr type != {HERE} {_ADDRESS[v]} saddr vmap @{THROUGH}{v}", "let through")
+        for v in (4, 6)
+    ]
+
+
+def led_here() -> list[tuple[str, str]]:
+    """Rules that mark and accept what is addressed to this host and led on, each with a comment."""
+    rules = []
+    for v, address in _ADDRESS.items():
+        service = "meta l4proto . th dport"
+        local = "fib daddr type local"
+        rules += [
+            (f"{local} {address} saddr . {address} daddr . {service} vmap @{LED}{v}_to", "led on"),
+            (f"{local} {address} saddr . {service} vmap @{LED}{v}", "led on"),
+            (f"{local} {address} saddr vmap @{ALL}{v}", "led on"),
+        ]
+    return rules
+
+
+def chains(settings: FirewallSettings) -> dict[str, tuple[str, list[str]]]:
+    """By name: what begins a base chain, or nothing, and the rules."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for number, source in enumerate(sources(settings)):
+        found[verdict_chain(source)] = ("", [f"{marking(settings, number)} accept"])
+    ahead = f"type nat hook prerouting priority {AHEAD}; policy accept;"
+    behind = f"type nat hook postrouting priority {BEHIND}; policy accept;"
+    found[LEAD_ON] = (ahead, list(_led_on(settings)))
+    found[SEEN_AS] = (behind, list(_seen_as(settings)))
+    return found
+
+
+def _led_on(settings: FirewallSettings) -> Iterator[str]:
+    yield "fib daddr type != local return"
+    for v, address in _ADDRESS.items():
+        service = "meta l4proto . th dport"
+        for to in (
+            f"{address} saddr . {address} daddr . {service}",
+            f"{address} saddr . {service}",
+        ):
+            name = f"{v}_to" if "daddr" in to else str(v)
+            yield f"dnat {address} to {to} map @{LEAD}{name}"
+            yield (
+                f"meta nfproto ipv{v} meta l4proto {{ tcp, udp }} dnat to :{to} map @{PORT}{name}"
+            )
+    if settings.own:
+        own = ", ".join(f"{each.proto} . {each.port}" for each in sorted(set(settings.own)))
+        yield f"meta l4proto . th dport {{ {own} }} return"
+    for v, address in _ADDRESS.items():
+        yield f"dnat {address} to {address} saddr map @{HOST}{v}"
+
+
+def _seen_as(settings: FirewallSettings) -> Iterator[str]:
+    for number, source in enumerate(sources(settings)):
+        if source is None:
+            continue
+        when = f"meta mark & {field(settings):#010x} == {value(settings, number):#010x}"
+        if source.address is None:
+            yield f"{when} masquerade"
+        else:
+            family = _ADDRESS[source.address.version]
+            nfproto = f"meta nfproto ipv{source.address.version}"
+            yield f"{nfproto} {when} snat {family} to {_quoted(source.address)}"
+
+
+def _quoted(address: Address) -> str:
+    return str(address) if address.version == 4 else f"[{address}]"
+
+
+def _comment(settings: FirewallSettings) -> str:
+    """Names the content of everything here."""
+    whole = repr((chains(settings), sets()))
+    return f"leads on ({hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()})"
+
+
+def expected(settings: FirewallSettings, home: Home) -> tuple[ExpectedChain, ...]:
+    """The chains that ``script`` makes."""
+    hooks = {
+        LEAD_ON: Hook(_PREROUTING, AHEAD, 1),
+        SEEN_AS: Hook(_POSTROUTING, BEHIND, 1),
+    }
+    comment = _comment(settings)
+    return tuple(
+        ExpectedChain(home, name, (comment,) * len(rules), hooks.get(name))
+        for name, (_, rules) in chains(settings).items()
+    )
+
+
+def script(settings: FirewallSettings, home: Home) -> list[str]:
+    """Lines that make all of it, to stand before the rules that look into it."""
+    comment = _comment(settings)
+    lines = [f"add map {home} {name} {{ {what} }}" for name, what in sets().items()]
+    for name, (base, rules) in chains(settings).items():
+        lines.append(f"add chain {home} {name}" + (f" {{ {base} }}" if base else ""))
+        lines.append(f"flush chain {home} {name}")
+        lines += [f'add rule {home} {name} {rule} comment "{comment}"' for rule in rules]
+    return lines
