@@ -64,6 +64,11 @@ class Lead(NamedTuple):
         return where if self.source is None else f"{where} as {self.source}"
 
     @property
+    def through(self) -> bool:
+        """Whether it lets through what passes, and leads nothing elsewhere."""
+        return self.everything and self.host is None
+
+    @property
     def features(self) -> frozenset[Feature]:
         """What a firewall has to be able to do for it."""
         if self.everything:

@@ -200,7 +200,7 @@ class NftFirewall:
         if self._attachment.passes is None:
             return
         known = self._attachment.passes.known
-        known.ended(holes)
+        known.ended(hole.door for hole in holes)
         if known.due:
             self._list_connections()
 

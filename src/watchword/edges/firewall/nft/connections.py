@@ -54,8 +54,13 @@ class Connection(NamedTuple):
 
     def came_through(self, holes: Container[Hole]) -> bool:
         """Whether one of these holes let it in."""
+        return any(each in holes for each in self.doors)
+
+    @property
+    def doors(self) -> tuple[Hole, Hole, Hole]:
+        """The holes that may have let it in, wherever they lead."""
         anywhere = Hole(self.remote, self.service)
-        return anywhere in holes or anywhere._replace(destination=self.local) in holes
+        return anywhere, Hole(self.remote, self.service, self.local), Hole(self.remote, None)
 
     @classmethod
     def of_key(cls, key: bytes) -> Connection | None:

@@ -32,7 +32,7 @@ from watchword.model.openings import Hole
 from watchword.model.services import Proto, Service
 
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # subsystem conntrack
-_ORIGINAL, _STATUS, _PROTO_INFO, _ID, _FILTER, _STATUS_MASK = 1, 3, 4, 12, 25, 26
+_ORIGINAL, _REPLY, _STATUS, _PROTO_INFO, _ID, _FILTER, _STATUS_MASK = 1, 2, 3, 4, 12, 25, 26
 _FILTER_ORIGINAL, _BY_PROTO, _BY_DESTINATION_PORT = 1, 1 << 3, 1 << 5
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _PROTO_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
@@ -43,8 +43,8 @@ _LAST_LIVE_STATE = 6  # LAST_ACK; behind it are TIME_WAIT and CLOSE
 _NOTHING_THERE = (errno.ENOENT, errno.EOPNOTSUPP, errno.EINVAL, errno.EPROTONOSUPPORT)
 
 
-def redirected(netlink: Netlink) -> frozenset[Connection]:
-    """Live connections under destination NAT, with the addresses before it.
+def redirected(netlink: Netlink) -> dict[Connection, Connection]:
+    """Live connections under destination NAT, as they were made and as who answers sees them.
 
     Empty on a machine without connection tracking. Raises HostError.
     """
@@ -54,9 +54,65 @@ def redirected(netlink: Netlink) -> frozenset[Connection]:
         messages = netlink.dump(Request(_GET, AF_UNSPEC, payload, NLM_F_DUMP))
     except KernelError as refused:
         if refused.number in _NOTHING_THERE:
-            return frozenset()
+            return {}
         raise
-    return frozenset(each for message in messages for each in read(message.attributes))
+    found = {}
+    for message in messages:
+        for each in read(message.attributes):
+            found[each] = _inside(fields(message.attributes)) or each
+    return found
+
+
+def passing(netlink: Netlink, callers: Collection[Address]) -> frozenset[Connection]:
+    """Live connections of these callers that pass through this host. Raises HostError."""
+    found = set()
+    for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        if not any(each.version == version for each in callers):
+            continue
+        try:
+            messages = netlink.dump(Request(_GET, family, b"", NLM_F_DUMP))
+        except KernelError as refused:
+            if refused.number in _NOTHING_THERE:
+                continue
+            raise
+        for message in messages:
+            each = _original(fields(message.attributes))
+            if each and each.remote in callers and _is_live(fields(message.attributes)):
+                found.add(each)
+    return frozenset(each for each in found if not _is_ours(each.local))
+
+
+def _is_ours(address: Address) -> bool:
+    """Whether it is one of this host's: only then can a socket have it."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
+
+
+def tracked(netlink: Netlink, connections: Collection[Connection]) -> frozenset[Connection]:
+    """Those that connection tracking knows. Raises HostError."""
+    asked = list(connections)
+    answers = netlink.ask([_question(each) for each in asked])
+    return frozenset(each for each, answer in zip(asked, answers, strict=True) if answer)
+
+
+def _question(each: Connection) -> Request:
+    first, second = (1, 2) if each.remote.version == 4 else (3, 4)
+    ends = nest(
+        _TUPLE_IP, attribute(first, each.remote.packed), attribute(second, each.local.packed)
+    )
+    transport = nest(
+        _TUPLE_PROTO,
+        attribute(_PROTO_NUMBER, bytes((each.service.proto.number,))),
+        attribute(_SOURCE_PORT, each.remote_port.to_bytes(2, "big")),
+        attribute(_DESTINATION_PORT, each.service.port.to_bytes(2, "big")),
+    )
+    family = socket.AF_INET if each.remote.version == 4 else socket.AF_INET6
+    return Request(_GET, family, nest(_ORIGINAL, ends, transport), NLM_F_ACK)
 
 
 def conversing(
@@ -135,21 +191,37 @@ def _deletion(message: Message) -> Request:
 def read(attributes: bytes) -> Iterator[Connection]:
     """The connection that one message describes, if it is live and led elsewhere."""
     parts = fields(attributes)
-    if not read_number(parts.get(_STATUS, b"")) & _DESTINATION_NAT:
-        return
-    info = fields(fields(parts.get(_PROTO_INFO, b"")).get(_INFO_TCP, b""))
-    if read_number(info.get(_TCP_STATE, b"")) > _LAST_LIVE_STATE:
+    if not read_number(parts.get(_STATUS, b"")) & _DESTINATION_NAT or not _is_live(parts):
         return
     found = _original(parts)
     if found is not None:
         yield found
 
 
+def _is_live(parts: dict[int, bytes]) -> bool:
+    info = fields(fields(parts.get(_PROTO_INFO, b"")).get(_INFO_TCP, b""))
+    return read_number(info.get(_TCP_STATE, b"")) <= _LAST_LIVE_STATE
+
+
 def _original(parts: dict[int, bytes]) -> Connection | None:
     """Who called whom, before any translation; None for what has no ports."""
-    original = fields(parts.get(_ORIGINAL, b""))
-    ends = _addresses(fields(original.get(_TUPLE_IP, b"")))
-    transport = fields(original.get(_TUPLE_PROTO, b""))
+    return _ends(parts.get(_ORIGINAL, b""))
+
+
+def _inside(parts: dict[int, bytes]) -> Connection | None:
+    """The same as who answers sees it: the answer's ends, the other way round."""
+    answer = _ends(parts.get(_REPLY, b""))
+    if answer is None or not answer.remote_port:
+        return None
+    service = Service(answer.service.proto, answer.remote_port)
+    return Connection(answer.local, answer.service.port, answer.remote, service)
+
+
+def _ends(direction: bytes) -> Connection | None:
+    """The connection that a tuple of connection tracking is, whose sender is the remote end."""
+    tuple_ = fields(direction)
+    ends = _addresses(fields(tuple_.get(_TUPLE_IP, b"")))
+    transport = fields(tuple_.get(_TUPLE_PROTO, b""))
     protos = {each.number: each for each in Proto}
     proto = protos.get(read_number(transport.get(_PROTO_NUMBER, b"")))
     port = read_number(transport.get(_DESTINATION_PORT, b""))

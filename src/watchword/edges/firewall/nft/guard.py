@@ -39,6 +39,7 @@ _ADDRESS = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 # A SYN asks for a new connection, whatever connection tracking remembers of its ports.
 _NO_SYN = "tcp flags & (syn | ack) != syn"
+_CUT_OFF = "came in while the guard was gone"
 _HERE = "{ local, broadcast, anycast, multicast }"
 _NEIGHBOURS = (
     "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect,"
@@ -59,7 +60,7 @@ def _services(services: Iterable[Service]) -> str:
 def _under_way(leads: bool) -> list[tuple[str, str]]:
     rules = [("iif lo accept", "this host itself")]
     rules += [
-        (f"{_tuple(v)} @{CUT}{v} fib daddr type local drop", "came in while the guard was gone")
+        (f"{_tuple(v)} @{CUT}{v} {'' if leads else 'fib daddr type local '}drop", _CUT_OFF)
         for v in (4, 6)
     ]
     rules += [

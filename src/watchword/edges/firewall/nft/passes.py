@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Collection, Container
 
 from watchword.edges.firewall.nft.commit import Sheet, commit, standing
-from watchword.edges.firewall.nft.connections import Connection, read_sockets
-from watchword.edges.firewall.nft.conntrack import forget, redirected
+from watchword.edges.firewall.nft.connections import Connection, Sockets, read_sockets
+from watchword.edges.firewall.nft.conntrack import forget, passing, redirected, tracked
 from watchword.edges.firewall.nft.elements import Place, bare_element
 from watchword.edges.firewall.nft.guard import ADOPTED, CUT
 from watchword.edges.firewall.nft.known import Known
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
-from watchword.model.openings import Hole
+from watchword.model.openings import Hole, Lead
 from watchword.model.settings import FirewallSettings
 
 
@@ -57,7 +57,8 @@ class Passes:
 
         What has been cut stays cut.
         """
-        mine, slipped = self.known.judge(read_sockets(), redirected(netlink), holes)
+        sockets, led = _here_and_led(netlink)
+        mine, slipped = self.known.judge(sockets, frozenset(led), holes)
         self.adopted |= mine - self.cut
         self.cut |= slipped - self.adopted
 
@@ -65,7 +66,7 @@ class Passes:
         """Make the sets what they should be, without connections that are over."""
         live = _live(netlink)
         self.adopted &= live
-        self.cut &= live
+        self.cut &= live | tracked(netlink, self.cut - live)
         sheets = [
             *self._sheets(netlink, ADOPTED, self.adopted),
             *self._sheets(netlink, CUT, self.cut),
@@ -74,12 +75,25 @@ class Passes:
 
     def cut_off(self, netlink: Netlink, holes: Collection[Hole]) -> int:
         """Cut who came in through these holes; return how many connections that were."""
-        live = _live(netlink) - self.cut
-        came = frozenset(each for each in live if each.came_through(holes))
+        came = self._came_through(netlink, holes) - self.cut
         self.cut |= came
         self.adopted -= came
         self.tend(netlink)
-        return len(came | forget(netlink, holes))
+        return len(came | forget(netlink, [hole.door for hole in holes]))
+
+    @staticmethod
+    def _came_through(netlink: Netlink, holes: Collection[Hole]) -> frozenset[Connection]:
+        plain = {hole for hole in holes if hole.lead is None}
+        leads = {hole.door: hole.lead for hole in holes if hole.lead is not None}
+        sockets, led = _here_and_led(netlink)
+        found = {each for each in sockets.connections | led.keys() if each.came_through(plain)}
+        for each, inside in led.items():
+            for door in each.doors:
+                lead = leads.get(door)
+                if lead is not None and _leads_to(lead, each, inside):
+                    found.add(each)
+        through = {hole.who for hole in holes if hole.lead and hole.lead.through}
+        return frozenset(found) | (passing(netlink, through) if through else frozenset())
 
     def list_live(self, netlink: Netlink) -> frozenset[Connection]:
         """Everybody who is connected now and was not cut."""
@@ -106,4 +120,20 @@ class Passes:
 
 
 def _live(netlink: Netlink) -> frozenset[Connection]:
-    return read_sockets().connections | redirected(netlink)
+    sockets, led = _here_and_led(netlink)
+    return sockets.connections | led.keys()
+
+
+def _here_and_led(netlink: Netlink) -> tuple[Sockets, dict[Connection, Connection]]:
+    """Connections that end at sockets here and were made to those, and the ones that were led on,
+    each with what it looks like behind: that may be a socket here as well."""
+    led = redirected(netlink)
+    sockets = read_sockets()
+    ends = frozenset(inside for each, inside in led.items() if inside != each)
+    return sockets._replace(connections=sockets.connections - ends), led
+
+
+def _leads_to(lead: Lead, outside: Connection, inside: Connection) -> bool:
+    if lead.everything:
+        return lead.host == inside.local
+    return inside.local == (lead.host or outside.local) and inside.service.port == lead.port
