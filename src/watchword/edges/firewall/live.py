@@ -33,7 +33,7 @@ class KernelConnections:
             return frozenset()
         netlink = Netlink()
         try:
-            found = read_sockets().connections | redirected(netlink)
+            found = read_sockets().connections | redirected(netlink).keys()
             found |= conversing(netlink, {(each.who.version, each.service) for each in holes})
         finally:
             netlink.close()
