@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -22,13 +21,13 @@ import pytest
 from tests import knock_frames
 from tests.daemon import until
 from tests.knock_rows import PLACES, ROWS, SENDERS, Pause, Row, played
+from tests.knockd_nursery import Nursery
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import inside
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("knockd")]
 
 PACKAGED = "/usr/sbin/knockd"
-HERE = Path(__file__).parents[2]
 _STAMP = r"\[\d{4}-\d\d-\d\d \d\d:\d\d\] "
 _LINE = re.compile(_STAMP + r"([0-9a-f.:]+): (\w+): (.+)")
 _COMMAND = re.compile(_STAMP + r"(\w+: (?:running command|command returned).*|error: .*)")
@@ -126,27 +125,21 @@ def _wire(server: Host, outside: Host, places: Sequence[Place]) -> None:
 
 
 def _start(server: Host, places: Sequence[Place], folder: Path) -> None:
+    nursery = Nursery(server, folder)
     for each in places:
         for who in ("ours", "packaged"):
             (each.folder / who).mkdir(parents=True)
-            log = each.folder / who / "log"
-            conf = each.folder / who / "conf"
-            options = f"[options]\nLogFile = {log}\n"
+            options = f"[options]\nLogFile = {each.folder}/{who}/log\n"
             if who == "ours":
                 options += f"StateDir = {each.folder}/state\n"
+            conf = each.folder / who / "conf"
+            conf.touch(mode=0o600)
             conf.write_text(options + each.row.text(each.number), "utf-8")
             words = ["-i", each.interface, "-c", str(conf), *each.row.options]
             if who == "packaged":
                 server.start(PACKAGED, *words)
             else:
-                mine = folder / f"ours-{each.number}"
-                mine.mkdir()
-                (mine / "command").write_text("\n".join(words), "utf-8")
-    ours = folder / "nursery"
-    ours.mkdir()
-    for each in places:
-        (folder / f"ours-{each.number}").rename(ours / str(each.number))
-    server.start(sys.executable, "-m", "tests.many_knockds", str(ours), cwd=HERE)
+                nursery.start(each.folder / who / "said", *words)
     for each in places:
         for who in ("ours", "packaged"):
             until(partial(each.listens, who), seconds=15)

@@ -27,7 +27,7 @@ async def run(argv: Sequence[str]) -> int:
     Never raises: a program that cannot be started has the status that a shell gives it.
     """
     try:
-        process = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, start_new_session=True)
+        process = _started(argv)
     except FileNotFoundError:
         return NOT_FOUND
     except (OSError, ValueError):

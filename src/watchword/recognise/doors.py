@@ -83,6 +83,7 @@ class DoorRecogniser:
         self._newcomers: OrderedDict[_Attempt, None] = OrderedDict()
         """Those that made one knock, in the order in which they made it."""
         self._others: OrderedDict[_Attempt, None] = OrderedDict()
+        self._latest = 0.0
         self._deadline = _NEVER
         """Nothing ends before; may be too early, never too late."""
         self._index()
@@ -108,8 +109,10 @@ class DoorRecogniser:
     def observe(self, knock: Knock, now: float) -> Sequence[Progress]:
         """What a packet does to attempts, after what has come to its end by now, in order.
 
-        ``now``: steady seconds, never less than before.
+        ``now``: steady seconds at which the packet came. Packets that come out of
+        order are taken as if they had come at the time of the latest.
         """
+        now = self._latest = max(now, self._latest)
         told = self.expire(now) if now >= self._deadline else _NOTHING
         source, destination, protocol, port, flags = knock
         spot = port << 1 | (protocol == TCP)
@@ -191,6 +194,8 @@ class DoorRecogniser:
 
     def expire(self, now: float) -> Sequence[Progress]:
         """End every attempt whose time is up, in the order of their ends."""
+        if now < self._deadline:
+            return _NOTHING
         over: list[_Attempt] = []
         for watch in self._watches.values():
             while watch.attempts and (first := next(iter(watch.attempts.values()))).deadline <= now:

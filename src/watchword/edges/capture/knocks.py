@@ -4,15 +4,19 @@ In here: the sockets, draining them, interfaces that go down, come back or are g
 Not in here: the packet's bytes (wire.knocks), which packets are let through
 (a filter is handed in), what they mean (recognise.doors).
 
-Only the headers of a packet are copied, and only of what comes in.
+Only the headers of a packet are copied, and only of what comes in. Packets have
+the time at which they came, not that at which a busy machine gets round to them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import struct
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from watchword.edges.capture.filter_code import FilterCode
 from watchword.edges.capture.links import Links
@@ -20,7 +24,9 @@ from watchword.edges.capture.tap import Tap
 from watchword.errors import HostError
 from watchword.model.doors import Knock
 from watchword.model.filters import Filter, ProtocolIs
+from watchword.model.moments import Moment
 from watchword.model.outcomes import InterfaceState
+from watchword.ports import Clock
 from watchword.wire import bpf
 from watchword.wire.bpf import Instruction, Label
 from watchword.wire.knocks import SNAP, knock_in
@@ -29,6 +35,11 @@ BATCH: Final = 512
 _TAGGED: Final = 0xFFFFF000 + 48
 """Where the kernel answers whether the link layer had a VLAN tag, instead of a word."""
 _IPV4, _IPV6 = 0x0800, 0x86DD
+_STAMP: Final = struct.Struct("@ll")
+_STAMP_OF_LAST: Final = 0x8907  # SIOCGSTAMPNS
+_NO_STAMP: Final = bytes(_STAMP.size)
+_NEAR: Final = 0.02
+_LONGEST: Final = 60.0
 _EVERYTHING: Final = ProtocolIs(frozenset({4, 6}))
 
 
@@ -36,10 +47,19 @@ class InterfaceGoneError(HostError):
     """An interface that was listened on does not exist any more."""
 
 
+class Heard(NamedTuple):
+    """What one look at the sockets brought."""
+
+    knocks: Sequence[tuple[float, Knock]]
+    """With the times at which they came, steady seconds."""
+    until: float
+    """Whatever came before this time was heard."""
+
+
 class KnockSource:
     """One or more interfaces, or all of them."""
 
-    def __init__(self, interfaces: Sequence[str], wanted: Filter | None) -> None:
+    def __init__(self, interfaces: Sequence[str], wanted: Filter | None, clock: Clock) -> None:
         """Begin to capture what passes the filter; no interface: all of them.
 
         Raises HostError: capturing is not allowed, or an interface is not there
@@ -47,7 +67,9 @@ class KnockSource:
         """
         self.stray = 0
         """Packets that were no knocks after all."""
+        self._clock = clock
         self._buffer = bytearray(SNAP)
+        self._ready = asyncio.Event()
         self._links = Links()
         self._taps: list[Tap] = []
         try:
@@ -84,10 +106,14 @@ class KnockSource:
         for tap in self._taps:
             tap.attach(program)
 
-    async def batches(self) -> AsyncIterator[Sequence[Knock]]:
-        """What each wake-up drained. Raises InterfaceGoneError when an interface goes."""
+    def wake(self) -> None:
+        """Have the sockets looked at now, even if nothing came."""
+        self._ready.set()
+
+    async def batches(self) -> AsyncIterator[Heard]:
+        """What each look brought, nothing included. Raises InterfaceGoneError when one goes."""
         loop = asyncio.get_running_loop()
-        ready, news = asyncio.Event(), asyncio.Event()
+        ready, news = self._ready, asyncio.Event()
 
         def changed() -> None:
             news.set()
@@ -103,11 +129,17 @@ class KnockSource:
                 if news.is_set():
                     news.clear()
                     self._look_after_interfaces()
-                for tap in self._taps:
-                    if batch := self._drain(tap):
-                        yield batch
+                yield self._look()
         finally:
             self.close()
+
+    def _look(self) -> Heard:
+        moment = self._clock.now()
+        knocks: list[tuple[float, Knock]] = []
+        until = min(self._drain(tap, moment, knocks) for tap in self._taps)
+        if len(self._taps) > 1:
+            knocks.sort(key=itemgetter(0))
+        return Heard(knocks, until)
 
     def _look_after_interfaces(self) -> None:
         self._links.hear()
@@ -120,23 +152,30 @@ class KnockSource:
                     "pcap: The interface disappeared", hint=f"{tap.name} is listened on"
                 )
 
-    def _drain(self, tap: Tap) -> list[Knock]:
-        batch: list[Knock] = []
-        buffer = self._buffer
-        receive, add = tap.sock.recv_into, batch.append
+    def _drain(self, tap: Tap, moment: Moment, knocks: list[tuple[float, Knock]]) -> float:
+        """Add what came; up to when all of it was heard.
+
+        Asking for the time of a packet costs as much as the packet. It is asked
+        of the first; if that has not waited, the others have not either.
+        """
+        buffer, at = self._buffer, moment.steady
+        receive, add, late = tap.sock.recv_into, knocks.append, True
         for _ in range(BATCH):
             try:
                 size = receive(buffer)
             except BlockingIOError:
-                break
+                return moment.steady
             except OSError:
                 continue  # the interface went down, which the news tell better
+            if late:
+                waited = _waited(tap, moment)
+                late, at = waited > _NEAR, moment.steady - waited
             knock = knock_in(buffer, size)
             if knock is None:
                 self.stray += 1
             else:
-                add(knock)
-        return batch
+                add((at, knock))
+        return at
 
     @property
     def dropped(self) -> int:
@@ -150,6 +189,17 @@ class KnockSource:
                 with contextlib.suppress(RuntimeError):
                     asyncio.get_running_loop().remove_reader(sock)
                 sock.close()
+
+
+def _waited(tap: Tap, moment: Moment) -> float:
+    """How long the packet that was read last had been there, seconds."""
+    try:
+        stamp = fcntl.ioctl(tap.sock, _STAMP_OF_LAST, _NO_STAMP)
+    except OSError:
+        return 0.0
+    seconds, nanoseconds = _STAMP.unpack(stamp)
+    waited: float = moment.wall - seconds - nanoseconds / 1e9
+    return min(max(waited, 0.0), _LONGEST)  # the wall clock may have been set meanwhile
 
 
 def compiled(wanted: Filter | None) -> list[Instruction]:

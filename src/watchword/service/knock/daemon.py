@@ -15,7 +15,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from watchword.dialects.knockd.daemon_options import INTERFACE, DaemonOptions
 from watchword.edges import children
@@ -23,7 +23,6 @@ from watchword.edges.capture.addresses import AddressNews, addresses
 from watchword.edges.capture.knocks import KnockSource
 from watchword.edges.capture.links import index_of
 from watchword.edges.clock import boot_id
-from watchword.edges.replay.sqlite import SqliteStore
 from watchword.errors import HostError, OperatorError
 from watchword.model.addresses import Address
 from watchword.model.door_events import (
@@ -44,10 +43,13 @@ from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
 from watchword.service.daemon.process import PidFile
 from watchword.service.knock.loading import load
-from watchword.service.knock.managed import ManagedDoors
 from watchword.service.knock.one_time_doors import used_up
 from watchword.service.knock.runs import Runs
 from watchword.service.knock.teller import Teller
+
+if TYPE_CHECKING:  # half of the start, and many daemons need neither
+    from watchword.edges.replay.sqlite import SqliteStore
+    from watchword.service.knock.managed import ManagedDoors
 
 PATIENCE: Final = 20.0
 """Seconds that the end waits for commands; a supervisor waits 90."""
@@ -92,7 +94,7 @@ class KnockDaemon:
         loop = asyncio.get_running_loop()
         for each in _SIGNALS:
             loop.add_signal_handler(each, self._signals.put_nowait, each)
-        self._source = KnockSource(self._named(), None)
+        self._source = KnockSource(self._named(), None, self._clock)
         self._news = AddressNews()
         try:
             await self._take_up(self._knocking)
@@ -149,15 +151,19 @@ class KnockDaemon:
     async def _open_memory(self, knocking: Knocking) -> None:
         """The journal, if something is closed later, or was to be when we ended last."""
         folder = Path(knocking.settings.state_dir)
-        if self._store is not None or not (_has_ends(knocking) or folder.exists()):
-            return
-        self._store = await asyncio.to_thread(SqliteStore.open, folder, boot_id=boot_id())
-        hint = f"it uses the state directory {folder} as well: end it, or set StateDir"
-        self._lock = PidFile(folder / LOCK, hint, program="knockd")
-        self._runs.journal = self._store.journal
-        self._managed = ManagedDoors(self._store, self._tell, self._clock)
-        unfinished = await self._store.journal.unfinished(self._clock.now())
-        self._runs.resume([each for each in unfinished if each.cycle is not None])
+        if self._store is None and (_has_ends(knocking) or folder.exists()):
+            from watchword.edges.replay.sqlite import SqliteStore  # noqa: PLC0415  (see above)
+
+            self._store = await asyncio.to_thread(SqliteStore.open, folder, boot_id=boot_id())
+            hint = f"it uses the state directory {folder} as well: end it, or set StateDir"
+            self._lock = PidFile(folder / LOCK, hint, program="knockd")
+            self._runs.journal = self._store.journal
+            unfinished = await self._store.journal.unfinished(self._clock.now())
+            self._runs.resume([each for each in unfinished if each.cycle is not None])
+        if self._managed is None and self._store is not None and knocking.settings.firewall.needed:
+            from watchword.service.knock.managed import ManagedDoors  # noqa: PLC0415  (see above)
+
+            self._managed = ManagedDoors(self._store, self._tell, self._clock)
 
     def _announce(self) -> None:
         self._tell(ListeningOn(",".join(self.interfaces)))
@@ -166,36 +172,30 @@ class KnockDaemon:
 
     async def _listen(self) -> None:
         debugging, only_ipv4 = self._teller.debugging, self._options.only_ipv4
-        async for batch in self._source.batches():
-            now = self._clock.now().steady
-            for knock in batch:
+        async for heard in self._source.batches():
+            for at, knock in heard.knocks:
                 if only_ipv4 and len(knock.source) != 4:
                     continue
                 if debugging:
                     self._tell(Seen(knock))
-                for progress in self._recogniser.observe(knock, now):
+                for progress in self._recogniser.observe(knock, at):
                     self._heed(progress)
-            self._await_deadline(now)
+            for progress in self._recogniser.expire(heard.until):
+                self._heed(progress)
+            self._await_deadline(heard.until)
 
     def _await_deadline(self, now: float) -> None:
-        """Be there when the next attempt has taken too long."""
+        """Look again when the next attempt has taken too long, whether a packet comes or not."""
         deadline = self._recogniser.next_deadline()
         if deadline is None:
             return
         loop = asyncio.get_running_loop()
         at = loop.time() + max(0.0, deadline - now)
-        if self._timer is not None and self._timer.when() <= at and not self._timer.cancelled():
-            return
         if self._timer is not None:
+            if loop.time() < self._timer.when() <= at:
+                return
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        now = self._clock.now().steady
-        for progress in self._recogniser.expire(now):
-            self._heed(progress)
-        self._await_deadline(now)
+        self._timer = loop.call_at(at, self._source.wake)
 
     def _heed(self, progress: Progress) -> None:
         self._tell(Told(progress))

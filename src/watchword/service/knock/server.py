@@ -121,7 +121,8 @@ def _locked(path: Path | None, teller: Teller) -> process.PidFile | None:
     except process.AlreadyRunningError:
         raise
     except HostError as error:
-        teller.tell(NoPidFile(str(path), str(error.__cause__ or error)))
+        reason = getattr(error.__cause__, "strerror", None) or str(error)
+        teller.tell(NoPidFile(str(path), reason))
         return None
 
 

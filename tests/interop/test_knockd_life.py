@@ -1,0 +1,566 @@
+"""knockd as a process, ours and the packaged one: options, exit codes, signals, files.
+
+What both do is tried on both. Where the original has a defect, ours is tried alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import until
+from tests.knockd_scene import CALLER, HERE, OURS, PACKAGED, Knockd, Street, fresh, street
+from watchword.lab.sockets import listen
+
+pytestmark = pytest.mark.system
+both = pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(OURS, id="ours"),
+        pytest.param(PACKAGED, id="packaged", marks=pytest.mark.peer("knockd")),
+    ],
+)
+DOOR = "[open]\nsequence = 7000,8000,9000\nseq_timeout = 5\ntcpflags = syn\n"
+PLAIN = f"{DOOR}command = /bin/true %IP%\n"
+OPENED = [
+    f"{CALLER}: open: Stage 1",
+    f"{CALLER}: open: Stage 2",
+    f"{CALLER}: open: Stage 3",
+    f"{CALLER}: open: OPEN SESAME",
+    f"open: running command: /bin/true {CALLER}",
+]
+
+
+def timed(folder: Path, seconds: int = 1) -> str:
+    """A door whose commands leave files behind."""
+    return (
+        f"{DOOR}command = touch {folder}/started\ncmd_timeout = {seconds}\n"
+        f"stop_command = touch {folder}/stopped\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Street]:
+    with street() as found:
+        yield found
+
+
+@pytest.fixture
+def knockd(place: Street, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Knockd]:
+    """The daemon that the test asks for; ours unless it asks."""
+    program = (
+        request.node.callspec.params.get("program", OURS)
+        if hasattr(request.node, "callspec")
+        else OURS
+    )
+    found = Knockd(place, fresh(tmp_path), program)
+    yield found
+    if found.process is not None:
+        found.stop(signal.SIGKILL)
+
+
+@both
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(("-h",), 0), (("-V",), 0), (("-Z",), 0), (("-c", "/no/such/file"), 1)],
+    ids=["help", "version", "unknown", "no file"],
+)
+def test_what_does_not_start_ends_with_the_status_of_the_original(
+    knockd: Knockd, words: tuple[str, ...], status: int, program: str
+) -> None:
+    ended, lines = knockd.tried(*words)
+    assert ended == status
+    assert ("knockd 0.8" if words == ("-V",) else "usage: knockd [options]") in lines
+    if words[0] == "-c":
+        assert "/no/such/file: No such file or directory" in lines
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sequence = 1\n", "config: line 1: all directives must belong to a section"),
+        ("[]\n", "config: line 1: bad section name"),
+        ("[d]\ncolour = red\n", "config: line 2: syntax error"),
+        ("[d]\nsequence = 1\ntcpflags = syn, ack\n", 'config: line 3: unrecognized flag " ACK"'),
+        ("[d]\nsequence = 65536\n", "config: section d: port 65536 is invalid"),
+        ("[d]\nsequence = 1:icmp\n", "config: section d: unknown protocol in knock sequence"),
+        (
+            "[d]\nsequence = " + ",".join(["7"] * 33) + "\n",
+            "config: section d: too many ports in knock sequence",
+        ),
+        ("[d]\nseq_timeout = 1\n", "error: section 'd' has an empty knock sequence"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_in_the_words_of_the_original(
+    knockd: Knockd, text: str, told: str, program: str
+) -> None:
+    knockd.conf.write_text(text, "utf-8")
+    status, lines = knockd.tried("-c", str(knockd.conf), "-i", "eth0")
+    assert status == 1
+    assert told in lines
+    assert "usage: knockd [options]" in lines
+
+
+@both
+def test_an_interface_that_is_not_there_ends_the_start(knockd: Knockd, program: str) -> None:
+    knockd.write(PLAIN)
+    status, lines = knockd.tried("-c", str(knockd.conf), "-i", "nosuch0")
+    assert status == 1
+    assert "could not open nosuch0: " in "".join(lines)
+
+
+@both
+@pytest.mark.requirement("3.11", "3.25")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+def test_an_opening_is_logged_and_the_status_is_the_signal(
+    place: Street, knockd: Knockd, number: signal.Signals, program: str
+) -> None:
+    knockd.start(PLAIN)
+    place.knock(7000, 8000, 9000)
+    knockd.wait_for("running command")
+    assert knockd.stop(number) == int(number)
+    assert knockd.log.splitlines() == [
+        "starting up, listening on eth0", *OPENED, "shutting down",
+    ]  # fmt: skip
+    stamped = knockd.log_file.read_text("utf-8").splitlines()[0]
+    assert re.match(r"\[\d{4}-\d\d-\d\d \d\d:\d\d\] starting up", stamped)
+
+
+@both
+def test_verbose_prints_the_lines_without_their_times(
+    place: Street, knockd: Knockd, program: str
+) -> None:
+    knockd.start(PLAIN, "-v")
+    place.knock(7000, 8000, 9000)
+    knockd.wait_for("running command")
+    knockd.stop()
+    lines = [line for line in knockd.said.splitlines() if line]
+    assert lines[0] == "listening on eth0..."
+    assert [line for line in lines if line in OPENED] == OPENED
+
+
+@both
+@pytest.mark.requirement("3.10", "3.27")
+def test_the_systems_log_hears_every_line(
+    place: Street, knockd: Knockd, tmp_path: Path, program: str
+) -> None:
+    heard = tmp_path / "log.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(heard))
+        log.settimeout(10)
+        knockd.write(PLAIN, options="UseSyslog\n")
+        words = f"{knockd.program} -i eth0 -c {knockd.conf}"
+        knockd.process = place.inside.start(
+            "unshare", "-m", "sh", "-c",
+            "mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mkdir -p /dev/shm && "
+            f"ln -s {heard} /dev/log && exec {words}",
+        )  # fmt: skip
+        first = log.recv(2000).decode("ascii")
+        place.knock(7000)
+        second = log.recv(2000).decode("ascii")
+    form = r"<29>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d knockd: "
+    assert re.fullmatch(form + "starting up, listening on eth0", first)
+    assert re.fullmatch(form + f"{CALLER}: open: Stage 1", second)
+
+
+@both
+@pytest.mark.requirement("3.12")
+def test_a_background_daemon_has_a_pid_file_while_it_lives(
+    knockd: Knockd, tmp_path: Path, program: str
+) -> None:
+    pid_file = tmp_path / "knockd.pid"
+    knockd.write(PLAIN, options=f"PidFile = {pid_file}\n")
+    done = knockd.run("-d", "-i", "eth0", "-c", str(knockd.conf), "-p", "/no/such/folder/pid")
+    assert done.returncode == 0
+    knockd.wait_for("starting up")
+    pid = int(pid_file.read_text("ascii"))
+    assert pid_file.read_text("ascii") == f"{pid}\n"
+    assert pid_file.stat().st_mode & 0o777 == 0o644
+    assert Path(f"/proc/{pid}/cwd").resolve() == Path("/")
+    assert Path(f"/proc/{pid}/fd/1").readlink() == Path("/dev/null")
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not pid_file.exists())
+    knockd.wait_for("shutting down")
+
+
+def test_a_second_daemon_with_the_same_pid_file_is_refused(knockd: Knockd, tmp_path: Path) -> None:
+    pid_file = tmp_path / "knockd.pid"
+    knockd.write(PLAIN, options=f"PidFile = {pid_file}\n")
+    words = ("-d", "-i", "eth0", "-c", str(knockd.conf))
+    assert knockd.run(*words).returncode == 0
+    pid = int(pid_file.read_text("ascii"))
+    try:
+        again = knockd.run(*words)
+        assert again.returncode == 1
+        assert f"already running: (PID={pid})" in again.stderr
+        assert int(pid_file.read_text("ascii")) == pid
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not pid_file.exists())
+
+
+@both
+def test_a_pid_file_that_cannot_be_made_is_told_and_no_obstacle(
+    knockd: Knockd, program: str
+) -> None:
+    path = "/proc/no/such/pid"
+    knockd.write(PLAIN, options=f"PidFile = {path}\n")
+    assert knockd.run("-d", "-i", "eth0", "-c", str(knockd.conf)).returncode == 0
+    knockd.wait_for("starting up")
+    assert f"could not create pid file {path}: No such file or directory" in knockd.log
+    _end_background(knockd)
+
+
+def _end_background(knockd: Knockd) -> None:
+    """End a daemon that is known by its command line only."""
+    mine = str(knockd.conf).encode()
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (each / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mine in words and b"-d" in words:
+            os.kill(int(each.name), signal.SIGTERM)
+    knockd.wait_for("shutting down")
+
+
+@both
+def test_a_log_file_that_cannot_be_opened_is_told_and_no_obstacle(
+    knockd: Knockd, tmp_path: Path, program: str
+) -> None:
+    knockd.conf.write_text(f"[options]\nLogFile = {tmp_path}\n{PLAIN}", "utf-8")
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        knockd.process = knockd.host.start(
+            program, "-v", "-i", "eth0", "-c", str(knockd.conf), stdout=out, stderr=out
+        )
+        until(lambda: b"warning: cannot open logfile: Is a directory" in said.read_bytes())
+    assert not knockd.ended
+
+
+@both
+@pytest.mark.requirement("3.20")
+def test_the_stop_command_runs_after_its_time(place: Street, knockd: Knockd, program: str) -> None:
+    knockd.start(timed(knockd.folder))
+    place.knock(7000, 8000, 9000)
+    until((knockd.folder / "started").exists)
+    until((knockd.folder / "stopped").exists)
+    started, stopped = ((knockd.folder / name).stat().st_mtime for name in ("started", "stopped"))
+    assert stopped - started >= 0.9
+    knockd.wait_for(f"{CALLER}: open: command timeout")
+
+
+@both
+def test_an_end_waits_for_the_stop_command_and_says_so_last(
+    place: Street, knockd: Knockd, program: str
+) -> None:
+    knockd.start(timed(knockd.folder))
+    place.knock(7000, 8000, 9000)
+    until((knockd.folder / "started").exists)
+    assert knockd.stop() == 15
+    assert (knockd.folder / "stopped").exists()
+    assert knockd.log.splitlines()[-1] == "shutting down"
+
+
+def test_an_end_waits_for_every_stop_command(place: Street, knockd: Knockd) -> None:
+    knockd.start(timed(knockd.folder))
+    place.knock(7000, 8000, 9000)
+    place.knock(7000, 8000, 9000, source="10.77.0.12")
+    knockd.wait_for("running command", 2)
+    assert knockd.stop() == 15
+    assert knockd.log.count("command timeout") == 2
+    assert knockd.log.splitlines()[-1] == "shutting down"
+
+
+def test_every_stop_command_can_be_run_at_the_end(place: Street, knockd: Knockd) -> None:
+    knockd.start(timed(knockd.folder, seconds=3600), options="CloseAtExit = yes\n")
+    place.knock(7000, 8000, 9000)
+    until((knockd.folder / "started").exists)
+    assert knockd.stop() == 15
+    assert (knockd.folder / "stopped").exists()
+
+
+@pytest.mark.requirement("3.20")
+def test_what_was_to_be_closed_is_closed_after_a_crash(place: Street, knockd: Knockd) -> None:
+    knockd.start(timed(knockd.folder))
+    place.knock(7000, 8000, 9000)
+    until((knockd.folder / "started").exists)
+    knockd.stop(signal.SIGKILL)
+    assert not (knockd.folder / "stopped").exists()
+    knockd.start(PLAIN)  # the door of then is gone; what it opened is not
+    until((knockd.folder / "stopped").exists)
+    knockd.wait_for("command timeout")
+
+
+def test_a_child_that_is_killed_takes_no_stop_command_with_it(
+    place: Street, knockd: Knockd
+) -> None:
+    doors = timed(knockd.folder).replace("command = touch", "command = sleep 60; touch", 1)
+    knockd.start(doors)
+    place.knock(7000, 8000, 9000)
+    assert knockd.process is not None
+    children = Path(f"/proc/{knockd.process.pid}/task/{knockd.process.pid}/children")
+    [child] = until(lambda: children.read_text("ascii").split())
+    os.killpg(int(child), signal.SIGTERM)
+    until((knockd.folder / "stopped").exists)
+    assert not (knockd.folder / "started").exists()
+
+
+@both
+def test_a_reload_takes_new_doors_and_forgets_attempts_but_no_stop_command(
+    place: Street, knockd: Knockd, program: str
+) -> None:
+    knockd.start(timed(knockd.folder))
+    place.knock(7000, 8000, 9000)
+    until((knockd.folder / "started").exists)
+    place.knock(7000)
+    knockd.wait_for("Stage 1", 2)
+    knockd.write("[other]\nsequence = 8000,9000\ncommand = /bin/true\n")
+    knockd.send(signal.SIGHUP)
+    knockd.wait_for("re-reading config file")
+    time.sleep(0.3)  # the packaged one says nothing when it is done
+    place.knock(9000, 8000, 9000)
+    knockd.wait_for("other: OPEN SESAME")
+    until((knockd.folder / "stopped").exists)
+    assert "open: Stage 2" not in knockd.log.partition("re-reading")[2]
+
+
+@pytest.mark.parametrize("text", ["[open]\nsequence = 0\n", None], ids=["broken", "missing"])
+def test_a_reload_of_a_wrong_file_leaves_the_doors_as_they_were(
+    place: Street, knockd: Knockd, text: str | None
+) -> None:
+    knockd.start(PLAIN)
+    if text is None:
+        knockd.conf.unlink()
+    else:
+        knockd.conf.write_text(text, "utf-8")
+    knockd.send(signal.SIGHUP)
+    knockd.wait_for("the doors of before go on")
+    place.knock(7000, 8000, 9000)
+    knockd.wait_for("OPEN SESAME")
+    assert not knockd.ended
+
+
+@pytest.mark.requirement("3.11")
+def test_a_reload_opens_the_log_file_anew(place: Street, knockd: Knockd) -> None:
+    knockd.start(PLAIN)
+    moved = knockd.log_file.rename(knockd.folder / "log.1")
+    knockd.send(signal.SIGHUP)
+    knockd.wait_for("re-opening log file")
+    place.knock(7000)
+    knockd.wait_for("Stage 1")
+    assert "Stage 1" not in moved.read_text("utf-8")
+
+
+def sheet(knockd: Knockd, *lines: str) -> tuple[str, Path]:
+    """A one-time door and its file."""
+    path = knockd.folder / "sheet"
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return f"[once]\none_time_sequences = {path}\ntcpflags = syn\ncommand = /bin/true\n", path
+
+
+@both
+@pytest.mark.requirement("3.21")
+def test_each_sequence_of_a_sheet_opens_once_and_is_marked(
+    place: Street, knockd: Knockd, program: str
+) -> None:
+    doors, path = sheet(knockd, "# mine", " 7000,8000", " 7100,8100", " 7200,8200")
+    knockd.start(doors)
+    place.knock(7000, 8000)
+    knockd.wait_for("OPEN SESAME")
+    until(lambda: path.read_text("utf-8") == "# mine\n#7000,8000\n 7100,8100\n 7200,8200\n")
+    time.sleep(0.2)  # the packaged one goes on to its new filter, and says nothing of it
+    place.knock(7000, 8000)
+    place.knock(7100, 8100)
+    knockd.wait_for("OPEN SESAME", 2)
+    until(lambda: path.read_text("utf-8") == "# mine\n#7000,8000\n#7100,8100\n 7200,8200\n")
+
+
+@pytest.mark.requirement("3.22")
+def test_a_door_whose_sheet_is_used_up_is_shut_and_the_others_are_not(
+    place: Street, knockd: Knockd
+) -> None:
+    doors, path = sheet(knockd, " 7000,8000")
+    knockd.start(doors + PLAIN.replace("7000,8000,9000", "5000,6000"))
+    place.knock(7000, 8000)
+    told = "no more sequences left in the one time sequences file for door once"
+    knockd.wait_for(f"{told} --> disabling the door")
+    assert path.read_text("utf-8") == "#7000,8000\n"
+    place.knock(7000, 8000, 5000, 6000)
+    knockd.wait_for("open: OPEN SESAME")
+    assert knockd.log.count("once: OPEN SESAME") == 1
+    assert not knockd.ended
+
+
+def test_a_used_sequence_lends_nothing_to_the_next_one(place: Street, knockd: Knockd) -> None:
+    doors, _ = sheet(knockd, " 7000,8000", " 7100,8100,8200")
+    knockd.start(doors)
+    place.knock(7000, 8000, 8200)
+    knockd.wait_for("OPEN SESAME")
+    place.knock(7100, 8100, 8200, source="fd77::11", to="fd77::1")
+    knockd.wait_for("fd77::11: once: OPEN SESAME")
+    assert knockd.log.count("OPEN SESAME") == 2
+
+
+def test_a_line_that_is_no_sequence_is_passed_over(place: Street, knockd: Knockd) -> None:
+    doors, path = sheet(knockd, " 99999", " 7000,8000", " 7100,8100")
+    knockd.start(doors)
+    assert "config: section once: port 99999 is invalid" in knockd.log
+    place.knock(7000, 8000)
+    knockd.wait_for("OPEN SESAME")
+    place.knock(7000, 8000, 7100, 8100)
+    knockd.wait_for("OPEN SESAME", 2)
+    assert path.read_text("utf-8") == " 99999\n#7000,8000\n#7100,8100\n"
+
+
+def test_a_sheet_that_cannot_be_marked_opens_nothing(place: Street, knockd: Knockd) -> None:
+    doors, path = sheet(knockd, " 7000,8000", " 7100,8100")
+    knockd.start(f"{doors}[other]\nsequence = 5000\n")
+    path.rename(knockd.folder / "away")
+    path.mkdir()
+    place.knock(7000, 8000)
+    text = "error while disabling used one time sequence for door once --> disabling the door"
+    knockd.wait_for(text)
+    place.knock(7000, 8000, 5000)
+    knockd.wait_for("other: OPEN SESAME")
+    assert "once: OPEN SESAME" not in knockd.log
+    assert "once: running command" not in knockd.log
+
+
+def test_a_sheet_that_was_changed_meanwhile_opens_what_stands_there_now(
+    place: Street, knockd: Knockd
+) -> None:
+    doors, path = sheet(knockd, " 7000,8000", " 7100,8100")
+    knockd.start(doors)
+    fresh_sheet = knockd.folder / "fresh"
+    fresh_sheet.write_text(" 7200,8200\n", "utf-8")
+    fresh_sheet.rename(path)
+    place.knock(7000, 8000)
+    knockd.wait_for("its sequence is no longer in")
+    place.knock(7200, 8200)
+    knockd.wait_for("OPEN SESAME")
+    assert path.read_text("utf-8") == "#7200,8200\n"
+    assert knockd.log.count("OPEN SESAME") == 1
+
+
+@both
+@pytest.mark.parametrize(("flags", "opens"), [("syn", True), ("", False)], ids=["syn", "none"])
+def test_knocks_at_open_ports_need_the_flag_syn(
+    place: Street, knockd: Knockd, flags: str, opens: bool, program: str
+) -> None:
+    """An open port answers, and the packets that follow count as knocks, too."""
+    doors = PLAIN if flags else PLAIN.replace("tcpflags = syn\n", "")
+    listeners = [listen(place.inside, HERE, port) for port in (7000, 8000, 9000)]
+    try:
+        knockd.start(doors)
+        place.outside.run("/usr/bin/knock", "-d", "60", HERE, "7000", "8000", "9000")
+        knockd.wait_for("OPEN SESAME" if opens else "Stage 1")
+        if not opens:
+            place.knock(7000, 8000, 9000, source="10.77.0.99")
+            knockd.wait_for("10.77.0.99: open: OPEN SESAME")
+            assert f"{CALLER}: open: OPEN SESAME" not in knockd.log
+    finally:
+        for each in listeners:
+            each.close()
+
+
+@both
+def test_the_loopback_interface_can_be_listened_on(
+    place: Street, knockd: Knockd, program: str
+) -> None:
+    knockd.start(PLAIN, interface="lo")
+    place.inside.run("/usr/bin/knock", "127.0.0.1", "7000", "8000", "9000")
+    knockd.wait_for("127.0.0.1: open: OPEN SESAME")
+    assert knockd.log.count("Stage 1") == 1
+
+
+@pytest.mark.requirement("3.13")
+@pytest.mark.parametrize("name", ["any", "lo,eth0"])
+def test_every_interface_or_several_can_be_listened_on(
+    place: Street, knockd: Knockd, name: str
+) -> None:
+    knockd.start(PLAIN, interface=name)
+    place.knock(7000, 8000, 9000)
+    knockd.wait_for(f"{CALLER}: open: OPEN SESAME")
+    place.inside.run("/usr/bin/knock", "127.0.0.1", "7000", "8000", "9000")
+    knockd.wait_for("127.0.0.1: open: OPEN SESAME")
+    assert f"listening on {name}" in knockd.log
+
+
+def test_an_address_that_is_added_later_counts(place: Street, knockd: Knockd) -> None:
+    knockd.start(PLAIN)
+    place.knock(7000, 8000, 9000, to="10.77.9.1")
+    place.inside.run("ip", "addr", "add", "10.77.9.1/24", "dev", "eth0")
+    try:
+        until(lambda: _opens(place, knockd, to="10.77.9.1"))
+        assert knockd.log.count("OPEN SESAME") == 1
+    finally:
+        place.inside.run("ip", "addr", "del", "10.77.9.1/24", "dev", "eth0")
+
+
+def _opens(place: Street, knockd: Knockd, to: str) -> bool:
+    place.knock(7000, 8000, 9000, to=to)
+    time.sleep(0.1)
+    return "OPEN SESAME" in knockd.log
+
+
+@both
+def test_an_interface_that_goes_down_and_up_is_listened_on_again(
+    place: Street, knockd: Knockd, program: str
+) -> None:
+    _second_interface(place)
+    knockd.start(PLAIN, interface="eth1")
+    place.inside.run("ip", "link", "set", "eth1", "down")
+    place.inside.run("ip", "link", "set", "eth1", "up")
+    place.knock(7000, 8000, 9000, to="10.78.0.1", interface="eth1")
+    knockd.wait_for("OPEN SESAME")
+    assert knockd.stop() == 15
+    place.inside.run("ip", "link", "del", "eth1")
+
+
+def _second_interface(place: Street) -> None:
+    place.inside.run(
+        "ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1",
+        "netns", place.outside.namespace,
+    )  # fmt: skip
+    place.inside.run("ip", "addr", "add", "10.78.0.1/24", "dev", "eth1")
+    place.inside.run("ip", "link", "set", "eth1", "up")
+    place.outside.run("ip", "link", "set", "eth1", "up")
+
+
+def test_an_interface_that_is_removed_ends_the_daemon_with_an_error(
+    place: Street, knockd: Knockd
+) -> None:
+    _second_interface(place)
+    knockd.start(PLAIN, interface="eth1")
+    place.inside.run("ip", "link", "del", "eth1")
+    assert knockd.process is not None
+    assert knockd.process.wait(10) == 1
+    assert knockd.log.splitlines()[-1] == "shutting down"
+    assert "pcap: The interface disappeared" in knockd.said
+
+
+@both
+def test_names_of_callers_are_looked_up_if_that_is_asked_for(
+    place: Street, knockd: Knockd, tmp_path: Path, program: str
+) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"{CALLER} client.example\n", "ascii")
+    knockd.write(PLAIN)
+    words = f"{program} -l -i eth0 -c {knockd.conf}"
+    knockd.process = place.inside.start(
+        "unshare", "-m", "sh", "-c", f"mount --bind {hosts} /etc/hosts && exec {words}"
+    )
+    knockd.wait_for("starting up")
+    place.knock(7000, 8000, 9000)
+    knockd.wait_for("running command")
+    named = [line.replace(CALLER, f"{CALLER} (client.example)") for line in OPENED[:4]]
+    assert knockd.log.splitlines()[1:] == [*named, OPENED[4]]
