@@ -1,8 +1,9 @@
 """Starts our knockd from an interpreter that has loaded it.
 
-``python -m tests.knockd_nursery PLACE`` serves. Each line that comes to the socket PLACE is a JSON list: a file for what the daemon says,
-a file for its end, and the words of its command line. The answer is its process number.
-When it has ended, the file has its exit status, negative for the signal that ended it.
+``python -m tests.knockd_nursery PLACE`` serves. Each line that comes to the socket PLACE
+is a JSON list: a file for what the daemon says, a file for its end, and the words of its
+command line. The answer is its process number. When it has ended, the second file has its
+exit status, negative for the signal that ended it.
 """
 
 from __future__ import annotations
@@ -100,8 +101,10 @@ def main() -> None:
     mouth.setblocking(False)
     signal.set_wakeup_fd(mouth.fileno())
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.bind(sys.argv[1])
+        beside = f"{sys.argv[1]}.new"
+        door.bind(beside)
         door.listen(200)
+        Path(beside).rename(sys.argv[1])  # who sees it may connect
         while True:
             ready, _, _ = select.select([door, ear], [], [])
             if ear in ready:
