@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
-from watchword.dialects.fwknop import voice_commands, voice_start
+from watchword.dialects.fwknop import voice_commands, voice_dump, voice_start
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.dialects.fwknop.voice_packets import PacketVoice
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed, said
@@ -65,11 +65,19 @@ _DEFAULT: Final = LogSettings()
 class Voice:
     """Says events. Remembers which stanzas it has called expired: that is said once."""
 
-    def __init__(self, chain: str = _DEFAULT.chain, style: LogStyle = LogStyle.LATEST) -> None:
-        """``chain``: what lines about grants call the place where they are."""
+    def __init__(
+        self,
+        chain: str = _DEFAULT.chain,
+        style: LogStyle = LogStyle.LATEST,
+        *,
+        verbosity: int = 0,
+    ) -> None:
+        """``chain``: what lines about grants call the place where they are. ``verbosity``: how
+        much of a packet is in the lines for debugging."""
         self._chain = chain
         self._style = style
-        self._packets = PacketVoice(chain, style)
+        self._whole = verbosity >= voice_dump.WHOLE
+        self._packets = PacketVoice(chain, style, whole=self._whole)
 
     def __call__(self, event: Event, debug: bool = True) -> Iterator[Line]:
         """The lines of one event, each with its priority, in order.
@@ -98,9 +106,8 @@ class Voice:
                     f"{change.target}: {change.result}",
                 )
             case Starting():
-                self._packets = PacketVoice(
-                    self._chain, self._style
-                )  # stanzas may have new numbers
+                # stanzas may have new numbers
+                self._packets = PacketVoice(self._chain, self._style, whole=self._whole)
                 yield from voice_start.starting(event)
             case LocaleSet() | RunDirectory() | Rotated():
                 yield from voice_start.said(event)

@@ -18,14 +18,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from watchword.dialects.fwknop import voice_commands
+from watchword.dialects.fwknop import voice_commands, voice_dump
 from watchword.dialects.fwknop.voice_reasons import USER, line, newer_wording
 from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority, listed
 from watchword.model.openings import Grant
 from watchword.model.outcomes import CommandStarted, CycleOpening, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
-from watchword.model.requests import AccessWish, CommandWish, Request, Sighting
+from watchword.model.requests import CommandWish, Request, Sighting
 from watchword.model.settings import LogStyle
 
 _NAMED = 3  # stanzas of a run that have lines of their own
@@ -39,8 +39,10 @@ _ENVELOPE: Final = {Reason.LENGTH: 4097, Reason.ALPHABET: 4098, Reason.PREFIX: 4
 class PacketVoice:
     """Says judgements, for one configuration."""
 
-    def __init__(self, chain: str, style: LogStyle) -> None:
+    def __init__(self, chain: str, style: LogStyle, *, whole: bool = False) -> None:
+        """``whole``: the packet and the text of commands are in the debug lines."""
         self._chain = chain
+        self._whole = whole
         self._old = style is LogStyle.OLD
         self._expired: set[int] = set()
 
@@ -65,6 +67,8 @@ class PacketVoice:
                 f"Error parsing X-Forwarded-For header: value '{claim}' is not an IP address",
             )
         if event.request is not None and voice_commands.was_begun(event):
+            if debug:
+                yield from voice_dump.fields(event.request, whole=self._whole)
             yield from voice_commands.outcome(event, event.request)
             return
         if event.refusals:
@@ -93,7 +97,7 @@ class PacketVoice:
         if debug and event.request is not None:
             if event.grant is not None:
                 yield _named(event.grant, self._chain)
-            yield _asked(event.request)
+            yield from voice_dump.fields(event.request, whole=self._whole)
 
     def _received(self, packet: Packet, name: str) -> Line:
         said = f"SPA Packet from IP: {packet.peer} received with access source match"
@@ -209,15 +213,4 @@ def _signed(request: Request) -> Line:
         _I,
         f"[{request.packet.peer}] (stanza #{request.stanza}) Incoming SPA data signed by "
         f"'{request.signer[-8:]}' (fingerprint '{request.signer}').",
-    )
-
-
-def _asked(request: Request) -> Line:
-    wish = request.wish
-    what = listed(wish.services) if isinstance(wish, AccessWish) else type(wish).__name__
-    return (
-        _D,
-        f"[{request.packet.peer}] (stanza #{request.stanza}) SPA Decode: "
-        f"user={request.user[:USER]} sent_at={request.sent_at} version={request.version} "
-        f"allow={request.allow} wants={what} seconds={request.seconds}",
     )
