@@ -152,7 +152,8 @@ def test_check_says_what_the_files_of_1_9_amount_to_and_the_dump_shows_no_key(
     assert "OPEN_PORTS:  tcp/22, tcp/80" in dumped
 
 
-@pytest.mark.requirement("8.24", "5.8", partial=True)
+@pytest.mark.requirement("5.8", "6.6")
+@pytest.mark.requirement("8.24", partial=True)
 def test_knopwatchd_starts_the_daemon_again_when_it_is_killed(scene: Trio, server: Server) -> None:
     """The override file says where state is, so it has reached the daemon."""
     server.command = [sys.executable, "-m", "watchword.programs.knopwatchd"]

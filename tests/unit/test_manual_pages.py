@@ -15,6 +15,7 @@ from watchword.dialects.fwknop import (
     access_conf_table,
     client_option_table,
     client_perl_table,
+    companion_options,
     fwknopd_conf_table,
     server_options,
     watchdog_options,
@@ -24,7 +25,10 @@ from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.service.tool import command as tool
 
 PAGES = Path(__file__).parents[2] / "packaging" / "man"
-PROGRAMS = ("fwknop", "fwknop1", "fwknopd", "knock", "knockd", "knopwatchd", "watchword")
+PROGRAMS = (
+    "fwknop", "fwknop1", "fwknop_serv", "fwknopd", "knock", "knockd", "knopmd", "knoptm",
+    "knopwatchd", "watchword",
+)  # fmt: skip
 _OPTION = re.compile(r"^(?:\\fB(-\w)\\fR, )?\\fB(--[\w-]+)\\fR", re.MULTILINE)
 _VARIABLE = re.compile(r"\\fB([A-Za-z0-9_%]+)\\fR")
 
@@ -71,13 +75,16 @@ def dashed(short: str, long: str) -> tuple[str, str]:
     [
         ("fwknop.8", {dashed(each.short, each.long) for each in client_option_table.OPTIONS}),
         ("fwknop1.8", {dashed(each.short, each.long) for each in client_perl_table.PERL_OPTIONS}),
+        *(
+            (f"{name}.8", {dashed(each.short, each.long) for each in options})
+            for name, options in companion_options.OPTIONS.items()
+        ),
         ("fwknopd.8", {dashed(each.short, each.long) for each in server_options.OPTIONS}),
         ("knock.8", {dashed(each.short, each.long) for each in client_options.OPTIONS}),
         ("knockd.8", {dashed(each.short, each.long) for each in daemon_options.OPTIONS}),
         ("knopwatchd.8", {dashed(each.short, each.long) for each in watchdog_options.OPTIONS}),
         ("watchword.8", of_watchword()),
     ],
-    ids=PROGRAMS,
 )
 def test_a_page_has_every_option_of_its_program_once(
     name: str, options: set[tuple[str, str]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.daemon import until
 from watchword.dialects.fwknop import server_options
 from watchword.dialects.fwknop.watchdog_options import Patience, parse, patience, usage
 from watchword.errors import OperatorError
+from watchword.model.settings import MailSettings
 from watchword.service.daemon import server, watchdog
 from watchword.service.daemon.watchdog import Watchdog
 
@@ -41,7 +43,7 @@ def test_override_files_are_passed_on_in_their_order() -> None:
     assert "--Override" in usage()
 
 
-@pytest.mark.requirement("6.10")
+@pytest.mark.requirement("6.10", "6.13")
 def test_the_dump_shows_what_the_override_files_say_and_no_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +87,44 @@ def test_a_program_that_dies_at_once_is_given_up_after_so_many_starts(tmp_path: 
     assert ["restarting" in each for each in told] == [True, True, False]
     assert "(status 3)" in told[0]
     assert "Could not restart fwknopd" in told[2]
+
+
+MAILER = """#!/bin/sh
+cat >> {mails}
+{then}
+"""
+
+
+def mailer(folder: Path, then: str = "") -> MailSettings:
+    path = folder / "sendmail"
+    path.write_text(MAILER.format(mails=folder / "mails", then=then))
+    path.chmod(0o700)
+    return MailSettings(("ops@example.net",), str(path), takes_message=True)
+
+
+@pytest.mark.requirement("8.24", partial=True)
+def test_each_new_start_and_the_giving_up_are_mailed_in_the_words_of_1_9(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", COUNTS, str(tmp_path / "lives"), "3"]
+    dog = Watchdog(argv, Patience(seconds=1, tries=1), lambda _: None, mailer(tmp_path))
+    assert dog.run(lambda: None) == 1
+    mails = (tmp_path / "mails").read_text()
+    host = socket.gethostname()
+    assert mails.count("To: ops@example.net") == 2
+    assert f"Subject: [*] knopwatchd: Restarting fwknopd on {host}" in mails
+    assert f"Subject: [*] knopwatchd: Could not restart fwknopd on {host}. Exiting." in mails
+
+
+def test_a_mailer_that_hangs_holds_up_no_start_and_one_that_fails_is_told(tmp_path: Path) -> None:
+    post = watchdog.Post(mailer(tmp_path, "sleep 60"), lambda _: None)
+    began = threading.active_count()
+    for _ in range(5):
+        post.send("[*] a mail")
+    assert threading.active_count() == began + 1  # the others are left out meanwhile
+    told: list[str] = []
+    broken = watchdog.Post(mailer(tmp_path, "exit 75"), told.append)
+    broken.send("[*] a mail")
+    broken.wait()
+    assert "it ended with status 75" in told[0]
 
 
 def test_a_program_that_ends_well_is_not_started_again(tmp_path: Path) -> None:

@@ -183,6 +183,12 @@ def settings_only(sources: Sources, options: ServerOptions) -> Settings:
     return _settings(_values(sources, options, complaints), options, (), complaints)
 
 
+def auth_mode(sources: Sources, options: ServerOptions) -> str:
+    """AUTH_MODE of fwknop 1.9, whatever else is in the file. A file that is missing is passed over:
+    then it is the default."""
+    return _values(sources, options, Complaints()).text("AUTH_MODE")
+
+
 def _noting(sources: Sources, read: dict[str, None]) -> Sources:
     def noted(name: str) -> str:
         text = sources.read(name)

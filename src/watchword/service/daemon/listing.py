@@ -7,7 +7,7 @@ Not in here: the commands that print it (server_commands), the table (grant_rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from watchword.edges.clock import SystemClock
@@ -81,7 +81,7 @@ def _noted(settings: Settings, now: Moment) -> list[Mapping[str, Any]]:
     found = read_grants(settings.state_dir, now)
     live = [each for each in found if each.until > now.steady or _overdue(each)]
     installed = assembly.firewall_for(settings, SystemClock()).installed()
-    held = {opening.hole for opening in _openings(live) if opening.tag in installed}
+    held = {opening.hole for opening in openings(live) if opening.tag in installed}
     return [
         grant_rows.row(
             each,
@@ -97,7 +97,7 @@ def _overdue(grant: Grant) -> bool:
     return grant.cycle is not None and bool(grant.cycle.closings)
 
 
-def _openings(live: Sequence[Grant]) -> Iterator[Opening]:
+def openings(live: Iterable[Grant]) -> Iterator[Opening]:
     """What the firewall needs for these grants: for each hole, the latest end."""
     ends: dict[Hole, float] = {}
     for grant in live:

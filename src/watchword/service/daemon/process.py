@@ -25,7 +25,6 @@ from pathlib import Path
 from watchword.errors import HostError
 
 _FLOCK = "@hhqqi"  # struct flock: type, whence, start, length, pid
-_NAME = re.compile(rb"(.*[./])?fwknopd")  # ours and fwknop's have such a word on their command line
 PATIENCE = 4.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -82,12 +81,12 @@ class PidFile:
         os.close(self._descriptor)
 
 
-def stop(pid_file: Path) -> tuple[int, str] | None:
+def stop(pid_file: Path, *, program: str = "fwknopd") -> tuple[int, str] | None:
     """End the daemon that holds the lock; None if there is none.
 
     Returns its PID and the signal that did it: SIGTERM, or SIGKILL after four seconds.
     """
-    pid = _server(pid_file)
+    pid = _server(pid_file, program)
     if pid is None:
         return None
     for name in ("SIGTERM", "SIGKILL"):
@@ -103,14 +102,14 @@ def stop(pid_file: Path) -> tuple[int, str] | None:
 
 def reload(pid_file: Path) -> int | None:
     """Send SIGHUP to the daemon that holds the lock; its PID, or None if there is none."""
-    pid = _server(pid_file)
+    pid = _server(pid_file, "fwknopd")
     if pid is not None:
         os.kill(pid, signal.SIGHUP)
     return pid
 
 
-def _server(pid_file: Path) -> int | None:
-    """Who holds the lock, if that is a server. Raises HostError: it is something else."""
+def _server(pid_file: Path, program: str) -> int | None:
+    """Who holds the lock, if that is such a server. Raises HostError: it is something else."""
     pid = holder(pid_file)
     if pid is None:
         return None
@@ -120,9 +119,10 @@ def _server(pid_file: Path) -> int | None:
         return None
     except OSError as error:
         raise HostError(f"cannot look at process {pid}: {error.strerror}") from error
-    if not any(_NAME.fullmatch(word) for word in words):
+    ours = re.compile(rb"(.*[./])?" + program.encode("ascii"))  # a script, a module
+    if not any(ours.fullmatch(word) for word in words):
         raise HostError(
-            f"process {pid} holds {pid_file}, and is no fwknopd",
+            f"process {pid} holds {pid_file}, and is no {program}",
             hint="look at it (ps), and name the right file with --pid-file",
         )
     return pid

@@ -1,6 +1,7 @@
 """knopwatchd: starts fwknopd, and again when it dies.
 
-In here: one child, what becomes of its end, signals passed on to it, a bound on starting again.
+In here: one child, what becomes of its end, signals passed on to it, a bound on starting again,
+who gets a mail of it.
 Not in here: options (watchdog_options), the daemon (daemon).
 
 There is no shell and no polling: the child is waited for. It is started in the foreground, so
@@ -22,8 +23,10 @@ from typing import Final
 
 from watchword.dialects.fwknop import server_options, watchdog_options
 from watchword.dialects.fwknop.watchdog_options import Patience
-from watchword.edges import core_dumps
-from watchword.errors import WatchwordError
+from watchword.edges import core_dumps, mail
+from watchword.edges.programs import SystemPrograms
+from watchword.errors import HostError, WatchwordError
+from watchword.model.settings import MailSettings
 from watchword.service.complain import complain
 from watchword.service.daemon import process, server
 from watchword.service.daemon.server_commands import configured
@@ -49,15 +52,17 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         if options.version or options.dump:
             return server.run(["-V"] if options.version else ["-D", *options.daemon])
         absolute = server.absolute(server_options.parse(options.daemon))
-        limits = watchdog_options.patience(configured(absolute).values)
+        configuration = configured(absolute)
+        limits = watchdog_options.patience(configuration.values)
+        to = configuration.settings.mail
         words = server.file_options(absolute)
     except WatchwordError as error:
         complain(PROGRAM, error)
         return 1
     if options.foreground:
-        return Watchdog([*_FWKNOPD, *words], limits, _to_terminal).run(lambda: None)
+        return Watchdog([*_FWKNOPD, *words], limits, _to_terminal, to).run(lambda: None)
     syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
-    watchdog = Watchdog([*_FWKNOPD, "--syslog-enable", *words], limits, _to_log)
+    watchdog = Watchdog([*_FWKNOPD, "--syslog-enable", *words], limits, _to_log, to)
     return process.into_background(watchdog.run)
 
 
@@ -72,7 +77,15 @@ def _to_log(text: str) -> None:
 class Watchdog:
     """One program that is kept running until it ends well, or we are told to end."""
 
-    def __init__(self, argv: Sequence[str], limits: Patience, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        limits: Patience,
+        tell: Callable[[str], None],
+        to: MailSettings | None = None,
+    ) -> None:
+        """``to``: who gets a mail of each new start; None: nobody."""
+        self._post = Post(to, tell)
         self._argv = list(argv)
         self._limits = limits
         self._tell = tell
@@ -95,8 +108,11 @@ class Watchdog:
             host = socket.gethostname()
             if short_lives > self._limits.tries:
                 self._tell(f"Could not restart fwknopd on {host}. Exiting.")
+                self._post.send(f"[*] {PROGRAM}: Could not restart fwknopd on {host}. Exiting.")
+                self._post.wait()
                 return 1
             self._tell(f"restarting fwknopd on {host} ({_end(status)})")
+            self._post.send(f"[*] {PROGRAM}: Restarting fwknopd on {host}")
             if short_lives > 1 and self._told_to_end.wait(self._limits.seconds):
                 return 0
 
@@ -111,6 +127,33 @@ class Watchdog:
             self._told_to_end.set()
         if self._child is not None and self._child.returncode is None:
             self._child.send_signal(signal.SIGTERM if number in _ENDING else number)
+
+
+class Post:
+    """Mails that nobody waits for: a mailer that hangs holds up no start of the daemon."""
+
+    def __init__(self, to: MailSettings | None, tell: Callable[[str], None]) -> None:
+        self._to = to
+        self._tell = tell
+        self._last: threading.Thread | None = None
+
+    def send(self, subject: str) -> None:
+        """In a thread of its own; none where the one before is still on its way."""
+        if self._to is None or (self._last is not None and self._last.is_alive()):
+            return
+        self._last = threading.Thread(target=self._send, args=(self._to, subject), daemon=True)
+        self._last.start()
+
+    def wait(self) -> None:
+        """Until the last one is gone, for as long as a mail may take at most."""
+        if self._last is not None:
+            self._last.join(mail.PATIENCE)
+
+    def _send(self, to: MailSettings, subject: str) -> None:
+        try:
+            mail.send(to, subject, SystemPrograms())
+        except HostError as error:
+            self._tell(str(error))
 
 
 def _end(status: int) -> str:

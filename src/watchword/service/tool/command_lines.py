@@ -14,6 +14,7 @@ from typing import Final
 from watchword.dialects.fwknop import (
     client_option_table,
     client_perl_table,
+    companion_options,
     server_options,
     watchdog_options,
 )
@@ -43,7 +44,9 @@ _KNOWN: Final = {
 
 def all_programs() -> tuple[Command, ...]:
     """Every program that is installed, in the order of their names."""
-    return (fwknop(), fwknop1(), fwknopd(), knock(), knockd(), knopwatchd(), watchword())
+    serv, knopmd, knoptm = map(companion, companion_options.OPTIONS)
+    servers = (fwknopd(), knock(), knockd(), knopmd, knoptm, knopwatchd())
+    return (fwknop(), fwknop1(), serv, *servers, watchword())
 
 
 def fwknop() -> Command:
@@ -73,6 +76,12 @@ def fwknopd() -> Command:
 def knopwatchd() -> Command:
     """What keeps the server running."""
     return Command("knopwatchd", "the watchdog", tuple(_of_server(watchdog_options.OPTIONS)))
+
+
+def companion(name: str) -> Command:
+    """What fwknop 1.9 had beside its server, by the program's name."""
+    switches = tuple(_of_server(companion_options.OPTIONS[name]))
+    return Command(name, "beside the server", switches)
 
 
 def _of_server(options: tuple[server_options.Option, ...]) -> Iterator[Switch]:

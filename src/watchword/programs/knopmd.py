@@ -1,0 +1,19 @@
+"""The command ``knopmd``: who reads the firewall's log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from watchword.service.daemon import knopmd
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run its command line; the exit status is 0 or, for any failure, 1."""
+    if argv is None:
+        return knopmd.run(sys.argv[1:], own_process=True)
+    return knopmd.run(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
