@@ -155,6 +155,10 @@ class Server(ABC):
         """The callers that the firewall lets in, as its own listing shows them."""
 
     @abstractmethod
+    def judged(self) -> int:
+        """How many packets it has looked at since its start, as it says itself."""
+
+    @abstractmethod
     def remember(self, number: int) -> None:
         """Write a memory of that many packets for the next start to find."""
 
@@ -182,6 +186,13 @@ class Ours(Server):
             if each.get("set", {}).get("name") in ("open4", "open4_to"):
                 found |= set(_OPENED.findall(json.dumps(each["set"].get("elem", []))))
         return found
+
+    def judged(self) -> int:
+        answer = self.berth.host.run(
+            sys.executable, "-m", "watchword.programs.watchword", "status", "--json",
+            "-c", f"{self.folder}/fwknopd.conf", "-a", f"{self.folder}/access.conf",
+        )  # fmt: skip
+        return sum(json.loads(answer.stdout)["packets"].values())
 
     def remember(self, number: int) -> None:
         # Imported where it is used: the packaged server can be measured without it.
@@ -223,6 +234,10 @@ class Packaged(Server):
     def opened(self) -> set[str]:
         listing = self.berth.host.run("iptables", "-S", self.CHAIN).stdout
         return set(_OPENED.findall(listing))
+
+    def judged(self) -> int:
+        log = (self.folder / "log").read_text("utf-8", "replace")
+        return log.count("(stanza #1) SPA Packet from IP")
 
     def lay_rules(self, addresses: Sequence[str], seconds: int) -> None:
         """Put rules into its chain as it writes them itself, which would take it minutes."""

@@ -17,6 +17,7 @@ from bench.rows import (
     library,
     refused,
     replay,
+    sniffed,
 )
 from bench.table import Row
 
@@ -26,6 +27,7 @@ ROWS: tuple[Row, ...] = (
     *births.ROWS,
     *refused.ROWS,
     *flood.ROWS,
+    *sniffed.ROWS,
     *ends.ROWS,
     *replay.ROWS,
     *footprint.ROWS,

@@ -73,12 +73,11 @@ def _under_fire(
 ) -> None:
     received = server.datagrams()
     used = server.account.processor_seconds()
-    with _flooding(server, seconds) as flooding:
+    with flooding(server, RATE, seconds) as fire:
         waits = call_all(server, calls, limit=PATIENCE)
         taken = server.datagrams().since(received)
         used = server.account.processor_seconds() - used
-        answer, _ = flooding.communicate(timeout=seconds + 10)
-    sent = json.loads(answer)["sent"]
+        sent = fire.sent(seconds + 10)
     honoured = [wait for wait in waits if wait is not None]
     round_.figures[f"{key}.{kind}.share"] = len(honoured) / len(calls)
     if honoured:
@@ -94,9 +93,21 @@ def _under_fire(
     }  # fmt: skip
 
 
+class Flood:
+    """A flood that another process sends."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def sent(self, limit: float) -> int:
+        """How many frames it sent, once it is over; ``limit``: seconds to wait for that."""
+        answer, _ = self._process.communicate(timeout=limit)
+        return int(json.loads(answer)["sent"])
+
+
 @contextmanager
-def _flooding(server: Server, seconds: float) -> Iterator[subprocess.Popen[str]]:
-    """A flood from another process; begins here, and is over at the end of the block."""
+def flooding(server: Server, rate: int, seconds: float) -> Iterator[Flood]:
+    """Bad packets, so many each second; begins here, and is over at the end of the block."""
     berth = server.berth
     octets, size = flood.frames(
         packets.forged(FRAMES),
@@ -106,14 +117,14 @@ def _flooding(server: Server, seconds: float) -> Iterator[subprocess.Popen[str]]
     file.write_bytes(octets)
     command = (
         sys.executable, "-m", "bench.flood",
-        berth.client_interface, str(RATE), str(seconds), str(file), str(size),
+        berth.client_interface, str(rate), str(seconds), str(file), str(size),
     )  # fmt: skip
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             if process.stdout.readline() != "sending\n":
                 raise NotMeasuredError("the flood did not begin")
-            yield process
+            yield Flood(process)
         finally:
             process.kill()
 

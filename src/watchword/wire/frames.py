@@ -13,10 +13,12 @@ never an error, and nothing is read past the end that the IP header names.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
-from typing import Final, NamedTuple
+from functools import lru_cache
+from ipaddress import IPv6Address
+from typing import Final, TypeAlias
 
 from watchword.model.packets import Packet
 
@@ -45,6 +47,8 @@ _IP_TYPES: Final = {0x0800, 0x86DD}
 _PPPOE_SESSION: Final = 0x8864
 _PPP_IP: Final = {0x0021, 0x0057}
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+_CARRIERS: Final = (UDP, TCP, ICMP, ICMPV6)
+_SHORTEST_HEADER: Final = 8  # of UDP and ICMP
 
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
@@ -55,13 +59,8 @@ EXTENSIONS: Final = frozenset({*_EXTENSIONS, _FRAGMENT, _AUTHENTICATION})
 _MAX_EXTENSIONS: Final = 8
 
 
-class _Datagram(NamedTuple):
-    """An IP packet without its header."""
-
-    source: str
-    destination: str
-    protocol: int
-    content: bytes
+_Datagram: TypeAlias = tuple[str, str, int, bytes]
+"""An IP packet without its header: source, destination, protocol, content."""
 
 
 def packet_of(frame: bytes, link: Link) -> Packet | None:
@@ -73,16 +72,17 @@ def packet_of(frame: bytes, link: Link) -> Packet | None:
     return _packet(_ABOVE_LINK[link](frame))
 
 
-def packet_above(ethertype: int, content: bytes) -> Packet | None:
+def packet_above(ethertype: int, content: bytes, interface: str = "") -> Packet | None:
     """The same for a frame whose link header was taken off; ``ethertype`` is what it announced.
+    ``interface``: where it was seen, as in ``Packet``.
 
     VLAN tags and PPPoE may still stand in front. Newer kernels then announce
     what stands behind the tags; taken for an IP header, a tag with a type names
     a length that no packet has.
     """
-    found = _packet(_network(ethertype, content))
+    found = _packet(_network(ethertype, content), interface)
     if found is None and ethertype in _IP_TYPES:
-        found = _packet(_network(_number(content, 2), content[4:]))
+        found = _packet(_network(_number(content, 2), content[4:]), interface)
     return found
 
 
@@ -93,11 +93,11 @@ def network_of(frame: bytes, link: Link) -> tuple[int, bytes]:
     return (versions.get(content[0] >> 4, 0), content) if content else (0, b"")
 
 
-def _packet(content: bytes) -> Packet | None:
+def _packet(content: bytes, interface: str = "") -> Packet | None:
     if not content:
         return None
     datagram = _ipv4(content) if content[0] >> 4 == 4 else _ipv6(content)
-    return _carried(datagram) if datagram else None
+    return _carried(datagram, interface) if datagram else None
 
 
 def _number(octets: bytes, start: int, size: int = 2) -> int:
@@ -142,21 +142,34 @@ _ABOVE_LINK: Final[dict[Link, Callable[[bytes], bytes]]] = {
 }
 
 
+_IPV4_HEADER: Final = struct.Struct("!BxH2xHxB2x8B")
+"""Version and length, total length, fragment, protocol, both addresses byte by byte."""
+
+
 def _ipv4(octets: bytes) -> _Datagram | None:
-    header, total = (octets[0] & 0x0F) * 4, _number(octets, 2)
+    if len(octets) < _IPV4_HEADER.size:
+        return None
+    first, total, fragment, protocol, a, b, c, d, e, f, g, h = _IPV4_HEADER.unpack_from(octets)
+    header = (first & 0x0F) * 4
     if header < 20 or not header <= total <= len(octets):
         return None
-    if _number(octets, 6) & 0x3FFF:  # more fragments, or not the first
+    if fragment & 0x3FFF:  # more fragments, or not the first
         return None
-    source, destination = (str(IPv4Address(octets[at : at + 4])) for at in (12, 16))
-    return _Datagram(source, destination, octets[9], octets[header:total])
+    # Text by hand: IPv4Address takes longer than all the rest.
+    return (f"{a}.{b}.{c}.{d}", f"{e}.{f}.{g}.{h}", protocol, octets[header:total])
+
+
+@lru_cache(maxsize=256)
+def _ipv6_text(address: bytes) -> str:
+    """Most packets are for an address that was seen before."""
+    return str(IPv6Address(address))
 
 
 def _ipv6(octets: bytes) -> _Datagram | None:
     end = 40 + _number(octets, 4)
     if octets[0] >> 4 != 6 or end > len(octets):
         return None
-    source, destination = (str(IPv6Address(octets[at : at + 16])) for at in (8, 24))
+    source, destination = str(IPv6Address(octets[8:24])), _ipv6_text(octets[24:40])
     protocol, content = octets[6], octets[40:end]
     for _ in range(_MAX_EXTENSIONS):
         if protocol == _FRAGMENT and len(content) >= 8 and not _number(content, 2) & 0xFFF9:
@@ -167,28 +180,21 @@ def _ipv6(octets: bytes) -> _Datagram | None:
             protocol, content = content[0], content[8 + content[1] * 4 :]
         else:
             break
-    return _Datagram(source, destination, protocol, content)
+    return (source, destination, protocol, content)
 
 
-def _carried(datagram: _Datagram) -> Packet | None:
+_PORTS: Final = struct.Struct("!HH")
+
+
+def _carried(datagram: _Datagram, interface: str) -> Packet | None:
     """Take the carrier's header off. None: another protocol, a cut header, no payload."""
     source, destination, protocol, content = datagram
-    ports = protocol in (TCP, UDP)
+    if protocol not in _CARRIERS or len(content) <= _SHORTEST_HEADER:
+        return None
+    header = _SHORTEST_HEADER
     if protocol == TCP:
         header = _number(content, 12, 1) >> 4 << 2
-        if header < 20:
+        if header < 20 or len(content) <= header:
             return None
-    elif protocol in (UDP, ICMP, ICMPV6):
-        header = 8
-    else:
-        return None
-    if len(content) <= header:
-        return None
-    return Packet(
-        payload=content[header:],
-        peer=source,
-        peer_port=_number(content, 0) if ports else 0,
-        local=destination,
-        local_port=_number(content, 2) if ports else 0,
-        protocol=protocol,
-    )
+    peer_port, local_port = _PORTS.unpack_from(content) if protocol in (UDP, TCP) else (0, 0)
+    return Packet(content[header:], source, peer_port, destination, local_port, protocol, interface)

@@ -146,13 +146,13 @@ class SniffSource:
                 continue  # the interface went down, which the news tell better
             if way == _OUTGOING and (hardware == _LOOPBACK or not self._wanted.both_directions):
                 continue
-            packet = packet_above(ethertype, octets)
+            packet = packet_above(ethertype, octets, interface)
             if packet is None:
                 self._empty += 1
                 continue
             sound = self._requests.sift(packet, self.flaws)
             if sound is not None:
-                batch.append(sound._replace(interface=interface))
+                batch.append(sound)
         return batch
 
     def narrow(self, interest: Interest) -> None:
