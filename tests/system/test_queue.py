@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -51,6 +52,23 @@ class Programs(SystemPrograms):
         return super().run([*self._host.prefix, *argv], **more)
 
 
+class Slow(Programs):
+    """Programs that end when they are let."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self.may_end, self.waits = threading.Event(), threading.Event()
+        self.may_end.set()
+        self.held_up = False
+        """Nobody let one end: whoever should have waited for it."""
+
+    def run(self, argv, **more) -> Completed:  # type: ignore[no-untyped-def]
+        if not self.may_end.is_set():
+            self.waits.set()
+            self.held_up = not self.may_end.wait(5)
+        return super().run(argv, **more)
+
+
 class TestQueueSource(PacketSourceContract):
     @pytest.fixture(autouse=True)
     def _on_a_host(self, scene: Trio) -> None:
@@ -81,6 +99,32 @@ class TestQueueSource(PacketSourceContract):
 
         assert asyncio.run(asyncio.wait_for(scene(), 10)) == ([good], 1)
         assert not any(CHAIN in each for each in mangled(self.scene.server.host))
+
+    def test_packets_go_on_being_looked_at_while_a_program_mends_the_rule(self) -> None:
+        host = self.scene.server.host
+        programs = Slow(host)
+
+        async def scene() -> None:
+            source = inside(host, lambda: QueueSource(PacketQueue(), programs))
+            arriving = aiter(source.batches())
+            programs.may_end.clear()
+            first = asyncio.ensure_future(anext(arriving))
+            while not programs.waits.is_set():  # the watch may just be beginning
+                host.run("iptables", "-t", "mangle", "-A", CHAIN, "-j", "RETURN")
+                await asyncio.sleep(0.05)
+            good = sealed()
+            self.feed(source, good)
+            assert [each.payload for each in await asyncio.wait_for(first, 5)] == [good]
+            closing = asyncio.ensure_future(source.aclose())
+            await asyncio.sleep(0)
+            assert not programs.held_up
+            programs.may_end.set()
+            await asyncio.wait_for(closing, 20)
+            with pytest.raises(StopAsyncIteration):
+                await anext(arriving)
+
+        asyncio.run(scene())
+        assert not any(CHAIN in each for each in mangled(host))
 
     def test_a_queue_that_is_taken_is_told_with_the_remedy(self) -> None:
         async def scene() -> None:

@@ -11,7 +11,6 @@ known to the replay store.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import stat
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 from watchword.edges.capture.changes import Changes
 from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.sieve_code import compile_filter
+from watchword.edges.capture.wakings import Wakings
 from watchword.errors import HostError, OperatorError
 from watchword.model.filters import Filter
 from watchword.model.outcomes import HostTrouble
@@ -60,7 +60,7 @@ class FileSource:
         self._requests = requests or Requests()
         self._tell = tell
         self._program = compile_filter(tests, None, longest=_WHOLE)
-        self._closed = asyncio.Event()
+        self._wakings = Wakings()
         self._others = 0
         self._file = -1
         self._inode = (0, 0)
@@ -113,25 +113,18 @@ class FileSource:
         self._reader, self._head, self._damaged, self._cut = Reader(), b"", False, cut
 
     async def batches(self) -> AsyncIterator[Sequence[Packet]]:
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        ready.set()  # there may be something to read already
-        loop.add_reader(self._changes.descriptor, ready.set)
-        closing = loop.create_task(self._closed.wait())
-        closing.add_done_callback(lambda _: ready.set())
         try:
-            while not self._closed.is_set():
-                await ready.wait()
-                ready.clear()
-                if not self._closed.is_set():
-                    self._changes.hear()
-                while not self._closed.is_set() and (octets := self._more()):
+            if not self._wakings.closed:
+                self._wakings.watch(self._changes.descriptor)
+                self._wakings.stir()  # there may be something to read already
+            while await self._wakings.come():
+                self._changes.hear()
+                while not self._wakings.closed and (octets := self._more()):
                     found = self._packets(octets)
                     for at in range(0, len(found), BATCH):
                         yield found[at : at + BATCH]
                     await asyncio.sleep(0)  # others have their turn, however long the file
         finally:
-            closing.cancel()
             self._close()
 
     def _more(self) -> bytes:
@@ -206,14 +199,12 @@ class FileSource:
         return {**in_words(self.flaws), "no whole packet": self._others}
 
     async def aclose(self) -> None:
-        self._closed.set()
-        await asyncio.sleep(0)
         self._close()
+        await asyncio.sleep(0)
 
     def _close(self) -> None:
+        self._wakings.close()
         if self._changes.descriptor >= 0:
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().remove_reader(self._changes.descriptor)
             self._changes.close()
         if self._file >= 0:
             os.close(self._file)

@@ -15,12 +15,14 @@ import errno
 import os
 import socket
 import struct
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from watchword.edges.capture.links import name_of
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.capture.requests import Requests, in_words
+from watchword.edges.capture.wakings import Wakings
 from watchword.edges.firewall.nft.attributes import (
     NLM_F_ACK,
     NLMSG_ERROR,
@@ -69,7 +71,7 @@ class QueueSource:
         requests: Requests | None = None,
         tell: Callable[[HostTrouble], None] = lambda trouble: None,
     ) -> None:
-        """Bind the queue, then put up the rule.
+        """Bind the queue, then put up the rule. Starts programs: for a thread.
 
         ``tell`` is told when other hands removed the rule and it cannot be put
         back. Raises HostError: the queue is taken, or this is not allowed.
@@ -81,8 +83,11 @@ class QueueSource:
         self._requests = requests or Requests()
         self._tell = tell
         self._lost = 0
-        self._closed = asyncio.Event()
+        self._wakings = Wakings()
         self._rule = QueueRule(wanted, programs)
+        self._rule_lock = threading.Lock()
+        """Programs change the rule in threads: one thing at a time."""
+        self._ending: asyncio.Task[None] | None = None
         self._sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         try:
             self._bind()
@@ -96,7 +101,8 @@ class QueueSource:
         try:
             self._rule.put_up()
         except HostError:
-            self._close()
+            self._take_down()
+            self._let_go()
             raise
 
     @property
@@ -123,35 +129,33 @@ class QueueSource:
         self._sock.setblocking(False)
 
     async def batches(self) -> AsyncIterator[Sequence[Packet]]:
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_reader(self._sock, ready.set)
-        mending = loop.create_task(self._keep_the_rule_up())
-        closing = loop.create_task(self._closed.wait())
-        closing.add_done_callback(lambda _: ready.set())
+        if self._wakings.closed:
+            return
+        self._wakings.watch(self._sock.fileno())
+        mending = asyncio.get_running_loop().create_task(self._keep_the_rule_up())
         try:
-            while not self._closed.is_set():
-                await ready.wait()
-                ready.clear()
-                if self._sock.fileno() >= 0 and (batch := self._drain()):
+            while await self._wakings.come():
+                if batch := self._drain():
                     yield batch
         finally:
-            closing.cancel()
             mending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await mending
-            self._close()
+            await asyncio.wait([mending])
+            await self.aclose()
 
     async def _keep_the_rule_up(self) -> None:
-        """In the loop's own thread, lest it be put up once more after it was removed."""
-        async for _ in self._watch.wakings():
-            if self._closed.is_set():
-                return  # it was us who took it down
-            try:
-                if not self._rule.stands():
-                    self._rule.put_up()
-            except HostError as error:
-                self._tell(HostTrouble("netfilter queue", str(error), error.hint))
+        """Packets are drained meanwhile: a program may take its time."""
+        async with contextlib.aclosing(self._watch.wakings()) as wakings:
+            async for _ in wakings:
+                try:
+                    await asyncio.to_thread(self._mend)
+                except HostError as error:
+                    self._tell(HostTrouble("netfilter queue", str(error), error.hint))
+
+    def _mend(self) -> None:
+        """Not once it was taken down, or is about to be. Raises HostError."""
+        with self._rule_lock:
+            if not self._wakings.closed and not self._rule.stands():
+                self._rule.put_up()
 
     def _drain(self) -> list[Packet]:
         found: list[Packet] = []
@@ -197,21 +201,28 @@ class QueueSource:
         return {**in_words(self.flaws), "kernel: no room in the queue": self._lost}
 
     async def aclose(self) -> None:
-        self._closed.set()
-        await asyncio.sleep(0)
-        self._close()
-
-    def _close(self) -> None:
         """The rule goes first: nothing is queued any more for nobody."""
-        self._closed.set()
-        if self._sock.fileno() < 0:
-            return
-        try:
-            self._rule.remove()
-        except HostError as error:
+        self._wakings.close()
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        error = await asyncio.to_thread(self._take_down)
+        if error is not None:
             self._tell(HostTrouble("netfilter queue", str(error), error.hint))
-        with contextlib.suppress(RuntimeError):
-            asyncio.get_running_loop().remove_reader(self._sock)
+        self._let_go()
+
+    def _take_down(self) -> HostError | None:
+        """The trouble with it, if there is some."""
+        with self._rule_lock:
+            try:
+                self._rule.remove()
+            except HostError as error:
+                return error
+        return None
+
+    def _let_go(self) -> None:
         self._sock.close()
         self._watch.close()
 

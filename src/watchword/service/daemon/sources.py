@@ -7,7 +7,9 @@ Not in here: what a source does (edges.capture), who takes packets from it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias, assert_never
 
 from watchword.edges.capture import links
@@ -84,24 +86,28 @@ class Sources:
         try:
             for each in wanted:
                 if each not in self._open:
-                    fresh[each] = self._opened(each)
+                    fresh[each] = await self._opened(each)
         except (HostError, OperatorError):
             await close(fresh.values())
             raise
         return fresh
 
-    def _opened(self, wanted: SourceSettings) -> Source:
+    async def _opened(self, wanted: SourceSettings) -> Source:
+        """What starts programs is done by a thread: packets of other sources go on being judged."""
         match wanted:
             case UdpPort(port):
                 return UdpSource(port, self._requests)
             case TcpPort(port):
                 return TcpSource(port, self._requests)
             case Sniffer():
-                return SniffSource(wanted, _filter(wanted.filter), self._requests, self._tell)
+                tests = await asyncio.to_thread(_filter, wanted.filter)
+                return SniffSource(wanted, tests, self._requests, self._tell)
             case PacketQueue():
-                return QueueSource(wanted, SystemPrograms(), self._requests, self._tell)
+                make = partial(QueueSource, wanted, SystemPrograms(), self._requests, self._tell)
+                return await asyncio.to_thread(make)
             case CaptureFile(path):
-                return FileSource(path, _filter(wanted.filter), self._requests, self._tell)
+                tests = await asyncio.to_thread(_filter, wanted.filter)
+                return FileSource(path, tests, self._requests, self._tell)
             case _:
                 assert_never(wanted)
 

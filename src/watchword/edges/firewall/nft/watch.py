@@ -15,7 +15,7 @@ import ctypes
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from watchword.edges.firewall.nft.attributes import (
     SUBSYS_NFTABLES,
@@ -97,7 +97,7 @@ class Watch:
             while self._drain() == _DATAGRAMS:
                 pass
 
-    async def wakings(self) -> AsyncIterator[None]:
+    async def wakings(self) -> AsyncGenerator[None, None]:
         """Yields after changes, at most every PAUSE seconds, and never loses the last."""
         self._loop = loop = asyncio.get_running_loop()
         loop.add_reader(self._socket, self._hear_some)
