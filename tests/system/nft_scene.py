@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from watchword.edges.clock import SystemClock
-from watchword.edges.firewall.nft import NftFirewall
+from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import connect, family_of, inside

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.firewall import FirewallContract, World
 from tests.system.nft_scene import CLOCK, entered
-from watchword.edges.firewall.ipset import IpsetFirewall
+from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Lab
 from watchword.model.settings import ChainUse, FirewallSettings

@@ -19,7 +19,7 @@ from tests.system.nft_scene import (
     remove,
     standard_scene,
 )
-from watchword.edges.firewall.nft import NftFirewall
+from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.errors import HostError
 from watchword.lab.trio import Trio
 from watchword.model.settings import FirewallSettings

@@ -24,7 +24,7 @@ from tests.system.nft_scene import (
     opening,
     remove,
 )
-from watchword.edges.firewall.nft import NftFirewall
+from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
 from watchword.errors import HostError
 from watchword.lab.hosts import Host, Lab

@@ -14,7 +14,7 @@ from pathlib import Path
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import files
 from watchword.edges.clock import boot_id
-from watchword.edges.firewall.ipset import IpsetFirewall
+from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall

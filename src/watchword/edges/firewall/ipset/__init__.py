@@ -2,7 +2,3 @@
 
 In here: the backend. Not in here: the chain and its tools (tables).
 """
-
-from watchword.edges.firewall.ipset.backend import IpsetFirewall
-
-__all__ = ["IpsetFirewall"]

@@ -85,6 +85,8 @@ class IpsetFirewall:
         parts.sets.make(parts.netlink)
         parts.structure.build()
         parts.watch.forget()
+        if not parts.structure.stands():
+            raise HostError("somebody else changes what was just made", hint="see iptables -S")
         self._stood = True
         return 0
 
@@ -114,10 +116,9 @@ class IpsetFirewall:
         if not self._stood or not parts.sets.whole(parts.netlink):
             return False
         if parts.watch.stirred():
-            if not parts.structure.stands():
-                return False
             parts.watch.forget()
-        return True
+            self._stood = parts.structure.stands()
+        return self._stood
 
     async def disturbances(self) -> AsyncIterator[None]:
         """Yields when other hands may have changed what is ours; for one consumer."""
@@ -158,7 +159,7 @@ class IpsetFirewall:
             versions = self._tools.versions(self._settings.input.table)
             sets = OpeningSets(self._settings.set_prefix, versions, self._clock)
             structure = Structure(_branches(self._settings, sets.places), self._tools)
-            watch = watch_for(structure.branches, legacy=self._tools.is_legacy())
+            watch = watch_for(structure.chains, legacy=self._tools.is_legacy())
             self._opened = _Parts(versions, Netlink(), sets, structure, watch)
         return self._opened
 

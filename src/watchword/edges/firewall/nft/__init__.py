@@ -4,9 +4,3 @@ Begin with ``backend``, which puts the parts together. Pure parts: attributes,
 layout, guard, jump, elements, known. Parts that touch the kernel: netlink,
 survey, commit, openings, connections, conntrack, passes, watch, script.
 """
-
-from __future__ import annotations
-
-from watchword.edges.firewall.nft.backend import NftFirewall
-
-__all__ = ["NftFirewall"]

@@ -1,4 +1,4 @@
-"""What stands in one table of iptables, as ``iptables-save`` prints it.
+"""What stands in the tables of iptables, as ``iptables-save`` prints it.
 
 In here: text into chains and rules. Not in here: running the program (tools),
 what should stand there (chains).
@@ -8,6 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """One rule in one chain."""
+
+    version: int
+    """4 or 6."""
+    table: str
+    chain: str
+    rule: str
+
+    @property
+    def home(self) -> tuple[int, str]:
+        return self.version, self.table
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,14 @@ class Structure:
             self._by_table.setdefault(branch.table, []).append(branch)
         self._tools = tools
 
+    @property
+    def chains(self) -> dict[tuple[int, str], set[str]]:
+        """Ours and those that call them, by IP version and table."""
+        return {
+            table: {name for each in branches for name in (each.use.caller, each.use.chain)}
+            for table, branches in self._by_table.items()
+        }
+
     def read(self) -> Tables:
         """What is there now. Raises HostError."""
         return {table: self._tools.table(*table) for table in self._by_table}
@@ -50,8 +58,6 @@ class Structure:
     def build(self) -> None:
         """Make everything stand; what stands is left alone. Raises HostError."""
         self._change(building)
-        if not self.stands():
-            raise HostError("somebody else changes what was just made", hint="see iptables -S")
 
     def remove(self) -> None:
         """Raises HostError."""

@@ -9,14 +9,30 @@ the old one ("legacy"). Whoever holds iptables' lock is waited for.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from watchword.edges.firewall.tables.listing import Listing, parse
 from watchword.errors import HostError
-from watchword.ports import Completed, ProgramRunner
+
+if TYPE_CHECKING:  # the warden starts sooner without
+    from watchword.ports import Completed, ProgramRunner
 
 LOCK_SECONDS = 10
 """How long others may hold iptables' lock before that is a failure."""
 _SECONDS = 30.0
 _INSTALL = "install the package iptables, or name the program with FIREWALL_EXE"
+
+
+def program(exe: str, version: int, suffix: str = "") -> str:
+    """``ip6tables-restore`` for IPv6 and ``-restore``, in the same folder as for IPv4."""
+    folder, slash, name = exe.rpartition("/")
+    family = name if version == 4 else name.replace("iptables", "ip6tables", 1)
+    return f"{folder}{slash}{family}{suffix}"
+
+
+def restoring(exe: str, version: int) -> list[str]:
+    """The command that carries out scripts and leaves alone what they do not name."""
+    return [program(exe, version, "-restore"), "--noflush", "-w", str(LOCK_SECONDS)]
 
 
 class Tools:
@@ -28,14 +44,7 @@ class Tools:
         self._programs = programs
 
     def program(self, version: int, suffix: str = "") -> str:
-        """``ip6tables-restore`` for IPv6 and ``-restore``, in the same folder as for IPv4."""
-        folder, slash, name = self._exe.rpartition("/")
-        family = name if version == 4 else name.replace("iptables", "ip6tables", 1)
-        return f"{folder}{slash}{family}{suffix}"
-
-    def restoring(self, version: int) -> list[str]:
-        """The command that carries out scripts and leaves alone what they do not name."""
-        return [self.program(version, "-restore"), "--noflush", "-w", str(LOCK_SECONDS)]
+        return program(self._exe, version, suffix)
 
     def is_legacy(self) -> bool:
         """Whether the tables are the kernel's old ones. Raises HostError: no such program."""
@@ -63,7 +72,7 @@ class Tools:
 
     def restore(self, version: int, script: str) -> None:
         """Carry out one script, whole or not at all. Raises HostError."""
-        self._run(self.restoring(version), stdin=script)
+        self._run(restoring(self._exe, version), stdin=script)
 
     def shown(self, version: int, table: str, chain: str, *words: str) -> str:
         """A chain, or a whole table, as iptables lists it for people, its complaints included."""

@@ -14,12 +14,11 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from watchword.edges.firewall.nft.attributes import SUBSYS_NFTABLES, decode, fields, read_text
 from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, SOL_NETLINK, enlarge
-from watchword.edges.firewall.tables.chains import Branch
 from watchword.errors import HostError
 
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -36,6 +35,10 @@ _INFO = struct.Struct("=32sI5I5III")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+Chains = Mapping[tuple[int, str], Collection[str]]
+"""What matters to us, by IP version and table: our chains, and those that call them."""
+
+
 class Watch(Protocol):
     def stirred(self) -> bool:
         """Whether others may have changed our chains since the last ``forget``."""
@@ -45,23 +48,29 @@ class Watch(Protocol):
         """What happened so far has been dealt with."""
         ...
 
+    def made_by_us(self) -> None:
+        """The last change was ours."""
+        ...
+
     def close(self) -> None: ...
 
 
-def watch_for(branches: Collection[Branch], *, legacy: bool) -> Watch:
-    """Raises HostError."""
-    return TableSizes(branches) if legacy else Announcements(branches)
+def watch_for(
+    chains: Chains,
+    *,
+    legacy: bool,
+    own_ports: Callable[[], Collection[int]] = lambda: (),
+) -> Watch:
+    """``own_ports``: of sockets whose changes are ours. Raises HostError."""
+    return TableSizes(chains) if legacy else Announcements(chains, own_ports)
 
 
 class Announcements:
     """Listens to what the kernel says about tables of the nft shim."""
 
-    def __init__(self, branches: Iterable[Branch], own_ports: Collection[int] = ()) -> None:
-        """``own_ports``: of sockets whose changes are ours."""
-        self.own_ports = own_ports
-        self._chains: dict[tuple[int, str], set[str]] = {}
-        for each in branches:
-            self._chains.setdefault(each.table, set()).update({each.use.chain, each.use.caller})
+    def __init__(self, chains: Chains, own_ports: Callable[[], Collection[int]]) -> None:
+        self._own_ports = own_ports
+        self._chains = chains
         self._stirred = False
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
@@ -80,6 +89,9 @@ class Announcements:
         self._drain()
         self._stirred = False
 
+    def made_by_us(self) -> None:
+        """The kernel tells ours apart by who made them."""
+
     def close(self) -> None:
         self._socket.close()
 
@@ -97,7 +109,7 @@ class Announcements:
 
     def _concerns_us(self, data: bytes) -> bool:
         (port,) = struct.unpack_from("=I", data, _PORT_OFFSET)
-        if port in self.own_ports:
+        if port in self._own_ports():
             return False
         for message in decode(data):
             subsystem, kind = divmod(message.kind, 256)
@@ -121,8 +133,8 @@ class Announcements:
 class TableSizes:
     """Compares the numbers and sizes of rules in the kernel's old tables."""
 
-    def __init__(self, branches: Iterable[Branch]) -> None:
-        self._tables = sorted({each.table for each in branches})
+    def __init__(self, chains: Chains) -> None:
+        self._tables = sorted(chains)
         self._sockets = {
             4: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
             **({6: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)} if self._has(6) else {}),
@@ -134,6 +146,8 @@ class TableSizes:
 
     def forget(self) -> None:
         self._before = self._sizes()
+
+    made_by_us = forget
 
     def close(self) -> None:
         for each in self._sockets.values():

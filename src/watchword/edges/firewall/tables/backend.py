@@ -1,0 +1,236 @@
+"""The firewall backend for iptables and ip6tables.
+
+In here: the methods of the port, and the order in which the parts do their
+work. Not in here: the parts. Rules of openings: rules. What is known of them:
+known. Our chains: structure. The process that puts rules in and ends them on
+time: ward, warden.
+
+The chains and rules are those of fwknopd, for both IP versions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from watchword.edges.firewall.tables.chains import Branch
+from watchword.edges.firewall.tables.known import Held, Known, counted
+from watchword.edges.firewall.tables.listing import Line
+from watchword.edges.firewall.tables.rules import lines
+from watchword.edges.firewall.tables.structure import Structure
+from watchword.edges.firewall.tables.tools import Tools
+from watchword.edges.firewall.tables.ward import Ward
+from watchword.errors import HostError
+from watchword.model.moments import Moment
+from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
+from watchword.model.settings import FirewallSettings
+from watchword.ports import Clock, FirewallBackend, ProgramRunner
+
+_FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
+_WAIT_FOR_WARD = 0.25  # seconds between two looks whether there is one yet
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What it works with on this host."""
+
+    versions: tuple[int, ...]
+    legacy: bool
+    """Whether the tables are the kernel's old ones."""
+    structure: Structure
+
+
+class TablesFirewall:
+    """Openings as rules of iptables, ended by a process that outlives this one.
+
+    It works on the network namespace of the thread that first calls it, and
+    needs root, or CAP_NET_ADMIN and CAP_NET_RAW, there.
+    """
+
+    name = "iptables"
+
+    def __init__(
+        self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._tools = Tools(settings.exe, programs)
+        self._clock = clock
+        self._known = Known()
+        self._opened: _Parts | None = None
+        self._ward: Ward | None = None
+        self._doubted = True
+        """Others changed something, or nothing was made yet, and it is not put right."""
+
+    def probe(self) -> frozenset[Feature]:
+        """See if programs and privileges are there, and the operator's chains. Changes nothing.
+
+        Raises HostError with a remedy.
+        """
+        parts = self._parts
+        for version in parts.versions:
+            if not self._tools.has_match(version, "comment"):
+                raise HostError(
+                    f"{self._tools.program(version)} cannot keep comments, which say when a "
+                    "grant ends",
+                    hint="install its extension comment, or use FIREWALL_BACKEND nftables",
+                )
+        parts.structure.check()
+        families = {_FAMILY[each] for each in parts.versions}
+        return frozenset({Feature.DESTINATION, Feature.SELF_EXPIRY, *families})
+
+    def prepare(self) -> int:
+        """Make the chains stand, and have somebody there who ends openings. Raises HostError."""
+        parts = self._parts
+        parts.structure.build()
+        if self._ward is None or not self._ward.alive:
+            self._ward = Ward(
+                self._settings.exe,
+                parts.structure.chains,
+                legacy=parts.legacy,
+                prepend=self._settings.prepend,
+            )
+            self._ward.hold(self._known.entries())
+        self._ward.forget()
+        if not parts.structure.stands():
+            raise HostError("somebody else changes what was just made", hint="see iptables -S")
+        self._doubted = False
+        return 0
+
+    def installed(self) -> frozenset[Tag]:
+        """Read back the openings in force. None where the chains are gone."""
+        found = self._found()
+        others = self._known.compare(found, self._clock.now())
+        if others and self._ward is not None and self._ward.alive:
+            self._ward.hold(others)
+        return self._known.tags()
+
+    def recognise(self, openings: Iterable[Opening]) -> frozenset[Tag]:
+        """Read back the openings in force, knowing which there may be: of an earlier run."""
+        self.installed()
+        now = self._clock.now()
+        self._known.claim(openings, lambda each: self._forms(each, now))
+        return self._known.tags()
+
+    def apply(self, change: ChangeSet) -> None:
+        """Make the whole change, or none of it.
+
+        Raises HostError, also for an address of a family that this host has no tables for.
+        """
+        if self._ward is None:
+            raise HostError("the chains of iptables were not made yet")
+        now = self._clock.now()
+        put = {each.tag: self._held(each, now) for each in self._wanted(change.add, now)}
+        take = {tag for tag in change.remove if tag in self._known and tag not in put}
+        for held in put.values():
+            before = None if held.hole is None else self._known.standing(held.hole)
+            if before is not None and before not in put:
+                take.add(before)
+        if take or put:
+            self._ward.change(take, {tag: (held.until, held.lines) for tag, held in put.items()})
+        self._known.forget(take)
+        for tag, held in put.items():
+            self._known.note(tag, held)
+
+    def cut(self, holes: Collection[Hole]) -> int:
+        """Raises HostError: what an operator's chain lets go on is not cut."""
+        raise HostError(
+            "connections that a chain of the operator's lets go on are not cut",
+            hint="use FIREWALL_BACKEND nftables, attached as guard, or end them where they arrive",
+        )
+
+    def intact(self) -> bool:
+        """Whether nobody replaced or removed anything since ``prepare``."""
+        if self._doubted or self._ward is None or not self._ward.alive:
+            return False
+        try:
+            if not self._ward.look():
+                return True
+            self._ward.forget()
+        except HostError:
+            return False
+        self._doubted = not (
+            self._parts.structure.stands() and self._known.agrees(self._found(), self._clock.now())
+        )
+        return not self._doubted
+
+    async def disturbances(self) -> AsyncIterator[None]:
+        """Yields when others may have changed what is ours; for one consumer."""
+        while True:
+            ward = self._ward
+            if ward is None or not ward.alive:
+                await asyncio.sleep(_WAIT_FOR_WARD)
+                continue
+            async for _ in ward.wakings():
+                yield
+
+    def teardown(self) -> None:
+        """Remove our chains, with the openings in them, and the calls of them."""
+        if self._ward is not None and self._ward.alive:
+            self._ward.change(self._known.tags(), {})
+        self._parts.structure.remove()
+        self._known = Known()
+        self._doubted = True
+
+    def close(self) -> None:
+        """Let the warden go on alone, until the last opening has ended."""
+        if self._ward is not None:
+            self._ward.close()
+        self._ward = None
+
+    def _wanted(self, openings: Iterable[Opening], now: Moment) -> Iterator[Opening]:
+        """What is neither over nor there yet; of two for one hole the longer."""
+        wanted: dict[Hole, Opening] = {}
+        for each in openings:
+            if each.hole.who.version not in self._parts.versions:
+                raise HostError(f"nothing here lets IPv{each.hole.who.version} in")
+            other = wanted.get(each.hole)
+            if each.until > now.steady and (other is None or other.until < each.until):
+                wanted[each.hole] = each
+        return (each for each in wanted.values() if each.tag not in self._known)
+
+    def _held(self, opening: Opening, now: Moment) -> Held:
+        # The half millisecond is what rounding took from ``until``.
+        ends = math.floor(now.wall + opening.until - now.steady + 0.0005)
+        return Held(opening.hole, opening.until, self._lines(opening.hole, ends))
+
+    def _forms(self, opening: Opening, now: Moment) -> Iterator[tuple[Line, ...]]:
+        """What its rules may be, by clocks that were set since."""
+        ends = math.floor(now.wall + opening.until - now.steady + 0.0005)
+        for each in (ends, ends - 1, ends + 1):
+            yield self._lines(opening.hole, each)
+
+    def _lines(self, hole: Hole, ends: int) -> tuple[Line, ...]:
+        return tuple(lines(hole, ends, self._settings.input, self._settings.output))
+
+    def _found(self) -> Counter[Line]:
+        """Every rule in our chains; none where nobody calls them."""
+        read = self._parts.structure.read()
+        ours = self._parts.structure.branches
+        return counted(
+            {
+                table: {
+                    each.use.chain: listing.rules(each.use.chain)
+                    for each in ours
+                    if each.table == table
+                }
+                for table, listing in read.items()
+            }
+        )
+
+    @property
+    def _parts(self) -> _Parts:
+        """Found out when first needed. Raises HostError: this host lacks something."""
+        if self._opened is None:
+            settings = self._settings
+            versions = self._tools.versions(settings.input.table)
+            uses = [settings.input, *([settings.output] if settings.output is not None else [])]
+            branches = [Branch(version, use) for version in versions for use in uses]
+            structure = Structure(branches, self._tools)
+            self._opened = _Parts(versions, self._tools.is_legacy(), structure)
+        return self._opened
+
+
+_: type[FirewallBackend] = TablesFirewall

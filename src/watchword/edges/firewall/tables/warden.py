@@ -1,0 +1,168 @@
+"""The process that changes our chains in iptables, and ends openings on time.
+
+In here: the one place where rules of openings are put in and taken out, on
+somebody's word or because their time is up. Not in here: scripts (batches),
+handing them over (standing), the conversation (warden_process).
+
+It knows of a rule before the kernel does, so there is none that nobody ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+from watchword.edges.firewall.tables.batches import (
+    Batch,
+    Content,
+    after,
+    by_table,
+    script,
+    there,
+    worth_knowing,
+)
+from watchword.edges.firewall.tables.holdings import Holdings
+from watchword.edges.firewall.tables.listing import Listing
+from watchword.edges.firewall.tables.messages import Entries
+from watchword.edges.firewall.tables.standing import RefusedError, UncertainError
+from watchword.edges.firewall.tables.watch import Watch
+from watchword.errors import HostError
+
+AGAIN = 0.25
+"""Seconds until rules that could not be taken out are tried again."""
+
+Home = tuple[int, str]
+
+
+class Restore(Protocol):
+    """What carries out scripts (standing)."""
+
+    def carry_out(self, script: str) -> None: ...
+
+
+class Warden:
+    """Rules of openings, and when they end."""
+
+    def __init__(
+        self,
+        restores: Mapping[int, Restore],
+        listed: Callable[[int, str], Listing],
+        watch: Watch,
+        *,
+        prepend: bool = False,
+    ) -> None:
+        """``restores``: by IP version. ``listed``: what a table holds; may raise HostError."""
+        self.holdings = Holdings()
+        self.disturbed = False
+        """Others may have changed our chains, and nobody was told yet."""
+        self._restores = restores
+        self._listed = listed
+        self._watch = watch
+        self._prepend = prepend
+        self._contents: dict[Home, Content] = {}
+        """What the tables hold, as long as nobody else may have changed them."""
+
+    def look(self) -> bool:
+        """Whether others may have changed our chains since ``forget``."""
+        if self._watch.stirred():
+            self.disturbed = True
+        if self.disturbed:
+            self._contents.clear()
+        return self.disturbed
+
+    def forget(self) -> None:
+        """Somebody has seen to what others did."""
+        self._watch.forget()
+        self.disturbed = False
+        self._contents.clear()
+
+    def change(self, take: Collection[str], put: Entries) -> None:
+        """Take openings out and put others in: everything, or nothing.
+
+        What has gone already is no error. Raises HostError.
+        """
+        new = [line for _, lines in put.values() for line in lines]
+        batches = by_table(self.holdings.lines(take), new)
+        replaced = {name for name in put if name in self.holdings}
+        # Before the kernel has them: whatever becomes of us, these are ended.
+        self.holdings.hold(put)
+        done: dict[Home, Batch] = {}
+        try:
+            for home, batch in batches.items():
+                self._carry_out(home, batch)
+                done[home] = batch
+        except (RefusedError, HostError) as error:
+            for home, batch in done.items():
+                self._undo(home, batch)
+            self.holdings.drop(put.keys() - replaced)
+            raise HostError(str(error)) from error
+        except UncertainError as error:
+            self._contents.clear()
+            raise HostError(str(error)) from error  # and what was put in stays held
+        self.holdings.drop(name for name in take if name not in put)
+
+    def end(self, now: float) -> list[str]:
+        """Take out what is over; return the names. What cannot be is tried again."""
+        due = self.holdings.due(now)
+        for home, batch in by_table(self.holdings.lines(due), ()).items():
+            try:
+                self._carry_out(home, batch)
+            except (RefusedError, UncertainError, HostError):
+                self._contents.clear()
+                continue
+            for name, lines in list(self.holdings.of_table(due)):
+                self.holdings.keep_only(name, (each for each in lines if each.home != home))
+        left = [name for name in due if name in self.holdings]
+        self.holdings.again(left, now + AGAIN)
+        return [name for name in due if name not in self.holdings]
+
+    def read_ahead(self) -> None:
+        """Learn what the tables hold, for the day on which many openings end at once."""
+        homes = {line.home for line in self.holdings.lines(self.holdings.names())}
+        if not self.look():
+            for home in homes - self._contents.keys():
+                try:
+                    self._learn(home)
+                except HostError:
+                    return
+
+    def _learn(self, home: Home) -> Content:
+        content = {chain: list(rules) for chain, rules in self._listed(*home).chains.items()}
+        if not self._watch.stirred():
+            self._contents[home] = content
+        return content
+
+    def _carry_out(self, home: Home, batch: Batch) -> None:
+        """One table, whole or not at all. Raises RefusedError, UncertainError, HostError."""
+        self.look()
+        content = self._contents.get(home)
+        if content is None and worth_knowing(batch) and not self.disturbed:
+            content = self._learn(home)
+        try:
+            self._run(home, batch, content)
+        except RefusedError:
+            if not batch.take:
+                raise
+            # Something may have gone already: then the rest is taken out without it.
+            present = there(batch, self._listed(*home).chains)
+            if len(present.take) == len(batch.take):
+                raise
+            if present:
+                self._run(home, present, None)
+
+    def _run(self, home: Home, batch: Batch, content: Content | None) -> None:
+        version, table = home
+        text = script(table, batch, content, prepend=self._prepend)
+        self._restores[version].carry_out(text)
+        self._watch.made_by_us()
+        if content is not None and home in self._contents:
+            self._contents[home] = after(content, batch, prepend=self._prepend)
+        else:
+            self._contents.pop(home, None)
+
+    def _undo(self, home: Home, batch: Batch) -> None:
+        """Another table refused: this one is to be as it was."""
+        try:
+            self._carry_out(home, batch.undone())
+        except (RefusedError, UncertainError, HostError):
+            self._contents.clear()
