@@ -244,6 +244,17 @@ class FirewallContract:
         assert ready.backend.intact()
         assert ready.backend.installed() == tags(there)
 
+    def test_reading_back_does_not_make_it_forget_what_other_hands_removed(
+        self, ready: World
+    ) -> None:
+        ready.add(ready.opening())
+        ready.wipe()
+        ready.backend.installed()
+        assert not ready.backend.intact()
+        ready.backend.prepare()
+        ready.backend.apply(ChangeSet())
+        assert ready.backend.intact()
+
     def test_other_hands_wake_it_and_its_own_do_not(self, ready: World) -> None:
         async def scene() -> None:
             disturbances = ready.backend.disturbances()

@@ -15,7 +15,7 @@ def services(*texts: str) -> tuple[Service, ...]:
     return tuple(Service.parse(each) for each in texts)
 
 
-BACKENDS = ("ipset",)
+BACKENDS = ("iptables", "ipset")
 ANY_PORT = f"SOURCE ANY\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\n"
 DNS = f"SOURCE 192.0.2.0/24\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS udp/53, tcp/22\n"
 
@@ -29,6 +29,9 @@ DNS = f"SOURCE 192.0.2.0/24\n{KEYS}REQUIRE_SOURCE_ADDRESS Y\nOPEN_PORTS udp/53, 
         ("FIREWALL_EXE /usr/sbin/nft", "nftables"),
         ("FIREWALL_EXE /sbin/pfctl", "nftables"),
         ("FIREWALL_BACKEND ipset", "ipset"),
+        ("FIREWALL_EXE /usr/sbin/iptables", "iptables"),
+        ("FIREWALL_EXE /usr/sbin/iptables-legacy", "iptables"),
+        ("FIREWALL_BACKEND iptables", "iptables"),
         ("FIREWALL_BACKEND ipset\nFIREWALL_EXE /usr/sbin/nft", "ipset"),
         ("FIREWALL_EXE /usr/sbin/iptables\nFIREWALL_BACKEND nftables", "nftables"),
     ],
@@ -40,9 +43,7 @@ def test_the_backend_is_the_named_one_or_what_the_tool_belongs_to(lines: str, ba
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("FIREWALL_EXE /usr/sbin/iptables", "FIREWALL_EXE names iptables"),
         ("FIREWALL_EXE /usr/bin/firewall-cmd", "FIREWALL_EXE names firewalld"),
-        ("FIREWALL_BACKEND iptables", "FIREWALL_BACKEND is 'iptables'"),
         ("FIREWALL_BACKEND firewalld", "FIREWALL_BACKEND is 'firewalld'"),
         ("FIREWALL_BACKEND nfttables", "FIREWALL_BACKEND is 'nfttables'"),
     ],
@@ -80,6 +81,8 @@ def test_chains_of_iptables_are_called_from_where_the_variables_say(backend: str
     assert (firewall.attach, firewall.guarded, firewall.jump_from) == (Attach.JUMP, (), ())
     assert firewall.input == ChainUse("INPUT", "FWKNOP_INPUT", "ACCEPT", "filter", 1)
     assert (firewall.output, firewall.exe, firewall.home) == (None, "iptables", "FWKNOP_INPUT")
+    assert not firewall.prepend
+    assert configure(f"{lines}ENABLE_RULE_PREPEND Y").settings.firewall.prepend
     lines += (
         "FIREWALL_EXE /usr/sbin/iptables-legacy\nENABLE_IPT_OUTPUT Y\n"
         "IPT_INPUT_ACCESS RETURN, raw, MY_IN, 3, MINE, 1\n"

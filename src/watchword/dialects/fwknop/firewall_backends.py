@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-BACKENDS: Final = ("nftables", "ipset", "memory")
+BACKENDS: Final = ("nftables", "iptables", "ipset", "memory")
 """Those that there are; memory: for tests and demonstrations."""
-LATER: Final = ("iptables", "firewalld")
+LATER: Final = ("firewalld",)
 _TOOLS: Final = {"nft": "nftables", "firewall-cmd": "firewalld"}
 _IPTABLES: Final = re.compile(r"ip6?tables[A-Za-z0-9.-]*")
 

@@ -78,7 +78,7 @@ def _chain(family: str, default: str, honoured: tuple[str, ...] = ()) -> Variabl
     )
 
 
-TABLES: Final = ("ipset",)
+TABLES: Final = ("iptables", "ipset")
 """The backends that hang into iptables, by chains of fwknop's."""
 _NO_NAT: Final = "packets that ask for it are refused"
 _PORT: Final = 65535  # the original lets 131071 pass

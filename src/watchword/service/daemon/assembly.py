@@ -18,12 +18,13 @@ from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.paced import PacedPrograms
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import Complaint, HostError, OperatorError
-from watchword.model.openings import Feature
+from watchword.model.openings import Feature, Opening, Tag
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, Settings
 from watchword.ports import Clock, ConnectionTable, FirewallBackend, Interest, Journal, ReplayStore
@@ -108,6 +109,8 @@ def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
     if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
     programs = PacedPrograms(SystemPrograms(), settings.firewall.pace)
+    if settings.firewall.backend == "iptables":
+        return TablesFirewall(settings.firewall, programs=programs, clock=clock)
     if settings.firewall.backend == "ipset":
         return IpsetFirewall(settings.firewall, programs=programs, clock=clock)
     return NftFirewall(settings.firewall, programs=programs, clock=clock)
@@ -117,6 +120,16 @@ def connections_for(settings: Settings) -> ConnectionTable:
     """Who knows who is connected; nothing is touched yet."""
     in_memory = settings.dry_run or settings.firewall.backend == "memory"
     return MemoryConnections() if in_memory else KernelConnections()
+
+
+def installed_of_earlier(
+    settings: Settings, clock: Clock, openings: Sequence[Opening]
+) -> frozenset[Tag]:
+    """Which openings of a daemon that is gone are in force. Raises HostError."""
+    backend = firewall_for(settings, clock)
+    if isinstance(backend, TablesFirewall):  # its rules have no room for tags
+        return backend.recognise(openings)
+    return backend.installed()
 
 
 def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
@@ -171,7 +184,7 @@ def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
     if not firewall.needed:
         return ()
     if firewall.in_iptables:
-        chains = (firewall.input, firewall.output)
+        chains = (firewall.input, firewall.output, firewall.prepend)
         return (firewall.backend, firewall.exe, chains, firewall.set_prefix)
     if firewall.attach is Attach.JUMP:
         return (firewall.backend, firewall.attach, firewall.jump_from)

@@ -80,8 +80,9 @@ def rows(settings: Settings) -> Sequence[Mapping[str, Any]]:
 def _noted(settings: Settings, now: Moment) -> list[Mapping[str, Any]]:
     found = read_grants(settings.state_dir, now)
     live = [each for each in found if each.until > now.steady or _overdue(each)]
-    installed = assembly.firewall_for(settings, SystemClock()).installed()
-    held = {opening.hole for opening in openings(live) if opening.tag in installed}
+    wanted = list(openings(live))
+    installed = assembly.installed_of_earlier(settings, SystemClock(), wanted)
+    held = {opening.hole for opening in wanted if opening.tag in installed}
     return [
         grant_rows.row(
             each,

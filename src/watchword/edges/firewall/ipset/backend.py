@@ -61,6 +61,8 @@ class IpsetFirewall:
         self._clock = clock
         self._opened: _Parts | None = None
         self._stood = False
+        self._fresh = False
+        """It was prepared, and nothing was applied since."""
 
     def probe(self) -> frozenset[Feature]:
         """See if kernel, programs and privileges are there. Changes nothing.
@@ -87,7 +89,7 @@ class IpsetFirewall:
         parts.watch.forget()
         if not parts.structure.stands():
             raise HostError("somebody else changes what was just made", hint="see iptables -S")
-        self._stood = True
+        self._stood = self._fresh = True
         return 0
 
     def installed(self) -> frozenset[Tag]:
@@ -102,6 +104,8 @@ class IpsetFirewall:
         Raises HostError, also for an address of a family that this host has no tables for.
         """
         self._parts.sets.apply(self._parts.netlink, change)
+        if self._fresh:  # and whoever prepared has seen what was missing
+            self._parts.sets.lost = self._fresh = False
 
     def cut(self, holes: Collection[Hole]) -> int:
         """Raises HostError: what an operator's chain lets go on is not cut."""

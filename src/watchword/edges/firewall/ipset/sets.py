@@ -19,10 +19,13 @@ from typing import NamedTuple
 from watchword.edges.firewall.ipset import messages
 from watchword.edges.firewall.nft.attributes import Message, Request
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
+from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.ports import Clock
 
+_GRAIN = 1.0
+"""Seconds: the kernel may end a member this much before its time."""
 _LATE = 0.05
 """Seconds: a member that would end this much early gets the next whole second instead."""
 
@@ -52,6 +55,8 @@ class OpeningSets:
             for to in (False, True)
         )
         self._by_kind = {(each.version, each.to): each.name for each in self.places}
+        self.lost = False
+        """Members were found missing before their time; for whoever sees to that to reset."""
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
@@ -83,6 +88,8 @@ class OpeningSets:
 
     def whole(self, netlink: Netlink) -> bool:
         """Whether all are there, with as many members as we know of."""
+        if self.lost:
+            return False
         for place in self.places:
             header = _header(netlink, place.name)
             if header is None:
@@ -94,7 +101,7 @@ class OpeningSets:
 
     def _surely(self, name: str) -> int:
         """How many members of a set the kernel cannot have ended yet."""
-        soonest = self._clock.now().steady + 1
+        soonest = self._clock.now().steady + _GRAIN
         return sum(
             self._name(held.hole) == name and held.until > soonest for held in self._held.values()
         )
@@ -104,8 +111,9 @@ class OpeningSets:
         now = self._clock.now().steady
         wanted = _wanted(change.add, now)
         gone = {self._held[tag].hole for tag in change.remove if tag in self._held}
-        for hole in wanted:
-            self._name(hole)  # refuses what no set can hold, before anything is done
+        for hole in wanted:  # what no set can hold is refused before anything is done
+            self._name(hole)
+            service_of(hole)
         removed = [hole for hole in gone if hole not in wanted]
         try:
             self._write(netlink, wanted.values(), now)
@@ -121,6 +129,7 @@ class OpeningSets:
     def read(self, netlink: Netlink) -> frozenset[Tag]:
         """Tags of what the kernel has. Raises HostError."""
         now = self._clock.now().steady
+        soonest = now + _GRAIN
         found: dict[Tag, _Held] = {}
         for place in self.places:
             for member in _members(netlink, place.name):
@@ -128,6 +137,9 @@ class OpeningSets:
                     known = self._held.get(member.tag)
                     rest = math.inf if member.remaining is None else now + member.remaining
                     found[member.tag] = known or _Held(member.hole, rest)
+        self.lost = self.lost or any(
+            held.until > soonest and tag not in found for tag, held in self._held.items()
+        )
         self._forget_all()
         for tag, held in found.items():
             self._remember(tag, held)

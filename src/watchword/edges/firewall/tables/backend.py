@@ -63,6 +63,8 @@ class TablesFirewall:
         self._ward: Ward | None = None
         self._doubted = True
         """Others changed something, or nothing was made yet, and it is not put right."""
+        self._fresh = False
+        """It was prepared, and nothing was applied since."""
 
     def probe(self) -> frozenset[Feature]:
         """See if programs and privileges are there, and the operator's chains. Changes nothing.
@@ -96,13 +98,14 @@ class TablesFirewall:
         self._ward.forget()
         if not parts.structure.stands():
             raise HostError("somebody else changes what was just made", hint="see iptables -S")
-        self._doubted = False
+        self._doubted, self._fresh = False, True
         return 0
 
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force. None where the chains are gone."""
         found = self._found()
-        others = self._known.compare(found, self._clock.now())
+        surprising, others = self._known.compare(found, self._clock.now())
+        self._doubted = self._doubted or surprising
         if others and self._ward is not None and self._ward.alive:
             self._ward.hold(others)
         return self._known.tags()
@@ -133,6 +136,8 @@ class TablesFirewall:
         self._known.forget(take)
         for tag, held in put.items():
             self._known.note(tag, held)
+        if self._fresh:  # and whoever prepared has seen what was missing
+            self._doubted = self._fresh = False
 
     def cut(self, holes: Collection[Hole]) -> int:
         """Raises HostError: what an operator's chain lets go on is not cut."""

@@ -30,6 +30,15 @@ class Held(NamedTuple):
     lines: tuple[Line, ...]
 
 
+class Compared(NamedTuple):
+    """What a comparison found."""
+
+    surprising: bool
+    """Whether something was lost before its time, or is there that should not be."""
+    others: dict[str, tuple[float, Sequence[Line]]]
+    """Rules of others that say when they end, and when that is."""
+
+
 class Known:
     """What is open as far as the backend knows."""
 
@@ -73,8 +82,8 @@ class Known:
                     return False
         return not any(count and is_grant(line.rule) for line, count in spare.items())
 
-    def compare(self, found: Counter[Line], now: Moment) -> dict[str, tuple[float, Sequence[Line]]]:
-        """Forget what is not there, learn strays; return others' rules that say when they end."""
+    def compare(self, found: Counter[Line], now: Moment) -> Compared:
+        """Forget what is not there, and learn strays."""
         spare = found.copy()
         lost = []
         for tag, held in self._held.items():
@@ -82,8 +91,10 @@ class Known:
                 spare.subtract(held.lines)
             else:
                 lost.append(tag)
+        early = any(self._held[tag].until > now.steady for tag in lost)
         self.forget(lost)
         others: dict[str, tuple[float, Sequence[Line]]] = {}
+        strays = False
         for line, count in spare.items():
             ends = expiry(line.rule)
             if ends is None:
@@ -92,10 +103,11 @@ class Known:
             for copy in range(count):
                 name = _name(line, copy)
                 if is_grant(line.rule):
+                    strays = True
                     self.note(name, Held(None, until, (line,)))
                 else:
                     others[name] = (until, (line,))
-        return others
+        return Compared(early or strays, others)
 
     def tags(self) -> frozenset[Tag]:
         return frozenset(self._held)

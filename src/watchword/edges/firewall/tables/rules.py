@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
+from watchword.edges.firewall.plain import service_of
 from watchword.edges.firewall.tables.listing import Line
 from watchword.model.openings import Hole
 from watchword.model.settings import ChainUse
@@ -25,8 +26,11 @@ _GRANT = re.compile(rf"{_ADDRESSES}(?:{_PORT} )?-m comment --comment _exp_[0-9]+
 
 
 def lines(hole: Hole, expires: int, way_in: ChainUse, way_out: ChainUse | None) -> Iterator[Line]:
-    """The rules of one opening that ends at these Unix seconds."""
-    who, service, destination = hole
+    """The rules of one opening that ends at these Unix seconds.
+
+    Raises HostError: it leads elsewhere.
+    """
+    who, service, destination = hole.who, service_of(hole), hole.destination
     version = who.version
     protocol = f"-p {service.proto} -m {service.proto}"
     comment = f"-m comment --comment _exp_{expires}"
