@@ -7,15 +7,15 @@ implementation raises when the machine refuses is HostError and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from watchword.errors import HostError, PeerError
 from watchword.model.addresses import Address
 from watchword.model.commands import Account
 from watchword.model.moments import Moment
-from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Tag
+from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Opening, Tag
 from watchword.model.openpgp import Decrypted, Keyring
 from watchword.model.outcomes import Change, Event, Finding, Refusal
 from watchword.model.packets import Packet
@@ -211,6 +211,15 @@ class ConnectionTable(Protocol):
 
     def through(self, holes: Collection[Hole]) -> frozenset[Hole]:
         """Those of the holes that somebody is connected through now. Raises HostError."""
+        ...
+
+
+@runtime_checkable
+class KeepsNoTags(Protocol):
+    """A firewall backend whose rules have no room for tags."""
+
+    def recognise(self, openings: Iterable[Opening]) -> frozenset[Tag]:
+        """As ``installed``, told which openings there may be of an earlier run."""
         ...
 
 

@@ -44,7 +44,15 @@ def close_doors(host: Host, exe: str) -> None:
 
 def open_doors(host: Host, exe: str) -> None:
     for each in (exe, six(exe)):
-        for line in ("-P INPUT ACCEPT", "-F", "-X", "-t nat -F", "-t nat -X"):
+        for line in (
+            "-P INPUT ACCEPT",
+            "-F",
+            "-X",
+            "-t nat -F",
+            "-t nat -X",
+            "-t mangle -F",
+            "-t mangle -X",
+        ):
             host.run(each, *line.split())
 
 

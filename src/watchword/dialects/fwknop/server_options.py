@@ -77,6 +77,7 @@ OPTIONS: Final = (
     _switch("", "fw-list", "list what this daemon has in the firewall and exit"),
     _switch("", "fw-list-all", "list the whole firewall and exit"),
     _switch("", "fw-flush", "take everything of ours out of the firewall and exit"),
+    _switch("", "fw-withdraw", "take out what only a running daemon ends on time, and exit"),
     _switch("", "rotate-digest-cache", "begin a new replay memory, keep the old as <file>-old"),
     _text("", "export-digest-cache", "write the replay memory to this file, for fwknop, and exit"),
     _switch("", "exit-parse-config", "check the configuration and exit"),
@@ -133,6 +134,7 @@ class ServerOptions:
     fw_list: bool = False
     fw_list_all: bool = False
     fw_flush: bool = False
+    fw_withdraw: bool = False
     rotate_digest_cache: bool = False
     export_digest_cache: str | None = None
     exit_parse_config: bool = False

@@ -27,7 +27,15 @@ from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.openings import Feature, Opening, Tag
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, Settings
-from watchword.ports import Clock, ConnectionTable, FirewallBackend, Interest, Journal, ReplayStore
+from watchword.ports import (
+    Clock,
+    ConnectionTable,
+    FirewallBackend,
+    Interest,
+    Journal,
+    KeepsNoTags,
+    ReplayStore,
+)
 from watchword.service.daemon.process import PidFile
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
 from watchword.wire.spa.errors import SpaError
@@ -127,7 +135,7 @@ def installed_of_earlier(
 ) -> frozenset[Tag]:
     """Which openings of a daemon that is gone are in force. Raises HostError."""
     backend = firewall_for(settings, clock)
-    if isinstance(backend, TablesFirewall):  # its rules have no room for tags
+    if isinstance(backend, KeepsNoTags):
         return backend.recognise(openings)
     return backend.installed()
 

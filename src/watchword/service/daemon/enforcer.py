@@ -36,7 +36,7 @@ from watchword.model.outcomes import (
     HostTrouble,
     Restored,
 )
-from watchword.ports import Clock, FirewallBackend, Journal, Reporter
+from watchword.ports import Clock, FirewallBackend, Journal, KeepsNoTags, Reporter
 
 _T = TypeVar("_T")
 _CHANGED = "other hands had changed the firewall"
@@ -336,13 +336,15 @@ class Enforcer:
             if elsewhere:
                 await aside(old.teardown)
 
-    async def end_all(self) -> None:
-        """End every grant now."""
+    async def end_all(self, *, dismantle: bool = False) -> None:
+        """End every grant now; ``dismantle``: and take away what they hang on."""
         async with self._lock:
             names = [grant.id for grant in self.ledger.grants()]
             over = [self.ledger.withdraw(name, Turn.REVOKED) for name in names]
             try:
                 await self._realign()
+                if dismantle:
+                    self.firewall.teardown()
             except HostError as error:
                 self._doubt(error)
             self._note_ends([(grant, Ending.REVOKED) for grant in over])
@@ -362,11 +364,16 @@ class Enforcer:
         """Start from what the firewall has; return how many openings had to go."""
         self.changes += 1
         await aside(self.firewall.prepare)
-        change = self.ledger.full_change(self.firewall.installed())
+        change = self.ledger.full_change(self._installed())
         self.firewall.apply(change)
         self.ledger.settled()
         self.in_doubt = False
         return len(change.remove)
+
+    def _installed(self) -> frozenset[Tag]:
+        if isinstance(self.firewall, KeepsNoTags):
+            return self.firewall.recognise(self.ledger.openings())
+        return self.firewall.installed()
 
     def _doubt(self, error: HostError) -> None:
         self.in_doubt = True

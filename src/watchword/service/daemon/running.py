@@ -129,7 +129,8 @@ class Running:
         await self._end_commands()
         firewall = self.settings.firewall
         if firewall.flush_at_exit:
-            await self.enforcer.end_all()
+            # As the packaged server does. A guard stays: it hides.
+            await self.enforcer.end_all(dismantle=firewall.in_iptables)
         await self.enforcer.written()
         await self.memory.aclose()
         guarding = firewall.attach is Attach.GUARD

@@ -22,12 +22,13 @@ from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import file_rights, files, patterns, randomness, users
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
+from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
 from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import Digest
-from watchword.model.settings import PacketQueue
+from watchword.model.settings import PacketQueue, Settings
 from watchword.service import policy_trial
 from watchword.service.complain import say
 from watchword.service.daemon import assembly, listing, named_paths, process
@@ -115,7 +116,8 @@ def _list_everything(options: ServerOptions) -> int:
     return 0
 
 
-def _flush(options: ServerOptions) -> int:
+def _without_daemon(options: ServerOptions) -> Settings:
+    """The settings, if nobody runs who would put back what is taken out. Raises OperatorError."""
     settings = translate.settings_only(sources(), options)
     pid = process.holder(settings.pid_file)
     if pid is not None:
@@ -123,6 +125,18 @@ def _flush(options: ServerOptions) -> int:
             f"fwknopd is running (pid={pid}) and would put everything back at once",
             hint="end it first: fwknopd -K",
         )
+    return settings
+
+
+def _withdraw(options: ServerOptions) -> int:
+    firewall = assembly.firewall_for(_without_daemon(options), SystemClock())
+    if isinstance(firewall, TablesFirewall):
+        print(f"Took {firewall.withdraw()} rules of grants out of iptables.")
+    return 0
+
+
+def _flush(options: ServerOptions) -> int:
+    settings = _without_daemon(options)
     print("Deleting any existing firewall rules...")
     assembly.firewall_for(settings, SystemClock()).teardown()
     for source in settings.sources:
@@ -183,6 +197,7 @@ ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions]
     (lambda options: options.fw_list, _list_grants),
     (lambda options: options.fw_list_all, _list_everything),
     (lambda options: options.fw_flush, _flush),
+    (lambda options: options.fw_withdraw, _withdraw),
     (lambda options: options.dump_config, _dump),
     (lambda options: options.exit_parse_config, _check),
     (lambda options: options.exit_parse_digest_cache, _check_memory),

@@ -16,10 +16,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from watchword.edges.firewall.tables.chains import Branch
+from watchword.edges.firewall.tables.batches import by_table, script
+from watchword.edges.firewall.tables.chains import Branch, Tables
+from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.tables.known import Held, Known, counted
 from watchword.edges.firewall.tables.listing import Line
-from watchword.edges.firewall.tables.rules import lines
+from watchword.edges.firewall.tables.rules import is_grant, lines
 from watchword.edges.firewall.tables.structure import Structure
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.firewall.tables.ward import Ward
@@ -27,7 +29,7 @@ from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
 from watchword.model.settings import FirewallSettings
-from watchword.ports import Clock, FirewallBackend, ProgramRunner
+from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
 _WAIT_FOR_WARD = 0.25  # seconds between two looks whether there is one yet
@@ -60,6 +62,7 @@ class TablesFirewall:
         self._clock = clock
         self._known = Known()
         self._opened: _Parts | None = None
+        self._claim: Claim | None = None
         self._ward: Ward | None = None
         self._doubted = True
         """Others changed something, or nothing was made yet, and it is not put right."""
@@ -86,6 +89,8 @@ class TablesFirewall:
     def prepare(self) -> int:
         """Make the chains stand, and have somebody there who ends openings. Raises HostError."""
         parts = self._parts
+        if self._claim is None:
+            self._claim = Claim(self._settings.input.chain)
         parts.structure.build()
         if self._ward is None or not self._ward.alive:
             self._ward = Ward(
@@ -103,18 +108,17 @@ class TablesFirewall:
 
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force. None where the chains are gone."""
-        found = self._found()
-        surprising, others = self._known.compare(found, self._clock.now())
-        self._doubted = self._doubted or surprising
-        if others and self._ward is not None and self._ward.alive:
-            self._ward.hold(others)
+        self._learn(self._in_our_chains(self._parts.structure.read()))
         return self._known.tags()
 
     def recognise(self, openings: Iterable[Opening]) -> frozenset[Tag]:
         """Read back the openings in force, knowing which there may be: of an earlier run."""
         self.installed()
         now = self._clock.now()
-        self._known.claim(openings, lambda each: self._forms(each, now))
+        wanted = (each for each in openings if each.tag not in self._known)
+        strays, claimed = self._known.claim(wanted, lambda each: self._forms(each, now))
+        if claimed and self._ward is not None and self._ward.alive:
+            self._ward.hold(claimed, instead=strays)
         return self._known.tags()
 
     def apply(self, change: ChangeSet) -> None:
@@ -156,10 +160,15 @@ class TablesFirewall:
             self._ward.forget()
         except HostError:
             return False
-        self._doubted = not (
-            self._parts.structure.stands() and self._known.agrees(self._found(), self._clock.now())
-        )
-        return not self._doubted
+        read = self._parts.structure.read()
+        found = self._in_our_chains(read)
+        if not (
+            self._parts.structure.stands(read) and self._known.agrees(found, self._clock.now())
+        ):
+            self._doubted = True
+            return False
+        self._learn(found)
+        return True
 
     async def disturbances(self) -> AsyncIterator[None]:
         """Yields when others may have changed what is ours; for one consumer."""
@@ -179,11 +188,24 @@ class TablesFirewall:
         self._known = Known()
         self._doubted = True
 
+    def withdraw(self) -> int:
+        """Take out every rule that looks like a grant, and leave the chains; return how many.
+
+        For when no server runs, which would end them. Raises HostError.
+        """
+        found = self._in_our_chains(self._parts.structure.read())
+        going = [line for line in found.elements() if is_grant(line.rule)]
+        for (version, table), batch in by_table(going, ()).items():
+            self._tools.restore(version, script(table, batch, None, prepend=False))
+        return len(going)
+
     def close(self) -> None:
         """Let the warden go on alone, until the last opening has ended."""
         if self._ward is not None:
             self._ward.close()
-        self._ward = None
+        if self._claim is not None:
+            self._claim.close()
+        self._ward = self._claim = None
 
     def _wanted(self, openings: Iterable[Opening], now: Moment) -> Iterator[Opening]:
         """What is neither over nor there yet; of two for one hole the longer."""
@@ -210,9 +232,13 @@ class TablesFirewall:
     def _lines(self, hole: Hole, ends: int) -> tuple[Line, ...]:
         return tuple(lines(hole, ends, self._settings.input, self._settings.output))
 
-    def _found(self) -> Counter[Line]:
-        """Every rule in our chains; none where nobody calls them."""
-        read = self._parts.structure.read()
+    def _learn(self, found: Counter[Line]) -> None:
+        surprising, foreign = self._known.compare(found, self._clock.now())
+        self._doubted = self._doubted or surprising
+        if foreign and self._ward is not None and self._ward.alive:
+            self._ward.hold(foreign)
+
+    def _in_our_chains(self, read: Tables) -> Counter[Line]:
         ours = self._parts.structure.branches
         return counted(
             {
@@ -238,4 +264,4 @@ class TablesFirewall:
         return self._opened
 
 
-_: type[FirewallBackend] = TablesFirewall
+_: tuple[type[FirewallBackend], type[KeepsNoTags]] = (TablesFirewall, TablesFirewall)

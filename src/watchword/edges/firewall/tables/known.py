@@ -35,8 +35,8 @@ class Compared(NamedTuple):
 
     surprising: bool
     """Whether something was lost before its time, or is there that should not be."""
-    others: dict[str, tuple[float, Sequence[Line]]]
-    """Rules of others that say when they end, and when that is."""
+    foreign: dict[str, tuple[float, Sequence[Line]]]
+    """Strays, and rules of others that say when they end; with when that is, in steady seconds."""
 
 
 class Known:
@@ -93,7 +93,7 @@ class Known:
                 lost.append(tag)
         early = any(self._held[tag].until > now.steady for tag in lost)
         self.forget(lost)
-        others: dict[str, tuple[float, Sequence[Line]]] = {}
+        foreign: dict[str, tuple[float, Sequence[Line]]] = {}
         strays = False
         for line, count in spare.items():
             ends = expiry(line.rule)
@@ -105,25 +105,34 @@ class Known:
                 if is_grant(line.rule):
                     strays = True
                     self.note(name, Held(None, until, (line,)))
-                else:
-                    others[name] = (until, (line,))
-        return Compared(early or strays, others)
+                foreign[name] = (until, (line,))
+        return Compared(early or strays, foreign)
 
     def tags(self) -> frozenset[Tag]:
         return frozenset(self._held)
 
     def claim(
         self, openings: Iterable[Opening], lines: Callable[[Opening], Iterable[tuple[Line, ...]]]
-    ) -> None:
-        """Strays that are these openings, in one of the forms that each may have, are known."""
+    ) -> tuple[set[Tag], dict[str, tuple[float, Sequence[Line]]]]:
+        """Strays that are these openings, in one of the forms that each may have, are known.
+
+        Returns the names that they had as strays, and what they are.
+        """
         strays = {held.lines: tag for tag, held in self._held.items() if held.hole is None}
+        before: set[Tag] = set()
+        claimed: dict[str, tuple[float, Sequence[Line]]] = {}
+        if not strays:
+            return before, claimed
         for opening in openings:
             for form in lines(opening):
-                singles = [strays.get((each,)) for each in form]
-                if all(each is not None for each in singles):
-                    self.forget(each for each in singles if each is not None)
+                names = {strays[each,] for each in form if (each,) in strays}
+                if len(names) == len(form):
+                    self.forget(names)
                     self.note(opening.tag, Held(opening.hole, opening.until, form))
+                    before |= names
+                    claimed[opening.tag] = (opening.until, form)
                     break
+        return before, claimed
 
 
 def counted(found: Mapping[tuple[int, str], Mapping[str, Sequence[str]]]) -> Counter[Line]:

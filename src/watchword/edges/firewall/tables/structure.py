@@ -38,9 +38,9 @@ class Structure:
         """What is there now. Raises HostError."""
         return {table: self._tools.table(*table) for table in self._by_table}
 
-    def stands(self) -> bool:
-        """Raises HostError: it cannot be seen."""
-        found = self.read()
+    def stands(self, read: Tables | None = None) -> bool:
+        """Whether all is there, or was in what was read. Raises HostError: it cannot be seen."""
+        found = self.read() if read is None else read
         return all(each.stands(found[each.table]) for each in self.branches)
 
     def check(self) -> None:

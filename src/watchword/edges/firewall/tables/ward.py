@@ -67,9 +67,12 @@ class Ward:
         """Take openings out by name and put others in, all or nothing. Raises HostError."""
         self._ask({"do": "change", "take": list(take), "put": packed(put)})
 
-    def hold(self, put: Entries) -> None:
-        """Have these ended, which are in the tables already. Raises HostError."""
-        self._ask({"do": "hold", "put": packed(put)})
+    def hold(self, put: Entries, *, instead: Collection[str] = ()) -> None:
+        """Have these ended, which are in the tables already. Raises HostError.
+
+        ``instead``: names under which their rules were held until now.
+        """
+        self._ask({"do": "hold", "put": packed(put), "drop": list(instead)})
 
     def forget(self) -> None:
         """What others did so far has been seen to. Raises HostError."""

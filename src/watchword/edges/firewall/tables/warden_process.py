@@ -46,11 +46,15 @@ class WardenProcess:
         self._warden = warden
         self._restores: Mapping[int, StandingRestore] = restores
         self._decoder = Decoder()
+        self._alarm, self._bell = socket.socketpair()
+        for each in (self._alarm, self._bell):
+            each.setblocking(False)
         self._told_to_end = False
         self._told_of_disturbance = False
 
     def run(self) -> None:
         """Until nobody asks any more and nothing is open."""
+        signal.set_wakeup_fd(self._bell.fileno())  # a signal alone does not end a wait
         signal.signal(signal.SIGTERM, self._end_soon)
         for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(ignored, signal.SIG_IGN)
@@ -64,11 +68,9 @@ class WardenProcess:
                 self._look()
 
     def _listen(self, seconds: float) -> None:
-        if self._channel is None:
-            time.sleep(seconds)
-            return
-        ready, _, _ = select.select([self._channel], [], [], seconds)
-        if not ready:
+        heard = [self._alarm, *([self._channel] if self._channel is not None else [])]
+        ready, _, _ = select.select(heard, [], [], seconds)
+        if self._channel is None or self._channel not in ready:
             return
         try:
             data = self._channel.recv(_PIECE)
@@ -87,6 +89,7 @@ class WardenProcess:
                 case "change":
                     warden.change(message["take"], unpacked(message["put"]))
                 case "hold":
+                    warden.holdings.drop(message["drop"])
                     warden.holdings.hold(unpacked(message["put"]))
                 case "forget":
                     warden.forget()

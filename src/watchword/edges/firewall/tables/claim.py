@@ -1,0 +1,79 @@
+"""Sees to it that one server at a time keeps grants in a chain.
+
+In here: the claim, which ends with the process. Not in here: chains (chains).
+
+Two servers in one chain would take each other's rules for strays, and take them
+out. The claim is a name in the abstract namespace of sockets, which belongs to
+the network namespace, as the tables do. Anybody may use such a name, so only
+root's, or our own user's, counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+import threading
+from pathlib import Path
+
+from watchword.errors import HostError
+
+_PEER = struct.Struct("=3i")  # pid, uid, gid
+_held: dict[tuple[int, str], tuple[socket.socket, int]] = {}
+_lock = threading.Lock()
+
+
+class Claim:
+    """On one chain, in the network namespace of this thread."""
+
+    def __init__(self, chain: str) -> None:
+        """Raises HostError: another server has it."""
+        self._key = (Path("/proc/thread-self/ns/net").stat().st_ino, chain)
+        with _lock:
+            held = _held.get(self._key)
+            if held is not None:  # by ourselves: a reload
+                _held[self._key] = (held[0], held[1] + 1)
+                return
+            _held[self._key] = (_claim(chain), 1)
+
+    def close(self) -> None:
+        """Give it back, unless another backend of this process has it as well."""
+        with _lock:
+            channel, count = _held.pop(self._key)
+            if count > 1:
+                _held[self._key] = (channel, count - 1)
+            else:
+                channel.close()
+
+
+def _claim(chain: str) -> socket.socket:
+    name = f"\0watchword iptables {chain}"
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        channel.bind(name)
+        channel.listen(8)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            channel.close()
+            raise HostError(f"the chain {chain} cannot be claimed: {error}") from error
+        if (pid := _owner(name)) is not None:
+            channel.close()
+            raise HostError(
+                f"another fwknopd (pid {pid}) keeps its grants in the chain {chain}",
+                hint="end it, or give this one a chain of its own with IPT_INPUT_ACCESS",
+            ) from error
+    return channel
+
+
+def _owner(name: str) -> int | None:
+    """Who has a name; None: somebody who cannot be a server, or nobody any more."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(1.0)
+        asking.connect(name)
+        told = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        pid, uid, _ = _PEER.unpack(told)
+        if uid in (0, os.geteuid()):
+            return int(pid)
+    return None

@@ -1,0 +1,212 @@
+"""fwknopd with the backend iptables: real packets, and whatever may happen to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Server, until
+from tests.system.tables_scene import (
+    MAKES,
+    close_doors,
+    knock,
+    listed,
+    listening,
+    open_doors,
+    reaches,
+    settled,
+    six,
+)
+from watchword.lab.hosts import Host, Lab
+from watchword.lab.trio import Trio, trio
+
+pytestmark = [pytest.mark.system, pytest.mark.peer("iptables")]
+
+STRAY = (
+    "-A FWKNOP_INPUT -s 192.0.2.99/32 -p tcp -m tcp --dport 22 "
+    "-m comment --comment _exp_4102444800 -j ACCEPT"
+)
+MODULE = b"watchword.edges.firewall.tables.warden_process"
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture(params=MAKES)
+def exe(request: pytest.FixtureRequest, scene: Trio) -> Iterator[str]:
+    host = scene.server.host
+    close_doors(host, request.param)
+    yield request.param
+    for pid in processes(host, MODULE):
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not processes(host, MODULE))
+    open_doors(host, request.param)
+
+
+@pytest.fixture
+def server(scene: Trio, exe: str, tmp_path: Path) -> Iterator[Server]:
+    server = settled(Server(scene.server.host, tmp_path), FIREWALL_EXE=f"/usr/sbin/{exe}")
+    yield server
+    if server.process is not None:
+        server.stop()
+
+
+def processes(host: Host, word: bytes) -> list[int]:
+    """Processes of a host with this word in their command lines."""
+    found = []
+    for pid in host.run("ip", "netns", "pids", host.namespace).stdout.split():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:  # it has just ended
+            continue
+        if word in words.split(b"\0"):
+            found.append(int(pid))
+    return found
+
+
+def warden(host: Host) -> int:
+    [pid] = until(lambda: processes(host, MODULE))
+    return int(pid)
+
+
+def grants(host: Host, exe: str) -> list[str]:
+    """Rules of grants, both families, without their ends."""
+    return [
+        re.sub("_exp_[0-9]+", "_exp_", line)
+        for each in (exe, six(exe))
+        for line in listed(host, each)
+        if "_exp_" in line
+    ]
+
+
+def test_a_dead_server_leaves_nothing_open_past_its_time(
+    scene: Trio, server: Server, exe: str
+) -> None:
+    host, caller = scene.server.host, scene.caller
+    server.start()
+    with listening(host, 22):
+        knock(scene, caller.four, "tcp/22", "-f", "2")
+        knock(scene, caller.six)
+        server.wait_for_judgements(2)
+        assert reaches(caller, scene.server.four)
+        assert reaches(caller, scene.server.six)
+        assert not reaches(scene.stranger, scene.server.four)
+        server.kill()
+        assert len(grants(host, exe)) == 2
+        until(lambda: len(grants(host, exe)) == 1)
+        assert not reaches(caller, scene.server.four)
+        assert reaches(caller, scene.server.six), "whose time is not over"
+        os.kill(warden(host), signal.SIGTERM)
+        until(lambda: not grants(host, exe))
+        until(lambda: not processes(host, MODULE))
+        assert not reaches(caller, scene.server.six), "who ends grants does not go before them"
+
+
+def test_a_dead_warden_is_replaced_and_what_it_had_to_end_ends(
+    scene: Trio, server: Server, exe: str
+) -> None:
+    host = scene.server.host
+    server.start()
+    knock(scene, scene.caller.four, "tcp/22", "-f", "2")
+    knock(scene, scene.caller.six)
+    server.wait_for_judgements(2)
+    first = warden(host)
+    for each in (exe, six(exe)):  # what stands ready for it, too
+        for pid in processes(host, f"/usr/sbin/{each}-restore".encode()):
+            os.kill(pid, signal.SIGKILL)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: processes(host, MODULE) not in ([], [first]))
+    server.wait_for("Restored 2 grants")
+    until(lambda: len(grants(host, exe)) == 1)
+    server.wait_for("Removed rule")
+    knock(scene, scene.caller.four)
+    assert server.wait_for_judgements(3)[2]["verdict"] == "granted"
+
+
+def test_what_both_leave_behind_is_put_right_by_the_next_start(
+    scene: Trio, server: Server, exe: str
+) -> None:
+    host = scene.server.host
+    server.start()
+    knock(scene, scene.caller.four)
+    server.wait_for_judgements(1)
+    server.kill()
+    os.kill(warden(host), signal.SIGKILL)
+    host.run(exe, *STRAY.split())
+    [row] = [each for each in server.program("--fw-list").stdout.splitlines() if "tcp/22" in each]
+    assert "not in the firewall" not in row
+    server.start()
+    server.wait_for("Restored 1 grants")
+    assert grants(host, exe) == [
+        f"-A FWKNOP_INPUT -s {scene.caller.four}/32 -p tcp -m tcp --dport 22 "
+        "-m comment --comment _exp_ -j ACCEPT"
+    ]
+    assert "Removed 1 openings that no journal knows" in server.log
+    server.kill()
+    os.kill(warden(host), signal.SIGKILL)
+    assert server.program("--fw-withdraw").stdout == "Took 1 rules of grants out of iptables.\n"
+    assert grants(host, exe) == []
+    server.start()
+    server.wait_for("Restored 1 grants")
+    assert len(grants(host, exe)) == 1
+
+
+def test_what_others_do_to_our_chains_is_put_right_and_said(
+    scene: Trio, server: Server, exe: str
+) -> None:
+    host = scene.server.host
+    server.start()
+    knock(scene, scene.caller.four)
+    server.wait_for_judgements(1)
+    own = "-A FWKNOP_INPUT -s 192.0.2.50/32 -m comment --comment _exp_soon -j ACCEPT"
+    host.run(exe, *own.split())
+    dump = host.run(f"{exe}-save", "-t", "filter").stdout
+    before = sorted(listed(host, exe))
+    double = next(line for line in before if "_exp_1" in line)
+    doings = (
+        [f"{exe} -D INPUT -j FWKNOP_INPUT"],
+        [f"{exe} {double.replace('-A', '-D', 1)}"],
+        [f"{exe} {STRAY}"],
+        [f"{exe} {double}"],
+        [f"{exe} -F INPUT", f"{exe} -F FWKNOP_INPUT", f"{exe} -X FWKNOP_INPUT"],
+    )
+    for count, lines in enumerate(doings, start=1):
+        for line in lines:
+            host.run(*line.split())
+        server.wait_for("Restored 1 grants: other hands had changed the firewall", count)
+        if count < len(doings):
+            assert sorted(listed(host, exe)) == before
+    assert len(grants(host, exe)) == 1
+    host.run(f"{exe}-restore", input=dump)
+    until(lambda: sorted(listed(host, exe)) == before)
+    soon = int(time.time()) + 1
+    theirs = f"-A FWKNOP_INPUT -s 192.0.2.60/32 -m limit -m comment --comment _exp_{soon} -j LOG"
+    host.run(exe, *theirs.split())
+    until(lambda: sorted(listed(host, exe)) == before)
+
+
+def test_a_second_server_in_the_same_chain_is_refused(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    server.start()
+    knock(scene, scene.caller.four)
+    server.wait_for_judgements(1)
+    folder = tmp_path / "second"
+    folder.mkdir()
+    second = Server(scene.server.host, folder)
+    second.settings |= {**server.settings, "UDPSERV_PORT": "4000",
+        "STATE_DIR": str(folder / "state"), "FWKNOP_RUN_DIR": str(folder / "run")}  # fmt: skip
+    second.launch()
+    until(lambda: second.ended)
+    told = f"another fwknopd (pid {server.pid}) keeps its grants in the chain FWKNOP_INPUT"
+    assert told in second.log
+    assert "Removed" not in server.log
