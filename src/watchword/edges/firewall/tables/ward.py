@@ -7,7 +7,6 @@ does (warden_process, warden).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import subprocess
@@ -24,12 +23,17 @@ _MODULE = "watchword.edges.firewall.tables.warden_process"
 _SECONDS = 120.0
 """For one answer: it may have to wait for iptables' lock several times."""
 _PIECE = 1 << 18
+_RINGS = 1 << 10
 PAUSE = 0.05
 """Seconds between two wake-ups, so that a storm of changes costs twenty a second."""
 
 
 class Ward:
-    """One warden, started here. It goes on when this ends."""
+    """One warden, started here. It goes on when this ends.
+
+    What it is asked may be asked from any thread, by one at a time; ``wakings`` is for the
+    thread of an event loop.
+    """
 
     def __init__(self, exe: str, chains: Chains, *, legacy: bool, prepend: bool) -> None:
         """Raises HostError: it cannot be started.
@@ -43,21 +47,23 @@ class Ward:
         places = [[*table, sorted(names)] for table, names in chains.items()]
         order = json.dumps({"exe": exe, "legacy": legacy, "prepend": prepend, "chains": places})
         self.alive = True
-        self._woken = asyncio.Event()
         self._decoder = Decoder()
         self._channel, far = socket.socketpair()
+        self._bell, far_bell = socket.socketpair()
+        self._bell.setblocking(False)
+        self._channel.settimeout(_SECONDS)
+        theirs = (far.fileno(), far_bell.fileno())
         try:
-            with far:
+            with far, far_bell:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", _MODULE, str(far.fileno()), order],
+                    [sys.executable, "-I", "-m", _MODULE, *map(str, theirs), order],
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL, pass_fds=(far.fileno(),),
+                    stderr=subprocess.DEVNULL, pass_fds=theirs,
                     env=dict(CLEAN_ENVIRONMENT), cwd="/", start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
-            self._channel.close()
+            self.close()
             raise HostError(f"the process that ends openings cannot be started: {error}") from error
-        self._channel.settimeout(_SECONDS)
 
     @property
     def pid(self) -> int:
@@ -77,65 +83,57 @@ class Ward:
     def forget(self) -> None:
         """What others did so far has been seen to. Raises HostError."""
         self._ask({"do": "forget"})
-        self._woken.clear()
 
     def look(self) -> bool:
         """Whether others may have changed our chains since ``forget``. Raises HostError."""
         return bool(self._ask({"do": "look"}))
 
     async def wakings(self) -> AsyncIterator[None]:
-        """Yields when others may have changed something, and when the warden is gone."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._channel, self._hear)
+        """Yields when others may have changed something, and last when the warden is gone."""
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._bell, self._hear, woken)
         try:
-            while True:
-                await self._woken.wait()
-                self._woken.clear()
+            while self.alive:
+                await woken.wait()
+                woken.clear()
                 yield
-                if not self.alive:
-                    return
                 await asyncio.sleep(PAUSE)
         finally:
-            loop.remove_reader(self._channel)
+            loop.remove_reader(self._bell)
 
     def close(self) -> None:
         """Let it go: it ends when the last opening has."""
         self.alive = False
         self._channel.close()
+        self._bell.close()
 
     def _ask(self, question: Mapping[str, Any]) -> Any:
         try:
             self._channel.sendall(encode(question))
-            while True:
-                for message in self._read(self._channel.recv(_PIECE)):
-                    if "error" in message:
-                        raise HostError(message["error"], hint=message["hint"])
-                    if "answer" in message:
-                        return message["answer"]
+            message = self._answer()
         except OSError as error:
-            self._gone()
+            self.alive = False
             raise HostError(f"the process that ends openings does not answer: {error}") from error
+        if "error" in message:
+            raise HostError(message["error"], hint=message["hint"])
+        return message["answer"]
 
-    def _read(self, data: bytes) -> list[dict[str, Any]]:
-        """Messages that came; what nobody asked for is noted. Raises OSError: it is gone."""
-        if not data:
-            raise OSError("it is gone")
-        messages = list(self._decoder.feed(data))
-        if any("disturbed" in each for each in messages):
-            self._woken.set()
-        return messages
+    def _answer(self) -> dict[str, Any]:
+        while data := self._channel.recv(_PIECE):
+            for message in self._decoder.feed(data):
+                return message
+        raise ConnectionResetError("it is gone")
 
-    def _hear(self) -> None:
-        """Something came while nobody asked."""
+    def _hear(self, woken: asyncio.Event) -> None:
+        """It rang, or is gone."""
         try:
-            self._read(self._channel.recv(_PIECE, socket.MSG_DONTWAIT))
+            rung = self._bell.recv(_RINGS)
         except BlockingIOError:
             return
         except OSError:
-            self._gone()
-
-    def _gone(self) -> None:
-        self.alive = False
-        self._woken.set()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0.5)
+            rung = b""
+        if not rung:
+            self.alive = False
+            self._process.poll()  # so that nothing is left of it
+            asyncio.get_running_loop().remove_reader(self._bell)
+        woken.set()

@@ -40,21 +40,30 @@ _SEND_SECONDS = 10.0
 class WardenProcess:
     """A warden, and the daemon at the other end of a socket."""
 
-    def __init__(self, channel: socket.socket, warden: Warden, restores: Mapping[int, Any]) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        bell: socket.socket,
+        warden: Warden,
+        restores: Mapping[int, StandingRestore],
+    ) -> None:
+        """``channel``: for questions and answers. ``bell``: rung when others did something."""
         self._channel: socket.socket | None = channel
         self._channel.settimeout(_SEND_SECONDS)
+        self._bell = bell
+        self._bell.setblocking(False)
         self._warden = warden
-        self._restores: Mapping[int, StandingRestore] = restores
+        self._restores = restores
         self._decoder = Decoder()
-        self._alarm, self._bell = socket.socketpair()
-        for each in (self._alarm, self._bell):
+        self._alarm, self._signals = socket.socketpair()
+        for each in (self._alarm, self._signals):
             each.setblocking(False)
         self._told_to_end = False
         self._told_of_disturbance = False
 
     def run(self) -> None:
         """Until nobody asks any more and nothing is open."""
-        signal.set_wakeup_fd(self._bell.fileno())  # a signal alone does not end a wait
+        signal.set_wakeup_fd(self._signals.fileno())  # a signal alone does not end a wait
         signal.signal(signal.SIGTERM, self._end_soon)
         for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(ignored, signal.SIG_IGN)
@@ -111,7 +120,8 @@ class WardenProcess:
         self._warden.read_ahead()
         if self._warden.disturbed and not self._told_of_disturbance:
             self._told_of_disturbance = True
-            self._say({"disturbed": True})
+            with contextlib.suppress(OSError):  # full: it rings already
+                self._bell.send(b"!")
 
     def _say(self, message: Mapping[str, Any]) -> None:
         if self._channel is not None:
@@ -124,6 +134,7 @@ class WardenProcess:
         if self._channel is not None:
             self._channel.close()
         self._channel = None
+        self._bell.close()
 
     def _pause(self) -> float:
         end = self._warden.holdings.next_end()
@@ -146,9 +157,9 @@ class WardenProcess:
 
 
 def main(argv: Sequence[str]) -> None:
-    """``argv``: the number of the socket to the daemon, and an order."""
-    channel = socket.socket(fileno=int(argv[0]))
-    told = json.loads(argv[1])
+    """``argv``: the numbers of two sockets to the daemon, and an order."""
+    channel, bell = (socket.socket(fileno=int(each)) for each in argv[:2])
+    told = json.loads(argv[2])
     exe, chains = told["exe"], {(ver, table): set(names) for ver, table, names in told["chains"]}
     restores = {
         version: StandingRestore(restoring(exe, version), os.environ)
@@ -160,7 +171,7 @@ def main(argv: Sequence[str]) -> None:
         own_ports=lambda: [each.pid for each in restores.values() if each.pid is not None],
     )
     warden = Warden(restores, _lister(exe), watch, prepend=told["prepend"])
-    WardenProcess(channel, warden, restores).run()
+    WardenProcess(channel, bell, warden, restores).run()
     for each in restores.values():
         each.close()
 

@@ -139,10 +139,10 @@ class TableSizes:
             4: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
             **({6: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)} if self._has(6) else {}),
         }
-        self._before: list[bytes] | None = None
+        self._before = self._sizes()
 
     def stirred(self) -> bool:
-        return self._before is None or self._sizes() != self._before
+        return self._sizes() != self._before
 
     def forget(self) -> None:
         self._before = self._sizes()
