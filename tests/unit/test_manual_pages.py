@@ -100,7 +100,7 @@ def test_every_command_of_watchword_has_a_section_of_its_page() -> None:
         for action in tool.parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     ]
-    sections = re.findall(r"^\.SS watchword (\w+)$", page("watchword.8"), re.MULTILINE)
+    sections = re.findall(r"^\.SS watchword ([a-z-]+)$", page("watchword.8"), re.MULTILINE)
     assert sections == list(commands)
 
 

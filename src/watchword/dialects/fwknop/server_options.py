@@ -51,6 +51,7 @@ OPTIONS: Final = (
     _text("C", "packet-limit", "stop after this many packets"),
     _text("d", "digest-file", "fwknop's replay memory, taken over at start"),
     _switch("D", "dump-config", "print the settings in effect and exit"),
+    _switch("", "anonymize", "with --dump-config: placeholders for addresses, names, commands"),
     _switch("f", "foreground", "stay in the foreground, log to standard error"),
     _text("i", "interface", "interface to sniff on"),
     _text("l", "locale", "locale of messages"),
@@ -107,6 +108,7 @@ class ServerOptions:
     """0: no limit."""
     digest_file: str | None = None
     dump_config: bool = False
+    anonymize: bool = False
     foreground: bool = False
     interface: str | None = None
     locale: str | None = None

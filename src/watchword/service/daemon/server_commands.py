@@ -17,6 +17,7 @@ from shutil import which
 
 from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
+from watchword.dialects.fwknop.anonymous import Anonymous
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import file_rights, files, patterns, randomness, users
@@ -148,7 +149,12 @@ def _flush(options: ServerOptions) -> int:
 def _dump(options: ServerOptions) -> int:
     configuration = configured(options)
     say(PROGRAM, configuration.complaints)
-    print(dump.dump_config(configuration, origins=options.verbose > 0), end="")
+    text = dump.dump_config(configuration, origins=options.verbose > 0)
+    if options.anonymize:
+        names = Anonymous()
+        names.learn_from(configuration)
+        text = names.text(text)
+    print(text, end="")
     return 0
 
 

@@ -27,7 +27,8 @@ from watchword.service.complain import complain
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
     "connect", "run", "close", "doctor", "export", "import", "explain", "check", "status", "grants",
-    "revoke", "extend", "block", "unblock", "log", "audit", "conformance", "completion",
+    "revoke", "extend", "block", "unblock", "log", "audit", "support-bundle", "conformance",
+    "completion",
 )  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"
@@ -111,7 +112,8 @@ def parser(named: str | None = None) -> argparse.ArgumentParser:
 
 def _module_of(name: str) -> ModuleType:
     """The module of one command; a name that is a word of Python's has one stroke more."""
-    return import_module(f"watchword.service.tool.{name}{'_' * iskeyword(name)}")
+    module = name.replace("-", "_")
+    return import_module(f"watchword.service.tool.{module}{'_' * iskeyword(name)}")
 
 
 class _Formatter(argparse.HelpFormatter):
