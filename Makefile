@@ -5,7 +5,7 @@ OURS := src tests bench demo tools fuzz
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test check lint bench bench-quick matrix matrix-page fuzz manpages requirements zipapp clean
+.PHONY: help demo demo-remove test check lint bench bench-quick soak matrix matrix-page fuzz manpages requirements zipapp clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
@@ -16,6 +16,7 @@ help:
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
+	@echo "make soak          a million packets and a thousand reloads, and whether anything piles up (root; ten minutes)"
 	@echo "make fuzz          a minute of fuzzing for each reader of foreign bytes; SECONDS=3600 for more"
 	@echo "make matrix        every way in which clients and servers, ours and packaged, talk (root; two minutes)"
 	@echo "make matrix-page   write what is expected of that into docs/interoperability.md"
@@ -54,6 +55,10 @@ bench:
 bench-quick:
 	$(SETUP) bench
 	@$(PYTHON) -m bench --quick
+
+soak:
+	$(SETUP) bench
+	@$(PYTHON) -m bench.soak
 
 fuzz: SECONDS ?= 60
 fuzz:

@@ -39,13 +39,20 @@ def credential(stanza: int) -> spa.Credential:
     )
 
 
+def key_text(stanza: int) -> str:
+    """The lines of access.conf with a stanza's keys."""
+    return (
+        f"KEY_BASE64          {b64encode(_key('key', stanza)).decode('ascii')}\n"
+        f"HMAC_KEY_BASE64     {b64encode(_key('mac', stanza)).decode('ascii')}\n"
+    )
+
+
 def access_text(stanzas: int) -> str:
     """access.conf with stanzas numbered from 1."""
     return "\n".join(
         f"SOURCE              ANY\n"
         f"OPEN_PORTS          tcp/{SERVICE_PORT}\n"
-        f"KEY_BASE64          {b64encode(_key('key', number)).decode('ascii')}\n"
-        f"HMAC_KEY_BASE64     {b64encode(_key('mac', number)).decode('ascii')}\n"
+        f"{key_text(number)}"
         f"FW_ACCESS_TIMEOUT   {LONG}\n"
         f"MAX_FW_TIMEOUT      {LONG}\n"
         for number in range(1, stanzas + 1)

@@ -405,6 +405,38 @@ def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
         ip("ip", "link", "delete", name)
 
 
+def test_an_interface_that_flaps_loses_no_grant_and_no_packet_once_it_is_up(
+    scene: Scene, tmp_path: Path
+) -> None:
+    ip = scene.server.run
+    server = prepared(
+        scene,
+        tmp_path,
+        PCAP_INTF="ens38",
+        FIREWALL_BACKEND="nftables",
+    )
+    server.settings["GUARD_SERVICES"] = "tcp/9"
+    server.start()
+    payload, service = fresh()
+    send_datagram(scene.caller, payload, OTHER_SERVER, 62201)
+    assert next_granted(server, 0)["services"] == [service]
+    descriptors = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+    flaps = "".join("link set ens38 down\nlink set ens38 up\n" for _ in range(50))
+    ip("ip", "-batch", "-", input=flaps)
+    for name in ("down", "up", "down", "up"):
+        ip("ip", "link", "set", "ens38", name)
+        server.wait_for("The interface ens38 is " + ("down" if name == "down" else "there"))
+    payload, last = fresh()
+    scene.frame(carried("udp", payload, 4), "two")
+    assert next_granted(server, 1)["services"] == [last]
+    for each in (service, last):
+        assert f"{CALLER[0]} . tcp . {each[4:]} " in server.ruleset()
+    assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) == descriptors
+    assert 4 <= server.log.count("The interface ens38 is") <= 104, "never more than one a change"
+    server.stop()
+    scene.server.run("nft", "flush", "ruleset")
+
+
 def test_if_asked_to_it_ends_at_once_with_its_interface(scene: Scene, tmp_path: Path) -> None:
     ip = scene.server.run
     ip("ip", "link", "add", "ens97", "type", "veth", "peer", "name", "p97")
@@ -486,16 +518,20 @@ def _nginx(host: Host, folder: Path) -> subprocess.Popen[bytes]:
     return web
 
 
-def test_a_raw_ip_link_is_sniffed(scene: Scene, tmp_path: Path) -> None:
-    """A tunnel without any link header, as VPNs have it."""
+@pytest.mark.parametrize("kind", ["none", "ppp"])
+def test_a_link_without_header_is_sniffed(scene: Scene, tmp_path: Path, kind: str) -> None:
+    """A tunnel, as VPNs have it, and what tells the kernel that it is PPP."""
 
     def make() -> Any:
         device = Path("/dev/net/tun").open("r+b", buffering=0)  # noqa: SIM115 - closed by the caller
         fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", b"tun9", 0x0001 | 0x1000))
+        if kind == "ppp":
+            fcntl.ioctl(device, 0x400454CD, 512)  # TUNSETLINK, ARPHRD_PPP
         return device
 
     with closing(inside(scene.server, make)) as tunnel:
         scene.server.run("ip", "link", "set", "tun9", "up")
+        assert f"link/{kind}" in scene.server.run("ip", "link", "show", "tun9").stdout
         server = prepared(scene, tmp_path, PCAP_INTF="tun9,lo").start()
         for before, version in enumerate((4, 6)):
             payload, service = fresh()
