@@ -4,10 +4,10 @@ In here: the rows as data, and reading their notation. Not in here: playing them
 our engine (unit/test_door_rows) or to both daemons (interop/test_knockd).
 
 Notation: ``S7000`` a SYN to a port, ``A`` ACK, ``SA`` both, ``F`` FIN, ``SF`` SYN and
-FIN, ``R`` RST, ``N`` no flags, ``U53`` a datagram, ``+2.5`` seconds that pass; a packet
-of another sender than c1 has its name in front (``c2:S7000``), and one to another
-address behind that (``c1>t:S22``). Times are shorter than in the specification, so
-that a run is over soon.
+FIN, ``R`` RST, ``P`` PSH, ``G`` URG, ``N`` no flags, ``U53`` a datagram, ``+2.5`` seconds
+that pass; a packet of another sender than c1 has its name in front (``c2:S7000``), and
+one to another address behind that (``c1>t:S22``). Times are shorter than in the
+specification, so that a run is over soon.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ FLAGS = {
     "F": Flag.FIN,
     "R": Flag.RST,
     "N": Flag(0),
+    "P": Flag.PSH,
+    "G": Flag.URG,
     "SA": Flag.SYN | Flag.ACK,
     "SF": Flag.SYN | Flag.FIN,
 }
-_WORD = re.compile(r"(?:(\w+)(?:>(\w+))?:)?(U|[SAFRN]+)(\d+)")
+_WORD = re.compile(r"(?:(\w+)(?:>(\w+))?:)?(U|[SAFRNPG]+)(\d+)")
 SENDERS = {
     "c1": "10.77.{}.11",
     "c2": "10.77.{}.12",
@@ -161,6 +163,12 @@ sequence = 7007
 command = /bin/true
 stop_command = {0}
 """.format("%IP%" * 600)
+_LETTERS = {"fin": "F", "syn": "S", "rst": "R", "psh": "P", "ack": "A", "urg": "G"}
+EACH_FLAG = "".join(
+    f"[{name}]\nsequence = {7100 + at}\ntcpflags = {name}\ncommand = /bin/true\n"
+    f"[no{name}]\nsequence = {7200 + at}\ntcpflags = !{name}\ncommand = /bin/true\n"
+    for at, name in enumerate(_LETTERS)
+)
 A, B, C = door("a", "7000,8000"), door("b", "7000,8000,9000"), door("c", "7000,8001")
 TWINS = door("a", "7000,7001,7002") + door("b", "8000,8001,8002")
 FLAGGED = door("a", "7000,8000") + door("b", "9000,9001", flags="")
@@ -258,6 +266,20 @@ ROWS = (
     Row("37b", door("a", "7000,8000", flags="syn,ack"), "SA7000 SA8000", _opened("a", stages=2)),
     Row(
         "38", door("a", "7000,8000", flags="syn,!ack"), "S7000 SA8000 S8000", _opened("a", stages=2)
+    ),
+    Row(
+        "each flag",
+        EACH_FLAG,
+        # Without the flag, then with it; and the other way round.
+        " ".join(
+            f"N{7100 + at} {flag}{7100 + at} {flag}{7200 + at} N{7200 + at}"
+            for at, flag in enumerate(_LETTERS.values())
+        ),
+        tuple(
+            line
+            for name in _LETTERS
+            for line in (*_opened(name, stages=1), *_opened(f"no{name}", stages=1))
+        ),
     ),
     Row("39", door("a", "7000,8000", flags="!syn"), "A7000 S7000 N8000", _opened("a", stages=2)),
     Row("40a", FLAGGED, "S7000 A9000 S8000", _opened("a", stages=2)),

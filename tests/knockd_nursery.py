@@ -8,6 +8,7 @@ exit status, negative for the signal that ended it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -94,6 +95,8 @@ def _reap(ends: dict[int, str]) -> None:
 
 def main() -> None:
     """Serve until killed."""
+    for later in ("watchword.edges.replay.sqlite", "watchword.service.knock.managed"):
+        importlib.import_module(later)
     ends: dict[int, str] = {}
     signal.signal(signal.SIGCHLD, lambda *_: None)
     ear, mouth = socket.socketpair()

@@ -113,8 +113,9 @@ class Knockd:
         if self.program != OURS:
             done = self.run(*words)
             return done.returncode, [*done.stdout.splitlines(), *done.stderr.splitlines()]
-        process = self.place.nursery.start(self.folder / "said", *words)
-        return process.wait(PATIENCE), self.said.splitlines()
+        said = self.folder / "tried"
+        status = self.place.nursery.start(said, *words).wait(PATIENCE)
+        return status, said.read_text("utf-8", "replace").splitlines()
 
     @property
     def said(self) -> str:

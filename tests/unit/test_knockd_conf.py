@@ -7,7 +7,7 @@ import pytest
 from watchword.dialects.knockd import conf
 from watchword.dialects.knockd.one_time import next_sequence, place_of_mark
 from watchword.errors import OperatorError
-from watchword.model.doors import Door, Flag, FlagRule, OpenServices, RunCommands
+from watchword.model.doors import CloseServices, Door, Flag, FlagRule, OpenServices, RunCommands
 from watchword.model.knocking import Knocking
 from watchword.model.services import Service
 
@@ -209,10 +209,20 @@ def test_a_door_may_open_services_in_place_of_commands() -> None:
 
 def test_services_and_commands_do_not_stand_in_one_door() -> None:
     assert refused(f"{SEQUENCE}open = tcp/22\ncommand = a\n") == [
-        "config: line 3: Open and commands cannot stand in one door"
+        "config: line 3: Open, Close and commands cannot stand in one door"
     ]
     assert refused(f"{SEQUENCE}open = tcp/22\ncmd_timeout = 0\n") == [
         "config: line 3: Open needs a time"
+    ]
+
+
+def test_a_door_may_close_what_another_one_opens() -> None:
+    closing = f"{SEQUENCE}close = tcp/22\n"
+    [_, door] = read(f"{SEQUENCE}open = tcp/22\n{closing}").doors
+    assert door.action == CloseServices(services("tcp/22"))
+    assert remarks(closing) == ["config: line 1: no door opens what d closes"]
+    assert refused(f"{SEQUENCE}open = tcp/22\nclose = tcp/22\n") == [
+        "config: line 4: Open, Close and commands cannot stand in one door"
     ]
 
 

@@ -82,6 +82,11 @@ class RunCommands:
     seconds: int | None = 10
     """Between the start command and the stop command; None: it is never run."""
 
+    @property
+    def stops(self) -> bool:
+        """Whether anything is to be run after the time."""
+        return self.stop is not None or self.stop_6 is not None
+
     def of(self, address: Address) -> tuple[DoorCommand | None, DoorCommand | None]:
         """What is run to open, and what to close, for a caller."""
         if address.version == 6:
@@ -97,7 +102,14 @@ class OpenServices:
     seconds: int
 
 
-DoorAction: TypeAlias = RunCommands | OpenServices
+@dataclass(frozen=True, slots=True)
+class CloseServices:
+    """A door that ends what its caller was granted of these services."""
+
+    services: tuple[Service, ...]
+
+
+DoorAction: TypeAlias = RunCommands | OpenServices | CloseServices
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Final
 from watchword.dialects.knockd.door_section import door, yes_or_no
 from watchword.dialects.knockd.lines import Directive, Section, complaint, sections
 from watchword.errors import Complaint, OperatorError
-from watchword.model.doors import Door, OpenServices
+from watchword.model.doors import CloseServices, Door, OpenServices
 from watchword.model.knocking import Knocking, KnockSettings
 from watchword.model.settings import Attach, JumpFrom
 
@@ -40,6 +40,7 @@ def read(text: str, file: str) -> Knocking:
         else:
             settings = _options(section, settings, complaints)
     settings = _guarding(settings, doors)
+    complaints += _idle_closers(settings, doors)
     if any(each.fatal for each in complaints):
         raise OperatorError.of([each for each in complaints if each.fatal])
     return Knocking(settings, tuple(doors), tuple(complaints))
@@ -56,6 +57,17 @@ def _guarding(settings: KnockSettings, doors: Sequence[Door]) -> KnockSettings:
     }
     firewall = replace(settings.firewall, guarded=tuple(sorted(services)), needed=bool(services))
     return replace(settings, firewall=firewall)
+
+
+def _idle_closers(settings: KnockSettings, doors: Sequence[Door]) -> list[Complaint]:
+    """Doors that close what no door opens."""
+    hint = "give another door a line Open ="
+    return [
+        complaint(each.place, f"no door opens what {each.name} closes", hint, fatal=False)
+        for each in doors
+        if isinstance(each.action, CloseServices)
+        and not set(each.action.services) & set(settings.firewall.guarded)
+    ]
 
 
 def _options(

@@ -29,6 +29,7 @@ OPTIONS: Final = (
     Option("v", "verbose", "", "be verbose"),
     Option("4", "only-ip-v4", "", "do not track IPv6"),
     Option("", "check", "", "read the configuration, say what is wrong with it, and exit"),
+    Option("", "flush", "", "take everything of knockd's out of the firewall, and exit"),
     Option("V", "version", "", "display version"),
     Option("h", "help", "", "this help"),
 )
@@ -49,6 +50,7 @@ class DaemonOptions:
     verbose: bool = False
     only_ipv4: bool = False
     check: bool = False
+    flush: bool = False
     version: bool = False
     help: bool = False
 

@@ -4,8 +4,8 @@ In here: its keys, what they default to, which of them cannot stand together.
 Not in here: sequences and flags (sequences), commands (commands), [options].
 
 Source: knockd, section 3. Of our own: ``Open`` names services that are opened in
-the firewall in place of commands, for ``Cmd_Timeout`` seconds; ``Shell = yes``
-gives the commands to a shell in any case.
+the firewall in place of commands, for ``Cmd_Timeout`` seconds, ``Close`` those
+that are closed before; ``Shell = yes`` gives the commands to a shell in any case.
 Differences: a time is a number; a target is an address, however it is spelled.
 """
 
@@ -21,7 +21,15 @@ from watchword.dialects.knockd.lines import BLANKS, Directive, Section, complain
 from watchword.dialects.knockd.sequences import SequenceError, flag_rule, sequence
 from watchword.errors import Complaint, Place
 from watchword.model.addresses import canonical
-from watchword.model.doors import Door, DoorCommand, FlagRule, OpenServices, RunCommands
+from watchword.model.doors import (
+    CloseServices,
+    Door,
+    DoorAction,
+    DoorCommand,
+    FlagRule,
+    OpenServices,
+    RunCommands,
+)
 from watchword.model.services import Service
 
 _NUMBER: Final = re.compile(r"(-?[0-9]{1,9})(.*)", re.DOTALL)
@@ -44,6 +52,7 @@ class _Draft:
     target: str | None = None
     commands: dict[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
+    closed: tuple[Service, ...] = ()
     shell: bool = False
     syslog: bool = False
     opens: Place | None = None
@@ -98,11 +107,11 @@ def _finished(draft: _Draft, number: int) -> Door:
                 "give it a line such as sequence = 7000,8000,9000",
             )
         )
-    if draft.services and draft.commands:
+    if sum(map(bool, (draft.services, draft.closed, draft.commands))) > 1:
         draft.refuse(
             draft.opens or section.place,
-            "Open and commands cannot stand in one door",
-            "leave one of them out, or make two doors with the same sequence",
+            "Open, Close and commands cannot stand in one door",
+            "leave all but one of them out, or make several doors with the same sequence",
         )
     if draft.services and draft.cmd_timeout <= 0:
         draft.refuse(
@@ -110,7 +119,6 @@ def _finished(draft: _Draft, number: int) -> Door:
             "Open needs a time",
             "write cmd_timeout = and the seconds for which it stays open",
         )
-    action = OpenServices(draft.services, draft.cmd_timeout) if draft.services else _commands(draft)
     return Door(
         number=number,
         place=section.place,
@@ -120,8 +128,16 @@ def _finished(draft: _Draft, number: int) -> Door:
         flags=draft.flags,
         target=canonical(draft.target) if draft.target is not None else None,
         one_time=draft.one_time,
-        action=action,
+        action=_action(draft),
     )
+
+
+def _action(draft: _Draft) -> DoorAction:
+    if draft.services:
+        return OpenServices(draft.services, draft.cmd_timeout)
+    if draft.closed:
+        return CloseServices(draft.closed)
+    return _commands(draft)
 
 
 def _commands(draft: _Draft) -> RunCommands:
@@ -217,14 +233,22 @@ def _kept(key: str) -> _Read:
     return read
 
 
-def _open(draft: _Draft, directive: Directive, value: str) -> None:
+def _services(draft: _Draft, directive: Directive, value: str) -> tuple[Service, ...]:
     draft.opens = directive.place
     try:
         services = tuple(Service.parse(each.strip(BLANKS)) for each in value.split(","))
     except ValueError as error:
         draft.refuse(directive.place, str(error), "write services such as tcp/22,udp/53")
-        return
-    draft.services = tuple(dict.fromkeys(services))
+        return ()
+    return tuple(dict.fromkeys(services))
+
+
+def _open(draft: _Draft, directive: Directive, value: str) -> None:
+    draft.services = _services(draft, directive, value)
+
+
+def _close(draft: _Draft, directive: Directive, value: str) -> None:
+    draft.closed = _services(draft, directive, value)
 
 
 def yes_or_no(directive: Directive, value: str, complaints: list[Complaint]) -> bool:
@@ -256,6 +280,7 @@ _KEYS: Final[dict[str, _Read]] = {
     "stop_command": _kept("stop"),
     "stop_command_6": _kept("stop_6"),
     "open": _open,
+    "close": _close,
     "shell": _shell,
 }
 KEYS: Final[Sequence[str]] = tuple(_KEYS)

@@ -37,7 +37,7 @@ from watchword.model.door_events import (
     Told,
     Trouble,
 )
-from watchword.model.doors import Door, OpenServices, Progress, RunCommands
+from watchword.model.doors import CloseServices, Door, OpenServices, Progress, RunCommands
 from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
@@ -134,7 +134,7 @@ class KnockDaemon:
     async def _take_up(self, knocking: Knocking) -> None:
         """Begin to follow these doors. Raises HostError: what they need cannot be had."""
         await self._open_memory(knocking)
-        if self._managed is not None and knocking.settings.firewall.needed:
+        if self._managed is not None:
             await self._managed.take_up(knocking.settings.firewall)
         self._knocking = knocking
         self._recogniser = DoorRecogniser(knocking.doors, self._local())
@@ -218,6 +218,9 @@ class KnockDaemon:
             case OpenServices():
                 if self._managed is not None:
                     self._begin(self._managed.open(door, door.action, source))
+            case CloseServices():
+                if self._managed is not None:
+                    self._begin(self._managed.close(door, door.action, source))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -309,7 +312,6 @@ def _has_ends(knocking: Knocking) -> bool:
     """Whether some door leads to something that is closed later."""
     return any(
         isinstance(each.action, OpenServices)
-        or each.action.stop is not None
-        or each.action.stop_6 is not None
+        or (isinstance(each.action, RunCommands) and each.action.stops)
         for each in knocking.doors
     )

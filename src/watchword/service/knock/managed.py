@@ -27,7 +27,7 @@ from watchword.model.door_events import (
     ServicesOpened,
     Trouble,
 )
-from watchword.model.doors import Door, OpenServices
+from watchword.model.doors import CloseServices, Door, OpenServices
 from watchword.model.openings import Ending, Feature, Grant
 from watchword.model.outcomes import Disowned, Event, GrantEnded, HostTrouble, Restored
 from watchword.model.packets import Packet
@@ -135,6 +135,21 @@ class ManagedDoors:
             return
         if isinstance(answer, Grant):  # what leads elsewhere is not made by doors
             self._tell(ServicesOpened(door.name, answer))
+
+    async def close(self, door: Door, action: CloseServices, source: Address) -> None:
+        """End what a caller was granted of some services. What the machine refuses is told."""
+        if self._enforcer is None:
+            return
+        services = set(action.services)
+
+        def wanted(grant: Grant) -> bool:
+            return grant.who == source and not services.isdisjoint(grant.services)
+
+        revoked = await self._enforcer.revoke(wanted, cut=False)
+        if revoked.trouble is not None:
+            self._tell(Trouble(f"{door.name}: {revoked.trouble}", revoked.trouble.hint))
+        if not revoked.grants:
+            self._tell(Remark(f"{source}: {door.name}: nothing was open"))
 
     def _permit(self, door: Door, action: OpenServices, source: Address) -> Permit:
         now = self._clock.now()

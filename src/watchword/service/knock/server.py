@@ -84,6 +84,11 @@ def _started(options: DaemonOptions) -> int:
         _complain(knocking.complaints)
         print(f"{options.config}: {len(knocking.doors)} doors, nothing that would stop knockd")
         return 0
+    if options.flush:
+        from watchword.service.knock import flushing  # noqa: PLC0415  (only for this)
+
+        flushing.flush(knocking.settings)
+        return 0
     if not options.daemon:
         return _daemon(options, knocking, Supervision().ready)
     return process.into_background(lambda ready: _daemon(options, knocking, ready))
