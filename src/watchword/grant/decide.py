@@ -145,8 +145,8 @@ def _who(request: Request) -> Address:
     return request.packet.asker if request.allow is None else request.allow
 
 
-def _no(request: Request, reason: Reason, detail: str = "") -> Refusal:
-    return Refusal(reason, (request.stanza,), detail)
+def _no(request: Request, reason: Reason, detail: str = "", expected: str = "") -> Refusal:
+    return Refusal(reason, (request.stanza,), detail, expected)
 
 
 def _age(policy: Policy, request: Request, now: Moment) -> Refusal | None:
@@ -155,9 +155,9 @@ def _age(policy: Policy, request: Request, now: Moment) -> Refusal | None:
         return None
     age = int(now.wall) - request.sent_at
     if age > policy.max_age:
-        return _no(request, Reason.TOO_OLD, str(age))
+        return _no(request, Reason.TOO_OLD, str(age), str(policy.max_age))
     if -age > policy.max_age:
-        return _no(request, Reason.FROM_THE_FUTURE, str(-age))
+        return _no(request, Reason.FROM_THE_FUTURE, str(-age), str(policy.max_age))
     return None
 
 

@@ -31,6 +31,7 @@ class Refusal:
     """What a person needs beyond the reason; never a key, never a payload."""
     expected: str = ""
     """WRONG_USER: the names that would do, for the log of the operator who chose them.
+    TOO_OLD, FROM_THE_FUTURE: how many seconds would do.
     UNLISTED_SIGNER: ``fingerprint`` or ``id``, the list that the signer is not in."""
     code: int = 0
     """libfko's error number where it has one (wire format, chapter 12); else 0."""

@@ -15,7 +15,7 @@ from watchword.model.reasons import Reason
 
 class Advice(NamedTuple):
     sentence: str
-    """What is the matter. ``{detail}`` stands for the refusal's own detail."""
+    """What is the matter. ``{detail}`` and ``{expected}`` stand for the refusal's own."""
     remedy: str
     """What to do about it, on which side."""
 
@@ -95,11 +95,11 @@ _ADVICE: Final = {
         "give the caller a new key; or watchword unblock, if the old one is in good hands",
     ),
     Reason.TOO_OLD: Advice(
-        "its time stamp is {detail} seconds old, more than MAX_SPA_PACKET_AGE allows",
+        "its time stamp is {detail} seconds old, and MAX_SPA_PACKET_AGE is {expected}",
         "set the clocks of both machines (NTP), or use --time-offset-plus on the client",
     ),
     Reason.FROM_THE_FUTURE: Advice(
-        "its time stamp lies {detail} seconds ahead, more than MAX_SPA_PACKET_AGE allows",
+        "its time stamp lies {detail} seconds ahead, and MAX_SPA_PACKET_AGE is {expected}",
         "set the clocks of both machines (NTP), or use --time-offset-minus on the client",
     ),
     Reason.BLACKLISTED: Advice(
@@ -119,7 +119,7 @@ _ADVICE: Final = {
         "knock for an address of the other family, or see FIREWALL_ATTACH and NFT_JUMP_FROM",
     ),
     Reason.WRONG_USER: Advice(
-        "its user name is not one of the stanza's REQUIRE_USERNAME",
+        "its user name is {detail}, and the stanza's REQUIRE_USERNAME is {expected}",
         "send as that user (SPOOF_USER in ~/.fwknoprc), or change REQUIRE_USERNAME",
     ),
     Reason.DIGEST_NOT_ALLOWED: Advice(
@@ -228,4 +228,6 @@ IN_REQUEST: Final = Advice(
 def advice(refusal: Refusal) -> Advice:
     """The sentence, with its detail in place, and the remedy."""
     sentence, remedy = _ADVICE[refusal.reason]
-    return Advice(sentence.replace("{detail}", refusal.detail), remedy)
+    before, mark, after = sentence.partition("{expected}")
+    parts = [each.replace("{detail}", refusal.detail) for each in (before, after)]
+    return Advice((refusal.expected if mark else "").join(parts), remedy)

@@ -22,6 +22,7 @@ from watchword.dialects.fwknop.voice_json import fields_of
 from watchword.model.outcomes import Event, Flooded, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Stage
+from watchword.model.requests import Sighting
 from watchword.model.settings import LogSettings
 from watchword.service.daemon.answers import whole_number
 from watchword.service.daemon.control import Question
@@ -142,4 +143,12 @@ def _reason(refusal: Refusal) -> dict[str, object]:
         "stanzas": list(refusal.stanzas[:_STANZAS]),
         "sentence": advice.sentence[:_LONGEST],
         "remedy": advice.remedy,
+        **_first(refusal.original),
     }
+
+
+def _first(original: Sighting | None) -> dict[str, object]:
+    """When and from where a replayed packet came the first time, where that is known."""
+    if original is None:
+        return {}
+    return {"first": {"at": original.at, "source": original.source}}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,16 +55,28 @@ def _live(arguments: argparse.Namespace) -> int:
     from watchword.service.tool import recent_told
 
     path = tool_questions.socket_of(arguments)
+    found = 0
     for piece in recent_told.events(path, "refusals", follow=arguments.follow):
         for told in piece:
             if arguments.source not in (None, told["source"]):
                 continue
+            found += 1
             if arguments.json:
                 print(json.dumps(told))
             else:
                 print("\n".join(recent_told.refusal_in_words(told)))
         sys.stdout.flush()
+    if not (found or arguments.json):
+        print("\n".join(_nothing(arguments.source)))
     return GRANTED
+
+
+def _nothing(source: str | None) -> Iterator[str]:
+    """What to look at next, where no refusal is known."""
+    whose, where = (f" from {source}", f"src {source}") if source else ("", "udp port 62201")
+    yield f"no packet{whose} has been refused lately"
+    yield "    it was granted (watchword log), or it came to another port, or it never came:"
+    yield f"    tcpdump -ni any {where} shows what comes while you knock"
 
 
 def _explain(arguments: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ def _ask(path: Path, what: str, after: int, *, patience: int) -> dict[str, Any]:
 
 def refusal_in_words(told: Mapping[str, Any]) -> Iterator[str]:
     """Some lines for a person."""
-    at = datetime.fromtimestamp(told["at"], UTC).astimezone().isoformat(" ", "seconds")[:19]
+    at = local_time(told["at"])
     stanzas = ", ".join(f"#{number}" for number in told["stanzas"])
     by = f", stanza {stanzas}" if stanzas else ""
     if "count" in told:
@@ -64,7 +64,13 @@ def refusal_in_words(told: Mapping[str, Any]) -> Iterator[str]:
     source = f"{_plain(told['source'])} port {told['source_port']}"
     yield f"{at}  {source}: refused ({told['stage']}: {told['reason']}{by})"
     yield f"    {_plain(told['sentence'])}"
+    if first := told.get("first"):
+        yield f"    it came first at {local_time(first['at'])}, from {_plain(first['source'])}"
     yield f"    remedy: {told['remedy']}"
+
+
+def local_time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(" ", "seconds")[:19]
 
 
 def _plain(text: str) -> str:
