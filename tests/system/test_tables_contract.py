@@ -39,7 +39,7 @@ def world_of(exe: str, **more: object) -> Iterator[World]:
 class TestShim(FirewallContract):
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        yield from world_of("iptables-nft")
+        yield from world_of("iptables-nft", leads=True, seen_as=True)
 
 
 class TestOldTables(FirewallContract):

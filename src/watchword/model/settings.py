@@ -61,6 +61,20 @@ class ChainUse:
     """Of the call among the rules of ``caller``; what is below 1 counts as 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeadChains:
+    """Where iptables leads callers on, and to whom it then lets them (fwknopd server, 3.3)."""
+
+    forward: ChainUse = ChainUse("FORWARD", "FWKNOP_FORWARD")
+    """Lets them through to other hosts."""
+    dnat: ChainUse = ChainUse("PREROUTING", "FWKNOP_PREROUTING", "DNAT", "nat")
+    """Leads them on."""
+    snat: ChainUse = ChainUse("POSTROUTING", "FWKNOP_POSTROUTING", "SNAT", "nat")
+    """Has them seen as a certain address."""
+    masquerade: ChainUse = ChainUse("POSTROUTING", "FWKNOP_MASQUERADE", "MASQUERADE", "nat")
+    """Has them seen as that of the interface they go out by."""
+
+
 MOST_SNAT = 6
 """So many fit into three bits, beside no translation and masquerade."""
 
@@ -111,6 +125,10 @@ class FirewallSettings:
     input: ChainUse = ChainUse("INPUT", "FWKNOP_INPUT")
     output: ChainUse | None = None
     """Where answers to callers are let out; None: not our affair."""
+    lead_chains: LeadChains = LeadChains()
+    """With ``leads`` (backend iptables)."""
+    seen_as: bool = False
+    """True: others may be seen as somebody else; chains for that are made (backend iptables)."""
     prepend: bool = False
     """True: each new rule goes before all others (backend iptables)."""
     set_prefix: str = "watchword"

@@ -28,7 +28,7 @@ from watchword.edges.firewall.tables.ward import Ward
 from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
-from watchword.model.settings import FirewallSettings
+from watchword.model.settings import ChainUse, FirewallSettings
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
@@ -83,8 +83,15 @@ class TablesFirewall:
                     hint="install its extension comment, or use FIREWALL_BACKEND nftables",
                 )
         parts.structure.check()
-        families = {_FAMILY[each] for each in parts.versions}
-        return frozenset({Feature.DESTINATION, Feature.SELF_EXPIRY, *families})
+        able = {Feature.DESTINATION, Feature.SELF_EXPIRY}
+        able |= {_FAMILY[each] for each in parts.versions}
+        if self._settings.output is not None:
+            able.add(Feature.OUTPUT)
+        if self._settings.leads:
+            able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL}
+            if self._settings.seen_as:
+                able.add(Feature.SOURCE_NAT)
+        return frozenset(able)
 
     def prepare(self) -> int:
         """Make the chains stand, and have somebody there who ends openings. Raises HostError."""
@@ -230,7 +237,7 @@ class TablesFirewall:
             yield self._lines(opening.hole, each)
 
     def _lines(self, hole: Hole, ends: int) -> tuple[Line, ...]:
-        return tuple(lines(hole, ends, self._settings.input, self._settings.output))
+        return lines(hole, ends, self._settings)
 
     def _learn(self, found: Counter[Line]) -> None:
         surprising, foreign = self._known.compare(found, self._clock.now())
@@ -257,11 +264,23 @@ class TablesFirewall:
         if self._opened is None:
             settings = self._settings
             versions = self._tools.versions(settings.input.table)
-            uses = [settings.input, *([settings.output] if settings.output is not None else [])]
-            branches = [Branch(version, use) for version in versions for use in uses]
+            branches = [Branch(version, use) for version in versions for use in _uses(settings)]
             structure = Structure(branches, self._tools)
             self._opened = _Parts(versions, self._tools.is_legacy(), structure)
         return self._opened
+
+
+def _uses(settings: FirewallSettings) -> Iterator[ChainUse]:
+    """The chains that these settings need."""
+    yield settings.input
+    if settings.output is not None:
+        yield settings.output
+    if settings.leads:
+        yield settings.lead_chains.forward
+        yield settings.lead_chains.dnat
+        if settings.seen_as:
+            yield settings.lead_chains.snat
+            yield settings.lead_chains.masquerade
 
 
 _: tuple[type[FirewallBackend], type[KeepsNoTags]] = (TablesFirewall, TablesFirewall)

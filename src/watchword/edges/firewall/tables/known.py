@@ -118,15 +118,16 @@ class Known:
 
         Returns the names that they had as strays, and what they are.
         """
-        strays = {held.lines: tag for tag, held in self._held.items() if held.hole is None}
+        strays: dict[Line, list[Tag]] = {}
+        for tag, held in self._held.items():
+            if held.hole is None:
+                strays.setdefault(held.lines[0], []).append(tag)
         before: set[Tag] = set()
         claimed: dict[str, tuple[float, Sequence[Line]]] = {}
-        if not strays:
-            return before, claimed
-        for opening in openings:
+        for opening in openings if strays else ():
             for form in lines(opening):
-                names = {strays[each,] for each in form if (each,) in strays}
-                if len(names) == len(form):
+                if all(strays.get(each) for each in form):
+                    names = {strays[each].pop() for each in form}
                     self.forget(names)
                     self.note(opening.tag, Held(opening.hole, opening.until, form))
                     before |= names

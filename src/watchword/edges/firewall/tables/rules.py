@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
 
 from watchword.edges.firewall.plain import service_of
 from watchword.edges.firewall.tables.listing import Line
-from watchword.model.openings import Hole
-from watchword.model.settings import ChainUse
+from watchword.errors import HostError
+from watchword.model.addresses import Address
+from watchword.model.openings import Hole, Lead, SourceNat
+from watchword.model.services import Service
+from watchword.model.settings import ChainUse, FirewallSettings
 
 _EXPIRY = re.compile(r"(?:^| )-m comment --comment _exp_([0-9]{1,12})(?= |$)")
 _PORT = r"-p (tcp|udp) -m \1 --(?:dport|sport) [0-9]+"
@@ -25,27 +27,70 @@ _ADDRESSES = r"(?:-s \S+ )?(?:-d \S+ )?"
 _GRANT = re.compile(rf"{_ADDRESSES}(?:{_PORT} )?-m comment --comment _exp_[0-9]+ -j .*")
 
 
-def lines(hole: Hole, expires: int, way_in: ChainUse, way_out: ChainUse | None) -> Iterator[Line]:
+def lines(hole: Hole, expires: int, settings: FirewallSettings) -> tuple[Line, ...]:
     """The rules of one opening that ends at these Unix seconds.
 
-    Raises HostError: it leads elsewhere.
+    Raises HostError: there are no chains for where it leads.
     """
-    who, service, destination = hole.who, service_of(hole), hole.destination
-    version = who.version
-    protocol = f"-p {service.proto} -m {service.proto}"
-    comment = f"-m comment --comment _exp_{expires}"
-    theirs, ours = _address(who), None if destination is None else _address(destination)
-    there = "" if ours is None else f" -d {ours}"
-    yield Line(
-        version, way_in.table, way_in.chain,
-        f"-s {theirs}{there} {protocol} --dport {service.port} {comment} -j {way_in.target}",
-    )  # fmt: skip
-    if way_out is not None:
-        here = "" if ours is None else f"-s {ours} "
-        yield Line(
-            version, way_out.table, way_out.chain,
-            f"{here}-d {theirs} {protocol} --sport {service.port} {comment} -j {way_out.target}",
-        )  # fmt: skip
+    writing = _Writing(hole, f"-m comment --comment _exp_{expires}", settings)
+    if hole.lead is None:
+        return tuple(writing.access(service_of(hole)))
+    if not settings.leads or (hole.lead.source is not None and not settings.seen_as):
+        raise HostError(f"nothing here can lead {hole.who} on ({hole.lead})")
+    return tuple(writing.leading(hole.lead))
+
+
+class _Writing:
+    """The rules of one opening."""
+
+    def __init__(self, hole: Hole, comment: str, settings: FirewallSettings) -> None:
+        self._hole = hole
+        self._comment = comment
+        self._settings = settings
+        self._who = _address(hole.who)
+        self._to = "" if hole.destination is None else f"-d {_address(hole.destination)} "
+
+    def access(self, service: Service) -> Iterator[Line]:
+        yield self._line(
+            self._settings.input, f"-s {self._who} {self._to}{_port(service)}{self._comment}"
+        )
+        if self._settings.output is not None:
+            here = self._to.replace("-d", "-s", 1)
+            answers = f"{here}-d {self._who} {_port(service, 'sport')}{self._comment}"
+            yield self._line(self._settings.output, answers)
+
+    def leading(self, lead: Lead) -> Iterator[Line]:
+        """What leads on before what lets pass: alone, the first opens nothing."""
+        chains, hole = self._settings.lead_chains, self._hole
+        asked = "" if hole.service is None else _port(hole.service)
+        inner = "" if hole.service is None else _port(Service(hole.service.proto, lead.port))
+        host = "" if lead.host is None else _written(lead.host)
+        if lead.host is not None or not lead.everything:
+            there = host if lead.everything else f"{_bracketed(host)}:{lead.port}"
+            led = f"-s {self._who} {self._to}{asked}{self._comment}"
+            yield self._line(chains.dnat, led, f" --to-destination {there}")
+        if lead.source is not None:
+            who = f"-s {self._who} " if lead.everything or lead.host is None else ""
+            seen = who or f"-d {_address(lead.host)} "  # type: ignore[arg-type]  # it has a host
+            yield from self._seen_as(lead.source, f"{seen}{inner}{self._comment}")
+        passing = f"-s {self._who} {inner}{self._comment}"
+        here = lead.host is None and not lead.everything
+        yield self._line(self._settings.input if here else chains.forward, passing)
+
+    def _seen_as(self, source: SourceNat, what: str) -> Iterator[Line]:
+        chains = self._settings.lead_chains
+        if source.address is None:
+            yield self._line(chains.masquerade, what)
+        else:
+            yield self._line(chains.snat, what, f" --to-source {_written(source.address)}")
+
+    def _line(self, use: ChainUse, what: str, more: str = "") -> Line:
+        rule = f"{what} -j {use.target}{more}"
+        return Line(self._hole.who.version, use.table, use.chain, rule)
+
+
+def _port(service: Service, which: str = "dport") -> str:
+    return f"-p {service.proto} -m {service.proto} --{which} {service.port} "
 
 
 def expiry(rule: str) -> int | None:
@@ -62,8 +107,16 @@ def is_grant(rule: str) -> bool:
     return _GRANT.fullmatch(rule) is not None
 
 
-def _address(address: IPv4Address | IPv6Address) -> str:
-    """With its prefix, as iptables writes it."""
+def _written(address: Address) -> str:
+    """As iptables writes it."""
     mapped = address.ipv4_mapped if address.version == 6 else None
-    text = str(address) if mapped is None else f"::ffff:{mapped}"
-    return f"{text}/{address.max_prefixlen}"
+    return str(address) if mapped is None else f"::ffff:{mapped}"
+
+
+def _address(address: Address) -> str:
+    """With its prefix."""
+    return f"{_written(address)}/{address.max_prefixlen}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
