@@ -8,7 +8,7 @@ from tests.fwknopd_files import CONFIG, KEYS, STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Sources, load
 from watchword.model.services import Service
-from watchword.model.settings import Attach, ChainUse, JumpFrom
+from watchword.model.settings import Attach, ChainUse, JumpFrom, LeadChains
 
 
 def services(*texts: str) -> tuple[Service, ...]:
@@ -94,6 +94,24 @@ def test_chains_of_iptables_are_called_from_where_the_variables_say(backend: str
     assert firewall.output == ChainUse("MY_OUT", "MINE_OUT", "ACCEPT", "filter", 0)
     assert firewall.home == "MINE"
     assert remarks(lines) == []
+
+
+def test_the_chains_that_lead_on_have_the_names_that_they_are_given() -> None:
+    lines = (
+        "FIREWALL_BACKEND iptables\n"
+        "IPT_FORWARD_ACCESS ACCEPT, filter, FORWARD, 2, MY_FORWARD, 1\n"
+        "IPT_DNAT_ACCESS DNAT, nat, PREROUTING, 3, MY_DNAT, 1\n"
+        "IPT_SNAT_ACCESS SNAT, nat, POSTROUTING, 4, MY_SNAT, 1\n"
+        "IPT_MASQUERADE_ACCESS MASQUERADE, nat, POSTROUTING, 5, MY_MASQUERADE, 1\n"
+    )
+    assert configure(lines).settings.firewall.lead_chains == LeadChains(
+        ChainUse("FORWARD", "MY_FORWARD", "ACCEPT", "filter", 2),
+        ChainUse("PREROUTING", "MY_DNAT", "DNAT", "nat", 3),
+        ChainUse("POSTROUTING", "MY_SNAT", "SNAT", "nat", 4),
+        ChainUse("POSTROUTING", "MY_MASQUERADE", "MASQUERADE", "nat", 5),
+    )
+    assert remarks(lines) == []
+    assert configure("FIREWALL_BACKEND iptables").settings.firewall.lead_chains == LeadChains()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -80,6 +80,7 @@ def _chain(family: str, default: str, honoured: tuple[str, ...] = ()) -> Variabl
 
 TABLES: Final = ("iptables", "ipset")
 """The backends that hang into iptables, by chains of fwknop's."""
+_RULES: Final = ("iptables",)
 _NO_NAT: Final = "packets that ask for it are refused"
 _PORT: Final = 65535  # the original lets 131071 pass
 
@@ -129,10 +130,10 @@ _FIREWALL: Final = (
     Variable("FLUSH_IPT_AT_EXIT", Kind.NOT_NO, "N"),
     _chain("INPUT", "ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1", TABLES),
     _chain("OUTPUT", "ACCEPT, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1", TABLES),
-    _chain("FORWARD", "ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1"),
-    _chain("DNAT", "DNAT, nat, PREROUTING, 1, FWKNOP_PREROUTING, 1"),
-    _chain("SNAT", "SNAT, nat, POSTROUTING, 1, FWKNOP_POSTROUTING, 1"),
-    _chain("MASQUERADE", "MASQUERADE, nat, POSTROUTING, 1, FWKNOP_MASQUERADE, 1"),
+    _chain("FORWARD", "ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1", _RULES),
+    _chain("DNAT", "DNAT, nat, PREROUTING, 1, FWKNOP_PREROUTING, 1", _RULES),
+    _chain("SNAT", "SNAT, nat, POSTROUTING, 1, FWKNOP_POSTROUTING, 1", _RULES),
+    _chain("MASQUERADE", "MASQUERADE, nat, POSTROUTING, 1, FWKNOP_MASQUERADE, 1", _RULES),
     _flag("ENABLE_IPT_COMMENT_CHECK", "Y"),
 )
 

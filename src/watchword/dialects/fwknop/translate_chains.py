@@ -11,7 +11,7 @@ from __future__ import annotations
 from watchword.dialects.fwknop.firewall_backends import is_iptables
 from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES, chain_fields
-from watchword.model.settings import ChainUse
+from watchword.model.settings import ChainUse, LeadChains
 
 
 def use(values: Values, kind: str) -> ChainUse:
@@ -22,6 +22,11 @@ def use(values: Values, kind: str) -> ChainUse:
         fields = chain_fields(VARIABLES[name].default or "")
     target, table, caller, position, own, _ = fields
     return ChainUse(caller, own, target, table, leading_number(position))
+
+
+def lead_chains(values: Values) -> LeadChains:
+    """The chains that lead callers on."""
+    return LeadChains(*(use(values, each) for each in ("FORWARD", "DNAT", "SNAT", "MASQUERADE")))
 
 
 def program(values: Values) -> str:

@@ -50,6 +50,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         exe=translate_chains.program(values),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
+        lead_chains=translate_chains.lead_chains(values),
         prepend=values.flag("ENABLE_RULE_PREPEND"),
         set_prefix=_set_prefix(values, complaints),
         pace=translate_pace.pace(values, complaints),

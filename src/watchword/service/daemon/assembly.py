@@ -192,7 +192,7 @@ def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
     if not firewall.needed:
         return ()
     if firewall.in_iptables:
-        chains = (firewall.input, firewall.output, firewall.prepend)
+        chains = (firewall.input, firewall.output, firewall.prepend, firewall.lead_chains)
         return (firewall.backend, firewall.exe, chains, firewall.set_prefix)
     if firewall.attach is Attach.JUMP:
         return (firewall.backend, firewall.attach, firewall.jump_from)
