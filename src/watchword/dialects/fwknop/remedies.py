@@ -119,7 +119,7 @@ _ADVICE: Final = {
         "knock for an address of the other family, or see FIREWALL_ATTACH and NFT_JUMP_FROM",
     ),
     Reason.WRONG_USER: Advice(
-        "its user name is {detail}, and the stanza's REQUIRE_USERNAME is {expected}",
+        "its user name is {detail}, which is not in the stanza's REQUIRE_USERNAME",
         "send as that user (SPOOF_USER in ~/.fwknoprc), or change REQUIRE_USERNAME",
     ),
     Reason.DIGEST_NOT_ALLOWED: Advice(
