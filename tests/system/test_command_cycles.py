@@ -14,6 +14,7 @@ from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.trio import Trio, trio
+from watchword.model.crypto import Secret
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknop", "ipset")]
 
@@ -294,6 +295,49 @@ def test_what_is_open_is_listed_and_a_stop_or_a_start_after_a_crash_closes_it(
     server.stop()
     assert noted(journal) == OPENED + CLOSED
     assert "no grants in force" in server.program("--fw-list").stdout
+
+
+def test_a_flush_closes_what_a_daemon_that_was_killed_has_left_open_and_ends_its_grants(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    program, journal = script(tmp_path)
+    other = Secret(b"the key of another stanza, 32 by")
+    cycle = cycle_with(program, CMD_CYCLE_TIMER="300")
+    server.access = cycle + stanza(other, OPEN_PORTS="tcp/99", FW_ACCESS_TIMEOUT="300")
+    server.settings["GUARD_SERVICES"] = "tcp/99"
+    server.start()
+    knock(scene, OURS, "tcp/22")
+    knock(scene, OURS, "tcp/99", "--key-base64-rijndael", base64(other))
+    server.wait_for_judgements(2)
+    server.stop(signal.SIGKILL)
+    flushed = server.program("--fw-flush")
+    assert flushed.returncode == 0, flushed.stderr
+    assert "Ended before its time, running CMD_CYCLE_CLOSE command" in flushed.stderr
+    assert noted(journal) == [OPENED[0], CLOSED[0]]
+    assert "no grants in force" in server.program("--fw-list").stdout
+    server.start()
+    assert "Restored" not in server.log
+    server.stop()
+    assert noted(journal) == [OPENED[0], CLOSED[0]]
+
+
+def test_a_kill_leaves_the_daemon_the_time_to_close(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    program, journal = script(tmp_path)
+    slowly = tmp_path / "slowly"
+    slowly.write_text(f"#!/bin/sh\nsleep 4.5\nexec {program} closed\n")
+    slowly.chmod(0o755)
+    server.access = stanza(
+        OPEN_PORTS="", CMD_CYCLE_OPEN=f"{program} open", CMD_CYCLE_CLOSE=str(slowly),
+        CMD_CYCLE_TIMER="300",
+    )  # fmt: skip
+    server.start()
+    knock(scene, OURS, "tcp/22")
+    server.wait_for_judgements(1)
+    killed = server.program("-K")
+    assert "via SIGTERM" in killed.stdout
+    assert noted(journal) == ["open", "closed"]
 
 
 def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_path: Path) -> None:

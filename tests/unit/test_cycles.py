@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,14 +22,15 @@ from watchword.dialects.fwknop.voice import Voice
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.edges.peers import Peer
 from watchword.edges.programs import MemoryPrograms
-from watchword.errors import HostError
+from watchword.edges.replay.memory import MemoryJournal
+from watchword.errors import HostError, OperatorError
 from watchword.grant import cycles
 from watchword.grant import ledger as ledger_module
 from watchword.grant.decide import Permit, authorise
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, CycleTerms
 from watchword.model.crypto import Secret
-from watchword.model.openings import Ending
+from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import Action, CycleOpening, Judged, Refusal
 from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
@@ -360,6 +361,92 @@ def test_a_stanza_that_renews_prolongs_what_is_open_and_runs_nothing() -> None:
         assert home.ran[8:] == [f"open {WHO} 22", f"open {WHO} 80"]
 
     play(scene, Scene(stanza_with(cycle(renews=True))))
+
+
+class SlowJournal(MemoryJournal):
+    """Notes what it is told once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_note = asyncio.Event()
+        self.may_note.set()
+        self.asked = 0
+
+    async def granted(self, grants: Sequence[Grant]) -> None:
+        self.asked += 1
+        await self.may_note.wait()
+        await super().granted(grants)
+
+
+def slow() -> tuple[Scene, SlowJournal]:
+    home, journal = Scene(stanza_with(cycle(renews=True))), SlowJournal()
+    home.journal = journal
+    home.start()
+    return home, journal
+
+
+async def at_once(home: Scene, journal: SlowJournal, *works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Have all begin while nothing can be noted, in that order; what came of them."""
+    journal.may_note.clear()
+    doing = []
+    for work in works:
+        doing.append(asyncio.ensure_future(work))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    journal.may_note.set()
+    found = await asyncio.gather(*doing, return_exceptions=True)
+    await home.done()
+    return found
+
+
+def test_an_extension_is_not_lost_to_a_packet_that_renews_meanwhile() -> None:
+    home, journal = slow()
+
+    async def scene(_: House) -> None:
+        await home.ask()
+        [grant] = home.cycles.ledger.grants()
+        extending = home.cycles.extend(grant.id, 100, None)
+        await at_once(home, journal, extending, home.take(sealed(f"{WHO},tcp/22")))
+        [renewed] = home.cycles.ledger.grants()
+        assert renewed.until == grant.until + 100
+        assert [each.until for each in await journal.unfinished(NOW)] == [renewed.until]
+        assert home.ran == [f"open {WHO} 22"]
+
+    play(scene, home)
+
+
+def test_what_was_renewed_meanwhile_is_not_extended_by_its_old_name_and_closed_once() -> None:
+    home, journal = slow()
+
+    async def scene(_: House) -> None:
+        await home.ask()
+        [grant] = home.cycles.ledger.grants()
+        home.clock.advance(10)
+        packet_first = home.take(sealed(f"{WHO},tcp/22"))
+        _, extended = await at_once(
+            home, journal, packet_first, home.cycles.extend(grant.id, 100, None)
+        )
+        assert isinstance(extended, OperatorError)
+        assert "no grant" in str(extended)
+        assert [each.id for each in await journal.unfinished(NOW)] != [grant.id]
+        await home.wait(30)
+        assert home.ran == [f"open {WHO} 22", f"close {WHO} 22"]
+        assert await journal.unfinished(NOW) == []
+
+    play(scene, home)
+
+
+def test_two_packets_that_renew_at_once_open_nothing_again() -> None:
+    home, journal = slow()
+
+    async def scene(_: House) -> None:
+        await home.ask()
+        packets = [home.take(sealed(f"{WHO},tcp/22")) for _ in range(2)]
+        await at_once(home, journal, *packets)
+        await home.wait(30)
+        assert home.ran == [f"open {WHO} 22", f"close {WHO} 22"]
+
+    play(scene, home)
 
 
 # --- when something fails ---------------------------------------------------------------

@@ -78,6 +78,8 @@ class Cycles:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stirred = asyncio.Event()
+        self._moving = asyncio.Lock()
+        """One end is moved at a time: what is written down is worked out from what is in force."""
         self._planned: set[str] = set()
         """Names of what is being opened."""
         self.taken_elsewhere: Callable[[str], bool] = lambda name: False
@@ -185,16 +187,16 @@ class Cycles:
         Raises OperatorError: it is not in force, or too much would remain.
         Raises HostError: the journal refused, and the end is where it was.
         """
-        now = self._clock.now()
-        before = self.ledger.grant(name)
-        if before is None:
-            raise not_in_force(name)
-        check_extension(before, seconds, most, now)
-        longer = extended(before, seconds)
-        await self._journal.granted([longer])
-        if self.ledger.grant(name) is not before:
-            raise not_in_force(name)  # it ended, or was renewed, while this was written down
-        self.ledger.set_end(before, longer.ends, longer.until)
+        async with self._moving:
+            before = self.ledger.grant(name)
+            if before is None:
+                raise not_in_force(name)
+            check_extension(before, seconds, most, self._clock.now())
+            longer = extended(before, seconds)
+            await self._journal.granted([longer])
+            if self.ledger.grant(name) is not before:
+                raise not_in_force(name)  # it ended while this was written down
+            self.ledger.set_end(before, longer.ends, longer.until)
         self._stirred.set()
         return longer
 
@@ -256,17 +258,20 @@ class Cycles:
 
         Raises HostError: the journal refused, and nothing has changed.
         """
-        name = self._live.get(_key(grant)) if permit.cycle and permit.cycle.renews else None
-        before = self.ledger.grant(name) if name else None
-        if before is None:
+        if permit.cycle is None or not permit.cycle.renews:
             return False
-        longer = _prolonged(grant, before)
-        await self._journal.granted([longer])
-        if self.ledger.grant(before.id) is None:
-            return False  # it ended while this was written down
-        self.ledger.withdraw(before.id, Turn.REVOKED)
-        self._hold(longer)
-        self._closer.renewed(before)
+        async with self._moving:
+            name = self._live.get(_key(grant))
+            before = self.ledger.grant(name) if name else None
+            if before is None:
+                return False
+            longer = _prolonged(grant, before)
+            await self._journal.granted([longer])
+            if self.ledger.grant(before.id) is None:
+                return False  # it ended while this was written down
+            self.ledger.withdraw(before.id, Turn.REVOKED)
+            self._hold(longer)
+            self._closer.renewed(before)
         self._grant(case, longer)
         return True
 

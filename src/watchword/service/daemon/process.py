@@ -25,7 +25,8 @@ from pathlib import Path
 from watchword.errors import HostError
 
 _FLOCK = "@hhqqi"  # struct flock: type, whence, start, length, pid
-PATIENCE = 4.0  # seconds between SIGTERM and SIGKILL
+PATIENCE = {"SIGTERM": 25.0, "SIGKILL": 4.0}
+"""Seconds until the next one. The daemon has twenty for what its commands have to close."""
 
 
 def holder(pid_file: Path) -> int | None:
@@ -84,7 +85,7 @@ class PidFile:
 def stop(pid_file: Path, *, program: str = "fwknopd") -> tuple[int, str] | None:
     """End the daemon that holds the lock; None if there is none.
 
-    Returns its PID and the signal that did it: SIGTERM, or SIGKILL after four seconds.
+    Returns its PID and the signal that did it: SIGTERM, or SIGKILL if that takes too long.
     """
     pid = _server(pid_file, program)
     if pid is None:
@@ -92,7 +93,7 @@ def stop(pid_file: Path, *, program: str = "fwknopd") -> tuple[int, str] | None:
     for name in ("SIGTERM", "SIGKILL"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.Signals[name])
-        limit = time.monotonic() + PATIENCE
+        limit = time.monotonic() + PATIENCE[name]
         while time.monotonic() < limit:
             if holder(pid_file) != pid:
                 return pid, name

@@ -33,6 +33,8 @@ from watchword.model.settings import PacketQueue, Settings
 from watchword.service import policy_trial
 from watchword.service.complain import say
 from watchword.service.daemon import assembly, listing, named_paths, process
+from watchword.service.daemon.flushing import end_everything
+from watchword.service.daemon.logbook import Logbook
 
 PROGRAM = "fwknopd"
 
@@ -139,11 +141,16 @@ def _withdraw(options: ServerOptions) -> int:
 def _flush(options: ServerOptions) -> int:
     settings = _without_daemon(options)
     print("Deleting any existing firewall rules...")
+    reporter = Logbook(settings.log, foreground=True, syslog=False)
+    _take_out(settings)
+    return 1 if asyncio.run(end_everything(settings, reporter)) else 0
+
+
+def _take_out(settings: Settings) -> None:
     assembly.firewall_for(settings, SystemClock()).teardown()
     for source in settings.sources:
         if isinstance(source, PacketQueue):
             QueueRule(source, SystemPrograms()).remove()
-    return 0
 
 
 def _dump(options: ServerOptions) -> int:
