@@ -388,7 +388,7 @@ def test_what_cannot_be_delivered_is_refused_at_the_start(name: str) -> None:
     assert "remove the line" in told
 
 
-@pytest.mark.parametrize("name", ["ENABLE_CMD_EXEC", "FORCE_MASQUERADE", "FORWARD_ALL"])
+@pytest.mark.parametrize("name", ["ENABLE_CMD_EXEC", "ENABLE_CMD_SUDO_EXEC", "CMD_SHELL"])
 def test_a_missing_feature_that_is_switched_off_does_no_harm(name: str) -> None:
     assert configure("", f"{STANZA}{name} N").complaints == ()
 

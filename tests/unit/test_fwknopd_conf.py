@@ -91,8 +91,8 @@ def test_the_file_of_the_tutorial_loads_with_one_more_line() -> None:
     assert loaded.settings.sources == (UdpPort(62201),)
     assert loaded.policy.max_age == 60
     assert [str(each) for each in loaded.complaints] == [
-        "f:11: ENABLE_FIREWD_FORWARDING has no effect in this version: "
-        "packets that ask for it are refused"
+        "a:1: access stanza #1 has no NAT_TARGETS, so its callers are led on to no other host "
+        "(fwknop leads them to any) (add what they may reach, such as NAT_TARGETS 10.0.0.5:22)"
     ]
 
 

@@ -57,7 +57,7 @@ def test_another_firewall_is_refused_with_one_remedy(line: str, told: str) -> No
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("FIREWALL_ATTACH mark", "neither guard nor jump"),
+        ("FIREWALL_ATTACH hook", "none of guard, jump, mark and sets"),
         ("FIREWALL_ATTACH jumps", "did you mean jump?"),
         ("FIREWALL_ATTACH jump", "FIREWALL_ATTACH jump needs NFT_JUMP_FROM"),
         ("NFT_TABLE watch-word", "cannot be the name of a table"),
@@ -67,6 +67,13 @@ def test_another_firewall_is_refused_with_one_remedy(line: str, told: str) -> No
         ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM bridge filter input", "is no chain"),
         ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter in{put", "is no chain"),
         ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input,", "is no chain"),
+        ("ENABLE_IPT_FORWARDING Y\nNFT_FORWARD_FROM inet forward", "is no chain"),
+        ("ENABLE_IPT_OUTPUT Y\nNFT_OUTPUT_FROM filter output", "is no chain"),
+        ("FIREWALL_ATTACH sets", "needs NFT_SET4 or NFT_SET6"),
+        ("FIREWALL_ATTACH sets\nNFT_SET4 inet filter a b", "is no set"),
+        ("NFT_MARK 0x3", "is not one bit of a mark"),
+        ("NFT_MARK 0x20000000", "is not one bit of a mark"),
+        ("NFT_MARK one", "is not one bit of a mark"),
     ],
 )
 def test_a_firewall_variable_that_makes_no_sense_is_refused(line: str, told: str) -> None:

@@ -162,7 +162,7 @@ def test_nobody_is_asked_about_a_name_that_no_answer_could_make_allowed() -> Non
 
 @pytest.mark.parametrize("local", [False, True])
 def test_a_forced_lead_counts_whatever_was_asked_for(local: bool) -> None:
-    forced = rules(NatTerms(forced=Lead(INSIDE, 80, source=SourceNat())))
+    forced = rules(NatTerms(forced=(Lead(INSIDE, 80),), sources=(SourceNat(),)))
     here = replace(request(), wish=AccessWish((Service.parse("tcp/80"), Service.parse("tcp/81"))))
     assert verdict(forced, here) == "10.0.0.5:80 as masquerade"
     assert verdict(forced, asking(host="10.0.0.99", local=local)) == "10.0.0.5:80 as masquerade"
@@ -184,16 +184,17 @@ def test_a_forced_lead_counts_whatever_was_asked_for(local: bool) -> None:
 def test_the_inside_sees_an_address_of_the_callers_ip_version(
     who: str, source: str | None, expected: str
 ) -> None:
-    seen = None if source is None else SourceNat(ip_address(source))
+    seen = () if source is None else (SourceNat(ip_address(source)),)
     both = (LAN, Target(ip_network("fd00::/64")))
     host = "10.0.0.5" if who == CALLER else "fd00::5"
-    assert verdict(rules(NatTerms(targets=both, source=seen)), asking(host=host, who=who)) == (
+    assert verdict(rules(NatTerms(targets=both, sources=seen)), asking(host=host, who=who)) == (
         expected
     )
 
 
 def test_everything_is_one_hole_whatever_was_asked_for() -> None:
-    through = rules(NatTerms(forced=Lead(None, 0, everything=True, source=SourceNat())))
+    everything = (Lead(None, 0, everything=True),)
+    through = rules(NatTerms(forced=everything, sources=(SourceNat(),)))
     ledger = Ledger()
     for services in ("tcp/1", "udp/2,tcp/3"):
         answer = authorise(replace(through, destination_rule=True), request(services=services), NOW)
@@ -263,13 +264,25 @@ def test_a_stanza_says_what_it_needs_of_the_firewall() -> None:
         return set(mine.features(mine.stanzas[0]))
 
     here, there = Feature.LOCAL_NAT, Feature.FORWARD
-    assert needed(NatTerms()) == {here, there}
-    assert needed(NatTerms(source=SourceNat())) == {here, there, Feature.SOURCE_NAT}
+    assert needed(NatTerms()) == needed(NatTerms(sources=(SourceNat(),))) == {here}
+    assert needed(NatTerms(targets=(LAN,))) == {here, there}
+    inside = NatTerms(targets=(LAN,), sources=(SourceNat(),))
+    assert needed(inside) == {here, there, Feature.SOURCE_NAT}
     assert needed(NatTerms(enabled=False)) == set()
     assert needed(NatTerms(), access=False) == set()
-    assert needed(NatTerms(forced=Lead(INSIDE, 80))) == {there}
-    through = Lead(None, 0, everything=True, source=SourceNat())
-    assert needed(NatTerms(forced=through)) == {Feature.FORWARD_ALL, Feature.SOURCE_NAT}
+    assert needed(NatTerms(forced=(Lead(INSIDE, 80),))) == {there}
+    through = Lead(None, 0, everything=True)
+    seen = (SourceNat(),)
+    whole = {Feature.FORWARD_ALL, Feature.SOURCE_NAT}
+    assert needed(NatTerms(forced=(through,), sources=seen)) == whole
+    assert needed(NatTerms(through=True, sources=seen)) == whole
+
+
+def test_who_may_have_everything_has_it_when_he_asks_to_be_led_on() -> None:
+    through = rules(NatTerms(through=True))
+    assert verdict(through, asking(host="10.9.9.9")) == "everything through here"
+    assert verdict(through, request()) == "None"
+    assert verdict(through, asking(who=CALLER6)) == "everything through here"
 
 
 def test_a_grant_that_leads_somewhere_needs_one_hole() -> None:

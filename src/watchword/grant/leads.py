@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from watchword.model.addresses import Address, canonical
-from watchword.model.openings import Lead, SourceNat
-from watchword.model.policy import Policy, Terms
+from watchword.model.openings import Lead
+from watchword.model.policy import NatTerms, Policy, Terms
 from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, ForwardWish
 from watchword.model.services import Service
@@ -49,10 +49,12 @@ def lead(
     None if nobody asked yet. ``wish`` is of a kind that is enabled.
     """
     nat = terms.nat
-    if nat.forced is not None:
-        return _forced(nat.forced, who)
+    if nat.forced:
+        return _forced(nat, who)
     if isinstance(wish, AccessWish):
         return None
+    if nat.through:
+        return Lead(None, 0, everything=True, source=nat.seen_as(who.version))
     if wish.local:
         return _here(terms, wish)
     address = _address(wish.host)
@@ -96,17 +98,10 @@ def _elsewhere(terms: Terms, port: int, addresses: Iterable[Address], who: Addre
     fitting = [each for each in addresses if _fits(each, who)]
     for address in fitting:
         if _is_host(address) and any(each.admits(address, port) for each in terms.nat.targets):
-            return Lead(address, port, source=_seen_as(terms.nat.source, who))
+            return Lead(address, port, source=terms.nat.seen_as(who.version))
     if not fitting:
         return _not_allowed(f"an address that is not IPv{who.version}")
     return _not_allowed(f"{fitting[0]},{port}")
-
-
-def _seen_as(source: SourceNat | None, who: Address) -> SourceNat | None:
-    """An address of the other IP version than the caller's is none for him."""
-    if source is None or source.address is None or source.address.version == who.version:
-        return source
-    return SourceNat()
 
 
 def _is_host(address: Address) -> bool:
@@ -118,10 +113,11 @@ def _fits(host: Address | None, who: Address) -> bool:
     return host is None or host.version == who.version
 
 
-def _forced(forced: Lead, who: Address) -> Lead | No:
-    if not _fits(forced.host, who):
-        return _not_allowed(f"{who} cannot be led on to {forced.host}")
-    return forced._replace(source=_seen_as(forced.source, who))
+def _forced(nat: NatTerms, who: Address) -> Lead | No:
+    for each in nat.forced:
+        if _fits(each.host, who):
+            return each._replace(source=nat.seen_as(who.version))
+    return _not_allowed(f"{nat.forced[0].host} for {who}")
 
 
 def _not_allowed(detail: str) -> No:

@@ -55,10 +55,10 @@ class Lead(NamedTuple):
     """None: the inside sees who calls."""
 
     def __str__(self) -> str:
-        """``10.0.0.5:22``, ``here:22``, ``everything to 10.0.0.5``, and how the source is seen."""
+        """``10.0.0.5:22``, ``here:22``, ``everything through here``, and as whom it is seen."""
         host = "here" if self.host is None else str(self.host)
         if self.everything:
-            where = "everything through" if self.host is None else f"everything to {host}"
+            where = f"everything {'through' if self.host is None else 'to'} {host}"
         else:
             where = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         return where if self.source is None else f"{where} as {self.source}"

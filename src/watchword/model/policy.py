@@ -42,10 +42,24 @@ class NatTerms:
     targets: tuple[Target, ...] = ()
     """Whoever asks to be led on may only name one of these. None for this host: its services are
     those that may be asked for directly. None for others: no other host."""
-    forced: Lead | None = None
-    """Everything that is granted leads here, whatever was asked for (FORCE_NAT, FORWARD_ALL)."""
-    source: SourceNat | None = None
-    """How another host sees who is led on to it; None: as he is."""
+    forced: tuple[Lead, ...] = ()
+    """Everything that is granted leads to one of these, whatever was asked for: the first of the
+    caller's IP version (FORCE_NAT). None: it leads where callers ask for."""
+    through: bool = False
+    """True: who asks to be led on is let through with everything (FORWARD_ALL, DISABLE_DNAT)."""
+    sources: tuple[SourceNat, ...] = ()
+    """As what another host sees who is led on to it: the first of his IP version. None: as he
+    is."""
+
+    def seen_as(self, version: int) -> SourceNat | None:
+        """As what a caller of that IP version is seen; None: as he is.
+
+        Where only addresses of the other version are named, as this host's interface.
+        """
+        if not self.sources:
+            return None
+        fitting = (s for s in self.sources if s.address is None or s.address.version == version)
+        return next(fitting, SourceNat())
 
     @property
     def local_targets(self) -> bool:
@@ -175,15 +189,18 @@ class Policy:
         """What a firewall has to be able to do for one stanza, beyond opening a service."""
         if terms.cycle is not None or not terms.access:
             return frozenset()
-        if terms.nat.forced is not None:
-            return terms.nat.forced.features
-        needed = set()
-        if self.local_nat and terms.nat.enabled:
-            needed.add(Feature.LOCAL_NAT)
-        if self.forwarding and terms.nat.enabled:
-            needed.add(Feature.FORWARD)
-            if terms.nat.source is not None:
-                needed.add(Feature.SOURCE_NAT)
+        nat, needed = terms.nat, set[Feature]()
+        for lead in nat.forced:
+            needed |= lead.features
+        if nat.through:
+            needed.add(Feature.FORWARD_ALL)
+        elif not nat.forced and nat.enabled:
+            if self.local_nat:
+                needed.add(Feature.LOCAL_NAT)
+            if self.forwarding and any(each.network for each in nat.targets):
+                needed.add(Feature.FORWARD)
+        if nat.sources and needed - {Feature.LOCAL_NAT}:
+            needed.add(Feature.SOURCE_NAT)
         return frozenset(needed)
 
     def terms(self, number: int) -> Terms:

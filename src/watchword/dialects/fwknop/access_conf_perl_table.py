@@ -35,11 +35,9 @@ LATER: Final = frozenset({
 
 KNOCKING: Final = ("SHARED_SEQUENCE", "ENCRYPT_SEQUENCE")
 
-_NAT: Final = "requests for NAT are refused whatever it says"
 _GPG: Final = "gpg runs with its own options, and takes none from a file"
 IDLE: Final = {
-    "ENABLE_FORWARD_ACCESS": _NAT,
-    "ENABLE_OUTPUT_ACCESS": "answers to granted connections pass as established",
+    "ENABLE_OUTPUT_ACCESS": "ENABLE_IPT_OUTPUT of the server's file is for all stanzas",
     "GPG_AGENT_INFO": "gpg finds its agent by GPG_HOME_DIR",
     "GPG_NO_OPTIONS": _GPG,
     "GPG_USE_OPTIONS": _GPG,

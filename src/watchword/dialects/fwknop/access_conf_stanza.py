@@ -29,6 +29,7 @@ from watchword.dialects.fwknop.access_conf_lists import (
     services,
     split_networks,
 )
+from watchword.dialects.fwknop.access_conf_nat import ServerNat, nat_terms
 from watchword.dialects.fwknop.access_conf_perl import any_port, is_knocking, is_off
 from watchword.dialects.fwknop.access_conf_table import (
     FLAGS,
@@ -42,7 +43,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.errors import Complaint
 from watchword.model.addresses import Network
 from watchword.model.commands import CycleTerms
-from watchword.model.policy import Terms
+from watchword.model.policy import NatTerms, Terms
 from watchword.model.services import Service
 
 DEFAULT_SECONDS = 30
@@ -60,6 +61,7 @@ def terms(
     accounts: Accounts,
     *,
     source_required: bool = False,
+    nat: ServerNat | None = None,
 ) -> Terms | None:
     """What the stanza says. None if it is out of use, or if it has no key.
 
@@ -69,6 +71,7 @@ def terms(
         around: What GPG lines fall back on.
         accounts: As whom commands can run.
         source_required: REQUIRE_SOURCE_ADDRESS of the whole configuration.
+        nat: What the whole configuration says of leading on.
     """
     reader = _Reader(stanza, complaints)
     reader.check_missing_features()
@@ -84,6 +87,9 @@ def terms(
     cycle = _cycle(stanza, accounts, complaints)
     keep = reader.keep_seconds(by_commands=cycle is not None)
     access = not is_on(stanza, "DISABLE_FW_ACCESS")
+    led = NatTerms()
+    if cycle is None and access and not is_knocking(stanza):
+        led = nat_terms(stanza, nat or ServerNat(), complaints)
     if cycle is None and access and not is_knocking(stanza):
         reader.check_list()
     if found is None:
@@ -112,6 +118,7 @@ def terms(
         keep_seconds=keep,
         owner_closes=is_on(stanza, "ENABLE_OWNER_CLOSE"),
         cycle=cycle,
+        nat=led,
     )
 
 

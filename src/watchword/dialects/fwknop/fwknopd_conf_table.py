@@ -81,7 +81,6 @@ def _chain(family: str, default: str, honoured: tuple[str, ...] = ()) -> Variabl
 TABLES: Final = ("iptables", "ipset")
 """The backends that hang into iptables, by chains of fwknop's."""
 _RULES: Final = ("iptables",)
-_NO_NAT: Final = "packets that ask for it are refused"
 _PORT: Final = 65535  # the original lets 131071 pass
 
 _COMMON: Final = (
@@ -115,15 +114,11 @@ _COMMON: Final = (
 )
 
 _FIREWALL: Final = (
-    _flag("ENABLE_IPT_FORWARDING", without=_NO_NAT),
-    _flag("ENABLE_IPT_LOCAL_NAT", without=_NO_NAT),
-    _flag("ENABLE_IPT_SNAT", without="no source address is translated"),
-    Variable("SNAT_TRANSLATE_IP", without="no source address is translated"),
-    _flag(
-        "ENABLE_IPT_OUTPUT",
-        without="answers to granted connections pass as established",
-        honoured=TABLES,
-    ),
+    _flag("ENABLE_IPT_FORWARDING"),
+    _flag("ENABLE_IPT_LOCAL_NAT"),
+    _flag("ENABLE_IPT_SNAT"),
+    Variable("SNAT_TRANSLATE_IP"),
+    _flag("ENABLE_IPT_OUTPUT"),
     # Ours are N: a restart of the daemon is no reason to cut people off, and
     # the kernel ends each grant on time.
     _flag("FLUSH_IPT_AT_INIT"),
@@ -159,6 +154,13 @@ _OURS: Final = (
     Variable("GUARD_PUBLIC"),
     Variable("NFT_TABLE", default="watchword"),
     Variable("NFT_JUMP_FROM"),
+    Variable("NFT_FORWARD_FROM"),
+    Variable("NFT_OUTPUT_FROM"),
+    Variable("NFT_MARK", default="0x01000000"),
+    Variable("NFT_SET4"),
+    Variable("NFT_SET6"),
+    Variable("NFT_SET4_TO"),
+    Variable("NFT_SET6_TO"),
     Variable("IPSET_NAME", default="watchword"),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
     Variable("PACKET_SOURCES"),

@@ -22,6 +22,7 @@ from watchword.dialects.fwknop import (
     translate_alerts,
     translate_blacklist,
     translate_log,
+    translate_nat,
     translate_sources,
     translate_watching,
     translate_webhooks,
@@ -30,6 +31,7 @@ from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE, OPEN, External
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
+from watchword.dialects.fwknop.access_conf_nat import inside
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values
@@ -136,13 +138,16 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
     around = _surroundings(sources, values)
     accounts = _with_actions(_accounts(sources, values), sources, values, complaints)
+    nat = translate_nat.server_nat(values, complaints)
     found = [
-        (each, terms(each, complaints, around, accounts, source_required=everywhere))
+        (each, terms(each, complaints, around, accounts, source_required=everywhere, nat=nat))
         for each in stanzas
     ]
     for each in shared_keys(term for _, term in found if term is not None):
         complaints.add(each)
-    offers = [Offer(each.source.place, offered(each, accounts)) for each in stanzas]
+    offers = [
+        Offer(each.source.place, offered(each, accounts), inside(each, nat)) for each in stanzas
+    ]
     settings = replace(
         _settings(values, options, offers, complaints),
         control=_control(values, sources, complaints),
@@ -153,17 +158,22 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     digests = _digests(values, complaints)
     tests = _tests(plain, values, complaints)
     blacklist = translate_blacklist.blacklist(values, complaints)
+    policy = Policy(
+        stanzas=tuple(term for _, term in found if term is not None),
+        max_age=_max_age(values),
+        digests=digests,
+        blacklist=blacklist,
+        remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
+        destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
+        forwarding=nat.forwarding,
+        local_nat=nat.local,
+        nat_names=values.flag("ENABLE_NAT_DNS"),
+    )
+    firewall = replace(settings.firewall, snat=translate_nat.snat(policy, complaints))
     listed = complaints.settle()
     return Configuration(
-        settings=settings,
-        policy=Policy(
-            stanzas=tuple(term for _, term in found if term is not None),
-            max_age=_max_age(values),
-            digests=digests,
-            blacklist=blacklist,
-            remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
-            destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
-        ),
+        settings=replace(settings, firewall=firewall),
+        policy=policy,
         complaints=listed,
         values=variable_values(values, options),
         stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),

@@ -1,8 +1,9 @@
 """Which firewall fwknopd.conf wants, and how we hang into it.
 
-In here: FIREWALL_BACKEND, FIREWALL_ATTACH, NFT_*, IPSET_NAME and FLUSH_*.
+In here: FIREWALL_BACKEND, FIREWALL_ATTACH, NFT_TABLE, IPSET_NAME and FLUSH_*.
 Not in here: what is hidden (translate_guard), chains of iptables
-(translate_chains), doing it (edges.firewall).
+(translate_chains), chains and sets of nftables (translate_nft), leading on (translate_nat),
+doing it (edges.firewall).
 
 These variables are Watchword's own, but for FLUSH_* and FIREWALL_EXE. Source:
 design, section 5; fwknopd server, sections 3.2 and 3.3.
@@ -12,8 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from watchword.dialects.fwknop import translate_chains, translate_pace
+from watchword.dialects.fwknop import (
+    translate_chains,
+    translate_nat,
+    translate_nft,
+    translate_pace,
+)
 from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, chosen
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
@@ -21,12 +28,11 @@ from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
-from watchword.model.settings import Attach, FirewallSettings, JumpFrom
+from watchword.dialects.fwknop.translate_sources import doors
+from watchword.model.settings import Attach, FirewallSettings
 
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
-_FOREIGN_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_FAMILIES = ("inet", "ip", "ip6")
 
 
 def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) -> FirewallSettings:
@@ -46,7 +52,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         guard_all=shield.everything,
         guarded=shield.hidden,
         public=shield.public,
-        jump_from=_jump_from(values, attach, backend, complaints),
+        **_hung(values, backend, attach, complaints),
         exe=translate_chains.program(values),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
@@ -58,6 +64,27 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         flush_at_start=values.flag("FLUSH_IPT_AT_INIT"),
         flush_at_exit=values.flag("FLUSH_IPT_AT_EXIT"),
     )
+
+
+def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) -> dict[str, Any]:
+    """How nftables hangs into the operator's ruleset, and what it is to be able to lead on."""
+    if backend in TABLES:
+        for name in ("NFT_JUMP_FROM", "NFT_FORWARD_FROM", "NFT_OUTPUT_FROM"):
+            if values.text(name):
+                complaints.remark(
+                    f"{name} has no effect with FIREWALL_BACKEND {backend}", values.place(name)
+                )
+        return {}
+    leads = translate_nat.leads(values)
+    return {
+        "jump_from": translate_nft.jump_from(values, attach, complaints),
+        "forward_from": translate_nft.forward_from(values, leads=leads, complaints=complaints),
+        "output_from": translate_nft.output_from(values, complaints),
+        "sets": translate_nft.sets(values, attach, complaints),
+        "leads": leads,
+        "mark": translate_nat.mark(values, complaints),
+        "own": tuple(sorted(doors(values))) if leads else (),
+    }
 
 
 def _needed(values: Values, offers: Sequence[Offer]) -> bool:
@@ -89,7 +116,7 @@ def _attach(values: Values, backend: str, complaints: Complaints) -> Attach:
     asked, place = values.text("FIREWALL_ATTACH"), values.place("FIREWALL_ATTACH")
     if asked not in list(Attach):
         complaints.refuse(
-            f"FIREWALL_ATTACH is '{shown(asked)}', neither guard nor jump",
+            f"FIREWALL_ATTACH is '{shown(asked)}', none of guard, jump, mark and sets",
             place,
             did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
         )
@@ -126,38 +153,3 @@ def _set_prefix(values: Values, complaints: Complaints) -> str:
             "use up to 28 letters, digits, _, - and .",
         )
     return name
-
-
-def _jump_from(
-    values: Values, attach: Attach, backend: str, complaints: Complaints
-) -> tuple[JumpFrom, ...]:
-    place = values.place("NFT_JUMP_FROM")
-    text = values.text("NFT_JUMP_FROM")
-    if backend in TABLES:
-        if text:
-            complaints.remark(f"NFT_JUMP_FROM has no effect with FIREWALL_BACKEND {backend}", place)
-        return ()
-    if attach is Attach.GUARD and text:
-        complaints.remark("NFT_JUMP_FROM has no effect with FIREWALL_ATTACH guard", place)
-    elif attach is Attach.JUMP and not text:
-        complaints.refuse(
-            "FIREWALL_ATTACH jump needs NFT_JUMP_FROM",
-            values.place("FIREWALL_ATTACH"),
-            "add a chain that drops, such as NFT_JUMP_FROM inet filter input",
-        )
-    found = []
-    for each in text.split(",") if text else ():
-        words = each.split()
-        if (
-            len(words) == 3
-            and words[0] in _FAMILIES
-            and all(_FOREIGN_NAME.fullmatch(word) for word in words[1:])
-        ):
-            found.append(JumpFrom(*words))
-        else:
-            complaints.refuse(
-                f"NFT_JUMP_FROM names '{shown(each.strip())}', which is no chain",
-                place,
-                "write family (inet, ip or ip6), table and chain, such as inet filter input",
-            )
-    return tuple(found)

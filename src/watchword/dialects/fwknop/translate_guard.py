@@ -27,6 +27,9 @@ class Offer(NamedTuple):
     place: Place
     services: frozenset[Service] | None
     """None: anything."""
+    inside: frozenset[Service] | None = None
+    """Services that are reached by other ports than their own, so that ``services`` are ports
+    that lead elsewhere; None: callers are led nowhere."""
 
 
 class Shield(NamedTuple):
@@ -106,7 +109,7 @@ def _everything_offered(
                 f"take {own[0]} out of OPEN_PORTS",
             )
         else:
-            hidden |= offer.services
+            hidden |= offer.services | (offer.inside or frozenset()) - ours
     return tuple(sorted(hidden))
 
 
@@ -114,6 +117,8 @@ def _remark_exposed(
     offers: Sequence[Offer], exposed: frozenset[Service], complaints: Complaints, *, hint: str
 ) -> None:
     for offer in offers:
+        if offer.inside is not None:
+            continue  # by a port that is open to everybody, its callers are led elsewhere
         for service in sorted((offer.services or frozenset()) & exposed):
             complaints.remark(
                 f"OPEN_PORTS names {service}, which is open to everybody anyway", offer.place, hint
