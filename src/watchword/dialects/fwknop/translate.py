@@ -169,7 +169,11 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         local_nat=nat.local,
         nat_names=values.flag("ENABLE_NAT_DNS"),
     )
-    firewall = replace(settings.firewall, snat=translate_nat.snat(policy, complaints))
+    firewall = replace(
+        settings.firewall,
+        snat=translate_nat.snat(policy, complaints),
+        seen_as=any(terms.nat.sources for terms in policy.stanzas),
+    )
     listed = complaints.settle()
     return Configuration(
         settings=replace(settings, firewall=firewall),

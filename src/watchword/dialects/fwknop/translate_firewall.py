@@ -68,14 +68,14 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
 
 def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) -> dict[str, Any]:
     """How nftables hangs into the operator's ruleset, and what it is to be able to lead on."""
+    leads = translate_nat.leads(values)
     if backend in TABLES:
         for name in ("NFT_JUMP_FROM", "NFT_FORWARD_FROM", "NFT_OUTPUT_FROM"):
             if values.text(name):
                 complaints.remark(
                     f"{name} has no effect with FIREWALL_BACKEND {backend}", values.place(name)
                 )
-        return {}
-    leads = translate_nat.leads(values)
+        return {"leads": leads}
     return {
         "jump_from": translate_nft.jump_from(values, attach, complaints),
         "forward_from": translate_nft.forward_from(values, leads=leads, complaints=complaints),
