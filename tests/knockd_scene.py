@@ -62,7 +62,11 @@ class Street:
         """Packets to these ports, one after the other; ``flags`` None: datagrams."""
         for port in ports:
             content = knock_frames.knock(source, to, port, flags)
-            self._raw.sendto(knock_frames.frame(content), (interface, 0))
+            self.send(knock_frames.frame(content), interface)
+
+    def send(self, frame: bytes, interface: str = "eth0") -> None:
+        """A frame as it is."""
+        self._raw.sendto(frame, (interface, 0))
 
 
 @contextmanager

@@ -10,14 +10,27 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import knock_frames
 from tests.daemon import until
-from tests.knockd_scene import CALLER, HERE, OURS, PACKAGED, Knockd, Street, fresh, street
+from tests.knockd_scene import (
+    CALLER,
+    CALLER_6,
+    HERE,
+    HERE_6,
+    OURS,
+    PACKAGED,
+    Knockd,
+    Street,
+    fresh,
+    street,
+)
 from watchword.lab.sockets import listen
+from watchword.model.doors import Flag
 
 pytestmark = pytest.mark.system
 both = pytest.mark.parametrize(
@@ -564,3 +577,69 @@ def test_names_of_callers_are_looked_up_if_that_is_asked_for(
     knockd.wait_for("running command")
     named = [line.replace(CALLER, f"{CALLER} (client.example)") for line in OPENED[:4]]
     assert knockd.log.splitlines()[1:] == [*named, OPENED[4]]
+
+
+def odd_frames() -> dict[int, bytes]:
+    """Frames that may be knocks or not, each to a port of its own."""
+    syn = int(Flag.SYN)
+    found: dict[int, bytes] = {}
+
+    def four(port: int, change: Callable[[bytes], bytes]) -> None:
+        packet = change(knock_frames.knock(CALLER, HERE, port, syn))
+        found[port] = knock_frames.frame(packet)
+
+    def at(place: int, *octets: int) -> Callable[[bytes], bytes]:
+        return lambda whole: whole[:place] + bytes(octets) + whole[place + len(octets) :]
+
+    four(7100, lambda whole: whole)
+    four(7101, at(6, 0x20, 0x00))  # the first of several fragments
+    four(7102, at(6, 0x20, 0x03))  # a later one
+    four(7103, lambda whole: b"\x46" + whole[1:20] + bytes(4) + whole[20:])  # an IP option
+    four(7104, lambda whole: whole[:34])  # cut behind the flags
+    four(7105, lambda whole: whole[:33])  # cut before them
+    four(7106, at(9, 132))  # SCTP
+    four(7107, at(12, 0x45))  # another source
+    four(7108, at(33, syn | 0xC0))  # flags of congestion notification
+    four(7109, at(2, 0x00, 0x14))  # a length that leaves nothing for TCP
+    four(7110, at(32, 0x00))  # a TCP header without length
+    six = knock_frames.knock(CALLER_6, HERE_6, 7111, syn)
+    found[7111] = knock_frames.frame(six)
+    hops = six[:6] + b"\0" + six[7:40] + bytes((6, 0)) + bytes(6)
+    found[7112] = knock_frames.frame(hops + knock_frames.segment(7112, syn))
+    tagged = knock_frames.frame(knock_frames.knock(CALLER, HERE, 7113, syn))
+    found[7113] = tagged[:12] + b"\x81\x00\x00\x05" + tagged[12:]
+    udp = knock_frames.packet(CALLER, HERE, 17, knock_frames.datagram(7114)[:4])
+    found[7114] = knock_frames.frame(udp)
+    return found
+
+
+@pytest.mark.peer("knockd")
+def test_odd_packets_count_for_both_or_for_none(place: Street, tmp_path: Path) -> None:
+    frames = odd_frames()
+    doors = "".join(
+        f"[d{port}]\nsequence = {port}{':udp' if port == 7114 else ''}\n" for port in frames
+    )
+    daemons = [
+        Knockd(place, tmp_path / str(at), program) for at, program in enumerate((OURS, PACKAGED))
+    ]
+    try:
+        for each in daemons:
+            each.start(f"{doors}[last]\nsequence = 7999\n")
+        for frame in frames.values():
+            place.send(frame)
+        place.knock(7999)
+        opened = [
+            sorted(
+                line
+                for line in each.wait_for("last: OPEN SESAME").splitlines()
+                if line.endswith("OPEN SESAME")
+            )
+            for each in daemons
+        ]
+    finally:
+        for each in daemons:
+            if each.process is not None:
+                each.stop(signal.SIGKILL)
+    cut = f"{CALLER}: d7105: OPEN SESAME"  # a TCP packet without flags is none of ours
+    assert opened[0] == [line for line in opened[1] if line != cut]
+    assert 5 < len(opened[0]) < len(frames)

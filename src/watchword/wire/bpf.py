@@ -32,6 +32,8 @@ TO_X, TO_A = 0x07, 0x87
 
 ETHERTYPE: Final = 0xFFFFF000
 """Where the kernel answers which protocol the link layer announced, instead of a byte."""
+TAGGED: Final = 0xFFFFF000 + 48
+"""Where the kernel answers whether it took a VLAN tag off, instead of a word."""
 MOST_INSTRUCTIONS: Final = 4096
 _WORD: Final = 0xFFFFFFFF
 _FAR: Final = 255
@@ -183,6 +185,8 @@ def run(program: Program, octets: bytes, ethertype: int) -> int:  # noqa: PLR091
 def _load(octets: bytes, at: int, size: int, ethertype: int) -> int | None:
     if at == ETHERTYPE:
         return ethertype
+    if at == TAGGED:
+        return 0  # where no kernel filters, the tag still stands in front
     if at + size > len(octets):
         return None
     return int.from_bytes(octets[at : at + size], "big")

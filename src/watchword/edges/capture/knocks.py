@@ -32,8 +32,6 @@ from watchword.wire.bpf import Instruction, Label
 from watchword.wire.knocks import SNAP, knock_in
 
 BATCH: Final = 512
-_TAGGED: Final = 0xFFFFF000 + 48
-"""Where the kernel answers whether the link layer had a VLAN tag, instead of a word."""
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _STAMP: Final = struct.Struct("@ll")
 _STAMP_OF_LAST: Final = 0x8907  # SIOCGSTAMPNS
@@ -215,7 +213,7 @@ def compiled(wanted: Filter | None) -> list[Instruction]:
 def _program(wanted: Filter) -> list[Instruction]:
     code = FilterCode()
     bare, known, passed, dropped = Label(), Label(), Label(), Label()
-    code.add(bpf.LD_W, _TAGGED)
+    code.add(bpf.LD_W, bpf.TAGGED)
     code.jump(bpf.EQUAL, 0, bare, dropped)
     code.here(bare)
     code.add(bpf.LD_H, bpf.ETHERTYPE)
