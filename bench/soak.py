@@ -69,7 +69,7 @@ class Soaked(Ours):
     """Ours, with a stanza that runs commands, taking packets off the wire."""
 
     def _settings(self) -> str:
-        return super()._settings() + "GUARD_SERVICES tcp/22;\nMAX_COMMANDS 64;\n"
+        return super()._settings() + "GUARD_SERVICES tcp/22;\nMAX_COMMANDS 8;\n"
 
     def _write(self, name: str, text: str) -> None:
         more = f"\nSOURCE ANY\nENABLE_CMD_EXEC Y\nDISABLE_FW_ACCESS Y\n{packets.key_text(_COMMAND)}"

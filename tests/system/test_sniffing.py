@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -205,6 +206,27 @@ def test_fragments_and_what_the_filter_leaves_out_are_not_looked_at(
     payload, service = fresh()
     scene.frame(carried("udp", payload, 4))
     assert next_granted(server, before)["services"] == [service]
+
+
+@pytest.mark.parametrize("binding", [True, False])
+def test_a_filter_by_link_layer_address_lets_that_one_in_and_no_other(
+    scene: Scene, tmp_path: Path, binding: bool
+) -> None:
+    """Compiled by libpcap: through its binding, or by tcpdump where that is not installed."""
+    server = prepared(scene, tmp_path, PCAP_FILTER="ether src 02:00:00:00:00:99 and udp port 62201")
+    if binding:
+        pytest.importorskip("cypcap")
+    else:
+        hide = "import sys; sys.modules['cypcap'] = None\n"
+        run = "from watchword.programs.fwknopd import main; sys.exit(main(sys.argv[1:]))"
+        server.command = [sys.executable, "-c", hide + run]
+    server.start()
+    send_datagram(scene.caller, fresh()[0], SERVER[0], 62201)
+    for before, tags in enumerate((b"", b"\x81\x00\x00\x05")):
+        payload, service = fresh()
+        scene.frame(carried("udp", payload, 4), tags=tags)
+        assert next_granted(server, before)["services"] == [service]
+    server.stop()
 
 
 def test_what_this_host_sends_is_not_looked_at(scene: Scene, server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from ipaddress import ip_address
@@ -11,8 +12,8 @@ import pytest
 
 from tests.sealing import sealed
 from watchword.dialects.pcap_filter import MOST_TESTS, NotUnderstoodError, parse
+from watchword.edges.capture.libpcap import compiled, from_ip_on, reads_link_header
 from watchword.edges.capture.sieve_code import compile_filter
-from watchword.edges.capture.tcpdump import compiled
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, OperatorError
 from watchword.model.commands import Account
@@ -115,7 +116,9 @@ def passing(program: Program, packet: bytes) -> bool:
 @pytest.mark.requirement("8.20", partial=True)
 @pytest.mark.peer("tcpdump")
 @pytest.mark.parametrize("text", FILTERS)
-def test_a_filter_passes_the_same_packets_as_tcpdump_compiles_it_to_pass(text: str) -> None:
+def test_a_filter_passes_the_same_packets_as_tcpdump_compiles_it_to_pass(
+    text: str, no_binding: None
+) -> None:
     ours = compile_filter(parse(text), None, longest=1500)
     theirs = compiled(text, "", SystemPrograms())
     within_ours = compile_filter(theirs, None, longest=1500)
@@ -222,6 +225,83 @@ def test_behind_extension_headers_it_is_for_us_to_look_and_a_fragment_is_none() 
     assert not passing(program, bytes(four))
 
 
+@pytest.fixture
+def no_binding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if cypcap were not installed."""
+    monkeypatch.setitem(sys.modules, "cypcap", None)
+
+
+BEYOND_OURS = [
+    "udp[8] == 56",
+    "ip[8] < 5 and udp",
+    "udp[4:2] > 200",
+    "ip6[7] == 1 or tcp[13] & 2 != 0",
+]
+
+
+@pytest.mark.requirement("2.12")
+@pytest.mark.peer("tcpdump")
+@pytest.mark.parametrize("text", [*FILTERS, *BEYOND_OURS])
+def test_the_binding_of_libpcap_and_tcpdump_compile_the_same(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cypcap")
+    program = Tcpdump(None)
+    found = compiled(text, "", program)
+    assert program.argv == (), "no program is started"
+    monkeypatch.setitem(sys.modules, "cypcap", None)
+    theirs = compiled(text, "", SystemPrograms())
+    assert [passing(found, each) for each in packets()] == [
+        passing(theirs, each) for each in packets()
+    ]
+
+
+@pytest.mark.peer("tcpdump")
+@pytest.mark.parametrize("binding", [True, False])
+def test_a_test_of_link_layer_addresses_reads_the_header_where_the_kernel_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, binding: bool
+) -> None:
+    if binding:
+        pytest.importorskip("cypcap")
+    else:
+        monkeypatch.setitem(sys.modules, "cypcap", None)
+    found = compiled("ether src 02:00:00:00:00:99 and udp port 62201", "", SystemPrograms())
+    assert reads_link_header(found)
+    assert (bpf.LD_W, 0, 0, bpf.LINK_HEADER + 8) in found  # the last four bytes of the source
+    assert (bpf.LD_B, 0, 0, 9) in found  # IPv4's protocol, from its header on
+    plain = compiled("udp[8] == 56", "", SystemPrograms())
+    assert not reads_link_header(plain)
+    mixed = from_ip_on(
+        [(bpf.LD_B_X, 0, 0, 14), (bpf.LDX_HEADER, 0, 0, 14), (bpf.LD_W, 0, 0, bpf.ETHERTYPE)]
+    )
+    assert [each[3] for each in mixed] == [0, 0, bpf.ETHERTYPE]
+    with pytest.raises(OperatorError, match="link header"):
+        from_ip_on([(bpf.LD_B_X, 0, 0, 3)])
+
+
+@pytest.mark.peer("tcpdump")
+@pytest.mark.parametrize("binding", [True, False])
+@pytest.mark.parametrize(
+    ("text", "said", "remedy"),
+    [
+        ("vlan 5 and udp port 62201", "asks for vlan, which cannot be told", "stepped over"),
+        ("udp port port", "Error compiling pcap filter: ", "pcap-filter(7)"),
+        ("ether host nobody", "Error compiling pcap filter: ", "pcap-filter(7)"),
+    ],
+)
+def test_what_libpcap_does_not_understand_and_what_cannot_be_told_is_refused(
+    monkeypatch: pytest.MonkeyPatch, binding: bool, text: str, said: str, remedy: str
+) -> None:
+    if binding:
+        pytest.importorskip("cypcap")
+    else:
+        monkeypatch.setitem(sys.modules, "cypcap", None)
+    with pytest.raises(OperatorError) as caught:
+        compiled(text, "why", SystemPrograms())
+    assert said in str(caught.value)
+    assert remedy in caught.value.complaints[0].hint
+
+
 class Tcpdump:
     """Answers as the program might."""
 
@@ -243,7 +323,7 @@ class Tcpdump:
         return self._answer
 
 
-def test_what_we_do_not_understand_goes_to_tcpdump_as_one_argument() -> None:
+def test_what_we_do_not_understand_goes_to_tcpdump_as_one_argument(no_binding: None) -> None:
     program = Tcpdump(Completed(0, b"2\n40 0 0 12\n6 0 0 262144\n", b""))
     assert compiled("-w /etc/x", "why", program) == [(40, 0, 0, 12), (6, 0, 0, 262144)]
     assert program.argv[-2:] == ["--", "-w /etc/x"]
@@ -252,7 +332,7 @@ def test_what_we_do_not_understand_goes_to_tcpdump_as_one_argument() -> None:
 @pytest.mark.parametrize(
     ("answer", "said", "remedy"),
     [
-        (None, "'udp[8]' is not understood; tcpdump, which would know, cannot be run", "install"),
+        (None, "'udp[8]' is not understood; libpcap, which would know, is not there", "install"),
         (Completed(1, b"", b"tcpdump: syntax error\n"), "pcap filter: syntax error", "pcap-filter"),
         (Completed(0, b"1\nrubbish\n", b""), "printed something that is no filter", ""),
         (Completed(0, b"", b""), "printed something that is no filter", ""),
@@ -260,7 +340,7 @@ def test_what_we_do_not_understand_goes_to_tcpdump_as_one_argument() -> None:
     ],
 )
 def test_who_cannot_ask_tcpdump_or_gets_no_program_is_told_what_to_do(
-    answer: Completed | None, said: str, remedy: str
+    answer: Completed | None, said: str, remedy: str, no_binding: None
 ) -> None:
     with pytest.raises(OperatorError) as caught:
         compiled("udp[8] == 56", "'udp[8]' is not understood", Tcpdump(answer))

@@ -5,7 +5,7 @@ kernel filters.
 Not in here: what is asked (filter_code), handing a program to the kernel
 (edges.capture.bpf).
 
-Programs come from ourselves or from tcpdump; frames come from strangers. A
+Programs come from ourselves or from libpcap; frames come from strangers. A
 load beyond the end ends a program with "no", as in the kernel.
 """
 
@@ -34,6 +34,8 @@ ETHERTYPE: Final = 0xFFFFF000
 """Where the kernel answers which protocol the link layer announced, instead of a byte."""
 TAGGED: Final = 0xFFFFF000 + 48
 """Where the kernel answers whether it took a VLAN tag off, instead of a word."""
+LINK_HEADER: Final = 0xFFE00000
+"""Where the kernel answers bytes of the link header that it took off."""
 MOST_INSTRUCTIONS: Final = 4096
 _WORD: Final = 0xFFFFFFFF
 _FAR: Final = 255

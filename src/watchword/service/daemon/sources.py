@@ -14,11 +14,11 @@ from typing import TypeAlias, assert_never
 
 from watchword.edges.capture import links
 from watchword.edges.capture.file import FileSource
+from watchword.edges.capture.libpcap import compiled, reads_link_header
 from watchword.edges.capture.queue import QueueSource
 from watchword.edges.capture.requests import Requests
 from watchword.edges.capture.sniff import SniffSource
 from watchword.edges.capture.tcp import TcpSource
-from watchword.edges.capture.tcpdump import compiled
 from watchword.edges.capture.udp import UdpSource
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import Complaint, HostError, OperatorError
@@ -141,7 +141,7 @@ def doubts(settings: Settings) -> list[Complaint]:
     for each in settings.sources:
         if isinstance(each, (Sniffer, CaptureFile)):
             try:
-                _filter(each.filter)
+                (_file_filter if isinstance(each, CaptureFile) else _filter)(each.filter)
             except OperatorError as error:
                 found += error.complaints
         if isinstance(each, Sniffer):
@@ -175,3 +175,15 @@ def _filter(wanted: CaptureFilter) -> Filter | Program | None:
     if wanted.puzzle:
         return compiled(wanted.text, wanted.puzzle, SystemPrograms())
     return wanted.tests
+
+
+def _file_filter(wanted: CaptureFilter) -> Filter | Program | None:
+    """The same, for frames that no kernel keeps. Raises OperatorError."""
+    found = _filter(wanted)
+    if isinstance(found, Sequence) and reads_link_header(found):
+        raise OperatorError(
+            f"the capture filter '{wanted.text}' asks for link-layer addresses, "
+            "which are not looked at in capture files",
+            hint="have the program that writes the file filter by them",
+        )
+    return found
