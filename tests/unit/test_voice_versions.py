@@ -6,6 +6,7 @@ The filters are as operators have them: anchored, and with nothing but the words
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +15,21 @@ from tests.unit.test_voice import grant
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.voice import Voice
 from watchword.model.openings import Ending
-from watchword.model.outcomes import Event, GrantEnded, Judged, Refusal
+from watchword.model.outcomes import (
+    Attached,
+    Event,
+    GrantEnded,
+    Judged,
+    Refusal,
+    Sniffing,
+    Starting,
+    Waiting,
+)
 from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.model.settings import LogStyle
 
+FILTER = Path("/etc/logcheck/ignore.d.server/fwknop-server")
 IP = r"(?P<host>[0-9.]+)"
 MATCHED = rf"^\(stanza #\d+\) SPA Packet from IP: {IP} received with access source match$"
 ADDED = rf"^Added access rule to FWKNOP_INPUT for {IP} -> 0\.0\.0\.0/0 \S+, expires at \d+$"
@@ -89,3 +100,22 @@ def test_the_file_chooses_the_style_and_the_name_of_the_chain() -> None:
     assert configure(own).settings.log.chain == "MY_CHAIN"
     [told] = fatal("LOG_STYLE 1.9;\n")
     assert told.endswith("LOG_STYLE is '1.9', which is no style of log lines (write 2.6 or 2.5)")
+
+
+STARTED = (
+    Starting("1"),
+    Attached("iptables", "jump", (), jumps=(("INPUT", "FWKNOP_INPUT"),)),
+    Sniffing(("eth0",), "udp port 62201"),
+    Waiting(),
+)
+
+
+@pytest.mark.peer("fwknopd")
+def test_each_line_that_the_distribution_s_log_filter_waits_for_at_a_start_is_there() -> None:
+    """Debian's logcheck file, which the packaged server brings."""
+    patterns = FILTER.read_text("ascii").replace("[:alnum:]", "A-Za-z0-9").splitlines()
+    assert len(patterns) == 5
+    lines = [f"Nov 29 14:24:38 gate fwknopd[42]: {text}" for e in STARTED for text in said(e)]
+    for each in patterns:
+        assert [line for line in lines if re.search(each, line)], each
+    assert "Added jump rule from chain: INPUT to chain: FWKNOP_INPUT" in said(STARTED[1])

@@ -312,6 +312,8 @@ class Attached:
     public: tuple[Service, ...] = ()
     adopted: int = 0
     """Live connections that were there before and go on."""
+    jumps: tuple[tuple[str, str], ...] = ()
+    """From which chain of iptables to which of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,21 @@ class FirewallSettings:
         return self.input.chain if self.in_iptables else self.table
 
     @property
+    def chains(self) -> tuple[ChainUse, ...]:
+        """Those of ours that are in iptables, in the order in which they are made; else none."""
+        if not self.in_iptables:
+            return ()
+        leads = self.lead_chains
+        found = [self.input]
+        if self.output is not None:
+            found.append(self.output)
+        if self.leads:
+            found += [leads.forward, leads.dnat]
+            if self.seen_as:
+                found += [leads.snat, leads.masquerade]
+        return tuple(found)
+
+    @property
     def in_iptables(self) -> bool:
         """Whether it hangs into iptables by a chain of ours there."""
         return self.backend in ("iptables", "ipset")

@@ -257,6 +257,7 @@ def _interface(event: InterfaceChanged) -> Line:
 
 
 def _attached(event: Attached) -> Iterator[Line]:
+    yield from voice_start.jumps(event)
     if event.everything:
         but = f" but {listed(event.public)}" if event.public else ""
         what = f"everything is hidden{but}"

@@ -1,7 +1,7 @@
 """What the server says while it starts, before packets are looked at.
 
 In here: the words for the files and the surroundings that it finds.
-Not in here: where packets come from, and the firewall (voice).
+Not in here: where packets come from, and what is hidden (voice).
 
 Source: fwknopd server, sections 1, 3.2, 4 and 11; ours where fwknopd says nothing.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
-from watchword.model.outcomes import LocaleSet, Rotated, RunDirectory, Starting
+from watchword.model.outcomes import Attached, LocaleSet, Rotated, RunDirectory, Starting
 
 
 def starting(event: Starting) -> Iterator[Line]:
@@ -19,6 +19,14 @@ def starting(event: Starting) -> Iterator[Line]:
     yield Priority.INFO, "Re-starting fwknopd" if event.again else "Starting fwknopd"
     if not event.again:
         yield Priority.INFO, f"This is fwknopd of Watchword, version {event.version}"
+
+
+def jumps(event: Attached) -> Iterator[Line]:
+    """The chains of iptables, and that rules can carry their end in a comment."""
+    for caller, own in event.jumps:
+        yield Priority.INFO, f"Added jump rule from chain: {caller} to chain: {own}"
+    if event.jumps and event.backend == "iptables":
+        yield Priority.INFO, "iptables 'comment' match is available"
 
 
 def said(event: LocaleSet | RunDirectory | Rotated) -> Iterator[Line]:

@@ -89,6 +89,7 @@ class Running:
                 everything=guarding and firewall.guard_all,
                 public=firewall.public,
                 adopted=adopted,
+                jumps=tuple((each.caller, each.chain) for each in firewall.chains),
             )
         )
 

@@ -28,7 +28,7 @@ from watchword.edges.firewall.tables.ward import Ward
 from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
-from watchword.model.settings import ChainUse, FirewallSettings
+from watchword.model.settings import FirewallSettings
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
@@ -264,23 +264,10 @@ class TablesFirewall:
         if self._opened is None:
             settings = self._settings
             versions = self._tools.versions(settings.input.table)
-            branches = [Branch(version, use) for version in versions for use in _uses(settings)]
+            branches = [Branch(version, use) for version in versions for use in settings.chains]
             structure = Structure(branches, self._tools)
             self._opened = _Parts(versions, self._tools.is_legacy(), structure)
         return self._opened
-
-
-def _uses(settings: FirewallSettings) -> Iterator[ChainUse]:
-    """The chains that these settings need."""
-    yield settings.input
-    if settings.output is not None:
-        yield settings.output
-    if settings.leads:
-        yield settings.lead_chains.forward
-        yield settings.lead_chains.dnat
-        if settings.seen_as:
-            yield settings.lead_chains.snat
-            yield settings.lead_chains.masquerade
 
 
 _: tuple[type[FirewallBackend], type[KeepsNoTags]] = (TablesFirewall, TablesFirewall)

@@ -1,0 +1,144 @@
+"""The configuration files of the packaged server, as its package installs them.
+
+Nobody but root may read them, so they are copied: what is changed is what their own comments ask
+for, and nothing else but where state is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Server, base64
+from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import listen, reaches
+from watchword.lab.trio import Trio, trio
+
+pytestmark = [pytest.mark.system, pytest.mark.peer("fwknopd", "fwknop")]
+INSTALLED = Path("/etc/fwknop")
+NAMES = ("fwknopd.conf", "access.conf")
+IPTABLES = "FIREWALL_EXE                /sbin/iptables;"
+
+
+class Installed(Server):
+    """A daemon on the two files; ``more`` is written below them."""
+
+    more = ""
+    keys = False
+    iptables = False
+    """True: the line of the file that names it counts."""
+
+    def write(self) -> None:
+        for name in NAMES:
+            text = (INSTALLED / name).read_text("utf-8")
+            if self.keys:
+                for variable, key in (("KEY_BASE64", KEY), ("HMAC_KEY_BASE64", MAC_KEY)):
+                    pattern = rf"^({variable}\s+)__CHANGEME__"
+                    text = re.sub(pattern, rf"\g<1>{base64(key)}", text, flags=re.MULTILINE)
+            if self.iptables:
+                text = text.replace("#FIREWALL_EXE                /sbin/iptables;", IPTABLES)
+            if name == "fwknopd.conf":
+                text += f"FWKNOP_RUN_DIR {self.folder}/run;\n{self.more}"
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_text(text, "utf-8")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Iterator[Installed]:
+    server = Installed(scene.server.host, tmp_path)
+    yield server
+    if server.process is not None and not server.ended:
+        server.stop()
+
+
+def knock(scene: Trio, server: Server) -> None:
+    """The packaged client asks for a port of its own choice."""
+    scene.caller.host.run(
+        "/usr/bin/fwknop", "--no-rc-file", "-D", scene.server.four, "-A", "tcp/8443", "-s",
+        "--key-base64-rijndael", base64(KEY), "--key-base64-hmac", base64(MAC_KEY),
+        "--use-hmac", env={**os.environ, "HOME": str(server.folder)},
+    )  # fmt: skip
+
+
+def test_as_installed_both_servers_want_keys_first_and_say_so_alike(server: Installed) -> None:
+    server.write()
+    theirs = server.host.run("/usr/sbin/fwknopd", "-f", *server.files, check=False)
+    ours = server.host.run(*server.command, "-f", *server.files, check=False)
+    assert theirs.returncode == ours.returncode == 1
+    said = [line for line in theirs.stderr.splitlines() if "not properly set" in line]
+    assert len(said) == 1
+    assert said[0] in ours.stderr
+
+
+def test_with_keys_they_open_any_port_for_half_a_minute_to_a_packet_that_is_sniffed(
+    scene: Trio, server: Installed
+) -> None:
+    """Its stanza lets callers choose any port: what is hidden from all others has to be said."""
+    server.keys = True
+    server.more = f"STATE_DIR {server.folder}/state;\n"
+    server.launch()
+    assert server.process is not None
+    assert server.process.wait(20) == 1
+    assert "add OPEN_PORTS to the stanza, or GUARD_SERVICES (a list, or ALL)" in server.log
+
+    server.more += "GUARD_SERVICES tcp/22, tcp/8443;\n"
+    server.start()
+    for line in (
+        "Sniffing interface: eth0",
+        "PCAP filter is: 'udp port 62201'",
+        "Warning: REQUIRE_SOURCE_ADDRESS not enabled for access stanza source: 'ANY'",
+    ):
+        assert line in server.log
+    with listen(server.host, scene.server.four, 8443):
+        assert not reaches(scene.caller.host, scene.server.four, 8443)
+        knock(scene, server)
+        told = server.wait_for_judgements(1)[0]
+        assert (told["verdict"], told["who"]) == ("granted", scene.caller.four), told
+        assert told["seconds"] == 30
+        assert reaches(scene.caller.host, scene.server.four, 8443)
+        assert not reaches(scene.stranger.host, scene.server.four, 8443)
+    shape = (
+        rf"Added access rule to FWKNOP_INPUT for {scene.caller.four} -> 0\.0\.0\.0/0 tcp/8443, "
+        r"expires at (\d+)"
+    )
+    [ends] = re.findall(shape, server.log)
+    assert 0 < int(ends) - time.time() <= 31
+
+
+def test_with_their_own_line_for_iptables_nothing_has_to_be_added(
+    scene: Trio, server: Installed
+) -> None:
+    host = server.host
+    server.keys = server.iptables = True
+    server.more = f"STATE_DIR {server.folder}/state;\n"
+    host.run(
+        "iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT"
+    )
+    host.run("iptables", "-P", "INPUT", "DROP")
+    with listen(host, scene.server.four, 8443):
+        server.start()
+        assert "Added jump rule from chain: INPUT to chain: FWKNOP_INPUT" in server.log
+        assert "iptables 'comment' match is available" in server.log
+        assert not reaches(scene.caller.host, scene.server.four, 8443)
+        knock(scene, server)
+        assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+        assert reaches(scene.caller.host, scene.server.four, 8443)
+        rules = host.run("iptables", "-S", "FWKNOP_INPUT").stdout
+        assert f"-s {scene.caller.four}/32 -p tcp -m tcp --dport 8443 -m comment" in rules
+        assert "_exp_" in rules
+    server.stop()
+    host.run("iptables", "-P", "INPUT", "ACCEPT")
+    host.run("iptables", "-F", "INPUT")
