@@ -176,7 +176,7 @@ def comparable(lines: list[str]) -> list[str]:
 @pytest.mark.requirement("1.6")
 @pytest.mark.requirement("2.8")
 def test_both_servers_say_the_same_of_the_same_packets(peer: Peer, ours: Configuration) -> None:
-    voice = Voice("FWKNOP_INPUT")
+    voice = Voice()
     for name in WISHES:
         payload, theirs = peer.said_of(name)
         source = "127.0.1.9" if name == "stranger" else "127.0.0.1"

@@ -95,9 +95,9 @@ ADDED_NOW = " FWKNOP_INPUT for 192.0.2.7 -> 0.0.0.0/0 tcp/22,udp/53, expires at 
 def test_the_file_chooses_the_style_and_the_name_of_the_chain() -> None:
     assert configure("").settings.log.style is LogStyle.LATEST
     assert configure("LOG_STYLE 2.5;\n").settings.log.style is LogStyle.OLD
-    assert configure("").settings.log.chain == "FWKNOP_INPUT"
+    assert configure("").settings.log.chains.input == "FWKNOP_INPUT"
     own = "IPT_INPUT_ACCESS ACCEPT, filter, INPUT, 1, MY_CHAIN, 1;\n"
-    assert configure(own).settings.log.chain == "MY_CHAIN"
+    assert configure(own).settings.log.chains.input == "MY_CHAIN"
     [told] = fatal("LOG_STYLE 1.9;\n")
     assert told.endswith("LOG_STYLE is '1.9', which is no style of log lines (write 2.6 or 2.5)")
 

@@ -171,6 +171,19 @@ class FirewallSettings:
         return self.backend in ("iptables", "ipset")
 
 
+@dataclass(frozen=True, slots=True)
+class LogChains:
+    """What lines about grants call the places where they are, whatever the firewall."""
+
+    input: str = "FWKNOP_INPUT"
+    output: str = ""
+    """Empty: nothing is said of answers."""
+    forward: str = "FWKNOP_FORWARD"
+    dnat: str = "FWKNOP_PREROUTING"
+    snat: str = "FWKNOP_POSTROUTING"
+    masquerade: str = "FWKNOP_MASQUERADE"
+
+
 class LogStyle(StrEnum):
     """Which of the wordings that fwknopd had over the years a log has."""
 
@@ -184,8 +197,7 @@ class LogSettings:
     facility: str = "LOG_DAEMON"
     verbosity: int = 0
     """0 info and worse, 1 debug as well."""
-    chain: str = "FWKNOP_INPUT"
-    """What lines about grants call the place where they are."""
+    chains: LogChains = LogChains()
     style: LogStyle = LogStyle.LATEST
     syslog: bool = True
     """False: nothing is told to the system's log (ALERTING_METHODS nosyslog)."""

@@ -12,14 +12,12 @@ from typing import Final
 
 from watchword.dialects.fwknop import translate_alerts
 from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
-from watchword.dialects.fwknop.fwknopd_conf_table import chain_fields
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
-from watchword.model.settings import LogSettings, LogStyle
+from watchword.dialects.fwknop.translate_chains import use
+from watchword.model.settings import LogChains, LogSettings, LogStyle
 
 STYLE: Final = "LOG_STYLE"
-_CHAIN: Final = "IPT_INPUT_ACCESS"
-_OWN_CHAIN: Final = 4  # of its six fields
 
 
 def log(values: Values, more: int, complaints: Complaints) -> LogSettings:
@@ -29,7 +27,7 @@ def log(values: Values, more: int, complaints: Complaints) -> LogSettings:
         identity=values.text("SYSLOG_IDENTITY"),
         facility=values.text("SYSLOG_FACILITY"),
         verbosity=leading_number(values.text("VERBOSE")) + more + ("VERBOSE" in alerting),
-        chain=_chain(values),
+        chains=_chains(values),
         style=_style(values, complaints),
         syslog="NOSYSLOG" not in alerting,
     )
@@ -41,10 +39,16 @@ def locale(values: Values) -> str:
     return "" if name.upper() == "NONE" else name
 
 
-def _chain(values: Values) -> str:
-    """The operator's name for where grants go: log filters look for it, whatever the firewall."""
-    fields = chain_fields(values.text(_CHAIN))
-    return fields[_OWN_CHAIN] if len(fields) > _OWN_CHAIN else LogSettings().chain
+def _chains(values: Values) -> LogChains:
+    """The operator's names for where grants go: log filters look for them."""
+    return LogChains(
+        input=use(values, "INPUT").chain,
+        output=use(values, "OUTPUT").chain if values.flag("ENABLE_IPT_OUTPUT") else "",
+        forward=use(values, "FORWARD").chain,
+        dnat=use(values, "DNAT").chain,
+        snat=use(values, "SNAT").chain,
+        masquerade=use(values, "MASQUERADE").chain,
+    )
 
 
 def _style(values: Values, complaints: Complaints) -> LogStyle:

@@ -11,10 +11,12 @@ server, section 11.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
 from watchword.dialects.fwknop import voice_commands, voice_dump, voice_start
+from watchword.dialects.fwknop.voice_added import rules
 from watchword.dialects.fwknop.voice_json import structured
 from watchword.dialects.fwknop.voice_packets import PacketVoice
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed, said
@@ -54,7 +56,7 @@ from watchword.model.outcomes import (
     Stopping,
     Waiting,
 )
-from watchword.model.settings import LogSettings, LogStyle
+from watchword.model.settings import LogChains, LogSettings, LogStyle
 
 __all__ = ["Line", "Priority", "Voice", "lines", "structured"]
 
@@ -67,17 +69,17 @@ class Voice:
 
     def __init__(
         self,
-        chain: str = _DEFAULT.chain,
+        chains: LogChains = _DEFAULT.chains,
         style: LogStyle = LogStyle.LATEST,
         *,
         verbosity: int = 0,
     ) -> None:
-        """``chain``: what lines about grants call the place where they are. ``verbosity``: how
+        """``chains``: what lines about grants call the places where they are. ``verbosity``: how
         much of a packet is in the lines for debugging."""
-        self._chain = chain
+        self._chains = chains
         self._style = style
         self._whole = verbosity >= voice_dump.WHOLE
-        self._packets = PacketVoice(chain, style, whole=self._whole)
+        self._packets = PacketVoice(chains, style, whole=self._whole)
 
     def __call__(self, event: Event, debug: bool = True) -> Iterator[Line]:
         """The lines of one event, each with its priority, in order.
@@ -98,7 +100,7 @@ class Voice:
             case Flooded():
                 yield from _flooded(event)
             case GrantEnded():
-                yield from _ended(event, self._chain, debug)
+                yield from _ended(event, self._chains, debug)
             case Changed(change):
                 yield (
                     Priority.INFO,
@@ -107,7 +109,7 @@ class Voice:
                 )
             case Starting():
                 # stanzas may have new numbers
-                self._packets = PacketVoice(self._chain, self._style, whole=self._whole)
+                self._packets = PacketVoice(self._chains, self._style, whole=self._whole)
                 yield from voice_start.starting(event)
             case LocaleSet() | RunDirectory() | Rotated():
                 yield from voice_start.said(event)
@@ -170,7 +172,7 @@ class Voice:
 
 def lines(event: Event, log: LogSettings = _DEFAULT) -> Iterator[Line]:
     """The lines of one event on its own. The daemon keeps a ``Voice`` instead."""
-    return Voice(log.chain, log.style)(event)
+    return Voice(log.chains, log.style)(event)
 
 
 def _flooded(event: Flooded) -> Iterator[Line]:
@@ -187,31 +189,33 @@ def _limit(event: LimitReached) -> Iterator[Line]:
     yield Priority.INFO, f"Packet count limit ({event.packets}) reached. Exiting..."
 
 
-def _ended(event: GrantEnded, chain: str, debug: bool) -> Iterator[Line]:
+def _ended(event: GrantEnded, chains: LogChains, debug: bool) -> Iterator[Line]:
     grant = event.grant
     if grant.cycle is not None:
         return  # what closes it has been told, and how that went
     match event.ending:
         case Ending.EXPIRED:
-            yield from _removed(grant, chain)
+            yield from _removed(grant, chains)
         case Ending.REVOKED:
-            yield from ((each, f"{text}, revoked") for each, text in _removed(grant, chain))
+            yield from ((each, f"{text}, revoked") for each, text in _removed(grant, chains))
         case Ending.CLOSED:
             said = "closed by its owner"
-            yield from ((each, f"{text}, {said}") for each, text in _removed(grant, chain))
+            yield from ((each, f"{text}, {said}") for each, text in _removed(grant, chains))
         case Ending.RENEWED | Ending.FAILED | Ending.NOT_CLOSED:
             return  # ends of cycles only
         case _:
             assert_never(event.ending)
     if debug:
-        yield Priority.DEBUG, f"Rule {grant.id} in {chain} has ended"
+        yield Priority.DEBUG, f"Rule {grant.id} in {chains.input} has ended"
 
 
-def _removed(grant: Grant, chain: str) -> Iterator[Line]:
-    """One line for each port, numbered as in the original's listing of its chain."""
+def _removed(grant: Grant, chains: LogChains) -> Iterator[Line]:
+    """One line for each rule, numbered as in the original's listing of its chain."""
     until = f"with expire time of {int(grant.ends)}"
-    for number, _ in enumerate(grant.services, start=1):
-        yield Priority.INFO, f"Removed rule {number} from {chain} {until}"
+    counted: Counter[str] = Counter()
+    for _, chain in rules(grant, chains):
+        counted[chain] += 1
+        yield Priority.INFO, f"Removed rule {counted[chain]} from {chain} {until}"
 
 
 def _listening(event: Listening) -> Iterator[Line]:

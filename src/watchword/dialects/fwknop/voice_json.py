@@ -130,8 +130,11 @@ def _request_fields(request: Request) -> dict[str, Field]:
     if request.seconds:
         fields["seconds"] = request.seconds
     match request.wish:
-        case AccessWish(services) | ForwardWish(services):
+        case AccessWish(services):
             fields["services"] = [str(service) for service in services]
+        case ForwardWish(services, host, port, local):
+            fields["services"] = [str(service) for service in services]
+            fields["leads_to"] = f"{'here' if local else host}:{port}"[:_LONGEST]
         case CommandWish():
             pass  # what it says may be a secret of the caller's
     return fields
@@ -144,6 +147,7 @@ def _grant_fields(grant: Grant, renewed: float | None) -> dict[str, Field]:
         "user": grant.user[:_LONGEST],
         "who": str(grant.who),
         "services": [str(service) for service in grant.services],
+        **({"leads_to": str(grant.lead)} if grant.lead is not None else {}),
         "seconds": round(grant.ends - (grant.began if renewed is None else renewed)),
         "grant": grant.id,
     }

@@ -19,14 +19,15 @@ from itertools import groupby
 from typing import Final
 
 from watchword.dialects.fwknop import voice_commands, voice_dump
+from watchword.dialects.fwknop.voice_added import added
 from watchword.dialects.fwknop.voice_reasons import USER, line, newer_wording
-from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority, listed
+from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority
 from watchword.model.openings import Grant
 from watchword.model.outcomes import CommandStarted, CycleOpening, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish, Request, Sighting
-from watchword.model.settings import LogStyle
+from watchword.model.settings import LogChains, LogStyle
 
 _NAMED = 3  # stanzas of a run that have lines of their own
 _RUNS = 8  # runs of stanzas that are told in full
@@ -39,9 +40,10 @@ _ENVELOPE: Final = {Reason.LENGTH: 4097, Reason.ALPHABET: 4098, Reason.PREFIX: 4
 class PacketVoice:
     """Says judgements, for one configuration."""
 
-    def __init__(self, chain: str, style: LogStyle, *, whole: bool = False) -> None:
+    def __init__(self, chains: LogChains, style: LogStyle, *, whole: bool = False) -> None:
         """``whole``: the packet and the text of commands are in the debug lines."""
-        self._chain = chain
+        self._chains = chains
+        self._style = style
         self._whole = whole
         self._old = style is LogStyle.OLD
         self._expired: set[int] = set()
@@ -80,7 +82,7 @@ class PacketVoice:
             if event.grant.cycle is not None:
                 yield from voice_commands.goes_on(event.grant, event.grant.cycle)
             else:
-                yield from self._added(event.grant)
+                yield from added(event.grant, self._chains, self._style)
         elif event.closed and event.request is not None:
             name = f"(stanza #{event.request.stanza})"
             yield self._received(event.packet, name)
@@ -96,7 +98,7 @@ class PacketVoice:
             yield _W, f"[{event.packet.peer}] {name} {said}"
         if debug and event.request is not None:
             if event.grant is not None:
-                yield _named(event.grant, self._chain)
+                yield _named(event.grant, self._chains.input)
             yield from voice_dump.fields(event.request, whole=self._whole)
 
     def _received(self, packet: Packet, name: str) -> Line:
@@ -155,18 +157,6 @@ class PacketVoice:
         known = number in self._expired
         self._expired.add(number)
         return known
-
-    def _added(self, grant: Grant) -> Iterator[Line]:
-        """One line for each port, each with the whole list, as the original."""
-        anywhere = "0.0.0.0/0" if grant.who.version == 4 else "::/0"
-        where = anywhere if grant.destination is None else str(grant.destination)
-        what, until = listed(grant.services), int(grant.ends)
-        text = f"{self._chain} for {grant.who} -> {where} {what}, expires at {until}"
-        text = f"Added access rule to {text}"
-        if self._old:
-            text = f"Added Rule to {self._chain} for {grant.who}, {what} expires at {until}"
-        for _ in grant.services:
-            yield _I, text
 
 
 def _named(grant: Grant, chain: str) -> Line:

@@ -33,6 +33,7 @@ def row(
         "grant": grant.id,
         "who": str(grant.who),
         "services": [str(each) for each in grant.services],
+        "leads_to": str(grant.lead) if grant.lead is not None else None,
         "destination": str(grant.destination) if grant.destination else None,
         "source": str(grant.source),
         "user": grant.user,
@@ -67,7 +68,7 @@ def _cells(told: Mapping[str, Any]) -> Sequence[str]:
         str(told["grant"]),
         f"{told['remaining']:.0f} s" + (", stays" if told.get("stays_until") else ""),
         str(told["who"]),
-        ",".join(told["services"]),
+        _what(told),
         str(told["source"]),
         str(told["user"]),
         f"#{told['stanza']}" if told["stanza"] is not None else "gone",
@@ -75,6 +76,11 @@ def _cells(told: Mapping[str, Any]) -> Sequence[str]:
         _where(told),
     )
     return [_plain(each) for each in found]
+
+
+def _what(told: Mapping[str, Any]) -> str:
+    services, lead = ",".join(told["services"]), told.get("leads_to")
+    return services if lead is None else f"{services} to {lead}"
 
 
 def _where(told: Mapping[str, Any]) -> str:

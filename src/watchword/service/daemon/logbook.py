@@ -37,7 +37,7 @@ class Logbook(LineReporter):
 
 def _words(log: LogSettings) -> Voice:
     """The classic lines of each event, and one structured line for each judged packet."""
-    classic = voice.Voice(log.chain, log.style, verbosity=log.verbosity)
+    classic = voice.Voice(log.chains, log.style, verbosity=log.verbosity)
 
     def lines(event: Event, debug: bool) -> Iterator[tuple[int, str]]:
         yield from classic(event, debug)
