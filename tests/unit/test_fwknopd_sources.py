@@ -65,6 +65,10 @@ def test_a_proxy_is_believed_only_if_it_is_listed() -> None:
     [told] = remarks(listed)
     assert "counts for connections to ENABLE_TCP_SERVER only" in told
     assert remarks(f"{listed}ENABLE_TCP_SERVER Y\n") == []
+    assert not requests.connections
+    beside = configure(f"{listed}ENABLE_TCP_SERVER Y\n").settings.requests
+    assert beside is not None
+    assert beside.connections
     alone = configure("ENABLE_SPA_OVER_HTTP Y\nTRUSTED_PROXIES 192.0.2.7").settings.requests
     assert alone == HttpRequests()
     [told] = fatal(f"{asked}TRUSTED_PROXIES 192.0.2.7,proxy.example")

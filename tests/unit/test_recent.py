@@ -99,8 +99,20 @@ def test_who_asks_again_is_told_what_came_since() -> None:
     assert told(found.log, after=first["next"])["began"] == first["began"]
 
 
+@pytest.mark.parametrize(
+    "reason", [Reason.REPLAYED, Reason.TOO_OLD, Reason.KEY_BLOCKED, Reason.BEYOND_MEMORY]
+)
+def test_who_overheard_a_packet_pushes_nothing_out_either(reason: Reason) -> None:
+    found = recent(Starting("1"), refused(Reason.WRONG_USER, authentic=True))
+    for _ in range(3 * MOST):
+        found.hear(refused(reason, authentic=True))
+        found.hear(Flooded(reason, 7, 1.0, "192.0.2.9", NOW.wall))
+    events = told(found.log)["events"]
+    assert [each["number"] for each in events[:2]] == [1, 2]
+
+
 def test_strangers_push_out_nothing_but_their_own() -> None:
-    found = recent(Starting("1"), refused(Reason.TOO_OLD, authentic=True))
+    found = recent(Starting("1"), refused(Reason.WRONG_USER, authentic=True))
     for _ in range(3 * MOST):
         found.hear(refused(Reason.MAC_MISMATCH))
         found.hear(Flooded(Reason.MAC_MISMATCH, 7, 1.0, "192.0.2.9", NOW.wall))

@@ -163,6 +163,10 @@ def test_who_has_no_connection_speaks_for_nobody_whatever_address_he_bears() -> 
     by_connection = sift(sniffed._replace(protocol=TCP, connected=True), Counter())
     assert by_connection is not None
     assert by_connection.forwarded == "192.0.2.7"
+    # where connections are taken, what is sniffed of one must not come before it
+    beside = Requests(replace(wanted, connections=True)).sift
+    assert beside(sniffed._replace(protocol=TCP), Counter()) is None
+    assert beside(sniffed._replace(protocol=TCP, connected=True), Counter()) == by_connection
 
 
 def test_an_interest_in_any_first_byte_looks_at_length_only() -> None:

@@ -279,7 +279,9 @@ class HttpRequests:
     any_agent: bool = False
     """True: whatever the User-Agent is; False: it begins with ``Fwknop``."""
     proxies: tuple[Network, ...] = ()
-    """Whose X-Forwarded-For is believed."""
+    """Whose X-Forwarded-For is believed, over connections."""
+    connections: bool = False
+    """Whether connections are taken at all: what proxies send is not looked at elsewhere then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def _exchange(path: Path, question: dict[str, object]) -> dict[str, Any]:
             f"you may not ask the daemon at {path}",
             hint="ask as root, or as one of the group that CONTROL_GROUP in fwknopd.conf names",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise NobodyAnswersError(
             f"no daemon answers at {path}",
             hint="is fwknopd running, and does this command read the same fwknopd.conf?",

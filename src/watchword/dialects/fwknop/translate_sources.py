@@ -255,7 +255,8 @@ def requests(values: Values, complaints: Complaints) -> HttpRequests | None:
             values.place("ENABLE_X_FORWARDED_FOR"),
             "add ENABLE_TCP_SERVER Y, or tcp to PACKET_SOURCES, and point the proxy at that port",
         )
-    return HttpRequests(values.flag("ALLOW_ANY_USER_AGENT"), proxies)
+    by_connection = bool(proxies) and "tcp" in _ways(values)
+    return HttpRequests(values.flag("ALLOW_ANY_USER_AGENT"), proxies, by_connection)
 
 
 def _proxies(values: Values, complaints: Complaints) -> tuple[Network, ...]:

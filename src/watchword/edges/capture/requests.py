@@ -47,8 +47,10 @@ class Requests:
         if carried is None or flaw(carried.payload) is not None:
             return None
         claim = carried.forwarded_text
-        if not claim or not connected or not _believed(peer, wanted.proxies):
+        if not claim or not _believed(peer, wanted.proxies):
             return Found(carried.payload, "")
+        if not connected:  # it is a sight of a connection, which is read as well, or forged
+            return None if wanted.connections else Found(carried.payload, "")
         return Found(carried.payload, str(carried.forwarded_for or claim))
 
     def sift(self, packet: Packet, flaws: Counter[Reason]) -> Packet | None:

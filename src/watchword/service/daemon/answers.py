@@ -85,7 +85,6 @@ class GrantAnswers:
         installed = await self._paced.ask(enforcer.held, enforcer.changes)
         now = self._clock.now()
         everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants())
-        everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants())
         return {
             "at": now.wall,
             "total": len(enforcer.ledger) + len(self._cycles.ledger),

@@ -56,7 +56,7 @@ class BlockChanges:
         """The stanzas with the names of their keys; ``from``: how many to leave out."""
         start = whole_number(question, "from", 0, 1 << 31, default=0)
         stanzas = self._policy().stanzas
-        owned = {name for terms in stanzas for name in self._blocks.names(terms)}
+        owned = {name for terms in stanzas for name in self._names(terms)}
         lost = [name for name in self._blocks.blocked if name not in owned]
         return {
             "total": len(stanzas),
@@ -104,7 +104,7 @@ class BlockChanges:
         numbers = {
             terms.number
             for terms in self._policy().stanzas
-            if not set(names).isdisjoint(self._blocks.names(terms))
+            if not set(names).isdisjoint(self._names(terms))
         }
 
         def wanted(grant: Grant) -> bool:
@@ -132,7 +132,7 @@ class BlockChanges:
             number = whole_number(question, "stanza", 1, 1 << 31)
             for terms in self._policy().stanzas:
                 if terms.number == number:
-                    return self._blocks.names(terms), f"stanza #{number}"
+                    return self._names(terms), f"stanza #{number}"
             raise OperatorError(f"there is no stanza #{number}", hint="see watchword block --list")
         if given == {"key"}:
             name = str(question.fields["key"])
@@ -146,12 +146,16 @@ class BlockChanges:
     def _owner(self, names: tuple[str, ...]) -> Terms | None:
         """The first stanza that has one of these keys."""
         for terms in self._policy().stanzas:
-            if not set(names).isdisjoint(self._blocks.names(terms)):
+            if not set(names).isdisjoint(self._names(terms)):
                 return terms
         return None
 
+    def _names(self, terms: Terms) -> tuple[str, ...]:
+        """Worked out anew only for a policy in which they are not yet."""
+        return terms.key_names or self._blocks.names(terms)
+
     def _row(self, terms: Terms) -> dict[str, object]:
-        names = self._blocks.names(terms)
+        names = self._names(terms)
         blocks = [self._blocks.blocked[name] for name in names if name in self._blocks.blocked]
         return {
             "stanza": terms.number,

@@ -48,7 +48,7 @@ def control_socket(
         changes,
         cycles,
         clock,
-        policy=lambda: gates.configured,
+        policy=lambda: gates.policy,
         take_over=gates.heed_blocks,
     )
     answers = {

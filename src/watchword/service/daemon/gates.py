@@ -51,10 +51,16 @@ class Gates:
     def __init__(self, lasting: Lasting, tasks: Tasks) -> None:
         self.gate: Gate
         """Not before ``open``."""
+        self.opened: Callable[[Gate], None] = lambda gate: None
+        """Told of each gate that takes the place of another, before that one ends."""
         self._lasting = lasting
         self._tasks = tasks
         self._policy: Policy
         """Of the gate that is open, without what is blocked."""
+        self._applied: Policy
+        """With it. Worked out once: names of keys are hashes, and there may be many stanzas."""
+        self._leaving: tuple[Gate, Policy] | None = None
+        """A gate that still decides what has come to it, and what its files said."""
 
     @property
     def configured(self) -> Policy:
@@ -64,12 +70,12 @@ class Gates:
     @property
     def policy(self) -> Policy:
         """What packets are decided by: what the files say, and what is blocked."""
-        return self._lasting.blocks.applied(self._policy)
+        return self._applied
 
     def open(self, settings: Settings, policy: Policy, recogniser: Recogniser) -> None:
         """From now on packets are decided by this policy, except for what is blocked."""
         lasting = self._lasting
-        self._policy = policy
+        self._policy, self._applied = policy, lasting.blocks.applied(policy)
         lasting.commands.at_once = settings.commands_at_once
         self.gate = Gate(
             self.policy,
@@ -95,12 +101,22 @@ class Gates:
         """Settle everything that waits: it was asked under the policy of now."""
         await self.gate.finish()
 
-    async def follow(self, before: Gate) -> None:
-        """Take what waits for key rings from the gate before, and let that one end."""
+    async def change(self, settings: Settings, policy: Policy, recogniser: Recogniser) -> None:
+        """Open another gate in the place of this one, and let this one end."""
+        before, configured = self.gate, self._policy
+        self._leaving = (before, configured)
+        self.open(settings, policy, recogniser)
+        self.opened(self.gate)
         self.gate.receive(before.abandon())
         await asyncio.sleep(0)  # who found no room goes on now
         await before.finish()
+        self._leaving = None
 
     async def heed_blocks(self) -> None:
         """Have packets decided by what is blocked now."""
-        await self.gate.take_policy(self.policy)
+        blocks = self._lasting.blocks
+        self._applied = blocks.applied(self._policy)
+        if self._leaving is not None:
+            gate, configured = self._leaving
+            await gate.take_policy(blocks.applied(configured))
+        await self.gate.take_policy(self._applied)

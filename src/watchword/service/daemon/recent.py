@@ -21,11 +21,11 @@ from watchword.dialects.fwknop import remedies, voice
 from watchword.dialects.fwknop.voice_json import fields_of
 from watchword.model.outcomes import Event, Flooded, Judged, Refusal
 from watchword.model.packets import Packet
-from watchword.model.reasons import Stage
 from watchword.model.requests import Sighting
 from watchword.model.settings import LogSettings
 from watchword.service.daemon.answers import whole_number
 from watchword.service.daemon.control import Question
+from watchword.service.daemon.restraint import CHEAP
 
 MOST: Final = 1000  # events in each ring
 _BYTES: Final = 1 << 19  # of one answer, roughly
@@ -111,10 +111,11 @@ def _word(event: Event) -> str:
 
 
 def _from_a_stranger(event: Event) -> bool:
-    """Whether no key was needed for it."""
+    """Whether no key was needed for it, or an overheard packet was enough."""
     if isinstance(event, Judged):
-        return event.request is None and event.grant is None
-    return isinstance(event, Flooded) and event.reason.stage < Stage.BLOCK
+        refusal = event.refusal
+        return refusal is not None and (event.request is None or refusal.reason in CHEAP)
+    return isinstance(event, Flooded)
 
 
 def _refused(kept: _Kept) -> dict[str, object] | None:

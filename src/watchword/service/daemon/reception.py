@@ -44,6 +44,10 @@ class Reception:
         self.twins: Twins | None = None
         """None: no packet can be seen twice, so nobody looks for that."""
 
+    def turn_to(self, gate: Gate) -> None:
+        """Take packets to this gate from now on."""
+        self.gate = gate
+
     async def receive(self, source: PacketSource) -> None:
         """Serve a source until it is closed."""
         async for arrived in source.batches():

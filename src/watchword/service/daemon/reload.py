@@ -77,12 +77,9 @@ class Reload:
                 await close(fresh.values())
                 raise
         await running.gates.finish()  # what waits was asked under the old policy
-        before = running.gates.gate
         self._take_over(configuration, old)
-        running.gates.open(new, policy, recogniser)
+        await running.gates.change(new, policy, recogniser)
         running.staying.follow(running.gates.policy)
-        running.reception.gate = running.gates.gate
-        await running.gates.follow(before)
         if moves:
             running.announce(0)
             running.keep()

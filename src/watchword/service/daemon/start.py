@@ -119,6 +119,7 @@ class _Start:
         staying.follow(gates.policy)
         self._sources.take_over(self._settings.sources, fresh)
         reception = self._reception(gates, reached)
+        gates.opened = reception.turn_to
         running = self._running(
             engine, gates, staying, reception=reception, watching=watching, control=control
         )
