@@ -14,6 +14,7 @@ from tests.fwknopd_files import stanza as lines_of
 from tests.unit.test_tool import Desk
 from watchword.dialects.fwknop.anonymous import Anonymous
 from watchword.dialects.fwknop.dump import dump_config
+from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES
 from watchword.service.daemon import server
 from watchword.service.tool import support_bundle
 
@@ -64,7 +65,7 @@ def test_what_is_no_address_stays(text: str) -> None:
     assert Anonymous().text(text) == text
 
 
-@pytest.mark.requirement("7.11", partial=True)
+@pytest.mark.requirement("7.11")
 @pytest.mark.parametrize("options", [("-D",), ("-D", "--anonymize")])
 def test_fwknopd_dumps_with_and_without_names_and_never_a_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
@@ -78,6 +79,9 @@ def test_fwknopd_dumps_with_and_without_names_and_never_a_key(
     assert ("carol" in said) is ("--anonymize" not in options)
     assert "jnj2fAYu4eR" not in said
     assert "token" not in said
+    for name, variable in VARIABLES.items():
+        assert (f" {name} " in said) or not variable.listed
+    assert said.count("<see the access.conf file>") == 4  # both names of both keys
 
 
 @pytest.mark.requirement("7.12")

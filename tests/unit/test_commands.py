@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,6 +310,37 @@ def test_a_command_whose_key_is_blocked_before_it_starts_is_not_run(asker: str) 
     pattern = ".*" if asker == "hand" else None
     keyed = replace(runs(pattern=pattern), key_names=("the name of the key",))
     play(scene, Scene(keyed, programs=Slow()))
+
+
+@pytest.mark.requirement("7.13")
+def test_five_hundred_commands_leave_no_zombie_and_no_descriptor() -> None:
+    kinds = ("true", "false", "/nonexistent", "sh -c 'sleep 0.01 &'", "sh -c 'kill -9 $$'")
+
+    async def scene(house: House) -> None:
+        assert isinstance(house, Scene)
+        before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        for _ in range(20):
+            verdicts = await house.ask(*(packet_with(kind) for kind in kinds * 5))
+            assert sorted(set(verdicts)) == ["command-not-started", "ran"]
+        assert len(house.reporter.events) >= 900
+        assert zombies(os.getpid()) == []
+        assert (
+            sum(1 for _ in Path("/proc/self/fd").iterdir()) <= before + 40
+        )  # the threads' own, at the most
+
+    play(scene, Scene(runs(), programs=SystemPrograms()))  # type: ignore[arg-type]  # real ones
+
+
+def zombies(parent: int) -> list[str]:
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, its_parent = each.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state == "Z" and int(its_parent) == parent:
+            found.append(each.parent.name)
+    return found
 
 
 # --- CMD_REGEX --------------------------------------------------------------------------
