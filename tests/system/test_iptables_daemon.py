@@ -210,3 +210,51 @@ def test_a_second_server_in_the_same_chain_is_refused(
     told = f"another fwknopd (pid {server.pid}) keeps its grants in the chain FWKNOP_INPUT"
     assert told in second.log
     assert "Removed" not in server.log
+
+
+FAKE = """\
+#!/bin/sh
+case $0 in *-restore)
+    test ! -e {folder}/hang || {{ echo $$ >> {folder}/hung-{real}; exec sleep 60; }}
+esac
+exec /usr/sbin/{real} "$@"
+"""
+
+
+@pytest.mark.requirement("7.5")
+@pytest.mark.requirement("7.6", partial=True)
+def test_an_iptables_that_hangs_is_killed_after_its_alarm_and_nothing_is_granted(
+    scene: Trio, exe: str, tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for each in (exe, six(exe)):
+        for suffix in ("", "-save", "-restore"):
+            fake = tools / f"{each}{suffix}"
+            fake.write_text(FAKE.format(folder=tmp_path, real=f"{each}{suffix}"))
+            fake.chmod(0o755)
+    alarm = {"IPT_CMD_ALARM": "1", "IPT_EXEC_STYLE": "popen"}
+    server = settled(Server(scene.server.host, tmp_path), FIREWALL_EXE=str(tools / exe), **alarm)
+    server.start()
+    try:
+        _hangs(scene, server, exe, tmp_path)
+    finally:
+        server.stop()
+
+
+def _hangs(scene: Trio, server: Server, exe: str, tmp_path: Path) -> None:
+    host = scene.server.host
+    (tmp_path / "hang").touch()
+    for pid in processes(host, b"--verbose"):  # those that stand ready already
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not processes(host, b"--verbose"))
+    knock(scene, scene.caller.four)
+    [refused] = server.wait_for_judgements(1)
+    assert (refused["verdict"], refused["reason"]) == ("refused", "firewall-refused")
+    first, *_ = (tmp_path / f"hung-{exe}-restore").read_text().split()
+    until(lambda: not Path(f"/proc/{first}").exists())
+    assert grants(host, exe) == []
+    (tmp_path / "hang").unlink()
+    knock(scene, scene.caller.four)
+    assert server.wait_for_judgements(2)[1]["verdict"] == "granted"
+    assert len(grants(host, exe)) == 1

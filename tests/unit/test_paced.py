@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.fwknopd_files import complaints, configure, remarks
+from watchword.edges.firewall.tables.standing import (
+    RefusedError,
+    StandingRestore,
+    UncertainError,
+)
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.paced import PacedPrograms
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
@@ -122,3 +127,54 @@ def test_without_anything_said_a_program_is_run_once_as_it_was_asked() -> None:
     assert paced.run(["x"]) == BAD
     assert (len(programs.runs), watch.slept) == (1, [])
     assert time.monotonic() - began < 30
+
+
+STANDING = """\
+#!/bin/sh
+date +%s.%N >> {folder}/starts
+test -e {folder}/ready || {{ touch {folder}/ready; echo no >&2; exit 1; }}
+exec cat
+"""
+
+
+def standing(folder: Path, **pace: float) -> StandingRestore:
+    fake = folder / "iptables-restore"
+    fake.write_text(STANDING.format(folder=folder))
+    fake.chmod(0o700)
+    return StandingRestore([str(fake)], {"PATH": "/usr/bin:/bin"}, **pace)  # type: ignore[arg-type]
+
+
+@pytest.mark.requirement("7.8")
+def test_a_script_that_is_refused_is_handed_over_again_up_to_the_number(tmp_path: Path) -> None:
+    restore = standing(tmp_path, tries=2)
+    restore.carry_out("*filter\nCOMMIT\n")
+    restore.close()
+    assert len((tmp_path / "starts").read_text().split()) == 2
+    (tmp_path / "ready").unlink()
+    restore = standing(tmp_path)
+    with pytest.raises(RefusedError, match="refused: no"):
+        restore.carry_out("*filter\nCOMMIT\n")
+    restore.close()
+
+
+@pytest.mark.requirement("7.7")
+def test_between_two_scripts_lies_the_pause(tmp_path: Path) -> None:
+    (tmp_path / "ready").touch()
+    restore = standing(tmp_path, pause=0.2)
+    times = []
+    for _ in range(3):
+        restore.carry_out("*filter\nCOMMIT\n")
+        times.append(time.monotonic())
+    restore.close()
+    assert all(after - before >= 0.2 for before, after in pairwise(times))
+
+
+@pytest.mark.requirement("7.5", partial=True)
+def test_a_program_that_stands_and_does_not_answer_is_ended_after_its_alarm(tmp_path: Path) -> None:
+    fake = tmp_path / "iptables-restore"
+    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    fake.chmod(0o700)
+    restore = StandingRestore([str(fake)], {"PATH": "/usr/bin:/bin"}, seconds=0.2, tries=5)
+    with pytest.raises(UncertainError, match="took too long and was ended"):
+        restore.carry_out("*filter\nCOMMIT\n")
+    assert restore.pid is None

@@ -105,6 +105,7 @@ class TablesFirewall:
                 parts.structure.chains,
                 legacy=parts.legacy,
                 prepend=self._settings.prepend,
+                pace=self._settings.pace,
             )
             self._ward.hold(self._known.entries())
         self._ward.forget()

@@ -24,8 +24,8 @@ from collections.abc import Mapping, Sequence
 
 _PIECE = 1 << 16
 _DYING = 5.0
-_SECONDS = 40.0
-"""For one script; iptables' own wait for its lock is part of it."""
+SECONDS = 40.0
+"""For one script, unless somebody says otherwise; iptables' own wait for its lock is part of it."""
 
 
 class RefusedError(Exception):
@@ -39,7 +39,21 @@ class UncertainError(Exception):
 class StandingRestore:
     """One program, started when first needed and again after a refusal."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        seconds: float = SECONDS,
+        pause: float = 0.0,
+        tries: int = 1,
+    ) -> None:
+        """``seconds``: for one script. ``pause``: seconds between two. ``tries``: how often one
+        is handed over that is refused."""
+        self._seconds = seconds
+        self._pause = pause
+        self._tries = tries
+        self._done = float("-inf")
         self._argv = [*argv, "--verbose"]
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,6 +98,18 @@ class StandingRestore:
         Raises RefusedError: nothing of it has. Raises UncertainError: the
         program died or took too long, and it may have.
         """
+        for left in reversed(range(max(1, self._tries))):
+            time.sleep(max(0.0, self._done + self._pause - time.monotonic()))
+            try:
+                return self._hand_over(script)
+            except RefusedError:
+                if not left:
+                    raise
+            finally:
+                self._done = time.monotonic()
+        return None
+
+    def _hand_over(self, script: str) -> None:
         process = self._started()
         self._count += 1
         mark = f"# watchword {self._count}\n".encode()
@@ -112,7 +138,7 @@ class StandingRestore:
 
     def _talk(self, data: bytes, mark: bytes) -> None:
         """Raises EOFError: it has ended. Raises TimeoutError."""
-        into, limit = self._into, time.monotonic() + _SECONDS
+        into, limit = self._into, time.monotonic() + self._seconds
         unsent, heard = memoryview(data), b""
         while mark not in heard:
             waiting = select.poll()

@@ -15,9 +15,11 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 from watchword.edges.firewall.tables.messages import Decoder, Entries, encode, packed
+from watchword.edges.firewall.tables.standing import SECONDS
 from watchword.edges.firewall.tables.watch import Chains
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
+from watchword.model.settings import ProgramPace
 
 _MODULE = "watchword.edges.firewall.tables.warden_process"
 _SECONDS = 120.0
@@ -35,7 +37,9 @@ class Ward:
     thread of an event loop.
     """
 
-    def __init__(self, exe: str, chains: Chains, *, legacy: bool, prepend: bool) -> None:
+    def __init__(
+        self, exe: str, chains: Chains, *, legacy: bool, prepend: bool, pace: ProgramPace
+    ) -> None:
         """Raises HostError: it cannot be started.
 
         Args:
@@ -43,9 +47,22 @@ class Ward:
             chains: What it has to watch.
             legacy: Whether the tables are the kernel's old ones.
             prepend: Whether each new rule goes before all others.
+            pace: How scripts are handed to iptables.
         """
         places = [[*table, sorted(names)] for table, names in chains.items()]
-        order = json.dumps({"exe": exe, "legacy": legacy, "prepend": prepend, "chains": places})
+        order = json.dumps(
+            {
+                "exe": exe,
+                "legacy": legacy,
+                "prepend": prepend,
+                "chains": places,
+                "pace": {
+                    "seconds": pace.seconds or SECONDS,
+                    "pause": pace.pause,
+                    "tries": pace.tries,
+                },
+            }
+        )
         self.alive = True
         self._decoder = Decoder()
         self._channel, far = socket.socketpair()

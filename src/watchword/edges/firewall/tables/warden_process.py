@@ -162,7 +162,7 @@ def main(argv: Sequence[str]) -> None:
     told = json.loads(argv[2])
     exe, chains = told["exe"], {(ver, table): set(names) for ver, table, names in told["chains"]}
     restores = {
-        version: StandingRestore(restoring(exe, version), os.environ)
+        version: StandingRestore(restoring(exe, version), os.environ, **told["pace"])
         for version in sorted({version for version, _ in chains})
     }
     watch = watch_for(
