@@ -27,8 +27,8 @@ from watchword.service.complain import complain
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
     "connect", "run", "close", "doctor", "export", "import", "explain", "check", "status", "grants",
-    "revoke", "extend", "block", "unblock", "log", "audit", "support-bundle", "conformance",
-    "completion",
+    "revoke", "extend", "block", "unblock", "log", "audit", "support-bundle", "setup",
+    "conformance", "completion",
 )  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"
