@@ -104,6 +104,9 @@ class Server(ABC):
             self.berth.host.processes.remove(self._process)
             self._process = None
         if self._account is not None:
+            for left in self._account.pids():  # what goes on without its server
+                with suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
             self._account.close()
             self._account = None
 
@@ -118,6 +121,19 @@ class Server(ABC):
         if self._process is None:
             raise NotMeasuredError(f"{self.name} is not running")
         return self._process
+
+    # --- iptables on its host ----------------------------------------------
+
+    CHAIN = "FWKNOP_INPUT"
+
+    def restore(self, *lines: str) -> None:
+        """Put lines into the table filter."""
+        text = "\n".join(("*filter", *lines, "COMMIT", ""))
+        self.berth.host.run("iptables-restore", "--noflush", input=text, seconds=60.0)
+
+    def rules(self) -> set[str]:
+        """The callers whom rules of fwknop's chain let in."""
+        return set(_OPENED.findall(self.berth.host.run("iptables", "-S", self.CHAIN).stdout))
 
     # --- what it has used --------------------------------------------------
 
@@ -163,8 +179,18 @@ class Server(ABC):
         """Write a memory of that many packets for the next start to find."""
 
 
+def _default_drop(server: Server) -> None:
+    """An INPUT chain of iptables that drops what nobody accepts."""
+    server.restore(
+        ":INPUT DROP [0:0]",
+        "-A INPUT -i lo -j ACCEPT",
+        "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+        f"-A INPUT -p udp --dport {packets.SPA_PORT} -j ACCEPT",
+    )
+
+
 class Ours(Server):
-    """Watchword's fwknopd, attached by its guard."""
+    """Watchword's fwknopd, attached by its guard unless another backend is named."""
 
     name = "watchword"
     window = 1024  # of 2,048 places for packets of strangers
@@ -173,13 +199,32 @@ class Ours(Server):
     def _command(self) -> Sequence[str]:
         return (sys.executable, "-m", "watchword.programs.fwknopd")
 
+    def __init__(self, berth: Berth, folder: Path, births: Births | None) -> None:
+        super().__init__(berth, folder, births)
+        self.backend = "nftables"
+        """Until ``clear``."""
+
+    def clear(self) -> None:
+        super().clear()
+        self.backend = "nftables"
+
     def _settings(self) -> str:
-        return f"{self._way()}FWKNOP_RUN_DIR {self.folder}/run;\nSTATE_DIR {self.folder}/state;\n"
+        return (
+            f"{self._way()}FWKNOP_RUN_DIR {self.folder}/run;\nSTATE_DIR {self.folder}/state;\n"
+            f"FIREWALL_BACKEND {self.backend};\n"
+        )
 
     def _hide(self) -> None:
-        """The guard hides by itself."""
+        """A guard hides by itself."""
+        if self.backend != "nftables":
+            _default_drop(self)
 
     def opened(self) -> set[str]:
+        if self.backend == "iptables":
+            return self.rules()
+        if self.backend == "ipset":
+            listing = self.berth.host.run("ipset", "list", "watchword4").stdout
+            return set(_OPENED.findall(listing))
         text = self.berth.host.run("nft", "-j", "list", "table", "inet", "watchword").stdout
         found = set()
         for each in json.loads(text)["nftables"]:
@@ -209,7 +254,6 @@ class Packaged(Server):
     reads_ahead = False
 
     PROGRAM = "/usr/sbin/fwknopd"
-    CHAIN = "FWKNOP_INPUT"
 
     def _command(self) -> Sequence[str]:
         return (self.PROGRAM,)
@@ -224,16 +268,10 @@ class Packaged(Server):
         )
 
     def _hide(self) -> None:
-        self._restore(
-            ":INPUT DROP [0:0]",
-            "-A INPUT -i lo -j ACCEPT",
-            "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
-            f"-A INPUT -p udp --dport {packets.SPA_PORT} -j ACCEPT",
-        )
+        _default_drop(self)
 
     def opened(self) -> set[str]:
-        listing = self.berth.host.run("iptables", "-S", self.CHAIN).stdout
-        return set(_OPENED.findall(listing))
+        return self.rules()
 
     def judged(self) -> int:
         log = (self.folder / "log").read_text("utf-8", "replace")
@@ -242,7 +280,7 @@ class Packaged(Server):
     def lay_rules(self, addresses: Sequence[str], seconds: int) -> None:
         """Put rules into its chain as it writes them itself, which would take it minutes."""
         ends = int(time.time()) + seconds
-        self._restore(
+        self.restore(
             *(
                 f"-A {self.CHAIN} -s {address}/32 -p tcp -m tcp --dport {packets.SERVICE_PORT} "
                 f"-m comment --comment _exp_{ends} -j ACCEPT"
@@ -254,7 +292,3 @@ class Packaged(Server):
         from bench.remembered import write_digest_cache  # noqa: PLC0415
 
         write_digest_cache(self.folder, number)
-
-    def _restore(self, *lines: str) -> None:
-        text = "\n".join(("*filter", *lines, "COMMIT", ""))
-        self.berth.host.run("iptables-restore", "--noflush", input=text, seconds=60.0)

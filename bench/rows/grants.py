@@ -15,24 +15,30 @@ from bench import packets
 from bench.figures import Goal, Unit
 from bench.live import make_live, wait_for_rules
 from bench.sending import open_all, settle
-from bench.servers import Packaged, Server
+from bench.servers import Ours, Packaged, Server
 from bench.table import Effort, Line, Measure, Round, Rounds, Row
 from bench.waiting import NotMeasuredError
 
 _PATIENCE = 30.0  # seconds; the packaged server's two grants beside 50,000 take seven
 
 
-def burst_of(live: int, key: str) -> Measure:
-    """Measure grants per second beside so many that are there already."""
-    return partial(_measure, live=live, key=key)
+def burst_of(live: int, key: str, backend: str = "nftables") -> Measure:
+    """Measure grants per second beside so many that are there already; ``backend``: of ours."""
+    return partial(_measure, live=live, key=key, backend=backend)
 
 
-def _measure(server: Server, effort: Effort, *, live: int, key: str) -> Round:
+def _measure(
+    server: Server, effort: Effort, *, live: int, key: str, backend: str = "nftables"
+) -> Round:
     if isinstance(server, Packaged):
-        number = {0: effort.of(60, 40), 5_000: effort.of(10, 5)}.get(live, 2)
+        number = {0: effort.of(60, 40), 1_000: effort.of(30, 15), 5_000: effort.of(10, 5)}.get(
+            live, 2
+        )
     else:
         number = effort.of(4_000, 2_000)
     server.clear()
+    if isinstance(server, Ours):
+        server.backend = backend
     server.start()
     if live:
         make_live(server, live)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from watchword.edges.firewall.tables.listing import Listing
 from watchword.edges.firewall.tables.standing import RefusedError
@@ -19,6 +19,9 @@ class Tables:
         self.trouble: Callable[[str], None] = lambda _: None
         """Called with each script before it is carried out; what it raises is what happens."""
         self.listable = True
+
+    def start(self) -> int:
+        return 0
 
     def carry_out(self, script: str) -> None:
         self.scripts.append(script)
@@ -68,6 +71,9 @@ class StillWatch:
 
     def forget(self) -> None:
         self.moved = False
+
+    def ours(self, makers: Collection[int]) -> None:
+        pass
 
     def made_by_us(self) -> None:
         pass

@@ -18,6 +18,7 @@ class World:
         self.four, self.six = Tables(OURS=["-j OWN"]), Tables(OURS=[])
         self.watch = StillWatch()
         self.warden = Warden(
+            [(4, "filter"), (6, "filter")],
             {4: self.four, 6: self.six},
             lambda version, table: (self.four if version == 4 else self.six).listing(table),
             self.watch,

@@ -46,19 +46,16 @@ _LOAD_WORD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF
 _PORT_OFFSET = 12  # of nlmsg_pid
 
 
-def without(port: int) -> bytes:
-    """A filter, classic BPF, that drops what the socket of this port number caused."""
-    # BPF reads words in network order, netlink writes them in the machine's.
-    (seen,) = struct.unpack("!I", struct.pack("=I", port))
+def without(*ports: int) -> bytes:
+    """A filter, classic BPF, that drops what the sockets of these port numbers caused."""
     instruction = struct.Struct("=HBBI")
-    return b"".join(
-        (
-            instruction.pack(_LOAD_WORD, 0, 0, _PORT_OFFSET),
-            instruction.pack(_EQUAL, 0, 1, seen),
-            instruction.pack(_RETURN, 0, 0, 0),
-            instruction.pack(_RETURN, 0, 0, 0xFFFFFFFF),
-        )
-    )
+    program = [instruction.pack(_LOAD_WORD, 0, 0, _PORT_OFFSET)]
+    for port in ports:
+        # BPF reads words in network order, netlink writes them in the machine's.
+        (seen,) = struct.unpack("!I", struct.pack("=I", port))
+        program.append(instruction.pack(_EQUAL, 0, 1, seen))
+        program.append(instruction.pack(_RETURN, 0, 0, 0))
+    return b"".join((*program, instruction.pack(_RETURN, 0, 0, 0xFFFFFFFF)))
 
 
 class Watch:
@@ -77,7 +74,7 @@ class Watch:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
             self._socket.setblocking(False)
             enlarge(self._socket, _SO_RCVBUFFORCE, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            _attach(self._socket, without(own_port))
+            attach(self._socket, without(own_port))
             self._socket.bind((0, 0))
             self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NFNLGRP_NFTABLES)
         except OSError as error:
@@ -150,7 +147,8 @@ class Watch:
         self._wake()
 
 
-def _attach(channel: socket.socket, program: bytes) -> None:
+def attach(channel: socket.socket, program: bytes) -> None:
+    """Have a filter decide what is queued on a socket. Raises OSError."""
     memory = ctypes.create_string_buffer(program, len(program))
     fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(memory))
     channel.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)

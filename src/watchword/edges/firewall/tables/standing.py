@@ -61,14 +61,9 @@ class StandingRestore:
         """Our ends of its input, errors and output."""
         self._count = 0
 
-    @property
-    def pid(self) -> int | None:
-        """Of the program, while it runs."""
-        return None if self._process is None else self._process.pid
-
-    def start(self) -> None:
-        """Raises RefusedError: there is no such program."""
-        self._started()
+    def start(self) -> int:
+        """Its process number. Raises RefusedError: there is no such program."""
+        return self._started().pid
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:

@@ -37,6 +37,10 @@ Home = tuple[int, str]
 class Restore(Protocol):
     """What carries out scripts (standing)."""
 
+    def start(self) -> int:
+        """Have it stand ready; return its process number."""
+        ...
+
     def carry_out(self, script: str) -> None: ...
 
 
@@ -45,13 +49,23 @@ class Warden:
 
     def __init__(
         self,
+        homes: Collection[Home],
         restores: Mapping[int, Restore],
         listed: Callable[[int, str], Listing],
         watch: Watch,
         *,
         prepend: bool = False,
     ) -> None:
-        """``restores``: by IP version. ``listed``: what a table holds; may raise HostError."""
+        """A warden of nothing yet.
+
+        Args:
+            homes: The tables with chains of ours.
+            restores: By IP version.
+            listed: What a table holds; may raise HostError.
+            watch: Whether others changed something.
+            prepend: Whether each new rule goes before all others.
+        """
+        self._homes = frozenset(homes)
         self.holdings = Holdings()
         self.disturbed = False
         """Others may have changed our chains, and nobody was told yet."""
@@ -59,6 +73,7 @@ class Warden:
         self._listed = listed
         self._watch = watch
         self._prepend = prepend
+        self._makers: dict[int, int] = {}
         self._contents: dict[Home, Content] = {}
         """What the tables hold, as long as nobody else may have changed them."""
 
@@ -75,6 +90,11 @@ class Warden:
         self._watch.forget()
         self.disturbed = False
         self._contents.clear()
+
+    def stand_ready(self, version: int) -> None:
+        """Start what carries out scripts for an IP version, if it does not run. RefusedError."""
+        self._makers[version] = self._restores[version].start()
+        self._watch.ours(self._makers.values())
 
     def change(self, take: Collection[str], put: Entries) -> None:
         """Take openings out and put others in: everything, or nothing.
@@ -118,9 +138,8 @@ class Warden:
 
     def read_ahead(self) -> None:
         """Learn what the tables hold, for the day on which many openings end at once."""
-        homes = {line.home for line in self.holdings.lines(self.holdings.names())}
         if not self.look():
-            for home in homes - self._contents.keys():
+            for home in self._homes - self._contents.keys():
                 try:
                     self._learn(home)
                 except HostError:
@@ -153,6 +172,7 @@ class Warden:
     def _run(self, home: Home, batch: Batch, content: Content | None) -> None:
         version, table = home
         text = script(table, batch, content, prepend=self._prepend)
+        self.stand_ready(version)
         self._restores[version].carry_out(text)
         self._watch.made_by_us()
         if content is not None and home in self._contents:

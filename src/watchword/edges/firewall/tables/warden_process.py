@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from watchword.edges.firewall.tables.listing import Listing
@@ -45,7 +45,7 @@ class WardenProcess:
         channel: socket.socket,
         bell: socket.socket,
         warden: Warden,
-        restores: Mapping[int, StandingRestore],
+        versions: Collection[int],
     ) -> None:
         """``channel``: for questions and answers. ``bell``: rung when others did something."""
         self._channel: socket.socket | None = channel
@@ -53,7 +53,7 @@ class WardenProcess:
         self._bell = bell
         self._bell.setblocking(False)
         self._warden = warden
-        self._restores = restores
+        self._versions = versions
         self._decoder = Decoder()
         self._alarm, self._signals = socket.socketpair()
         for each in (self._alarm, self._signals):
@@ -112,9 +112,9 @@ class WardenProcess:
 
     def _start(self) -> None:
         """So that the first caller does not wait for it."""
-        for restore in self._restores.values():
+        for version in self._versions:
             with contextlib.suppress(RefusedError):
-                restore.start()
+                self._warden.stand_ready(version)
 
     def _look(self) -> None:
         self._warden.read_ahead()
@@ -165,13 +165,9 @@ def main(argv: Sequence[str]) -> None:
         version: StandingRestore(restoring(exe, version), os.environ, **told["pace"])
         for version in sorted({version for version, _ in chains})
     }
-    watch = watch_for(
-        chains,
-        legacy=told["legacy"],
-        own_ports=lambda: [each.pid for each in restores.values() if each.pid is not None],
-    )
-    warden = Warden(restores, _lister(exe), watch, prepend=told["prepend"])
-    WardenProcess(channel, bell, warden, restores).run()
+    watch = watch_for(chains, legacy=told["legacy"])
+    warden = Warden(chains.keys(), restores, _lister(exe), watch, prepend=told["prepend"])
+    WardenProcess(channel, bell, warden, restores.keys()).run()
     for each in restores.values():
         each.close()
 

@@ -11,14 +11,16 @@ whole look.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from watchword.edges.firewall.nft.attributes import SUBSYS_NFTABLES, decode, fields, read_text
 from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, SOL_NETLINK, enlarge
+from watchword.edges.firewall.nft.watch import attach, without
 from watchword.errors import HostError
 
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -48,6 +50,10 @@ class Watch(Protocol):
         """What happened so far has been dealt with."""
         ...
 
+    def ours(self, makers: Collection[int]) -> None:
+        """What these processes change from now on is ours."""
+        ...
+
     def made_by_us(self) -> None:
         """The last change was ours."""
         ...
@@ -59,17 +65,16 @@ def watch_for(
     chains: Chains,
     *,
     legacy: bool,
-    own_ports: Callable[[], Collection[int]] = lambda: (),
 ) -> Watch:
-    """``own_ports``: of sockets whose changes are ours. Raises HostError."""
-    return TableSizes(chains) if legacy else Announcements(chains, own_ports)
+    """Raises HostError."""
+    return TableSizes(chains) if legacy else Announcements(chains)
 
 
 class Announcements:
     """Listens to what the kernel says about tables of the nft shim."""
 
-    def __init__(self, chains: Chains, own_ports: Callable[[], Collection[int]]) -> None:
-        self._own_ports = own_ports
+    def __init__(self, chains: Chains) -> None:
+        self._ours: frozenset[int] = frozenset()
         self._chains = chains
         self._stirred = False
         try:
@@ -88,6 +93,17 @@ class Announcements:
     def forget(self) -> None:
         self._drain()
         self._stirred = False
+
+    def ours(self, makers: Collection[int]) -> None:
+        """Programs of the nft shim have their process number as that of their socket.
+
+        Their announcements are not even queued: thousands at once would push out others.
+        """
+        if self._ours == set(makers):
+            return
+        self._ours = frozenset(makers)
+        with contextlib.suppress(OSError):  # then they are told apart when they are read
+            attach(self._socket, without(*self._ours))
 
     def made_by_us(self) -> None:
         """The kernel tells ours apart by who made them."""
@@ -109,7 +125,7 @@ class Announcements:
 
     def _concerns_us(self, data: bytes) -> bool:
         (port,) = struct.unpack_from("=I", data, _PORT_OFFSET)
-        if port in self._own_ports():
+        if port in self._ours:
             return False
         for message in decode(data):
             subsystem, kind = divmod(message.kind, 256)
@@ -148,6 +164,9 @@ class TableSizes:
         self._before = self._sizes()
 
     made_by_us = forget
+
+    def ours(self, makers: Collection[int]) -> None:
+        """It is the last change that is ours or not."""
 
     def close(self) -> None:
         for each in self._sockets.values():
