@@ -61,6 +61,11 @@ class StandingRestore:
         """Our ends of its input, errors and output."""
         self._count = 0
 
+    @property
+    def pid(self) -> int | None:
+        """Of the program, while there is one."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> int:
         """Its process number. Raises RefusedError: there is no such program."""
         return self._started().pid
