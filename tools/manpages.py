@@ -5,7 +5,7 @@ options there are, how they are written, and what they take: from them come --he
 completion, and the head of every entry under OPTIONS. What stands below a head is written by
 hand and kept. An option without an entry gets one, with the words of --help, after the entry
 of its neighbour in the table; an entry without an option goes. A command of ``watchword``
-without a section gets one too.
+without a section gets one too. The sample fwknopd.conf is made of the page and the table (samples).
 
 Exit status: 0 done, or with --check nothing to do; 1 with --check, a page differs.
 """
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tools import samples
 from watchword.dialects.shells.command import Command, Switch, Takes
 from watchword.service.tool import command_lines
 
@@ -134,6 +135,11 @@ def main(argv: Sequence[str]) -> int:
             stale.append(name)
             if "--check" not in argv:
                 (PAGES / name).write_text(wanted, "utf-8")
+    sample = samples.fwknopd_conf()
+    if not samples.SAMPLE.exists() or samples.SAMPLE.read_text("utf-8") != sample:
+        stale.append(samples.SAMPLE.name)
+        if "--check" not in argv:
+            samples.SAMPLE.write_text(sample, "utf-8")
     if stale:
         print(("differs: " if "--check" in argv else "written: ") + ", ".join(stale))
     return int("--check" in argv and bool(stale))

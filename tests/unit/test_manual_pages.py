@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import manpages
+from tools import manpages, samples
 from watchword.dialects.fwknop import (
     access_conf_table,
     client_option_table,
@@ -181,6 +181,11 @@ Gone.
 Kept.
 .SH FILES
 """
+
+
+def test_the_sample_of_settings_is_what_the_page_and_the_table_make_of_it() -> None:
+    """If not: python -m tools.manpages."""
+    assert samples.SAMPLE.read_text("utf-8") == samples.fwknopd_conf()
 
 
 def test_heads_come_from_the_tables_and_what_is_below_them_from_the_page() -> None:
