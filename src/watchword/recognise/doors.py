@@ -28,7 +28,7 @@ from watchword.model.filters import All, Any, Direction, Filter, FlagsAre, HostI
 from watchword.model.services import Proto, Service
 
 MOST_ATTEMPTS: Final = 65_536
-"""Attempts that are followed at once; about 30 MB."""
+"""Attempts that are followed at once; about 50 MB."""
 _NOTHING: Final[Sequence[Progress]] = ()
 
 
