@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
-from tests import knock_frames
 from tests.daemon import PATIENCE, PROGRAMS, until
 from tests.knockd_nursery import Forked, Nursery
+from watchword.lab import knock_frames
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import inside
 from watchword.model.doors import Flag

@@ -14,6 +14,7 @@ from bench.rows import (
     flood,
     footprint,
     grants,
+    knocking,
     latency,
     library,
     refused,
@@ -36,4 +37,5 @@ ROWS: tuple[Row, ...] = (
     *library.ROWS,
     *client_start.ROWS,
     *connect.ROWS,
+    *knocking.ROWS,
 )

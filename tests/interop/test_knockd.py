@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import knock_frames
 from tests.daemon import until
 from tests.knock_rows import PLACES, ROWS, SENDERS, Pause, Row, played
 from tests.knockd_nursery import Nursery
+from watchword.lab import knock_frames
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import inside
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import knock_frames
 from tests.daemon import until
 from tests.knockd_scene import (
     CALLER,
@@ -29,6 +28,7 @@ from tests.knockd_scene import (
     fresh,
     street,
 )
+from watchword.lab import knock_frames
 from watchword.lab.sockets import listen
 from watchword.model.doors import Flag
 

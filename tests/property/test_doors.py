@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests import knock_frames
 from watchword.dialects.knockd import conf
 from watchword.dialects.knockd.one_time import next_sequence, place_of_mark
 from watchword.edges.capture.knocks import compiled
 from watchword.errors import OperatorError, Place
+from watchword.lab import knock_frames
 from watchword.model.doors import TCP, UDP, Door, Flag, FlagRule, Knock, Progress, Step
 from watchword.model.services import Proto, Service
 from watchword.recognise.doors import DoorRecogniser

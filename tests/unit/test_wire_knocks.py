@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests import knock_frames
+from watchword.lab import knock_frames
 from watchword.model.doors import TCP, UDP, Flag, Knock
 from watchword.wire.knocks import SNAP, knock_in, knock_of
 

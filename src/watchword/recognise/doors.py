@@ -112,18 +112,20 @@ class DoorRecogniser:
         ``now``: steady seconds at which the packet came. Packets that come out of
         order are taken as if they had come at the time of the latest.
         """
-        now = self._latest = max(now, self._latest)
         told = self.expire(now) if now >= self._deadline else _NOTHING
         source, destination, protocol, port, flags = knock
         spot = port << 1 | (protocol == TCP)
+        under_way = self._attempts.get(source)
+        firsts = self._firsts.get(spot)
+        if under_way is None and firsts is None:
+            return told  # most of what strangers send ends here
+        now = self._latest = max(now, self._latest)
         if not self._heard(spot, destination, flags):
             return told
-        under_way = self._attempts.get(source)
         if under_way is not None:
             concerned = [each for each in under_way if self._reaches(each.watch, destination)]
             if concerned:
                 return [*told, *self._judge(concerned, spot, flags)]
-        firsts = self._firsts.get(spot)
         if firsts is None:
             return told
         return [*told, *self._begin(firsts, knock, spot, now)]

@@ -20,14 +20,16 @@ from watchword.model.doors import TCP, UDP, Knock
 SNAP: Final = 128
 """Bytes of a packet that are looked at, at the most: the longest IPv4 header and a TCP header."""
 _BUFFER: Final = bytes(SNAP)
-_FOUR: Final = Struct("!B5xHxB2x4s4s2xH9xB").unpack_from
-"""Version and length, fragment, protocol, addresses, port, flags: without IPv4 options."""
+_FOUR: Final = Struct("!6xHxB2x4s4s2xH9xB").unpack_from
+"""Fragment, protocol, addresses, port, flags: without IPv4 options."""
 _FOUR_HEADER: Final = Struct("!B5xHxB2x4s4s").unpack_from
-_SIX: Final = Struct("!B5xBx16s16s2xH9xB").unpack_from
+_SIX: Final = Struct("!6xBx16s16s2xH9xB").unpack_from
 _PORT: Final = Struct("!2xH9xB").unpack_from
 _OFFSET: Final = 0x1FFF
 _FLAGS_AT: Final = 13
 _PORTS: Final = 4
+_FLAGS: Final = 0x3F
+_new: Final = tuple.__new__  # of a named tuple: its own constructor takes twice as long
 
 
 def knock_in(octets: bytes | bytearray, size: int) -> Knock | None:
@@ -39,27 +41,21 @@ def knock_in(octets: bytes | bytearray, size: int) -> Knock | None:
     """
     first = octets[0]
     if first == 0x45:
-        _, fragment, protocol, source, destination, port, flags = _FOUR(octets)
-        carried = size - 20
+        fragment, protocol, source, destination, port, flags = _FOUR(octets)
         if fragment & _OFFSET:
             return None
+        size -= 20
     elif first >> 4 == 6:
-        _, protocol, source, destination, port, flags = _SIX(octets)
-        carried = size - 40
+        protocol, source, destination, port, flags = _SIX(octets)
+        size -= 40
     elif first >> 4 == 4:
         return _with_options(octets, size)
     else:
         return None
-    return _knock(source, destination, protocol, port, flags=flags, carried=carried)
-
-
-def _knock(
-    source: bytes, destination: bytes, protocol: int, port: int, *, flags: int, carried: int
-) -> Knock | None:
-    if protocol == TCP and carried > _FLAGS_AT:
-        return Knock(source, destination, TCP, port, flags & 0x3F)
-    if protocol == UDP and carried >= _PORTS:
-        return Knock(source, destination, UDP, port)
+    if protocol == TCP and size > _FLAGS_AT:
+        return _new(Knock, (source, destination, TCP, port, flags & _FLAGS))
+    if protocol == UDP and size >= _PORTS:
+        return _new(Knock, (source, destination, UDP, port, 0))
     return None
 
 
@@ -69,7 +65,11 @@ def _with_options(octets: bytes | bytearray, size: int) -> Knock | None:
     if header < 20 or fragment & _OFFSET:
         return None
     port, flags = _PORT(octets, header)
-    return _knock(source, destination, protocol, port, flags=flags, carried=size - header)
+    if protocol == TCP and size - header > _FLAGS_AT:
+        return Knock(source, destination, TCP, port, flags & _FLAGS)
+    if protocol == UDP and size - header >= _PORTS:
+        return Knock(source, destination, UDP, port)
+    return None
 
 
 def knock_of(packet: bytes) -> Knock | None:
