@@ -71,7 +71,7 @@ class KnockDaemon:
             process = self.inside.start(
                 self._program, "-i", "eth0", "-c", str(conf), stdout=said, stderr=said
             )
-        wait_until(lambda: log.exists() and "starting up" in log.read_text("utf-8"), _LIMIT, "knockd")
+        wait_until(lambda: log.exists() and self.log_lines("starting up") > 0, _LIMIT, "knockd")
         self.account.enter(process.pid)
 
     def log_lines(self, what: str) -> int:
