@@ -34,7 +34,6 @@ from watchword.lab.hosts import Lab
 
 PORTION = 10_000  # packets between two looks
 RATE = 6_000.0  # each second
-WARM = 5  # portions until caches, arenas and the lobby have their size
 GROWTH = 8 * 1024.0**2  # bytes that may come and go: arenas, buffers, grants under way
 _COMMAND = 2  # the stanza that runs commands
 _RELOADED = b"Re-starting fwknopd"
@@ -182,7 +181,7 @@ def soak(server: Soaked, number: int, reloads: int) -> list[Look]:
     while sent < number:
         send(server, making.portion())
         sent += PORTION
-        if sent % max(PORTION * WARM, number // 10 // PORTION * PORTION) == 0:
+        if sent % max(PORTION, number // 10 // PORTION * PORTION) == 0:
             looks.append(rested(server, sent, 0))
             print(looks[-1], flush=True)
     judged = server.judged()
@@ -202,9 +201,10 @@ def rested(server: Soaked, sent: int, reloads: int) -> Look:
 
 
 def faults(looks: list[Look]) -> list[str]:
-    """What piled up between the first look of each half and its last."""
+    """What piled up in each half, between the first look once it was warm and the last."""
     found = []
-    for half in ([each for each in looks if not each.reloads], [e for e in looks if e.reloads]):
+    packets_only = [each for each in looks if not each.reloads]
+    for half in (packets_only[len(packets_only) * 3 // 10 :], [e for e in looks if e.reloads]):
         if len(half) < 2:
             continue
         first, last = half[0], half[-1]

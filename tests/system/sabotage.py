@@ -20,6 +20,7 @@ from watchword.edges.report.lines import LineReporter
 from watchword.model.outcomes import Judged
 from watchword.programs.fwknopd import main
 from watchword.service.daemon.gate import Gate
+from watchword.service.daemon.gates import Gates
 
 POINTS: dict[str, tuple[type, str, bool]] = {
     "received": (Gate, "receive", False),
@@ -35,6 +36,15 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 }
 
 
+ENDS: dict[str, tuple[type, str, bool]] = {
+    "before-ended": (SqliteJournal, "ended", False),
+    "after-ended": (SqliteJournal, "ended", True),
+}
+"""Not of the way of a packet: when a grant ends."""
+RELOAD: dict[str, tuple[type, str, bool]] = {"reload": (Gates, "follow", False)}
+"""In the middle of a reload: new sockets are open, the new policy decides."""
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -48,7 +58,7 @@ def is_it(*arguments: object) -> bool:
         return bool(argument.add)
     if isinstance(argument, (list, tuple)):
         return bool(argument)
-    return isinstance(argument, Judged)
+    return isinstance(argument, (Judged, Gate))
 
 
 def deadly(method: Callable[..., Any], afterwards: bool) -> Callable[..., Any]:
@@ -74,6 +84,6 @@ def deadly(method: Callable[..., Any], afterwards: bool) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    room, name, afterwards = POINTS[sys.argv[1]]
+    room, name, afterwards = (POINTS | ENDS | RELOAD)[sys.argv[1]]
     setattr(room, name, deadly(getattr(room, name), afterwards))
     sys.exit(main(sys.argv[2:]))

@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.daemon import PROGRAMS, Server, until
 from tests.sealing import sealed
-from tests.system.sabotage import POINTS
+from tests.system.sabotage import ENDS, POINTS
+from watchword.edges.clock import SystemClock
+from watchword.edges.replay.reading import read_grants
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
@@ -82,6 +84,44 @@ def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_
     assert not reaches(scene.caller.host, scene.server.four, 22)
 
 
+@pytest.mark.parametrize("point", ENDS)
+def test_killed_when_a_grant_ends_it_is_over_all_the_same_and_its_end_is_in_the_journal(
+    scene: Trio, server: Server, point: str
+) -> None:
+    server.command = [sys.executable, SABOTAGE, point]
+    server.start()
+    send(scene, fresh(seconds=1))
+    until(lambda: server.ended)
+    assert server.judged[0]["verdict"] == "granted"
+    assert not reaches(scene.caller.host, scene.server.four, 22, 0.2)
+    server.command = [str(PROGRAMS / "fwknopd")]
+    server.start()
+    assert not reaches(scene.caller.host, scene.server.four, 22, 0.2)
+    assert "Restored" not in server.log
+    state = Path(server.settings["STATE_DIR"])
+    until(lambda: not read_grants(state, SystemClock().now()))
+
+
+def test_killed_in_the_middle_of_a_reload_it_comes_back_with_every_grant(
+    scene: Trio, server: Server
+) -> None:
+    server.command = [sys.executable, SABOTAGE, "reload"]
+    server.start()
+    payload = fresh(seconds=30)
+    send(scene, payload)
+    server.wait_for_judgements(1)
+    server.settings["UDPSERV_PORT"] = "4444"
+    server.write()
+    server.send(signal.SIGHUP)
+    until(lambda: server.ended)
+    server.command = [str(PROGRAMS / "fwknopd")]
+    server.start()
+    server.wait_for("Restored 1 grants")
+    assert gets_through(scene.caller.host, scene.server.four, 22)
+    send_datagram(scene.caller.host, payload, scene.server.four, 4444)
+    assert server.wait_for_judgements(1)[0]["reason"] == "replayed"
+
+
 def test_what_was_opened_in_the_moment_before_the_crash_is_closed_and_told(
     scene: Trio, server: Server
 ) -> None:
@@ -96,14 +136,22 @@ def test_what_was_opened_in_the_moment_before_the_crash_is_closed_and_told(
     assert not reaches(scene.caller.host, scene.server.four, 22)
 
 
+@contextmanager
+def disk(folder: Path) -> Iterator[Path]:
+    """A directory on a disk of two MiB of its own."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
 @pytest.fixture
 def small_disk(server: Server) -> Iterator[Path]:
-    """A state directory on a disk of two MiB of its own."""
-    folder = server.folder / "state"
-    folder.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    """The state directory."""
+    with disk(server.folder / "state") as folder:
+        yield folder
 
 
 def fill(path: Path) -> None:
@@ -136,6 +184,24 @@ def test_with_a_full_disk_packets_are_refused_and_grants_that_are_open_still_end
     send(scene, fresh())
     assert server.wait_for_judgements(count + 1)[-1]["verdict"] == "granted"
     assert gets_through(scene.caller.host, scene.server.four, 22)
+
+
+@pytest.mark.parametrize("name", ["state", "run"])
+def test_on_a_full_disk_it_does_not_start_says_which_and_what_was_hidden_stays_hidden(
+    scene: Trio, server: Server, name: str
+) -> None:
+    server.start()
+    server.stop()
+    with disk(server.folder / name) as folder:
+        fill(folder / "filler")
+        server.launch()
+        until(lambda: server.ended)
+        assert server.process is not None
+        assert server.process.returncode == 1
+        assert f"hint: check free space of {folder}" in server.log.replace("permissions and ", "")
+        assert "Traceback" not in server.log
+        assert not reaches(scene.caller.host, scene.server.four, 22, 0.2)
+    server.start()
 
 
 def spoil(path: Path) -> None:

@@ -75,8 +75,15 @@ class PidFile:
             raise AlreadyRunningError(
                 f"[*] An instance of {program} is already running: (PID={holder(path)}).", hint=hint
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise HostError(
+                f"cannot write PID file {path}: {error.strerror}",
+                hint=f"check free space of {path.parent}",
+            ) from error
 
     def close(self) -> None:
         os.close(self._descriptor)
