@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges import files
+from watchword.edges import file_rights, files
 from watchword.edges.clock import boot_id
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
@@ -108,7 +108,7 @@ async def _take_over(path: Path, stored: SqliteStore) -> Sequence[Complaint]:
     except OperatorError as error:
         return [replace(each, fatal=False) for each in error.complaints]
     _, complaints = await stored.keys.import_digest_cache(text, str(path))
-    return complaints
+    return [*file_rights.permission_complaints(path), *complaints]
 
 
 def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
