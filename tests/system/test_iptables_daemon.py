@@ -221,8 +221,23 @@ exec /usr/sbin/{real} "$@"
 """
 
 
+@pytest.mark.requirement("4.23")
+@pytest.mark.parametrize("exe", MAKES[:1], indirect=True)
+def test_with_vvvv_each_program_and_the_list_of_rules_is_told_and_not_with_less(
+    server: Server, exe: str
+) -> None:
+    server.start("-vvvv")
+    assert f"RES=0, CMD_BUF: /usr/sbin/{exe}-save -t filter 2>&1\n" in server.log
+    assert "RULES LIST: " in server.log
+    assert "-A FWKNOP_INPUT" in server.log or ":FWKNOP_INPUT" in server.log
+    server.stop()
+    server.start("-vvv")
+    assert "CMD_BUF" not in server.log
+
+
 @pytest.mark.requirement("7.5")
 @pytest.mark.requirement("7.6", partial=True)
+@pytest.mark.parametrize("exe", MAKES[:1], indirect=True)
 def test_an_iptables_that_hangs_is_killed_after_its_alarm_and_nothing_is_granted(
     scene: Trio, exe: str, tmp_path: Path
 ) -> None:

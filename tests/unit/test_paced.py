@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fwknopd_files import complaints, configure, remarks
+from watchword.dialects.fwknop.voice import lines
 from watchword.edges.firewall.tables.standing import (
     RefusedError,
     StandingRestore,
@@ -19,6 +20,7 @@ from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.paced import PacedPrograms
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.errors import HostError
+from watchword.model.outcomes import ProgramRan
 from watchword.model.settings import ProgramPace
 from watchword.ports import Completed, NotStartedError
 
@@ -178,3 +180,21 @@ def test_a_program_that_stands_and_does_not_answer_is_ended_after_its_alarm(tmp_
     with pytest.raises(UncertainError, match="took too long and was ended"):
         restore.carry_out("*filter\nCOMMIT\n")
     assert restore.pid is None
+
+
+@pytest.mark.requirement("4.23", partial=True)
+def test_each_program_is_told_with_its_status_and_what_it_said() -> None:
+    heard: list[ProgramRan] = []
+    answers = [Completed(0, b"Chain FWKNOP_INPUT (1 references)\nnum target\n", b""), BAD]
+    programs = PacedPrograms(MemoryPrograms(answers), ProgramPace(), told=heard.append)
+    programs.run(["/sbin/iptables", "-t", "filter", "-L", "FWKNOP_INPUT", "-n"])
+    programs.run(["nft", "-f", "-"], stdin=b"secret")
+    said = [text for event in heard for _, text in lines(event)]
+    assert said == [
+        "RES=0, CMD_BUF: /sbin/iptables -t filter -L FWKNOP_INPUT -n 2>&1",
+        "RULES LIST: Chain FWKNOP_INPUT (1 references)",
+        "num target",
+        "RES=1, CMD_BUF: nft -f - 2>&1",
+        "RULES LIST: no",
+    ]
+    assert all(priority == 7 for event in heard for priority, _ in lines(event))

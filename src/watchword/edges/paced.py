@@ -13,11 +13,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from watchword.errors import HostError
 from watchword.model.commands import Account
+from watchword.model.outcomes import ProgramRan
 from watchword.model.settings import ProgramPace
 from watchword.ports import Completed, NotStartedError, ProgramRunner
+
+_TOLD: Final = 16_384  # bytes of what a program says that are told on
 
 
 class PacedPrograms:
@@ -30,7 +34,10 @@ class PacedPrograms:
         *,
         steady: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        told: Callable[[ProgramRan], None] | None = None,
     ) -> None:
+        """``told`` hears of each program that ended, in whichever thread that was."""
+        self._told = told
         self._programs = programs
         self._pace = pace
         self._steady = steady
@@ -66,9 +73,13 @@ class PacedPrograms:
         if (wait := self._ended + self._pace.pause - self._steady()) > 0:
             self._sleep(wait)
         try:
-            return self._programs.run(argv, stdin=stdin, seconds=seconds, account=account)
+            done = self._programs.run(argv, stdin=stdin, seconds=seconds, account=account)
         finally:
             self._ended = self._steady()
+        if self._told is not None:
+            said = (done.stdout + done.stderr)[:_TOLD].decode("utf-8", "replace")
+            self._told(ProgramRan(tuple(argv), done.status, said))
+        return done
 
 
 _: type[ProgramRunner] = PacedPrograms

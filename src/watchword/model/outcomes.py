@@ -349,6 +349,16 @@ class ReloadRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramRan:
+    """A program that changes or lists the firewall has ended; for who looks for a fault there."""
+
+    argv: tuple[str, ...]
+    status: int
+    output: str
+    """The beginning of what it said, complaints included."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostTrouble:
     """The machine refused something: which part, what it said, what follows from it."""
 
@@ -409,6 +419,7 @@ Event: TypeAlias = (
     | Complained
     | ReloadRefused
     | HostTrouble
+    | ProgramRan
     | AuditAnchored
     | Stopping
     | Stopped

@@ -45,6 +45,7 @@ from watchword.model.outcomes import (
     LimitReached,
     Listening,
     LocaleSet,
+    ProgramRan,
     Queueing,
     ReadingFile,
     Restored,
@@ -100,6 +101,8 @@ class Voice:
                 yield from voice_start.starting(event)
             case LocaleSet() | RunDirectory() | Rotated():
                 yield from voice_start.said(event)
+            case ProgramRan():
+                yield from voice_dump.program(event)
             case _:
                 yield from self._others(event, debug)
 

@@ -1,6 +1,6 @@
 """The fields of a packet that was opened, as fwknopd -v shows them.
 
-In here: the dump, with blanks where fwknop has them.
+In here: the dump, with blanks where fwknop has them; the programs of the firewall.
 Not in here: when it is told (voice_packets), the client's dump (client_dump).
 
 A log is read by many and kept for long. So the text of a command and the packet itself are left
@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
+from watchword.model.outcomes import ProgramRan
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 from watchword.wire.spa.message import MessageType
 
 WHOLE: Final = 3
 """From this verbosity on nothing is left out but what opens packets."""
+PROGRAMS: Final = 4
+"""From this verbosity on each program that works on the firewall is told."""
 _WIDTH: Final = 15  # of the names
 _ABSENT: Final = "<NULL>"
 _LEFT_OUT: Final = f"(not shown; VERBOSE {WHOLE} shows it)"
@@ -50,6 +53,14 @@ def fields(request: Request, *, whole: bool) -> Iterator[Line]:
     yield _D, "================="
     for label, value in rows:
         yield _D, f"{label:>{_WIDTH}}: {value}"
+
+
+def program(event: ProgramRan) -> Iterator[Line]:
+    """A program of the firewall's, in the words of fwknop 2.0.0rc1; a listing line by line."""
+    yield _D, f"RES={event.status}, CMD_BUF: {' '.join(event.argv)} 2>&1"
+    first, *rest = event.output.splitlines() or ["(nothing)"]
+    yield _D, f"RULES LIST: {first}"
+    yield from ((_D, line) for line in rest)
 
 
 def _type(request: Request) -> MessageType:

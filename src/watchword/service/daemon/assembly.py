@@ -25,6 +25,7 @@ from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.openings import Feature, Opening, Tag
+from watchword.model.outcomes import ProgramRan
 from watchword.model.policy import Policy
 from watchword.model.settings import Attach, FirewallSettings, Settings
 from watchword.ports import (
@@ -111,12 +112,17 @@ async def _take_over(path: Path, stored: SqliteStore) -> Sequence[Complaint]:
     return [*file_rights.permission_complaints(path), *complaints]
 
 
-def firewall_for(settings: Settings, clock: Clock) -> FirewallBackend:
-    """The backend that the configuration names; nothing is touched yet."""
+def firewall_for(
+    settings: Settings, clock: Clock, told: Callable[[ProgramRan], None] | None = None
+) -> FirewallBackend:
+    """The backend that the configuration names; nothing is touched yet.
+
+    ``told`` hears of the programs that it runs, in whichever thread.
+    """
     in_memory = settings.dry_run or not settings.firewall.needed
     if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
-    programs = PacedPrograms(SystemPrograms(), settings.firewall.pace)
+    programs = PacedPrograms(SystemPrograms(), settings.firewall.pace, told=told)
     if settings.firewall.backend == "iptables":
         return TablesFirewall(settings.firewall, programs=programs, clock=clock)
     if settings.firewall.backend == "ipset":

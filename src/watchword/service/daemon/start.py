@@ -8,6 +8,8 @@ once they are there (running).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from functools import partial
 
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
+from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges.gpg import Gpg, gpg_programs
-from watchword.model.outcomes import Complained, Remembering, Starting
+from watchword.model.outcomes import Complained, ProgramRan, Remembering, Starting
 from watchword.model.policy import Policy
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
@@ -183,7 +186,7 @@ class _Start:
     async def _attach(self, memory: assembly.Memory, lock: PidFile | None) -> _Engine:
         """Hide what is to be hidden, and take up what an earlier run had open."""
         settings = self._settings
-        firewall = assembly.firewall_for(settings, self._clock)
+        firewall = assembly.firewall_for(settings, self._clock, told=self._told_of_programs())
         assembly.check_hmacs(self._configuration.policy)
         blocks = Blocks.for_daemon(settings.state_dir, dry_run=settings.dry_run)
         policy = assembly.fitted(self._configuration.policy, firewall.name, firewall.probe())
@@ -194,6 +197,13 @@ class _Start:
         await cycles.resume(flush=settings.firewall.flush_at_start)
         self._commands.blocked = cycles.blocked = blocks.has
         return _Engine(memory, lock, policy, blocks, enforcer, cycles, adopted)
+
+    def _told_of_programs(self) -> Callable[[ProgramRan], None] | None:
+        """Reports what the firewall's programs did, if somebody asked for that much."""
+        if self._settings.log.verbosity < PROGRAMS:
+            return None
+        loop = asyncio.get_running_loop()
+        return lambda event: _from_any_thread(loop, self._reporter.report, event)
 
     def _command_cycles(self, memory: assembly.Memory, enforcer: Enforcer) -> Cycles:
         run = partial(close_by_command, self._programs.closing)
@@ -266,3 +276,10 @@ class _Start:
             limit=self._settings.packet_limit,
             reached=reached,
         )
+
+
+def _from_any_thread(
+    loop: asyncio.AbstractEventLoop, report: Callable[[ProgramRan], None], event: ProgramRan
+) -> None:
+    with contextlib.suppress(RuntimeError):  # the daemon has ended
+        loop.call_soon_threadsafe(report, event)
