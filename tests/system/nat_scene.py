@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -187,3 +188,41 @@ class Visit:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def speaking(host: Host, port: int, word: bytes) -> Iterator[None]:
+    """A service, on both families, that says a word to whoever comes, and then repeats him."""
+    door = listen(host, "::", port)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the socket is closed in the end
+            while True:
+                visitor, _ = door.accept()
+                threading.Thread(target=converse, args=(visitor,), daemon=True).start()
+
+    def converse(visitor: socket.socket) -> None:
+        with visitor, contextlib.suppress(OSError):
+            visitor.settimeout(30)
+            visitor.sendall(word)
+            while heard := visitor.recv(4096):
+                visitor.sendall(heard)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        door.shutdown(socket.SHUT_RDWR)
+        door.close()
+        thread.join(5)
+
+
+def said_by(client: Station, address: str, port: int) -> bytes | None:
+    """The word that whoever answers at an address says; None: nobody does, within a moment."""
+    made = connect(client.host, address, port, 0.4)
+    if made is None:
+        return None
+    with made:
+        made.settimeout(5)
+        return made.recv(100)
