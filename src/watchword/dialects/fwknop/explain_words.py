@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from watchword.dialects.fwknop import explain_leads
 from watchword.model.actions import Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.openpgp import Signers
@@ -33,6 +34,7 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
     """What the configuration amounts to, line by line."""
     yield from (f"packets are received {each}" for each in _ways(settings))
     yield from _firewall(settings)
+    yield from explain_leads.attached(settings.firewall)
     if policy.max_age is None:
         yield "time stamps are not looked at (ENABLE_SPA_PACKET_AGING N)"
     else:
@@ -51,6 +53,7 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
         if terms.blocked:
             yield "  BLOCKED: nothing sealed with its key is accepted (watchword unblock)"
         yield from (f"  {line}" for line in terms_in_words(terms))
+        yield from (f"  {line}" for line in explain_leads.leading(terms, policy))
 
 
 def _ways(settings: Settings) -> Iterator[str]:
@@ -93,6 +96,14 @@ def _firewall(settings: Settings) -> Iterator[str]:
                 f"grants are accepted by a jump from the chain {chain.family} {chain.table} "
                 f"{chain.chain}; what is closed without a grant is for that chain to say"
             )
+    elif firewall.attach is Attach.MARK:
+        yield (
+            f"packets of who may come in are marked with {firewall.mark:#x} (table inet "
+            f"{firewall.table}); what is closed without the mark is for your own rules to say"
+        )
+    elif firewall.attach is Attach.SETS:
+        named = ", ".join(f"{each.family} {each.table} {each.name}" for each in firewall.sets)
+        yield f"who may come in is put into {named}; your own rules say what that is worth"
     elif firewall.guard_all:
         public = f"{services(firewall.public)} and " if firewall.public else ""
         yield (
@@ -253,6 +264,6 @@ def request_in_words(request: Request) -> str:
         case CommandWish():
             what = "a command to be run"
         case wish:
-            what = f"{services(wish.services)} led on to {wish.host} port {wish.port}"
+            what = services(wish.services) + explain_leads.wish(wish)
     time = f" for {request.seconds} seconds" if request.seconds else ""
     return f"user {request.user!r} asks for {what} for {who}{time}"

@@ -12,6 +12,7 @@ back goes on counting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -41,11 +42,10 @@ class Names:
     def ask(self, host: str, answered: Answered) -> None:
         """Have a host looked up, and tell. Does not wait."""
         self._asked = {each for each in self._asked if not each.done()}
-        if len(self._asked) >= AT_ONCE:
-            asyncio.get_running_loop().call_soon(answered, ())
-            return
-        asked = self._threads.submit(self._look_up, host)
-        self._asked.add(asked)
+        asked = None
+        if len(self._asked) < AT_ONCE:
+            asked = self._threads.submit(self._look_up, host)
+            self._asked.add(asked)
         task = asyncio.get_running_loop().create_task(self._wait(asked, answered))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -59,11 +59,12 @@ class Names:
         """Ask nothing any more; a thread that hangs is left alone."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _wait(self, asked: Future[tuple[Address, ...]], answered: Answered) -> None:
-        try:
-            found = await asyncio.wait_for(asyncio.wrap_future(asked), self._seconds)
-        except (TimeoutError, HostError):
-            found = ()
+    async def _wait(self, asked: Future[tuple[Address, ...]] | None, answered: Answered) -> None:
+        """``asked`` None: there was no room for the question."""
+        found: tuple[Address, ...] = ()
+        if asked is not None:
+            with contextlib.suppress(TimeoutError, HostError):
+                found = await asyncio.wait_for(asyncio.wrap_future(asked), self._seconds)
         answered(found)
 
     def _look_up(self, host: str) -> tuple[Address, ...]:

@@ -88,6 +88,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     from watchword.edges.gpg import Gpg, gpg_programs
     from watchword.edges.programs import SystemPrograms
     from watchword.edges.replay.reading import read_claim
+    from watchword.edges.resolve import SystemNames
     from watchword.model.moments import Moment
     from watchword.model.requests import ReplayKey
     from watchword.service.daemon.blocks import Blocks
@@ -113,6 +114,7 @@ def _explain(arguments: argparse.Namespace) -> int:
             openpgp,
             requests=requests,
             fits=fits,
+            names=SystemNames(),
         )
         for question in questions(arguments)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from watchword.dialects.fwknop import explain_words, remedies
+from watchword.dialects.fwknop import explain_leads, explain_words, remedies
 from watchword.grant import cycles
 from watchword.grant.closing import ClosePermit
 from watchword.grant.decide import CommandPermit, Permit, Yes
@@ -41,7 +41,8 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
             for values in cycles.values(permit):
                 yield f"WOULD RUN: {cycles.opening(permit.cycle, values).text}"
         yield (
-            f"GRANTED: {explain_words.services(permit.services)} for {permit.who}, "
+            f"GRANTED: {explain_words.services(permit.services)}"
+            f"{explain_leads.lead(permit.lead)} for {permit.who}, "
             f"{permit.seconds} seconds, by stanza #{permit.request.stanza}"
         )
 
@@ -91,6 +92,7 @@ def as_json(told: Explanation) -> dict[str, object]:
         "remedy": _advice(told, refusal).remedy if refusal else None,
         "in_http_request": told.in_request,
         "would_open": [str(service) for service in opens.services] if opens else [],
+        "leads_to": str(opens.lead) if opens and opens.lead else None,
         "for": str(opens.who) if opens else None,
         "seconds": opens.seconds if opens else None,
         "would_close": isinstance(permit, ClosePermit),
