@@ -23,6 +23,7 @@ from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gate import Gate
 from watchword.service.daemon.hand import Hand
 from watchword.service.daemon.lobby import Lobby
+from watchword.service.daemon.names import Names
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.tasks import Tasks
 
@@ -43,6 +44,7 @@ class Lasting:
     cycles: Cycles
     blocks: Blocks
     hand: Callable[[Policy], Hand]
+    names: Names
 
 
 class Gates:
@@ -91,6 +93,7 @@ class Gates:
             hand=lasting.hand(self.policy),
             commands=lasting.commands,
             cycles=lasting.cycles,
+            names=lasting.names,
             known=lasting.lobby.knows,
             dry_run=settings.dry_run,
         )

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeAlias
 
 from watchword.edges.resolve import SystemNames
 from watchword.errors import HostError
@@ -25,7 +25,8 @@ from watchword.ports import HostNames
 AT_ONCE: Final = 16
 SECONDS: Final = 5.0
 _MOST: Final = 32  # addresses of one host that are looked at
-Answered = Callable[[tuple[Address, ...]], None]
+_Addresses: TypeAlias = tuple[Address, ...]
+Answered: TypeAlias = Callable[[_Addresses], None]
 """Told the addresses; none: there are none, or nobody could say."""
 
 
@@ -35,18 +36,13 @@ class Names:
     def __init__(self, resolver: HostNames | None = None, *, seconds: float = SECONDS) -> None:
         self._resolver = resolver or SystemNames()
         self._seconds = seconds
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="names")
-        self._asked: set[Future[tuple[Address, ...]]] = set()
+        self._away = 0
+        """Threads that have not come back."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, host: str, answered: Answered) -> None:
         """Have a host looked up, and tell. Does not wait."""
-        self._asked = {each for each in self._asked if not each.done()}
-        asked = None
-        if len(self._asked) < AT_ONCE:
-            asked = self._threads.submit(self._look_up, host)
-            self._asked.add(asked)
-        task = asyncio.get_running_loop().create_task(self._wait(asked, answered))
+        task = asyncio.get_running_loop().create_task(self._ask(host, answered))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -55,17 +51,30 @@ class Names:
         if self._tasks:
             await asyncio.wait(list(self._tasks))
 
-    def close(self) -> None:
-        """Ask nothing any more; a thread that hangs is left alone."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _wait(self, asked: Future[tuple[Address, ...]] | None, answered: Answered) -> None:
-        """``asked`` None: there was no room for the question."""
-        found: tuple[Address, ...] = ()
-        if asked is not None:
-            with contextlib.suppress(TimeoutError, HostError):
-                found = await asyncio.wait_for(asyncio.wrap_future(asked), self._seconds)
+    async def _ask(self, host: str, answered: Answered) -> None:
+        found: _Addresses = ()
+        if self._away < AT_ONCE:
+            with contextlib.suppress(TimeoutError):
+                found = await asyncio.wait_for(self._sent_away(host), self._seconds)
         answered(found)
 
-    def _look_up(self, host: str) -> tuple[Address, ...]:
-        return tuple(dict.fromkeys(self._resolver.addresses(host)))[:_MOST]
+    def _sent_away(self, host: str) -> asyncio.Future[_Addresses]:
+        """The answer of a thread, which nothing waits for at the end: it may hang for long."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[_Addresses] = loop.create_future()
+
+        def back(found: _Addresses) -> None:
+            self._away -= 1
+            if not answer.done():
+                answer.set_result(found)
+
+        def look_up() -> None:
+            found: _Addresses = ()
+            with contextlib.suppress(HostError):
+                found = tuple(dict.fromkeys(self._resolver.addresses(host)))[:_MOST]
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody is left
+                loop.call_soon_threadsafe(back, found)
+
+        self._away += 1
+        threading.Thread(target=look_up, name="names", daemon=True).start()
+        return answer
