@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
@@ -44,7 +44,7 @@ class Lasting:
     cycles: Cycles
     blocks: Blocks
     hand: Callable[[Policy], Hand]
-    names: Names
+    names: Names = field(default_factory=Names)
 
 
 class Gates:

@@ -38,7 +38,6 @@ from watchword.service.daemon.hand import close as close_by_command
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.lobby import Lobby
 from watchword.service.daemon.logbook import Logbook
-from watchword.service.daemon.names import Names
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception
 from watchword.service.daemon.restraint import Restraint
@@ -229,7 +228,6 @@ class _Start:
             cycles=engine.cycles,
             blocks=engine.blocks,
             hand=lambda policy: Hand(policy, self._programs.commands, engine.blocks.has),
-            names=Names(),
         )
 
     def _staying(self, engine: _Engine) -> Staying:
