@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +166,16 @@ def test_check_tells_what_is_run_for_what() -> None:
         "HOST is address, PORT is port 1 to 65535): /usr/local/bin/lamp --level=<LEVEL>% --where "
         "<WHERE> <HOST>:<PORT>, as nobody (group nobody), for 30 seconds at most"
     )
+
+
+def test_the_sample_is_an_action_once_its_lines_count() -> None:
+    sample = (Path(__file__).parents[2] / "packaging" / "etc" / "actions.conf").read_text("utf-8")
+    assert loaded(sample) == ()
+    lines = re.sub(r"^#(ACTION)", r"\1", sample, flags=re.MULTILINE)
+    [action] = loaded(lines, lists="wake")
+    run = job(action, "wake desktop")
+    assert run.argv == ("/usr/local/sbin/wake-up", "--host", "desktop")
+    assert (run.seconds, action.account and action.account.user) == (10.0, "nobody")
 
 
 # --- what fits ----------------------------------------------------------------------------

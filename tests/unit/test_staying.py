@@ -146,6 +146,20 @@ def test_a_new_packet_begins_the_longest_time_anew() -> None:
     play(scene, keeping(100))
 
 
+def test_who_renews_all_the_time_leaves_no_heap_of_looks() -> None:
+    async def scene(house: Scene) -> None:
+        await house.take(sealed())
+        for _ in range(5000):
+            house.clock.advance(0.01)
+            house.staying.asked(house.grant)
+        assert len(house.staying._looks) < 1100
+        house.connections.live = {SSH}
+        await house.wait(58)
+        assert house.open
+
+    play(scene)
+
+
 def test_where_no_stanza_says_so_nobody_looks() -> None:
     class Unasked:
         def through(self, holes: Collection[Hole]) -> frozenset[Hole]:

@@ -86,6 +86,8 @@ class Gate:
         self._cycles = cycles or Cycles.alone(reporter, clock, self._figures)
         self._names = names or Names()
         self._dry_run = dry_run
+        self._numbering: Numbering | None = None
+        """Of the policy, once somebody needed it."""
         self._waiting: list[Case] = []
         self._arrived = asyncio.Event()
         self._under_way = asyncio.Lock()
@@ -94,6 +96,7 @@ class Gate:
     async def take_policy(self, policy: Policy) -> None:
         """Decide by this policy, which has the same stanzas; return once nothing else is done."""
         self._policy = policy
+        self._numbering = None
         async with self._under_way:
             pass
 
@@ -242,7 +245,10 @@ class Gate:
 
     async def _close(self, case: Case, permit: ClosePermit) -> None:
         """End what the caller has got from this stanza, whatever number it had then."""
-        request, numbering = permit.request, Numbering(self._policy)
+        request = permit.request
+        if self._numbering is None:
+            self._numbering = Numbering(self._policy)
+        numbering = self._numbering
 
         def wanted(grant: Grant) -> bool:
             return permit.covers(grant) and numbering.now(grant) == request.stanza

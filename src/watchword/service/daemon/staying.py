@@ -37,6 +37,7 @@ STEP: Final = 30.0
 when its user has gone."""
 PAUSE: Final = 0.2  # seconds between two looks, so that they are done for many together
 TIDY: Final = 1.0  # seconds after its end at which a grant is forgotten here
+_IDLE: Final = 1000  # looks that do not count any more, and are kept at the least
 TROUBLE: Final = 600.0  # seconds for which trouble with looking is told once
 
 
@@ -150,6 +151,8 @@ class Staying:
         at = looks[0] if looks else max(grant.until, now.steady) + TIDY
         self._next[grant.id] = at
         heapq.heappush(self._looks, (at, grant.id))
+        if len(self._looks) > 2 * len(self._next) + _IDLE:  # somebody renews all the time
+            self._looks = sorted((at, name) for name, at in self._next.items())
         self._stirred.set()
 
     def _forget(self, name: str) -> None:
