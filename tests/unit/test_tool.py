@@ -365,3 +365,22 @@ def test_check_has_a_filter_compiled_that_we_do_not_understand(desk: Desk) -> No
     status, answer, said = desk.ask("check")
     assert (status, "the configuration cannot be used" in answer) == (1, True)
     assert "Error compiling pcap filter" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("run home ls -l", "a command follows a --: watchword run NAME -- COMMAND"),
+        ("run --no-wait home sleep 3", "a command follows a --: watchword run NAME -- COMMAND"),
+        ("run home --no-wiat", "did you mean --no-wait?"),
+        ("run home ls -- ls", "watchword --help says what there is"),
+        ("status ls", "watchword --help says what there is"),
+    ],
+)
+def test_a_command_without_its_two_strokes_is_told_where_they_go(
+    capsys: pytest.CaptureFixture[str], words: str, hint: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool.run(words.split())
+    assert ended.value.code == 2
+    assert f"hint: {hint}\n" in capsys.readouterr().err

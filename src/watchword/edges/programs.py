@@ -16,8 +16,8 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
@@ -77,12 +77,25 @@ class SystemPrograms:
         says more than the output limit. The message names the program, not
         its arguments.
         """
+        process = self._started(argv, account)
+        talk = None
+        try:
+            with _told_of(argv[0], seconds):
+                talk = _Talk(process, stdin, self._output_limit, self._ended, self._chatter)
+                return talk.to_the_end(time.monotonic() + seconds)
+        finally:
+            _kill(process)
+            if talk is not None:
+                talk.close()
+
+    def _started(self, argv: Sequence[str], account: Account | None) -> subprocess.Popen[bytes]:
+        """Raises NotStartedError."""
         if self._ended.is_set():
             raise NotStartedError(f"{argv[0]}: nothing is run any more")
         if own_user() is None:
             raise NotStartedError(f"{argv[0]}: other programs are not run on this kind of system")
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 list(argv),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -95,22 +108,21 @@ class SystemPrograms:
             )
         except (OSError, ValueError) as error:
             raise NotStartedError(f"{argv[0]}: cannot be started: {error}") from error
-        talk = None
-        try:
-            talk = _Talk(process, stdin, self._output_limit, self._ended, self._chatter)
-            return talk.to_the_end(time.monotonic() + seconds)
-        except _TooMuchError as error:
-            raise HostError(f"{argv[0]}: {error}") from error
-        except InterruptedError as error:
-            raise HostError(f"{argv[0]}: was ended with the program that ran it") from error
-        except TimeoutError as error:
-            raise HostError(f"{argv[0]}: took longer than {seconds:g} s and was ended") from error
-        except OSError as error:
-            raise HostError(f"{argv[0]}: cannot be spoken to: {error}") from error
-        finally:
-            _kill(process)
-            if talk is not None:
-                talk.close()
+
+
+@contextmanager
+def _told_of(program: str, seconds: float) -> Iterator[None]:
+    """What goes wrong with a program that runs, as HostError."""
+    try:
+        yield
+    except _TooMuchError as error:
+        raise HostError(f"{program}: {error}") from error
+    except InterruptedError as error:
+        raise HostError(f"{program}: was ended with the program that ran it") from error
+    except TimeoutError as error:
+        raise HostError(f"{program}: took longer than {seconds:g} s and was ended") from error
+    except OSError as error:
+        raise HostError(f"{program}: cannot be spoken to: {error}") from error
 
 
 def _identity(account: Account | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ flag is refused where taking it as nothing would allow more.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 from watchword.dialects.fwknop.access_conf import Stanza
@@ -43,7 +44,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.errors import Complaint
 from watchword.model.addresses import Network
 from watchword.model.commands import CycleTerms
-from watchword.model.policy import NatTerms, Terms
+from watchword.model.policy import Terms
 from watchword.model.services import Service
 
 DEFAULT_SECONDS = 30
@@ -76,49 +77,50 @@ def terms(
     reader = _Reader(stanza, complaints)
     reader.check_missing_features()
     found = credentials(stanza, around, complaints)
-    default, most = reader.seconds()
-    sources, barred = reader.sources()
-    destinations = reader.networks("DESTINATION", stanza.given.get("DESTINATION"))
-    opened, closed = reader.opened(), reader.services("RESTRICT_PORTS")
-    users, expires = reader.users(), reader.expires()
-    required = reader.source_required(source_required)
-    commands = command_terms(stanza, accounts, complaints)
-    actions = listed_actions(stanza, accounts.actions, complaints)
-    cycle = _cycle(stanza, accounts, complaints)
-    keep = reader.keep_seconds(by_commands=cycle is not None)
-    access = not is_on(stanza, "DISABLE_FW_ACCESS")
-    led = NatTerms()
-    if cycle is None and access and not is_knocking(stanza):
-        led = nat_terms(stanza, nat or ServerNat(), complaints)
-    if cycle is None and access and not is_knocking(stanza):
+    said = Terms(stanza.number, stanza.source.place, shown(stanza.source.value), None)
+    said = _who_may(said, stanza, reader, source_required)
+    said = _what_for_how_long(said, stanza, reader)
+    said = replace(
+        said,
+        commands=command_terms(stanza, accounts, complaints),
+        actions=listed_actions(stanza, accounts.actions, complaints),
+        cycle=_cycle(stanza, accounts, complaints),
+    )
+    said = replace(said, keep_seconds=reader.keep_seconds(by_commands=said.cycle is not None))
+    if said.cycle is None and said.access and not is_knocking(stanza):
+        said = replace(said, nat=nat_terms(stanza, nat or ServerNat(), complaints))
         reader.check_list()
     if found is None:
         return None
-    return Terms(
-        number=stanza.number,
-        place=stanza.source.place,
-        label=shown(stanza.source.value),
-        credential=found.symmetric,
-        openpgp=found.openpgp,
+    return replace(said, credential=found.symmetric, openpgp=found.openpgp)
+
+
+def _who_may(said: Terms, stanza: Stanza, reader: _Reader, source_required: bool) -> Terms:
+    """Callers, and where their packets go."""
+    sources, barred = reader.sources()
+    return replace(
+        said,
         sources=sources,
         barred=barred,
-        destinations=destinations,
-        open_services=opened,
-        closed_services=closed or frozenset(),
-        users=users,
-        source_required=required,
+        destinations=reader.networks("DESTINATION", stanza.given.get("DESTINATION")),
+        users=reader.users(),
+        source_required=reader.source_required(source_required),
         source_optional_from=stanza.source_optional_from,
+    )
+
+
+def _what_for_how_long(said: Terms, stanza: Stanza, reader: _Reader) -> Terms:
+    default, most = reader.seconds()
+    return replace(
+        said,
+        open_services=reader.opened(),
+        closed_services=reader.services("RESTRICT_PORTS") or frozenset(),
         default_seconds=default,
         max_seconds=most,
         seconds_by_caller=not is_off(stanza, "PERMIT_CLIENT_TIMEOUT"),
-        expires=expires,
-        access=access,
-        commands=commands,
-        actions=actions,
-        keep_seconds=keep,
+        expires=reader.expires(),
+        access=not is_on(stanza, "DISABLE_FW_ACCESS"),
         owner_closes=is_on(stanza, "ENABLE_OWNER_CLOSE"),
-        cycle=cycle,
-        nat=led,
     )
 
 

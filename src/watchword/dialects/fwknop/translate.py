@@ -31,7 +31,7 @@ from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE, OPEN, External
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
-from watchword.dialects.fwknop.access_conf_nat import inside
+from watchword.dialects.fwknop.access_conf_nat import ServerNat, inside
 from watchword.dialects.fwknop.access_conf_stanza import offered, terms
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values
@@ -45,7 +45,7 @@ from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.commands import DEFAULT_SECONDS
 from watchword.model.crypto import Digest
-from watchword.model.policy import Policy
+from watchword.model.policy import Policy, Terms
 from watchword.model.policy_tests import PolicyTest
 from watchword.model.settings import ControlSettings, Settings
 
@@ -133,57 +133,92 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     plain, sources = sources, _noting(sources, read)
     values = _values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
-    for stanza in stanzas:
-        access_conf_perl.translate(stanza, complaints)
-    everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
-    around = _surroundings(sources, values)
     accounts = _with_actions(_accounts(sources, values), sources, values, complaints)
     nat = translate_nat.server_nat(values, complaints)
-    found = [
-        (each, terms(each, complaints, around, accounts, source_required=everywhere, nat=nat))
-        for each in stanzas
-    ]
-    for each in shared_keys(term for _, term in found if term is not None):
-        complaints.add(each)
-    offers = [
-        Offer(each.source.place, offered(each, accounts), inside(each, nat)) for each in stanzas
-    ]
-    settings = replace(
-        _settings(values, options, offers, complaints),
-        control=_control(values, sources, complaints),
-        mail=translate_alerts.mail(values, complaints, sources.is_program),
-        webhooks=translate_webhooks.webhooks(values, complaints, sources.read),
-    )
-    _verify(values, complaints)
-    digests = _digests(values, complaints)
-    tests = _tests(plain, values, complaints)
-    blacklist = translate_blacklist.blacklist(values, complaints)
-    policy = Policy(
-        stanzas=tuple(term for _, term in found if term is not None),
-        max_age=_max_age(values),
-        digests=digests,
-        blacklist=blacklist,
-        remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
-        destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
-        forwarding=nat.forwarding,
-        local_nat=nat.local,
-        nat_names=values.flag("ENABLE_NAT_DNS"),
+    around = _surroundings(sources, values)
+    found = _terms_of(stanzas, values, complaints, around=around, accounts=accounts, nat=nat)
+    policy = _policy(values, found, nat, complaints)
+    settings = _whole_settings(
+        values, options, sources, complaints, _offers(stanzas, accounts, nat)
     )
     firewall = replace(
         settings.firewall,
         snat=translate_nat.snat(policy, complaints),
         seen_as=any(terms.nat.sources for terms in policy.stanzas),
     )
-    listed = complaints.settle()
+    _verify(values, complaints)
+    tests = _tests(plain, values, complaints)
     return Configuration(
         settings=replace(settings, firewall=firewall),
         policy=policy,
-        complaints=listed,
+        complaints=complaints.settle(),
         values=variable_values(values, options),
         stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),
         files=tuple(read),
         origins={name: value.place for name, value in values.given.items()},
         tests=tests,
+    )
+
+
+def _terms_of(
+    stanzas: Sequence[Stanza],
+    values: Values,
+    complaints: Complaints,
+    *,
+    around: Surroundings,
+    accounts: Accounts,
+    nat: ServerNat,
+) -> list[tuple[Stanza, Terms | None]]:
+    """Every stanza with what it says; None where it is out of use."""
+    for stanza in stanzas:
+        access_conf_perl.translate(stanza, complaints)
+    everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
+    found = [
+        (each, terms(each, complaints, around, accounts, source_required=everywhere, nat=nat))
+        for each in stanzas
+    ]
+    for complaint in shared_keys(term for _, term in found if term is not None):
+        complaints.add(complaint)
+    return found
+
+
+def _offers(stanzas: Sequence[Stanza], accounts: Accounts, nat: ServerNat) -> list[Offer]:
+    return [
+        Offer(each.source.place, offered(each, accounts), inside(each, nat)) for each in stanzas
+    ]
+
+
+def _policy(
+    values: Values,
+    found: Sequence[tuple[Stanza, Terms | None]],
+    nat: ServerNat,
+    complaints: Complaints,
+) -> Policy:
+    return Policy(
+        stanzas=tuple(term for _, term in found if term is not None),
+        max_age=_max_age(values),
+        digests=_digests(values, complaints),
+        blacklist=translate_blacklist.blacklist(values, complaints),
+        remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
+        destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
+        forwarding=nat.forwarding,
+        local_nat=nat.local,
+        nat_names=values.flag("ENABLE_NAT_DNS"),
+    )
+
+
+def _whole_settings(
+    values: Values,
+    options: ServerOptions,
+    sources: Sources,
+    complaints: Complaints,
+    offers: Sequence[Offer],
+) -> Settings:
+    return replace(
+        _settings(values, options, offers, complaints),
+        control=_control(values, sources, complaints),
+        mail=translate_alerts.mail(values, complaints, sources.is_program),
+        webhooks=translate_webhooks.webhooks(values, complaints, sources.read),
     )
 
 

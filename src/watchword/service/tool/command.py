@@ -47,7 +47,10 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         core_dumps.forbid(for_good=named != RUN)
         streams.open_closed()
     words, command = _split(argv) if named == RUN else (argv, ())
-    arguments = parser(named).parse_args(words)
+    whole = parser(named)
+    if named == RUN and not command:
+        whole.remedy = f"a command follows a --: {PROGRAM} run NAME -- COMMAND"
+    arguments = whole.parse_args(words)
     arguments.command = command
     if own_process and (keys := list(_with_keys(arguments))):
         from watchword.edges import process_list
@@ -96,7 +99,7 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return argv[:at], argv[at + 1 :]
 
 
-def parser(named: str | None = None) -> argparse.ArgumentParser:
+def parser(named: str | None = None) -> _Parser:
     """The parser of one command, or of all of them."""
     whole = _Parser(
         PROGRAM,
@@ -138,6 +141,8 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         more.setdefault("formatter_class", _Formatter)
+        self.remedy = ""
+        """What is said of words that nobody knows, where none that is near is known."""
         super().__init__(*arguments, **more)
 
     def error(self, message: str) -> NoReturn:
@@ -149,7 +154,7 @@ class _Parser(argparse.ArgumentParser):
         found = re.search(_UNKNOWN, message)
         known = {*self._known()} if found else set()
         guess = did_you_mean(next(filter(None, found.groups())), known) if found else ""
-        hint = guess or f"{self.prog} --help says what there is"
+        hint = guess or (found and self.remedy) or f"{self.prog} --help says what there is"
         self.print_usage(sys.stderr)
         self.exit(WRONG, f"{PROGRAM}: error: {message}\n{PROGRAM}: hint: {hint}\n")
 
