@@ -263,9 +263,7 @@ def test_what_has_no_counterpart_is_remarked_on_with_what_counts(line: str, inst
     assert instead in said
 
 
-@pytest.mark.parametrize(
-    "line", ["REQUIRE_OS: x;", "REQUIRE_AUTH_METHOD: crypt;", "RESTRICT_INTF: eth0;"]
-)
+@pytest.mark.parametrize("line", ["REQUIRE_OS: x;", "REQUIRE_AUTH_METHOD: crypt;"])
 def test_what_would_restrict_and_is_not_there_is_refused(line: str) -> None:
     [said] = fatal("", f"{SEED}{line}\n")
     assert said.startswith("access.conf:5:")

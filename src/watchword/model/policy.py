@@ -87,6 +87,8 @@ class Terms:
     """Where packets may not come from, although ``sources`` has it."""
     destinations: tuple[Network, ...] = ()
     """Which of this host's addresses packets may be sent to; empty: any."""
+    interfaces: frozenset[str] = frozenset()
+    """Where packets have to be seen; empty: anywhere, also where nobody can tell."""
     open_services: frozenset[Service] | None = None
     """Every requested service has to be in here; None: any may be asked for."""
     closed_services: frozenset[Service] = frozenset()
@@ -140,8 +142,11 @@ class Terms:
         listed = self.open_services is None or service in self.open_services
         return self.access and listed and service not in self.closed_services
 
-    def admits(self, source: Address, destination: Address | None) -> bool:
-        """Whether the stanza comes into question for a packet from there, sent to that address."""
+    def admits(self, source: Address, destination: Address | None, interface: str = "") -> bool:
+        """Whether the stanza comes into question for a packet from there, sent to that address,
+        and seen on that interface."""
+        if self.interfaces and interface not in self.interfaces:
+            return False
         return self.admits_source(source) and self.admits_destination(destination)
 
     def expired(self, wall: float) -> bool:

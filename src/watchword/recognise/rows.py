@@ -73,8 +73,10 @@ class Rows:
         """Of each stanza, in their order."""
         self._everybody = tuple(self._stanzas.row(range(len(stanzas)), kind) for kind in Kind)
         self._open_to_all = not any(
-            terms.sources or terms.barred or terms.destinations for terms in stanzas
+            terms.sources or terms.barred or terms.destinations or terms.interfaces
+            for terms in stanzas
         )
+        self._by_interface = any(terms.interfaces for terms in stanzas)
         # Of another object's method: with one of ours it would be a circle, and what a policy
         # takes, megabytes, would be given back long after a reload only.
         self._row_for = lru_cache(maxsize=_ROWS)(self._stanzas.narrowed)
@@ -83,7 +85,8 @@ class Rows:
         """The row for where a packet came from and was sent to."""
         if self._open_to_all:
             return self._everybody[kind]
-        return self._row_for(packet.peer, packet.local, kind)
+        interface = packet.interface if self._by_interface else ""
+        return self._row_for(packet.peer, packet.local, interface, kind)
 
 
 class _Stanzas:
@@ -93,11 +96,13 @@ class _Stanzas:
         self._terms = stanzas
         self.locks = tuple(_locks_of(terms) for terms in stanzas)
 
-    def narrowed(self, peer: str, local: str, kind: Kind) -> Row:
+    def narrowed(self, peer: str, local: str, interface: str, kind: Kind) -> Row:
         packet = Packet(b"", peer, 0, local, 0)
         source, destination = packet.source, packet.destination
         admitted = (
-            index for index, terms in enumerate(self._terms) if terms.admits(source, destination)
+            index
+            for index, terms in enumerate(self._terms)
+            if terms.admits(source, destination, interface)
         )
         return self.row(admitted, kind)
 

@@ -80,7 +80,7 @@ def tried(policy: Policy, test: PolicyTest, fits: Fits) -> tuple[Yes | Refusal, 
 
 
 def _answer(policy: Policy, terms: Terms, test: PolicyTest, fits: Fits) -> Yes | Refusal:
-    if not terms.admits(test.source, test.destination):
+    if not terms.admits(test.source, test.destination, min(terms.interfaces, default="")):
         return Refusal(Reason.NO_STANZA, (terms.number,))
     if test.at is not None and terms.expired(test.at):
         return Refusal(Reason.STANZA_EXPIRED, (terms.number,))

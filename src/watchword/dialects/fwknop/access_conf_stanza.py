@@ -51,6 +51,7 @@ DEFAULT_SECONDS = 30
 MAX_SECONDS = 300
 KEEP_SECONDS = 43_200
 _LONGEST = 8388608  # seconds; the original's limit for both
+INTERFACE = re.compile(r"[!-~]{1,15}")
 _DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{1,4})")
 _MESSAGE = 400  # characters of a complaint that repeats an operator's words
 
@@ -103,6 +104,7 @@ def _who_may(said: Terms, stanza: Stanza, reader: _Reader, source_required: bool
         sources=sources,
         barred=barred,
         destinations=reader.networks("DESTINATION", stanza.given.get("DESTINATION")),
+        interfaces=reader.interfaces(),
         users=reader.users(),
         source_required=reader.source_required(source_required),
         source_optional_from=stanza.source_optional_from,
@@ -214,6 +216,18 @@ class _Reader:
         except UnfitError as unfit:
             self._unfit(name, line, unfit)
             return frozenset()
+
+    def interfaces(self) -> frozenset[str]:
+        line = self._stanza.given.get("RESTRICT_INTF")
+        names = [each.strip() for each in line.value.split(",")] if line else []
+        for name in names:
+            if line is not None and not INTERFACE.fullmatch(name):
+                self._complaints.refuse(
+                    f"RESTRICT_INTF has '{shown(name)}', which cannot be the name of an interface",
+                    line.place,
+                    "write names as ip link shows them, such as eth0",
+                )
+        return frozenset(names)
 
     def users(self) -> frozenset[str]:
         line = self._stanza.given.get("REQUIRE_USERNAME")

@@ -38,6 +38,7 @@ RESTRICTIONS: Final = frozenset({
     "CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", "CMD_CYCLE_TIMER",
     "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE",
     "CMD_EXEC_USER", "CMD_EXEC_GROUP", "CMD_SUDO_EXEC_USER", "CMD_SUDO_EXEC_GROUP", "CMD_REGEX",
+    "RESTRICT_INTF",
     "INTERNAL_NET_ACCESS", "NAT_TARGETS", "ENABLE_FORWARD_ACCESS", "FORCE_NAT", "FORCE_SNAT",
 })  # fmt: skip
 """Without them a stanza lets in more than with them: a misspelt one may not be ignored."""
@@ -46,7 +47,6 @@ _PERL: Final = "this comes from fwknop 1.9, and leaving it out would allow more:
 
 REFUSED: Final = {
     "REQUIRE_AUTH_METHOD": _PERL,
-    "RESTRICT_INTF": _PERL,
     "REQUIRE_OS": _PERL,
     "REQUIRE_OS_REGEX": _PERL,
 }

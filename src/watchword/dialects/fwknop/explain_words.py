@@ -150,9 +150,10 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
 
 
 def _to(terms: Terms) -> str:
+    where = f" seen on {' or '.join(sorted(terms.interfaces))}" if terms.interfaces else ""
     if not terms.destinations:
-        return ""
-    return " to " + ", ".join(map(str, terms.destinations))
+        return where
+    return " to " + ", ".join(map(str, terms.destinations)) + where
 
 
 def _seals(terms: Terms) -> Iterator[str]:

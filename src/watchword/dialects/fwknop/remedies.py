@@ -34,7 +34,7 @@ _ADVICE: Final = {
         "send the packet as the client made it; an older packet in other clothes is not accepted",
     ),
     Reason.NO_STANZA: Advice(
-        "no stanza's SOURCE and DESTINATION fit where it came from and was sent to",
+        "no stanza's SOURCE, DESTINATION and RESTRICT_INTF fit where it came from and was sent to",
         "widen SOURCE or DESTINATION in access.conf, or knock from an address that is listed",
     ),
     Reason.NO_SUCH_CIPHER: Advice(

@@ -147,6 +147,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         seen_as=any(terms.nat.sources for terms in policy.stanzas),
     )
     _verify(values, complaints)
+    translate_sources.verify_interfaces(policy.stanzas, settings.sources, complaints)
     tests = _tests(plain, values, complaints)
     return Configuration(
         settings=replace(settings, firewall=firewall),

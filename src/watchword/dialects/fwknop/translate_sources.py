@@ -12,7 +12,7 @@ PACKET_SOURCES and TRUSTED_PROXIES are Watchword's own. Source: fwknopd server, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.addresses import Network
+from watchword.model.policy import Terms
 from watchword.model.services import Proto, Service
 from watchword.model.settings import (
     CaptureFile,
@@ -110,6 +111,22 @@ def verify(values: Values, complaints: Complaints) -> None:
                     values.place(name),
                     "to sniff, write ENABLE_UDP_SERVER N",
                 )
+
+
+def verify_interfaces(
+    stanzas: Sequence[Terms], sources: Sequence[SourceSettings], complaints: Complaints
+) -> None:
+    """A stanza for some interfaces needs packets of which it is known where they were seen."""
+    if all(isinstance(each, Sniffer | PacketQueue) for each in sources):
+        return
+    for terms in stanzas:
+        if terms.interfaces:
+            complaints.refuse(
+                "RESTRICT_INTF counts for packets that are sniffed, and here they come in another "
+                "way as well: nobody could tell where those were seen",
+                terms.place,
+                "write ENABLE_UDP_SERVER N and PCAP_INTF, or use DESTINATION",
+            )
 
 
 def _verify_mode(values: Values, complaints: Complaints) -> None:
