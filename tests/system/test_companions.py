@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PROGRAMS, Server, base64, until
+from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import inside, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
+from watchword.wire.spa.message import MessageType
 
 pytestmark = pytest.mark.system
 SERV, KNOPTM = str(PROGRAMS / "fwknop_serv"), str(PROGRAMS / "knoptm")
@@ -123,3 +124,20 @@ def test_knoptm_speaks_for_the_daemon_and_after_its_death_shuts_what_nobody_know
     assert "1 openings were overdue and are shut" in said
     until(lambda: not reaches(scene.caller.host, scene.server.four, 22))
     service.close()
+
+
+@pytest.mark.requirement("7.17")
+def test_the_end_of_a_grant_is_a_line_of_the_log_and_knoptm_counts_what_is_left(
+    scene: Trio, server: Server
+) -> None:
+    server.access = stanza(OPEN_PORTS="tcp/22,tcp/80", FW_ACCESS_TIMEOUT="1", MAX_FW_TIMEOUT="600")
+    server.start()
+    for who, seconds in (("198.51.100.2", 0), ("198.51.100.3", 300)):
+        text = f"{who},tcp/22"
+        kind = MessageType.TIMEOUT_ACCESS if seconds else MessageType.ACCESS
+        packet = sealed(text, sent_at=int(time.time()), type=kind, seconds=seconds)
+        send_datagram(scene.caller.host, packet, scene.server.four, 62201)
+    log = server.wait_for("Removed rule 1 from ")
+    assert "with expire time of " in log[log.index("Removed rule 1 from ") :].splitlines()[0]
+    said = server.host.run(KNOPTM, *settings_of(server), check=False)
+    assert "\n1 grants are in force" in said.stdout, said
