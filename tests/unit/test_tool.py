@@ -330,6 +330,29 @@ def test_what_would_be_run_of_a_command_is_told(
     assert "runs commands that match 'ping .*', without a shell, as nobody" in checked
 
 
+def test_what_would_be_run_of_an_action_is_told(desk: Desk) -> None:
+    actions = desk.folder / "actions.conf"
+    actions.touch(mode=0o600)
+    actions.write_text(
+        "ACTION wake\nACTION_RUN /bin/echo up $HOST\nACTION_ARGUMENT HOST word [a-z]+\n"
+        "ACTION_USER nobody\n"
+    )
+    desk.settings += f"ACTIONS_FILE {actions}\n"
+    desk.access = stanza(ACTIONS="wake", ENABLE_OWNER_CLOSE="Y")
+    status, answer = desk.explain(command_packet("wake desktop"))
+    assert (status, "WOULD RUN: '/bin/echo' 'up' 'desktop' as nobody" in answer) == (0, True)
+    status, answer = desk.explain(command_packet("wake DESKTOP"))
+    assert (status, "arguments of the action do not fit: HOST" in answer) == (1, True)
+    assert desk.judged(command_packet("sleep"))["reason"] == "action-not-listed"
+    status, answer = desk.explain(command_packet("close tcp/22"))
+    assert status == 0
+    assert "WOULD CLOSE: each grant of user 'alice' for 198.51.100.2" in answer
+    told = desk.judged(command_packet("close"))
+    assert (told["would_close"], told["would_run"], told["would_open"]) == (True, [], [])
+    _, checked, _ = desk.ask("check")
+    assert "runs for 'wake HOST' (HOST is a word that matches '[a-z]+'): /bin/echo up" in checked
+
+
 def test_what_would_be_run_to_open_is_told(desk: Desk) -> None:
     desk.access = stanza(
         CMD_CYCLE_OPEN="gate $SRC $PORT", CMD_CYCLE_CLOSE="shut $SRC", CMD_CYCLE_TIMER="20"

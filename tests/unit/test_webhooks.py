@@ -23,6 +23,7 @@ from tests.fwknopd_files import complaints, configure, fatal, remarks
 from tests.unit.test_voice import NASTY, grant, refused
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.dump import dump_config
+from watchword.dialects.fwknop.explain_words import policy_in_words
 from watchword.dialects.fwknop.voice_webhook import body, notice
 from watchword.edges import webhook
 from watchword.edges.clock import FakeClock
@@ -437,3 +438,13 @@ def test_no_path_of_a_webhook_is_dumped_or_shown() -> None:
     assert "'https://hook.example/..., https://b.example:444/...'" in text
     assert "swordfish" not in text + repr(found.settings)
     assert replace(found.settings, webhooks=None).webhooks is None
+
+
+def test_check_says_where_alerts_go_and_whether_they_are_signed() -> None:
+    found = configure("WEBHOOK_URL https://hook.example/swordfish\n")
+    said = list(policy_in_words(found.settings, found.policy))
+    assert "alerts are posted to https://hook.example, NOT signed" in said
+    config = "WEBHOOK_URL https://hook.example/swordfish\nWEBHOOK_KEY_FILE /key\n"
+    signed = configure(config, **{"/key": "a key of enough characters\n"})
+    said = list(policy_in_words(signed.settings, signed.policy))
+    assert "alerts are posted to https://hook.example, signed" in said

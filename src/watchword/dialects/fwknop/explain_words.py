@@ -34,6 +34,12 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
     """What the configuration amounts to, line by line."""
     yield from (f"packets are received {each}" for each in _ways(settings))
     yield from _firewall(settings)
+    if settings.mail is not None:
+        yield f"alerts are mailed to {', '.join(settings.mail.addresses)}"
+    if settings.webhooks is not None:
+        signed = "signed" if settings.webhooks.key is not None else "NOT signed"
+        places = ", ".join(map(str, settings.webhooks.places))
+        yield f"alerts are posted to {places}, {signed}"
     yield from explain_leads.attached(settings.firewall)
     if policy.max_age is None:
         yield "time stamps are not looked at (ENABLE_SPA_PACKET_AGING N)"
