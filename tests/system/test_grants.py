@@ -158,6 +158,21 @@ def test_one_is_revoked_and_its_connection_goes_on_or_is_cut_as_was_asked(
     assert f"User id {os.geteuid()}" in server.log
 
 
+def test_fwknopds_own_option_of_1_9_ends_what_an_address_has(
+    scene: Trio, server: Server, six: bool
+) -> None:
+    target, who = at(scene.server, six), at(scene.caller, six)
+    with listen(scene.server.host, target, 22):
+        knock(scene, server, six=six)
+        assert reaches(scene.caller.host, target, 22)
+        answer = server.program("--fw-del-ip", who)
+        assert (answer.returncode, answer.stdout) == (0, f"Ended 1 grants of {who}.\n")
+        assert not reaches(scene.caller.host, target, 22)
+        again = server.program("--fw-del-ip", who)
+        assert (again.returncode, again.stdout) == (1, f"Ended 0 grants of {who}.\n")
+        assert "invalid" not in again.stderr
+
+
 def test_a_datagram_service_forgets_a_caller_who_is_cut(
     scene: Trio, server: Server, six: bool
 ) -> None:

@@ -27,6 +27,9 @@ from watchword.errors import OperatorError
         ("--Linux-cooked-intf --no-locale --Include-all-config -D", "-D"),
         ("--Lib-dir /lib --gpg-agent-info /tmp/S:1:1 -f", "-f"),
         ("--FW-list", "--fw-list"),
+        ("--fw-type iptables --fw-list", "--fw-list"),
+        ("--fw-type=iptables -f", "-f"),
+        ("--Fw-del-ip 192.0.2.7", "--fw-del-ip 192.0.2.7"),
     ],
 )
 def test_a_command_line_of_1_9_means_what_it_meant(old: str, new: str) -> None:
@@ -39,7 +42,6 @@ def test_a_command_line_of_1_9_means_what_it_meant(old: str, new: str) -> None:
         ("--os", "logs of iptables are not read"),
         ("--fw-log /var/log/messages", "logs of iptables are not read"),
         ("--spa-dump-packets x", "watchword explain"),
-        ("--fw-del-ip 192.0.2.7", "watchword revoke"),
         ("--fw-type ipfw", "FIREWALL_BACKEND"),
         ("--no-gpg", "GPG_"),
     ],

@@ -77,6 +77,7 @@ OPTIONS: Final = (
     _switch("", "syslog-enable", "in the foreground, log to syslog as well"),
     _switch("", "fw-list", "list what this daemon has in the firewall and exit"),
     _switch("", "fw-list-all", "list the whole firewall and exit"),
+    _text("", "fw-del-ip", "end the grants of this address and exit"),
     _switch("", "fw-flush", "take everything of ours out of the firewall and exit"),
     _switch("", "fw-withdraw", "take out what only a running daemon ends on time, and exit"),
     _switch("", "rotate-digest-cache", "begin a new replay memory, keep the old as <file>-old"),
@@ -135,6 +136,7 @@ class ServerOptions:
     syslog_enable: bool = False
     fw_list: bool = False
     fw_list_all: bool = False
+    fw_del_ip: str | None = None
     fw_flush: bool = False
     fw_withdraw: bool = False
     rotate_digest_cache: bool = False

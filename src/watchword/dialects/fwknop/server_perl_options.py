@@ -21,6 +21,8 @@ class _Old(NamedTuple):
     has_value: bool = False
     instead: str = ""
     """Not empty: it is refused, and this is the remedy."""
+    fine: tuple[str, ...] = ()
+    """Values that are not refused all the same: they are what was meant without it."""
 
 
 _TABLE: Final = {
@@ -35,8 +37,9 @@ _TABLE: Final = {
     "include-all-config": _Old(),
     "gpg-agent-info": _Old(has_value=True),
     "lib-dir": _Old(has_value=True),
-    "fw-type": _Old(has_value=True, instead="FIREWALL_BACKEND of the configuration chooses"),
-    "fw-del-ip": _Old(has_value=True, instead="watchword revoke ends grants"),
+    "fw-type": _Old(
+        has_value=True, instead="FIREWALL_BACKEND of the configuration chooses", fine=("iptables",)
+    ),
     "no-gpg": _Old(instead="take the lines with GPG_ out of the stanzas"),
     "spa-dump-packets": _Old(has_value=True, instead="watchword explain --pcap reads captures"),
     "os": _Old(instead="logs of iptables are not read"),
@@ -58,11 +61,11 @@ def translated(argv: Sequence[str], known: Collection[str]) -> list[str]:
         if not word.startswith("--") or not name or any(each.startswith(name) for each in known):
             found.append(word)
         elif (old := _TABLE.get(lower)) is not None:
-            if old.instead:
-                raise OperatorError(f"--{name} of fwknop 1.9 is not available", hint=old.instead)
             given = [value] if equals else []
             if old.has_value and not equals:
                 given = [after for after in [next(words, None)] if after is not None]
+            if old.instead and not set(given) & set(old.fine):
+                raise OperatorError(f"--{name} of fwknop 1.9 is not available", hint=old.instead)
             found += [*old.now, *(given if old.now else [])]
         elif any(each.startswith(lower) for each in known):
             found.append(f"--{lower}{equals}{value}")

@@ -27,10 +27,10 @@ from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
 from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
-from watchword.errors import Complaint, OperatorError
+from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.crypto import Digest
 from watchword.model.settings import PacketQueue, Settings
-from watchword.service import policy_trial
+from watchword.service import asking, policy_trial
 from watchword.service.complain import say
 from watchword.service.daemon import assembly, listing, named_paths, process
 from watchword.service.daemon.flushing import end_everything
@@ -117,6 +117,16 @@ def _list_grants(options: ServerOptions) -> int:
 def _list_everything(options: ServerOptions) -> int:
     print(listing.everything(translate.settings_only(sources(), options)), end="")
     return 0
+
+
+def _end_of_address(options: ServerOptions) -> int:
+    """The running daemon has to do it: it would put back what others take out."""
+    settings = translate.settings_only(sources(), options)
+    told = asking.change(settings.run_dir / asking.NAME, "revoke", address=options.fw_del_ip)
+    print(f"Ended {told['count']} grants of {options.fw_del_ip}.")
+    if told["trouble"]:
+        raise HostError(f"not carried out yet, it is tried again: {told['trouble']}")
+    return 0 if told["count"] else 1
 
 
 def _without_daemon(options: ServerOptions) -> Settings:
@@ -209,6 +219,7 @@ ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions]
     (lambda options: options.restart, _restart),
     (lambda options: options.fw_list, _list_grants),
     (lambda options: options.fw_list_all, _list_everything),
+    (lambda options: options.fw_del_ip, _end_of_address),
     (lambda options: options.fw_flush, _flush),
     (lambda options: options.fw_withdraw, _withdraw),
     (lambda options: options.dump_config, _dump),
