@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -65,7 +66,7 @@ class Tables:
     def raw(self) -> list[str]:
         return [
             f"{table}: {line}"
-            for table in ("filter", "mangle")
+            for table in ("filter", "mangle", "nat")
             for line in listed(self._host, self._exe, "-t", table)
         ]
 
@@ -79,12 +80,14 @@ class Tables:
 
 
 @contextlib.contextmanager
-def packaged(host: Host, folder: Path, settings: dict[str, str]) -> Iterator[None]:
+def packaged(
+    host: Host, folder: Path, settings: dict[str, str], access: str = ACCESS
+) -> Iterator[None]:
     folder.mkdir()
     text = {"PCAP_INTF": "eth0", "FWKNOP_RUN_DIR": str(folder), **settings}
     for name, content in (
         ("fwknopd.conf", "".join(f"{k} {v};\n" for k, v in text.items())),
-        ("access.conf", ACCESS),
+        ("access.conf", access),
     ):
         (folder / name).touch(mode=0o600)
         (folder / name).write_text(content)
@@ -103,14 +106,16 @@ def packaged(host: Host, folder: Path, settings: dict[str, str]) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def ours(host: Host, folder: Path, settings: dict[str, str]) -> Iterator[Server]:
+def ours(
+    host: Host, folder: Path, settings: dict[str, str], access: str = ACCESS
+) -> Iterator[Server]:
     folder.mkdir()
     server = Server(host, folder)
     server.settings |= {
         "ENABLE_UDP_SERVER": "N", "PCAP_INTF": "eth0", "FLUSH_IPT_AT_EXIT": "Y",
         "FIREWALL_BACKEND": "iptables", **settings,
     }  # fmt: skip
-    server.access = ACCESS
+    server.access = access
     server.launch()
     server.wait_for(SNIFFS)
     try:
@@ -157,3 +162,85 @@ def test_the_tables_are_those_of_the_packaged_server(
     for step, lines in theirs.items():
         assert mine[step] == lines, step
     assert sum("_exp_+60" in each for each in theirs["granted"]) >= 2
+
+
+class Led(NamedTuple):
+    """One way of being led on: variables, words of the stanza, packets."""
+
+    exe: str
+    variables: dict[str, str]
+    words: dict[str, str]
+    packets: list[tuple[str, ...]]
+
+
+LEADS = {
+    "to another host, masqueraded": Led(
+        NFT,
+        {"ENABLE_IPT_SNAT": "Y"},
+        {},
+        [("tcp/8080", "-N", "10.0.0.5,80"), ("udp/5300", "-N", "10.0.0.5,53")],
+    ),
+    "to another host, and to a port of this one": Led(
+        LEGACY,
+        {"ENABLE_IPT_LOCAL_NAT": "Y", "ENABLE_DESTINATION_RULE": "Y"},
+        {},
+        [("tcp/8080", "-N", "10.0.0.5,80"), ("tcp/55000", "--nat-local", "-N", "203.0.113.1,22")],
+    ),
+    "whatever is asked for, as somebody": Led(
+        NFT,
+        {"ENABLE_IPT_SNAT": "Y", "SNAT_TRANSLATE_IP": "10.0.0.1"},
+        {"FORCE_NAT": "10.0.0.6 22", "FORCE_SNAT": "10.0.0.9"},
+        [("tcp/22",)],
+    ),
+}
+
+
+def led(
+    scene: Trio,
+    exe: str,
+    knocks: list[tuple[str, ...]],
+    server: Callable[[], AbstractContextManager[object]],
+) -> list[str]:
+    """What stands when these packets have been looked at."""
+    host = scene.server.host
+    with server():
+        tables = Tables(host, exe)
+        for count, words in enumerate(knocks, start=1):
+            knock(scene, scene.caller.four, *words)
+            until(lambda count=count: "".join(tables.raw()).count("DNAT ") == count)  # type: ignore[misc]
+        until(lambda: sum("_exp_" in each for each in tables.raw()) >= 2 * len(knocks))
+        return tables.read()
+
+
+def as_ours(line: str) -> str:
+    """What the packaged server would write, were it not for two things that we leave.
+
+    It masquerades with the outer port as source, so that a second connection finds it taken;
+    and it leads to the address that the client wrote where "this host" is meant.
+    """
+    line = re.sub(r"MASQUERADE --to-ports [0-9]+", "MASQUERADE", line)
+    return line.replace("--to-destination 203.0.113.1:", "--to-destination :")
+
+
+@pytest.mark.requirement("2.18", partial=True)
+@pytest.mark.parametrize("case", LEADS)
+def test_who_is_led_on_is_led_as_by_the_packaged_server(
+    scene: Trio, tmp_path: Path, case: str
+) -> None:
+    host = scene.server.host
+    exe, variables, words, packets = LEADS[case]
+    settings = {"FIREWALL_EXE": f"/usr/sbin/{exe}", "ENABLE_IPT_FORWARDING": "Y", **variables}
+    settings["FLUSH_IPT_AT_EXIT"] = "Y"
+    access = stanza(OPEN_PORTS="", FW_ACCESS_TIMEOUT="60", **words)
+    targets = "" if words else "NAT_TARGETS 10.0.0.5, local:22\n"
+    try:
+        theirs = led(
+            scene, exe, packets, lambda: packaged(host, tmp_path / "theirs", settings, access)
+        )
+        mine = led(
+            scene, exe, packets, lambda: ours(host, tmp_path / "ours", settings, access + targets)
+        )
+    finally:
+        open_doors(host, exe)
+    assert sorted(mine) == sorted(map(as_ours, theirs))
+    assert any("DNAT" in each for each in mine)

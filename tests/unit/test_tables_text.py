@@ -67,11 +67,12 @@ def written(opened: Hole, settings: FirewallSettings = LEADS) -> list[str]:
             ],
         ),
         (
-            hole("192.0.2.7", "tcp/55000", "", Lead(None, 22)),
+            hole("192.0.2.7", "tcp/55000", "203.0.113.1", Lead(None, 22)),
             [
-                "4 nat FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m tcp --dport 55000 "
-                f"{END} -j DNAT --to-destination :22",
-                f"4 filter FWKNOP_INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22 {END} -j ACCEPT",
+                "4 nat FWKNOP_PREROUTING -s 192.0.2.7/32 -d 203.0.113.1/32 -p tcp -m tcp "
+                f"--dport 55000 {END} -j DNAT --to-destination :22",
+                "4 filter FWKNOP_INPUT -s 192.0.2.7/32 -d 203.0.113.1/32 -p tcp -m tcp "
+                f"--dport 22 {END} -j ACCEPT",
             ],
         ),
         (

@@ -73,9 +73,11 @@ class _Writing:
             who = f"-s {self._who} " if lead.everything or lead.host is None else ""
             seen = who or f"-d {_address(lead.host)} "  # type: ignore[arg-type]  # it has a host
             yield from self._seen_as(lead.source, f"{seen}{inner}{self._comment}")
-        passing = f"-s {self._who} {inner}{self._comment}"
-        here = lead.host is None and not lead.everything
-        yield self._line(self._settings.input if here else chains.forward, passing)
+        if lead.host is None and not lead.everything:
+            passing = f"-s {self._who} {self._to}{inner}{self._comment}"
+            yield self._line(self._settings.input, passing)
+        else:
+            yield self._line(chains.forward, f"-s {self._who} {inner}{self._comment}")
 
     def _seen_as(self, source: SourceNat, what: str) -> Iterator[Line]:
         chains = self._settings.lead_chains
