@@ -1,0 +1,100 @@
+"""Callers are led on by iptables: to hosts inside, to other ports of this one."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+
+from tests.system.nat_scene import GATE4, GATE6, Door, Yard, leading, yard
+from tests.system.nft_scene import CLOCK, entered
+from tests.system.tables_scene import MAKES, open_doors, six
+from watchword.edges.firewall.tables.backend import TablesFirewall
+from watchword.edges.programs import SystemPrograms
+from watchword.lab.hosts import Lab
+from watchword.model.addresses import canonical
+from watchword.model.openings import ChangeSet, Lead, SourceNat
+from watchword.model.settings import FirewallSettings
+
+pytestmark = [pytest.mark.system, pytest.mark.peer("iptables")]
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Yard]:
+    with Lab() as lab:
+        yield yard(lab)
+
+
+@pytest.fixture(params=MAKES)
+def firewall(request: pytest.FixtureRequest, scene: Yard) -> Iterator[TablesFirewall]:
+    """In the gateway, whose own rules let nothing in and nothing through but answers."""
+    exe, host = request.param, scene.gateway.host
+    with entered(host):
+        for each in (exe, six(exe)):
+            for chain in ("INPUT", "FORWARD"):
+                answers = f"{each} -A {chain} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+                subprocess.run(answers.split(), check=True)
+                subprocess.run([each, "-P", chain, "DROP"], check=True)
+            subprocess.run(f"{each} -A FORWARD -i eth1 -j ACCEPT".split(), check=True)
+        subprocess.run(f"{six(exe)} -A INPUT -p ipv6-icmp -j ACCEPT".split(), check=True)
+        settings = FirewallSettings(backend="iptables", exe=exe, leads=True, seen_as=True)
+        backend = TablesFirewall(settings, programs=SystemPrograms(), clock=CLOCK)
+        backend.prepare()
+        yield backend
+        backend.teardown()
+        backend.close()
+        for each in (exe, six(exe)):
+            subprocess.run([each, "-P", "FORWARD", "ACCEPT"], check=True)
+    open_doors(host, exe)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_whom_a_grant_leads_on_gets_there_and_nobody_else(
+    scene: Yard, firewall: TablesFirewall, version: int
+) -> None:
+    four = version == 4
+    caller, stranger, gateway = scene.caller, scene.stranger, scene.gateway
+    who, outside, inside, gate = (
+        (caller.four, gateway.four, scene.inside.four, GATE4)
+        if four
+        else (caller.six, gateway.six, scene.inside.six, GATE6)
+    )
+    anywhere = "0.0.0.0" if four else "::"
+    there = Door(scene.inside.host, anywhere, 22)
+    here = Door(gateway.host, anywhere, 6543)
+    host = ip_address(inside)
+    openings = [
+        leading(who, "tcp/8022", Lead(host, 22)),
+        leading(who, "tcp/8023", Lead(host, 22, source=SourceNat())),
+        leading(who, "tcp/8024", Lead(host, 22, source=SourceNat(canonical(gate)))),
+        leading(who, "tcp/110", Lead(None, 6543)),
+    ]
+    for each in openings[:2]:
+        firewall.apply(ChangeSet(add=(each,)))
+    # Masquerading goes by where a connection leads, whoever it is.
+    with there.enter(caller, outside, 8023) as visit:
+        assert visit.seen_as == canonical(gate)
+    firewall.apply(ChangeSet(remove=frozenset({openings[1].tag})))
+    with there.enter(caller, outside, 8022) as visit:
+        assert visit.seen_as == canonical(who)
+    assert not there.lets_in(stranger, outside, 8022)
+    firewall.apply(ChangeSet(add=(openings[2], openings[3]), remove=frozenset({openings[0].tag})))
+    with there.enter(caller, outside, 8024) as visit:
+        assert visit.seen_as == canonical(gate)
+    with here.enter(caller, outside, 110):
+        pass
+    assert not here.lets_in(stranger, outside, 110)
+    assert not there.lets_in(caller, outside, 8022)
+    everything = leading(who, None, Lead(host, 0, everything=True))
+    firewall.apply(
+        ChangeSet(add=(everything,), remove=frozenset(each.tag for each in openings[2:]))
+    )
+    with there.enter(caller, outside, 22) as visit:
+        assert visit.seen_as == canonical(who)
+    assert not there.lets_in(stranger, outside, 22)
+    firewall.apply(ChangeSet(remove=frozenset({everything.tag})))
+    assert not there.lets_in(caller, outside, 22)
+    there.close()
+    here.close()
