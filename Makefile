@@ -5,7 +5,7 @@ OURS := src tests bench demo tools fuzz
 SETUP := @sh tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-remove test check lint bench bench-quick soak matrix matrix-page fuzz manpages requirements zipapp clean
+.PHONY: help demo demo-remove test check lint bench bench-quick soak matrix matrix-page firewalls-page fuzz manpages requirements zipapp clean
 
 help:
 	@echo "make demo          hidden services, one packet, and what a stranger sees (root; under a minute)"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz          a minute of fuzzing for each reader of foreign bytes; SECONDS=3600 for more"
 	@echo "make matrix        every way in which clients and servers, ours and packaged, talk (root; two minutes)"
 	@echo "make matrix-page   write what is expected of that into docs/interoperability.md"
+	@echo "make firewalls-page  which firewall can do what, by the last run of their tests, into docs/firewalls.md"
 	@echo "make zipapp        the client in one file, and with a launcher for Windows, in dist"
 	@echo "make manpages      heads of the manual pages from the option tables"
 	@echo "make requirements  what was asked for, and what the last make test proved of it"
@@ -73,6 +74,10 @@ matrix:
 matrix-page:
 	$(SETUP) check
 	@$(PYTHON) -m tests.matrix --page
+
+firewalls-page:
+	$(SETUP) check
+	@$(PYTHON) -m tests.firewalls
 
 requirements:
 	$(SETUP) check

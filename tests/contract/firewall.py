@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import ClassVar
 
 import pytest
 
@@ -66,13 +67,22 @@ def leads_to(inside: Address, here: Address) -> list[Lead]:
 class FirewallContract:
     """Subclasses give a fixture ``world`` whose backend was never prepared."""
 
+    column: ClassVar[str]
+    """What it is called in the table of docs/firewalls.md; empty: not there."""
+    seen_on: ClassVar[str] = "the kernel"
+    """What answered: the real thing, or ``emulator``."""
+
     @pytest.fixture
     def ready(self, world: World) -> World:
         world.backend.prepare()
         return world
 
-    def test_it_says_what_it_can(self, world: World) -> None:
-        assert world.backend.probe() >= {Feature.IPV4, Feature.IPV6, Feature.SELF_EXPIRY}
+    def test_it_says_what_it_can(
+        self, world: World, record_property: Callable[[str, object], None]
+    ) -> None:
+        able = world.backend.probe()
+        record_property("firewall features", sorted(str(each) for each in able))
+        assert able >= {Feature.IPV4, Feature.IPV6, Feature.SELF_EXPIRY}
         assert not world.backend.intact(), "probing changes nothing"
 
     def test_before_it_is_prepared_nothing_is_open_and_nothing_can_be(self, world: World) -> None:

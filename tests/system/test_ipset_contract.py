@@ -36,12 +36,16 @@ def world_of(exe: str) -> Iterator[World]:
 
 
 class TestBehindTheShim(FirewallContract):
+    column = "ipset"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of("iptables-nft")
 
 
 class TestBehindTheOldTables(FirewallContract):
+    column = "ipset"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of("iptables-legacy")

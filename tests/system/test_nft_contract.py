@@ -43,12 +43,16 @@ def world_of(settings: FirewallSettings, operators: str) -> Iterator[World]:
 
 
 class TestGuard(FirewallContract):
+    column = "nftables guard"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of(guarding(), "")
 
 
 class TestGuardThatLeadsOn(FirewallContract):
+    column = "nftables guard"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         snat = (ip_address("203.0.113.1"), ip_address("2001:db8:1::1"))
@@ -56,12 +60,16 @@ class TestGuardThatLeadsOn(FirewallContract):
 
 
 class TestMark(FirewallContract):
+    column = "nftables mark"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of(FirewallSettings(attach=Attach.MARK), OPERATORS)
 
 
 class TestSetsOfTheOperators(FirewallContract):
+    column = "nftables sets"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         named = tuple(
@@ -73,12 +81,16 @@ class TestSetsOfTheOperators(FirewallContract):
 
 
 class TestJumpFromOneTable(FirewallContract):
+    column = "nftables jump"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of(jumping("inet filter input"), OPERATORS)
 
 
 class TestJumpThatLeadsOn(FirewallContract):
+    column = "nftables jump"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         forward = (JumpFrom("inet", "filter", "forward"),)
@@ -89,6 +101,8 @@ class TestJumpThatLeadsOn(FirewallContract):
 
 
 class TestJumpFromSeveralTables(FirewallContract):
+    column = "nftables jump"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         places = ("inet filter input", "ip alone input", "ip6 alone input")

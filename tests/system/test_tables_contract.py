@@ -37,6 +37,8 @@ def world_of(exe: str, **more: object) -> Iterator[World]:
 
 
 class TestShim(FirewallContract):
+    column = "iptables"
+
     @pytest.fixture
     def world(self) -> Iterator[World]:
         yield from world_of("iptables-nft", leads=True, seen_as=True)
@@ -44,6 +46,8 @@ class TestShim(FirewallContract):
 
 class TestOldTables(FirewallContract):
     """With a chain for answers as well, and newest rules first."""
+
+    column = "iptables"
 
     @pytest.fixture
     def world(self) -> Iterator[World]:

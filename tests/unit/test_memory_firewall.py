@@ -12,6 +12,8 @@ from watchword.model.openings import Feature
 
 
 class TestMemoryFirewall(FirewallContract):
+    column = ""
+
     @pytest.fixture
     def world(self) -> World:
         clock = FakeClock()

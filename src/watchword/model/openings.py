@@ -21,7 +21,7 @@ class Feature(StrEnum):
     IPV4 = "ipv4"
     IPV6 = "ipv6"
     DESTINATION = "destination"  # an opening for one of this host's addresses only
-    SELF_EXPIRY = "self-expiry"  # openings end in the kernel, whatever dies
+    SELF_EXPIRY = "self-expiry"  # openings end on time, though the server dies
     CUT = "cut"  # end connections that are under way
     LOCAL_NAT = "local-nat"  # lead a port on to another port of this host
     FORWARD = "forward"  # lead a port on to another host

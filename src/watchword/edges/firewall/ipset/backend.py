@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from watchword.edges.firewall.ipset.sets import OpeningSets, Place
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.tables.chains import Branch
+from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.tables.structure import Structure
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.firewall.tables.watch import Watch, watch_for
@@ -60,6 +61,7 @@ class IpsetFirewall:
         self._tools = Tools(settings.exe, programs)
         self._clock = clock
         self._opened: _Parts | None = None
+        self._claim: Claim | None = None
         self._stood = False
         self._fresh = False
         """It was prepared, and nothing was applied since."""
@@ -78,12 +80,18 @@ class IpsetFirewall:
                 )
         parts.structure.check()
         parts.sets.check(parts.netlink)
-        families = {_FAMILY[each] for each in parts.versions}
-        return frozenset({Feature.DESTINATION, Feature.SELF_EXPIRY, *families})
+        able = {Feature.DESTINATION, Feature.SELF_EXPIRY}
+        able |= {_FAMILY[each] for each in parts.versions}
+        if self._settings.output is not None:
+            able.add(Feature.OUTPUT)
+        return frozenset(able)
 
     def prepare(self) -> int:
         """Make sets, chain and calls stand. What was open stays open. Raises HostError."""
         parts = self._parts
+        if self._claim is None:
+            place = f"the sets {self._settings.set_prefix}"
+            self._claim = Claim(place, "give this one sets of its own with IPSET_NAME")
         parts.sets.make(parts.netlink)
         parts.structure.build()
         parts.watch.forget()
@@ -143,7 +151,9 @@ class IpsetFirewall:
         if self._opened is not None:
             self._opened.netlink.close()
             self._opened.watch.close()
-        self._opened = None
+        if self._claim is not None:
+            self._claim.close()
+        self._opened = self._claim = None
 
     def _destroy_sets(self) -> None:
         """The kernel lets go of a set a moment after the rule that asked it is gone."""

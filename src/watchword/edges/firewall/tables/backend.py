@@ -97,7 +97,8 @@ class TablesFirewall:
         """Make the chains stand, and have somebody there who ends openings. Raises HostError."""
         parts = self._parts
         if self._claim is None:
-            self._claim = Claim(self._settings.input.chain)
+            place = f"the chain {self._settings.input.chain}"
+            self._claim = Claim(place, "give this one a chain of its own with IPT_INPUT_ACCESS")
         parts.structure.build()
         if self._ward is None or not self._ward.alive:
             self._ward = Ward(

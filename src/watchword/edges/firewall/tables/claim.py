@@ -1,6 +1,6 @@
-"""Sees to it that one server at a time keeps grants in a chain.
+"""Sees to it that one server at a time keeps grants in one place.
 
-In here: the claim, which ends with the process. Not in here: chains (chains).
+In here: the claim, which ends with the process. Not in here: places (chains, ipset.sets).
 
 Two servers in one chain would take each other's rules for strays, and take them
 out. The claim is a name in the abstract namespace of sockets, which belongs to
@@ -26,17 +26,22 @@ _lock = threading.Lock()
 
 
 class Claim:
-    """On one chain, in the network namespace of this thread."""
+    """On one place, in the network namespace of this thread."""
 
-    def __init__(self, chain: str) -> None:
-        """Raises HostError: another server has it."""
-        self._key = (Path("/proc/thread-self/ns/net").stat().st_ino, chain)
+    def __init__(self, place: str, hint: str) -> None:
+        """Raises HostError: another server has it.
+
+        Args:
+            place: In words: ``the chain FWKNOP_INPUT``.
+            hint: How to have another one.
+        """
+        self._key = (Path("/proc/thread-self/ns/net").stat().st_ino, place)
         with _lock:
             held = _held.get(self._key)
             if held is not None:  # by ourselves: a reload
                 _held[self._key] = (held[0], held[1] + 1)
                 return
-            _held[self._key] = (_claim(chain), 1)
+            _held[self._key] = (_claim(place, hint), 1)
 
     def close(self) -> None:
         """Give it back, unless another backend of this process has it as well."""
@@ -48,8 +53,8 @@ class Claim:
                 channel.close()
 
 
-def _claim(chain: str) -> socket.socket:
-    name = f"\0watchword iptables {chain}"
+def _claim(place: str, hint: str) -> socket.socket:
+    name = f"\0watchword: {place}"
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         channel.bind(name)
@@ -57,12 +62,12 @@ def _claim(chain: str) -> socket.socket:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             channel.close()
-            raise HostError(f"the chain {chain} cannot be claimed: {error}") from error
+            raise HostError(f"{place} cannot be claimed: {error}") from error
         if (pid := _owner(name)) is not None:
             channel.close()
             raise HostError(
-                f"another fwknopd (pid {pid}) keeps its grants in the chain {chain}",
-                hint="end it, or give this one a chain of its own with IPT_INPUT_ACCESS",
+                f"another fwknopd (pid {pid}) keeps its grants in {place}",
+                hint=f"end it, or {hint}",
             ) from error
     return channel
 
