@@ -146,8 +146,23 @@ def test_a_rotated_memory_gives_up_what_its_age_refuses_and_writes_everything_do
     for name in (b"imported-old", b"imported-new", b"claimed-without-age", b"claimed"):
         stamp = OLD if name == b"claimed-without-age" else NEW
         again = ReplayKey(name.ljust(32), b"q" + name.ljust(31), sighting(WALL), sent_at=int(stamp))
-        [fresh] = asyncio.run(store.keys.claim([again]))
-        assert (fresh is Claim.FIRST) is (name not in left), name
+        [answer] = asyncio.run(store.keys.claim([again]))
+        expected = Claim.KNOWN if name in left else Claim.FIRST
+        if max_age is not None and name == b"claimed-without-age":
+            expected = Claim.BEYOND_MEMORY  # a longer MAX_SPA_PACKET_AGE must not let it in again
+        assert answer is expected, name
+    asyncio.run(store.aclose())
+
+
+def test_a_rotated_memory_keeps_what_bears_a_stamp_of_the_future(tmp_path: Path) -> None:
+    """It was let in while packets could be of any age, and its day is still to come."""
+    store = SqliteStore.open(tmp_path / "state", boot_id="one")
+    ahead = ReplayKey(b"a" * 32, b"b" * 32, sighting(OLD), None, int(WALL) + 10**9)
+    assert asyncio.run(store.keys.claim([ahead])) == [Claim.FIRST]
+    settings = Settings(state_dir=tmp_path / "state", digest_file=tmp_path / "digest.cache")
+    assert asyncio.run(rotate(settings, AGE, store.keys, WALL)).dropped == 0
+    now = ReplayKey(b"c" * 32, b"d" * 32, sighting(WALL), None, int(WALL))
+    assert asyncio.run(store.keys.claim([ahead, now])) == [Claim.KNOWN, Claim.FIRST]
     asyncio.run(store.aclose())
 
 

@@ -315,6 +315,29 @@ def test_a_place_that_hangs_holds_up_neither_events_nor_other_places_nor_the_end
 
 
 @pytest.mark.usefixtures("soon")
+def test_what_an_overheard_packet_brings_about_takes_no_room_from_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks, "AT_ONCE", 6)
+    monkeypatch.setattr(webhooks, "OVERHEARD_PAUSE", 0.02)
+    with Receiver() as server:
+
+        async def scene(sender: Webhooks, clock: FakeClock) -> None:
+            for _ in range(50):
+                sender.hear(refused(Refusal(Reason.REPLAYED)))
+            for _ in range(3):
+                sender.hear(TROUBLE)
+            await settled(lambda: len(server.posted) == 6)
+            clock.advance(1)
+            await settled(lambda: len(server.posted) == 7)
+
+        play(scene, server.place())
+    kinds = [json.loads(content)["kind"] for _, _, content in server.posted]
+    assert kinds == ["refused"] * 3 + ["trouble"] * 3 + ["more"]
+    assert json.loads(server.posted[-1][2])["event"] == {"count": 47}
+
+
+@pytest.mark.usefixtures("soon")
 def test_beyond_a_number_notices_are_counted_and_told_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

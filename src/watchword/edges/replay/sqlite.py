@@ -66,9 +66,16 @@ INSERT INTO forgotten SELECT 1, coalesce(max(sent_at), -1) FROM
 ON CONFLICT (one) DO UPDATE SET sent_at = max(sent_at, excluded.sent_at)
 """
 _FORGOTTEN = "SELECT coalesce(max(sent_at), -1) FROM forgotten"
+_NOTE_GIVEN_UP = """
+INSERT INTO forgotten SELECT 1, coalesce(max(stamp), -1) FROM (
+    SELECT sent_at AS stamp FROM seen WHERE max(at, sent_at) < ?1 AND until IS NULL
+    UNION ALL SELECT CAST(at AS INTEGER) FROM imported WHERE at < ?1
+) WHERE true
+ON CONFLICT (one) DO UPDATE SET sent_at = max(sent_at, excluded.sent_at)
+"""
 _GIVE_UP = (
     "DELETE FROM imported WHERE ?1 IS NULL OR at < ?1",
-    "DELETE FROM seen WHERE ?1 IS NULL OR (at < ?1 AND until IS NULL)",
+    "DELETE FROM seen WHERE ?1 IS NULL OR (max(at, sent_at) < ?1 AND until IS NULL)",
 )
 FEW = 4  # keys that are claimed without a change of thread: callers one by one, not a crowd
 _IMPORT_ROWS = 1000  # in one transaction
@@ -94,14 +101,19 @@ class SqliteReplayStore:
         return await self._session.delete(_FORGET, before, first=_NOTE_FORGOTTEN)
 
     async def give_up(self, before: float | None) -> int:
-        """Drop what arrived before these Unix seconds and has no ``until`` of its own; None: all.
+        """Drop what arrived, and bears a stamp of, before these Unix seconds; None: all.
 
-        Returns how many there were. A packet that is given up counts again, unless something else
-        refuses it. Raises HostError: nothing was dropped.
+        Of keys that have an ``until`` nothing is dropped before it, unless all is. What is dropped
+        is BEYOND_MEMORY from then on, as with ``forget``; if all is, it counts again. Returns how
+        many there were. Raises HostError: nothing was dropped.
         """
-        return await self._session.transaction(
-            lambda db: sum(db.execute(each, (before,)).rowcount for each in _GIVE_UP)
-        )
+
+        def give_up(db: sqlite3.Connection) -> int:
+            if before is not None:
+                db.execute(_NOTE_GIVEN_UP, (before,))
+            return sum(db.execute(each, (before,)).rowcount for each in _GIVE_UP)
+
+        return await self._session.transaction(give_up)
 
     async def remembered(self) -> int:
         """How many entries it has. Walks two indexes: for reports, not for every packet."""

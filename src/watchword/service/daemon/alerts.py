@@ -21,6 +21,7 @@ from watchword.errors import HostError
 from watchword.model.outcomes import Event, HostTrouble
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Clock, ProgramRunner, Reporter
+from watchword.service.daemon.pace import Pace
 from watchword.service.daemon.repetition import Repetition
 
 AT_ONCE: Final = 20  # mails in a row
@@ -43,8 +44,7 @@ class Alerts:
         self._sending = False
         self._untold = 0
         self._repetition = Repetition()
-        self._left = float(AT_ONCE)
-        self._counted = clock.now().steady
+        self._pace = Pace(AT_ONCE, PAUSE, clock.now().steady)
         self._told_trouble = float("-inf")
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -74,13 +74,7 @@ class Alerts:
 
     def _may_send(self) -> bool:
         """Whether there may be one more mail now: some in a row, and one in each pause."""
-        now = self._clock.now().steady
-        self._left = min(float(AT_ONCE), self._left + (now - self._counted) / PAUSE)
-        self._counted = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        return self._pace.allows(self._clock.now().steady)
 
     def open(self) -> None:
         """Begin to send."""

@@ -23,10 +23,11 @@ from watchword.dialects.fwknop.audit_events import what_happened
 from watchword.dialects.fwknop.voice_json import utc
 from watchword.edges.audit import ROTATES_AT, AuditFiles, Found
 from watchword.errors import HostError
-from watchword.model.outcomes import AuditAnchored, Event, Flooded, HostTrouble, Judged
+from watchword.model.outcomes import AuditAnchored, Event, HostTrouble
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Reporter
-from watchword.service.daemon.restraint import CHEAP
+from watchword.service.daemon.pace import Pace
+from watchword.service.daemon.restraint import is_overheard
 
 WAITING: Final = 4096  # entries that wait to be written at the most
 BATCH: Final = 500  # entries written together
@@ -51,8 +52,7 @@ class Audit:
         """Number of the first entry in the current file."""
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._lost = 0
-        self._cheap_left = float(CHEAP_AT_ONCE)
-        self._cheap_counted = clock.now().steady
+        self._cheap = Pace(CHEAP_AT_ONCE, CHEAP_PAUSE, clock.now().steady)
         self._left_out = 0
         self._unanchored = 0
         self._in_trouble = False
@@ -69,8 +69,8 @@ class Audit:
         what = what_happened(event, self._clock.now().wall)
         if what is None:
             return
-        if _is_cheap(event):
-            if not self._may_be_told():
+        if is_overheard(event):  # older entries are worth more
+            if not self._cheap.allows(self._clock.now().steady):
                 self._left_out += 1
                 return
             if self._left_out:
@@ -80,17 +80,6 @@ class Audit:
         else:
             self._waiting.append(what)
             self._arrived.set()
-
-    def _may_be_told(self) -> bool:
-        """Whether there is room for what anybody can bring about: older entries are worth more."""
-        now = self._clock.now().steady
-        gained = (now - self._cheap_counted) / CHEAP_PAUSE
-        self._cheap_left = min(float(CHEAP_AT_ONCE), self._cheap_left + gained)
-        self._cheap_counted = now
-        if self._cheap_left < 1:
-            return False
-        self._cheap_left -= 1
-        return True
 
     def open(self) -> None:
         """Go on where the journal ends. Raises HostError: it cannot be opened."""
@@ -199,10 +188,3 @@ class Audit:
             if unfinished:
                 return  # a thread may still write: what it writes to stays open until we end
         self._files.close()
-
-
-def _is_cheap(event: Event) -> bool:
-    """Whether a packet that was overheard is enough for it."""
-    if isinstance(event, Judged):
-        return event.grant is None and event.refusal is not None and event.refusal.reason in CHEAP
-    return isinstance(event, Flooded)

@@ -25,7 +25,7 @@ from watchword.model.requests import Sighting
 from watchword.model.settings import LogSettings
 from watchword.service.daemon.answers import whole_number
 from watchword.service.daemon.control import Question
-from watchword.service.daemon.restraint import CHEAP
+from watchword.service.daemon.restraint import is_overheard
 
 MOST: Final = 1000  # events in each ring
 _BYTES: Final = 1 << 19  # of one answer, roughly
@@ -54,7 +54,7 @@ class Recent:
 
     def hear(self, event: Event) -> None:
         self._count += 1
-        ring = self._strangers if _from_a_stranger(event) else self._ours
+        ring = self._strangers if is_overheard(event) else self._ours
         ring.append(_Kept(self._count, self._wall(), event))
 
     async def log(self, question: Question) -> dict[str, object]:
@@ -108,14 +108,6 @@ def _word(event: Event) -> str:
     """``grant-ended`` for GrantEnded."""
     name = type(event).__name__
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
-
-
-def _from_a_stranger(event: Event) -> bool:
-    """Whether no key was needed for it, or an overheard packet was enough."""
-    if isinstance(event, Judged):
-        refusal = event.refusal
-        return refusal is not None and (event.request is None or refusal.reason in CHEAP)
-    return isinstance(event, Flooded)
 
 
 def _refused(kept: _Kept) -> dict[str, object] | None:

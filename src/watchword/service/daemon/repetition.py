@@ -16,7 +16,7 @@ from typing import Final
 
 from watchword.model.outcomes import Event, Judged
 from watchword.model.reasons import Reason
-from watchword.service.daemon.restraint import CHEAP
+from watchword.service.daemon.restraint import is_overheard
 
 HOUR: Final = 3600.0
 ONE_BY_ONE: Final = 5  # sources of a kind in an hour that are told by themselves
@@ -58,9 +58,9 @@ class Repetition:
 
     def tells(self, event: Event, now: float) -> bool:
         """Whether an alert is told by itself. Others are counted for the sum of their hour."""
-        refusal = event.refusal if isinstance(event, Judged) else None
-        if not isinstance(event, Judged) or refusal is None or refusal.reason not in CHEAP:
+        if not isinstance(event, Judged) or event.refusal is None or not is_overheard(event):
             return True
+        refusal = event.refusal
         hour = self._hours.setdefault(refusal.reason, _Hour(now))
         source = event.packet.peer
         fresh = source not in hour.sources

@@ -14,7 +14,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from watchword.model.outcomes import Flooded
+from watchword.model.outcomes import Event, Flooded, Judged
 from watchword.model.reasons import Reason, Stage
 
 RARE = 10  # judgements of one kind in a second that are told one by one
@@ -28,6 +28,13 @@ a key that is known to be in the wrong hands.
 To a stanza without an HMAC key, garbage may look like anything up to a text
 that makes no sense.
 """
+
+
+def is_overheard(event: Event) -> bool:
+    """Whether no key is needed for an event, or an overheard packet is enough."""
+    if isinstance(event, Judged):
+        return event.grant is None and event.refusal is not None and event.refusal.reason in CHEAP
+    return isinstance(event, Flooded)
 
 
 @dataclass(slots=True)

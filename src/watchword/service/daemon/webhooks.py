@@ -23,9 +23,12 @@ from watchword.errors import HostError
 from watchword.model.outcomes import Event, HostTrouble
 from watchword.model.settings import Settings, Webhook, WebhookKind, WebhookSettings
 from watchword.ports import Clock, Reporter
+from watchword.service.daemon.pace import Pace
+from watchword.service.daemon.restraint import is_overheard
 
 AT_ONCE: Final = 60  # notices in a row
 PAUSE: Final = 2.0  # seconds until there may be one more
+OVERHEARD_PAUSE: Final = 60.0  # the same for what an overheard packet brings about
 WAITING: Final = 100  # notices that wait for one place at the most
 AGAIN: Final = (1.0, 5.0)  # seconds before the second and the third try
 TROUBLE: Final = 600.0  # seconds for which trouble with one place is told once
@@ -39,8 +42,10 @@ class Webhooks:
     def __init__(self, settings: Settings, reporter: Reporter, clock: Clock) -> None:
         self._reporter = reporter
         self._clock = clock
-        self._left = float(AT_ONCE)
-        self._counted = clock.now().steady
+        now = clock.now().steady
+        self._pace = Pace(AT_ONCE, PAUSE, now)
+        self._overheard = Pace(AT_ONCE / 2, OVERHEARD_PAUSE, now)
+        """For what an overheard packet is enough for: it takes no room from the rest."""
         self._untold = 0
         self._lines: dict[tuple[Webhook, str], _Line] = {}
         """By place and authorities."""
@@ -76,7 +81,10 @@ class Webhooks:
         fields = voice_webhook.notice(event, self._table, self._host, self._clock.now().wall)
         if fields is None or voice_webhook.kind_of(event) not in found.kinds:
             return
-        if self._may_post():
+        now = self._clock.now().steady
+        if is_overheard(event) and not self._overheard.allows(now):
+            self._miss(OVERHEARD_PAUSE)
+        elif self._may_post():
             self._post(fields)
         else:
             self._miss()
@@ -99,25 +107,19 @@ class Webhooks:
 
     def _may_post(self) -> bool:
         """Whether there may be one more notice now: some in a row, and one in each pause."""
-        now = self._clock.now().steady
-        self._left = min(float(AT_ONCE), self._left + (now - self._counted) / PAUSE)
-        self._counted = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        return self._pace.allows(self._clock.now().steady)
 
-    def _miss(self) -> None:
-        """One more that is told together with others."""
+    def _miss(self, pause: float | None = None) -> None:
+        """One more that is told together with others, some seconds later; None: soon."""
         self._untold += 1
         if self._summing is None:
-            loop = asyncio.get_running_loop()
-            self._summing = loop.create_task(self._sum_up(), name="webhooks")
+            work = self._sum_up(PAUSE if pause is None else pause)
+            self._summing = asyncio.get_running_loop().create_task(work, name="webhooks")
 
-    async def _sum_up(self) -> None:
+    async def _sum_up(self, pause: float) -> None:
         """One notice for all that was not told, as soon as there may be one."""
         while self._untold:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
             if self._untold and self._may_post():
                 count, self._untold = self._untold, 0
                 now = self._clock.now().wall
