@@ -158,10 +158,12 @@ class FirewallBackend(Protocol):
 
     Methods block, and are called one at a time, but not all from one thread:
     ``probe``, ``prepare`` and ``teardown`` may start programs and take seconds.
-    The others take no longer than a packet may wait.
+    The others take no longer than a packet may wait, unless the backend is slow.
     """
 
     name: str
+    slow: bool
+    """Whether changes start programs, or wait for a process that does. They may hang."""
 
     def probe(self) -> frozenset[Feature]:
         """Find out what this machine supports, changing nothing."""

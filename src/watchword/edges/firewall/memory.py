@@ -34,6 +34,7 @@ class MemoryFirewall:
     """Keeps openings in a dict. Can be told to fail once, and to be disturbed."""
 
     name = "memory"
+    slow = False
 
     def __init__(self, clock: Clock, *, features: frozenset[Feature] = EVERYTHING) -> None:
         self.fail_next_apply = False

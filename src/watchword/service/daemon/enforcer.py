@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from watchword.errors import HostError, OperatorError
@@ -37,6 +38,7 @@ from watchword.model.outcomes import (
     Restored,
 )
 from watchword.ports import Clock, FirewallBackend, Journal, KeepsNoTags, Reporter
+from watchword.service.daemon.whole import aside, whole
 
 _T = TypeVar("_T")
 _CHANGED = "other hands had changed the firewall"
@@ -71,17 +73,6 @@ def check_extension(grant: Grant, seconds: float, most: float | None, now: Momen
 
 def extended(grant: Grant, seconds: float) -> Grant:
     return replace(grant, ends=grant.ends + seconds, until=round(grant.until + seconds, 3))
-
-
-async def aside(work: Callable[[], _T]) -> _T:
-    """Have a thread do it. Whoever stops waiting does so once it is done: never two at once."""
-    doing = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        await asyncio.wait([doing])
-        doing.exception()  # nobody asks any more how it went
-        raise
 
 
 class Enforcer:
@@ -274,13 +265,14 @@ class Enforcer:
     async def held(self) -> frozenset[Tag]:
         """The openings that the firewall really has now. Raises HostError."""
         async with self._lock:
-            return self.firewall.installed()
+            return await self._done(self.firewall.installed)
 
     def record(self, change: Change) -> None:
         """Note and tell what somebody had us do."""
         self._note(self._journal.changed(change))
         self._reporter.report(Changed(change))
 
+    @whole
     async def expire(self) -> None:
         """End what has come to its end."""
         async with self._lock:
@@ -293,6 +285,7 @@ class Enforcer:
                 self._doubt(error)
             self._note_ends([(grant, Ending.EXPIRED) for grant in over])
 
+    @whole
     async def heal(self, *, thoroughly: bool = False) -> None:
         """Bring the firewall back into step if it is not. Reports what could not be done.
 
@@ -301,7 +294,7 @@ class Enforcer:
         async with self._lock:
             try:
                 doubted = self.in_doubt
-                if not doubted and self.firewall.intact():
+                if not doubted and await self._done(self.firewall.intact):
                     if thoroughly:
                         await aside(self.firewall.prepare)
                     return
@@ -344,7 +337,7 @@ class Enforcer:
             try:
                 await self._realign()
                 if dismantle:
-                    self.firewall.teardown()
+                    await aside(self.firewall.teardown)
             except HostError as error:
                 self._doubt(error)
             self._note_ends([(grant, Ending.REVOKED) for grant in over])
@@ -353,7 +346,7 @@ class Enforcer:
         """Make the change; if the firewall is not what we thought, start from what it is."""
         self.changes += 1
         try:
-            self.firewall.apply(self.ledger.change())
+            await self._done(partial(self.firewall.apply, self.ledger.change()))
         except HostError:
             await self._realign()
             self._reporter.report(Restored(len(self.ledger), _CHANGED))
@@ -364,11 +357,15 @@ class Enforcer:
         """Start from what the firewall has; return how many openings had to go."""
         self.changes += 1
         await aside(self.firewall.prepare)
-        change = self.ledger.full_change(self._installed())
-        self.firewall.apply(change)
+        change = self.ledger.full_change(await self._done(self._installed))
+        await self._done(partial(self.firewall.apply, change))
         self.ledger.settled()
         self.in_doubt = False
         return len(change.remove)
+
+    async def _done(self, work: Callable[[], _T]) -> _T:
+        """Here what answers at once, in another thread what starts programs."""
+        return await aside(work) if self.firewall.slow else work()
 
     def _installed(self) -> frozenset[Tag]:
         if isinstance(self.firewall, KeepsNoTags):

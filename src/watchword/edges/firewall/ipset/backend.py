@@ -53,6 +53,7 @@ class IpsetFirewall:
     """
 
     name = "ipset"
+    slow = False
 
     def __init__(
         self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock

@@ -44,6 +44,7 @@ class NftFirewall:
     """
 
     name = "nftables"
+    slow = False
 
     def __init__(
         self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock

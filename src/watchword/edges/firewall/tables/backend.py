@@ -53,6 +53,7 @@ class TablesFirewall:
     """
 
     name = "iptables"
+    slow = True
 
     def __init__(
         self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
