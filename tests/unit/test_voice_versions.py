@@ -119,3 +119,14 @@ def test_each_line_that_the_distribution_s_log_filter_waits_for_at_a_start_is_th
     for each in patterns:
         assert [line for line in lines if re.search(each, line)], each
     assert "Added jump rule from chain: INPUT to chain: FWKNOP_INPUT" in said(STARTED[1])
+
+
+@pytest.mark.parametrize(("size", "when"), [(225, ""), (1100, " (before decryption)")])
+def test_an_openpgp_packet_with_a_wrong_hmac_is_told_as_the_original_does(
+    size: int, when: str
+) -> None:
+    event = Judged(packet(b"A" * size), NOW.wall, (Refusal(Reason.MAC_MISMATCH, (1,)),))
+    what = "Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL"
+    assert said(event)[1] == (
+        f"[198.51.100.2] (stanza #1) Error creating fko context{when}: {what}"
+    )

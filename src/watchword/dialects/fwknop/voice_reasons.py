@@ -15,6 +15,7 @@ from watchword.dialects.fwknop.voice_words import Line, Priority
 from watchword.model.outcomes import Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
+from watchword.wire.spa.envelope import RIJNDAEL_LONGEST
 from watchword.wire.spa.errors import Code
 
 USER: Final = 64  # characters of a user name; the format has no more
@@ -27,7 +28,7 @@ _LINES: Final = {
         "{at} No stanza encryption mode match for encryption type: {detail:.1}.",
     ),
     Reason.STANZA_EXPIRED: (_I, "{at} Access stanza has expired"),
-    Reason.MAC_MISMATCH: (_W, "{at} Error creating fko context: {text}"),
+    Reason.MAC_MISMATCH: (_W, "{at} Error creating fko context{when}: {text}"),
     Reason.NOT_DECRYPTED: (_W, "{at} Error creating fko context: {text}"),
     Reason.MALFORMED: (_W, "{at} Error creating fko context: {text}"),
     Reason.GPG_BUSY: (_W, "{at} Too many GPG packets are waiting, this one was dropped."),
@@ -121,6 +122,7 @@ def line(refusal: Refusal, packet: Packet, name: str) -> Line:
         user=refusal.detail[:USER],
         expected=refusal.expected,
         text=_library_text(refusal),
+        when=_when(packet),
         signer=_signer(refusal),
     )
 
@@ -137,6 +139,11 @@ def _signer(refusal: Refusal) -> str:
     if refusal.expected == "id":
         return f" ID: {refusal.detail[-8:]}, but that ID is not in the GPG_REMOTE_ID"
     return f": {refusal.detail}, but that fingerprint is not in the GPG_FINGERPRINT_ID"
+
+
+def _when(packet: Packet) -> str:
+    """fwknopd has other words for OpenPGP packets, which are told by their length."""
+    return " (before decryption)" if len(packet.payload) > RIJNDAEL_LONGEST else ""
 
 
 def _library_text(refusal: Refusal) -> str:
