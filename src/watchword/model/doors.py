@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from watchword.errors import Place
 from watchword.model.addresses import Address
+from watchword.model.crypto import Secret
 from watchword.model.services import Proto, Service
 from watchword.model.templates import Template
 
@@ -113,6 +114,44 @@ DoorAction: TypeAlias = RunCommands | OpenServices | CloseServices
 
 
 @dataclass(frozen=True, slots=True)
+class FailureLimit:
+    """How often a sender may fail at a door."""
+
+    most: int
+    seconds: int
+    """Counted from the first failure on. Until it is over nothing more is followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What a door asks beyond knockd's rules; by itself: nothing."""
+
+    strict: bool = False
+    """True: a knock at any port that is not the next one spoils an attempt, whether some door
+    has that port or not. So a scan opens nothing."""
+    besides: frozenset[Service] = frozenset()
+    """What honest callers use meanwhile, and is overlooked by a strict door."""
+    ignore_repeats: bool = False
+    """True: the knock that was made last may come again, as when it is sent again on its way."""
+    step_timeout: int | None = None
+    """Seconds within which each knock has to follow the one before; None: any."""
+    failures: FailureLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A sequence that follows from a secret and the time (wire.rotating)."""
+
+    secret: Secret
+    knocks: int
+    every: int
+    """Seconds for which one sequence is the current one."""
+
+
+_NO_CARE = Care()
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
     """A named sequence of knocks that leads to one action."""
 
@@ -121,7 +160,7 @@ class Door:
     place: Place
     name: str
     sequence: tuple[Service, ...]
-    """Empty: it cannot be opened (its one-time sequences are used up)."""
+    """Empty: there is a rotation, or its one-time sequences are used up."""
     seq_timeout: int = 25
     """Seconds within which the last knock has to follow the first."""
     flags: FlagRule = FlagRule()
@@ -130,6 +169,8 @@ class Door:
     one_time: str | None = None
     """File that the sequence is taken from, and in which it is marked as used."""
     action: DoorAction = RunCommands()
+    care: Care = _NO_CARE
+    rotation: Rotation | None = None
 
 
 class Step(Enum):
@@ -138,6 +179,8 @@ class Step(Enum):
     ADVANCED = "advanced"
     SPOILT = "spoilt"
     TIMED_OUT = "timed out"
+    SHUT_OUT = "shut out"
+    """Its sender has failed too often, and is not followed for a while."""
 
 
 class Progress(NamedTuple):
@@ -148,10 +191,14 @@ class Progress(NamedTuple):
     source: Address
     stage: int
     """How many knocks were right."""
+    length: int
+    """How many there are."""
+    window: int | None = None
+    """Which sequence of a rotation it is; None: the door has none."""
 
     @property
     def opened(self) -> bool:
-        return self.step is Step.ADVANCED and self.stage == len(self.door.sequence)
+        return self.step is Step.ADVANCED and self.stage == self.length
 
 
 @lru_cache(maxsize=4096)

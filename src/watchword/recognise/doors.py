@@ -1,9 +1,9 @@
-"""Follows knock sequences: one attempt for each caller and door.
+"""Follows knock sequences: one attempt for each caller and sequence.
 
 In here: which packets count as knocks at all, what a knock does to the attempts
 of its sender, when an attempt has taken too long, how many are followed.
-Not in here: capture (edges.capture), knockd.conf (dialects.knockd), what an open
-door does (service.knock).
+Not in here: one door's own rules (watches), the kernel's filter (hearing), capture
+(edges.capture), knockd.conf (dialects.knockd), what an open door does (service.knock).
 
 Source: knockd, sections 4 and 5. Differences: attempts are kept by their sender,
 so that nobody's attempt ends another's; time is up at the instant at which it is,
@@ -19,53 +19,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from ipaddress import ip_network
 from typing import Final
 
 from watchword.model.addresses import Address
-from watchword.model.doors import TCP, UDP, Door, Knock, Progress, Step, address_of
-from watchword.model.filters import All, Any, Direction, Filter, FlagsAre, HostIs, PortIs
-from watchword.model.services import Proto, Service
+from watchword.model.doors import TCP, Door, Knock, Progress, Step, address_of
+from watchword.model.filters import Filter
+from watchword.recognise import hearing
+from watchword.recognise.watches import NEVER, Attempt, Course, Watch
+from watchword.wire.rotating import window_of
 
 MOST_ATTEMPTS: Final = 65_536
 """Attempts that are followed at once; about 50 MB."""
 _NOTHING: Final[Sequence[Progress]] = ()
-
-
-class _Watch:
-    """One door as it is held against knocks."""
-
-    __slots__ = ("attempts", "door", "spots", "target", "timeout", "unwanted", "wanted")
-
-    def __init__(self, door: Door) -> None:
-        self.door = door
-        self.spots = tuple(map(_spot_of, door.sequence))
-        self.target = door.target.packed if door.target is not None else None
-        self.wanted, self.unwanted = int(door.flags.wanted), int(door.flags.unwanted)
-        self.timeout = door.seq_timeout
-        self.attempts: OrderedDict[bytes, _Attempt] = OrderedDict()
-        """By sender, in the order of their beginnings, which is that of their ends."""
-
-    def heeds(self, spot: int, flags: int) -> bool:
-        """Whether a packet's flags are right; those of UDP always are."""
-        if not spot & 1:
-            return True
-        return flags & self.wanted == self.wanted and not flags & self.unwanted
-
-
-class _Attempt:
-    __slots__ = ("deadline", "source", "stage", "watch")
-
-    def __init__(self, watch: _Watch, source: bytes, deadline: float) -> None:
-        self.watch = watch
-        self.source = source
-        self.stage = 0
-        self.deadline = deadline
-
-
-def _spot_of(service: Service) -> int:
-    """Protocol and port in one number, which is quickly looked up."""
-    return service.port << 1 | (service.proto is Proto.TCP)
 
 
 class DoorRecogniser:
@@ -74,28 +39,32 @@ class DoorRecogniser:
     def __init__(
         self, doors: Sequence[Door], local: Collection[bytes], most: int = MOST_ATTEMPTS
     ) -> None:
-        """``local``: this host's addresses, packed; knocks at doors without a target go there."""
+        """``local``: this host's addresses, packed; knocks at doors without a target go there.
+
+        Doors with a rotation wait for nothing until ``turn`` was called.
+        """
         self._most = most
         self._local = frozenset(local)
-        self._watches = {door.number: _Watch(door) for door in doors}
-        self._attempts: dict[bytes, list[_Attempt]] = {}
+        self._watches = {door.number: Watch(door) for door in doors}
+        self._attempts: dict[bytes, list[Attempt]] = {}
         """By sender, in the order of their beginnings."""
-        self._newcomers: OrderedDict[_Attempt, None] = OrderedDict()
+        self._newcomers: OrderedDict[Attempt, None] = OrderedDict()
         """Those that made one knock, in the order in which they made it."""
-        self._others: OrderedDict[_Attempt, None] = OrderedDict()
+        self._others: OrderedDict[Attempt, None] = OrderedDict()
         self._latest = 0.0
-        self._deadline = _NEVER
+        self._deadline = NEVER
         """Nothing ends before; may be too early, never too late."""
         self._index()
 
     def _index(self) -> None:
-        self._ears: dict[int, list[_Watch]] = {}
-        self._firsts: dict[int, list[_Watch]] = {}
+        self._ears: dict[int, list[Watch]] = {}
+        self._firsts: dict[int, list[Course]] = {}
         for watch in self._watches.values():
-            for spot in dict.fromkeys(watch.spots):
+            for spot in {spot for course in watch.courses for spot in course.spots}:
                 self._ears.setdefault(spot, []).append(watch)
-            if watch.spots:
-                self._firsts.setdefault(watch.spots[0], []).append(watch)
+            for course in watch.courses:
+                self._firsts.setdefault(course.spots[0], []).append(course)
+        self._strict = any(watch.strict for watch in self._watches.values())
 
     @property
     def local(self) -> list[Address]:
@@ -105,6 +74,8 @@ class DoorRecogniser:
     def __len__(self) -> int:
         """Attempts under way."""
         return len(self._newcomers) + len(self._others)
+
+    # --- knocks ------------------------------------------------------------
 
     def observe(self, knock: Knock, now: float) -> Sequence[Progress]:
         """What a packet does to attempts, after what has come to its end by now, in order.
@@ -121,11 +92,15 @@ class DoorRecogniser:
             return told  # most of what strangers send ends here
         now = self._latest = max(now, self._latest)
         if not self._heard(spot, destination, flags):
-            return told
+            if under_way is None or not self._strict:
+                return told
+            return [*told, *self._spoil(under_way, knock, spot, now)]
         if under_way is not None:
-            concerned = [each for each in under_way if self._reaches(each.watch, destination)]
+            concerned = [
+                each for each in under_way if self._reaches(each.course.watch, destination)
+            ]
             if concerned:
-                return [*told, *self._judge(concerned, spot, flags)]
+                return [*told, *self._judge(concerned, spot, flags, now)]
         if firsts is None:
             return told
         return [*told, *self._begin(firsts, knock, spot, now)]
@@ -137,55 +112,82 @@ class DoorRecogniser:
                 return True
         return False
 
-    def _reaches(self, watch: _Watch, destination: bytes) -> bool:
+    def _reaches(self, watch: Watch, destination: bytes) -> bool:
         if watch.target is not None:
             return destination == watch.target
         return destination in self._local
 
-    def _judge(self, attempts: list[_Attempt], spot: int, flags: int) -> list[Progress]:
+    def _judge(self, attempts: list[Attempt], spot: int, flags: int, now: float) -> list[Progress]:
         """A knock goes to every attempt of its sender, and begins no other."""
-        told = []
+        told: list[Progress] = []
         for each in attempts:
-            watch = each.watch
+            watch = each.course.watch
             if not watch.heeds(spot, flags):
                 continue
-            if spot == watch.spots[each.stage]:
-                told.append(self._advance(each))
-            else:
-                told.append(self._progress(Step.SPOILT, each))
-                self._drop(each)
+            if spot == each.course.spots[each.stage]:
+                told.append(self._advance(each, now))
+            elif not watch.is_repeat(each, spot):
+                told += self._fail(Step.SPOILT, each, now)
         return told
 
-    def _begin(self, firsts: list[_Watch], knock: Knock, spot: int, now: float) -> list[Progress]:
+    def _spoil(
+        self, attempts: list[Attempt], knock: Knock, spot: int, now: float
+    ) -> list[Progress]:
+        """A packet to a port of no door: strict doors take it for a wrong knock."""
+        told: list[Progress] = []
+        for each in list(attempts):
+            watch = each.course.watch
+            if self._reaches(watch, knock.destination) and watch.minds(spot, knock.flags):
+                told += self._fail(Step.SPOILT, each, now)
+        return told
+
+    def _begin(self, firsts: list[Course], knock: Knock, spot: int, now: float) -> list[Progress]:
         told = []
-        for watch in firsts:
-            if not watch.heeds(spot, knock.flags) or not self._reaches(watch, knock.destination):
+        source, destination = knock.source, knock.destination
+        for course in firsts:
+            watch = course.watch
+            if not watch.heeds(spot, knock.flags) or not self._reaches(watch, destination):
+                continue
+            if watch.shuts_out(source, now):
                 continue
             if len(self) >= self._most:
                 self._drop(next(iter(self._newcomers or self._others)))
-            attempt = _Attempt(watch, knock.source, now + watch.timeout)
-            self._attempts.setdefault(knock.source, []).append(attempt)
-            watch.attempts[knock.source] = attempt
+            attempt = Attempt(course, source, now)
+            self._attempts.setdefault(source, []).append(attempt)
+            watch.add(attempt)
             self._newcomers[attempt] = None
-            self._deadline = min(self._deadline, attempt.deadline)
-            told.append(self._advance(attempt))
+            told.append(self._advance(attempt, now))
+            self._deadline = min(self._deadline, attempt.ends)
         return told
 
-    def _advance(self, attempt: _Attempt) -> Progress:
+    def _advance(self, attempt: Attempt, now: float) -> Progress:
         attempt.stage += 1
         told = self._progress(Step.ADVANCED, attempt)
-        if attempt.stage == len(attempt.watch.spots):
+        if attempt.stage == len(attempt.course.spots):
             self._drop(attempt)
-        elif attempt.stage == 2:
+            return told
+        attempt.course.watch.stepped(attempt, now)
+        if attempt.stage == 2:
             del self._newcomers[attempt]
             self._others[attempt] = None
         return told
 
-    def _progress(self, step: Step, attempt: _Attempt) -> Progress:
-        return Progress(step, attempt.watch.door, address_of(attempt.source), attempt.stage)
+    def _fail(self, step: Step, attempt: Attempt, now: float) -> list[Progress]:
+        self._drop(attempt)
+        told = [self._progress(step, attempt)]
+        if attempt.course.watch.failed(attempt.source, now):
+            told.append(self._progress(Step.SHUT_OUT, attempt))
+        return told
 
-    def _drop(self, attempt: _Attempt) -> None:
-        del attempt.watch.attempts[attempt.source]
+    def _progress(self, step: Step, attempt: Attempt) -> Progress:
+        course = attempt.course
+        who = address_of(attempt.source)
+        return Progress(
+            step, course.watch.door, who, attempt.stage, len(course.spots), course.window
+        )
+
+    def _drop(self, attempt: Attempt) -> None:
+        attempt.course.watch.remove(attempt)
         self._newcomers.pop(attempt, None)
         self._others.pop(attempt, None)
         left = self._attempts[attempt.source]
@@ -194,91 +196,66 @@ class DoorRecogniser:
         else:
             del self._attempts[attempt.source]
 
+    # --- time --------------------------------------------------------------
+
     def expire(self, now: float) -> Sequence[Progress]:
         """End every attempt whose time is up, in the order of their ends."""
         if now < self._deadline:
             return _NOTHING
-        over: list[_Attempt] = []
+        over: list[tuple[float, list[Progress]]] = []
         for watch in self._watches.values():
-            while watch.attempts and (first := next(iter(watch.attempts.values()))).deadline <= now:
-                over.append(first)
-                self._drop(first)
-        self._deadline = min(
-            (next(iter(each.attempts.values())).deadline for each in self._live()), default=_NEVER
-        )
-        over.sort(key=lambda attempt: attempt.deadline)
-        return [self._progress(Step.TIMED_OUT, each) for each in over]
-
-    def _live(self) -> list[_Watch]:
-        return [watch for watch in self._watches.values() if watch.attempts]
+            for attempt in watch.over(now):
+                over.append((attempt.ends, self._fail(Step.TIMED_OUT, attempt, now)))
+        self._deadline = min((each.next_end() for each in self._watches.values()), default=NEVER)
+        over.sort(key=lambda each: each[0])
+        return [progress for _, told in over for progress in told]
 
     def next_deadline(self) -> float | None:
         """Steady seconds at which ``expire`` may next have something to do."""
-        return None if self._deadline == _NEVER else self._deadline
+        return None if self._deadline == NEVER else self._deadline
+
+    def turn(self, wall: float) -> float | None:
+        """Take the sequences that rotations have at this time, Unix seconds.
+
+        To be called again at the time that is returned; None: no door has a rotation.
+        Attempts at sequences that are over are forgotten.
+        """
+        nexts = []
+        for watch in self._watches.values():
+            rotation = watch.door.rotation
+            if rotation is not None:
+                window = window_of(wall, rotation.every)
+                self._forget(watch.turn(window))
+                nexts.append(float((window + 1) * rotation.every))
+        if not nexts:
+            return None
+        self._index()
+        return min(nexts)
+
+    # --- changes -----------------------------------------------------------
+
+    def spend(self, number: int, window: int) -> None:
+        """A sequence of a rotation was knocked, and is worth nothing from now on."""
+        self._forget(self._watches[number].spend(window))
+        self._index()
 
     def take_sequence(self, number: int, door: Door) -> None:
         """Have a door wait for another sequence. Attempts at the old one are forgotten.
 
         ``door``: the same door with its new sequence; one without any cannot be opened.
         """
-        for attempt in list(self._watches[number].attempts.values()):
-            self._drop(attempt)
-        self._watches[number] = _Watch(door)
+        self._forget(self._watches[number].all())
+        self._watches[number] = Watch(door)
         self._index()
+
+    def _forget(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            self._drop(attempt)
 
     def take_addresses(self, local: Collection[bytes]) -> None:
         """Listen to other addresses of this host from now on; attempts go on."""
         self._local = frozenset(local)
 
     def hearing(self) -> Filter | None:
-        """Which packets change anything, for a filter in the kernel; None: there are none.
-
-        What it lets through is looked at again, so it may let through more.
-        """
-        places: dict[bytes | None, list[Filter]] = {}
-        for watch in self._watches.values():
-            if watch.spots:
-                places.setdefault(watch.target, []).append(_of_door(watch))
-        found: list[Filter] = []
-        for target, tests in places.items():
-            hosts = self._local if target is None else (target,)
-            if hosts:
-                found.append(All((_any([_sent_to(each) for each in sorted(hosts)]), _any(tests))))
-        return _any(found) if found else None
-
-
-def _of_door(watch: _Watch) -> Filter:
-    tests: list[Filter] = []
-    if tcp := _ports(watch, TCP):
-        rule = FlagsAre(watch.wanted, watch.unwanted)
-        tests.append(All((rule, tcp)) if watch.wanted | watch.unwanted else tcp)
-    if udp := _ports(watch, UDP):
-        tests.append(udp)
-    return _any(tests)
-
-
-def _ports(watch: _Watch, protocol: int) -> Filter | None:
-    """Neighbouring ports as one range."""
-    ports = sorted({spot >> 1 for spot in watch.spots if spot & 1 == (protocol == TCP)})
-    ranges: list[list[int]] = []
-    for port in ports:
-        if ranges and ranges[-1][1] == port - 1:
-            ranges[-1][1] = port
-        else:
-            ranges.append([port, port])
-    tests: list[Filter] = [
-        PortIs(first, last, frozenset({protocol}), direction=Direction.DESTINATION)
-        for first, last in ranges
-    ]
-    return _any(tests) if tests else None
-
-
-def _sent_to(address: bytes) -> Filter:
-    return HostIs(ip_network(address), Direction.DESTINATION)
-
-
-def _any(tests: list[Filter]) -> Filter:
-    return tests[0] if len(tests) == 1 else Any(tuple(tests))
-
-
-_NEVER: Final = float("inf")
+        """Which packets change anything, for a filter in the kernel; None: there are none."""
+        return hearing.hearing(self._watches.values(), self._local)

@@ -10,7 +10,8 @@ It is of our own, in the style of knockd.conf::
     delay    = 50
 
 In place of ``sequence``, ``one_time_sequences`` names a file as knockd has it; each
-run uses the next line and marks it.
+run uses the next line and marks it. Or ``secret``, with ``knocks`` and ``every``, is
+that of the door: the sequence follows from it and the time.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.knockd.client_options import Hit, hit
+from watchword.dialects.knockd.door_care import FEWEST, LONGEST, MOST, SHORTEST, secret
+from watchword.dialects.knockd.door_draft import EVERY, KNOCKS
 from watchword.dialects.knockd.lines import BLANKS, Directive, Section, complaint, sections
 from watchword.errors import Complaint, OperatorError, Place
+from watchword.model.doors import Rotation
 
 FILE: Final = ".knockrc"
 
@@ -33,6 +37,8 @@ class NamedSequence:
     hits: tuple[Hit, ...] = ()
     one_time: str | None = None
     """File that the hits are taken from."""
+    rotation: Rotation | None = None
+    """What the hits follow from."""
     delay: int | None = None
     """Milliseconds."""
     family: int | None = None
@@ -66,6 +72,7 @@ def _read(section: Section) -> NamedSequence:
         host=text.get("host", ""),
         hits=_hits(values["sequence"]) if "sequence" in values else (),
         one_time=text.get("one_time_sequences"),
+        rotation=_rotation(values) if "secret" in values else None,
         delay=_delay(values["delay"]) if "delay" in values else None,
         family=_family(values["family"]) if "family" in values else None,
     )
@@ -77,6 +84,28 @@ def _hits(directive: Directive) -> tuple[Hit, ...]:
     except OperatorError as error:
         first = error.complaints[0]
         raise OperatorError(first.message, place=directive.place, hint=first.hint) from None
+
+
+def _rotation(values: dict[str, Directive]) -> Rotation:
+    directive = values["secret"]
+    try:
+        found = secret(directive.value or "")
+    except ValueError as error:
+        hint = "copy it from the door in the server's knockd.conf"
+        raise OperatorError(str(error), place=directive.place, hint=hint) from None
+    knocks = _number(values.get("knocks"), KNOCKS, FEWEST, MOST)
+    every = _number(values.get("every"), EVERY, SHORTEST, LONGEST)
+    return Rotation(found, knocks, every)
+
+
+def _number(directive: Directive | None, default: int, least: int, most: int) -> int:
+    value = directive.value if directive is not None and directive.value else str(default)
+    plain = value.isascii() and value.isdecimal() and len(value) < 9
+    if not plain or not least <= int(value) <= most:
+        place = directive.place if directive is not None else None
+        hint = f"write {least} to {most}, as the server has it"
+        raise OperatorError(f"{value!r} is out of range", place=place, hint=hint)
+    return int(value)
 
 
 def _delay(directive: Directive) -> int:
@@ -96,5 +125,5 @@ def _family(directive: Directive) -> int:
     return int(directive.value)
 
 
-_WHAT: Final = ("sequence", "one_time_sequences")
-_KEYS: Final = ("host", *_WHAT, "delay", "family")
+_WHAT: Final = ("sequence", "one_time_sequences", "secret")
+_KEYS: Final = ("host", *_WHAT, "knocks", "every", "delay", "family")

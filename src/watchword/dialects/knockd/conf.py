@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from watchword.dialects.knockd.door_section import door, yes_or_no
+from watchword.dialects.knockd.door_draft import yes_or_no
+from watchword.dialects.knockd.door_section import door
 from watchword.dialects.knockd.lines import Directive, Section, complaint, sections
 from watchword.errors import Complaint, OperatorError
 from watchword.model.doors import CloseServices, Door, OpenServices

@@ -1,7 +1,8 @@
 """Reads the section of one door.
 
 In here: its keys, what they default to, which of them cannot stand together.
-Not in here: sequences and flags (sequences), commands (commands), [options].
+Not in here: sequences and flags (sequences), commands (commands), [options], what goes
+beyond knockd's rules (door_care).
 
 Source: knockd, section 3. Of our own: ``Open`` names services that are opened in
 the firewall in place of commands, for ``Cmd_Timeout`` seconds, ``Close`` those
@@ -11,62 +12,24 @@ Differences: a time is a number; a target is an address, however it is spelled.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
 from watchword.dialects.knockd.commands import command
-from watchword.dialects.knockd.lines import BLANKS, Directive, Section, complaint
+from watchword.dialects.knockd.door_care import CARE, rotation
+from watchword.dialects.knockd.door_draft import Draft, Read, services, whole_number, yes_or_no
+from watchword.dialects.knockd.lines import Directive, Section
 from watchword.dialects.knockd.sequences import SequenceError, flag_rule, sequence
-from watchword.errors import Complaint, Place
+from watchword.errors import Complaint
 from watchword.model.addresses import canonical
 from watchword.model.doors import (
     CloseServices,
     Door,
     DoorAction,
     DoorCommand,
-    FlagRule,
     OpenServices,
     RunCommands,
 )
-from watchword.model.services import Service
-
-_NUMBER: Final = re.compile(r"(-?[0-9]{1,9})(.*)", re.DOTALL)
-_SEQ_TIMEOUT: Final = 25
-_CMD_TIMEOUT: Final = 10
-_ANY: Final = FlagRule()
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A door as far as it was read."""
-
-    section: Section
-    complaints: list[Complaint]
-    sequence: tuple[Service, ...] = ()
-    one_time: str | None = None
-    seq_timeout: int = _SEQ_TIMEOUT
-    cmd_timeout: int = _CMD_TIMEOUT
-    flags: FlagRule = _ANY
-    target: str | None = None
-    commands: dict[str, str] = field(default_factory=dict)
-    services: tuple[Service, ...] = ()
-    closed: tuple[Service, ...] = ()
-    shell: bool = False
-    syslog: bool = False
-    opens: Place | None = None
-
-    def refuse(self, place: Place, what: str, hint: str) -> None:
-        self.complaints.append(complaint(place, what, hint))
-
-    def refuse_section(self, what: str, hint: str) -> None:
-        self.complaints.append(
-            Complaint(f"config: section {self.section.name}: {what}", self.section.place, hint)
-        )
-
-    def remark(self, place: Place, what: str, hint: str) -> None:
-        self.complaints.append(complaint(place, what, hint, fatal=False))
 
 
 def door(section: Section, number: int, complaints: list[Complaint]) -> tuple[Door, bool]:
@@ -75,7 +38,7 @@ def door(section: Section, number: int, complaints: list[Complaint]) -> tuple[Do
     What is wrong with it is complained about; after a fatal complaint the door
     is not to be used.
     """
-    draft = _Draft(section, complaints)
+    draft = Draft(section, complaints)
     for directive in section.directives:
         read = _KEYS.get(directive.key)
         if read is not None and directive.value is not None:
@@ -97,9 +60,9 @@ def _puzzle(directive: Directive) -> str:
     return "there is no such key for a door; see knockd.conf(5)"
 
 
-def _finished(draft: _Draft, number: int) -> Door:
+def _finished(draft: Draft, number: int) -> Door:
     section = draft.section
-    if not draft.sequence and draft.one_time is None:
+    if not draft.sequence and draft.one_time is None and draft.secret is None:
         draft.complaints.append(
             Complaint(
                 f"error: section '{section.name}' has an empty knock sequence",
@@ -129,10 +92,12 @@ def _finished(draft: _Draft, number: int) -> Door:
         target=canonical(draft.target) if draft.target is not None else None,
         one_time=draft.one_time,
         action=_action(draft),
+        care=draft.care,
+        rotation=rotation(draft),
     )
 
 
-def _action(draft: _Draft) -> DoorAction:
+def _action(draft: Draft) -> DoorAction:
     if draft.services:
         return OpenServices(draft.services, draft.cmd_timeout)
     if draft.closed:
@@ -140,7 +105,7 @@ def _action(draft: _Draft) -> DoorAction:
     return _commands(draft)
 
 
-def _commands(draft: _Draft) -> RunCommands:
+def _commands(draft: Draft) -> RunCommands:
     def read(*keys: str) -> DoorCommand | None:
         text = next((draft.commands[key] for key in keys if key in draft.commands), "")
         return command(text, through_shell=draft.shell) if text else None
@@ -155,10 +120,7 @@ def _commands(draft: _Draft) -> RunCommands:
     )
 
 
-_Read = Callable[[_Draft, Directive, str], None]
-
-
-def _sequence(draft: _Draft, directive: Directive, value: str) -> None:
+def _sequence(draft: Draft, directive: Directive, value: str) -> None:
     try:
         draft.sequence, ignored = sequence(value)
     except SequenceError as error:
@@ -168,32 +130,22 @@ def _sequence(draft: _Draft, directive: Directive, value: str) -> None:
         draft.remark(directive.place, f"{text!r} is ignored", "comments have lines of their own")
 
 
-def _one_time(draft: _Draft, directive: Directive, value: str) -> None:
+def _one_time(draft: Draft, directive: Directive, value: str) -> None:
     if not value:
         draft.refuse(directive.place, "syntax error", "name a file of sequences")
     draft.one_time = value
 
 
-def _number(draft: _Draft, directive: Directive, value: str) -> int | None:
-    found = _NUMBER.match(value)
-    if found is None:
-        draft.refuse(directive.place, f"{value!r} is no number", "write seconds, such as 10")
-        return None
-    if rest := found[2].strip(BLANKS):
-        draft.remark(directive.place, f"{rest!r} is ignored", "write seconds, and nothing else")
-    return int(found[1])
-
-
-def _seq_timeout(draft: _Draft, directive: Directive, value: str) -> None:
-    seconds = _number(draft, directive, value)
+def _seq_timeout(draft: Draft, directive: Directive, value: str) -> None:
+    seconds = whole_number(draft, directive, value)
     if seconds is not None and seconds < 0:
         draft.refuse(directive.place, "Seq_Timeout is negative", "write seconds, such as 10")
     elif seconds is not None:
         draft.seq_timeout = seconds
 
 
-def _cmd_timeout(draft: _Draft, directive: Directive, value: str) -> None:
-    seconds = _number(draft, directive, value)
+def _cmd_timeout(draft: Draft, directive: Directive, value: str) -> None:
+    seconds = whole_number(draft, directive, value)
     if seconds is None:
         return
     if seconds < 0:
@@ -201,7 +153,7 @@ def _cmd_timeout(draft: _Draft, directive: Directive, value: str) -> None:
     draft.cmd_timeout = seconds
 
 
-def _flags(draft: _Draft, directive: Directive, value: str) -> None:
+def _flags(draft: Draft, directive: Directive, value: str) -> None:
     try:
         draft.flags = flag_rule(value)
     except ValueError as error:
@@ -215,7 +167,7 @@ def _flags(draft: _Draft, directive: Directive, value: str) -> None:
         draft.remark(directive.place, "no TCP packet has these flags", "leave one of them out")
 
 
-def _target(draft: _Draft, directive: Directive, value: str) -> None:
+def _target(draft: Draft, directive: Directive, value: str) -> None:
     try:
         canonical(value)
     except ValueError:
@@ -224,8 +176,8 @@ def _target(draft: _Draft, directive: Directive, value: str) -> None:
     draft.target = value
 
 
-def _kept(key: str) -> _Read:
-    def read(draft: _Draft, directive: Directive, value: str) -> None:
+def _kept(key: str) -> Read:
+    def read(draft: Draft, directive: Directive, value: str) -> None:
         if "\0" in value:
             draft.refuse(directive.place, "syntax error", "leave the NUL out")
         draft.commands[key] = value
@@ -233,39 +185,21 @@ def _kept(key: str) -> _Read:
     return read
 
 
-def _services(draft: _Draft, directive: Directive, value: str) -> tuple[Service, ...]:
+def _open(draft: Draft, directive: Directive, value: str) -> None:
     draft.opens = directive.place
-    try:
-        services = tuple(Service.parse(each.strip(BLANKS)) for each in value.split(","))
-    except ValueError as error:
-        draft.refuse(directive.place, str(error), "write services such as tcp/22,udp/53")
-        return ()
-    return tuple(dict.fromkeys(services))
+    draft.services = services(draft, directive, value)
 
 
-def _open(draft: _Draft, directive: Directive, value: str) -> None:
-    draft.services = _services(draft, directive, value)
+def _close(draft: Draft, directive: Directive, value: str) -> None:
+    draft.opens = directive.place
+    draft.closed = services(draft, directive, value)
 
 
-def _close(draft: _Draft, directive: Directive, value: str) -> None:
-    draft.closed = _services(draft, directive, value)
-
-
-def yes_or_no(directive: Directive, value: str, complaints: list[Complaint]) -> bool:
-    """A switch of our own; what is neither yes nor no is complained about."""
-    known = {"yes": True, "no": False}
-    if value.lower() not in known:
-        complaints.append(
-            complaint(directive.place, f"{value!r} is neither yes nor no", "write yes or no")
-        )
-    return known.get(value.lower(), False)
-
-
-def _shell(draft: _Draft, directive: Directive, value: str) -> None:
+def _shell(draft: Draft, directive: Directive, value: str) -> None:
     draft.shell = yes_or_no(directive, value, draft.complaints)
 
 
-_KEYS: Final[dict[str, _Read]] = {
+_KEYS: Final[dict[str, Read]] = {
     "sequence": _sequence,
     "one_time_sequences": _one_time,
     "seq_timeout": _seq_timeout,
@@ -282,6 +216,7 @@ _KEYS: Final[dict[str, _Read]] = {
     "open": _open,
     "close": _close,
     "shell": _shell,
+    **CARE,
 }
 KEYS: Final[Sequence[str]] = tuple(_KEYS)
 """Of a door, in lower case."""

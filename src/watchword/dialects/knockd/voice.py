@@ -95,13 +95,15 @@ def _said(event: DoorEvent) -> Iterator[tuple[Where, str]]:
 
 
 def _of_progress(progress: Progress, host: str) -> Iterator[tuple[Where, str]]:
-    step, door, source, stage = progress
-    who = f"{_who(source, host)}: {door.name}"
-    match step:
+    source, stage = progress.source, progress.stage
+    who = f"{_who(source, host)}: {progress.door.name}"
+    match progress.step:
         case Step.ADVANCED:
             yield Where.LOG, f"{who}: Stage {stage}"
         case Step.TIMED_OUT:
             yield Where.LOG, f"{who}: sequence timeout (stage {stage})"
+        case Step.SHUT_OUT:
+            yield Where.LOG, f"{who}: failed too often, not followed for a while"
         case Step.SPOILT:
             yield Where.DEBUG, f"removing failed knock attempt ({source})"
 

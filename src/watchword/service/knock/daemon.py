@@ -44,6 +44,7 @@ from watchword.recognise.doors import DoorRecogniser
 from watchword.service.daemon.process import PidFile
 from watchword.service.knock.loading import load
 from watchword.service.knock.one_time_doors import used_up
+from watchword.service.knock.rotation import claim_on
 from watchword.service.knock.runs import Runs
 from watchword.service.knock.teller import Teller
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # half of the start, and many daemons need neither
 PATIENCE: Final = 20.0
 """Seconds that the end waits for commands; a supervisor waits 90."""
 LOCK: Final = "knockd.lock"
+_LONGEST_TURN: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -84,6 +86,7 @@ class KnockDaemon:
         self._news: AddressNews
         self._recogniser: DoorRecogniser
         self._timer: asyncio.TimerHandle | None = None
+        self._turning: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, ready: Callable[[], None]) -> int:
@@ -138,12 +141,28 @@ class KnockDaemon:
             await self._managed.take_up(knocking.settings.firewall)
         self._knocking = knocking
         self._recogniser = DoorRecogniser(knocking.doors, self._local())
+        self._turn()
         self._narrow()
         for door in knocking.doors:
-            if not door.sequence:
+            if not door.sequence and door.rotation is None:
                 self._tell(SequencesUsedUp(door.name))
         for complaint in knocking.complaints:
             self._tell(Remark(str(complaint)))
+
+    def _turn(self) -> None:
+        """Take the sequences that rotations have now, and see to it that the next ones are."""
+        if self._turning is not None:
+            self._turning.cancel()
+            self._turning = None
+        wall = self._clock.now().wall
+        after = self._recogniser.turn(wall)
+        if after is not None:
+            pause = min(max(after - wall, 0.05), _LONGEST_TURN)  # the wall clock may be set
+            self._turning = asyncio.get_running_loop().call_later(pause, self._turn_and_narrow)
+
+    def _turn_and_narrow(self) -> None:
+        self._turn()
+        self._narrow()
 
     def _narrow(self) -> None:
         self._source.narrow(self._recogniser.hearing())
@@ -151,7 +170,7 @@ class KnockDaemon:
     async def _open_memory(self, knocking: Knocking) -> None:
         """The journal, if something is closed later, or was to be when we ended last."""
         folder = Path(knocking.settings.state_dir)
-        if self._store is None and (_has_ends(knocking) or folder.exists()):
+        if self._store is None and (_needs_memory(knocking) or folder.exists()):
             from watchword.edges.replay.sqlite import SqliteStore  # noqa: PLC0415  (see above)
 
             self._store = await asyncio.to_thread(SqliteStore.open, folder, boot_id=boot_id())
@@ -208,8 +227,33 @@ class KnockDaemon:
             self._narrow()
             if not opens:
                 return
-        self._tell(SesameOpened(door, progress.source))
-        self._open(door, progress.source)
+        if progress.window is not None:
+            self._recogniser.spend(door.number, progress.window)
+            self._narrow()
+            self._begin(self._open_once(door, progress))
+            return
+        self._sesame(door, progress.source)
+
+    def _sesame(self, door: Door, source: Address) -> None:
+        self._tell(SesameOpened(door, source))
+        self._open(door, source)
+
+    async def _open_once(self, door: Door, progress: Progress) -> None:
+        """Open, if this sequence of a rotation never opened the door, in an earlier run either."""
+        if self._store is None or progress.window is None or door.rotation is None:
+            return
+        now = self._clock.now().wall
+        claim = claim_on(door.rotation, progress.window, str(progress.source), now)
+        try:
+            [first] = await self._store.keys.claim([claim])
+        except HostError as error:
+            self._tell(Trouble(f"{door.name}: not opened: {error}", error.hint))
+            return
+        if first:
+            self._sesame(door, progress.source)
+        else:
+            said = f"{door.name}: not opened for {progress.source}: this sequence was used before"
+            self._tell(Remark(said))
 
     def _open(self, door: Door, source: Address) -> None:
         match door.action:
@@ -282,8 +326,9 @@ class KnockDaemon:
     async def _stop(self, listening: asyncio.Task[None], writing: asyncio.Task[None]) -> None:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._turning):
+            if timer is not None:
+                timer.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=PATIENCE)
         at_once = self._knocking.settings.close_at_exit
@@ -308,10 +353,11 @@ class KnockDaemon:
             self._lock.close()
 
 
-def _has_ends(knocking: Knocking) -> bool:
-    """Whether some door leads to something that is closed later."""
+def _needs_memory(knocking: Knocking) -> bool:
+    """Whether some door leads to something that is closed later, or may be opened once only."""
     return any(
         isinstance(each.action, OpenServices)
+        or each.rotation is not None
         or (isinstance(each.action, RunCommands) and each.action.stops)
         for each in knocking.doors
     )

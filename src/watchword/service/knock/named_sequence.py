@@ -1,11 +1,13 @@
 """Sequences by name: from ~/.knockrc to the hits of one run.
 
-In here: finding and reading the files, using up a one-time sequence.
+In here: finding and reading the files, using up a one-time sequence, the sequence of
+this very moment.
 Not in here: what stands in them (dialects.knockd), sending (client).
 """
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from watchword.dialects.knockd.client_options import ClientOptions, Hit
 from watchword.edges import file_rights, files
 from watchword.edges.one_time import LIMIT, mark
 from watchword.errors import OperatorError, Place
+from watchword.model.doors import Rotation
 from watchword.record import replace
+from watchword.wire import rotating
 
 
 def filled(options: ClientOptions, home: str) -> ClientOptions:
@@ -35,6 +39,8 @@ def filled(options: ClientOptions, home: str) -> ClientOptions:
     hits = found.hits
     if found.one_time is not None:
         hits = _next_of(str(Path(found.one_time).expanduser()))
+    if found.rotation is not None:
+        hits = _of_now(found.rotation)
     return replace(
         options,
         host=host,
@@ -53,3 +59,9 @@ def _next_of(path: str) -> tuple[Hit, ...]:
             hint="make a new sheet, for the door and for yourself",
         )
     return tuple(Hit(str(each.port), each.proto.value == "udp") for each in sequence)
+
+
+def _of_now(rotation: Rotation) -> tuple[Hit, ...]:
+    window = rotating.window_of(time.time(), rotation.every)
+    sequence = rotating.sequence_of(rotation.secret, window, rotation.knocks)
+    return tuple(Hit(str(each.port), udp=False) for each in sequence)

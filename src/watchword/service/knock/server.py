@@ -21,6 +21,7 @@ from typing import Final
 from watchword import __version__
 from watchword.dialects.knockd import daemon_options, words
 from watchword.dialects.knockd.daemon_options import PID_FILE, DaemonOptions
+from watchword.dialects.knockd.weakness import weaknesses
 from watchword.dialects.knockd.words import UsageError
 from watchword.edges import core_dumps
 from watchword.edges.clock import SystemClock
@@ -81,7 +82,7 @@ def _complain(complaints: Sequence[Complaint]) -> None:
 def _started(options: DaemonOptions) -> int:
     knocking = load(options.config)
     if options.check:
-        _complain(knocking.complaints)
+        _complain([*knocking.complaints, *weaknesses(knocking.doors)])
         print(f"{options.config}: {len(knocking.doors)} doors, nothing that would stop knockd")
         return 0
     if options.flush:

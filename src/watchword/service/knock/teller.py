@@ -100,10 +100,10 @@ class Teller:
     def tell(self, event: DoorEvent) -> None:
         """Have an event written down."""
         if isinstance(event, Told):
-            step, door, _, stage = event.progress
-            if step is Step.SPOILT and not self._debug:
+            progress = event.progress
+            if progress.step is Step.SPOILT and not self._debug:
                 return
-            if stage < len(door.sequence) and not self._room():
+            if not progress.opened and not self._room():
                 return
         self._events.put_nowait(event)
 
