@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from watchword.edges.send import names
+from watchword.model.crypto import Secret
 from watchword.programs import knock
+from watchword.wire.rotating import sequence_of
 
 
 @pytest.fixture
@@ -237,3 +240,34 @@ def test_a_file_that_everybody_may_write_is_not_obeyed(
     (home / ".knockrc").chmod(0o666)
     assert knock.main(["--named", "home"]) == 1
     assert "may be written by everybody" in capsys.readouterr().err
+
+
+def test_a_sequence_can_follow_from_a_secret_and_the_time(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = Secret(b"not a secret, make your own!")
+    write(home, f"[m]\nhost = 127.0.0.1\nsecret = {b64encode(secret.reveal()).decode()}\n")
+    monkeypatch.setattr(time, "time", lambda: 3000.0)
+    assert knock.main(["-n", "m", "--json"]) == 0
+    wanted = [each.port for each in sequence_of(secret, 100, 4)]
+    assert told(capsys) == [("127.0.0.1", port) for port in wanted]
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ("secret = c2hvcnQ=", "the secret has 5 bytes"),
+        ("secret = ***", "the secret is no base64"),
+        ("secret = bm90IGEgc2VjcmV0LCBtYWtl\nknocks = 2", "'2' is out of range"),
+        ("secret = bm90IGEgc2VjcmV0LCBtYWtl\nevery = soon", "'soon' is out of range"),
+        ("secret = bm90IGEgc2VjcmV0LCBtYWtl\nsequence = 1", "[m] has no sequence"),
+    ],
+)
+def test_a_wrong_secret_is_refused_and_not_shown(
+    lines: str, complaint: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(home, f"[m]\nhost = 127.0.0.1\n{lines}\n")
+    assert knock.main(["-n", "m"]) == 1
+    shown = capsys.readouterr().err
+    assert complaint in shown
+    assert "bm90IGEg" not in shown

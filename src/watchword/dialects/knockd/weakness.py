@@ -25,6 +25,7 @@ POPULAR: Final = frozenset({
 """Of manuals, tutorials and the packaged file."""
 FEW: Final = 4
 """Knocks; fewer are short."""
+_RARE: Final = 24
 
 
 def weaknesses(doors: Sequence[Door]) -> Iterator[Complaint]:
@@ -50,16 +51,16 @@ def _of(door: Door) -> Iterator[tuple[str, str]]:
 
 
 def _to_scans(door: Door) -> Iterator[tuple[str, str]]:
-    strict = "write Strict = yes, or use ports in no order"
     likely = random_scan(door.sequence)
     if not door.sequence or not likely:
         return
     if ascending(door.sequence):
-        yield "a scan of all ports in ascending order opens it", strict
+        hint = "use ports in no order, or write Strict = yes"
+        yield "a scan of all ports in ascending order opens it", hint
     one_in = round(1 / likely)
-    if len(door.sequence) < FEW:
-        said = "every scan" if one_in == 1 else f"one of {one_in} scans in random order"
-        yield f"it has few knocks: {said} opens it", f"use {FEW} knocks or more, or {strict}"
+    said = "every scan" if one_in == 1 else f"one of {one_in} scans"
+    hint = f"use {FEW} knocks or more, or write Strict = yes"
+    yield f"{said} of all ports in random order opens it", hint if one_in < _RARE else ""
 
 
 def ascending(sequence: Sequence[Service]) -> bool:

@@ -39,6 +39,7 @@ from watchword.model.door_events import (
 )
 from watchword.model.doors import CloseServices, Door, OpenServices, Progress, RunCommands
 from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
+from watchword.model.requests import Claim
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
 from watchword.service.daemon.process import PidFile
@@ -249,7 +250,7 @@ class KnockDaemon:
         except HostError as error:
             self._tell(Trouble(f"{door.name}: not opened: {error}", error.hint))
             return
-        if first:
+        if first is Claim.FIRST:
             self._sesame(door, progress.source)
         else:
             said = f"{door.name}: not opened for {progress.source}: this sequence was used before"

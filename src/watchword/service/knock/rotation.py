@@ -11,16 +11,15 @@ from watchword.model.doors import TCP, Rotation
 from watchword.model.requests import ReplayKey, Sighting
 from watchword.wire.rotating import sequence_of
 
-_WINDOWS = 3
-"""For so many of them a sequence may be knocked; after that the time alone refuses it."""
-
 
 def claim_on(rotation: Rotation, window: int, source: str, wall: float) -> ReplayKey:
-    """What stands for the sequence of a window; the same for every door with this secret."""
+    """What stands for the sequence of a window; the same for every door with this secret.
+
+    It is never forgotten: there is one for each opening only, and doors whose sequences last
+    for different times would be in each other's way.
+    """
     knocks = sequence_of(rotation.secret, window, rotation.knocks)
     text = f"knocks {window} {rotation.every} {' '.join(map(str, knocks))}"
     digest = hashlib.sha256(text.encode("ascii")).digest()
     seen = Sighting(TCP, source, 0, "", knocks[-1].port, wall)
-    begins = window * rotation.every
-    until = wall + _WINDOWS * rotation.every
-    return ReplayKey(digest, digest, seen, until, sent_at=begins)
+    return ReplayKey(digest, digest, seen, sent_at=window * rotation.every)

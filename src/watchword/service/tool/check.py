@@ -17,6 +17,7 @@ from watchword.service.complain import say
 from watchword.service.tool import questions as tool_questions
 
 if TYPE_CHECKING:
+    from watchword.model.doors import Door
     from watchword.model.policy import Policy
 
 PROGRAM = "watchword"
@@ -33,10 +34,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "with it, try its policy tests, and say in words what it allows. Exit status 0: it can "
         "be used; 1: it cannot.",
     )
+    parser.add_argument(
+        "--knockd", metavar="FILE", help="look at the doors of a knockd.conf, and only at these"
+    )
     parser.set_defaults(answer=_check)
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    if arguments.knockd:
+        return _doors(arguments)
     from watchword.dialects.fwknop import explain_words
     from watchword.service import policy_trial
     from watchword.service.daemon import server_commands
@@ -69,6 +75,29 @@ def _check(arguments: argparse.Namespace) -> int:
     if tests:
         print(f"{len(tests) - len(failed)} of {len(tests)} policy tests pass")
     print(f"the configuration {'can' if usable else 'cannot'} be used")
+    return USABLE if usable else UNUSABLE
+
+
+def _doors(arguments: argparse.Namespace) -> int:
+    """What is wrong with a knockd.conf, and what is weak about its doors."""
+    from watchword.dialects.knockd.weakness import weaknesses
+    from watchword.service.knock.loading import load
+
+    doors: Sequence[Door] = ()
+    try:
+        found = load(arguments.knockd)
+    except OperatorError as error:
+        said: tuple[Complaint, ...] = error.complaints
+    else:
+        doors = found.doors
+        said = (*found.complaints, *weaknesses(doors))
+    usable = not any(each.fatal for each in said)
+    if arguments.json:
+        told = tool_questions.complaints(said)
+        print(json.dumps({"usable": usable, "complaints": told, "doors": len(doors)}))
+    else:
+        say(PROGRAM, said)
+        print(f"{len(doors)} doors; the configuration {'can' if usable else 'cannot'} be used")
     return USABLE if usable else UNUSABLE
 
 

@@ -1,0 +1,137 @@
+"""Strict doors, moving sequences and sheets on the real kernel; what forged knocks can do."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import PROGRAMS, Server
+from tests.knockd_scene import CALLER, HERE, Knockd, Street, fresh, street
+from tests.sealing import sealed
+from watchword.lab.sockets import send_datagram
+from watchword.model.crypto import Secret
+from watchword.wire import rotating
+
+pytestmark = pytest.mark.system
+
+KEY = b"a secret of this test and of no other"
+SECRET = b64encode(KEY).decode("ascii")
+MOVING = f"[moving]\nsecret = {SECRET}\ntcpflags = syn\n"
+PLAIN = "[open]\nsequence = 7000,8000,9000\ntcpflags = syn\n"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Street]:
+    with street() as found:
+        yield found
+
+
+@pytest.fixture
+def knockd(place: Street, tmp_path: Path) -> Iterator[Knockd]:
+    found = Knockd(place, fresh(tmp_path))
+    yield found
+    if found.process is not None:
+        found.stop(signal.SIGKILL)
+
+
+@pytest.mark.peer("nmap")
+def test_a_scan_opens_a_plain_door_and_no_strict_one(place: Street, knockd: Knockd) -> None:
+    strict = PLAIN.replace("[open]", "[shut]") + "strict = yes\n"
+    knockd.start(f"{PLAIN}{strict}[last]\nsequence = 9999\n")
+    place.outside.run(
+        "nmap", "-n", "-Pn", "-sS", "-r", "--max-retries", "0", "-p", "6990-9010", HERE
+    )
+    knockd.wait_for("open: OPEN SESAME")
+    place.knock(9999)
+    assert "shut: Stage 1" in knockd.wait_for("last: OPEN SESAME")
+    assert "shut: OPEN SESAME" not in knockd.log
+    place.knock(7000, 8000, 9000)
+    knockd.wait_for("shut: OPEN SESAME")
+
+
+def now() -> list[int]:
+    """The ports of the sequence that is the current one."""
+    window = rotating.window_of(time.time(), 30)
+    return [each.port for each in rotating.sequence_of(Secret(KEY), window, 4)]
+
+
+def test_a_moving_sequence_opens_once_over_a_restart_too(
+    place: Street, knockd: Knockd, tmp_path: Path
+) -> None:
+    rc_file = tmp_path / "knockrc"
+    rc_file.touch(mode=0o600)
+    rc_file.write_text(f"[moving]\nhost = {HERE}\nsecret = {SECRET}\ndelay = 5\n", "utf-8")
+    knockd.start(MOVING)
+    done = place.outside.run(str(PROGRAMS / "knock"), "-v", "-f", str(rc_file), "-n", "moving")
+    knocked = [int(port) for port in re.findall(rf"{HERE}:(\d+)", done.stdout)]
+    knockd.wait_for(f"{CALLER}: moving: OPEN SESAME")
+
+    place.knock(*knocked, source="10.77.0.99")
+    knockd.stop(signal.SIGKILL)
+    knockd.start(MOVING)
+    place.knock(*knocked, source="10.77.0.99")
+    told = "not opened for 10.77.0.99: this sequence was used before"
+    assert "OPEN SESAME" not in knockd.wait_for(told)
+
+
+def test_a_moving_sequence_moves(place: Street, knockd: Knockd) -> None:
+    window = 5
+    knockd.start(f"{MOVING}every = {window}\n[last]\nsequence = 999\n")
+    first = rotating.window_of(time.time(), window)
+    late = rotating.sequence_of(Secret(KEY), first + 2, 4)
+    place.knock(*(each.port for each in late))
+    while rotating.window_of(time.time(), window) == first:
+        time.sleep(0.05)
+    time.sleep(0.2)  # the door's turn has come, too
+    place.knock(*(each.port for each in late))
+    knockd.wait_for("moving: OPEN SESAME")
+    assert knockd.log.count("moving: Stage 1") == 1
+
+
+def test_a_sheet_opens_a_door_line_by_line(place: Street, knockd: Knockd, tmp_path: Path) -> None:
+    sheet = knockd.folder / "sheet"
+    place.inside.run(str(PROGRAMS / "watchword"), "sheet", "--lines", "2", "--write", str(sheet))
+    assert sheet.stat().st_mode & 0o777 == 0o600
+    mine = tmp_path / "mine"
+    mine.write_bytes(sheet.read_bytes())
+    rc_file = tmp_path / "knockrc"
+    rc_file.write_text(f"[door]\nhost = {HERE}\none_time_sequences = {mine}\n", "utf-8")
+    knockd.start(f"[once]\none_time_sequences = {sheet}\ntcpflags = syn\n")
+    for turn in (1, 2):
+        place.outside.run(str(PROGRAMS / "knock"), "-d", "5", "-f", str(rc_file), "-n", "door")
+        knockd.wait_for("once: OPEN SESAME", turn)
+    assert sheet.read_bytes() == mine.read_bytes()
+    knockd.wait_for("no more sequences left")
+
+
+@pytest.mark.requirement("8.6")
+def test_a_forged_duplicate_spoils_a_sequence_and_no_packet_of_spa(
+    place: Street, knockd: Knockd, tmp_path: Path
+) -> None:
+    """Anybody can send a packet in the name of somebody else, and need not see the answer."""
+    folder = tmp_path / "spa"
+    folder.mkdir()
+    server = Server(place.inside, folder).start()
+    try:
+        knockd.start(PLAIN)
+        place.knock(7000, 8000)
+        place.knock(8000)  # forged: for the kernel it comes from the caller
+        place.knock(9000)
+        place.knock(7000, 8000, 9000, source="10.77.0.99")
+        knockd.wait_for("10.77.0.99: open: OPEN SESAME")
+        assert f"{CALLER}: open: OPEN SESAME" not in knockd.log
+
+        payload = sealed("0.0.0.0,tcp/22", sent_at=int(time.time()))
+        for port in (62201, 7000):
+            place.knock(port, flags=None)
+        send_datagram(place.outside, payload, HERE, 62201)
+        server.wait_for("expires at")
+    finally:
+        server.stop()
+        server.program("--fw-flush")
