@@ -17,7 +17,7 @@ from enum import Enum
 from tests.daemon import PROGRAMS
 from tests.plugins.privileges import PACKAGED
 from watchword.conformance.catalogue import matrix
-from watchword.conformance.cells import Cell, Expect, LeadsTo
+from watchword.conformance.cells import Cell, Expect
 from watchword.conformance.openpgp_cells import GROUP as GNUPG
 from watchword.conformance.openpgp_cells import openpgp
 from watchword.conformance.recorded import recorded
@@ -89,13 +89,6 @@ class Difference:
         return self.client in (None, pair.client) and self.server in (None, pair.server)
 
 
-NO_NAT = Difference(
-    "Watchword does not lead connections on to another port or host yet. The packet is understood "
-    "and refused as `forwarding-not-enabled`, whatever `ENABLE_IPT_FORWARDING` says.",
-    Expect.SHUT,
-    refused_by_us("forwarding-not-enabled"),
-    server=Maker.WATCHWORD,
-)
 NO_SIX_SENT = Difference(
     "The fwknop 2.6 client sends to IPv4 addresses only, and takes no others for `-a`.",
     Expect.UNSENT,
@@ -145,8 +138,6 @@ REASONS = {
 
 def differences(cell: Cell) -> Iterable[Difference]:
     """What there is to be said about a cell, for whatever pair."""
-    if cell.leads_to is not LeadsTo.SERVICE:
-        yield NO_NAT
     if cell.six:
         yield from (NO_SIX_SENT, NO_SIX_HEARD)
     if cell.expect is Expect.UNSENT and cell.group == GNUPG:

@@ -106,13 +106,15 @@ def _types() -> Iterator[Cell]:
 def _nat(what: str, types: tuple[int, int], leads_to: LeadsTo) -> Iterator[Cell]:
     """Another port outside than inside; without and with a timeout."""
     options: tuple[str, ...] = ("--nat-local",)
-    setting = "ENABLE_IPT_LOCAL_NAT Y"
+    setting, target = "ENABLE_IPT_LOCAL_NAT Y", "local:{inside}"
     if leads_to is LeadsTo.INNER:
         options, setting = ("-N", "{inner}:{inside}"), "ENABLE_IPT_FORWARDING Y"
+        target = "{inner}:{inside}"
     cell = Cell(
         "type",
         f"{what} ({types[0]})",
         ("-A", "tcp/{inside}", *NAMED, "--nat-port", "{port}", *options),
+        stanza=(f"NAT_TARGETS {target}",),
         settings=(setting,),
         leads_to=leads_to,
     )
