@@ -6,12 +6,13 @@ reaches a service on port 6543 by port 110, while everybody else finds the mail 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,9 @@ from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect
 from watchword.lab.trio import Station
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("ghost")]
 
+DOCUMENT = Path(__file__).parents[2] / "docs/nat.md"
 OFFICE = """
 add table inet office
 add chain inet office out { type filter hook forward priority 0; }
@@ -66,11 +68,18 @@ def network() -> Iterator[Yard]:
             nft(script=ROUTER)
         with (
             speaking(scene.gateway.host, 110, b"mail"),
-            speaking(scene.gateway.host, 6543, b"ghost"),
             speaking(scene.gateway.host, 80, b"web"),
             speaking(scene.inside.host, 22, b"inside"),
         ):
             yield scene
+
+
+@pytest.fixture
+def ghost(network: Yard) -> Iterator[Callable[[], None]]:
+    """The service; called, it makes room for another one."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(speaking(network.gateway.host, 6543, b"ghost"))
+        yield stack.close
 
 
 @pytest.fixture
@@ -113,7 +122,7 @@ def finds(client: Station, scene: Yard, port: int, six: bool) -> bytes | None:
     return said_by(client, scene.gateway.six if six else scene.gateway.four, port)
 
 
-@pytest.mark.requirement("6.7", "9.7")
+@pytest.mark.requirement("4.27", "9.7")
 @pytest.mark.parametrize(("six", "client"), CLIENTS)
 def test_a_service_is_reached_by_a_port_on_which_everybody_else_finds_another(
     network: Yard, server: Server, tmp_path: Path, six: bool, client: str
@@ -151,14 +160,44 @@ def test_a_host_behind_is_reached_by_a_port_of_this_one(
     server.start()
     inner = network.inside.six if six else network.inside.four
     target = f"[{inner}]:22" if six else f"{inner}:22"
+    asked = target if six or client == "packaged" else f"{inner},22"  # either sign will do
     with entered(network.outside.internet):  # the office lets this port out as well
         nft(script='insert rule inet office out iifname "caller" tcp dport 8022 accept')
-    knock(network, tmp_path, six, client, "-A", "tcp/22", "-N", target, "--nat-port", "8022")
+    knock(network, tmp_path, six, client, "-A", "tcp/22", "-N", asked, "--nat-port", "8022")
     [judged] = server.wait_for_judgements(1)
     assert (judged["verdict"], judged.get("leads_to")) == ("granted", target)
     assert finds(network.caller, network, 8022, six) == b"inside"
     with pytest.raises(ConnectionRefusedError):
         finds(network.stranger, network, 8022, six)
+
+
+@pytest.mark.requirement("2.17", "6.7")
+def test_both_kinds_end_after_the_time_that_the_client_names_and_one_can_be_left_out(
+    network: Yard, server: Server, tmp_path: Path
+) -> None:
+    server.settings = {
+        name.replace("IPT", "FIREWD"): value for name, value in server.settings.items()
+    }
+    server.start()
+    forward = ("-A", "tcp/22", "-N", "10.0.0.5:22", "--nat-port", "8022", "-f", "2")
+    local = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "2")
+    for count, wish in enumerate((local, forward), start=1):
+        knock(network, tmp_path, False, "ours", *wish)
+        judged = server.wait_for_judgements(count)[-1]
+        assert (judged["verdict"], judged["seconds"]) == ("granted", 2)
+    with entered(network.gateway.host):
+        ruleset = nft("list", "ruleset")
+        assert "timeout 2s" in ruleset
+        assert "output" not in ruleset
+        until(lambda: "timeout 2s" not in nft("list", "ruleset"))
+    assert finds(network.stranger, network, 110, six=False) == b"mail"
+    server.stop()
+    server.settings["ENABLE_FIREWD_LOCAL_NAT"] = "N"
+    server.start()
+    knock(network, tmp_path, False, "ours", *local)
+    assert server.wait_for_judgements(1)[0]["reason"] == "forwarding-not-enabled"
+    knock(network, tmp_path, False, "ours", *forward)
+    assert server.wait_for_judgements(2)[1]["verdict"] == "granted"
 
 
 @pytest.mark.requirement("9.8")
@@ -212,6 +251,27 @@ def test_a_killed_daemon_leaves_nobody_led_on_for_longer(
     assert finds(network.caller, network, 6543, six=False) is None, "and it stays hidden"
 
 
+@pytest.mark.requirement("4.28")
+@pytest.mark.peer("fwknop", "nc")
+def test_a_file_comes_through_port_110_from_a_netcat_on_6543(
+    network: Yard, server: Server, tmp_path: Path, ghost: Callable[[], None]
+) -> None:
+    """Word for word the case of the seed, with the packaged client."""
+    ghost()
+    server.start()
+    (tmp_path / "secret.txt").write_bytes(b"what nobody else shall see\n")
+    with (tmp_path / "secret.txt").open("rb") as file:
+        listener = network.gateway.host.start("nc", "-l", "-N", "-p", "6543", stdin=file)
+    until(lambda: ":6543 " in network.gateway.host.run("ss", "-Hltn").stdout)
+    wish = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110")
+    knock(network, tmp_path, False, "packaged", *wish)
+    server.wait_for_judgements(1)
+    fetched = network.caller.host.run("nc", "-N", "-w", "5", network.gateway.four, "110")
+    assert fetched.stdout == "what nobody else shall see\n"
+    assert listener.wait(5) == 0
+    assert finds(network.stranger, network, 110, six=False) == b"mail"
+
+
 def test_an_operator_sees_where_grants_lead_and_cuts_them_off(
     network: Yard, server: Server, tmp_path: Path
 ) -> None:
@@ -234,3 +294,28 @@ def test_an_operator_sees_where_grants_lead_and_cuts_them_off(
     with pytest.raises(TimeoutError):
         ghost.recv(10)
     ghost.close()
+
+
+def test_the_document_about_it_is_true(network: Yard, server: Server, tmp_path: Path) -> None:
+    said = DOCUMENT.read_text("utf-8")
+    settings, access, command = (
+        re.findall(r"^    (.+)$", _block(said, name), re.MULTILINE)
+        for name in ("fwknopd.conf", "access.conf", "client")
+    )
+    del server.settings["NFT_FORWARD_FROM"], server.settings["ENABLE_IPT_FORWARDING"]
+    server.settings |= dict(line.rstrip(";").split(maxsplit=1) for line in settings)
+    server.access = stanza(OPEN_PORTS="") + "\n".join(access) + "\n"
+    server.start()
+    _, *wish = command[0].split()
+    asked = [each for each in wish if each not in ("-a", "resolve", "-D", "server.example")]
+    knock(network, tmp_path, False, "ours", *asked)
+    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+    assert finds(network.caller, network, 110, six=False) == b"ghost"
+    assert finds(network.stranger, network, 110, six=False) == b"mail"
+    assert finds(network.stranger, network, 6543, six=False) is None
+
+
+def _block(document: str, name: str) -> str:
+    return (
+        document.partition(f"<!-- ghost: {name} -->")[2].partition("\n\n")[2].partition("\n\n")[0]
+    )

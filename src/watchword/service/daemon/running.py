@@ -15,7 +15,7 @@ from watchword.edges.programs import SystemPrograms
 from watchword.model.outcomes import Attached, Complained, Stopped, Waiting
 from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
-from watchword.service.daemon import assembly
+from watchword.service.daemon import assembly, leading
 from watchword.service.daemon.commands import Commands
 from watchword.service.daemon.control import Control
 from watchword.service.daemon.cycles import Cycles
@@ -155,6 +155,6 @@ class Running:
 
 
 def complain(configuration: Configuration, reporter: Logbook) -> None:
-    """Say what was doubtful in the files."""
-    for complaint in configuration.complaints:
+    """Say what was doubtful in the files, and what they want of this machine that it has not."""
+    for complaint in (*configuration.complaints, *leading.doubts(configuration.policy)):
         reporter.report(Complained(complaint))

@@ -25,7 +25,7 @@ from watchword.errors import HostError, OperatorError, WatchwordError
 from watchword.model.outcomes import HostTrouble
 from watchword.model.settings import Settings
 from watchword.service.complain import complain, say
-from watchword.service.daemon import process, surroundings
+from watchword.service.daemon import leading, process, surroundings
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.server_commands import ACTIONS, PROGRAM, proven
@@ -88,7 +88,8 @@ def _serve(options: ServerOptions) -> int:
     configuration = proven(options)
     if options.foreground:
         return _daemon(configuration, options, Supervision().ready)
-    say(PROGRAM, (*configuration.complaints, *doubts(configuration.settings)))
+    doubtful = (*doubts(configuration.settings), *leading.doubts(configuration.policy))
+    say(PROGRAM, (*configuration.complaints, *doubtful))
     return process.into_background(lambda ready: _daemon(configuration, options, ready))
 
 

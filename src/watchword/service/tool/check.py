@@ -45,7 +45,7 @@ def _check(arguments: argparse.Namespace) -> int:
         return _doors(arguments)
     from watchword.dialects.fwknop import explain_words
     from watchword.service import policy_trial
-    from watchword.service.daemon import server_commands
+    from watchword.service.daemon import leading, server_commands
     from watchword.service.daemon.sources import doubts
 
     try:
@@ -60,7 +60,8 @@ def _check(arguments: argparse.Namespace) -> int:
         return UNUSABLE
     policy, tests = configuration.policy, configuration.tests
     failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
-    said = (*configuration.complaints, *doubts(configuration.settings), *failed)
+    doubtful = (*doubts(configuration.settings), *leading.doubts(policy))
+    said = (*configuration.complaints, *doubtful, *failed)
     usable = not any(each.fatal for each in said)
     shown, doubt = _blocked(configuration.settings.state_dir, policy)
     said = (*said, *doubt)
