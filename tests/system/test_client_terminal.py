@@ -278,7 +278,7 @@ def test_fwknop1_asks_as_the_perl_client_did_and_shows_nothing(
     assert terminal.shown.split() == [*PERL_AUTH.split(), *PERL_ASK.split()]
 
 
-@pytest.mark.requirement("4.16")
+@pytest.mark.requirement("4.16", "7.19")
 @pytest.mark.parametrize("when", [PERL_AUTH, PERL_ASK])
 @pytest.mark.parametrize("typed", [CTRL_C, b"\n", b"short\n"])
 def test_whatever_is_no_key_sends_nothing_and_gives_the_terminal_back(
