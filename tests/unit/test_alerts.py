@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socketserver
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
@@ -481,3 +483,91 @@ def test_mails_are_sent_again_once_the_system_lets_a_thread_begin_again(
 
     [told] = [each for each in play(scene, programs) if isinstance(each, HostTrouble)]
     assert (told.part, told.message) == ("mail", "can't start new thread")
+
+
+# --- by SMTP ---
+
+
+class Exchange(socketserver.BaseRequestHandler):
+    """A mail server, as far as a client of the standard library needs one."""
+
+    def handle(self) -> None:
+        server: Any = self.server
+        stream = self.request.makefile("rwb", buffering=0)
+        stream.write(b"220 here\r\n")
+        for line in stream:
+            word = line[:4].upper()
+            server.heard.append(line.decode().strip())
+            if word == b"DATA":
+                stream.write(b"354 go on\r\n")
+                server.heard += [each.decode().strip() for each in iter(stream.readline, b".\r\n")]
+            if word == b"QUIT":
+                return
+            stream.write(server.refusal if word == b"RCPT" and server.refusal else b"250 well\r\n")
+
+
+@contextmanager
+def exchange(refusal: bytes = b"") -> Iterator[Any]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Exchange) as server:
+        here: Any = server
+        here.heard, here.refusal, here.daemon_threads = [], refusal, True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield here
+        server.shutdown()
+
+
+def by_smtp(server: Any) -> MailSettings:
+    found = mailing(
+        f"EMAIL_ADDRESSES root, a@b.example\nHOSTNAME door\n"
+        f"SMTP_SERVER 127.0.0.1:{server.server_address[1]}\n"
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.requirement("7.10", partial=True)
+def test_a_server_takes_the_mails_where_one_is_named() -> None:
+    with exchange() as server:
+        mail.send(by_smtp(server), "[-] door fwknopd: häßlich", SystemPrograms())
+    assert "mail FROM:<fwknopd@door>" in [each.partition(" size=")[0] for each in server.heard]
+    assert [each for each in server.heard if each.startswith("rcpt")] == [
+        "rcpt TO:<root>",
+        "rcpt TO:<a@b.example>",
+    ]
+    subject = next(each for each in server.heard if each.startswith("Subject: "))
+    assert "häßlich" in str(make_header(decode_header(subject)))
+
+
+def test_a_server_that_takes_no_mail_or_is_not_there_is_told_with_its_words() -> None:
+    with exchange(b"550 nobody of that name\r\n") as server:
+        with pytest.raises(HostError, match=r"took no mail: .*nobody of that name"):
+            mail.send(by_smtp(server), "x", SystemPrograms())
+        gone = by_smtp(server)
+    with pytest.raises(HostError, match=r"took no mail: .*refused"):
+        mail.send(gone, "x", SystemPrograms())
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("mx.example", ("mx.example", 25)),
+        ("mx.example:587", ("mx.example", 587)),
+        ("[2001:db8::1]:2525", ("2001:db8::1", 2525)),
+        ("NONE", None),
+        ("mx.example:0", "refused"),
+        ("mx.example:99999", "refused"),
+        ("-oQ/tmp", "refused"),
+        ("smtp://mx.example", "refused"),
+        ("a b", "refused"),
+    ],
+)
+def test_a_server_is_a_host_with_a_port(text: str, place: object) -> None:
+    config = f"EMAIL_ADDRESSES root\nSMTP_SERVER {text}\n"
+    if place == "refused":
+        with pytest.raises(OperatorError, match="which is no host with a port"):
+            mailing(config)
+        return
+    found = mailing(config)
+    assert found is not None
+    assert found.server == place
+    assert bool(found.program) is (place is None)

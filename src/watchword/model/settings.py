@@ -325,11 +325,13 @@ class MailSettings:
     addresses: tuple[str, ...]
     """At least one; none begins with ``-``."""
     program: str
-    """Absolute path."""
+    """Absolute path; empty: there is a ``server``."""
     takes_message: bool
     """True: it wants a whole message, as sendmail does; False: it is told the subject, as mail."""
     host: str = ""
     """What this host is called in them; empty: what it calls itself."""
+    server: tuple[str, int] | None = None
+    """Host and port of a server that takes them by SMTP; None: the program does."""
 
 
 class WebhookKind(StrEnum):

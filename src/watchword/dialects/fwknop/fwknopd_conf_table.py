@@ -171,6 +171,7 @@ _OURS: Final = (
     Variable("POLICY_TESTS", Kind.PATH),
     Variable("ACTIONS_FILE", Kind.PATH),
     Variable("METRICS_LISTEN"),
+    Variable("SMTP_SERVER"),
     Variable("WEBHOOK_URL"),
     Variable("WEBHOOK_EVENTS", default="all"),
     Variable("WEBHOOK_KEY_FILE", Kind.PATH),

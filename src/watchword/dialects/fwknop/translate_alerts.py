@@ -1,6 +1,6 @@
 """Who is told of alerts, and how: variables that fwknop 1.9 had.
 
-In here: ALERTING_METHODS, EMAIL_ADDRESSES, HOSTNAME, sendmailCmd, mailCmd.
+In here: ALERTING_METHODS, EMAIL_ADDRESSES, HOSTNAME, sendmailCmd, mailCmd; SMTP_SERVER is ours.
 Not in here: which events are alerts (voice_mail), sending (edges.mail).
 
 Differences: without EMAIL_ADDRESSES no mail is sent (1.9: to root@localhost).
@@ -23,6 +23,8 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9._%+=-]{0,63}(@[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]{0,252})?"
 )
 _MOST: Final = 20  # recipients
+_SMTP: Final = 25  # the port of a server that names none
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252})(?::([0-9]{1,5}))?")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _UNSET: Final = ("", "_CHANGEME_", "__CHANGEME__", "NONE")
 
@@ -51,6 +53,10 @@ def mail(
             f"write up to {_MOST} addresses, separated by commas or blanks",
         )
         return None
+    if (server := _server(values, complaints)) is not None:
+        return MailSettings(
+            addresses, "", takes_message=True, host=host_name(values, complaints), server=server
+        )
     for name, takes_message in (("sendmailCmd", True), ("mailCmd", False)):
         program = values.text(name)
         if program.startswith("/") and is_program(program):
@@ -61,6 +67,23 @@ def mail(
         "install one, name it in sendmailCmd or mailCmd, or write ALERTING_METHODS noemail",
     )
     return None
+
+
+def _server(values: Values, complaints: Complaints) -> tuple[str, int] | None:
+    """Who takes mails by SMTP, in place of a program: a host, or ``host:port``, or ``[::1]:25``."""
+    text = values.text("SMTP_SERVER")
+    if text.upper() in _UNSET:
+        return None
+    found = _PLACE.fullmatch(text)
+    port = int(found[2] or _SMTP) if found else 0
+    if found is None or not 1 <= port <= 65535:
+        complaints.refuse(
+            f"SMTP_SERVER is '{shown(text)}', which is no host with a port",
+            values.place("SMTP_SERVER"),
+            "write a host, or host:port; without it sendmail or mail sends the mails",
+        )
+        return None
+    return found[1].strip("[]"), port
 
 
 def _verify_methods(values: Values, complaints: Complaints) -> None:
