@@ -57,6 +57,7 @@ def members(host: Host, name: str = "watchword4") -> list[str]:
     ]
 
 
+@pytest.mark.requirement("1.8", "1.16", partial=True)
 def test_who_is_granted_comes_in_and_a_killed_daemon_leaves_nothing_open(
     scene: Trio, server: Server, exe: str
 ) -> None:

@@ -88,12 +88,16 @@ def grants(host: Host, exe: str) -> list[str]:
     ]
 
 
+@pytest.mark.requirement("2.2", partial=True)
 def test_a_dead_server_leaves_nothing_open_past_its_time(
     scene: Trio, server: Server, exe: str
 ) -> None:
     host, caller = scene.server.host, scene.caller
     server.start()
     with listening(host, 22):
+        told = server.tool("doctor", "--server").stdout
+        assert "our part of the firewall is in the kernel" in told
+        assert "no rule of others is in the way of grants" in told
         knock(scene, caller.four, "tcp/22", "-f", "2")
         knock(scene, caller.six)
         server.wait_for_judgements(2)

@@ -36,7 +36,7 @@ def attachment(
         yield fault(
             "attachment",
             "the firewall does not have what fwknopd wants it to have",
-            "see the log of fwknopd for what nft says",
+            "see the log of fwknopd for what the firewall's program says",
         )
     else:
         yield fine("attachment", "our part of the firewall is in the kernel")
@@ -46,12 +46,21 @@ def _missing(firewall: FirewallSettings, there: Sequence[Chain]) -> str:
     if firewall.attach is Attach.GUARD:
         guards = (each for each in there if each.hook and _is_ours(firewall, each))
         return "" if any(guards) else f"the table inet {firewall.table}"
-    for each in firewall.jump_from:
-        name = f"{each.family} {each.table} {each.chain}"
+    for name, own in _callers(firewall, there):
         found = [chain for chain in there if str(chain) == name]
-        if not found or not any(rule.target == "watchword" for rule in found[0].rules):
+        if not found or not any(rule.target == own for rule in found[0].rules):
             return f"the jump from {name}"
     return ""
+
+
+def _callers(firewall: FirewallSettings, there: Sequence[Chain]) -> Iterator[tuple[str, str]]:
+    """The chains that are to call ours, and what ours is called."""
+    if firewall.in_iptables:
+        use = firewall.input
+        families = dict.fromkeys(chain.family for chain in there) or {"ip": None}
+        yield from ((f"{family} {use.table} {use.caller}", use.chain) for family in families)
+    for each in firewall.jump_from:
+        yield f"{each.family} {each.table} {each.chain}", "watchword"
 
 
 def _is_ours(firewall: FirewallSettings, chain: Chain) -> bool:
@@ -197,11 +206,11 @@ def _around_jump(
     firewall: FirewallSettings, policy: Policy, there: Sequence[Chain]
 ) -> Iterator[Finding]:
     offered = {each for terms in policy.stanzas for each in terms.open_services or ()}
-    for each in firewall.jump_from:
-        name = f"{each.family} {each.table} {each.chain}"
+    guard = "" if firewall.in_iptables else "; or use FIREWALL_ATTACH guard"
+    for name, own in _callers(firewall, there):
         for chain in (chain for chain in there if str(chain) == name):
-            before, after = _around(chain.rules)
-            yield from _before(name, before, offered)
+            before, after = _around(chain.rules, own)
+            yield from _before(name, before, offered, own)
             ends = chain.policy == "drop" or any(
                 rule.verdict in ("drop", "reject") and rule.services is None
                 for rule in after
@@ -210,18 +219,17 @@ def _around_jump(
                 yield fault(
                     "rules",
                     f"the chain {name} drops nothing at its end: strangers get in without a grant",
-                    "give it the policy drop, or a last rule that drops; or use "
-                    "FIREWALL_ATTACH guard",
+                    f"give it the policy drop, or a last rule that drops{guard}",
                 )
 
 
-def _around(rules: Sequence[Rule]) -> tuple[Sequence[Rule], Sequence[Rule]]:
+def _around(rules: Sequence[Rule], own: str) -> tuple[Sequence[Rule], Sequence[Rule]]:
     """The rules before our jump, and those after it."""
-    at = next((at for at, rule in enumerate(rules) if rule.target == "watchword"), len(rules))
+    at = next((at for at, rule in enumerate(rules) if rule.target == own), len(rules))
     return rules[:at], rules[at + 1 :]
 
 
-def _before(name: str, rules: Sequence[Rule], offered: set[Service]) -> Iterator[Finding]:
+def _before(name: str, rules: Sequence[Rule], offered: set[Service], own: str) -> Iterator[Finding]:
     for rule in rules:
         if rule.conditional or not (rule.services is None or rule.services & offered):
             continue
@@ -236,7 +244,7 @@ def _before(name: str, rules: Sequence[Rule], offered: set[Service]) -> Iterator
             yield fault(
                 "rules",
                 f"the chain {name} drops {what} before it calls us, whoever has a grant",
-                "move that rule behind the jump to the chain watchword",
+                f"move that rule behind the jump to the chain {own}",
             )
 
 

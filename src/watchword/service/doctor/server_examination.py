@@ -21,6 +21,8 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import host_clock, keeping, listeners, randomness, stranger
 from watchword.edges.firewall import ruleset
 from watchword.edges.firewall.ruleset import Chain
+from watchword.edges.firewall.tables import seen
+from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.listeners import Listener
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, WatchwordError
@@ -90,7 +92,7 @@ class Examination:
         firewall, policy = self._settings.firewall, self._configuration.policy
         programs = SystemPrograms()
         try:
-            there: list[Chain] = ruleset.chains(programs)
+            there = self._ruleset(programs)
         except HostError as error:
             yield fault("attachment", str(error), error.hint)
             return
@@ -108,6 +110,13 @@ class Examination:
                 yield from firewall_diagnosis.probed(firewall, stranger.try_ports(ports, programs))
             except HostError as error:
                 yield remark("reach", f"no stranger could try: {error}", error.hint)
+
+    def _ruleset(self, programs: SystemPrograms) -> list[Chain]:
+        """Raises HostError."""
+        firewall = self._settings.firewall
+        if not firewall.in_iptables:
+            return ruleset.chains(programs)
+        return seen.chains(Tools(firewall.exe, programs), firewall.input.table)
 
     def _in_step(self) -> bool | None:
         if self._pid is None:

@@ -31,6 +31,8 @@ class Listing:
 
     chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Rules without ``-A CHAIN`` in front."""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    """Of chains that the kernel calls: ``ACCEPT`` or ``DROP``."""
 
     def __contains__(self, chain: str) -> bool:
         return chain in self.chains
@@ -47,10 +49,14 @@ class Listing:
 def parse(text: str) -> Listing:
     """Read what ``iptables-save -t TABLE`` prints; comments and COMMIT are passed over."""
     chains: dict[str, list[str]] = {}
+    policies: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith(":"):
-            chains.setdefault(line[1:].partition(" ")[0], [])
+            name, policy, *_ = f"{line[1:]} -".split(" ")
+            chains.setdefault(name, [])
+            if policy != "-":
+                policies[name] = policy
         elif line.startswith("-A "):
             chain, _, rule = line[3:].partition(" ")
             chains.setdefault(chain, []).append(rule)
-    return Listing(chains)
+    return Listing(chains, policies)
