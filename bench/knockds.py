@@ -59,7 +59,7 @@ class KnockDaemon:
         options = f"[options]\nLogFile = {log}\n"
         door = f"[ssh]\n{_SEQUENCE}"
         if self.ours:
-            options += f"StateDir = {self._folder}/state\n"
+            options += f"StateDir = {self._folder}/state\nRunDir = {self._folder}/run\n"
             door += f"open = tcp/{PORT}\ncmd_timeout = 600\n"
         else:
             self.inside.run("sh", "-c", _RULES)

@@ -90,7 +90,7 @@ class Knockd:
     def write(self, doors: str, *, options: str = "") -> None:
         lines = f"[options]\nLogFile = {self.log_file}\n{options}"
         if self.program == OURS:
-            lines += f"StateDir = {self.folder}/state\n"
+            lines += f"StateDir = {self.folder}/state\nRunDir = {self.folder}/run\n"
         self.conf.touch(mode=0o600)
         self.conf.write_text(f"{lines}{doors}", "utf-8")
 

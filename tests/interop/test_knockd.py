@@ -131,7 +131,7 @@ def _start(server: Host, places: Sequence[Place], folder: Path) -> None:
             (each.folder / who).mkdir(parents=True)
             options = f"[options]\nLogFile = {each.folder}/{who}/log\n"
             if who == "ours":
-                options += f"StateDir = {each.folder}/state\n"
+                options += f"StateDir = {each.folder}/state\nRunDir = {each.folder}/run\n"
             conf = each.folder / who / "conf"
             conf.touch(mode=0o600)
             conf.write_text(options + each.row.text(each.number), "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import until
+from tests.daemon import PROGRAMS, until
 from tests.knockd_scene import CALLER, CALLER_6, HERE, HERE_6, Knockd, Street, fresh, street
 from watchword.lab.sockets import connect, gets_through, listen, reaches
 
@@ -134,3 +135,32 @@ def test_a_firewall_that_refuses_is_told_and_nothing_is_reported_open(
     status, lines = knockd.tried("-i", "eth0", "-c", str(knockd.conf))
     assert status == 1
     assert any("nosuch" in line for line in lines)
+
+
+@pytest.mark.requirement("3.14")
+def test_who_is_in_is_listed_by_door_and_can_be_shut_out(place: Street, knockd: Knockd) -> None:
+    commands = (
+        "[byhand]\nsequence = 6000\ncommand = /bin/true\ncmd_timeout = 600\n"
+        f"stop_command = touch {knockd.folder}/stopped\n"
+    )
+    knockd.start(door() + commands)
+    place.knock(7000, 9000, 8000)
+    place.knock(6000, source="10.77.0.12")
+    knockd.wait_for("opened")
+    knockd.wait_for("running command")
+    socket = str(knockd.folder / "run" / "control.sock")
+
+    def tool(*words: str) -> str:
+        program = str(PROGRAMS / "watchword")
+        return place.inside.run(program, *words, "--socket", socket, check=False).stdout
+
+    told = json.loads(tool("grants", "--json"))["grants"]
+    assert {(each["user"], each["who"], each["by"]) for each in told} == {
+        ("ssh", CALLER, "firewall"), ("byhand", "10.77.0.12", "commands"),
+    }  # fmt: skip
+    assert all(each["in_force"] for each in told)
+    assert not (knockd.folder / "stopped").exists()
+    tool("revoke", "--all")
+    until((knockd.folder / "stopped").exists)
+    assert not reaches(place.outside, HERE, PORT)
+    assert json.loads(tool("grants", "--json"))["total"] == 0

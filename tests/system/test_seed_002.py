@@ -45,7 +45,11 @@ class Service:
         self.lines: list[str] = []
 
     def write(self, conf: str, defaults: str) -> None:
-        text = conf.replace("[options]\n", f"[options]\n\tStateDir = {self.folder}/state\n", 1)
+        text = conf.replace(
+            "[options]\n",
+            f"[options]\n\tStateDir = {self.folder}/state\n\tRunDir = {self.folder}/run\n",
+            1,
+        )
         path = self.folder / "knockd.conf"
         path.touch(mode=0o600)
         path.write_text(text, "utf-8")

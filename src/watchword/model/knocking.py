@@ -25,6 +25,8 @@ class KnockSettings:
     syslog: bool = False
     facility: str = "LOG_DAEMON"
     state_dir: str = "/var/lib/watchword/knockd"
+    run_dir: str = "/run/knockd"
+    """Where the control socket is."""
     close_at_exit: bool = False
     """True: what waits to be closed is closed at once when the daemon ends."""
     firewall: FirewallSettings = _UNTOUCHED

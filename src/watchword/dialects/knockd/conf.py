@@ -6,7 +6,7 @@ one-time sequences, which are in files of their own (one_time).
 
 Source: knockd, section 3. Differences: all complaints are told, not only the
 first; several interfaces may be named, with commas. Of our own below [options]:
-``SyslogFacility``, ``StateDir``, ``NftTable``, ``JumpFrom``, ``CloseAtExit``.
+``SyslogFacility``, ``StateDir``, ``RunDir``, ``NftTable``, ``JumpFrom``, ``CloseAtExit``.
 """
 
 from __future__ import annotations
@@ -134,6 +134,12 @@ def _state_dir(
     return replace(settings, state_dir=_path(value))
 
 
+def _run_dir(
+    settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
+) -> KnockSettings:
+    return replace(settings, run_dir=_path(value))
+
+
 def _facility(
     settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
 ) -> KnockSettings:
@@ -175,6 +181,7 @@ _KEYS: Final[dict[str, _Take]] = {
     "interface": _interface,
     "syslogfacility": _facility,
     "statedir": _state_dir,
+    "rundir": _run_dir,
     "nfttable": _table,
     "jumpfrom": _jump,
     "closeatexit": _close_at_exit,

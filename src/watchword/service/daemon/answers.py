@@ -96,7 +96,7 @@ class GrantAnswers:
     ) -> list[dict[str, object]]:
         numbering, found, size = Numbering(self._policy()), [], 0
         for grant in grants:
-            told = row(grant, _missing(self._enforcer, grant, installed), now, self._stays(grant))
+            told = row(grant, missing_of(self._enforcer, grant, installed), now, self._stays(grant))
             told["stanza"] = numbering.now(grant)
             size += len(json.dumps(told))
             found.append(told)
@@ -105,7 +105,7 @@ class GrantAnswers:
         return found
 
 
-def _missing(enforcer: Enforcer, grant: Grant, installed: frozenset[Tag]) -> Sequence[Service]:
+def missing_of(enforcer: Enforcer, grant: Grant, installed: frozenset[Tag]) -> Sequence[Service]:
     """What the kernel lacks of a grant."""
     found = []
     for hole in grant.holes:

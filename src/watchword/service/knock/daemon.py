@@ -51,6 +51,7 @@ from watchword.service.knock.teller import Teller
 
 if TYPE_CHECKING:  # half of the start, and many daemons need neither
     from watchword.edges.replay.sqlite import SqliteStore
+    from watchword.service.daemon.control import Control
     from watchword.service.knock.managed import ManagedDoors
 
 PATIENCE: Final = 20.0
@@ -83,6 +84,7 @@ class KnockDaemon:
         self._store: SqliteStore | None = None
         self._managed: ManagedDoors | None = None
         self._lock: PidFile | None = None
+        self._control: Control | None = None
         self._source: KnockSource
         self._news: AddressNews
         self._recogniser: DoorRecogniser
@@ -102,6 +104,7 @@ class KnockDaemon:
         self._news = AddressNews()
         try:
             await self._take_up(self._knocking)
+            await self._answer()
         except (HostError, OperatorError):
             self._source.close()
             self._news.close()
@@ -184,6 +187,15 @@ class KnockDaemon:
             from watchword.service.knock.managed import ManagedDoors  # noqa: PLC0415  (see above)
 
             self._managed = ManagedDoors(self._store, self._tell, self._clock)
+
+    async def _answer(self) -> None:
+        """Tell who is in to whoever may ask, if that is known to anybody."""
+        if self._store is None:
+            return
+        from watchword.service.knock.answers import DoorAnswers  # noqa: PLC0415  (see above)
+
+        answers = DoorAnswers(lambda: self._managed, self._runs, self._clock, self._tell)
+        self._control = await answers.open(Path(self._knocking.settings.run_dir))
 
     def _announce(self) -> None:
         self._tell(ListeningOn(",".join(self.interfaces)))
@@ -345,6 +357,8 @@ class KnockDaemon:
         self._teller.write_rest()
 
     async def _close_memory(self) -> None:
+        if self._control is not None:
+            await self._control.close()
         if self._managed is not None:
             await self._managed.aclose()
         if self._store is not None:

@@ -122,6 +122,11 @@ class ManagedDoors:
         """Tasks that run until the end; one that ends before failed."""
         return frozenset(self._tasks)
 
+    @property
+    def enforcer(self) -> Enforcer | None:
+        """What knows every grant; None: the firewall is not touched yet."""
+        return self._enforcer
+
     async def open(self, door: Door, action: OpenServices, source: Address) -> None:
         """Let a caller in. What the machine refuses is told."""
         if self._enforcer is None or _FAMILIES[source.version] not in self._features:

@@ -179,6 +179,20 @@ class Runs:
                 self._begin(self._close_later(grant))
 
     @property
+    def grants(self) -> list[Grant]:
+        """What was opened, and is closed when its time comes."""
+        return [grant for grant, _ in self._waiting.values()]
+
+    def end(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
+        """Close what is wanted to be closed now. Does not wait for the commands."""
+        over = []
+        for grant, at_once in self._waiting.values():
+            if wanted(grant):
+                at_once.set()
+                over.append(grant)
+        return over
+
+    @property
     def waiting(self) -> int:
         """How many closings wait for their time."""
         return len(self._waiting)
