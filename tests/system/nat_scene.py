@@ -191,8 +191,11 @@ class Visit:
 
 
 @contextlib.contextmanager
-def speaking(host: Host, port: int, word: bytes) -> Iterator[None]:
-    """A service, on both families, that says a word to whoever comes, and then repeats him."""
+def speaking(host: Host, port: int, word: bytes, *, telling: bool = False) -> Iterator[None]:
+    """A service, on both families, that says a word to whoever comes, and then repeats him.
+
+    ``telling``: also, as whom it sees him.
+    """
     door = listen(host, "::", port)
 
     def serve() -> None:
@@ -204,7 +207,8 @@ def speaking(host: Host, port: int, word: bytes) -> Iterator[None]:
     def converse(visitor: socket.socket) -> None:
         with visitor, contextlib.suppress(OSError):
             visitor.settimeout(30)
-            visitor.sendall(word)
+            seen_as = canonical(visitor.getpeername()[0])
+            visitor.sendall(word + (f" to {seen_as}".encode() if telling else b""))
             while heard := visitor.recv(4096):
                 visitor.sendall(heard)
 

@@ -64,7 +64,7 @@ class TestMark(FirewallContract):
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        yield from world_of(FirewallSettings(attach=Attach.MARK), OPERATORS)
+        yield from world_of(FirewallSettings(attach=Attach.MARK, leads=True), OPERATORS)
 
 
 class TestSetsOfTheOperators(FirewallContract):
@@ -77,7 +77,7 @@ class TestSetsOfTheOperators(FirewallContract):
             for version in (4, 6)
             for to in (False, True)
         )
-        yield from world_of(FirewallSettings(attach=Attach.SETS, sets=named), OPERATORS)
+        yield from world_of(FirewallSettings(attach=Attach.SETS, sets=named, leads=True), OPERATORS)
 
 
 class TestJumpFromOneTable(FirewallContract):
