@@ -41,8 +41,8 @@ ENDS: dict[str, tuple[type, str, bool]] = {
     "after-ended": (SqliteJournal, "ended", True),
 }
 """Not of the way of a packet: when a grant ends."""
-RELOAD: dict[str, tuple[type, str, bool]] = {"reload": (Gates, "follow", False)}
-"""In the middle of a reload: new sockets are open, the new policy decides."""
+RELOAD: dict[str, tuple[type, str, bool]] = {"reload": (Gates, "finish", True)}
+"""In the middle of a reload: new sockets are open, the old policy has decided its last."""
 
 
 def die() -> None:
@@ -58,7 +58,7 @@ def is_it(*arguments: object) -> bool:
         return bool(argument.add)
     if isinstance(argument, (list, tuple)):
         return bool(argument)
-    return isinstance(argument, (Judged, Gate))
+    return isinstance(argument, Judged)
 
 
 def deadly(method: Callable[..., Any], afterwards: bool) -> Callable[..., Any]:
