@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,37 @@ def test_a_copy_that_differs_is_told_apart_from_one_that_does_not() -> None:
     assert list(differences([ROW, CONTEXT], [ROW])) == ["row 1.2 is missing from the copy: history"]
     assert list(differences([ROW], [ROW, CONTEXT])) == ["row 1.2 is in the copy only: history"]
     assert list(differences([ROW, CONTEXT], [CONTEXT, ROW])) == ["the rows stand in another order"]
+
+
+COVERED_BY_PERL = {
+    "override files": "7.9",
+    "the dump": "7.11",
+    "saved packets": "9.26",
+    "pauses between commands": "7.7",
+    "any interface": "7.1",
+    "knoptm's output": "7.17",
+}
+
+
+@cache
+def shown_whole() -> frozenset[str]:
+    """Rows that some test shows the whole of, by its mark."""
+    marks = [
+        node
+        for path in Path(__file__).parents[1].rglob("test_*.py")
+        if "mark.requirement(" in (text := path.read_text("utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "requirement"
+        and not any(keyword.arg == "partial" for keyword in node.keywords)
+    ]
+    return frozenset(
+        str(each.value) for mark in marks for each in mark.args if isinstance(each, ast.Constant)
+    )
+
+
+@pytest.mark.requirement("7.16")
+@pytest.mark.parametrize("what", COVERED_BY_PERL)
+def test_what_the_tests_of_1_9_12_covered_has_a_test_here_that_shows_all_of_it(what: str) -> None:
+    assert COVERED_BY_PERL[what] in shown_whole()
