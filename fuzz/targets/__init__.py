@@ -15,6 +15,7 @@ from fuzz.targets import (
     files,
     frames,
     grants,
+    knocks,
     libfko,
     openpgp,
     packets,
@@ -48,6 +49,9 @@ ALL: Final[tuple[Target, ...]] = (
     whereabouts.WEB,
     clocks.TIMES,
     clocks.DATES,
+    knocks.KNOCKS,
+    knocks.DOORS,
+    knocks.SHEETS,
 )
 
 

@@ -18,7 +18,8 @@ OF_THE_CLIENT = (
     "service/tool/run.py", "service/tool/export.py", "service/tool/import_.py",
     "service/tool/doctor.py",
     "edges/send/*.py", "edges/send_file.py", "edges/prompt.py", "edges/terminal_windows.py",
-    "edges/dial.py", "edges/splice.py", "edges/takeover.py", "edges/qr.py",
+    "dialects/knockd/*.py", "service/knock/*.py", "edges/one_time.py", "edges/capture/knocks.py",
+    "service/tool/sheet.py", "edges/dial.py", "edges/splice.py", "edges/takeover.py", "edges/qr.py",
 )  # fmt: skip
 ERRORS = {"OperatorError", "HostError", "UsageError"}
 
