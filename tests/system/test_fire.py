@@ -302,6 +302,9 @@ def test_without_its_run_directory_it_goes_on_and_the_tool_says_that_nobody_answ
     assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
     assert server.program("-f").returncode == 1
     assert_balanced(server)
+    server.send(signal.SIGHUP)
+    server.wait_for("control.sock: the daemon cannot be asked any more")
+    assert_balanced(server)
     assert server.stop() == 0
     assert "Traceback" not in server.log
 

@@ -122,6 +122,11 @@ class Control:
                 mended = _let_through(self._path.parent, rights.group)
                 os.chown(self._path, -1, rights.group)
                 self._path.chmod(0o660)
+        except FileNotFoundError as error:
+            raise HostError(
+                f"somebody removed {self._path}: the daemon cannot be asked any more",
+                hint="packets and grants do not need it; a restart makes it again",
+            ) from error
         except OSError as error:
             raise HostError(
                 f"cannot give {self._path} to the group {rights.group}: {error.strerror}",
