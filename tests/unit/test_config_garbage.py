@@ -191,7 +191,7 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
 def assert_refused(desk: Desk, file: Path) -> None:
     status, said = desk.check()
     assert status == 1
-    found = re.search(r"^fwknopd: error: (.*)\nfwknopd: hint: ", said, re.MULTILINE)
+    found = re.search(r"^fwknopd: error: ((?:.*\n)+?)fwknopd: hint: ", said, re.MULTILINE)
     assert found is not None, said[:2000]
     assert str(file) in found[1]
     assert "Traceback" not in said

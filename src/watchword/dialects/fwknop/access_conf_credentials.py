@@ -4,7 +4,7 @@ In here: which complaint ends the start, and which only puts a stanza out of use
 Not in here: reading keys (access_conf_keys) and GPG lines (access_conf_gpg).
 
 A stanza without a usable key is fatal; one whose key file is to blame, which
-may belong to a user, and one that only lacks the program gpg, is out of use.
+may belong to a user, and one that only lacks the program gpg or its key ring, is out of use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from watchword.model.openpgp import OpenPgpCredential
 
 _MEND = "mend the key file and reload"
 _KNOCKED = "give it a KEY and no sequence, and have its callers send SPA packets"
-_INSTALL = "install gnupg, or write GPG_EXE and its path"
+_INSTALL = "install gnupg (GPG_EXE) and make the key ring (GPG_HOME_DIR)"
 
 
 class Credentials(NamedTuple):
@@ -62,7 +62,7 @@ def _with_gpg(
         return found
     for each in gpg.remarks(stanza, found.openpgp, around):
         complaints.add(each)
-    missing = gpg.missing_program(found.openpgp, around)
+    missing = gpg.missing(found.openpgp, around)
     if not missing:
         return found
     if found.symmetric is None:

@@ -17,7 +17,7 @@ from typing import Final
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import is_on
 from watchword.dialects.fwknop.fwknopd_conf import leading_number
-from watchword.dialects.fwknop.lines import Entry, shown
+from watchword.dialects.fwknop.lines import Entry, data_error, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.templates import NAMES, template, unknown_variables
 from watchword.model.commands import CycleTerms
@@ -76,9 +76,9 @@ class _Reader:
         closing = self._stanza.given.get("CMD_CYCLE_CLOSE")
         if closing is None or opening is None:
             there, missing = ("OPEN", "CLOSE") if opening else ("CLOSE", "OPEN")
+            said = f"[*] Cannot set CMD_CYCLE_{there} without also setting CMD_CYCLE_{missing}"
             self._complaints.refuse(
-                f"[*] Cannot set CMD_CYCLE_{there} without also setting CMD_CYCLE_{missing}: "
-                f"'{self._label}'",
+                data_error(f"{said}: '{self._label}'", self._stanza.source.place.file),
                 self._stanza.given[f"CMD_CYCLE_{there}"].place,
                 "add the command that undoes it, or CMD_CYCLE_CLOSE NONE if it ends by itself"
                 if opening
@@ -94,9 +94,9 @@ class _Reader:
     def check_timer(self, *, closes: bool) -> None:
         line = self._stanza.given.get("CMD_CYCLE_TIMER")
         if line is None and closes:
+            said = "[*] Must set the CMD_CYCLE_TIMER for command cycle functionality"
             self._complaints.refuse(
-                "[*] Must set the CMD_CYCLE_TIMER for command cycle functionality: "
-                f"'{self._label}'",
+                data_error(f"{said}: '{self._label}'", self._stanza.source.place.file),
                 self._stanza.given["CMD_CYCLE_CLOSE"].place,
                 "add CMD_CYCLE_TIMER and the number of seconds after which it is closed",
             )
@@ -142,7 +142,10 @@ class _Reader:
         name = line.name.removesuffix(":")
         if len(line.value) > _LONGEST:
             self._complaints.refuse(
-                f"[*] {name} command is too long: '{self._label}'",
+                data_error(
+                    f"[*] {name} command is too long: '{self._label}'",
+                    self._stanza.source.place.file,
+                ),
                 line.place,
                 f"put it into a script of your own: {_LONGEST} characters are the most",
             )

@@ -55,13 +55,12 @@ def openpgp(stanza: Stanza, around: Surroundings, keys: Keys) -> OpenPgpCredenti
     home, program = stanza.given.get("GPG_HOME_DIR"), stanza.last_of("GPG_EXE", "GPG_PATH")
     label = shown(stanza.source.value)
     folder = home.value if home else around.home
-    if not around.is_folder(folder):
-        place = home or stanza.source
+    if home is not None and not around.is_folder(folder):
         raise UnusableError(
             Complaint(
                 f"[*] GPG_HOME_DIR directory '{shown_file(folder)}' stat()/existence problem in "
-                f"stanza source '{label}' in access file: '{shown_file(place.place.file)}'",
-                place.place,
+                f"stanza source '{label}' in access file: '{shown_file(home.place.file)}'",
+                home.place,
                 "import the keys there (gpg --homedir), or name the folder that has them",
             )
         )
@@ -74,10 +73,12 @@ def openpgp(stanza: Stanza, around: Surroundings, keys: Keys) -> OpenPgpCredenti
     return OpenPgpCredential(ring, signers, keys.mac_key, keys.mac_digest)
 
 
-def missing_program(found: OpenPgpCredential, around: Surroundings) -> str:
+def missing(found: OpenPgpCredential, around: Surroundings) -> str:
     """Why the key ring cannot be used on this machine at all; empty if it can."""
-    program = found.keyring.program
-    return "" if around.is_program(program) else f"there is no program {shown(program)}"
+    program, home = found.keyring.program, found.keyring.home
+    if not around.is_program(program):
+        return f"there is no program {shown(program)}"
+    return "" if around.is_folder(home) else f"there is no key ring {shown_file(home)}"
 
 
 def remarks(stanza: Stanza, found: OpenPgpCredential, around: Surroundings) -> Iterator[Complaint]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_table import SECRETS
 from watchword.dialects.fwknop.key_strength import REMEDY, is_placeholder, weakness
-from watchword.dialects.fwknop.lines import Entry, shown, shown_file
+from watchword.dialects.fwknop.lines import Entry, data_error, shown, shown_file
 from watchword.errors import Complaint
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 
@@ -63,9 +63,10 @@ def keys(stanza: Stanza) -> Keys:
     if key is None or mode is CipherMode.ASYMMETRIC:
         return Keys(None, mac_key, digest)
     if mac_key is not None and Secret(key) == mac_key:
+        said = "[*] The encryption passphrase and HMAC key should not be identical"
+        said = f"{said} for access stanza source: '{shown(stanza.source.value)}'"
         raise _unusable(
-            "[*] The encryption passphrase and HMAC key should not be identical "
-            f"for access stanza source: '{shown(stanza.source.value)}'",
+            data_error(said, stanza.source.place.file),
             stanza.source,
             "make new keys with fwknop --key-gen",
         )
@@ -76,8 +77,9 @@ def keys(stanza: Stanza) -> Keys:
 
 def keyless(stanza: Stanza) -> UnusableError:
     """The complaint about a stanza that nothing could be sealed for."""
+    said = f"[*] No keys found for access stanza source: '{shown(stanza.source.value)}'"
     return _unusable(
-        f"[*] No keys found for access stanza source: '{shown(stanza.source.value)}'",
+        data_error(said, stanza.source.place.file),
         stanza.source,
         "add KEY_BASE64 and HMAC_KEY_BASE64, which fwknop --key-gen makes",
     )

@@ -21,7 +21,7 @@ from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import is_on
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks
 from watchword.dialects.fwknop.access_conf_perl import is_off
-from watchword.dialects.fwknop.lines import Entry, shown
+from watchword.dialects.fwknop.lines import Entry, data_error, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.addresses import Address, canonical
 from watchword.model.openings import Lead, SourceNat
@@ -132,9 +132,9 @@ class _Reader:
         named = line or self._stanza.given["FORCE_MASQUERADE"]
         if not forced:
             label = shown(self._stanza.source.value)
+            said = "[*] FORCE_SNAT/FORCE_MASQUERADE requires either FORCE_NAT or FORWARD_ALL"
             self._complaints.refuse(
-                "[*] FORCE_SNAT/FORCE_MASQUERADE requires either FORCE_NAT or FORWARD_ALL: "
-                f"'{label}'",
+                data_error(f"{said}: '{label}'", self._stanza.source.place.file),
                 named.place,
                 "add FORCE_NAT; or set ENABLE_IPT_SNAT in fwknopd.conf, which is for all stanzas",
             )

@@ -90,6 +90,11 @@ def not_opened(kind: str, path: str) -> str:
     return f"{older}\n[*] Could not open {kind.lower()} file: {name}"
 
 
+def data_error(said: str, file: str) -> str:
+    """What is wrong with a stanza as a whole, with the line that fwknopd ends such messages by."""
+    return f"{said}\n[*] Data error in access file: '{shown_file(file)}'"
+
+
 def shown_name(name: str) -> str:
     """A name to quote. What does not look like one may be half of a key, and is not shown."""
     fits = len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)

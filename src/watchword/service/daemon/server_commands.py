@@ -32,7 +32,7 @@ from watchword.model.crypto import Digest
 from watchword.model.settings import PacketQueue, Settings
 from watchword.service import asking, policy_trial
 from watchword.service.complain import say
-from watchword.service.daemon import assembly, listing, named_paths, process
+from watchword.service.daemon import assembly, listing, named_paths, process, surroundings
 from watchword.service.daemon.flushing import end_everything
 from watchword.service.daemon.logbook import Logbook
 
@@ -204,7 +204,10 @@ def _export_memory(options: ServerOptions) -> int:
 
 
 def _check(options: ServerOptions) -> int:
-    say(PROGRAM, proven(options).complaints)
+    configuration = proven(options)
+    book = Logbook(configuration.settings.log, foreground=True, syslog=False)
+    surroundings.set_locale(configuration.settings, book)
+    say(PROGRAM, configuration.complaints)
     print("Configs parsed, exiting.", file=sys.stderr)
     return 0
 
