@@ -12,7 +12,7 @@ from watchword.edges.firewall.nft import attributes, conntrack, elements
 from watchword.edges.firewall.nft.attributes import Request
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.elements import Live, Place, Slot
-from watchword.edges.firewall.nft.watch import without
+from watchword.edges.firewall.nft.filters import without
 from watchword.model.openings import Hole, Tag
 from watchword.model.services import Service
 

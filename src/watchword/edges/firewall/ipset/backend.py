@@ -30,6 +30,8 @@ from watchword.ports import Clock, FirewallBackend, ProgramRunner
 
 LOOK_EVERY = 0.25
 """Seconds between two looks whether others changed something; a look costs some system calls."""
+_SHARE = 0.01
+"""Of the time may be spent on looking: the kernel counts members one by one."""
 _RELEASE_SECONDS = 2.0
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
 
@@ -135,10 +137,15 @@ class IpsetFirewall:
 
     async def disturbances(self) -> AsyncIterator[None]:
         """Yields when other hands may have changed what is ours; for one consumer."""
+        took = 0.0
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            parts = self._parts
-            if self._stood and (parts.watch.stirred() or not parts.sets.whole(parts.netlink)):
+            await asyncio.sleep(max(LOOK_EVERY, took / _SHARE))
+            parts, began = self._parts, time.monotonic()
+            whole = not self._stood or (
+                not parts.watch.stirred() and parts.sets.whole(parts.netlink)
+            )
+            took = time.monotonic() - began
+            if not whole:
                 yield
 
     def teardown(self) -> None:

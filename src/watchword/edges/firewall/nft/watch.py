@@ -11,9 +11,7 @@ cause none either: an element that is reported deleted was deleted by somebody.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import socket
-import struct
 import threading
 from collections.abc import AsyncGenerator, Iterable
 
@@ -25,13 +23,13 @@ from watchword.edges.firewall.nft.attributes import (
     read_text,
 )
 from watchword.edges.firewall.nft.elements import DELETE_ELEMENT
+from watchword.edges.firewall.nft.filters import attach, without
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, SOL_NETLINK, enlarge
 from watchword.errors import HostError
 
 _NETLINK_ADD_MEMBERSHIP = 1
 _NFNLGRP_NFTABLES = 7
-_SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER = 1 << 20
 _DATAGRAM = 1 << 17
@@ -41,21 +39,6 @@ _TABLE_NAME = 1  # the first attribute of every object of nf_tables
 _NEW_GENERATION = SUBSYS_NFTABLES << 8 | 15
 PAUSE = 0.05
 """Seconds between two wake-ups, so that a storm of changes costs twenty a second."""
-
-_LOAD_WORD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF
-_PORT_OFFSET = 12  # of nlmsg_pid
-
-
-def without(*ports: int) -> bytes:
-    """A filter, classic BPF, that drops what the sockets of these port numbers caused."""
-    instruction = struct.Struct("=HBBI")
-    program = [instruction.pack(_LOAD_WORD, 0, 0, _PORT_OFFSET)]
-    for port in ports:
-        # BPF reads words in network order, netlink writes them in the machine's.
-        (seen,) = struct.unpack("!I", struct.pack("=I", port))
-        program.append(instruction.pack(_EQUAL, 0, 1, seen))
-        program.append(instruction.pack(_RETURN, 0, 0, 0))
-    return b"".join((*program, instruction.pack(_RETURN, 0, 0, 0xFFFFFFFF)))
 
 
 class Watch:
@@ -145,10 +128,3 @@ class Watch:
             return
         self.elements_lost = self.elements_lost or message.kind == DELETE_ELEMENT
         self._wake()
-
-
-def attach(channel: socket.socket, program: bytes) -> None:
-    """Have a filter decide what is queued on a socket. Raises OSError."""
-    memory = ctypes.create_string_buffer(program, len(program))
-    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(memory))
-    channel.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)

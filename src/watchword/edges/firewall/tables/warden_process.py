@@ -16,25 +16,27 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from watchword.edges.firewall.tables.listing import Listing
+from watchword.edges.firewall.tables.listing import Listing, parse
 from watchword.edges.firewall.tables.messages import Decoder, encode, unpacked
 from watchword.edges.firewall.tables.standing import RefusedError, StandingRestore
-from watchword.edges.firewall.tables.tools import Tools, restoring
+from watchword.edges.firewall.tables.tools import program, restoring
 from watchword.edges.firewall.tables.warden import Warden
 from watchword.edges.firewall.tables.watch import watch_for
 from watchword.errors import HostError
 
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.5
 """Seconds between two looks whether others changed something; a look costs a system call or two."""
 LONGEST_WAIT = 1.0
 """Seconds: waiting is not counted while the machine sleeps, so it is cut into pieces."""
 _PIECE = 1 << 18
 _SEND_SECONDS = 10.0
+_LIST_SECONDS = 30.0
 
 
 class WardenProcess:
@@ -173,10 +175,21 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _lister(exe: str) -> Callable[[int, str], Listing]:
-    def listed(version: int, table: str) -> Listing:
-        from watchword.edges.programs import SystemPrograms  # noqa: PLC0415  (seldom needed)
+    """Not by edges.programs, which would double what this process holds in memory."""
 
-        return Tools(exe, SystemPrograms()).table(version, table)
+    def listed(version: int, table: str) -> Listing:
+        argv = [program(exe, version, "-save"), "-t", table]
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_LIST_SECONDS,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise HostError(f"{argv[0]}: {error}") from error
+        return parse(done.stdout.decode("utf-8", "replace"))
 
     return listed
 

@@ -19,8 +19,8 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from watchword.edges.firewall.nft.attributes import SUBSYS_NFTABLES, decode, fields, read_text
+from watchword.edges.firewall.nft.filters import attach, without
 from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, SOL_NETLINK, enlarge
-from watchword.edges.firewall.nft.watch import attach, without
 from watchword.errors import HostError
 
 _NETLINK_ADD_MEMBERSHIP = 1
