@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.daemon import PROGRAMS, Server, base64, stanza, until
+from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import send_datagram
 from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Secret
+from watchword.service.daemon import cycles
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknop", "ipset")]
 
@@ -338,6 +342,36 @@ def test_a_kill_leaves_the_daemon_the_time_to_close(
     killed = server.program("-K")
     assert "via SIGTERM" in killed.stdout
     assert noted(journal) == ["open", "closed"]
+
+
+def test_what_waits_for_its_turn_when_its_key_is_blocked_is_never_run(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    program, journal = script(tmp_path)
+    go, slowly = tmp_path / "go", tmp_path / "slowly"
+    slowly.write_text(
+        f"#!/bin/sh\n{program} open $1\nn=0\n"
+        f"while [ ! -e {go} ] && [ $n -lt 500 ]; do sleep 0.05; n=$((n+1)); done\n"
+    )
+    slowly.chmod(0o755)
+    server.access = stanza(
+        OPEN_PORTS="", CMD_CYCLE_OPEN=f"{slowly} $PORT", CMD_CYCLE_CLOSE=f"{program} close $PORT",
+        CMD_CYCLE_TIMER="300",
+    )  # fmt: skip
+    server.start()
+    for port in range(1, cycles.AT_ONCE + 2):
+        asked = sealed(f"{CALLER},tcp/{port}", sent_at=int(time.time()))
+        send_datagram(scene.caller.host, asked, "203.0.113.1", 62201)
+    until(lambda: len(noted(journal)) == cycles.AT_ONCE)
+    until(lambda: f"being opened: {cycles.AT_ONCE + 1}" in server.tool("status").stdout)
+    assert server.tool("block", "1").returncode == 0
+    go.touch()
+    judged = server.wait_for_judgements(cycles.AT_ONCE + 1)
+    assert sorted(each.get("reason", "granted") for each in judged) == (
+        ["granted"] * cycles.AT_ONCE + ["key-blocked"]
+    )
+    until(lambda: len(noted(journal)) == 2 * cycles.AT_ONCE)  # the block ends what was opened
+    assert f"open {cycles.AT_ONCE + 1}" not in noted(journal)
 
 
 def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_path: Path) -> None:
