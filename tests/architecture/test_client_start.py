@@ -75,6 +75,22 @@ print(json.dumps([status, sorted(set(sys.modules) - before)]))
 """
 
 
+PORT_KNOCK = """
+import json, sys
+before = set(sys.modules)
+from watchword.programs.knock import main
+status = main(["-u", "127.0.0.1", "9"])
+print(json.dumps([status, sorted(set(sys.modules) - before)]))
+"""
+OF_PORT_KNOCK = {
+    "", "errors", "record", "programs", "programs.knock", "service", "service.knock",
+    "service.knock.client", "dialects", "dialects.knockd", "dialects.knockd.client_options",
+    "dialects.knockd.words", "edges", "edges.send", "edges.send.knocks", "edges.send.names",
+    "edges.send.sent", "edges.streams", "model", "model.crypto", "model.routes",
+    "model.undisclosed",
+}  # fmt: skip
+
+
 def loaded_by(program: str, home: Path) -> list[str]:
     """Names of the modules that are there after a program, and not in a bare interpreter."""
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": ""}
@@ -138,3 +154,11 @@ def test_the_lists_name_nothing_that_is_not_loaded(loaded: list[str]) -> None:
 )
 def test_what_would_cost_most_is_on_no_list(heavy: str) -> None:
     assert heavy not in STANDARD
+
+
+def test_a_port_knock_loads_these_modules_and_nothing_of_cryptography(tmp_path: Path) -> None:
+    names = loaded_by(PORT_KNOCK, tmp_path)
+    assert of("watchword", names) == OF_PORT_KNOCK
+    assert of("cryptography", names) == set()
+    tops = {name.partition(".")[0] for name in names} - {"watchword"}
+    assert {top for top in tops if not top.startswith("_")} - STANDARD <= {"getopt", "gettext"}

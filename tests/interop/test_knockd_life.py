@@ -9,13 +9,15 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.daemon import until
+from tests.daemon import PROGRAMS, until
 from tests.knockd_scene import (
     CALLER,
     CALLER_6,
@@ -29,10 +31,11 @@ from tests.knockd_scene import (
     street,
 )
 from watchword.lab import knock_frames
-from watchword.lab.sockets import listen
+from watchword.lab.sockets import listen, open_socket
 from watchword.model.doors import Flag
 
 pytestmark = pytest.mark.system
+KNOCKS = {"ours": str(PROGRAMS / "knock"), "packaged": "/usr/bin/knock"}
 both = pytest.mark.parametrize(
     "program",
     [
@@ -448,6 +451,33 @@ def test_a_sheet_that_cannot_be_marked_opens_nothing(place: Street, knockd: Knoc
     assert "once: running command" not in knockd.log
 
 
+@pytest.mark.parametrize(("mount", "opens"), [("full", True), ("read-only", False)])
+def test_a_full_disk_is_no_obstacle_and_a_read_only_one_opens_nothing(
+    place: Street, knockd: Knockd, mount: str, opens: bool
+) -> None:
+    """The mark takes the place of a byte that is there already."""
+    disk = knockd.folder / "disk"
+    disk.mkdir()
+    sheet_file = disk / "sheet"
+    knockd.write(f"[once]\none_time_sequences = {sheet_file}\n[last]\nsequence = 999\n")
+    prepare = f"mount -t tmpfs -o size=64k none {disk} && printf ' 7000,8000\\n' >{sheet_file}"
+    if mount == "full":
+        prepare += f"; head -c 100000 /dev/zero >{disk}/rest 2>/dev/null"
+    else:
+        prepare += f" && mount -o remount,ro {disk}"
+    knockd.process = place.inside.start(
+        "unshare", "-m", "sh", "-c",
+        f"{prepare}; exec {OURS} -i eth0 -c {knockd.conf}", stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    knockd.wait_for("starting up")
+    place.knock(7000, 8000)
+    place.knock(999)
+    knockd.wait_for("last: OPEN SESAME")
+    assert ("once: OPEN SESAME" in knockd.log) is opens
+    marked = Path(f"/proc/{knockd.process.pid}/root{sheet_file}").read_text("ascii")
+    assert marked == ("#" if opens else " ") + "7000,8000\n"
+
+
 def test_a_sheet_that_was_changed_meanwhile_opens_what_stands_there_now(
     place: Street, knockd: Knockd
 ) -> None:
@@ -462,6 +492,29 @@ def test_a_sheet_that_was_changed_meanwhile_opens_what_stands_there_now(
     knockd.wait_for("OPEN SESAME")
     assert path.read_text("utf-8") == "#7200,8200\n"
     assert knockd.log.count("OPEN SESAME") == 1
+
+
+@both
+@pytest.mark.requirement("3.16")
+@pytest.mark.parametrize("client", ["ours", "packaged", "by hand"])
+def test_a_sequence_of_both_protocols_is_knocked_by_any_client(
+    place: Street, knockd: Knockd, client: str, program: str
+) -> None:
+    knockd.start("[u]\nsequence = 2222:udp,3333:tcp,4444:udp\ntcpflags = syn\n")
+    if client == "by hand":  # as nc does it
+        for kind, port in (
+            (socket.SOCK_DGRAM, 2222),
+            (socket.SOCK_STREAM, 3333),
+            (socket.SOCK_DGRAM, 4444),
+        ):
+            with open_socket(place.outside, HERE, kind) as hand, suppress(OSError):
+                hand.connect((HERE, port))
+                hand.send(b"x")
+            time.sleep(0.06)  # the packaged one looks every 50 ms
+    else:
+        words = (HERE, "2222:udp", "3333:tcp", "4444:udp")
+        place.outside.run(KNOCKS[client], "-d", "20", *words)
+    knockd.wait_for("u: OPEN SESAME")
 
 
 @both

@@ -9,7 +9,6 @@ to one address even if it has several; nothing is sent unless every port is righ
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -117,6 +116,8 @@ def _tell_before(options: ClientOptions, hit: Hit, place: Place) -> None:
 
 def _tell_after(options: ClientOptions, hit: Hit, place: Place, port: int, trouble: str) -> None:
     if options.json:
+        import json  # noqa: PLC0415  (only for this)
+
         told = {
             "address": place[0],
             "port": port,
