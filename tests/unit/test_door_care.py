@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from watchword.dialects.knockd import conf
@@ -251,3 +253,21 @@ RECORDED = [
     25821,
     45410,
 ]
+
+
+def test_attempts_at_a_sequence_that_was_replaced_are_forgotten() -> None:
+    tracker = engine(DOOR)
+    play(tracker, hit(7000), hit(9000))
+    door = conf.read(DOOR, "knockd.conf").doors[0]
+    tracker.take_sequence(1, replace(door, sequence=door.sequence[::-1]))
+    assert len(tracker) == 0
+    assert not tracker.expire(1000.0)
+    assert not opens(tracker, hit(8000), now=1.0)
+    assert opens(tracker, hit(9000), hit(7000), now=1.0)
+
+
+def test_packets_that_come_out_of_order_count_from_the_latest_on() -> None:
+    tracker = engine(DOOR)
+    play(tracker, hit(7000), now=10.0)
+    play(tracker, hit(7000, source=MALLORY), now=9.0)
+    assert [str(each.source) for each in tracker.expire(70.0)] == ["192.0.2.7", "203.0.113.9"]
