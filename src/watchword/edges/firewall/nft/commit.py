@@ -79,9 +79,10 @@ def standing(netlink: Netlink, place: Place) -> dict[bytes, Live] | None:
                 return None
             raise
         lives = [live for message in messages for live in listed(message.attributes)]
-        found |= {live.key: live for live in lives}
-        if len({live.key for live in lives}) == len(lives):
-            break
+        there = {live.key: live for live in lives}
+        if len(there) == len(lives):
+            return there
+        found |= there
     return found
 
 
