@@ -173,7 +173,7 @@ class Script:
         return self._server.host.run(*words, check=False)
 
 
-@pytest.mark.requirement("1.15", "4.38", partial=True)
+@pytest.mark.requirement("1.15", "4.38")
 def test_the_sysv_script_starts_reloads_and_stops_with_the_usual_statuses(server: Server) -> None:
     server.write()
     defaults = server.folder / "default"

@@ -249,6 +249,7 @@ def test_what_says_that_packets_are_wanted_changes_nothing(line: str) -> None:
     assert stanza(f"{SEED}{line}\n").number == 1
 
 
+@pytest.mark.requirement("8.25")
 @pytest.mark.parametrize(
     ("line", "instead"),
     [

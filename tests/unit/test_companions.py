@@ -101,8 +101,8 @@ def by_command(name: str, seconds: float, code: str, mark: Path) -> Grant:
     return replace(grant(name, seconds=seconds), cycle=Cycle((closing,)))
 
 
-@pytest.mark.requirement("7.17")
-@pytest.mark.requirement("8.24", "7.16", partial=True)
+@pytest.mark.requirement("7.16", "7.17")
+@pytest.mark.requirement("8.24", partial=True)
 def test_without_a_daemon_knoptm_closes_what_is_overdue_and_nothing_else(desk: Desk) -> None:
     over, live = desk.folder / "over", desk.folder / "live"
     left_behind(

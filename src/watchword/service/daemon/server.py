@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from watchword.dialects.fwknop import server_options
+from watchword.dialects.fwknop import dump, server_options
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import core_dumps
@@ -35,6 +35,8 @@ from watchword.service.daemon.supervision import Supervision
 RUBBISH = (50_000, 20, 100)
 """When the interpreter looks for cycles: seldom, since packets and grants make none, and a
 look walks over everything that is in force."""
+DUMPS = 2
+"""How often -v has to be said for the settings in effect to be printed at the start."""
 SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
 
 
@@ -103,6 +105,8 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
     daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
     try:
         surroundings.prepare(settings, reporter)
+        if options.foreground and settings.log.verbosity >= DUMPS:
+            print(dump.dump_config(configuration), end="", file=sys.stderr, flush=True)
         lock = process.PidFile(settings.pid_file)
         asyncio.run(daemon.run(ready))
         lock.close()
