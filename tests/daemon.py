@@ -136,6 +136,14 @@ class Server:
         assert self.process is not None
         return self.process.pid
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the daemon, and then of the part that reads packets, if that is another process."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()
+        names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (self.pid, *children)}
+        gates = [int(pid) for pid in children if names[pid] == names[self.pid]]
+        return [self.pid, *gates]
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         if not self.ended:

@@ -30,23 +30,28 @@ GROWTH = 4 * MEBIBYTE
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """One look at a process."""
+    """One look at a daemon."""
 
     memory: int
     """Bytes: its share of everything that is resident (PSS)."""
     descriptors: int
 
     @classmethod
-    def of(cls, pid: int) -> Vitals:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-        [pss] = [line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")]
-        return cls(int(pss) * 1024, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+    def of(cls, *pids: int) -> Vitals:
+        """Of all its processes together."""
+        memory = descriptors = 0
+        for pid in pids:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+            [pss] = [line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")]
+            memory += int(pss) * 1024
+            descriptors += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return cls(memory, descriptors)
 
 
 def assert_unmoved(server: Server, before: Vitals, growth: int = GROWTH) -> None:
     """The process lives, has no more descriptors than before, and is no larger but for arenas."""
     assert not server.ended, server.log[-2000:]
-    after = Vitals.of(server.pid)
+    after = Vitals.of(*server.pids)
     assert after.descriptors <= before.descriptors
     assert after.memory - before.memory < growth
     assert "Traceback" not in server.log

@@ -239,6 +239,19 @@ class NotStartedError(HostError):
     """There is no such program, or it may not be run: nothing of it has happened."""
 
 
+class ForbiddenError(NotStartedError):
+    """Who would have to do it may not, or does not want to: nothing of it has happened."""
+
+
+class UnwarrantedError(ForbiddenError):
+    """Who holds the firewall reads the policy otherwise: nothing of the change was made."""
+
+    def __init__(self, message: str, *, hint: str = "", holes: Collection[Hole] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.holes = frozenset(holes)
+        """What may not be opened."""
+
+
 class ProgramRunner(Protocol):
     """Runs programs, never through a shell."""
 

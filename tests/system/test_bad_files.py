@@ -90,7 +90,7 @@ def test_at_a_reload_each_breakage_is_told_and_everything_goes_on_as_it_was(
     server.wait_for_judgements(1)
     access, kept = server.folder / "access.conf", server.folder / "kept"
     shutil.copy2(access, kept)
-    before = Vitals.of(server.pid)
+    before = Vitals.of(*server.pids)
     rules = server.ruleset().count("\n")
     for number, (what, spoil) in enumerate(BREAKAGES.items(), 1):
         remove(access)

@@ -56,7 +56,7 @@ def unimpressed(scene: Trio, server: Server, kinds: int = 4) -> Iterator[None]:
     """Around bad input. ``kinds`` of refusals may each take ten lines, and one each second."""
     volley(scene.server.host, (b"8" * size for size in range(100, 1600)), "127.0.0.1")
     all_tried(server)
-    before, lines, began = Vitals.of(server.pid), server.log.count("\n"), time.monotonic()
+    before, lines, began = Vitals.of(*server.pids), server.log.count("\n"), time.monotonic()
     yield
     all_tried(server)
     assert openings(scene.server.host) == {}

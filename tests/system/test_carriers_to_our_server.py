@@ -72,6 +72,7 @@ class Scene:
         self.server.access = stanza()
 
     def prepare(self) -> None:
+        self.folder.chmod(0o711)  # nginx makes it nobody's; who reads packets has to pass
         server, relay = self.lab.server.host, self.lab.stranger.host
         self.lab.internet.sysctl("net.ipv4.conf.all.rp_filter", 0)
         for limit in ("net.ipv4.icmp_ratelimit", "net.ipv6.icmp.ratelimit"):

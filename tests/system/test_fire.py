@@ -151,7 +151,7 @@ def test_a_table_flushed_again_and_again_during_a_flood_is_back_each_time(
 ) -> None:
     ask(scene, fresh(seconds=60))
     server.wait_for_judgements(1)
-    before = Vitals.of(server.pid)
+    before = Vitals.of(*server.pids)
     bad = (b"8" + b"A" * 199 for _ in range(60_000))
     with meanwhile(lambda: volley(scene.stranger.host, bad, scene.server.four)):
         for number in range(8):
@@ -209,7 +209,7 @@ def test_a_hundred_thousand_forged_sources_cost_no_memory_and_keep_no_caller_out
     fire = from_everywhere(scene, [b"8" + b"A" * 199] * 100_000, 25_000)
     volley(scene.stranger.host, (b"8" * size for size in range(140, 1400)), scene.server.four)
     all_tried(server)
-    before = Vitals.of(server.pid)
+    before = Vitals.of(*server.pids)
     with meanwhile(fire):
         for packet in others(25):
             ask(scene, packet)

@@ -317,6 +317,8 @@ def test_in_the_background_a_failed_start_is_seen_and_told_by_the_exit_status(
     scene: Trio, server: Server
 ) -> None:
     server.start()
+    server.settings["STATE_DIR"] = str(server.folder / "another")
+    server.write()
     second = server.program("-p", str(server.folder / "other.pid"))
     assert second.returncode == 1
     assert "UDP port 62201" in second.stderr

@@ -111,7 +111,8 @@ def test_over_http_it_is_ignored_unless_asked_for_and_a_reload_keeps_the_sockets
 
 def _sockets(server: Server) -> set[str]:
     """Inodes of the sockets that are bound to our ports."""
-    own = {str(each.readlink()) for each in Path(f"/proc/{server.pid}/fd").iterdir()}
+    reader = server.pids[-1]
+    own = {str(each.readlink()) for each in Path(f"/proc/{reader}/fd").iterdir()}
     bound = server.host.run("ss", "-Hlntue").stdout
     ours = [line.split("ino:")[1].split()[0] for line in bound.splitlines() if ":6220" in line]
     return {each for each in ours if f"socket:[{each}]" in own}

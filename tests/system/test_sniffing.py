@@ -326,7 +326,7 @@ def test_a_packet_that_passes_two_interfaces_counts_once(scene: Scene, tmp_path:
 def test_reloads_leave_no_socket_and_no_file_behind(scene: Scene, tmp_path: Path) -> None:
     capture = tmp_path / "c.pcap"
     server = prepared(scene, tmp_path, PACKET_SOURCES="sniff", PCAP_FILE=str(capture)).start()
-    before = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+    before = len(list(Path(f"/proc/{server.pids[-1]}/fd").iterdir()))
     for number, ways in enumerate(["sniff,file", "tcp,udp", "file,udp,sniff", "sniff"], start=1):
         server.settings["PACKET_SOURCES"] = ways
         server.settings["PCAP_FILTER"] = f"udp port {62201 + number}"
@@ -338,7 +338,7 @@ def test_reloads_leave_no_socket_and_no_file_behind(scene: Scene, tmp_path: Path
         until(lambda wanted=wanted: set(_ways(server)) == wanted)  # type: ignore[misc]
         send_datagram(scene.caller, payload, SERVER[0], 62201 if "udp" in ways else 62201 + number)
         assert next_granted(server, number - 1)["services"] == [service]
-    assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) == before
+    assert len(list(Path(f"/proc/{server.pids[-1]}/fd").iterdir())) == before
     server.stop()
 
 

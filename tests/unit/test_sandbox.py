@@ -44,7 +44,7 @@ def verdict(machine: str, call: int, argument: int = 0, architecture: int | None
     """What the filter says, worked out line by line as the kernel does."""
     name = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine]
     seen = struct.pack("=IIQQ", call, architecture or name, 0, argument)
-    lines = seccomp.program(machine)
+    lines = seccomp.program(machine, 4711)
     at, value = 0, 0
     while True:
         code, yes, no, operand = lines[at]
@@ -73,14 +73,18 @@ def test_every_call_that_is_named_is_refused_and_others_pass(machine: str) -> No
     named = {both[column] for both in seccomp.REFUSED.values()} - {-1}
     for call in named:
         assert verdict(machine, call) == REFUSE | EPERM
-    clone, clone3, sockets = (56, 435, 41) if machine == "x86_64" else (220, 435, 198)
+    clone, clone3, sockets, tgkill = (
+        (56, 435, 41, 234) if machine == "x86_64" else (220, 435, 198, 131)
+    )
+    assert verdict(machine, tgkill, 4711) == ALLOW  # itself
+    assert verdict(machine, tgkill, 1) == REFUSE | EPERM
     assert verdict(machine, clone3) == REFUSE | ENOSYS
     assert verdict(machine, clone, 0x3D0F00) == ALLOW  # a thread
     assert verdict(machine, clone, 0x1200011) == REFUSE | EPERM  # a process
     assert {family for family in range(64) if verdict(machine, sockets, family) == ALLOW} == {
         1, 2, 10, 16,
     }  # fmt: skip
-    others = set(range(460)) - named - {clone, clone3, sockets}
+    others = set(range(460)) - named - {clone, clone3, sockets, tgkill}
     assert {verdict(machine, call) for call in others} == {ALLOW}
 
 

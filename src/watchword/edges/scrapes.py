@@ -15,9 +15,9 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from watchword.errors import HostError
 from watchword.model.settings import MetricsPlace, UnixSocket
@@ -36,11 +36,53 @@ _SAID: Final = {
 _PATH: Final = b"/metrics"
 
 
+def give(path: Path, group: int | None) -> None:
+    """Let root and this group use a socket, and nobody else. Raises OSError."""
+    path.chmod(0o600)
+    if group is not None:
+        os.chown(path, -1, group)
+        path.chmod(0o660)
+
+
+def bound(place: MetricsPlace, group: int | None) -> socket.socket:
+    """A socket at that place, at which nobody listens yet.
+
+    A Unix socket is for root and, if there is a ``group``, its members. Raises OSError.
+    """
+    if isinstance(place, UnixSocket):
+        _clear(place.path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    else:
+        family = socket.AF_INET6 if place.address.version == 6 else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if isinstance(place, UnixSocket):
+            sock.bind(str(place.path))
+            give(place.path, group)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((str(place.address), place.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class Scrapes:
     """Serves one page until it is closed."""
 
-    def __init__(self, page: Callable[[], str], kind: str) -> None:
-        """``kind`` is the page's content type."""
+    def __init__(
+        self,
+        page: Callable[[], str],
+        kind: str,
+        bound: Callable[[MetricsPlace, int | None], socket.socket] = bound,
+        give: Callable[[Path, int | None], None] = give,
+    ) -> None:
+        """``kind`` is the page's content type; ``bound`` makes the socket, ``give`` lets another
+        group at it."""
+        self._bound = bound
+        self._give = give
         self._page = page
         self._kind = kind
         self._server: asyncio.Server | None = None
@@ -55,21 +97,12 @@ class Scrapes:
         the socket cannot be made.
         """
         try:
+            sock = self._bound(place, group)
+            start: Callable[..., Coroutine[Any, Any, asyncio.Server]] = asyncio.start_server
             if isinstance(place, UnixSocket):
-                _clear(place.path)
-                self._server = await asyncio.start_unix_server(
-                    self._serve, place.path, limit=LONGEST, start_serving=False
-                )
                 self._path = place.path
-                _give(place.path, group)
-            else:
-                self._server = await asyncio.start_server(
-                    self._serve,
-                    str(place.address),
-                    place.port,
-                    limit=LONGEST,
-                    start_serving=False,
-                )
+                start = asyncio.start_unix_server
+            self._server = await start(self._serve, sock=sock, limit=LONGEST, start_serving=False)
         except OSError as error:
             await self.aclose()
             raise _refused(place, error) from error
@@ -89,7 +122,7 @@ class Scrapes:
         if self._path is None:
             return
         try:
-            _give(self._path, group)
+            self._give(self._path, group)
         except OSError as error:
             raise _refused(self._place, error) from error
 
@@ -128,14 +161,6 @@ class Scrapes:
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         return lines.encode("ascii") + body
-
-
-def _give(path: Path, group: int | None) -> None:
-    """Raises OSError."""
-    path.chmod(0o600)
-    if group is not None:
-        os.chown(path, -1, group)
-        path.chmod(0o660)
 
 
 def _refused(place: MetricsPlace | None, error: OSError) -> HostError:

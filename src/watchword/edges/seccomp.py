@@ -55,6 +55,7 @@ REFUSED: Final[dict[str, tuple[int, int]]] = {
 _SOCKET: Final = (41, 198)
 _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
+_SIGNAL_A_THREAD: Final = (234, 131)
 FAMILIES: Final = (
     socket.AF_UNIX,
     socket.AF_INET,
@@ -73,8 +74,11 @@ _SET_MODE_FILTER, _ALL_THREADS = 1, 1
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 
 
-def program(machine: str, refused: Iterable[str] = REFUSED) -> Program:
-    """The filter for a kind of machine (``platform.machine()``). KeyError: we know no such kind."""
+def program(machine: str, process: int) -> Program:
+    """The filter for a kind of machine (``platform.machine()``), and a process of that number.
+
+    KeyError: we know no such kind.
+    """
     name, column = _ARCHITECTURES[machine]
     allow, refuse, unknown, kill = Label(), Label(), Label(), Label()
     code = Assembler()
@@ -82,12 +86,13 @@ def program(machine: str, refused: Iterable[str] = REFUSED) -> Program:
     code.add(LD_W, _NUMBER)
     if machine == "x86_64":
         _on(code, GREATER_EQUAL, _X32, kill)
-    for call in refused:
-        if (number := REFUSED[call][column]) >= 0:
+    for both in REFUSED.values():
+        if (number := both[column]) >= 0:
             _on(code, EQUAL, number, refuse)
     _on(code, EQUAL, _CLONE3[column], unknown)  # its flags lie in memory; libraries then use clone
     _only(code, _CLONE[column], [(BITS, _CLONE_THREAD)], allow, refuse)
     _only(code, _SOCKET[column], [(EQUAL, family) for family in FAMILIES], allow, refuse)
+    _only(code, _SIGNAL_A_THREAD[column], [(EQUAL, process)], allow, refuse)
     code.here(allow)
     code.add(RETURN, _ALLOW)
     code.here(refuse)
@@ -147,7 +152,7 @@ def restrict() -> str:
     machine = platform.machine()
     if sys.platform != "linux" or machine not in _ARCHITECTURES:
         return f"there is no filter for {machine}"
-    lines = program(machine)
+    lines = program(machine, os.getpid())
     array = (_Filter * len(lines))(*(_Filter(*each) for each in lines))
     handed = _Program(len(lines), array)
     libc = ctypes.CDLL(None, use_errno=True)

@@ -249,6 +249,14 @@ class Ledger:
         holding = self._holdings.get(hole)
         return holding.wanted if holding else None
 
+    def behind(self, hole: Hole) -> Grant | None:
+        """The grant from which a hole's opening has its end; None: nobody in force needs it."""
+        holding = self._holdings.get(hole)
+        if holding is None or not holding.sharers:
+            return None
+        grants = (self._entries[each].grant for each in holding.sharers)
+        return max(grants, key=lambda each: each.until)
+
     def openings(self) -> Iterator[Opening]:
         """What the firewall should have now."""
         return (each.wanted for each in self._holdings.values() if each.wanted is not None)

@@ -413,5 +413,7 @@ class Settings:
     """True: the memory of packets is begun anew at the start."""
     packet_limit: int = 0
     """After this many packets the daemon ends; 0: it does not."""
+    apart: bool = True
+    """True: what reads packets and what may do things are two processes."""
     dry_run: bool = False
     """True: packets are judged and nothing is changed (``--test``)."""

@@ -166,6 +166,7 @@ _OURS: Final = (
     Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),
     _number("MAX_COMMANDS", "32", 1, 1000),
+    _flag("PRIVILEGE_SEPARATION", "Y"),
     Variable("CONTROL_GROUP"),
     _flag("CONTROL_GROUP_CHANGES"),
     Variable("POLICY_TESTS", Kind.PATH),

@@ -374,6 +374,7 @@ def _settings(
         commands_at_once=values.number("MAX_COMMANDS"),
         locale=translate_log.locale(values),
         rotate=options.rotate_digest_cache,
+        apart=values.flag("PRIVILEGE_SEPARATION"),
         packet_limit=options.packet_limit,
         dry_run=options.test,
     )

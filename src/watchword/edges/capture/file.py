@@ -38,6 +38,11 @@ _HEAD = 512  # bytes by which a file that was written anew is told from one that
 _WHOLE = 65535
 
 
+def opened(path: Path) -> int:
+    """A descriptor to read from, which waits for nobody to write. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 class FileSource:
     """One capture file, there or still to come."""
 
@@ -47,8 +52,10 @@ class FileSource:
         tests: Filter | Program | None,
         requests: Requests | None = None,
         tell: Callable[[HostTrouble], None] = lambda trouble: None,
+        opened: Callable[[Path], int] = opened,
     ) -> None:
-        """``tell`` is told when the file is not there, or no capture any more.
+        """``tell`` is told when the file is not there, or no capture any more; ``opened``
+        opens a file for reading, or raises OSError.
 
         Raises HostError: its folder is not there, it cannot be read, or is
         something else than a file.
@@ -59,6 +66,7 @@ class FileSource:
         self._path = path
         self._requests = requests or Requests()
         self._tell = tell
+        self._opened = opened
         self._program = compile_filter(tests, None, longest=_WHOLE)
         self._wakings = Wakings()
         self._others = 0
@@ -88,7 +96,7 @@ class FileSource:
     def _open(self) -> bool:
         """Turn to the file that has the name now; whether it is another one than before."""
         try:
-            opened = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            opened = self._opened(self._path)
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from watchword.edges.capture.links import Links, names
 from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.sieve_code import compile_filter
-from watchword.edges.capture.tap import Tap
+from watchword.edges.capture.tap import Tap, deaf_socket
 from watchword.errors import HostError
 from watchword.model.filters import Filter
 from watchword.model.outcomes import InterfaceChanged, InterfaceState
@@ -44,10 +45,11 @@ class SniffSource:
         tests: Filter | Program | None,
         requests: Requests | None = None,
         tell: Callable[[InterfaceChanged], None] = lambda change: None,
+        made: Callable[[bool], socket.socket] = deaf_socket,
     ) -> None:
         """Begin to capture what passes the tests; interfaces that are not there are waited for.
 
-        ``tell`` is called when one comes, goes or is renamed. Raises
+        ``tell`` is called when one comes, goes or is renamed; ``made`` as for a tap. Raises
         HostError: capturing is not allowed, the filter is too long, or an
         interface is not there and the settings say that this is the end.
         """
@@ -68,6 +70,7 @@ class SniffSource:
                     name,
                     promiscuous=wanted.promiscuous,
                     both_directions=wanted.both_directions,
+                    made=made,
                 )
                 self._taps.append(tap)
             self._attach(None)

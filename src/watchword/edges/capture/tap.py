@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 
 from watchword.edges.capture import bpf
 from watchword.edges.capture.links import Links, index_of, name_of
@@ -31,33 +32,50 @@ _NOTHING: list[Instruction] = [(RETURN, 0, 0, 0)]
 _MOST_STALE = 100_000
 
 
+def deaf_socket(every: bool) -> socket.socket:
+    """A socket that hears of no packet before it is given a filter.
+
+    ``every``: of all interfaces; else of one that it is bound to later. Raises HostError.
+    """
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    protocol = socket.htons(_EVERYTHING) if every else 0
+    try:
+        sock = socket.socket(socket.AF_PACKET, kind, protocol)
+    except OSError as error:
+        raise HostError(
+            f"cannot sniff: {error.strerror}", hint="run this as root, or with CAP_NET_RAW"
+        ) from error
+    try:
+        bpf.attach(sock, _NOTHING)
+    except HostError:
+        sock.close()
+        raise
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    with contextlib.suppress(PermissionError):
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    return sock
+
+
 class Tap:
     """See the module. Raises HostError where capturing is not allowed."""
 
-    def __init__(self, name: str, *, promiscuous: bool, both_directions: bool) -> None:
-        """``name``: an interface, there or not; empty: all of them."""
+    def __init__(
+        self,
+        name: str,
+        *,
+        promiscuous: bool,
+        both_directions: bool,
+        made: Callable[[bool], socket.socket] = deaf_socket,
+    ) -> None:
+        """``name``: an interface, there or not; empty: all of them. ``made``: the socket, as
+        ``deaf_socket`` makes it."""
         self.name = name
         self.state: InterfaceState | None = None
         """None: not looked at yet, or there is no interface to follow."""
         self._promiscuous = promiscuous
         self._index = 0
         self._dropped = 0
-        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        protocol = 0 if name else socket.htons(_EVERYTHING)
-        try:
-            self.sock = socket.socket(socket.AF_PACKET, kind, protocol)
-        except OSError as error:
-            raise HostError(
-                f"cannot sniff: {error.strerror}", hint="run this as root, or with CAP_NET_RAW"
-            ) from error
-        try:
-            bpf.attach(self.sock, _NOTHING)
-        except HostError:
-            self.sock.close()
-            raise
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        with contextlib.suppress(PermissionError):
-            self.sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        self.sock = made(not name)
         if not both_directions:
             with contextlib.suppress(OSError):
                 self.sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)

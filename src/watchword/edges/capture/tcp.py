@@ -18,7 +18,7 @@ import contextlib
 import errno
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from ipaddress import ip_network
 
 from watchword.edges.capture.requests import Requests, in_words
@@ -41,7 +41,8 @@ _PIECE = 2048  # bytes of one read
 _SYSTEM_IS_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def _listening(family: int, port: int) -> socket.socket:
+def listening(family: int, port: int) -> socket.socket:
+    """A socket that listens, for one family, on a port. Raises OSError."""
     kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     sock = socket.socket(family, kind)
     try:
@@ -86,10 +87,16 @@ class _Connection:
 class TcpSource:
     """One TCP port on every address of this host."""
 
-    def __init__(self, port: int, requests: Requests | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        requests: Requests | None = None,
+        listening: Callable[[int, int], socket.socket] = listening,
+    ) -> None:
         """Bind the port for each family that this host has.
 
-        Raises HostError if the port is taken, or if there is no family at all.
+        ``listening`` makes the socket of a family for a port. Raises HostError if the port is
+        taken, or if there is no family at all.
         """
         self.name = f"tcp/{port}"
         self.flaws: Counter[Reason] = Counter()
@@ -107,7 +114,7 @@ class TcpSource:
         self._closed = False
         for family in (socket.AF_INET, socket.AF_INET6):
             try:
-                self._listeners.append(_listening(family, port))
+                self._listeners.append(listening(family, port))
             except OSError as error:
                 if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                     continue

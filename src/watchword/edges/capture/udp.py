@@ -17,7 +17,7 @@ import errno
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 
 from watchword.edges.capture import bpf
@@ -53,7 +53,8 @@ def _local(ancillary: list[tuple[int, int, bytes]]) -> str:
     return ""
 
 
-def _bound(family: int, port: int) -> socket.socket:
+def bound(family: int, port: int) -> socket.socket:
+    """A socket for one family, which is to be a port's. Raises OSError."""
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         if family == socket.AF_INET6:
@@ -74,10 +75,16 @@ def _bound(family: int, port: int) -> socket.socket:
 class UdpSource:
     """One UDP port on every address of this host."""
 
-    def __init__(self, port: int, requests: Requests | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        requests: Requests | None = None,
+        bound: Callable[[int, int], socket.socket] = bound,
+    ) -> None:
         """Bind the port for each family that this host has.
 
-        Raises HostError if the port is taken, or if there is no family at all.
+        ``bound`` makes the socket of a family for a port. Raises HostError if the port is
+        taken, or if there is no family at all.
         """
         self.name = f"udp/{port}"
         self.flaws: Counter[Reason] = Counter()
@@ -87,7 +94,7 @@ class UdpSource:
         self._closed = asyncio.Event()
         for family in (socket.AF_INET, socket.AF_INET6):
             try:
-                self._sockets.append(_bound(family, port))
+                self._sockets.append(bound(family, port))
             except OSError as error:
                 if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                     continue

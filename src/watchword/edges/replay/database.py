@@ -118,6 +118,7 @@ _PRAGMAS = (
     "PRAGMA fullfsync = ON",  # where fsync alone does not reach the disk (macOS)
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA secure_delete = OFF",  # digests are no secret; zeroing them costs
+    "PRAGMA temp_store = MEMORY",  # who reads packets may write no other file; it is little
     "PRAGMA cache_size = -8000",  # KiB; the inner pages of millions of keys
     "PRAGMA wal_autocheckpoint = 2000",  # pages; more hold one claim up for longer
     "PRAGMA journal_size_limit = 33554432",  # bytes; a longer log is cut after a burst

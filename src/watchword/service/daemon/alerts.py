@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from watchword.dialects.fwknop.voice_mail import alert
 from watchword.edges import mail
@@ -31,12 +32,22 @@ TROUBLE: Final = 600.0  # seconds for which trouble with the mail itself is told
 LAST: Final = 2.0  # seconds for what waits at the end
 
 
+Send: TypeAlias = Callable[[MailSettings, str, ProgramRunner], None]
+
+
 class Alerts:
     """One for a daemon. Does nothing unless the settings name somebody."""
 
     def __init__(
-        self, settings: Settings, reporter: Reporter, clock: Clock, programs: ProgramRunner
+        self,
+        settings: Settings,
+        reporter: Reporter,
+        clock: Clock,
+        programs: ProgramRunner,
+        send: Send = mail.send,
     ) -> None:
+        """``send`` sends one mail, and blocks."""
+        self._send_one = send
         self._reporter = reporter
         self._clock = clock
         self._programs = programs
@@ -116,7 +127,7 @@ class Alerts:
             return
         self._sending = True
         try:
-            await asyncio.to_thread(mail.send, self._mail, subject, self._programs)
+            await asyncio.to_thread(self._send_one, self._mail, subject, self._programs)
         except (HostError, RuntimeError) as error:  # no thread can be begun: the next mail may go
             now = self._clock.now().steady
             if now - self._told_trouble >= TROUBLE:

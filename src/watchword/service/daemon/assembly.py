@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import file_rights, files
@@ -70,7 +69,15 @@ class Memory:
     """The store, where it is on disk."""
 
 
-async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
+def digests_of(settings: Settings) -> str | None:
+    """The text of fwknop's own memory; None: there is none. Raises OperatorError."""
+    path = settings.digest_file
+    return files.read_text(path, limit=DIGEST_CACHE_LIMIT) if path.exists() else None
+
+
+async def open_memory(
+    settings: Settings, digests: Callable[[Settings], str | None] = digests_of
+) -> tuple[Memory, Sequence[Complaint]]:
     """The replay store and the journal; on disk, except for a dry run.
 
     fwknop's own digest.cache is taken over where it exists; what is wrong
@@ -82,7 +89,7 @@ async def open_memory(settings: Settings) -> tuple[Memory, Sequence[Complaint]]:
         return Memory(store, journal, store.aclose, store.remembered), ()
     stored = SqliteStore.open(settings.state_dir, boot_id=boot_id())
     try:
-        complaints = await _take_over(settings.digest_file, stored)
+        complaints = await _take_over(settings, digests, stored)
     except HostError:
         await stored.aclose()
         raise
@@ -101,15 +108,17 @@ def keep_to_ourselves(settings: Settings) -> PidFile | None:
     return PidFile(settings.state_dir / LOCK, _SHARED.format(settings.state_dir))
 
 
-async def _take_over(path: Path, stored: SqliteStore) -> Sequence[Complaint]:
-    if not path.exists():
-        return ()
+async def _take_over(
+    settings: Settings, digests: Callable[[Settings], str | None], stored: SqliteStore
+) -> Sequence[Complaint]:
     try:
-        text = files.read_text(path, limit=DIGEST_CACHE_LIMIT)
+        text = digests(settings)
     except OperatorError as error:
         return [replace(each, fatal=False) for each in error.complaints]
-    _, complaints = await stored.keys.import_digest_cache(text, str(path))
-    return [*file_rights.permission_complaints(path), *complaints]
+    if text is None:
+        return ()
+    _, complaints = await stored.keys.import_digest_cache(text, str(settings.digest_file))
+    return [*file_rights.permission_complaints(settings.digest_file), *complaints]
 
 
 def firewall_for(

@@ -91,6 +91,11 @@ class Control:
         """Of root and of others: these do not keep root away."""
         self._working: set[asyncio.Task[dict[str, object]]] = set()
 
+    @property
+    def questions(self) -> tuple[Mapping[str, Handler], Mapping[str, Handler]]:
+        """Who answers what, and who changes what."""
+        return self._answers, self._changes
+
     async def open(self) -> Sequence[Complaint]:
         """Begin to answer; says what ``admit`` does. A leftover is nobody's: we hold the lock.
 
@@ -171,7 +176,7 @@ class Control:
         try:
             answer = await self._worked_out(*self._understood(line, peer))
         except WatchwordError as error:
-            answer = _refusal(error)
+            answer = refusal(error)
         text = json.dumps({"version": VERSION, **answer}).encode("ascii") + b"\n"
         if len(text) > LARGEST:
             raise ValueError(f"an answer of {len(text)} bytes: its maker has to bound it")
@@ -214,7 +219,7 @@ class Control:
         return task.result()
 
 
-def _refusal(error: WatchwordError) -> dict[str, object]:
+def refusal(error: WatchwordError) -> dict[str, object]:
     if isinstance(error, OperatorError):
         first = error.complaints[0]
         return {"error": first.message, "hint": first.hint, "whose": "operator"}

@@ -86,6 +86,8 @@ class Cycles:
         """As ``Ledger.taken_elsewhere``."""
         self.blocked: Blocked = nothing_blocked
         """Asked when the turn of a packet, or of one of its commands, has come."""
+        self.prolonged: Callable[[Grant], None] = lambda grant: None
+        """Told of a grant that will be closed later than was said."""
         self._live: dict[_Key, str] = {}
         """The latest grant of each kind, for stanzas that renew."""
         closer.waiting.in_use = lambda grant: _key(grant) in self._live
@@ -197,6 +199,7 @@ class Cycles:
             if self.ledger.grant(name) is not before:
                 raise not_in_force(name)  # it ended while this was written down
             self.ledger.set_end(before, longer.ends, longer.until)
+            self.prolonged(longer)
         self._stirred.set()
         return longer
 
@@ -272,6 +275,7 @@ class Cycles:
             self.ledger.withdraw(before.id, Turn.REVOKED)
             self._hold(longer)
             self._closer.renewed(before)
+            self.prolonged(longer)
         self._grant(case, longer)
         return True
 

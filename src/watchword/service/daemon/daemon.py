@@ -17,11 +17,10 @@ from watchword.errors import HostError
 from watchword.model.outcomes import HostTrouble, LimitReached, Stopping
 from watchword.ports import Clock
 from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.means import Means, ourselves
 from watchword.service.daemon.reload import Reload
 from watchword.service.daemon.running import Running
 from watchword.service.daemon.start import start
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Daemon:
@@ -33,7 +32,10 @@ class Daemon:
         reconfigure: Callable[[], Configuration],
         reporter: Logbook,
         clock: Clock,
+        means: Means | None = None,
     ) -> None:
+        """``means``: how is done what one needs rights for; by this process, if not given."""
+        self._means = means or ourselves()
         self._configuration = configuration
         self._reconfigure = reconfigure
         self._reporter = reporter
@@ -47,25 +49,19 @@ class Daemon:
         Raises OperatorError or HostError: it could not be started. What was
         hidden by then stays hidden.
         """
-        self._catch_signals()
+        self._means.catch(self._signals.put_nowait)
         running = await start(
             self._configuration,
             self._reporter,
             self._clock,
             lambda: self._signals.put_nowait(None),
+            self._means,
         )
         ready()
         try:
             await self._serve(running)
         finally:
             await running.stop()
-
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for each in _SIGNALS:
-            loop.add_signal_handler(each, self._signals.put_nowait, each)
-        for each in (signal.SIGUSR1, signal.SIGUSR2):
-            loop.add_signal_handler(each, lambda: None)
 
     async def _serve(self, running: Running) -> None:
         """Until a signal ends it, or a task fails, which is a bug and is let through."""

@@ -17,7 +17,7 @@ neither packets nor a supervisor's watchdog.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -37,7 +37,14 @@ from watchword.model.outcomes import (
     HostTrouble,
     Restored,
 )
-from watchword.ports import Clock, FirewallBackend, Journal, KeepsNoTags, Reporter
+from watchword.ports import (
+    Clock,
+    FirewallBackend,
+    Journal,
+    KeepsNoTags,
+    Reporter,
+    UnwarrantedError,
+)
 from watchword.service.daemon.whole import aside, whole
 
 _T = TypeVar("_T")
@@ -87,6 +94,8 @@ class Enforcer:
         """True: the firewall may not have what the ledger says."""
         self.stirred = asyncio.Event()
         """Set when the keeper has to look again: an earlier end, or doubt."""
+        self.resumed: Callable[[Iterable[Opening]], None] = lambda openings: None
+        """Told what was open before this start, before the firewall is made to agree."""
         self.changes = 0
         """Counts what was done to the firewall."""
         self.granted: Callable[[Grant], None] = lambda grant: None
@@ -119,12 +128,23 @@ class Enforcer:
                     kept.append(grant)
             for grant in kept:
                 self.ledger.resume(grant, State.OPEN)
-            disowned = await self._realign()
+            self.resumed(self.ledger.openings())
+            try:
+                disowned = await self._realign()
+            except UnwarrantedError as error:
+                over += self._disallowed(error)
+                disowned = await self._realign()
             self._note_ends(over)
         if kept:
             self._reporter.report(Restored(len(kept), "they were open before this start"))
         if disowned and not flush:
             self._reporter.report(Disowned(disowned))
+
+    def _disallowed(self, error: UnwarrantedError) -> list[tuple[Grant, Ending]]:
+        """Take back what the firewall has lost since, and the policy of now lets nobody have."""
+        self._reporter.report(HostTrouble("grants", str(error), error.hint))
+        names = [each.id for each in self.ledger.grants() if error.holes.intersection(each.holes)]
+        return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
     async def grant(self, permits: Sequence[Permit]) -> list[Grant | Opening]:
         """Open what was permitted, all or nothing.

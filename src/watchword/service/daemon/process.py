@@ -136,6 +136,19 @@ def _server(pid_file: Path, program: str) -> int | None:
     return pid
 
 
+def nowhere() -> int:
+    """A descriptor that has nothing to read, and for whose writes nobody cares."""
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
+def leave_terminal(nowhere: int) -> None:
+    """Let go of the folder and the streams that we were started with."""
+    os.chdir("/")
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
 def into_background(work: Callable[[Callable[[], None]], int]) -> int:
     """Run ``work`` in a background process; return when it is ready, or its exit status.
 
@@ -154,11 +167,7 @@ def into_background(work: Callable[[Callable[[], None]], int]) -> int:
     os.setsid()
 
     def ready() -> None:
-        os.chdir("/")
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
-        os.close(nowhere)
+        leave_terminal(nowhere())
         os.write(writer, b"+")
         os.close(writer)
 

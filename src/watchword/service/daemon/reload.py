@@ -54,6 +54,7 @@ class Reload:
 
     async def _refuse(self, complaints: tuple[Complaint, ...]) -> None:
         running = self._running
+        running.means.refused()
         await running.watching.give_up()
         running.figures.reloaded("refused", running.clock.now().wall)
         running.reporter.report(ReloadRefused(complaints))
@@ -64,7 +65,7 @@ class Reload:
         moves = new.firewall != old.firewall
         firewall = running.enforcer.firewall
         if moves:
-            firewall = assembly.firewall_for(new, running.clock)
+            firewall = running.means.firewall(new, running.clock, None)
         features = await running.enforcer.features(firewall)
         policy = assembly.fitted(configuration.policy, firewall.name, features)
         await running.watching.prepare(new)
@@ -96,6 +97,7 @@ class Reload:
 
     def _take_over(self, configuration: Configuration, old: Settings) -> None:
         running = self._running
+        running.means.taken()
         running.configuration = configuration
         running.reporter.follow(configuration.settings.log)
         running.hearers.take_over(configuration.settings)

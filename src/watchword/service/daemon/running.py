@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges.programs import SystemPrograms
 from watchword.model.outcomes import Attached, Complained, Stopped, Waiting
 from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
@@ -25,6 +24,7 @@ from watchword.service.daemon.gates import Gates
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.keeper import Keeper
 from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.means import Means
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception, tell_floods
 from watchword.service.daemon.restraint import Restraint
@@ -34,16 +34,6 @@ from watchword.service.daemon.tasks import Tasks
 from watchword.service.daemon.watching import Watching
 
 CLOSING_PATIENCE = 20.0  # seconds for all closing commands at the end; a supervisor waits 90
-
-
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """What runs programs, and is ended at its time, whatever runs then."""
-
-    gpg: SystemPrograms
-    commands: SystemPrograms
-    closing: SystemPrograms
-    """For what closes: it outlives the others at the end."""
 
 
 @dataclass(slots=True)
@@ -56,7 +46,7 @@ class Running:
     figures: Figures
     restraint: Restraint
     tasks: Tasks
-    programs: Programs
+    means: Means
     memory: assembly.Memory
     lock: PidFile | None
     """On the state directory; held until the process ends at the latest."""
@@ -142,16 +132,16 @@ class Running:
             self.lock.close()
 
     async def _end_packets(self) -> None:
-        self.programs.gpg.end()
+        self.means.programs.gpg.end()
         await self.gates.finish()
         await self.tasks.cancel()
         await self.gates.finish()
 
     async def _end_commands(self) -> None:
-        self.programs.commands.end()
+        self.means.programs.commands.end()
         await self.commands.ended()
         await self.cycles.stop(patience=CLOSING_PATIENCE)
-        self.programs.closing.end()
+        self.means.programs.closing.end()
 
 
 def complain(configuration: Configuration, reporter: Logbook) -> None:

@@ -12,18 +12,21 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from watchword.dialects.fwknop import dump, server_options
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import core_dumps
 from watchword.edges.clock import SystemClock
-from watchword.errors import HostError, OperatorError, WatchwordError
-from watchword.model.outcomes import HostTrouble
-from watchword.model.settings import Settings
+from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
+from watchword.model.outcomes import Complained, HostTrouble
+from watchword.model.settings import PacketQueue, Settings
+from watchword.ports import Reporter
+from watchword.service.apart import parting
 from watchword.service.complain import complain, say
 from watchword.service.daemon import leading, process, surroundings
 from watchword.service.daemon.daemon import Daemon
@@ -96,20 +99,62 @@ def _serve(options: ServerOptions) -> int:
 
 
 def _daemon(configuration: Configuration, options: ServerOptions, ready: Callable[[], None]) -> int:
-    settings: Settings = configuration.settings
+    settings = configuration.settings
     os.umask(0o077)
     sys.setswitchinterval(SWITCH)
     gc.freeze()
     gc.set_threshold(*RUBBISH)
-    reporter = Logbook(settings.log, foreground=options.foreground, syslog=options.syslog_enable)
-    daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
+    reporter = _logbook(configuration, options)
     try:
         surroundings.prepare(settings, reporter)
         if options.foreground and settings.log.verbosity >= DUMPS:
             print(dump.dump_config(configuration), end="", file=sys.stderr, flush=True)
         lock = process.PidFile(settings.pid_file)
-        asyncio.run(daemon.run(ready))
+        if _parts(settings, reporter):
+            status = parting.serve(_apart(configuration, options), reporter, ready)
+        else:
+            daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
+            status = _to_the_end(daemon.run(ready), reporter)
         lock.close()
+    except (HostError, OperatorError) as error:
+        complain(PROGRAM, error)
+        return 1
+    finally:
+        reporter.close()
+    return status
+
+
+def _logbook(configuration: Configuration, options: ServerOptions) -> Logbook:
+    log, syslog = configuration.settings.log, options.syslog_enable
+    return Logbook(log, foreground=options.foreground, syslog=syslog)
+
+
+def _parts(settings: Settings, reporter: Reporter) -> bool:
+    """Whether there are to be two processes."""
+    if not settings.apart:
+        return False
+    if any(isinstance(each, PacketQueue) for each in settings.sources):
+        text = "reading a netfilter queue takes CAP_NET_ADMIN, so packets are read with all rights"
+        reporter.report(Complained(Complaint(text, fatal=False)))
+        return False
+    return True
+
+
+def _apart(configuration: Configuration, options: ServerOptions) -> parting.Apart:
+    return parting.Apart(
+        configuration,
+        read=lambda: proven(options),
+        reporter=lambda: _logbook(configuration, options),
+        clock=SystemClock(),
+        background=not options.foreground,
+        run=_to_the_end,
+    )
+
+
+def _to_the_end(work: Coroutine[Any, Any, None], reporter: Logbook) -> int:
+    """Run a daemon; what goes wrong is told. A bug is told, too, and let through."""
+    try:
+        asyncio.run(work)
     except (HostError, OperatorError) as error:
         complain(PROGRAM, error)
         return 1
@@ -118,6 +163,4 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
         said = f"{type(bug).__name__} at {Path(where.filename).name}:{where.lineno}"
         reporter.report(HostTrouble("internal error, the daemon ends", said, "please report it"))
         raise
-    finally:
-        reporter.close()
     return 0

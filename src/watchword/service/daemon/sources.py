@@ -14,7 +14,8 @@ from typing import TypeAlias, assert_never
 
 from watchword.edges.capture import links
 from watchword.edges.capture.file import FileSource
-from watchword.edges.capture.libpcap import compiled, reads_link_header
+from watchword.edges.capture.libpcap import reads_link_header
+from watchword.edges.capture.openers import Openers
 from watchword.edges.capture.queue import QueueSource
 from watchword.edges.capture.requests import Requests
 from watchword.edges.capture.sniff import SniffSource
@@ -55,11 +56,16 @@ class Sources:
     """All that are open, by what the configuration says of them."""
 
     def __init__(
-        self, requests: HttpRequests | None, tell: Callable[[InterfaceChanged | HostTrouble], None]
+        self,
+        requests: HttpRequests | None,
+        tell: Callable[[InterfaceChanged | HostTrouble], None],
+        openers: Openers | None = None,
     ) -> None:
-        """``tell`` is told when an interface or a file comes or goes."""
+        """``tell`` is told when an interface or a file comes or goes; ``openers``: how sockets and
+        files are opened, ourselves if not given."""
         self._requests = Requests(requests)
         self._tell = tell
+        self._openers = openers or Openers()
         self._open: dict[SourceSettings, Source] = {}
         self._twins = Twins()
 
@@ -96,18 +102,23 @@ class Sources:
         """What starts programs is done by a thread: packets of other sources go on being judged."""
         match wanted:
             case UdpPort(port):
-                return UdpSource(port, self._requests)
+                return UdpSource(port, self._requests, self._openers.udp)
             case TcpPort(port):
-                return TcpSource(port, self._requests)
+                return TcpSource(port, self._requests, self._openers.tcp)
             case Sniffer():
-                tests = await asyncio.to_thread(_filter, wanted.filter)
-                return SniffSource(wanted, tests, self._requests, self._tell)
+                tests = await asyncio.to_thread(_filter, wanted.filter, self._openers.compiled)
+                return SniffSource(wanted, tests, self._requests, self._tell, self._openers.packets)
+            case PacketQueue() if not self._openers.queues:
+                raise OperatorError(
+                    "a netfilter queue is read by a process with CAP_NET_ADMIN, and this has none",
+                    hint="end fwknopd and start it again: with a queue it keeps its rights",
+                )
             case PacketQueue():
                 make = partial(QueueSource, wanted, SystemPrograms(), self._requests, self._tell)
                 return await asyncio.to_thread(make)
             case CaptureFile(path):
-                tests = await asyncio.to_thread(_filter, wanted.filter)
-                return FileSource(path, tests, self._requests, self._tell)
+                tests = await asyncio.to_thread(_filter, wanted.filter, self._openers.compiled)
+                return FileSource(path, tests, self._requests, self._tell, self._openers.capture)
             case _:
                 assert_never(wanted)
 
@@ -141,7 +152,8 @@ def doubts(settings: Settings) -> list[Complaint]:
     for each in settings.sources:
         if isinstance(each, (Sniffer, CaptureFile)):
             try:
-                (_file_filter if isinstance(each, CaptureFile) else _filter)(each.filter)
+                found_for = _file_filter if isinstance(each, CaptureFile) else _filter
+                found_for(each.filter, Openers().compiled)
             except OperatorError as error:
                 found += error.complaints
         if isinstance(each, Sniffer):
@@ -170,16 +182,20 @@ def begun(wanted: SourceSettings, source: Source) -> Event:
     return Listening(Service(proto, wanted.port), source.families)
 
 
-def _filter(wanted: CaptureFilter) -> Filter | Program | None:
+def _filter(
+    wanted: CaptureFilter, compiled: Callable[[str, str], Program]
+) -> Filter | Program | None:
     """Raises OperatorError: nobody understands the words."""
     if wanted.puzzle:
-        return compiled(wanted.text, wanted.puzzle, SystemPrograms())
+        return compiled(wanted.text, wanted.puzzle)
     return wanted.tests
 
 
-def _file_filter(wanted: CaptureFilter) -> Filter | Program | None:
+def _file_filter(
+    wanted: CaptureFilter, compiled: Callable[[str, str], Program]
+) -> Filter | Program | None:
     """The same, for frames that no kernel keeps. Raises OperatorError."""
-    found = _filter(wanted)
+    found = _filter(wanted, compiled)
     if isinstance(found, Sequence) and reads_link_header(found):
         raise OperatorError(
             f"the capture filter '{wanted.text}' asks for link-layer addresses, "

@@ -13,12 +13,10 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
-from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.model.outcomes import Complained, ProgramRan, Remembering, Starting
 from watchword.model.policy import Policy
 from watchword.ports import Clock
@@ -33,16 +31,15 @@ from watchword.service.daemon.desk import control_socket
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gates import Gates, Lasting
-from watchword.service.daemon.hand import Hand, command_programs
-from watchword.service.daemon.hand import close as close_by_command
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.lobby import Lobby
 from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.means import Means
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.rotation import rotate
-from watchword.service.daemon.running import Programs, Running, complain
+from watchword.service.daemon.running import Running, complain
 from watchword.service.daemon.sources import Sources, close
 from watchword.service.daemon.status import Account
 from watchword.service.daemon.staying import Staying
@@ -55,14 +52,16 @@ async def start(
     reporter: Logbook,
     clock: Clock,
     reached: Callable[[], None],
+    means: Means,
 ) -> Running:
-    """Everything up to looking at packets. ``reached``: called once as many came as were wanted.
+    """Everything up to looking at packets. ``reached``: called once as many came as were wanted;
+    ``means``: how is done what one needs rights for.
 
     Raises OperatorError or HostError: it could not be started, and nothing is
     left open. What was hidden by then stays hidden.
     """
     async with AsyncExitStack() as undo:
-        running = await _Start(configuration, reporter, clock, undo).run(reached)
+        running = await _Start(configuration, reporter, clock, undo, means).run(reached)
         undo.pop_all()
     return running
 
@@ -91,7 +90,9 @@ class _Start:
         reporter: Logbook,
         clock: Clock,
         undo: AsyncExitStack,
+        means: Means,
     ) -> None:
+        self._means = means
         self._configuration = configuration
         self._settings = configuration.settings
         self._reporter = reporter
@@ -101,10 +102,9 @@ class _Start:
         self._restraint = Restraint()
         self._lobby = Lobby()
         self._tasks = Tasks()
-        self._programs = Programs(gpg_programs(), command_programs(), command_programs())
         self._commands = Commands(reporter, clock, self._figures)
-        self._hearers = Hearers(self._settings, reporter, clock)
-        self._sources = Sources(self._settings.requests, reporter.report)
+        self._hearers = Hearers(self._settings, reporter, clock, means.send, means.end_mails)
+        self._sources = Sources(self._settings.requests, reporter.report, means.openers)
 
     async def run(self, reached: Callable[[], None]) -> Running:
         self._reporter.report(Starting(__version__))
@@ -149,7 +149,7 @@ class _Start:
             figures=self._figures,
             restraint=self._restraint,
             tasks=self._tasks,
-            programs=self._programs,
+            means=self._means,
             memory=engine.memory,
             lock=engine.lock,
             enforcer=engine.enforcer,
@@ -167,9 +167,9 @@ class _Start:
     async def _remember(self) -> tuple[assembly.Memory, PidFile | None]:
         """What was remembered before, and who writes down what comes now."""
         settings = self._settings
-        memory, complaints = await assembly.open_memory(settings)
+        memory, complaints = await assembly.open_memory(settings, self._means.digests)
         self._undo.push_async_callback(memory.aclose)
-        lock = assembly.keep_to_ourselves(settings)
+        lock = self._means.lock(settings)
         self._undo.push_async_callback(self._hearers.aclose)
         self._hearers.open()
         for complaint in complaints:
@@ -186,12 +186,13 @@ class _Start:
     async def _attach(self, memory: assembly.Memory, lock: PidFile | None) -> _Engine:
         """Hide what is to be hidden, and take up what an earlier run had open."""
         settings = self._settings
-        firewall = assembly.firewall_for(settings, self._clock, told=self._told_of_programs())
+        firewall = self._means.firewall(settings, self._clock, self._told_of_programs())
         assembly.check_hmacs(self._configuration.policy)
         blocks = Blocks.for_daemon(settings.state_dir, dry_run=settings.dry_run)
         policy = assembly.fitted(self._configuration.policy, firewall.name, firewall.probe())
         adopted = firewall.prepare()
         enforcer = Enforcer(firewall, memory.journal, self._reporter, self._clock)
+        self._means.enforce(enforcer)
         await enforcer.resume(flush=settings.firewall.flush_at_start)
         cycles = self._command_cycles(memory, enforcer)
         await cycles.resume(flush=settings.firewall.flush_at_start)
@@ -206,9 +207,9 @@ class _Start:
         return lambda event: _from_any_thread(loop, self._reporter.report, event)
 
     def _command_cycles(self, memory: assembly.Memory, enforcer: Enforcer) -> Cycles:
-        run = partial(close_by_command, self._programs.closing)
-        closer = Closer(memory.journal, run, self._reporter, self._clock)
+        closer = Closer(memory.journal, self._means.close, self._reporter, self._clock)
         found = Cycles(memory.journal, closer, self._reporter, self._clock, self._figures)
+        found.prolonged = self._means.prolonged
         grants = enforcer.ledger  # both are in one journal, by their names
         grants.taken_elsewhere = found.has
         found.taken_elsewhere = lambda name: grants.grant(name) is not None
@@ -223,15 +224,15 @@ class _Start:
             figures=self._figures,
             restraint=self._restraint,
             lobby=self._lobby,
-            openpgp=Gpg(self._programs.gpg),
+            openpgp=self._means.openpgp,
             commands=self._commands,
             cycles=engine.cycles,
             blocks=engine.blocks,
-            hand=lambda policy: Hand(policy, self._programs.commands, engine.blocks.has),
+            hand=lambda policy: self._means.hand(policy, engine.blocks.has),
         )
 
     def _staying(self, engine: _Engine) -> Staying:
-        connections = assembly.connections_for(self._settings)
+        connections = self._means.connections(self._settings)
         return Staying(engine.enforcer, connections, self._reporter, self._clock)
 
     async def _answer(
@@ -249,7 +250,7 @@ class _Start:
             blocks=engine.blocks,
             clock=self._clock,
         )
-        watching = Watching(account.told)
+        watching = Watching(account.told, self._means.scrapes)
         self._undo.push_async_callback(watching.aclose)
         await watching.prepare(self._settings)
         control = control_socket(
@@ -263,6 +264,7 @@ class _Start:
             recent=self._hearers.recent,
             told=account.told,
         )
+        control = self._means.control(control)
         for mended in await control.open():
             self._reporter.report(Complained(mended))
         self._undo.push_async_callback(control.close)

@@ -6,6 +6,7 @@ In here: when. Not in here: how (edges.supervisor).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from watchword.edges import supervisor
 
@@ -21,10 +22,15 @@ class Supervision:
         the loop's turning that the watchdog hears of."""
         supervisor.notify("READY=1\nSTATUS=Packets are looked at")
         if seconds := supervisor.watchdog():
-            self._beats = asyncio.get_running_loop().create_task(_beat(seconds / 3))
+            self._beats = beat(seconds / 3, lambda: supervisor.notify("WATCHDOG=1"))
 
 
-async def _beat(seconds: float) -> None:
-    while True:
-        supervisor.notify("WATCHDOG=1")
-        await asyncio.sleep(seconds)
+def beat(seconds: float, tell: Callable[[], None]) -> asyncio.Task[None]:
+    """Have something told again and again, as long as the loop turns and the task is kept."""
+
+    async def work() -> None:
+        while True:
+            tell()
+            await asyncio.sleep(seconds)
+
+    return asyncio.get_running_loop().create_task(work())

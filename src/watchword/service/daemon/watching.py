@@ -20,8 +20,14 @@ from watchword.service.daemon import metrics
 class Watching:
     """One for a daemon."""
 
-    def __init__(self, told: Callable[[], Mapping[str, Any]]) -> None:
-        """``told`` is what the daemon tells about itself, as ``status.Account``."""
+    def __init__(
+        self,
+        told: Callable[[], Mapping[str, Any]],
+        scrapes: Callable[..., Scrapes] = Scrapes,
+    ) -> None:
+        """``told`` is what the daemon tells about itself, as ``status.Account``; ``scrapes``
+        makes what serves a page."""
+        self._made = scrapes
         self._told = told
         self._place: MetricsPlace | None = None
         self._scrapes: Scrapes | None = None
@@ -40,7 +46,7 @@ class Watching:
             return
         scrapes = None
         if settings.metrics is not None:
-            scrapes = Scrapes(lambda: metrics.exposition(self._told()), CONTENT_TYPE)
+            scrapes = self._made(lambda: metrics.exposition(self._told()), CONTENT_TYPE)
             await scrapes.bind(settings.metrics, self._group)
         self._next = (settings.metrics, scrapes)
 

@@ -1,0 +1,36 @@
+"""How the sources come to sockets and files for which one needs rights.
+
+In here: one function for each kind, ourselves unless somebody else does it. Not in here: what
+is read from them.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchword.edges.capture import file, libpcap, tap, tcp, udp
+from watchword.edges.programs import SystemPrograms
+from watchword.wire.bpf import Program
+
+
+def _compiled(text: str, why: str) -> Program:
+    return libpcap.compiled(text, why, SystemPrograms())
+
+
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """Each raises what the functions here raise."""
+
+    udp: Callable[[int, int], socket.socket] = udp.bound
+    """Family and port."""
+    tcp: Callable[[int, int], socket.socket] = tcp.listening
+    packets: Callable[[bool], socket.socket] = tap.deaf_socket
+    """Whether of all interfaces."""
+    capture: Callable[[Path], int] = file.opened
+    compiled: Callable[[str, str], Program] = _compiled
+    """A capture filter, and what of it we do not understand."""
+    queues: bool = True
+    """Whether this process may read netfilter queues; nobody else can do that for it."""

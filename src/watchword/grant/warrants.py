@@ -1,0 +1,115 @@
+"""Says whether something may be opened, going by the policy alone.
+
+In here: the rules of a stanza that can be held against an opening, whoever asks for it: for the
+process that may change the firewall and has seen no packet.
+Not in here: what only the packet shows - who sealed it, its age, its user (decide).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Final
+
+from watchword.grant import leads
+from watchword.grant.cycles import Values
+from watchword.model.addresses import Address
+from watchword.model.moments import Moment
+from watchword.model.openings import Hole, Lead
+from watchword.model.orders import Wanted
+from watchword.model.policy import Policy, Terms
+from watchword.model.requests import AccessWish, ForwardWish
+
+STAY: Final = 10.0
+"""Seconds more that may remain where a grant stays for as long as somebody is connected: its end
+is moved a moment before it comes."""
+SLACK: Final = 0.5  # seconds between two looks at the same clock, and rounding
+_EVERYBODY: Final = IPv4Address("255.255.255.255")
+
+
+def against(policy: Policy, wanted: Wanted, now: Moment) -> str:
+    """What speaks against an opening; empty: nothing does."""
+    terms = _terms(policy, wanted.stanza)
+    if terms is None:
+        return f"there is no stanza #{wanted.stanza}"
+    who = wanted.opening.hole.who
+    if terms.cycle is not None:
+        return "its stanza opens by commands"
+    remaining = wanted.opening.until - now.steady
+    stay = STAY if terms.keep_seconds is not None else 0.0
+    if remaining > terms.max_seconds + stay + SLACK:
+        return f"{remaining:.0f} seconds are more than the {terms.max_seconds} of its stanza"
+    return (
+        _of_the_hole(policy, terms, wanted.opening.hole)
+        or _of_the_stanza(policy, terms, who, wanted.source, now)
+        or _of_the_family(policy, who)
+    )
+
+
+def against_command(policy: Policy, stanza: int, values: Values, now: Moment) -> str:
+    """What speaks against opening by the stanza's command; empty: nothing does."""
+    terms = _terms(policy, stanza)
+    if terms is None:
+        return f"there is no stanza #{stanza}"
+    if terms.cycle is None or not terms.offers(values.service):
+        return f"stanza #{stanza} opens no {values.service} by a command"
+    if not 0 < values.seconds <= terms.max_seconds:
+        return f"stanza #{stanza} opens nothing for {values.seconds} s"
+    return _of_the_stanza(policy, terms, values.who, values.source, now)
+
+
+def _terms(policy: Policy, number: int) -> Terms | None:
+    try:
+        return policy.terms(number)
+    except IndexError:
+        return None
+
+
+def _of_the_stanza(policy: Policy, terms: Terms, who: Address, source: Address, now: Moment) -> str:
+    if terms.blocked or terms.expired(now.wall):
+        return "its stanza lets nobody in any more"
+    if not terms.admits_source(source):
+        return f"its stanza takes no packet from {source}"
+    if any(each in network for network in policy.blacklist for each in (who, source)):
+        return f"{who} or {source} is blacklisted"
+    if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
+        return f"{who} is not one host"
+    return ""
+
+
+def _of_the_family(policy: Policy, who: Address) -> str:
+    return "" if who.version in policy.families else f"no chain passes IPv{who.version}"
+
+
+def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
+    """Whether there is a request to which this would be the answer."""
+    service, lead = hole.service, hole.lead
+    if service is None:
+        if not terms.access or lead is None or not lead.everything:
+            return "its stanza opens nothing"
+    elif not terms.offers(service):
+        return f"its stanza does not offer {service}"
+    if leads_for(policy, terms, hole) != lead:
+        return f"its stanza leads nobody to {lead}" if lead else "its stanza leads elsewhere"
+    if lead is not None and lead.everything:
+        return ""
+    return _of_the_destination(policy, hole.who, hole.destination)
+
+
+def leads_for(policy: Policy, terms: Terms, hole: Hole) -> Lead | str | leads.No | None:
+    """What ``leads.lead`` says to whoever asks for just this."""
+    services = () if hole.service is None else (hole.service,)
+    wish: AccessWish | ForwardWish = AccessWish(services)
+    if not terms.nat.forced and hole.lead is not None:
+        host, port = hole.lead.host, hole.lead.port
+        wish = ForwardWish(services, "" if host is None else str(host), port, local=host is None)
+        if not services or not leads.enabled(policy, terms, wish):
+            return None
+    return leads.lead(policy, terms, wish, hole.who, None)
+
+
+def _of_the_destination(policy: Policy, who: Address, destination: Address | None) -> str:
+    if not policy.destination_rule:
+        return ""
+    if destination is None or destination.version != who.version:
+        return "it is not limited to one destination"
+    return ""

@@ -1,0 +1,171 @@
+"""What the process that reads packets asks of the one that may do things.
+
+In here: one value for each kind of request. Not in here: their form on the socket (wire.orders),
+whether they are carried out (grant.warrants, service.apart).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from watchword.model.addresses import Address
+from watchword.model.openings import Hole, Opening, Tag
+from watchword.model.services import Service
+
+
+class Plain(StrEnum):
+    """Requests without particulars."""
+
+    NAME = "name"
+    PROBE = "probe"
+    PREPARE = "prepare"
+    INSTALLED = "installed"
+    INTACT = "intact"
+    TEARDOWN = "teardown"
+    REREAD = "reread"  # what the configuration says now; only after the operator asked for it
+    TAKEN = "taken"  # packets are decided by what was read last
+    REFUSED = "refused"  # what was read last is of no use, and the policy stays
+    READY = "ready"  # packets are looked at
+    ALIVE = "alive"
+    ADMIT = "admit"  # those to the control socket whom the settings name
+    SHUT = "shut"  # the control socket
+    END_GPG = "end gpg"
+    END_COMMANDS = "end commands"
+    END_CLOSING = "end closing"
+    END_MAIL = "end mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """One of the first six, of the firewall that the settings of now name, or those read last."""
+
+    what: Plain
+    coming: bool = False
+    """True: of the settings that were read last, and are not taken up yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An opening, and the grant that it is for."""
+
+    opening: Opening
+    stanza: int
+    source: Address
+    """Where the packet came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    add: tuple[Wanted, ...] = ()
+    remove: frozenset[Tag] = field(default_factory=frozenset)
+    coming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recognise:
+    """Openings, perhaps of an earlier run: which of them has the firewall?"""
+
+    openings: tuple[Opening, ...]
+    coming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """Which of these holes is somebody connected through?"""
+
+    holes: tuple[Hole, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    holes: tuple[Hole, ...] = ()
+    coming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    stanza: int
+    command: str
+    policy: int
+    """Which policy decided: counted from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenByCommand:
+    stanza: int
+    who: Address
+    source: Address
+    destination: Address | None
+    service: Service
+    ends: int
+    """Unix seconds."""
+    seconds: int
+    policy: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseByCommand:
+    argv: tuple[str, ...]
+    """As the hand spelled it out when it opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prolong:
+    """What is closed by this command is to be closed later."""
+
+    argv: tuple[str, ...]
+    until: float
+    """Steady-clock seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decrypt:
+    keyring: bytes
+    """The name of one that the policy has."""
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    subject: str
+
+
+class Way(StrEnum):
+    """Kinds of sockets and files by which packets come, or that are read at start."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    PACKETS = "packets"
+    CAPTURE = "capture"
+    DIGESTS = "digests"
+    METRICS = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWay:
+    way: Way
+    family: int = 0
+    """4 or 6, of a port; of packets 1 stands for every interface, 0 for one that is named later."""
+    port: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compile:
+    """Have a capture filter translated that only tcpdump understands."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenControl:
+    answers: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+Order: TypeAlias = (
+    Plain | Firewall | Apply | Recognise | Cut | RunCommand | OpenByCommand | CloseByCommand
+    | Prolong | Through | Decrypt | Mail | OpenWay | Compile | OpenControl
+)  # fmt: skip

@@ -1,0 +1,274 @@
+"""Does what the gate asks of the firewall, and opens what the gate may not open itself.
+
+In here: holding each order against the policy, then carrying it out, one at a time.
+Not in here: commands (workshop), which policy (rulebook), the rules (grant.warrants), sockets
+between the two (hand_process).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from watchword.edges import scrapes
+from watchword.edges.capture.openers import Openers
+from watchword.errors import HostError
+from watchword.grant import warrants
+from watchword.grant.approvals import Approvals
+from watchword.model.moments import Moment
+from watchword.model.openings import ChangeSet, Tag
+from watchword.model.orders import (
+    Apply,
+    Compile,
+    Cut,
+    Firewall,
+    OpenWay,
+    Order,
+    Plain,
+    Recognise,
+    Wanted,
+    Way,
+)
+from watchword.model.settings import (
+    CaptureFile,
+    CaptureFilter,
+    Settings,
+    Sniffer,
+    TcpPort,
+    UdpPort,
+    UnixSocket,
+)
+from watchword.ports import Clock, ForbiddenError, KeepsNoTags, UnwarrantedError
+from watchword.service.apart.rulebook import Rulebook, Rules
+from watchword.service.daemon import assembly
+
+_TAKE_LONG: Final = (Plain.PROBE, Plain.PREPARE, Plain.TEARDOWN)
+_SHOWN: Final = 5  # openings that a refusal names
+Files = list[int]
+
+
+class Counter:
+    """One order after the other. Methods block, as the firewall does."""
+
+    def __init__(self, book: Rulebook, clock: Clock, openers: Openers | None = None) -> None:
+        self._book = book
+        self._clock = clock
+        self._openers = openers or Openers()
+        self._approved = Approvals()
+        self._licences: list[tuple[float, float]] = []
+        """Until when root's word holds, and by how many seconds a grant may be longer."""
+
+    def license(self, seconds: float, patience: float) -> None:
+        """Root lets one grant last longer than its stanza says, if that is asked for soon."""
+        self._licences.append((self._clock.now().steady + patience, seconds))
+
+    def may_take_long(self, order: Order) -> bool:
+        """Whether it may start programs, and so has to be left to a thread."""
+        if isinstance(order, Firewall) and order.what in _TAKE_LONG:
+            return True
+        slow = any(each.firewall.slow for each in (self._book.now, self._book.coming) if each)
+        return slow or isinstance(order, (OpenWay, Compile))
+
+    def serve(self, order: Order) -> tuple[Any, Files]:
+        """The answer, and open files that go with it, for the caller to close.
+
+        Raises ForbiddenError: it may not be. Raises what the firewall raises.
+        """
+        match order:
+            case OpenWay():
+                return None, self._open(order)
+            case Compile(text):
+                return self._compiled(text), []
+            case _:
+                return self._firewall(order), []
+
+    def _firewall(self, order: Order) -> Any:
+        match order:
+            case Apply():
+                return self._apply(order)
+            case Recognise():
+                return self._recognise(order)
+            case Cut(holes, coming):
+                return self._rules(coming).firewall.cut(holes)
+            case Firewall(what, coming):
+                return self._plain(what, coming)
+            case _:
+                raise ForbiddenError(f"{type(order).__name__} is nothing for the firewall")
+
+    def _rules(self, coming: bool) -> Rules:
+        if not coming:
+            return self._book.now
+        if self._book.coming is None:
+            raise ForbiddenError("no other settings are on their way")
+        return self._book.coming
+
+    def _apply(self, order: Apply) -> None:
+        rules, now = self._rules(order.coming), self._clock.now()
+        found = ((each, self._against(rules, each, now)) for each in order.add)
+        forbidden = [(each, why) for each, why in found if why]
+        if forbidden:
+            raise UnwarrantedError(
+                _told(forbidden), holes=[each.opening.hole for each, _ in forbidden]
+            )
+        added = tuple(each.opening for each in order.add)
+        rules.firewall.apply(ChangeSet(added, order.remove))
+        self._approved.note(added, order.remove, now.steady)
+
+    def _against(self, rules: Rules, wanted: Wanted, now: Moment) -> str:
+        opening = wanted.opening
+        if self._approved.covers(opening) or opening.until <= now.steady:
+            return ""
+        why = warrants.against(rules.policy, wanted, now)
+        before = self._approved.until(opening.hole)
+        return "" if why and self.licensed(before, opening.until) else why
+
+    def licensed(self, before: float, until: float) -> bool:
+        """Whether root let something last that much longer than it would have, a moment ago."""
+        now = self._clock.now().steady
+        self._licences = [each for each in self._licences if each[0] > now]
+        return before > now and any(
+            until - before <= seconds + warrants.SLACK for _, seconds in self._licences
+        )
+
+    def _recognise(self, order: Recognise) -> frozenset[Tag]:
+        """What the firewall has under our own names, it has because we put it there."""
+        firewall = self._rules(order.coming).firewall
+        if isinstance(firewall, KeepsNoTags):
+            installed = firewall.recognise(order.openings)
+        else:
+            installed = firewall.installed()
+        known = [each for each in order.openings if each.tag in installed]
+        self._approved.note(known, (), self._clock.now().steady)
+        return installed
+
+    def _plain(self, what: Plain, coming: bool) -> Any:
+        rules = self._rules(coming)
+        firewall = rules.firewall
+        match what:
+            case Plain.NAME:
+                return firewall.name, firewall.slow, isinstance(firewall, KeepsNoTags)
+            case Plain.PROBE:
+                features = firewall.probe()
+                rules.learn(features)
+                return features
+            case Plain.PREPARE:
+                adopted = firewall.prepare()
+                rules.prepared = True
+                return adopted
+            case Plain.INSTALLED:
+                return firewall.installed()
+            case Plain.INTACT:
+                return firewall.intact()
+            case _:
+                return self._teardown(rules)
+
+    def _teardown(self, rules: Rules) -> None:
+        """What hides goes only where something else hides already."""
+        if self._book.ending and _dismantles(rules.settings):
+            rules.firewall.teardown()
+            return
+        coming = self._book.coming
+        moving = coming is not None and rules is self._book.now and coming.prepared
+        if coming is None or not moving or _place(coming) == _place(rules):
+            raise ForbiddenError("what hides the services is not taken down")
+        rules.firewall.teardown()
+
+    def _compiled(self, text: str) -> Any:
+        for each in self._filters():
+            if each.text == text and each.puzzle:
+                return self._openers.compiled(text, each.puzzle)
+        raise ForbiddenError("no such capture filter is configured")
+
+    def _filters(self) -> Iterator[CaptureFilter]:
+        for settings in self._settings():
+            for each in settings.sources:
+                if isinstance(each, (Sniffer, CaptureFile)):
+                    yield each.filter
+
+    def _metrics(self) -> Files:
+        settings = (self._book.coming or self._book.now).settings
+        if settings.metrics is None:
+            raise ForbiddenError("metrics are not served")
+        return [scrapes.bound(settings.metrics, settings.control.group).detach()]
+
+    def admit_to_metrics(self, settings: Settings) -> None:
+        """Raises HostError: the group could not be let at their socket."""
+        path = _place_of_metrics(settings)
+        if path is None or not path.exists():
+            return
+        try:
+            scrapes.give(path, settings.control.group)
+        except OSError as error:
+            raise HostError(f"cannot give {path} to the group: {error.strerror}") from error
+
+    def clear_metrics(self, before: Settings, now: Settings | None) -> None:
+        """Remove the socket of settings that hold no more; ``now``: those that do."""
+        path = _place_of_metrics(before)
+        if path is not None and (now is None or _place_of_metrics(now) != path):
+            path.unlink(missing_ok=True)
+
+    def _settings(self) -> list[Settings]:
+        """Of now, and those that were read last."""
+        book = self._book
+        return [each.settings for each in (book.now, book.coming) if each is not None]
+
+    def _open(self, order: OpenWay) -> Files:
+        wanted = [each for settings in self._settings() for each in settings.sources]
+        match order.way:
+            case Way.UDP if UdpPort(order.port) in wanted:
+                return [_bound(self._openers.udp, order)]
+            case Way.TCP if TcpPort(order.port) in wanted:
+                return [_bound(self._openers.tcp, order)]
+            case Way.PACKETS if any(isinstance(each, Sniffer) for each in wanted):
+                return [self._openers.packets(bool(order.family)).detach()]
+            case Way.CAPTURE:
+                for each in wanted:
+                    if isinstance(each, CaptureFile) and str(each.path) == order.path:
+                        return _if_there(self._openers.capture, each.path)
+            case Way.METRICS:
+                return self._metrics()
+            case Way.DIGESTS:
+                return _if_there(_readable, self._book.now.settings.digest_file)
+        raise ForbiddenError(f"no {order.way} {order.path or order.port} is configured")
+
+
+def _place_of_metrics(settings: Settings) -> Path | None:
+    return settings.metrics.path if isinstance(settings.metrics, UnixSocket) else None
+
+
+def _readable(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _if_there(opened: Callable[[Path], int], path: Path) -> Files:
+    try:
+        return [opened(path)]
+    except FileNotFoundError:
+        return []
+
+
+def _bound(make: Callable[[int, int], socket.socket], order: OpenWay) -> int:
+    family = socket.AF_INET6 if order.family == 6 else socket.AF_INET
+    return make(family, order.port).detach()
+
+
+def _dismantles(settings: Settings) -> bool:
+    """As the daemon does when it is stopped (running.Running.stop)."""
+    return settings.firewall.flush_at_exit and settings.firewall.in_iptables
+
+
+def _place(rules: Rules) -> tuple[object, ...]:
+    return assembly.place_of(rules.settings.firewall)
+
+
+def _told(forbidden: Collection[tuple[Wanted, str]]) -> str:
+    named = [
+        f"{wanted.opening.hole.service or 'everything'} for {wanted.opening.hole.who} "
+        f"by stanza #{wanted.stanza}: {why}"
+        for wanted, why in list(forbidden)[:_SHOWN]
+    ]
+    more = len(forbidden) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")

@@ -1,0 +1,351 @@
+"""The hand: the process that may do things, and reads no packet.
+
+In here: hearing the gate, the operator's signals, the control socket; the end of either.
+Not in here: what orders come to (counter, workshop), the gate (service.daemon), parting (parting).
+
+Whatever the gate writes that is no order is the end of it: no program of ours writes such a thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, Final, TypeAlias
+
+from watchword.edges.pair import Channel, GoneError, HungUpError
+from watchword.errors import Complaint, HostError, OperatorError, PeerError
+from watchword.model.orders import OpenControl, Order, Plain, Prolong
+from watchword.model.outcomes import HostTrouble
+from watchword.ports import Clock, FirewallBackend, ForbiddenError, Reporter
+from watchword.service import asking
+from watchword.service.apart import letters
+from watchword.service.apart.answers import (
+    Answer,
+    Asked,
+    Begun,
+    Disturbed,
+    Signalled,
+    failure,
+    told,
+)
+from watchword.service.apart.counter import Counter
+from watchword.service.apart.rulebook import Rulebook
+from watchword.service.apart.workshop import Workshop
+from watchword.service.daemon.control import WORK, Control, Handler, Question, Rights
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LAST: Final = 2.0  # seconds from the last word of a gate to its end
+_LOOK: Final = 5.0  # seconds between two looks for what is overdue
+DYING: Final = 60.0  # seconds that a gate has to end after it was told to; a supervisor waits 90
+
+
+Licensed: TypeAlias = Callable[[float, float], bool]
+
+
+class HandProcess:
+    """The hand's side of everything, for one gate."""
+
+    def __init__(
+        self,
+        book: Rulebook,
+        calls: Channel,
+        work: Channel,
+        reporter: Reporter,
+        clock: Clock,
+        *,
+        workshop: Callable[[Callable[[Answer | Begun], None], Licensed], Workshop],
+        ready: Callable[[], None],
+        alive: Callable[[], None],
+    ) -> None:
+        """``ready`` and ``alive`` are called when the gate says so."""
+        self._book = book
+        self._calls = calls
+        self._work = work
+        self._reporter = reporter
+        self._clock = clock
+        self._ready = ready
+        self._alive = alive
+        self._counter = Counter(book, clock)
+        self._workshop = workshop(self._answer, self._counter.licensed)
+        self._control: Control | None = None
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._numbers = count(1)
+        self._over = asyncio.Event()
+        """Set when there is no gate to be served any more."""
+        self._ended = asyncio.Event()
+        """Set when its process is over."""
+        self._watched: tuple[FirewallBackend, asyncio.Task[None]] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._fault = ""
+        """What the gate did that ends it."""
+
+    async def run(self, gate: int) -> int:
+        """Until the gate is gone; its exit status, or 1 if it did not end by itself."""
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._watch = watch = os.pidfd_open(gate)
+        try:
+            for each in _SIGNALS:
+                loop.add_signal_handler(each, self._signalled, each)
+            for each in (signal.SIGUSR1, signal.SIGUSR2):
+                loop.add_signal_handler(each, lambda: None)
+            loop.add_reader(watch, self._gate_ended)
+            loop.add_reader(self._calls.sock, self._on_call)
+            loop.add_reader(self._work.sock, self._on_work)
+            looking = loop.create_task(self._look_round())
+            await self._over.wait()
+            looking.cancel()
+            return await self._end(gate)
+        finally:
+            loop.remove_reader(watch)
+            os.close(watch)
+
+    def _gate_ended(self) -> None:
+        self._loop.remove_reader(self._watch)
+        self._ended.set()
+        self._over.set()
+
+    async def _end(self, gate: int) -> int:
+        """Take the gate's end down; close what is ours."""
+        for each in (self._calls.sock, self._work.sock):
+            self._loop.remove_reader(each)
+        if self._watched is not None:
+            self._watched[1].cancel()
+        if not self._fault:
+            try:
+                async with asyncio.timeout(_LAST):
+                    await self._ended.wait()
+            except TimeoutError:
+                self._fault = "it went on without its hand"
+        if self._fault:
+            os.kill(gate, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(gate, 0)[1])
+        if self._fault:
+            trouble = HostTrouble("gate", f"{self._fault}; it was ended", "see if it was attacked")
+            self._reporter.report(trouble)
+        elif status < 0:
+            said = f"it was ended by {signal.Signals(-status).name}"
+            self._reporter.report(HostTrouble("gate", said, "start fwknopd again"))
+        for waiting in self._asked.values():
+            waiting.cancel()
+        if self._control is not None:
+            await self._control.close()
+        self._workshop.stop()
+        self._counter.clear_metrics(self._book.now.settings, None)
+        return 1 if self._fault or status < 0 else status
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if number is signal.SIGHUP:
+            self._book.asked += 1
+        else:
+            self._book.ending = True
+            self._loop.call_later(DYING, self._run_out_of_patience)
+        self._say(Signalled(number.name))
+
+    def _run_out_of_patience(self) -> None:
+        self._fault = f"it did not end within {DYING:g} s"
+        self._over.set()
+
+    def _say(self, what: object, files: list[int] | None = None) -> None:
+        try:
+            self._work.send(told(what), files or ())
+        except HungUpError as error:
+            self._hung_up(error)
+
+    def _answer(self, answer: Answer | Begun) -> None:
+        """From any thread."""
+        try:
+            self._work.send(told(answer))
+        except HungUpError as error:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._hung_up, error)
+
+    def _hung_up(self, error: HungUpError) -> None:
+        """A gate that is gone is heard of otherwise; one that is there and deaf has to go."""
+        if not self._fault and not isinstance(error, GoneError):
+            self._fault = str(error)
+        self._over.set()
+
+    def _on_call(self) -> None:
+        letter = self._read(self._calls)
+        if letter is None or letter.order is None:
+            return
+        order = letter.order
+        if isinstance(order, OpenControl) or order in (Plain.SHUT, Plain.ADMIT):
+            self._begin(self._see_to_control(order))
+        elif isinstance(order, Plain):
+            self._see_to(lambda: (self._plain(order), []))
+        elif self._counter.may_take_long(order):
+            self._begin(self._see_to_aside(order))
+        else:
+            self._see_to(lambda: self._counter.serve(order))
+
+    def _see_to(self, work: Callable[[], tuple[Any, list[int]]]) -> None:
+        files: list[int] = []
+        try:
+            value, files = work()
+            answer = Answer(0, value)
+        except Exception as error:  # whatever it is, the gate waits for the answer
+            answer = self._failed(error)
+        self._watch_firewall()
+        self._reply(answer, files)
+
+    async def _see_to_aside(self, order: Order) -> None:
+        """By a thread: what hangs holds up neither signals nor a supervisor's watchdog."""
+        done = asyncio.to_thread(self._counter.serve, order)
+        try:
+            outcome = await done
+        except Exception as error:
+            self._reply(self._failed(error), [])
+        else:
+            self._see_to(lambda: outcome)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _failed(self, error: Exception) -> Answer:
+        if isinstance(error, ForbiddenError):
+            self._reporter.report(HostTrouble("gate", f"it asked for what may not be: {error}"))
+        return failure(0, error)
+
+    def _reply(self, answer: Answer, files: list[int]) -> None:
+        try:
+            self._calls.send(told(answer), files)
+        except HungUpError as error:
+            self._hung_up(error)
+        finally:
+            for each in files:
+                os.close(each)
+
+    def _plain(self, order: Plain) -> Any:
+        match order:
+            case Plain.TAKEN | Plain.REFUSED:
+                return self._change_over(order)
+            case Plain.READY:
+                return self._ready()
+            case Plain.END_GPG | Plain.END_COMMANDS | Plain.END_CLOSING | Plain.END_MAIL:
+                return self._workshop.end(order)
+            case _:
+                raise ForbiddenError(f"{order.value} is not asked for in this way")
+
+    def _change_over(self, order: Plain) -> int:
+        """Go by what was read last, or never; which number the policy of now has."""
+        book = self._book
+        before = book.now.settings
+        if order is Plain.TAKEN:
+            book.take()
+        else:
+            before = (book.coming or book.now).settings
+            book.refuse()
+        self._counter.clear_metrics(before, book.now.settings)
+        return book.number
+
+    def _on_work(self) -> None:
+        letter = self._read(self._work)
+        if letter is None:
+            return
+        if letter.reply is not None:
+            waiting = self._asked.get(letter.number)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(letter.reply)
+        elif letter.order is Plain.ALIVE:
+            self._alive()
+        elif isinstance(letter.order, Prolong):
+            self._workshop.prolong(letter.order)
+        elif letter.order is not None:
+            self._workshop.take(letter.number, letter.order)
+
+    def _read(self, channel: Channel) -> letters.Letter | None:
+        try:
+            octets, files = channel.receive()
+            for each in files:  # nobody asked for them
+                os.close(each)
+            return letters.read(octets)
+        except PeerError as error:
+            self._fault = f"it wrote what is no order: {error}"
+        except HungUpError as error:
+            self._hung_up(error)
+        self._over.set()
+        return None
+
+    def _watch_firewall(self) -> None:
+        """Pass on news of the firewall of now, once it was prepared: it listens by then."""
+        firewall = self._book.now.firewall
+        if not self._book.now.prepared or (self._watched and self._watched[0] is firewall):
+            return
+        if self._watched is not None:
+            self._watched[1].cancel()
+        self._watched = (firewall, self._loop.create_task(self._pass_on_news(firewall)))
+
+    async def _pass_on_news(self, firewall: FirewallBackend) -> None:
+        try:
+            async for _ in firewall.disturbances():
+                self._say(Disturbed())
+        except HostError as error:
+            self._reporter.report(HostTrouble("firewall", str(error), error.hint))
+
+    async def _look_round(self) -> None:
+        while True:
+            self._workshop.close_what_is_overdue()
+            await asyncio.sleep(_LOOK)
+
+    async def _see_to_control(self, order: Order) -> None:
+        try:
+            answer = Answer(0, await self._control_socket(order))
+        except Exception as error:
+            answer = self._failed(error)
+        self._reply(answer, [])
+
+    async def _control_socket(self, order: Order) -> Sequence[Complaint]:
+        settings = (self._book.coming or self._book.now).settings
+        rights = Rights.of(settings.control)
+        if order is Plain.ADMIT and self._control is not None:
+            self._counter.admit_to_metrics(settings)
+            return self._control.admit(rights)
+        if order is Plain.SHUT and self._control is not None:
+            control, self._control = self._control, None
+            self._begin(control.close())  # what it waits for, the gate has yet to answer
+        elif isinstance(order, OpenControl) and self._control is None:
+            path = self._book.now.settings.run_dir / asking.NAME
+            answers = {name: self._relay(name) for name in order.answers}
+            changes = {name: self._relay(name) for name in order.changes}
+            self._control = Control(path, rights, answers, changes)
+            return await self._control.open()
+        else:
+            raise ForbiddenError("the control socket is not like that")
+        return ()
+
+    def _relay(self, name: str) -> Handler:
+        """Have the gate answer. Root's word that something may last longer is noted here."""
+
+        async def relay(question: Question) -> dict[str, object]:
+            number = next(self._numbers)
+            self._asked[number] = reply = self._loop.create_future()
+            fields, peer = dict(question.fields), question.peer
+            if name == "extend" and question.root and fields.get("beyond_policy") is True:
+                self._license(fields.get("seconds"))
+            self._say(Asked(number, name, fields, peer.pid, peer.uid, peer.groups, question.root))
+            try:
+                return _unpacked(await reply)
+            finally:
+                del self._asked[number]
+
+        return relay
+
+    def _license(self, seconds: object) -> None:
+        if isinstance(seconds, int) and seconds > 0:
+            self._counter.license(float(seconds), WORK)
+
+
+def _unpacked(reply: dict[str, Any]) -> dict[str, object]:
+    """What the gate answered. Raises what it says is wrong."""
+    if "error" in reply:
+        kind = OperatorError if reply.get("whose") == "operator" else HostError
+        raise kind(str(reply["error"]), hint=str(reply.get("hint", "")))
+    return reply

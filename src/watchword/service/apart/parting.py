@@ -1,0 +1,219 @@
+"""One process becomes two: the hand, which goes on as the daemon, and the gate, its child.
+
+In here: the fork, what each of the two begins with, what the gate gives up.
+Not in here: what they do then (hand_process, service.daemon), who asks for it
+(service.daemon.server).
+
+The hand keeps the PID, so that it is the hand which a supervisor and the operator's signals know.
+The gate ends with it: the kernel kills it when its parent is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from watchword.dialects.fwknop.translate import Configuration
+from watchword.dialects.fwknop.voice_dump import PROGRAMS
+from watchword.edges import sandbox, supervisor
+from watchword.edges.clock import boot_id
+from watchword.edges.debts import NAME as DEBTS
+from watchword.edges.debts import Debts
+from watchword.edges.gpg import gpg_programs
+from watchword.edges.pair import Channel
+from watchword.edges.programs import SystemPrograms
+from watchword.edges.replay.location import prepare_folder
+from watchword.edges.replay.reading import read_grants
+from watchword.errors import Complaint
+from watchword.model.orders import Plain
+from watchword.model.outcomes import Complained
+from watchword.model.settings import Settings
+from watchword.ports import Clock
+from watchword.service.apart.far import FarMeans
+from watchword.service.apart.hand_process import HandProcess
+from watchword.service.apart.line import Line
+from watchword.service.apart.rulebook import Rulebook
+from watchword.service.apart.workshop import Tools, Workshop
+from watchword.service.daemon import assembly, process
+from watchword.service.daemon.daemon import Daemon
+from watchword.service.daemon.hand import command_programs
+from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.supervision import beat
+
+_MOST_FILES: Final = 65536  # descriptors that a gate may have from before
+PATIENCE: Final = 10.0  # seconds for the rest of a message of the gate's
+_SYSTEM: Final = (
+    "/usr", "/lib", "/lib64", "/proc", "/sys/class/net", "/dev/null", "/dev/urandom",
+    "/etc/localtime", "/etc/ld.so.cache", "/etc/ssl", "/etc/ca-certificates", "/etc/pki",
+    "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf",
+    "/etc/services", "/run/systemd/resolve",
+)  # fmt: skip
+"""What an interpreter may want to read while it runs, and who asks for the address of a name or
+talks to a web server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What both begin with."""
+
+    configuration: Configuration
+    read: Callable[[], Configuration]
+    """Reads the files anew, for both."""
+    reporter: Callable[[], Logbook]
+    """Makes the one of a process; a connection to the log is nothing for two."""
+    clock: Clock
+    background: bool
+    """Whether the gate has to let go of the terminal; the hand does so by itself."""
+    run: Callable[[Coroutine[Any, Any, None], Logbook], int]
+    """Runs a daemon to its end and says what goes wrong; its exit status."""
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
+
+
+def serve(apart: Apart, reporter: Logbook, ready: Callable[[], None]) -> int:
+    """Part, and serve as the hand until the gate has ended; the exit status of both.
+
+    Raises HostError: another daemon uses the state directory, or what is owed cannot be read.
+    """
+    settings = apart.settings
+    if not settings.dry_run:
+        prepare_folder(settings.state_dir)
+    lock = assembly.keep_to_ourselves(settings)
+    debts = _debts(apart)
+    parent, watchdog = os.getpid(), supervisor.watchdog()
+    tools = Tools(command_programs(), command_programs(), gpg_programs(), SystemPrograms())
+    ours, theirs = zip(_pair(), _pair(), strict=True)
+    gate = os.fork()
+    if gate == 0:
+        _as_the_gate(apart, theirs, parent, watchdog)
+    for each in theirs:
+        each.close()
+    calls, work = (Channel(each, patience=PATIENCE) for each in ours)
+
+    async def as_the_hand() -> int:
+        told = reporter.report if apart.settings.log.verbosity >= PROGRAMS else None
+        book = Rulebook(apart.configuration, apart.read, tools.commands, apart.clock, told)
+        made = partial(Workshop, book, debts, tools, reporter, apart.clock)
+        hand = HandProcess(
+            book,
+            calls,
+            work,
+            reporter,
+            apart.clock,
+            workshop=lambda answer, licensed: made(answer=answer, licensed=licensed),
+            ready=ready,
+            alive=lambda: supervisor.notify("WATCHDOG=1"),
+        )
+        return await hand.run(gate)
+
+    status = asyncio.run(as_the_hand())
+    if lock is not None:
+        lock.close()
+    return status
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+def _debts(apart: Apart) -> Debts | None:
+    """What is owed. Where nobody kept that before, the journal is believed, this once."""
+    settings, now = apart.settings, apart.clock.now()
+    if settings.dry_run:
+        return None
+    debts = Debts(settings.state_dir / DEBTS, boot_id(), now)
+    if debts.fresh:
+        for grant in read_grants(settings.state_dir, now):
+            for closing in grant.cycle.closings if grant.cycle else ():
+                debts.owe(closing, grant.until, max(0.0, grant.until - now.steady), now)
+    return debts
+
+
+def _as_the_gate(
+    apart: Apart, sockets: tuple[socket.socket, ...], parent: int, watchdog: float | None
+) -> NoReturn:
+    """The child's whole life."""
+    status = 1
+    try:
+        status = _gate(apart, sockets, parent, watchdog)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(status)
+
+
+def _gate(
+    apart: Apart, sockets: tuple[socket.socket, ...], parent: int, watchdog: float | None
+) -> int:
+    for each in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(each, signal.SIG_IGN)  # the hand hears of them
+    kept = sorted(each.fileno() for each in sockets)
+    for low, high in pairwise([2, *kept, _MOST_FILES]):
+        os.closerange(low + 1, high)
+    nowhere = process.nowhere()  # while that may still be opened
+    confined = _confine(apart.settings)
+    sandbox.die_with_parent(parent)
+    reporter = apart.reporter()
+    for missing in _missing(confined):
+        reporter.report(Complained(missing))
+    line = Line(*(Channel(each) for each in sockets))
+    daemon = Daemon(
+        apart.configuration,
+        lambda: _reread(line),
+        reporter,
+        apart.clock,
+        FarMeans(line).means(),
+    )
+
+    beats = []
+
+    def ready() -> None:
+        line.ask(Plain.READY)
+        if apart.background:
+            process.leave_terminal(nowhere)
+        if watchdog:
+            beats.append(beat(watchdog / 3, lambda: line.say(Plain.ALIVE)))
+
+    return apart.run(daemon.run(ready), reporter)
+
+
+def _reread(line: Line) -> Configuration:
+    """What the hand found in the files, which the gate cannot read."""
+    configuration: Configuration = line.call(Plain.REREAD)
+    return configuration
+
+
+def _missing(confined: sandbox.Confined) -> Iterator[Complaint]:
+    """What this kernel does not do for us."""
+    for name, why in (("seccomp", confined.without_calls), ("Landlock", confined.without_files)):
+        if why:
+            text = f"what reads packets is not confined by {name}: {why}"
+            hint = "use a kernel that has it; capabilities and no_new_privs are in force"
+            yield Complaint(text, hint=hint, fatal=False)
+
+
+def _confine(settings: Settings) -> sandbox.Confined:
+    places = [Path(each) for each in (*_SYSTEM, *sys.path, sys.base_prefix, sys.prefix) if each]
+    if settings.webhooks is not None and settings.webhooks.authorities:
+        places.append(Path(settings.webhooks.authorities))
+    writable = [Path(os.devnull)]
+    if settings.rotate:
+        writable.append(settings.digest_file.parent)
+    if not settings.dry_run:
+        writable.append(settings.state_dir)
+    return sandbox.confine(None, readable=places, writable=writable)

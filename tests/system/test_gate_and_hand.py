@@ -1,0 +1,124 @@
+"""The two processes of a server: what the gate may do, and what remains when either is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import READY, Server, stanza, until
+from tests.sealing import sealed
+from tests.values import KEY, MAC_KEY
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import listen, reaches, send_datagram
+from watchword.lab.trio import Trio, trio
+from watchword.model.crypto import Credential, Secret
+
+pytestmark = pytest.mark.system
+CYCLE_KEY, CYCLE_MAC = Secret(os.urandom(32)), Secret(os.urandom(64))
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
+    with Lab() as lab:
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
+    found = Server(scene.server.host, tmp_path)
+    found.settings["GUARD_SERVICES"] = "tcp/22"
+    cycle = stanza(
+        CYCLE_KEY,
+        CYCLE_MAC,
+        OPEN_PORTS="tcp/2222",
+        CMD_CYCLE_OPEN=f"/usr/bin/touch {tmp_path}/open-$SRC-$PORT-$TIMEOUT",
+        CMD_CYCLE_CLOSE=f"/bin/rm {tmp_path}/open-$SRC-$PORT-$TIMEOUT",
+        CMD_CYCLE_TIMER="2",
+    )
+    found.access = stanza(KEY, MAC_KEY, FW_ACCESS_TIMEOUT="2") + cycle
+    yield found
+    if found.process is not None:
+        found.stop()
+
+
+def knock(scene: Trio, text: str, key: Secret = KEY, mac_key: Secret = MAC_KEY) -> None:
+    payload = sealed(text, sealed_with=Credential(key, mac_key=mac_key), sent_at=int(time.time()))
+    send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+
+
+def status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_the_gate_has_no_rights_and_the_hand_reads_no_packets(scene: Trio, server: Server) -> None:
+    server.start()
+    hand, gate = server.pids
+    knock(scene, "0.0.0.0,tcp/22")
+    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+    for task in Path(f"/proc/{gate}/task").iterdir():  # each of its threads
+        told = status(int(task.name))
+        for each in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(told[each], 16) == 0
+        assert (told["NoNewPrivs"], told["Seccomp"]) == ("1", "2")
+    assert int(status(hand)["CapEff"], 16) != 0
+
+    def sockets(pid: int) -> set[str]:
+        descriptors = Path(f"/proc/{pid}/fd").iterdir()
+        names = {str(each.readlink()) for each in descriptors}
+        lines = server.host.run("ss", "-Hlnue").stdout.splitlines()
+        bound = {line.split("ino:")[1].split()[0] for line in lines if ":62201" in line}
+        return {each for each in bound if f"socket:[{each}]" in names}
+
+    assert len(sockets(gate)) == 2  # IPv4 and IPv6
+    assert sockets(hand) == set()
+
+
+@pytest.mark.parametrize("victim", ["gate", "hand"])
+def test_when_one_of_the_two_is_killed_the_other_ends_too(server: Server, victim: str) -> None:
+    server.start()
+    hand, gate = server.pids
+    os.kill(gate if victim == "gate" else hand, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{gate}").exists() and server.ended)
+    assert server.process is not None
+    if victim == "gate":
+        assert server.process.returncode == 1
+        assert "gate: it was ended by SIGKILL" in server.log
+    assert "hidden until granted" in server.ruleset()
+
+
+def test_whatever_is_killed_whenever_what_is_open_ends_on_time_and_no_close_is_lost(
+    scene: Trio, server: Server
+) -> None:
+    """Ten moments after two knocks, the gate and the hand in turn, under knopwatchd."""
+    server.settings |= {"KNOPWATCHD_CHECK_INTERVAL": "1", "KNOPWATCHD_MAX_RETRIES": "20"}
+    server.command = [sys.executable, "-m", "watchword.programs.knopwatchd"]
+    server.start()
+    pid_file = server.folder / "run" / "fwknopd.pid"
+    listener = listen(scene.server.host, scene.server.four, 22)
+    for moment in range(10):
+        hand = int(pid_file.read_text("ascii"))
+        children = Path(f"/proc/{hand}/task/{hand}/children")
+        [gate, *_] = map(int, children.read_text("ascii").split())
+        starts = sum(server.log.count(each) for each in READY[:1])
+        knock(scene, "0.0.0.0,tcp/22")
+        knock(scene, "0.0.0.0,tcp/2222", CYCLE_KEY, CYCLE_MAC)
+        time.sleep(moment * 0.015)
+        with suppress(ProcessLookupError):
+            os.kill((gate, hand)[moment % 2], signal.SIGKILL)
+        server.wait_for(READY[0], starts + 1)
+    until(lambda: not reaches(scene.caller.host, scene.server.four, 22, 0.2))
+    until(lambda: not list(server.folder.glob("open-*")))
+    until(lambda: "198.51.100.2" not in server.ruleset())
+    assert "Traceback" not in server.log
+    granted = [each for each in server.judged if each["verdict"] == "granted"]
+    assert {each["stanza"] for each in granted} == {1, 2}  # some of both came through
+    listener.close()
+    assert server.stop() == 0

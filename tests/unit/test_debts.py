@@ -1,0 +1,108 @@
+"""What has to be closed is not forgotten, whatever dies, and is run once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from watchword.edges.debts import NAME, Debts
+from watchword.errors import HostError
+from watchword.model.commands import Closing
+from watchword.model.moments import Moment
+
+NOW = Moment(1_700_000_000.0, 1_000.0)
+LATER = Moment(NOW.wall + 100, NOW.steady + 100)
+RM = Closing("rm a", ("rm", "a"), 5.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / NAME
+
+
+def test_what_is_owed_is_there_after_a_crash_and_gone_once_it_was_paid(path: Path) -> None:
+    debts = Debts(path, "boot", NOW)
+    assert debts.fresh
+    debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+    debts.pay(debts.owe(Closing("rm b", ("rm", "b")), NOW.steady + 30, 300.0, NOW))
+    again = Debts(path, "boot", LATER)
+    assert not again.fresh
+    assert len(again) == 1
+    found = again.of(("rm", "a"))
+    assert found is not None
+    assert found.inherited
+    assert (found.closing, found.until) == (RM, NOW.steady + 30)
+    again.pay(found)
+    assert len(Debts(path, "boot", LATER)) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_of_two_with_the_same_words_the_earlier_one_is_paid_first(path: Path) -> None:
+    debts = Debts(path, "boot", NOW)
+    later = debts.owe(RM, NOW.steady + 60, 300.0, NOW)
+    earlier = debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+    assert debts.of(RM.argv) is earlier
+    earlier.busy = True
+    assert debts.of(RM.argv) is later
+    debts.pay(earlier)
+    assert len(debts) == 1
+
+
+def test_after_another_boot_the_wall_clock_says_when_and_never_too_late(path: Path) -> None:
+    Debts(path, "one", NOW).owe(RM, NOW.steady + 30, 60.0, NOW)
+    reborn = Moment(NOW.wall + 10, 5.0)
+    found = Debts(path, "two", reborn).of(RM.argv)
+    assert found is not None
+    assert found.until == 5.0 + 20
+    set_back = Moment(NOW.wall - 86_400, 5.0)
+    found = Debts(path, "three", set_back).of(RM.argv)
+    assert found is not None
+    assert found.until == 5.0 + 60
+
+
+def test_what_was_put_off_is_due_later_after_a_crash_as_well(path: Path) -> None:
+    debts = Debts(path, "boot", NOW)
+    debts.put_off(debts.owe(RM, NOW.steady + 30, 300.0, NOW), NOW.steady + 90, NOW)
+    found = Debts(path, "boot", LATER).of(RM.argv)
+    assert found is not None
+    assert found.until == NOW.steady + 90
+
+
+def test_overdue_is_what_was_never_run_and_failed_ones_are_given_up_at_last(path: Path) -> None:
+    debts = Debts(path, "boot", NOW)
+    failed = debts.owe(RM, NOW.steady + 10, 300.0, NOW)
+    due = debts.owe(Closing("rm b", ("rm", "b")), NOW.steady + 20, 300.0, NOW)
+    debts.owe(Closing("rm c", ("rm", "c")), NOW.steady + 500, 300.0, NOW)
+    failed.tried = True
+    assert debts.overdue(LATER.steady) == [due]
+    debts.give_up(NOW.steady + 15)
+    assert debts.of(RM.argv) is None
+    assert len(debts) == 2
+
+
+def test_a_last_line_that_a_crash_cut_is_no_trouble_and_any_other_is(path: Path) -> None:
+    Debts(path, "boot", NOW).owe(RM, NOW.steady + 30, 300.0, NOW)
+    whole = path.read_text("ascii")
+    path.write_text(whole + whole[:20], "ascii")
+    assert len(Debts(path, "boot", LATER)) == 1
+    path.write_text(whole[:20] + "\n" + whole, "ascii")
+    with pytest.raises(HostError, match=r"hand\.debts:1 cannot be read"):
+        Debts(path, "boot", LATER)
+
+
+def test_on_a_full_disk_nothing_is_owed_and_the_file_stays_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debts = Debts(path, "boot", NOW)
+    debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+
+    true_write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, octets: true_write(fd, octets[:9]))
+    with pytest.raises(HostError, match="No space left"):
+        debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+    monkeypatch.undo()
+    assert len(debts) == 1
+    debts.owe(RM, NOW.steady + 40, 300.0, NOW)
+    assert len(Debts(path, "boot", LATER)) == 2
