@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ STRAY = (
     "-A FWKNOP_INPUT -s 192.0.2.99/32 -p tcp -m tcp --dport 22 "
     "-m comment --comment _exp_4102444800 -j ACCEPT"
 )
+STEPPING = str(Path(__file__).with_name("stepping.py"))
 MODULE = b"watchword.edges.firewall.tables.warden_process"
 
 
@@ -162,6 +164,26 @@ def test_what_both_leave_behind_is_put_right_by_the_next_start(
     server.start()
     server.wait_for("Restored 1 grants")
     assert len(grants(host, exe)) == 1
+
+
+def test_a_clock_set_back_while_nobody_lived_to_end_a_grant_prolongs_it_by_nothing(
+    scene: Trio, server: Server, exe: str, tmp_path: Path
+) -> None:
+    """Its rule says when it ends by a clock that is an hour off since."""
+    host, clock = scene.server.host, tmp_path / "clock"
+    clock.write_text("0", "ascii")
+    server.command = [sys.executable, STEPPING, str(clock)]
+    server.start()
+    began = time.monotonic()
+    knock(scene, scene.caller.four, "tcp/22", "-f", "4")
+    server.wait_for_judgements(1)
+    server.kill()
+    os.kill(warden(host), signal.SIGKILL)
+    clock.write_text("-3600", "ascii")
+    server.start()
+    until(lambda: not grants(host, exe))
+    assert time.monotonic() - began >= 3.9, "and shortens it by nothing"
+    server.wait_for("Removed rule")
 
 
 def test_what_others_do_to_our_chains_is_put_right_and_said(
