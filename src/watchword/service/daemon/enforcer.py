@@ -348,6 +348,8 @@ class Enforcer:
                 raise
             if elsewhere:
                 await aside(old.teardown)
+                if not firewall.intact():  # a chain that both of them call theirs
+                    await self._realign()
 
     async def end_all(self, *, dismantle: bool = False) -> None:
         """End every grant now; ``dismantle``: and take away what they hang on."""
