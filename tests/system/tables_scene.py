@@ -18,7 +18,7 @@ with socket.socket(socket.AF_INET6) as server:
     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(("::", int(sys.argv[1])))
-    server.listen(64)
+    server.listen(1024)
     print("listens", flush=True)
     while True:
         server.accept()

@@ -15,7 +15,16 @@ import pytest
 
 from tests.daemon import Server, until
 from tests.system.nft_scene import CLOCK, add, entered, opening
-from tests.system.tables_scene import MAKES, close_doors, knock, listed, open_doors, settled
+from tests.system.tables_scene import (
+    MAKES,
+    close_doors,
+    knock,
+    listed,
+    listening,
+    open_doors,
+    reaches,
+    settled,
+)
 from tests.system.test_iptables_daemon import STRAY, grants, warden
 from watchword.edges.firewall.ipset import messages
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
@@ -147,6 +156,32 @@ def test_a_set_of_somebody_elses_is_left_alone(alone: Host) -> None:
     firewall.teardown()
     firewall.close()
     assert alone.run("ipset", "list", "-n").stdout.split() == ["watchword4"]
+
+
+@pytest.mark.parametrize("exe", MAKES)
+def test_while_thousands_end_at_once_nobody_who_stays_is_kept_out(scene: Trio, exe: str) -> None:
+    """A SYN that is dropped is sent again after a second: so none takes that long."""
+    host, caller = scene.server.host, scene.caller
+    close_doors(host, exe)
+    with entered(host), listening(host, 22):
+        firewall = TablesFirewall(
+            FirewallSettings(backend="iptables", exe=exe), programs=SystemPrograms(), clock=CLOCK
+        )
+        firewall.prepare()
+        ending = [opening(f"10.{n >> 8}.{n & 255}.1", seconds=4.0) for n in range(3000)]
+        firewall.apply(add(opening(caller.four), *ending))
+        assert len(firewall.installed()) == 3001
+        assert CLOCK.now().steady < ending[0].until - 0.1, "this machine is too slow for this"
+        tries = 0
+        while CLOCK.now().steady < ending[0].until + 0.5:
+            assert reaches(caller, scene.server.four, seconds=0.9)
+            tries += 1
+            time.sleep(0.01)  # so that the listener keeps up
+        assert tries > 20
+        assert len(firewall.installed()) == 1
+        firewall.teardown()
+        firewall.close()
+    open_doors(host, exe)
 
 
 def test_after_a_reboot_saved_rules_are_what_the_journal_knows(scene: Trio, tmp_path: Path) -> None:
