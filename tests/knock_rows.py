@@ -201,6 +201,13 @@ ROWS = (
     ),
     Row("13a", BRIEF, "S7000 +0.8 S8000", _opened("open", stages=2)),
     Row("13b", BRIEF, "S7000 +2.6 S8000", ("c1 open 1", "c1 open T1")),
+    Row(
+        "14",
+        BRIEF,
+        "+0.85 S7000 +1.2 S8000",
+        _opened("open", stages=2),
+        packaged=("c1 open 1", "c1 open T1"),
+    ),
     Row("15", door("open", "7000,8000", timeout=0), "S7000 S8000", ("c1 open 1", "c1 open T1")),
     Row(
         "16",
@@ -329,5 +336,9 @@ ROWS = (
     ),
     Row("67", door("a", "7000"), "S7000 S7000 S7000", _opened("a", stages=1) * 3),
     Row("68", D1, "x:S7000 x:S8000 x:S9000", _opened("open", "x")),
+    Row("69", D1, "c1:S7000 c1:S8000 c1:S9000", OPENED),  # who forged the first makes no odds
+    Row("70", D1, "S7000 S8000 S8000 S9000", ("c1 open 1", "c1 open 2")),
+    Row("75", D1, "S7000 S7000 S8000 S8000 S9000 S9000", FIRST),
+    Row("76", D1, "S7000 +1.0 S7000 S8000 +1.0 S8000 S9000 +1.0 S9000", FIRST),
     Row("82", door("a", "7000,7000,8000"), "S7000 S7000 S8000", _opened("a")),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import PROGRAMS, Server
-from tests.knockd_scene import CALLER, HERE, Knockd, Street, fresh, street
+from tests.knockd_scene import CALLER, HERE, OURS, PACKAGED, Knockd, Street, fresh, street
 from tests.sealing import sealed
 from watchword.lab.sockets import send_datagram
 from watchword.model.crypto import Secret
@@ -53,6 +53,78 @@ def test_a_scan_opens_a_plain_door_and_no_strict_one(place: Street, knockd: Knoc
     assert "shut: OPEN SESAME" not in knockd.log
     place.knock(7000, 8000, 9000)
     knockd.wait_for("shut: OPEN SESAME")
+
+
+@pytest.mark.peer("nmap", "knockd")
+def test_scans_open_what_they_open_for_the_original_too(place: Street, tmp_path: Path) -> None:
+    """Rows 71, 72 and 74: a door in the order of the scan, in others, and one too slow for it."""
+    doors = {
+        "open": "7000,8000,9000", "down": "9000,8000,7000", "mixed": "8000,9000,7000",
+        "brief": "7000,8000\nseq_timeout = 1",
+    }  # fmt: skip
+    daemons = {
+        (name, program): Knockd(place, tmp_path / f"{name}{number}", program)
+        for name in doors
+        for number, program in enumerate((OURS, PACKAGED))
+    }
+    try:
+        for (name, _), each in daemons.items():
+            each.start(f"[{name}]\nsequence = {doors[name]}\n[last]\nsequence = 9999\n")
+        for rate in ("20000", "500"):
+            place.outside.run(
+                "nmap", "-n", "-Pn", "-sS", "-r", "--max-retries", "0", "-p", "6995-8005,9000",
+                "--min-rate", rate, "--max-rate", rate, HERE,
+            )  # fmt: skip
+        place.knock(9999, source="10.77.0.99")
+        told = {
+            key: _of_door(key[0], each.wait_for("last: OPEN SESAME"))
+            for key, each in daemons.items()
+        }
+    finally:
+        for each in daemons.values():
+            if each.process is not None:
+                each.stop(signal.SIGKILL)
+    for name in doors:
+        assert told[name, OURS] == told[name, PACKAGED]
+    assert told["open", OURS].count("OPEN SESAME") == 2
+    assert "OPEN SESAME" not in told["down", OURS]
+    assert told["mixed", OURS][:2] == ["Stage 1", "Stage 2"], "the second scan makes it whole"
+    assert told["brief", OURS].count("OPEN SESAME") == 1
+    assert "sequence timeout (stage 1)" in told["brief", OURS]
+
+
+def _of_door(name: str, log: str) -> list[str]:
+    """What was told of a door; ours tells of the last timeout even if nobody comes any more."""
+    found = re.findall(rf"^{CALLER}: {name}: (.*)$", log, re.MULTILINE)
+    return [each for each in found if not each.startswith("running")]
+
+
+def test_a_crowd_of_made_up_senders_keeps_no_honest_one_out(place: Street, knockd: Knockd) -> None:
+    knockd.start(PLAIN)
+    for turn in range(20_000):
+        place.knock(7000, source=f"10.{1 + turn // 65536}.{turn // 256 % 256}.{turn % 256}")
+        if turn % 5000 == 2500:
+            place.knock(7000, 8000, 9000, source=f"192.0.2.{1 + turn // 5000}")
+    knockd.wait_for("OPEN SESAME", 4)
+    assert "were left out" in knockd.log
+    assert knockd.process is not None
+    status = Path(f"/proc/{knockd.process.pid}/status").read_text("ascii")
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert resident is not None
+    assert int(resident[1]) < 150_000
+
+
+def test_a_storm_at_a_door_of_one_knock_is_kept_within_bounds(
+    place: Street, knockd: Knockd
+) -> None:
+    knockd.start("[one]\nsequence = 53:udp\ncommand = /bin/sleep 5\n[last]\nsequence = 999\n")
+    for turn in range(3000):
+        place.knock(53, flags=None, source=f"10.9.{turn // 256}.{turn % 256}")
+    place.knock(999)
+    knockd.wait_for("last: OPEN SESAME")
+    assert knockd.process is not None
+    children = Path(f"/proc/{knockd.process.pid}/task/{knockd.process.pid}/children")
+    assert len(children.read_text("ascii").split()) <= 256
 
 
 def now() -> list[int]:

@@ -8,12 +8,15 @@ import pytest
 
 from watchword.dialects.knockd import conf
 from watchword.dialects.knockd.weakness import ascending, random_scan, weaknesses
+from watchword.edges.capture.knocks import compiled
 from watchword.errors import OperatorError
+from watchword.lab import knock_frames
 from watchword.model.crypto import Secret
 from watchword.model.doors import TCP, UDP, Flag, Knock, Progress, Step
 from watchword.model.services import Service
+from watchword.recognise import watches
 from watchword.recognise.doors import DoorRecogniser
-from watchword.wire import rotating
+from watchword.wire import bpf, rotating
 
 HERE, ALICE, MALLORY = bytes((10, 0, 0, 1)), bytes((192, 0, 2, 7)), bytes((203, 0, 113, 9))
 SYN, ACK = int(Flag.SYN), int(Flag.ACK)
@@ -124,8 +127,13 @@ def test_the_sequence_of_a_window_is_a_matter_of_record() -> None:
     """Both sides and all versions have to agree; computed by hand with openssl."""
     ports = [each.port for each in rotating.sequence_of(Secret(b"0123456789abcdef"), 7, 16)]
     assert ports == RECORDED
-    assert len(set(ports)) == 16
-    assert all(port >= 1024 for port in ports)
+
+
+def test_no_sequence_has_a_port_twice_or_one_of_the_system() -> None:
+    for window in range(500):
+        ports = [each.port for each in rotating.sequence_of(SECRET, window, 16)]
+        assert len(set(ports)) == 16
+        assert min(ports) >= 1024
 
 
 def test_a_moving_door_takes_the_sequences_of_now_and_of_the_windows_beside_it() -> None:
@@ -271,3 +279,62 @@ def test_packets_that_come_out_of_order_count_from_the_latest_on() -> None:
     play(tracker, hit(7000), now=10.0)
     play(tracker, hit(7000, source=MALLORY), now=9.0)
     assert [str(each.source) for each in tracker.expire(70.0)] == ["192.0.2.7", "203.0.113.9"]
+
+
+def passes(text: str, knock: Knock) -> bool:
+    """Whether the kernel's filter lets a packet through."""
+    content = knock_frames.datagram(knock.port)
+    if knock.protocol == TCP:
+        content = knock_frames.segment(knock.port, knock.flags)
+    packet = knock_frames.packet("192.0.2.7", "10.0.0.1", knock.protocol, content)
+    return bool(bpf.run(compiled(engine(text).hearing()), packet, 0x0800))
+
+
+def test_the_kernel_lets_through_what_strict_doors_mind_and_no_more() -> None:
+    strict = f"{DOOR}strict = yes\n"
+    assert passes(strict, hit(1234))
+    assert not passes(DOOR, hit(1234))
+    assert not passes(strict, hit(1234, ACK))
+    assert not passes(strict, hit(53, udp=True))
+    assert passes("[d]\nsequence = 7000:udp,9\nstrict = yes\n", hit(53, udp=True))
+
+
+def test_a_spent_sequence_stays_spent_over_every_turn() -> None:
+    tracker = engine(MOVING)
+    tracker.turn(3000.0)
+    tracker.spend(1, 100)
+    for wall in (3001.0, 3002.0, 3030.0, 3031.0):
+        tracker.turn(wall)
+        assert not opens(tracker, *sequence(100))
+
+
+def test_a_failure_after_the_time_of_the_first_is_a_first_one_again() -> None:
+    tracker = engine(f"{DOOR}max_failures = 2/60\n")
+    play(tracker, hit(7000), hit(8000), now=0.0)
+    play(tracker, hit(7000), now=59.0)
+    told = play(tracker, hit(8000), now=61.0)
+    assert [each.step for each in told] == [Step.SPOILT]
+    assert opens(tracker, *HONEST, now=62.0)
+
+
+def test_failures_of_so_many_senders_are_counted_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watches, "MOST_FAILURES", 2)
+    tracker = engine(f"{DOOR}max_failures = 1/60\n")
+    senders = [bytes((192, 0, 2, each)) for each in range(3)]
+    for source in senders:
+        play(tracker, hit(7000, source=source), hit(8000, source=source))
+    opened = [
+        opens(tracker, *(knock._replace(source=each) for knock in HONEST)) for each in senders
+    ]
+    assert opened == [True, False, False]
+
+
+def test_what_ends_first_is_told_first_whoever_made_the_last_step() -> None:
+    tracker = engine(f"{DOOR}step_timeout = 2\n")
+    play(tracker, hit(7000), now=0.0)
+    play(tracker, hit(7000, source=MALLORY), now=1.0)
+    play(tracker, hit(9000), now=1.5)
+    assert [str(each.source) for each in tracker.expire(3.0)] == ["203.0.113.9"]
+    assert [str(each.source) for each in tracker.expire(3.5)] == ["192.0.2.7"]

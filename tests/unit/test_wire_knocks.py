@@ -44,6 +44,8 @@ def test_options_of_the_ip_header_are_stepped_over() -> None:
     longest = changed(plain[:20], 0, 0x4F) + bytes(40) + plain[20:]
     assert knock_of(longest) == knock_of(plain)
     assert knock_of(longest[: 60 + 13]) is None
+    assert knock_of(changed(longest, 6, 0x00, 0x01)) is None
+    assert knock_of(changed(longest, 6, 0x20, 0x00)) == knock_of(plain)
 
 
 def test_a_first_fragment_is_one_and_a_later_one_is_none() -> None:

@@ -43,6 +43,7 @@ from watchword.model.requests import Claim
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
 from watchword.service.daemon.process import PidFile
+from watchword.service.knock.limits import Limit
 from watchword.service.knock.loading import load
 from watchword.service.knock.one_time_doors import used_up
 from watchword.service.knock.rotation import claim_on
@@ -57,6 +58,8 @@ if TYPE_CHECKING:  # half of the start, and many daemons need neither
 PATIENCE: Final = 20.0
 """Seconds that the end waits for commands; a supervisor waits 90."""
 LOCK: Final = "knockd.lock"
+MOST_AT_ONCE: Final = 256
+"""Doors that are being opened."""
 _LONGEST_TURN: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -91,6 +94,7 @@ class KnockDaemon:
         self._timer: asyncio.TimerHandle | None = None
         self._turning: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = Limit(MOST_AT_ONCE, "openings", self._tell, clock)
 
     async def run(self, ready: Callable[[], None]) -> int:
         """Serve until a signal; ``ready`` is called once knocks are heard. The exit status.
@@ -280,6 +284,9 @@ class KnockDaemon:
                     self._begin(self._managed.close(door, door.action, source))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        if not self._room.admits(len(self._tasks)):
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -34,10 +34,13 @@ from watchword.model.doors import Door, DoorCommand, RunCommands
 from watchword.model.openings import Ending, Grant
 from watchword.model.templates import Blank
 from watchword.ports import Clock, Journal
+from watchword.service.knock.limits import Limit
 
 SHELL: Final = ("/bin/sh", "-c")
 AT_ONCE: Final = 256
 """Commands that run; more wait for their turn."""
+MOST: Final = 10_000
+"""Openings whose commands run, or wait for their turn or their time."""
 _NAME: Final = 5
 """Random bytes in the name of what the journal keeps."""
 
@@ -66,6 +69,7 @@ class Runs:
         self._clock = clock
         self._run_program = run
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._room = Limit(MOST, "openings by commands", tell, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, tuple[Grant, asyncio.Event]] = {}
         """What is closed later, and what has it closed at once."""
@@ -73,7 +77,7 @@ class Runs:
     def open(self, door: Door, action: RunCommands, source: Address) -> None:
         """Have the commands of a door run for a caller. Does not wait."""
         start, stop = action.of(source)
-        if start is None:
+        if start is None or not self._room.admits(len(self._tasks)):
             return
         opening = self._spelled(start, source, "start")
         closing = None
