@@ -79,8 +79,13 @@ def test_what_ends_it_is_told_in_order_and_the_status_is_0(
 def test_in_the_background_it_is_a_daemon_and_relative_paths_outlive_a_reload(
     scene: Trio, server: Server
 ) -> None:
+    server.settings["ACCESS_FILE"] = "access.conf"
+    stanza, server.access = server.access, "%include more/stanzas.conf\n"
     server.write()
-    words = [str(PROGRAMS / "fwknopd"), "-c", "fwknopd.conf", "-a", "access.conf"]
+    (server.folder / "more").mkdir()
+    (server.folder / "more" / "stanzas.conf").write_text(stanza)
+    (server.folder / "more" / "stanzas.conf").chmod(0o600)
+    words = [str(PROGRAMS / "fwknopd"), "-c", "fwknopd.conf"]
     done = server.host.run(*words, cwd=server.folder, check=False)
     assert done.returncode == 0, done.stderr
     pid_file = server.folder / "run" / "fwknopd.pid"

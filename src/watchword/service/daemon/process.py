@@ -25,6 +25,8 @@ from pathlib import Path
 from watchword.errors import HostError
 
 _FLOCK = "@hhqqi"  # struct flock: type, whence, start, length, pid
+_STARTED_IN: list[Path] = []
+"""Where this process was when it went into the background, which is in / from then on."""
 PATIENCE = {"SIGTERM": 25.0, "SIGKILL": 4.0}
 """Seconds until the next one. The daemon has twenty for what its commands have to close."""
 
@@ -143,10 +145,16 @@ def nowhere() -> int:
 
 def leave_terminal(nowhere: int) -> None:
     """Let go of the folder and the streams that we were started with."""
+    _STARTED_IN[:] = [started_in()]
     os.chdir("/")
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
+
+
+def started_in() -> Path:
+    """The directory that relative paths in files are meant from, also in the background."""
+    return _STARTED_IN[0] if _STARTED_IN else Path.cwd()
 
 
 def into_background(work: Callable[[Callable[[], None]], int]) -> int:

@@ -79,6 +79,9 @@ def absolute(options: ServerOptions) -> ServerOptions:
         pid_file=whole(options.pid_file),
         pcap_file=whole(options.pcap_file),
         run_dir=whole(options.run_dir),
+        gpg_home_dir=whole(options.gpg_home_dir),
+        gpg_exe=whole(options.gpg_exe),
+        sudo_exe=whole(options.sudo_exe),
     )
 
 

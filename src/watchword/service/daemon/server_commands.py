@@ -40,13 +40,14 @@ PROGRAM = "fwknopd"
 
 
 def sources() -> Sources:
-    """Files of this machine."""
+    """Files of this machine. What is relative is so to where we were started."""
+    here = process.started_in()
     return Sources(
-        read=lambda name: files.read_text(Path(name)),
-        list_folder=lambda name: [path.name for path in files.list_folder(Path(name))],
-        is_folder=lambda name: Path(name).is_dir(),
+        read=lambda name: files.read_text(here / name),
+        list_folder=lambda name: [path.name for path in files.list_folder(here / name)],
+        is_folder=lambda name: (here / name).is_dir(),
         is_program=lambda name: which(name, path=CLEAN_ENVIRONMENT["PATH"]) is not None,
-        is_private=lambda name: files.is_private_folder(Path(name)),
+        is_private=lambda name: files.is_private_folder(here / name),
         user=users.user,
         group=users.group,
     )
@@ -257,7 +258,7 @@ def configured(options: ServerOptions) -> Configuration:
     loose = [
         complaint
         for name in configuration.files
-        for complaint in file_rights.permission_complaints(Path(name))
+        for complaint in file_rights.permission_complaints(process.started_in() / name)
     ]
     fatal = [each for each in loose if each.fatal]
     if fatal:
