@@ -122,3 +122,24 @@ def test_whatever_is_killed_whenever_what_is_open_ends_on_time_and_no_close_is_l
     assert {each["stanza"] for each in granted} == {1, 2}  # some of both came through
     listener.close()
     assert server.stop() == 0
+
+
+def test_in_the_background_it_starts_itself_again_when_its_gate_is_killed(
+    scene: Trio, server: Server
+) -> None:
+    server.write()
+    assert server.program().returncode == 0
+    try:
+        pid_file = server.folder / "run" / "fwknopd.pid"
+        hand = int(pid_file.read_text("ascii"))
+        knock(scene, "0.0.0.0,tcp/2222", CYCLE_KEY, CYCLE_MAC)
+        until(lambda: list(server.folder.glob("open-*")))
+        time.sleep(1.1)  # who dies sooner stays dead
+        children = Path(f"/proc/{hand}/task/{hand}/children").read_text("ascii").split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        until(lambda: f"pid={hand}" not in (said := server.program("-S").stdout) and "pid=" in said)
+        until(lambda: not list(server.folder.glob("open-*")))
+        knock(scene, "198.51.100.77,tcp/22")
+        until(lambda: "198.51.100.77" in server.ruleset())
+    finally:
+        assert server.program("-K").returncode == 0

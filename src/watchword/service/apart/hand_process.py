@@ -43,6 +43,7 @@ _LOOK: Final = 5.0  # seconds between two looks for what is overdue
 DYING: Final = 60.0  # seconds that a gate has to end after it was told to; a supervisor waits 90
 
 
+LOST: Final = 70  # an exit status that the gate itself never has
 Licensed: TypeAlias = Callable[[float, float], bool]
 
 
@@ -84,7 +85,7 @@ class HandProcess:
         """What the gate did that ends it."""
 
     async def run(self, gate: int) -> int:
-        """Until the gate is gone; its exit status, or 1 if it did not end by itself."""
+        """Until the gate is gone; its exit status, or LOST if it did not end by itself."""
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._watch = watch = os.pidfd_open(gate)
@@ -136,7 +137,7 @@ class HandProcess:
             await self._control.close()
         self._workshop.stop()
         self._counter.clear_metrics(self._book.now.settings, None)
-        return 1 if self._fault or status < 0 else status
+        return LOST if self._fault or status < 0 else status
 
     def _signalled(self, number: signal.Signals) -> None:
         if number is signal.SIGHUP:

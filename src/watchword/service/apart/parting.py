@@ -40,7 +40,7 @@ from watchword.model.outcomes import Complained
 from watchword.model.settings import Settings
 from watchword.ports import Clock
 from watchword.service.apart.far import FarMeans
-from watchword.service.apart.hand_process import HandProcess
+from watchword.service.apart.hand_process import LOST, HandProcess
 from watchword.service.apart.line import Line
 from watchword.service.apart.rulebook import Rulebook
 from watchword.service.apart.workshop import Tools, Workshop
@@ -49,6 +49,8 @@ from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.hand import command_programs
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.supervision import beat
+
+__all__ = ["LOST", "Apart", "serve"]
 
 _MOST_FILES: Final = 65536  # descriptors that a gate may have from before
 PATIENCE: Final = 10.0  # seconds for the rest of a message of the gate's
@@ -83,7 +85,7 @@ class Apart:
 
 
 def serve(apart: Apart, reporter: Logbook, ready: Callable[[], None]) -> int:
-    """Part, and serve as the hand until the gate has ended; the exit status of both.
+    """Part, and serve as the hand until the gate has ended; its exit status, or LOST.
 
     Raises HostError: another daemon uses the state directory, or what is owed cannot be read.
     """

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -40,6 +41,9 @@ RUBBISH = (50_000, 20, 100)
 look walks over everything that is in force."""
 DUMPS = 2
 """How often -v has to be said for the settings in effect to be printed at the start."""
+FIRST_LIFE = 1.0
+"""Seconds that a daemon in the background has to have lived to be started once more when its gate
+is lost; in the foreground that is the business of who started it."""
 SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
 
 
@@ -95,13 +99,24 @@ def file_options(options: ServerOptions) -> list[str]:
 def _serve(options: ServerOptions) -> int:
     configuration = proven(options)
     if options.foreground:
-        return _daemon(configuration, options, Supervision().ready)
+        return min(_daemon(configuration, options, Supervision().ready), 1)
     doubtful = (*doubts(configuration.settings), *leading.doubts(configuration.policy))
     say(PROGRAM, (*configuration.complaints, *doubtful))
-    return process.into_background(lambda ready: _daemon(configuration, options, ready))
+    here = Path.cwd()
+
+    def work(ready: Callable[[], None]) -> int:
+        began = time.monotonic()
+        status = _daemon(configuration, options, ready)
+        if status == parting.LOST and time.monotonic() - began > FIRST_LIFE:
+            os.chdir(here)
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+        return min(status, 1)
+
+    return process.into_background(work)
 
 
 def _daemon(configuration: Configuration, options: ServerOptions, ready: Callable[[], None]) -> int:
+    """Its exit status, or ``parting.LOST``."""
     settings = configuration.settings
     os.umask(0o077)
     sys.setswitchinterval(SWITCH)
