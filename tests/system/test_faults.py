@@ -171,7 +171,7 @@ def test_with_a_full_disk_packets_are_refused_and_grants_that_are_open_still_end
     fill(filler)
     count = 1
     refused = server.judged[0]
-    while refused["verdict"] == "granted" and count < 30:  # what the log has room for is durable
+    while refused["verdict"] == "granted" and count < 300:  # what the log has room for is durable
         send(scene, fresh(seconds=2))
         count += 1
         refused = server.wait_for_judgements(count)[-1]
