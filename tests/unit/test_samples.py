@@ -17,11 +17,14 @@ ETC = Path(__file__).parents[2] / "packaging" / "etc"
 SERVER, ACCESS = ((ETC / name).read_text("utf-8") for name in ("fwknopd.conf", "access.conf"))
 ONLY_IF_GIVEN = {"IPT_CMD_ALARM"}
 """Changes something in being there at all, and the words above it say so."""
+ACTIONS = re.sub("^#(?=ACTION)", "", (ETC / "actions.conf").read_text("utf-8"), flags=re.MULTILINE)
 DEFAULTS = re.findall(r"^#([A-Za-z0-9_]+) +([^< \n][^\n]*);$", SERVER, re.MULTILINE)
 
 
 def loaded(access: str, server: str = SERVER) -> Configuration:
-    ring = {"/root/.gnupg/pubring.kbx": "", "/usr/bin/gpg": ""}
+    ring = {"/root/.gnupg/pubring.kbx": "", "/usr/bin/gpg": "", "/actions.conf": ACTIONS}
+    if re.search("^ACTIONS ", access, re.MULTILINE):
+        server += "ACTIONS_FILE /actions.conf;\n"
     texts = {"fwknopd.conf": server, "access.conf": access} | ring
     return load(Sources.of(texts), parse(["-c", "fwknopd.conf", "-a", "access.conf"]))
 
@@ -78,4 +81,4 @@ def test_each_stanza_that_it_shows_can_be_used(title: str, lines: str) -> None:
 
 
 def test_it_shows_some_stanzas() -> None:
-    assert len(examples()) == 4
+    assert len(examples()) == 6
