@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import replace
 
-from watchword.edges.firewall.nft import guard, leading
+from watchword.edges.firewall.nft import guard
 from watchword.edges.firewall.nft.attachments import attachment
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
@@ -53,7 +53,7 @@ class NftFirewall:
         structure = self._attachment.structure
         pieces = None
         if structure.own is not None and settings.leads:
-            pieces = Pieces(structure.own, leading.sources(settings))
+            pieces = Pieces(structure.own, settings)
         self._openings = OpeningSets(structure.homes, clock, pieces)
         self._settings = settings
         self._programs = programs

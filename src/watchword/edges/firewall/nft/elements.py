@@ -30,7 +30,6 @@ from watchword.edges.firewall.nft.attributes import (
     nest,
     number,
     read_number,
-    read_text,
     text,
     walk,
 )
@@ -46,8 +45,7 @@ DELETE_ELEMENT = SUBSYS_NFTABLES << 8 | 14
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
 _LIST_ELEM = 1
 _KEY, _DATA, _TIMEOUT, _EXPIRATION, _USERDATA = 1, 2, 4, 5, 6
-_VALUE, _VERDICT, _VERDICT_CODE, _VERDICT_CHAIN, _ACCEPT = 1, 2, 1, 2, 1
-_GOTO = 0xFFFFFFFC  # -4
+_VALUE, _VERDICT, _VERDICT_CODE, _ACCEPT = 1, 2, 1, 1
 _COMMENT = 0  # type of the user data that nft shows as comment
 _MARK = b"ww:"
 
@@ -84,8 +82,6 @@ class Live(NamedTuple):
     """None: not one of our openings."""
     data: bytes = b""
     """What a map has for the key."""
-    goto: str = ""
-    """The chain that a verdict map sends the packet to."""
 
 
 def place(home: Home, version: int, *, to: bool) -> Place:
@@ -163,24 +159,14 @@ def _milliseconds(seconds: float) -> int:
 
 
 def led_element(key: bytes, data: bytes, seconds: float, tag: Tag) -> bytes:
-    """One element of a map, with ``value`` or ``goto`` as its data; else as ``opening_element``."""
+    """One element of a map to values; else as ``opening_element``."""
     return nest(
         _LIST_ELEM,
         nest(_KEY, attribute(_VALUE, key)),
-        nest(_DATA, data),
+        nest(_DATA, attribute(_VALUE, data)),
         attribute(_TIMEOUT, _milliseconds(seconds).to_bytes(8, "big")),
         attribute(_USERDATA, bytes((_COMMENT, 20)) + _MARK + tag.encode("ascii") + b"\0"),
     )
-
-
-def value(data: bytes) -> bytes:
-    """A map's data. Every part of a concatenation is padded to four bytes, a single one is not."""
-    return attribute(_VALUE, data)
-
-
-def goto(chain: str) -> bytes:
-    """A verdict map's data: go on in that chain."""
-    return nest(_VERDICT, number(_VERDICT_CODE, _GOTO), text(_VERDICT_CHAIN, chain))
 
 
 def bare_element(key: bytes) -> bytes:
@@ -233,10 +219,7 @@ def listed(attributes: bytes) -> Iterator[Live]:
         if _DATA not in parts:
             yield Live(value, remaining, tag)
             continue
-        data = fields(parts[_DATA])
-        verdict = fields(data.get(_VERDICT, b""))
-        chain = read_text(verdict.get(_VERDICT_CHAIN, b""))
-        yield Live(value, remaining, tag, data.get(_VALUE, b""), chain)
+        yield Live(value, remaining, tag, fields(parts[_DATA]).get(_VALUE, b""))
 
 
 def _tag(userdata: bytes) -> Tag | None:

@@ -75,7 +75,7 @@ def _under_way(leads: bool) -> list[tuple[str, str]]:
             (f"meta l4proto udp {was_there} accept", "was there before the guard"),
         ]
     if leads:  # whatever is guarded: who is led on needs not come for that
-        rules += [*leading.led_transit(), *leading.led_here()]
+        rules += leading.RULES
     rules.append((f"fib daddr type != {_HERE} accept", "transit"))
     return rules
 
@@ -121,7 +121,7 @@ def _granted() -> list[tuple[str, str]]:
     return rules
 
 
-def _sets(leads: bool) -> dict[str, str]:
+def _sets() -> dict[str, str]:
     """Definition of each set, by name."""
     sets = {}
     for v, address in _TYPE.items():
@@ -131,7 +131,7 @@ def _sets(leads: bool) -> dict[str, str]:
         ends = f"{address} . inet_service . {address} . inet_service . inet_proto"
         for name in (ADOPTED, CUT):
             sets[f"{name}{v}"] = f"type {ends}; size {PASS_SIZE};"
-    return sets | (leading.sets() if leads else {})
+    return sets
 
 
 def _rules(settings: FirewallSettings) -> list[tuple[str, str]]:
@@ -139,9 +139,9 @@ def _rules(settings: FirewallSettings) -> list[tuple[str, str]]:
     rules = _under_way(settings.leads)
     rules += _everything_but(settings.public) if settings.guard_all else _only(settings.guarded)
     rules += _granted()
-    whole: tuple[object, ...] = (rules, _sets(settings.leads), PRIORITY)
+    whole: tuple[object, ...] = (rules, _sets(), PRIORITY)
     if settings.leads:
-        whole = (*whole, leading.chains(settings))
+        whole = (*whole, leading.chains(settings), leading.sets(settings))
     return [*rules, ("counter drop", f"hidden until granted ({_digest(repr(whole))})")]
 
 
@@ -157,13 +157,14 @@ def structure(settings: FirewallSettings) -> Structure:
     """What ``script`` makes."""
     ours = home(settings)
     comments = tuple(comment for _, comment in _rules(settings))
+    led = leading.sets(settings) if settings.leads else {}
     return Structure(
         homes=(ours,),
         chains=(
             ExpectedChain(ours, CHAIN, comments, Hook(0, PRIORITY, 1)),
             *(leading.expected(settings, ours) if settings.leads else ()),
         ),
-        sets=tuple((ours, name) for name in _sets(settings.leads)),
+        sets=tuple((ours, name) for name in [*_sets(), *led]),
         own=ours,
     )
 
@@ -183,7 +184,7 @@ def script(
     lines = [f'add table {table} {{ comment "{MARK}"; }}']
     if settings.leads:
         lines += leading.script(settings, home(settings))
-    lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets(leads=False).items()]
+    lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets().items()]
     lines += [
         f"add chain {table} {CHAIN} "
         f"{{ type filter hook prerouting priority {PRIORITY}; policy accept; }}",

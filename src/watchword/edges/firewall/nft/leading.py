@@ -10,7 +10,9 @@ chains of the operator's let through. It is looked up by what the caller himself
 one opening is one key, and nobody gets through by writing what comes of a translation.
 
 The mark is a field of four bits: that it is one of ours, and, in the other three, as whom: 0 as
-he is, 1 as this host's interface, from 2 on as one of the addresses of the settings.
+he is, 1 as this host's interface, from 2 on as one of the addresses of the settings. For each of
+these there are sets of their own. (A map to chains would do with one, but with every element
+that names a chain the kernel looks through all others for a loop: 40 ms at 60,000.)
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from watchword.model.openings import SourceNat
 from watchword.model.settings import MOST_SNAT, FirewallSettings
 
 LED, LEAD, PORT = "led", "lead", "port"
-"""Sets by what was called for: may go on; led on to a host and port; to a port of this host."""
+"""By what was called for: may go on; led on to a host and port; to a port of this host."""
 THROUGH, ALL, HOST = "through", "all", "host"
-"""Sets by caller: may pass through; may come to whatever; led on to a host."""
+"""By caller: may pass through; may come to whatever; led on to a host."""
 LEAD_ON, SEEN_AS = "lead_on", "seen_as"
 _PREROUTING, _POSTROUTING = 0, 4
 AHEAD, BEHIND = -105, 95  # of others' translation at -100 and 100: the first one counts
@@ -35,21 +37,7 @@ HERE = "{ local, broadcast, anycast, multicast }"
 _ADDRESS = {4: "ip", 6: "ip6"}
 _TYPE = {4: "ipv4_addr", 6: "ipv6_addr"}
 _FIELD = 0xF
-
-
-def sets() -> dict[str, str]:
-    """Definition of each set and map, by name."""
-    found = {}
-    for v, address in _TYPE.items():
-        for to in ("", "_to"):
-            key = " . ".join([*[address] * (2 if to else 1), "inet_proto", "inet_service"])
-            found[f"{LED}{v}{to}"] = f"type {key} : verdict; flags timeout;"
-            found[f"{LEAD}{v}{to}"] = f"type {key} : {address} . inet_service; flags timeout;"
-            found[f"{PORT}{v}{to}"] = f"type {key} : inet_service; flags timeout;"
-        for name in (THROUGH, ALL):
-            found[f"{name}{v}"] = f"type {address} : verdict; flags timeout;"
-        found[f"{HOST}{v}"] = f"type {address} : {address}; flags timeout;"
-    return found
+_SERVICES, _CALLERS = "flags timeout; size 65536;", "flags timeout; size 16384;"
 
 
 def sources(settings: FirewallSettings) -> tuple[SourceNat | None, ...]:
@@ -57,11 +45,36 @@ def sources(settings: FirewallSettings) -> tuple[SourceNat | None, ...]:
     return (None, SourceNat(), *(SourceNat(each) for each in settings.snat[:MOST_SNAT]))
 
 
-def verdict_chain(source: SourceNat | None) -> str:
-    """The chain that marks, by as whom its packets will be seen; named so that it stays true."""
+def suffix(source: SourceNat | None) -> str:
+    """Behind the names of sets, by as whom their callers are seen; named so that it stays true."""
     if source is None:
-        return "led_plain"
-    return f"led_{'masked' if source.address is None else source.address.packed.hex()}"
+        return ""
+    return "_masked" if source.address is None else f"_{source.address.packed.hex()}"
+
+
+def fitting(settings: FirewallSettings, version: int) -> Iterator[tuple[int, SourceNat | None]]:
+    """As whom callers of an IP version may be seen, with the numbers in the mark."""
+    for number, source in enumerate(sources(settings)):
+        if source is None or source.address is None or source.address.version == version:
+            yield number, source
+
+
+def sets(settings: FirewallSettings) -> dict[str, tuple[str, str]]:
+    """Whether each is a set or a map, and its definition, by name."""
+    found = {}
+    for v, address in _TYPE.items():
+        for to in ("", "_to"):
+            key = " . ".join([*[address] * (2 if to else 1), "inet_proto", "inet_service"])
+            for _, source in fitting(settings, v):
+                found[f"{LED}{v}{suffix(source)}{to}"] = "set", f"type {key}; {_SERVICES}"
+            where = f"{address} . inet_service"
+            found[f"{LEAD}{v}{to}"] = "map", f"type {key} : {where}; {_SERVICES}"
+            found[f"{PORT}{v}{to}"] = "map", f"type {key} : inet_service; {_SERVICES}"
+        for name in (THROUGH, ALL):
+            for _, source in fitting(settings, v):
+                found[f"{name}{v}{suffix(source)}"] = "set", f"type {address}; {_CALLERS}"
+        found[f"{HOST}{v}"] = "map", f"type {address} : {address}; {_CALLERS}"
+    return found
 
 
 def field(settings: FirewallSettings) -> int:
@@ -85,38 +98,40 @@ def is_marked(settings: FirewallSettings) -> str:
     return f"meta mark & {settings.mark:#010x} vmap {{ {settings.mark:#010x} : accept }}"
 
 
-def led_transit() -> list[tuple[str, str]]:
-    """Rules that mark what passes through, to stand before any rule that lets transit go on."""
-    return [
-        (f"fib daddr type != {HERE} {_ADDRESS[v]} saddr vmap @{THROUGH}{v}", "let through")
-        for v in (4, 6)
-    ]
-
-
-def led_here() -> list[tuple[str, str]]:
-    """Rules that mark and accept what is addressed to this host and led on, each with a comment."""
-    rules = []
-    for v, address in _ADDRESS.items():
-        service = "meta l4proto . th dport"
-        local = "fib daddr type local"
-        rules += [
-            (f"{local} {address} saddr . {address} daddr . {service} vmap @{LED}{v}_to", "led on"),
-            (f"{local} {address} saddr . {service} vmap @{LED}{v}", "led on"),
-            (f"{local} {address} saddr vmap @{ALL}{v}", "led on"),
-        ]
-    return rules
+RULES = (
+    (f"fib daddr type != {HERE} jump {THROUGH}", "let through"),
+    (f"fib daddr type local jump {LED}", "led on"),
+)
+"""What marks, and then accepts, packets that go on; to stand before any rule that decides about
+transit, or about what is hidden. Each with its comment."""
 
 
 def chains(settings: FirewallSettings) -> dict[str, tuple[str, list[str]]]:
     """By name: what begins a base chain, or nothing, and the rules."""
-    found: dict[str, tuple[str, list[str]]] = {}
-    for number, source in enumerate(sources(settings)):
-        found[verdict_chain(source)] = ("", [f"{marking(settings, number)} accept"])
     ahead = f"type nat hook prerouting priority {AHEAD}; policy accept;"
     behind = f"type nat hook postrouting priority {BEHIND}; policy accept;"
-    found[LEAD_ON] = (ahead, list(_led_on(settings)))
-    found[SEEN_AS] = (behind, list(_seen_as(settings)))
-    return found
+    return {
+        THROUGH: ("", list(_by_caller(settings, THROUGH))),
+        LED: ("", [*_by_service(settings), *_by_caller(settings, ALL)]),
+        LEAD_ON: (ahead, list(_led_on(settings))),
+        SEEN_AS: (behind, list(_seen_as(settings))),
+    }
+
+
+def _by_service(settings: FirewallSettings) -> Iterator[str]:
+    service = "meta l4proto . th dport"
+    for v, address in _ADDRESS.items():
+        for number, source in fitting(settings, v):
+            name, then = f"{LED}{v}{suffix(source)}", f"{marking(settings, number)} accept"
+            yield f"{address} saddr . {address} daddr . {service} @{name}_to {then}"
+            yield f"{address} saddr . {service} @{name} {then}"
+
+
+def _by_caller(settings: FirewallSettings, kind: str) -> Iterator[str]:
+    for v, address in _ADDRESS.items():
+        for number, source in fitting(settings, v):
+            name = f"{kind}{v}{suffix(source)}"
+            yield f"{address} saddr @{name} {marking(settings, number)} accept"
 
 
 def _led_on(settings: FirewallSettings) -> Iterator[str]:
@@ -158,7 +173,7 @@ def _quoted(address: Address) -> str:
 
 def _comment(settings: FirewallSettings) -> str:
     """Names the content of everything here."""
-    whole = repr((chains(settings), sets()))
+    whole = repr((chains(settings), sets(settings)))
     return f"leads on ({hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()})"
 
 
@@ -178,7 +193,9 @@ def expected(settings: FirewallSettings, home: Home) -> tuple[ExpectedChain, ...
 def script(settings: FirewallSettings, home: Home) -> list[str]:
     """Lines that make all of it, to stand before the rules that look into it."""
     comment = _comment(settings)
-    lines = [f"add map {home} {name} {{ {what} }}" for name, what in sets().items()]
+    lines = [
+        f"add {kind} {home} {name} {{ {what} }}" for name, (kind, what) in sets(settings).items()
+    ]
     for name, (base, rules) in chains(settings).items():
         lines.append(f"add chain {home} {name}" + (f" {{ {base} }}" if base else ""))
         lines.append(f"flush chain {home} {name}")

@@ -48,8 +48,7 @@ def _sets(settings: FirewallSettings) -> dict[str, str]:
 def _rules(settings: FirewallSettings) -> list[str]:
     rules = ["iif lo accept"]
     if settings.leads:
-        led = [*leading.led_transit(), *leading.led_here()]
-        rules += [rule for rule, _ in led]
+        rules += [rule for rule, _ in leading.RULES]
     if settings.attach is Attach.MARK:
         mark, service = leading.marking(settings), "meta l4proto . th dport"
         rules.append(f"fib daddr type != {leading.HERE} accept")
@@ -68,7 +67,7 @@ def structure(settings: FirewallSettings) -> Structure:
     """What ``script`` makes."""
     ours = home(settings)
     comments = (_comment(settings),) * len(_rules(settings))
-    sets = [*_sets(settings), *(leading.sets() if settings.leads else {})]
+    sets = [*_sets(settings), *(leading.sets(settings) if settings.leads else {})]
     return Structure(
         homes=(ours,) if settings.attach is Attach.MARK else (),
         chains=(

@@ -17,11 +17,19 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from watchword.edges.firewall.nft import leading
-from watchword.edges.firewall.nft.elements import Live, Place, Slot, goto, key, led_element, value
+from watchword.edges.firewall.nft.elements import (
+    Live,
+    Place,
+    Slot,
+    key,
+    led_element,
+    opening_element,
+)
 from watchword.edges.firewall.nft.elements import hole as hole_of
 from watchword.edges.firewall.nft.layout import Home
 from watchword.model.addresses import Address
 from watchword.model.openings import Hole, Lead, SourceNat, Tag
+from watchword.model.settings import FirewallSettings
 
 _PORT = struct.Struct("!H2x")
 
@@ -30,48 +38,55 @@ class Piece(NamedTuple):
     """One element of an opening."""
 
     slot: Slot
-    data: bytes
-    """What the kernel is told the key maps to."""
+    data: bytes = b""
+    """What a map has for the key, every part of a concatenation padded to four bytes; empty: it is
+    in a set."""
 
     def element(self, seconds: float, tag: Tag) -> bytes:
+        if not self.data:
+            return opening_element(self.slot.place, self.slot.key, seconds, tag)
         return led_element(self.slot.key, self.data, seconds, tag)
+
+
+class _Kind(NamedTuple):
+    """What a set is for."""
+
+    name: str
+    source: SourceNat | None
 
 
 class Pieces:
     """Elements of openings that lead somewhere, in one table."""
 
-    def __init__(self, home: Home, sources: tuple[SourceNat | None, ...]) -> None:
-        """``sources``: as whom callers can be seen here."""
+    def __init__(self, home: Home, settings: FirewallSettings) -> None:
         self._home = home
-        self._chains = {leading.verdict_chain(source): source for source in sources}
-        self._versions = home.versions
+        self._sources = frozenset(leading.sources(settings))
+        self._kinds = {
+            self.place(name): _Kind(_stem(name), _source(name, leading.sources(settings)))
+            for name in leading.sets(settings)
+        }
 
     def of(self, hole: Hole, lead: Lead) -> tuple[Piece, ...]:
         """What has to be in the sets. A source that is not known here any more is masqueraded."""
-        chain = leading.verdict_chain(lead.source)
-        if chain not in self._chains:
-            chain = leading.verdict_chain(SourceNat())
-        version = hole.who.version
+        source = lead.source if lead.source in self._sources else SourceNat()
+        version, seen = hole.who.version, leading.suffix(source)
         if lead.everything:
-            first = leading.THROUGH if lead.host is None else leading.ALL
-            may = self._piece(f"{first}{version}", hole.who.packed, goto(chain))
+            who = hole.who.packed
             if lead.host is None:
-                return (may,)
-            return may, self._piece(
-                f"{leading.HOST}{version}", hole.who.packed, value(lead.host.packed)
+                return (self._piece(f"{leading.THROUGH}{version}{seen}", who),)
+            return (
+                self._piece(f"{leading.ALL}{version}{seen}", who),
+                self._piece(f"{leading.HOST}{version}", who, lead.host.packed),
             )
-        door = key(hole.door)
+        door, port = key(hole.door), _PORT.pack(lead.port)
         to = "_to" if hole.destination is not None else ""
-        port = _PORT.pack(lead.port)
         if lead.host is None:
-            where = self._piece(f"{leading.PORT}{version}{to}", door, value(port[:2]))
+            where = self._piece(f"{leading.PORT}{version}{to}", door, port[:2])
         else:
-            where = self._piece(
-                f"{leading.LEAD}{version}{to}", door, value(lead.host.packed + port)
-            )
-        return self._piece(f"{leading.LED}{version}{to}", door, goto(chain)), where
+            where = self._piece(f"{leading.LEAD}{version}{to}", door, lead.host.packed + port)
+        return self._piece(f"{leading.LED}{version}{seen}{to}", door), where
 
-    def _piece(self, name: str, key: bytes, data: bytes) -> Piece:
+    def _piece(self, name: str, key: bytes, data: bytes = b"") -> Piece:
         return Piece(Slot(self.place(name), key), data)
 
     def place(self, name: str) -> Place:
@@ -80,7 +95,7 @@ class Pieces:
     @property
     def places(self) -> Iterator[Place]:
         """Every set that a piece may be in."""
-        return (self.place(name) for name in leading.sets())
+        return iter(self._kinds)
 
     def read(
         self, found: Mapping[Place, Iterable[Live]]
@@ -94,7 +109,9 @@ class Pieces:
                     by_tag.setdefault(live.tag, []).append((place, live))
         openings, useless = {}, {}
         for tag, pieces in by_tag.items():
-            hole = self._hole({_kind(place): live for place, live in pieces})
+            hole = _hole(
+                {self._kinds[place].name: live for place, live in pieces}, self._seen(pieces)
+            )
             if hole is None or hole.lead is None or len(pieces) != len(self.of(hole, hole.lead)):
                 useless[tag] = [Slot(place, live.key) for place, live in pieces]
             else:
@@ -102,47 +119,51 @@ class Pieces:
                 openings[tag] = hole, min(ends)
         return openings, useless
 
-    def _hole(self, pieces: Mapping[str, Live]) -> Hole | None:
-        """None: it is not whole."""
-        first = pieces.get(leading.LED) or pieces.get(leading.THROUGH) or pieces.get(leading.ALL)
-        if first is None or first.goto not in self._chains:
-            return None
-        source = self._chains[first.goto]
-        if leading.LED in pieces:
-            return _led(pieces, first, source)
-        who = _address(first.key)
-        if who is None:
-            return None
-        if leading.THROUGH in pieces:
-            return Hole(who, None, None, Lead(None, 0, everything=True, source=source))
-        second = pieces.get(leading.HOST)
-        host = None if second is None else _address(second.data)
-        if host is None or second is None or second.key != first.key:
-            return None
-        return Hole(who, None, None, Lead(host, 0, everything=True, source=source))
+    def _seen(self, pieces: Iterable[tuple[Place, Live]]) -> SourceNat | None:
+        """As whom: the name of the first piece's set says it."""
+        sources = (self._kinds[place].source for place, _ in pieces)
+        return next((each for each in sources if each is not None), None)
 
 
-def _led(pieces: Mapping[str, Live], first: Live, source: SourceNat | None) -> Hole | None:
-    second = pieces.get(leading.LEAD) or pieces.get(leading.PORT)
+def _stem(name: str) -> str:
+    """``led`` of ``led4_masked_to``."""
+    return name.partition("_")[0][:-1]
+
+
+def _source(name: str, sources: Iterable[SourceNat | None]) -> SourceNat | None:
+    _, _, rest = name.removesuffix("_to").partition("_")
+    return next((each for each in sources if rest and leading.suffix(each) == f"_{rest}"), None)
+
+
+def _hole(pieces: Mapping[str, Live], source: SourceNat | None) -> Hole | None:
+    """None: it is not whole."""
+    if leading.LED in pieces:
+        return _led(pieces, source)
+    first = pieces.get(leading.THROUGH) or pieces.get(leading.ALL)
+    who = None if first is None else _address(first.key)
+    if first is None or who is None:
+        return None
+    if leading.THROUGH in pieces:
+        return Hole(who, None, None, Lead(None, 0, everything=True, source=source))
+    second = pieces.get(leading.HOST)
+    host = None if second is None or second.key != first.key else _address(second.data)
+    if host is None:
+        return None
+    return Hole(who, None, None, Lead(host, 0, everything=True, source=source))
+
+
+def _led(pieces: Mapping[str, Live], source: SourceNat | None) -> Hole | None:
+    first, second = pieces[leading.LED], pieces.get(leading.LEAD) or pieces.get(leading.PORT)
     door = hole_of(first.key)
     if door is None or second is None or second.key != first.key:
         return None
-    host, port = (
-        (None, second.data)
-        if leading.PORT in pieces
-        else (
-            _address(second.data[:-4]),
-            second.data[-4:],
-        )
-    )
-    if leading.LEAD in pieces and host is None:
-        return None
+    host, port = None, second.data
+    if leading.LEAD in pieces:
+        host, port = _address(second.data[:-4]), second.data[-4:]
+        if host is None:
+            return None
     number = int.from_bytes(port[:2], "big")
     return door._replace(lead=Lead(host, number, source=source)) if number else None
-
-
-def _kind(place: Place) -> str:
-    return place.name.removesuffix("_to")[:-1]
 
 
 def _address(packed: bytes) -> Address | None:
