@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -303,6 +304,83 @@ def test_a_flushed_ruleset_leads_on_again_and_who_slipped_in_is_cut(
         assert slipped.is_cut()
         for each in (visit, slipped):
             each.close()
+
+
+def test_an_opening_of_which_others_took_a_part_away_is_none(scene: Yard, way: Way) -> None:
+    with firewall(GUARD) as backend:
+        backend.prepare()
+        led = leading(way.caller, "tcp/110", Lead(None, 6543))
+        version = 6 if ":" in way.caller else 4
+        for name in (f"port{version}", f"led{version}"):
+            backend.apply(add(led))
+            nft("delete", "element", "inet", "watchword", name, f"{{ {way.caller} . tcp . 110 }}")
+            assert not backend.intact()
+            backend.prepare()
+            assert backend.installed() == frozenset()
+            rest = nft("list", "ruleset")
+            assert f"{way.caller} . tcp . 110" not in rest, "what is left of it is taken out"
+
+
+def test_what_leads_on_is_made_again_when_others_take_it_away(scene: Yard, way: Way) -> None:
+    with firewall(GUARD) as backend:
+        backend.prepare()
+        led = leading(way.caller, "tcp/110", Lead(None, 6543))
+        backend.apply(add(led))
+        for damage in (
+            "flush chain inet watchword lead_on", "flush chain inet watchword seen_as",
+            "flush chain inet watchword led", "flush chain inet router forward",
+        ):  # fmt: skip
+            nft(script=damage)
+            assert not backend.intact()
+            backend.prepare()
+            assert backend.intact()
+            assert backend.installed() == {led.tag}, "elements stay"
+
+
+@pytest.mark.requirement("3.4", partial=True)
+def test_a_saved_ruleset_of_iptables_lets_nobody_through_when_it_is_restored(
+    scene: Yard, doors: dict[str, Door]
+) -> None:
+    """iptables-save leaves out what it cannot express; what it keeps must not be an accept."""
+    way = Way(scene, six=False)
+    nft("flush", "ruleset")
+    for chain in ("INPUT", "FORWARD", "OUTPUT"):
+        iptables("-P", chain, "DROP")
+    for chain in ("INPUT", "FORWARD"):  # what goes out is let out by nobody but us
+        iptables("-A", chain, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "ACCEPT")
+    places = {name: (JumpFrom("ip", "filter", name),) for name in ("INPUT", "FORWARD", "OUTPUT")}
+    settings = FirewallSettings(
+        attach=Attach.JUMP,
+        leads=True,
+        jump_from=places["INPUT"],
+        forward_from=places["FORWARD"],
+        output_from=places["OUTPUT"],
+    )
+    with firewall(settings) as backend:
+        backend.prepare()
+        led = leading(way.caller, "tcp/8022", Lead(way.host, 22))
+        ghost = leading(way.caller, "tcp/110", Lead(None, 6543))
+        plain = opening(way.caller, GHOST)
+        backend.apply(add(led, ghost, plain))
+        doors["inside"].enter(scene.caller, way.gateway, 8022).close()
+        doors["ghost"].enter(scene.caller, way.gateway, 110).close()
+        doors["ghost"].enter(scene.caller, way.gateway, 6543).close()
+        backend.apply(remove(plain.tag))
+        saved = subprocess.run(["iptables-save"], check=True, capture_output=True, text=True).stdout
+        assert "-j watchword_forward" in saved
+        assert not [line for line in saved.splitlines() if "-A watchword" in line and "-j" in line]
+        nft("flush", "ruleset")
+        subprocess.run(["iptables-restore"], check=True, input=saved, text=True)
+        assert not doors["inside"].lets_in(scene.caller, way.gateway, 8022)
+        assert not doors["ghost"].lets_in(scene.caller, way.gateway, 6543)
+        backend.prepare()
+        backend.apply(add(led, ghost))
+        doors["inside"].enter(scene.caller, way.gateway, 8022).close()
+        doors["ghost"].enter(scene.caller, way.gateway, 110).close()
+
+
+def iptables(*words: str) -> None:
+    subprocess.run(["iptables", *words], check=True)
 
 
 def test_marks_open_what_the_operators_own_rules_let_marked_packets_into(

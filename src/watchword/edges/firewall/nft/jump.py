@@ -88,9 +88,7 @@ def _answers(home: Home, settings: FirewallSettings) -> list[str]:
             f"{address} daddr . {service} vmap @{plain}",
             f"{address} daddr . {address} saddr . {service} vmap @{to}",
         ]
-    if settings.leads:  # the port that it comes from is not the one that was called for
-        rules.append("ct direction reply ct status & dnat vmap { dnat : accept }")
-    return rules
+    return [*rules, *_led(settings)]
 
 
 def _chains(settings: FirewallSettings) -> dict[tuple[Home, str], list[tuple[str, str]]]:

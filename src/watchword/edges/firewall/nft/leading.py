@@ -29,9 +29,10 @@ LED, LEAD, PORT = "led", "lead", "port"
 """By what was called for: may go on; led on to a host and port; to a port of this host."""
 THROUGH, ALL, HOST = "through", "all", "host"
 """By caller: may pass through; may come to whatever; led on to a host."""
-LEAD_ON, SEEN_AS = "lead_on", "seen_as"
-_PREROUTING, _POSTROUTING = 0, 4
+LEAD_ON, SEEN_AS, ANSWERS = "lead_on", "seen_as", "answers"
+_PREROUTING, _OUTPUT, _POSTROUTING = 0, 3, 4
 AHEAD, BEHIND = -105, 95  # of others' translation at -100 and 100: the first one counts
+EARLY = -160  # before anybody filters
 HERE = "{ local, broadcast, anycast, multicast }"
 
 _ADDRESS = {4: "ip", 6: "ip6"}
@@ -110,12 +111,18 @@ def chains(settings: FirewallSettings) -> dict[str, tuple[str, list[str]]]:
     """By name: what begins a base chain, or nothing, and the rules."""
     ahead = f"type nat hook prerouting priority {AHEAD}; policy accept;"
     behind = f"type nat hook postrouting priority {BEHIND}; policy accept;"
-    return {
+    found = {
         THROUGH: ("", list(_by_caller(settings, THROUGH))),
         LED: ("", [*_by_service(settings), *_by_caller(settings, ALL)]),
         LEAD_ON: (ahead, list(_led_on(settings))),
         SEEN_AS: (behind, list(_seen_as(settings))),
     }
+    if settings.output_from:
+        # From another port than was called; and iptables-nft gives up a table that has such a rule.
+        early = f"type filter hook output priority {EARLY}; policy accept;"
+        answer = "ct direction reply ct status & dnat == dnat"
+        found[ANSWERS] = (early, [f"{answer} {marking(settings)} accept"])
+    return found
 
 
 def _by_service(settings: FirewallSettings) -> Iterator[str]:
@@ -182,6 +189,7 @@ def expected(settings: FirewallSettings, home: Home) -> tuple[ExpectedChain, ...
     hooks = {
         LEAD_ON: Hook(_PREROUTING, AHEAD, 1),
         SEEN_AS: Hook(_POSTROUTING, BEHIND, 1),
+        ANSWERS: Hook(_OUTPUT, EARLY, 1),
     }
     comment = _comment(settings)
     return tuple(
