@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.tables_double import StillWatch, Tables
-from watchword.edges.firewall.tables.listing import Line
+from watchword.edges.firewall.tables.listing import Line, Listing
 from watchword.edges.firewall.tables.standing import RefusedError, UncertainError
 from watchword.edges.firewall.tables.warden import AGAIN, Warden
 from watchword.errors import HostError
@@ -94,6 +94,39 @@ def test_when_one_table_refuses_the_others_are_as_before(world: World, version: 
     assert sorted(world.four) == ["-j OWN", "-s old"]
     assert list(world.six) == ["-s old"]
     assert list(world.warden.holdings.names()) == ["old"]
+
+
+def test_what_could_not_be_taken_back_is_ended_in_its_time(world: World) -> None:
+    def refuse_now(script: str) -> None:
+        if "-D" in script:
+            raise UncertainError("killed")
+
+    def refuse(script: str) -> None:
+        raise RefusedError("no")
+
+    world.four.trouble, world.six.trouble = refuse_now, refuse
+    with pytest.raises(HostError, match="no"):
+        world.put("new", four("-s new"), six("-s new"))
+    assert list(world.four) == ["-j OWN", "-s new"]
+    world.four.trouble = world.six.trouble = lambda _: None
+    world.warden.end(NOW + 60)
+    assert list(world.four) == ["-j OWN"]
+
+
+def test_tables_that_cannot_be_listed_are_not_asked_for_over_and_over(world: World) -> None:
+    asked: list[int] = []
+
+    def listed(version: int, _: str) -> Listing:
+        asked.append(version)
+        raise HostError("no such program")
+
+    world.warden = Warden([(4, "filter")], {4: world.four}, listed, world.watch)
+    for _ in range(5):
+        world.warden.read_ahead()
+    assert asked == [4]
+    world.warden.forget()
+    world.warden.read_ahead()
+    assert asked == [4, 4]
 
 
 def test_what_is_gone_already_is_no_trouble(world: World) -> None:

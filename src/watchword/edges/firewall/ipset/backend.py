@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from watchword.edges.firewall.ipset.sets import OpeningSets, Place
 from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.plain import not_cut
 from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.tables.structure import Structure
@@ -120,10 +121,7 @@ class IpsetFirewall:
 
     def cut(self, holes: Collection[Hole]) -> int:
         """Raises HostError: what an operator's chain lets go on is not cut."""
-        raise HostError(
-            "connections that a chain of the operator's lets go on are not cut",
-            hint="use FIREWALL_BACKEND nftables, attached as guard, or end them where they arrive",
-        )
+        raise not_cut()
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""

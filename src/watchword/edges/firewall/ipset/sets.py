@@ -20,6 +20,7 @@ from watchword.edges.firewall.ipset import messages
 from watchword.edges.firewall.nft.attributes import Message, Request
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
 from watchword.edges.firewall.plain import service_of
+from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.ports import Clock
@@ -109,21 +110,21 @@ class OpeningSets:
     def apply(self, netlink: Netlink, change: ChangeSet) -> None:
         """Carry out a change. Raises HostError: nothing of it is there."""
         now = self._clock.now().steady
-        wanted = _wanted(change.add, now)
+        opened = wanted(change.add, now)
         gone = {self._held[tag].hole for tag in change.remove if tag in self._held}
-        for hole in wanted:  # what no set can hold is refused before anything is done
+        for hole in opened:  # what no set can hold is refused before anything is done
             self._name(hole)
             service_of(hole)
-        removed = [hole for hole in gone if hole not in wanted]
+        removed = [hole for hole in gone if hole not in opened]
         try:
-            self._write(netlink, wanted.values(), now)
+            self._write(netlink, opened.values(), now)
             self._take(netlink, removed)
         except HostError:
-            self._undo(netlink, [*wanted, *removed], now)
+            self._undo(netlink, [*opened, *removed], now)
             raise
         for tag in change.remove:
             self._forget(tag)
-        for hole, opening in wanted.items():
+        for hole, opening in opened.items():
             self._remember(opening.tag, _Held(hole, opening.until))
 
     def read(self, netlink: Netlink) -> frozenset[Tag]:
@@ -216,16 +217,6 @@ def _seconds(remaining: float) -> int:
     moment that passes between a decision and its carrying out costs nobody a second.
     """
     return max(1, min(math.floor(remaining + _LATE), messages.LONGEST_TIMEOUT))
-
-
-def _wanted(openings: Iterable[Opening], now: float) -> dict[Hole, Opening]:
-    """What is not over yet; of two for one hole the longer."""
-    wanted: dict[Hole, Opening] = {}
-    for opening in openings:
-        other = wanted.get(opening.hole)
-        if opening.until > now and (other is None or other.until < opening.until):
-            wanted[opening.hole] = opening
-    return wanted
 
 
 def _tell(netlink: Netlink, request: Request) -> None:

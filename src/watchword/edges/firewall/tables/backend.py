@@ -16,8 +16,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from watchword.edges.firewall.plain import not_cut
 from watchword.edges.firewall.tables.batches import by_table, script
-from watchword.edges.firewall.tables.chains import Branch, Tables
+from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.tables.known import Held, Known, counted
 from watchword.edges.firewall.tables.listing import Line
@@ -25,6 +26,7 @@ from watchword.edges.firewall.tables.rules import is_grant, lines
 from watchword.edges.firewall.tables.structure import Structure
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.firewall.tables.ward import Ward
+from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
@@ -118,7 +120,7 @@ class TablesFirewall:
 
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force. None where the chains are gone."""
-        self._learn(self._in_our_chains(self._parts.structure.read()))
+        self._learn(counted(self._parts.structure.ours()))
         return self._known.tags()
 
     def recognise(self, openings: Iterable[Opening]) -> frozenset[Tag]:
@@ -139,7 +141,7 @@ class TablesFirewall:
         if self._ward is None:
             raise HostError("the chains of iptables were not made yet")
         now = self._clock.now()
-        put = {each.tag: self._held(each, now) for each in self._wanted(change.add, now)}
+        put = {each.tag: self._held(each, now) for each in self._new(change.add, now)}
         take = {tag for tag in change.remove if tag in self._known and tag not in put}
         for held in put.values():
             before = None if held.hole is None else self._known.standing(held.hole)
@@ -155,10 +157,7 @@ class TablesFirewall:
 
     def cut(self, holes: Collection[Hole]) -> int:
         """Raises HostError: what an operator's chain lets go on is not cut."""
-        raise HostError(
-            "connections that a chain of the operator's lets go on are not cut",
-            hint="use FIREWALL_BACKEND nftables, attached as guard, or end them where they arrive",
-        )
+        raise not_cut()
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""
@@ -171,7 +170,7 @@ class TablesFirewall:
         except HostError:
             return False
         read = self._parts.structure.read()
-        found = self._in_our_chains(read)
+        found = counted(self._parts.structure.ours(read))
         if not (
             self._parts.structure.stands(read) and self._known.agrees(found, self._clock.now())
         ):
@@ -203,7 +202,7 @@ class TablesFirewall:
 
         For when no server runs, which would end them. Raises HostError.
         """
-        found = self._in_our_chains(self._parts.structure.read())
+        found = counted(self._parts.structure.ours())
         going = [line for line in found.elements() if is_grant(line.rule)]
         for (version, table), batch in by_table(going, ()).items():
             self._tools.restore(version, script(table, batch, None, prepend=False))
@@ -217,16 +216,13 @@ class TablesFirewall:
             self._claim.close()
         self._ward = self._claim = None
 
-    def _wanted(self, openings: Iterable[Opening], now: Moment) -> Iterator[Opening]:
-        """What is neither over nor there yet; of two for one hole the longer."""
-        wanted: dict[Hole, Opening] = {}
-        for each in openings:
+    def _new(self, openings: Iterable[Opening], now: Moment) -> Iterator[Opening]:
+        """What is neither over nor there yet."""
+        for each in wanted(openings, now.steady).values():
             if each.hole.who.version not in self._parts.versions:
                 raise HostError(f"nothing here lets IPv{each.hole.who.version} in")
-            other = wanted.get(each.hole)
-            if each.until > now.steady and (other is None or other.until < each.until):
-                wanted[each.hole] = each
-        return (each for each in wanted.values() if each.tag not in self._known)
+            if each.tag not in self._known:
+                yield each
 
     def _held(self, opening: Opening, now: Moment) -> Held:
         # The half millisecond is what rounding took from ``until``.
@@ -247,19 +243,6 @@ class TablesFirewall:
         self._doubted = self._doubted or surprising
         if foreign and self._ward is not None and self._ward.alive:
             self._ward.hold(foreign)
-
-    def _in_our_chains(self, read: Tables) -> Counter[Line]:
-        ours = self._parts.structure.branches
-        return counted(
-            {
-                table: {
-                    each.use.chain: listing.rules(each.use.chain)
-                    for each in ours
-                    if each.table == table
-                }
-                for table, listing in read.items()
-            }
-        )
 
     @property
     def _parts(self) -> _Parts:

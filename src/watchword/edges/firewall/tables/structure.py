@@ -43,6 +43,14 @@ class Structure:
         found = self.read() if read is None else read
         return all(each.stands(found[each.table]) for each in self.branches)
 
+    def ours(self, read: Tables | None = None) -> dict[tuple[int, str], dict[str, Sequence[str]]]:
+        """The rules in our chains, by IP version and table, then by chain. Raises HostError."""
+        found = self.read() if read is None else read
+        return {
+            table: {each.use.chain: found[table].rules(each.use.chain) for each in branches}
+            for table, branches in self._by_table.items()
+        }
+
     def check(self) -> None:
         """Raises HostError: a chain that is to call ours is not there."""
         found = self.read()

@@ -73,6 +73,8 @@ class Warden:
         self._listed = listed
         self._watch = watch
         self._prepend = prepend
+        self._unreadable = False
+        """The tables could not be listed, and nobody has seen to that yet."""
         self._makers: dict[int, int] = {}
         self._contents: dict[Home, Content] = {}
         """What the tables hold, as long as nobody else may have changed them."""
@@ -88,7 +90,7 @@ class Warden:
     def forget(self) -> None:
         """Somebody has seen to what others did."""
         self._watch.forget()
-        self.disturbed = False
+        self.disturbed = self._unreadable = False
         self._contents.clear()
 
     def stand_ready(self, version: int) -> None:
@@ -112,9 +114,9 @@ class Warden:
                 self._carry_out(home, batch)
                 done[home] = batch
         except (RefusedError, HostError) as error:
-            for home, batch in done.items():
-                self._undo(home, batch)
-            self.holdings.drop(put.keys() - replaced)
+            undone = [self._undo(home, batch) for home, batch in done.items()]
+            if all(undone):  # else what was put in stays held, and is ended in its time
+                self.holdings.drop(put.keys() - replaced)
             raise HostError(str(error)) from error
         except UncertainError as error:
             self._contents.clear()
@@ -138,12 +140,14 @@ class Warden:
 
     def read_ahead(self) -> None:
         """Learn what the tables hold, for the day on which many openings end at once."""
-        if not self.look():
-            for home in self._homes - self._contents.keys():
-                try:
-                    self._learn(home)
-                except HostError:
-                    return
+        if self.look() or self._unreadable:
+            return
+        for home in self._homes - self._contents.keys():
+            try:
+                self._learn(home)
+            except HostError:
+                self._unreadable = True
+                return
 
     def _learn(self, home: Home) -> Content:
         content = {chain: list(rules) for chain, rules in self._listed(*home).chains.items()}
@@ -180,9 +184,11 @@ class Warden:
         else:
             self._contents.pop(home, None)
 
-    def _undo(self, home: Home, batch: Batch) -> None:
-        """Another table refused: this one is to be as it was."""
+    def _undo(self, home: Home, batch: Batch) -> bool:
+        """Another table refused: this one is to be as it was. Whether it is."""
         try:
             self._carry_out(home, batch.undone())
         except (RefusedError, UncertainError, HostError):
             self._contents.clear()
+            return False
+        return True

@@ -36,7 +36,8 @@ LONGEST_WAIT = 1.0
 """Seconds: waiting is not counted while the machine sleeps, so it is cut into pieces."""
 _PIECE = 1 << 18
 _SEND_SECONDS = 10.0
-_LIST_SECONDS = 30.0
+_LIST_SECONDS = 5.0
+"""Nothing ends meanwhile."""
 
 
 class WardenProcess:
@@ -167,7 +168,11 @@ def main(argv: Sequence[str]) -> None:
         version: StandingRestore(restoring(exe, version), os.environ, **told["pace"])
         for version in sorted({version for version, _ in chains})
     }
-    watch = watch_for(chains, legacy=told["legacy"])
+    try:
+        watch = watch_for(chains, legacy=told["legacy"])
+    except HostError as error:  # for whoever asks first
+        channel.sendall(encode({"error": str(error), "hint": error.hint}))
+        return
     warden = Warden(chains.keys(), restores, _lister(exe), watch, prepend=told["prepend"])
     WardenProcess(channel, bell, warden, restores.keys()).run()
     for each in restores.values():
