@@ -126,6 +126,14 @@ def test_without_a_daemon_knoptm_closes_what_is_overdue_and_nothing_else(desk: D
     assert not over.exists()  # its end has been noted
 
 
+def test_it_does_so_although_the_stanzas_are_broken(desk: Desk) -> None:
+    over = desk.folder / "over"
+    left_behind(desk, by_command("over", -5.0, TOUCH, over))
+    (desk.folder / "access.conf").write_text("nonsense\n")
+    assert desk.run(knoptm.main)[0] == 0
+    assert over.exists()
+
+
 def test_what_cannot_be_closed_is_told_and_tried_again_the_next_time(desk: Desk) -> None:
     left_behind(desk, by_command("over", -5.0, FAIL, desk.folder))
     for _ in range(2):

@@ -115,7 +115,7 @@ def test_each_new_start_and_the_giving_up_are_mailed_in_the_words_of_1_9(tmp_pat
 
 
 def test_a_mailer_that_hangs_holds_up_no_start_and_one_that_fails_is_told(tmp_path: Path) -> None:
-    post = watchdog.Post(mailer(tmp_path, "sleep 60"), lambda _: None)
+    post = watchdog.Post(mailer(tmp_path, "sleep 5"), lambda _: None)
     began = threading.active_count()
     for _ in range(5):
         post.send("[*] a mail")

@@ -14,13 +14,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from watchword.dialects.fwknop import translate
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.edges.clock import SystemClock
 from watchword.model.settings import Settings
 from watchword.service.daemon import companions, listing, overdue, process
 from watchword.service.daemon.logbook import Logbook
-from watchword.service.daemon.server_commands import configured
+from watchword.service.daemon.server_commands import sources
 
 PROGRAM: Final = "knoptm"
 
@@ -31,7 +32,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 
 
 def _look(_: CompanionOptions, files: ServerOptions) -> int:
-    settings = configured(files).settings
+    settings = translate.settings_only(sources(), files)  # also while the files are broken
     pid = process.holder(settings.pid_file)
     return _of_running(settings, pid) if pid is not None else _without(settings)
 
