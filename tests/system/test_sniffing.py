@@ -22,6 +22,7 @@ import pytest
 from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
+from tests.vitals import Vitals
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import inside, send_datagram
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
@@ -443,7 +444,7 @@ def test_an_interface_that_flaps_loses_no_grant_and_no_packet_once_it_is_up(
     payload, service = fresh()
     send_datagram(scene.caller, payload, OTHER_SERVER, 62201)
     assert next_granted(server, 0)["services"] == [service]
-    descriptors = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+    descriptors = Vitals.of(*server.pids).descriptors
     flaps = "".join("link set ens38 down\nlink set ens38 up\n" for _ in range(50))
     ip("ip", "-batch", "-", input=flaps)
     for name in ("down", "up", "down", "up"):
@@ -454,7 +455,7 @@ def test_an_interface_that_flaps_loses_no_grant_and_no_packet_once_it_is_up(
     assert next_granted(server, 1)["services"] == [last]
     for each in (service, last):
         assert f"{CALLER[0]} . tcp . {each[4:]} " in server.ruleset()
-    assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) == descriptors
+    assert Vitals.of(*server.pids).descriptors == descriptors
     assert 4 <= server.log.count("The interface ens38 is") <= 104, "never more than one a change"
     server.stop()
     scene.server.run("nft", "delete", "table", "inet", "flapping")
