@@ -1,7 +1,7 @@
 """A running knock daemon: start, knocks, signals, reload, stop.
 
 In here: the order of these. Not in here: which knocks count (recognise.doors), what
-doors lead to (runs, managed), where lines go (teller), the command line (server).
+doors lead to (openings), where lines go (teller), the command line (server).
 
 Source: knockd, sections 1, 2 and 5. Differences: a reload that fails keeps the old
 doors; an interface that vanishes ends the daemon with status 1; addresses that an
@@ -11,20 +11,15 @@ interface gets later count.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from watchword.dialects.knockd.daemon_options import INTERFACE, DaemonOptions
-from watchword.edges import children
 from watchword.edges.capture.addresses import AddressNews, addresses
 from watchword.edges.capture.knocks import KnockSource
 from watchword.edges.capture.links import index_of
-from watchword.edges.clock import boot_id
 from watchword.errors import HostError, OperatorError
-from watchword.model.addresses import Address
 from watchword.model.door_events import (
     ListeningOn,
     LogReopened,
@@ -32,34 +27,19 @@ from watchword.model.door_events import (
     Rereading,
     Seen,
     SequencesUsedUp,
-    SesameOpened,
     ShuttingDown,
     Told,
     Trouble,
 )
-from watchword.model.doors import CloseServices, Door, OpenServices, Progress, RunCommands
+from watchword.model.doors import Progress
 from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
-from watchword.model.requests import Claim
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
-from watchword.service.daemon.process import PidFile
-from watchword.service.knock.limits import Limit
 from watchword.service.knock.loading import load
 from watchword.service.knock.one_time_doors import used_up
-from watchword.service.knock.rotation import claim_on
-from watchword.service.knock.runs import Runs
+from watchword.service.knock.openings import Openings
 from watchword.service.knock.teller import Teller
 
-if TYPE_CHECKING:  # half of the start, and many daemons need neither
-    from watchword.edges.replay.sqlite import SqliteStore
-    from watchword.service.daemon.control import Control
-    from watchword.service.knock.managed import ManagedDoors
-
-PATIENCE: Final = 20.0
-"""Seconds that the end waits for commands; a supervisor waits 90."""
-LOCK: Final = "knockd.lock"
-MOST_AT_ONCE: Final = 256
-"""Doors that are being opened."""
 _LONGEST_TURN: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -83,18 +63,12 @@ class KnockDaemon:
         self._clock = clock
         self._reopen = reopen
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        self._runs = Runs(self._tell, clock, children.run)
-        self._store: SqliteStore | None = None
-        self._managed: ManagedDoors | None = None
-        self._lock: PidFile | None = None
-        self._control: Control | None = None
+        self._openings = Openings(self._tell, clock)
         self._source: KnockSource
         self._news: AddressNews
         self._recogniser: DoorRecogniser
         self._timer: asyncio.TimerHandle | None = None
         self._turning: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._room = Limit(MOST_AT_ONCE, "openings", self._tell, clock)
 
     async def run(self, ready: Callable[[], None]) -> int:
         """Serve until a signal; ``ready`` is called once knocks are heard. The exit status.
@@ -108,11 +82,10 @@ class KnockDaemon:
         self._news = AddressNews()
         try:
             await self._take_up(self._knocking)
-            await self._answer()
         except (HostError, OperatorError):
             self._source.close()
             self._news.close()
-            await self._close_memory()
+            await self._openings.aclose()
             raise
         ready()
         self._announce()
@@ -144,11 +117,10 @@ class KnockDaemon:
 
     async def _take_up(self, knocking: Knocking) -> None:
         """Begin to follow these doors. Raises HostError: what they need cannot be had."""
-        await self._open_memory(knocking)
-        if self._managed is not None:
-            await self._managed.take_up(knocking.settings.firewall)
+        local = self._local()
+        await self._openings.take_up(knocking)
         self._knocking = knocking
-        self._recogniser = DoorRecogniser(knocking.doors, self._local())
+        self._recogniser = DoorRecogniser(knocking.doors, local)
         self._turn()
         self._narrow()
         for door in knocking.doors:
@@ -170,36 +142,18 @@ class KnockDaemon:
 
     def _turn_and_narrow(self) -> None:
         self._turn()
-        self._narrow()
+        self._narrow_again()
 
     def _narrow(self) -> None:
+        """Have the kernel let through what is of interest now. Raises HostError."""
         self._source.narrow(self._recogniser.hearing())
 
-    async def _open_memory(self, knocking: Knocking) -> None:
-        """The journal, if something is closed later, or was to be when we ended last."""
-        folder = Path(knocking.settings.state_dir)
-        if self._store is None and (_needs_memory(knocking) or folder.exists()):
-            from watchword.edges.replay.sqlite import SqliteStore  # noqa: PLC0415  (see above)
-
-            self._store = await asyncio.to_thread(SqliteStore.open, folder, boot_id=boot_id())
-            hint = f"it uses the state directory {folder} as well: end it, or set StateDir"
-            self._lock = PidFile(folder / LOCK, hint, program="knockd")
-            self._runs.journal = self._store.journal
-            unfinished = await self._store.journal.unfinished(self._clock.now())
-            self._runs.resume([each for each in unfinished if each.cycle is not None])
-        if self._managed is None and self._store is not None and knocking.settings.firewall.needed:
-            from watchword.service.knock.managed import ManagedDoors  # noqa: PLC0415  (see above)
-
-            self._managed = ManagedDoors(self._store, self._tell, self._clock)
-
-    async def _answer(self) -> None:
-        """Tell who is in to whoever may ask, if that is known to anybody."""
-        if self._store is None:
-            return
-        from watchword.service.knock.answers import DoorAnswers  # noqa: PLC0415  (see above)
-
-        answers = DoorAnswers(lambda: self._managed, self._runs, self._clock, self._tell)
-        self._control = await answers.open(Path(self._knocking.settings.run_dir))
+    def _narrow_again(self) -> None:
+        """The same while it runs: if the kernel refuses, what passed before still does."""
+        try:
+            self._narrow()
+        except HostError as error:
+            self._tell(Trouble(str(error), error.hint))
 
     def _announce(self) -> None:
         self._tell(ListeningOn(",".join(self.interfaces)))
@@ -241,69 +195,27 @@ class KnockDaemon:
         if door.one_time is not None:
             opens, waiting = used_up(door, door.one_time, self._tell)
             self._recogniser.take_sequence(door.number, waiting)
-            self._narrow()
+            self._narrow_again()
             if not opens:
                 return
         if progress.window is not None:
             self._recogniser.spend(door.number, progress.window)
-            self._narrow()
-            self._begin(self._open_once(door, progress))
-            return
-        self._sesame(door, progress.source)
-
-    def _sesame(self, door: Door, source: Address) -> None:
-        self._tell(SesameOpened(door, source))
-        self._open(door, source)
-
-    async def _open_once(self, door: Door, progress: Progress) -> None:
-        """Open, if this sequence of a rotation never opened the door, in an earlier run either."""
-        if self._store is None or progress.window is None or door.rotation is None:
-            return
-        now = self._clock.now().wall
-        claim = claim_on(door.rotation, progress.window, str(progress.source), now)
-        try:
-            [first] = await self._store.keys.claim([claim])
-        except HostError as error:
-            self._tell(Trouble(f"{door.name}: not opened: {error}", error.hint))
-            return
-        if first is Claim.FIRST:
-            self._sesame(door, progress.source)
-        else:
-            said = f"{door.name}: not opened for {progress.source}: this sequence was used before"
-            self._tell(Remark(said))
-
-    def _open(self, door: Door, source: Address) -> None:
-        match door.action:
-            case RunCommands():
-                self._runs.open(door, door.action, source)
-            case OpenServices():
-                if self._managed is not None:
-                    self._begin(self._managed.open(door, door.action, source))
-            case CloseServices():
-                if self._managed is not None:
-                    self._begin(self._managed.close(door, door.action, source))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        if not self._room.admits(len(self._tasks)):
-            work.close()
-            return
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._narrow_again()
+        self._openings.open(progress)
 
     def _hear_of_addresses(self) -> None:
         self._news.hear()
         try:
             self._recogniser.take_addresses(self._local())
-            self._narrow()
         except HostError as error:
             self._tell(Trouble(str(error), error.hint))
+        self._narrow_again()
 
     async def _serve(self, listening: asyncio.Task[None]) -> int:
         """Until a signal ends it, or the interface is gone; the exit status."""
         while True:
             signalled = asyncio.ensure_future(self._signals.get())
-            loops = self._managed.loops if self._managed is not None else frozenset()
+            loops = self._openings.loops
             await asyncio.wait([signalled, listening, *loops], return_when=asyncio.FIRST_COMPLETED)
             if signalled.done():
                 if signalled.result() is not signal.SIGHUP:
@@ -349,37 +261,9 @@ class KnockDaemon:
         for timer in (self._timer, self._turning):
             if timer is not None:
                 timer.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=PATIENCE)
-        at_once = self._knocking.settings.close_at_exit
-        left = await self._runs.finish(PATIENCE, at_once=at_once)
-        if left:
-            said = f"{left} stop commands wait for their time; the next start runs them"
-            self._tell(Remark(said))
-        await self._close_memory()
+        await self._openings.finish(at_once=self._knocking.settings.close_at_exit)
         self._news.close()
         self._tell(ShuttingDown())
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
         self._teller.write_rest()
-
-    async def _close_memory(self) -> None:
-        if self._control is not None:
-            await self._control.close()
-        if self._managed is not None:
-            await self._managed.aclose()
-        if self._store is not None:
-            with contextlib.suppress(HostError):
-                await self._store.aclose()
-        if self._lock is not None:
-            self._lock.close()
-
-
-def _needs_memory(knocking: Knocking) -> bool:
-    """Whether some door leads to something that is closed later, or may be opened once only."""
-    return any(
-        isinstance(each.action, OpenServices)
-        or each.rotation is not None
-        or (isinstance(each.action, RunCommands) and each.action.stops)
-        for each in knocking.doors
-    )

@@ -16,7 +16,7 @@ from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.knocking import KnockSettings
 from watchword.model.openings import Ending
 from watchword.service.daemon.process import PidFile
-from watchword.service.knock.daemon import LOCK
+from watchword.service.knock.openings import LOCK
 
 
 def flush(settings: KnockSettings) -> None:
