@@ -139,6 +139,13 @@ def test_with_their_own_line_for_iptables_nothing_has_to_be_added(
         rules = host.run("iptables", "-S", "FWKNOP_INPUT").stdout
         assert f"-s {scene.caller.four}/32 -p tcp -m tcp --dport 8443 -m comment" in rules
         assert "_exp_" in rules
+        listed = server.program("--fw-list").stdout
+        assert "\nListing rules in fwknopd iptables chains...\n\n" in listed
+        assert "Chain FWKNOP_INPUT (1 references)" in listed
+        assert "tcp dpt:8443 /* _exp_" in listed
+        everything = server.program("--fw-list-all").stdout
+        assert "\nListing all iptables rules in applicable tables...\n\n" in everything
+        assert "Chain INPUT (policy DROP" in everything
     server.stop()
     host.run("iptables", "-P", "INPUT", "ACCEPT")
     host.run("iptables", "-F", "INPUT")

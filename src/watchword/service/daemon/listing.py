@@ -8,7 +8,7 @@ Not in here: the commands that print it (server_commands), the table (grant_rows
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.tables.tools import Tools
@@ -22,6 +22,9 @@ from watchword.ports import Completed
 from watchword.service import asking
 from watchword.service.daemon import assembly, grant_rows
 from watchword.service.tool import grants_told
+
+_OF_IPTABLES: Final = "Listing rules in fwknopd iptables chains..."
+_ALL_OF_IPTABLES: Final = "Listing all iptables rules in applicable tables..."
 
 
 def grants(settings: Settings) -> str:
@@ -121,9 +124,9 @@ def _ruleset(settings: Settings) -> str:
 def _iptables(firewall: FirewallSettings, *whole: str) -> str:
     """Our chains as fwknopd lists them, for both IP versions; ``whole``: their whole tables."""
     tools = Tools(firewall.exe, SystemPrograms())
-    uses = [firewall.input, *([firewall.output] if firewall.output is not None else [])]
-    asked = dict.fromkeys((each.table, "" if whole else each.chain) for each in uses)
-    return "\n".join(
+    asked = dict.fromkeys((each.table, "" if whole else each.chain) for each in firewall.chains)
+    head = _ALL_OF_IPTABLES if whole else _OF_IPTABLES
+    return f"{head}\n\n" + "\n".join(
         tools.shown(version, table, chain, *whole)
         for version in tools.versions(firewall.input.table)
         for table, chain in asked
