@@ -15,7 +15,7 @@ from watchword.grant.approvals import Approvals
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.warrants import STAY, against
-from watchword.model.openings import Hole, Lead, Opening
+from watchword.model.openings import Hole, Lead, Opening, SourceNat
 from watchword.model.orders import Wanted
 from watchword.model.policy import NatTerms, Policy, Target
 from watchword.model.requests import AccessWish, ForwardWish
@@ -103,7 +103,11 @@ NATS = st.builds(
     targets=st.sampled_from(
         [(), (Target(ip_network("10.0.0.0/24")),), (Target(None, 22), Target(None, 80))]
     ),
-    forced=st.sampled_from([(), (), (Lead(INSIDE, 22),), (Lead(None, 2222),)]),
+    forced=st.sampled_from(
+        [(), (), (), (Lead(INSIDE, 22),), (Lead(None, 2222),), (Lead(None, 0, everything=True),)]
+    ),
+    through=st.booleans(),
+    sources=st.sampled_from([(), (SourceNat(),), (SourceNat(INSIDE),)]),
 )
 
 

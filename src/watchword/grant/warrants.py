@@ -7,6 +7,7 @@ Not in here: what only the packet shows - who sealed it, its age, its user (deci
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -102,7 +103,12 @@ def leads_for(policy: Policy, terms: Terms, hole: Hole) -> Lead | str | leads.No
     if not terms.nat.forced and hole.lead is not None:
         host, port = hole.lead.host, hole.lead.port
         wish = ForwardWish(services, "" if host is None else str(host), port, local=host is None)
-        if not services or not leads.enabled(policy, terms, wish):
+        kinds = [wish]
+        if terms.nat.through:  # whichever kind was asked for
+            kinds.append(replace(wish, local=not wish.local))
+        if not (services or terms.nat.through):
+            return None
+        if not any(leads.enabled(policy, terms, each) for each in kinds):
             return None
     return leads.lead(policy, terms, wish, hole.who, None)
 
