@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -25,7 +26,7 @@ from tests.system.tables_scene import (
     reaches,
     settled,
 )
-from tests.system.test_iptables_daemon import STRAY, grants, warden
+from tests.system.test_iptables_daemon import MODULE, STRAY, grants, processes, warden
 from watchword.edges.firewall.ipset import messages
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.tables.backend import TablesFirewall
@@ -101,6 +102,40 @@ def test_when_one_family_refuses_nothing_is_there_in_the_other(alone: Host, exe:
     assert len(firewall.installed()) == 3
     firewall.teardown()
     firewall.close()
+
+
+@pytest.mark.parametrize("victim", ["warden", "iptables"])
+def test_a_kill_in_the_middle_of_a_change_leaves_all_of_it_or_nothing(
+    alone: Host, victim: str
+) -> None:
+    """Killed a little later each time, from the first moment of the change to after its end."""
+    settings = FirewallSettings(backend="iptables", exe=NFT)
+    firewall = TablesFirewall(settings, programs=SystemPrograms(), clock=CLOCK)
+    firewall.prepare()
+    one = opening("192.0.2.1", seconds=600)
+    firewall.apply(add(one))
+    many = [opening(f"10.{n >> 8}.{n & 255}.1", seconds=600) for n in range(500)]
+    word = MODULE if victim == "warden" else f"{NFT}-restore".encode()
+    for delay in (0.0, 0.02, 0.04, 0.07, 0.1):
+        pids = processes(alone, word)
+        killer = threading.Timer(delay, kill, pids)
+        killer.start()
+        with contextlib.suppress(HostError):
+            firewall.apply(add(*many))
+        killer.join()
+        until(lambda pids=pids: not set(pids) & set(processes(alone, word)))  # type: ignore[misc]
+        assert sum("_exp_" in each for each in listed(alone, NFT)) in (1, 501)
+        firewall.prepare()
+        firewall.apply(ChangeSet(remove=firewall.recognise([one, *many]) - {one.tag}))
+        assert firewall.installed() == {one.tag}
+        assert firewall.intact()
+    firewall.teardown()
+    firewall.close()
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_a_set_that_is_full_takes_nothing_of_a_change(
