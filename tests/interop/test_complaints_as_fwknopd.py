@@ -179,7 +179,6 @@ ON_PURPOSE = {
     "a key that is no base64": "the key is not shown",
     "a key with its end in the middle": "is no base64",
     "GnuPG without a key ring": "why it cannot be found is said once",
-    "a key file that is missing": "what was to be included is told as what becomes of the stanza",
     "a TCP port too large": "there is no such port",
     "a UDP port of nought": "ports end at 65535",
     "seven fields": "are those of 1.9",

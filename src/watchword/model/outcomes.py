@@ -205,6 +205,13 @@ class LocaleSet:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A stanza has its keys from a file of their own."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunDirectory:
     """The directory of files that need not survive a boot was not there."""
 
@@ -403,6 +410,7 @@ Event: TypeAlias = (
     | Changed
     | Starting
     | LocaleSet
+    | KeyFile
     | RunDirectory
     | Rotated
     | Remembering

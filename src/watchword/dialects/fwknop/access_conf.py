@@ -55,6 +55,8 @@ class Stanza:
     key_file: Place | None = None
     """The ``%include_keys`` line, if there is one. Such a file may be a user's,
     and a mistake in it disables the stanza and nothing else."""
+    key_path: str = ""
+    """That file; empty: there is none."""
     dead: str = ""
     """Why the stanza is out of use; empty: it is in use."""
     perl: bool = False
@@ -153,7 +155,7 @@ class AccessFiles:
             )
             return
         stanza = self.stanzas[-1]
-        stanza.key_file = directive.place
+        stanza.key_file, stanza.key_path = directive.place, directive.value
         found = self._entries(directive.value, directive.place, stanza)
         for entry in found or ():
             if not entry.value:

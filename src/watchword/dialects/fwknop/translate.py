@@ -116,6 +116,8 @@ class Configuration:
     """What each stanza says, in the order of ``--dump-config``, without its keys."""
     files: tuple[str, ...] = ()
     """Every file that was read, once each, in the order of reading, POLICY_TESTS left out."""
+    key_files: tuple[str, ...] = ()
+    """Those of ``%include_keys``, in the order of the stanzas."""
     origins: Mapping[str, Place] = field(default_factory=dict)
     """What set each variable that is set: a line of a file, or the command line."""
     tests: tuple[PolicyTest, ...] = ()
@@ -156,6 +158,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         values=variable_values(values, options),
         stanzas=tuple(stanza_values(stanza, term) for stanza, term in found),
         files=tuple(read),
+        key_files=tuple(each.key_path for each in stanzas if each.key_path),
         origins={name: value.place for name, value in values.given.items()},
         tests=tests,
     )

@@ -42,6 +42,7 @@ from watchword.model.outcomes import (
     GrantStays,
     InterfaceChanged,
     Judged,
+    KeyFile,
     LimitReached,
     Listening,
     LocaleSet,
@@ -99,7 +100,7 @@ class Voice:
                 # stanzas may have new numbers
                 self._packets = PacketVoice(self._chains, self._style, whole=self._whole)
                 yield from voice_start.starting(event)
-            case LocaleSet() | RunDirectory() | Rotated():
+            case LocaleSet() | KeyFile() | RunDirectory() | Rotated():
                 yield from voice_start.said(event)
             case ProgramRan():
                 yield from voice_dump.program(event)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
-from watchword.model.outcomes import Attached, LocaleSet, Rotated, RunDirectory, Starting
+from watchword.model.outcomes import Attached, KeyFile, LocaleSet, Rotated, RunDirectory, Starting
 
 
 def starting(event: Starting) -> Iterator[Line]:
@@ -29,8 +29,10 @@ def jumps(event: Attached) -> Iterator[Line]:
         yield Priority.INFO, "iptables 'comment' match is available"
 
 
-def said(event: LocaleSet | RunDirectory | Rotated) -> Iterator[Line]:
+def said(event: LocaleSet | KeyFile | RunDirectory | Rotated) -> Iterator[Line]:
     match event:
+        case KeyFile(path):
+            yield Priority.INFO, f"Including key file: '{path}'"
         case LocaleSet(name, True):
             yield Priority.INFO, f"Locale set to '{name}'."
         case LocaleSet(name):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.model.outcomes import Attached, Complained, Stopped, Waiting
+from watchword.model.outcomes import Attached, Complained, KeyFile, Stopped, Waiting
 from watchword.model.settings import Attach, Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.service.daemon import assembly, leading
@@ -146,5 +146,7 @@ class Running:
 
 def complain(configuration: Configuration, reporter: Logbook) -> None:
     """Say what was doubtful in the files, and what they want of this machine that it has not."""
+    for path in configuration.key_files:
+        reporter.report(KeyFile(path))
     for complaint in (*configuration.complaints, *leading.doubts(configuration.policy)):
         reporter.report(Complained(complaint))

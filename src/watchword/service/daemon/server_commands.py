@@ -29,6 +29,7 @@ from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.crypto import Digest
+from watchword.model.outcomes import KeyFile
 from watchword.model.settings import PacketQueue, Settings
 from watchword.service import asking, policy_trial
 from watchword.service.complain import say
@@ -208,6 +209,8 @@ def _check(options: ServerOptions) -> int:
     configuration = proven(options)
     book = Logbook(configuration.settings.log, foreground=True, syslog=False)
     surroundings.set_locale(configuration.settings, book)
+    for path in configuration.key_files:
+        book.report(KeyFile(path))
     say(PROGRAM, configuration.complaints)
     print("Configs parsed, exiting.", file=sys.stderr)
     return 0
