@@ -22,6 +22,7 @@ BEGIN: Final = "<!-- table: begin, written by make firewalls-page -->"
 END: Final = "<!-- table: end -->"
 COLUMNS: Final = (
     "nftables guard", "nftables jump", "nftables mark", "nftables sets", "iptables", "ipset",
+    "ipfw",
 )  # fmt: skip
 ROWS: Final = {
     Feature.IPV4: "IPv4",
@@ -73,7 +74,10 @@ def main() -> int:
     try:
         text = written(PAGE.read_text("utf-8"), table(found))
     except KeyError as missing:
-        print(f"not seen whole: {missing.args[0]}; run tests/system/test_*_contract.py as root")
+        print(
+            f"not seen whole: {missing.args[0]}; run tests/system/test_*_contract.py as root, and "
+            "tests/unit/test_ipfw.py"
+        )
         return 1
     PAGE.write_text(text, "utf-8")
     return 0 if all(each["passed"] for each in found.values()) else 1

@@ -92,6 +92,30 @@ class ProgramPace:
 
 
 @dataclass(frozen=True, slots=True)
+class IpfwSettings:
+    """Numbers of rules and sets in ipfw (fwknopd server, section 3.4)."""
+
+    start: int = 10000
+    """The first number of a rule of ours."""
+    most: int = 65535
+    """So many numbers may be used, from the first on."""
+    active: int = 1
+    """The set of rules that are in force."""
+    expire: int = 2
+    """The set, always disabled, of rules that are over and have dynamic rules still."""
+    purge: float = 30.0
+    """Seconds between two looks whether they have any left."""
+    check_state: bool = False
+    """Whether our set begins with a rule check-state."""
+    as_policy: bool = False
+    """True: rules make dynamic ones only if others of the host's do, as with fwknop 1.9."""
+
+
+DATED = ("ipfw", "pf", "netsh")
+"""Backends whose firewall ends nothing by itself: their rules say when they end."""
+
+
+@dataclass(frozen=True, slots=True)
 class FirewallSettings:
     backend: str = "nftables"
     attach: Attach = Attach.GUARD
@@ -121,7 +145,7 @@ class FirewallSettings:
     own: tuple[Service, ...] = ()
     """What the daemon itself listens on: it is not led away with everything else."""
     exe: str = "iptables"
-    """The program for IPv4 (backends iptables and ipset)."""
+    """The program; of iptables, the one for IPv4. Not for nftables."""
     input: ChainUse = ChainUse("INPUT", "FWKNOP_INPUT")
     output: ChainUse | None = None
     """Where answers to callers are let out; None: not our affair."""
@@ -133,6 +157,10 @@ class FirewallSettings:
     """True: each new rule goes before all others (backend iptables)."""
     set_prefix: str = "watchword"
     """What the names of our sets begin with, up to 28 characters (backend ipset)."""
+    ipfw: IpfwSettings = IpfwSettings()
+    """Backend ipfw."""
+    anchor: str = "fwknop"
+    """Whose rules are ours; up to 63 characters (backend pf)."""
     pace: ProgramPace = ProgramPace()
     """How its programs are run."""
     needed: bool = True
@@ -147,8 +175,15 @@ class FirewallSettings:
 
     @property
     def home(self) -> str:
-        """What grants are in, for log lines: a table of ours, or a chain in iptables."""
+        """What grants are in, for log lines: a table of ours, a chain in iptables, a set."""
+        if self.in_dated_rules:
+            return self._dated_home
         return self.input.chain if self.in_iptables else self.table
+
+    @property
+    def _dated_home(self) -> str:
+        homes = {"ipfw": f"set {self.ipfw.active} of ipfw", "pf": f"the anchor {self.anchor}"}
+        return homes.get(self.backend, "the rules of Windows")
 
     @property
     def chains(self) -> tuple[ChainUse, ...]:
@@ -169,6 +204,11 @@ class FirewallSettings:
     def in_iptables(self) -> bool:
         """Whether it hangs into iptables by a chain of ours there."""
         return self.backend in ("iptables", "ipset")
+
+    @property
+    def in_dated_rules(self) -> bool:
+        """Whether its rules say when they end, because the firewall ends none."""
+        return self.backend in DATED
 
 
 @dataclass(frozen=True, slots=True)

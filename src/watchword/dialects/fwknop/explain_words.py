@@ -96,6 +96,11 @@ def _firewall(settings: Settings) -> Iterator[str]:
             f"grants are accepted by the chain {use.chain} of iptables, called from {use.caller} "
             f"(table {use.table}); what is closed without a grant is for {use.caller} to say"
         )
+    elif firewall.in_dated_rules:
+        yield (
+            f"grants are rules in {firewall.home}; what is closed without a grant is for your "
+            "other rules to say"
+        )
     elif firewall.attach is Attach.JUMP:
         for chain in firewall.jump_from:
             yield (

@@ -132,9 +132,16 @@ def _lines(
     return fwknopd_conf_perl.as_modern(found, given, known, complaints)
 
 
+def backend_of(values: Values) -> str:
+    """The firewall that the file asks for, by whichever variable."""
+    return chosen(
+        values.text("FIREWALL_BACKEND"), values.text("FIREWALL_EXE"), values.text("FIREWALL_TYPE")
+    )
+
+
 def verify(values: Values, complaints: Complaints) -> None:
     """Check each value for itself, and say which of them have no effect yet."""
-    backend = chosen(values.text("FIREWALL_BACKEND"), values.text("FIREWALL_EXE"))
+    backend = backend_of(values)
     for name, value in values.given.items():
         variable = VARIABLES[name]
         match variable.kind:
@@ -268,7 +275,12 @@ def _verify_logging(values: Values, complaints: Complaints) -> None:
 
 def _verify_sets(values: Values, complaints: Complaints) -> None:
     active, expire = values.number("IPFW_ACTIVE_SET_NUM"), values.number("IPFW_EXPIRE_SET_NUM")
-    if active == expire > 0:
+    # 1.9 knows only the latter: the other is then chosen beside it (translate_ipfw).
+    one = "IPFW_ACTIVE_SET_NUM" not in values.given and (
+        "IPFW_EXPIRE_SET_NUM" in values.given
+        and values.given["IPFW_EXPIRE_SET_NUM"].name == "IPFW_SET_NUM"
+    )
+    if active == expire > 0 and not one:
         complaints.refuse(
             "[*] Cannot set identical ipfw active and expire sets.",
             values.place("IPFW_EXPIRE_SET_NUM"),

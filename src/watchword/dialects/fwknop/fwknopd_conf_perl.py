@@ -26,7 +26,6 @@ _MOST_NAMED: Final = 40  # of one group, in one remark
 
 _OTHERS: Final = "one daemon does all; SYSLOG_IDENTITY and SYSLOG_FACILITY count for it"
 _INTERFACES: Final = "interfaces that go and come back are noticed at once"
-_IPFW: Final = "there is no ipfw here"
 _PROGRAMS: Final = "no such program is run"
 _ONE_STEP: Final = "grants are changed in one step, without a command for each rule"
 _FORMAT: Final = "the format's own limits count"
@@ -46,7 +45,6 @@ INSTEAD: Final[Mapping[str, str]] = {
         _OTHERS,
     ),
     "iptablesCmd": _ONE_STEP,
-    **dict.fromkeys(("ipfwCmd", "IPFW_RULE_NUM", "IPFW_SET_NUM", "IPFW_DYNAMIC_INTERVAL"), _IPFW),
     **dict.fromkeys(("SYSLOG_PRIORITY", "SYSLOG_DAEMON"), "each line has the priority that fits"),
     "ENABLE_COOKED_INTF": "the kernel says what kind an interface is",
     "ENABLE_DIGEST_INCLUDE_SRC": "the replay memory keeps sources in any case",
@@ -66,10 +64,11 @@ INSTEAD: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """What counts, where a variable of 1.9 changes nothing."""
 
+_IPFW: Final = frozenset({"ipfwCmd", "IPFW_RULE_NUM", "IPFW_SET_NUM", "IPFW_DYNAMIC_INTERVAL"})
 _PACE: Final = frozenset({
     "IPT_CMD_ALARM", "IPT_EXEC_STYLE", "IPT_EXEC_SLEEP", "IPT_EXEC_TRIES",
 })  # fmt: skip
-SIGNS: Final = INSTEAD.keys() | _PACE | {"FIREWALL_TYPE", "gpgCmd"}
+SIGNS: Final = INSTEAD.keys() | _PACE | _IPFW | {"FIREWALL_TYPE", "gpgCmd"}
 """A file that sets one of them is one of 1.9. AUTH_MODE is taken in any file."""
 
 _WITHOUT_ROLE: Final = "no such file, directory or program is used"

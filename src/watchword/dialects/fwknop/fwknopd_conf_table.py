@@ -199,13 +199,23 @@ _RARE: Final = _unlisted(
     _number("NFQ_LOOP_SLEEP", "500000", 1, 8388608),
 )
 
+_IPFW: Final = "it is for FIREWALL_BACKEND ipfw"
+
+
+def _ipfw(*variables: Variable) -> tuple[Variable, ...]:
+    return tuple(replace(each, without=_IPFW, honoured=("ipfw",)) for each in variables)
+
+
 _BSD: Final = _unlisted(
-    _number("IPFW_START_RULE_NUM", "10000", 0, 131071),
-    _number("IPFW_MAX_RULES", "65535", 1, 131071),
-    _number("IPFW_ACTIVE_SET_NUM", "1", 0, 63),
-    _number("IPFW_EXPIRE_SET_NUM", "2", 0, 63),
-    _number("IPFW_EXPIRE_PURGE_INTERVAL", "30", 1, 131071),
-    _flag("IPFW_ADD_CHECK_STATE"),
+    *_ipfw(
+        _number("IPFW_START_RULE_NUM", "10000", 0, 131071),
+        _number("IPFW_MAX_RULES", "65535", 1, 131071),
+        _number("IPFW_ACTIVE_SET_NUM", "1", 0, 63),
+        _number("IPFW_EXPIRE_SET_NUM", "2", 0, 63),
+        _number("IPFW_EXPIRE_PURGE_INTERVAL", "30", 1, 131071),
+        _flag("IPFW_ADD_CHECK_STATE"),
+        Variable("ipfwCmd", default="/sbin/ipfw"),
+    ),
     Variable("PF_ANCHOR_NAME", default="fwknop"),
     _number("PF_EXPIRE_INTERVAL", "30", 1, 131071),
 )
@@ -226,7 +236,8 @@ _PERL: Final = _unlisted(
     Variable("HOSTNAME"),
     Variable("sendmailCmd", default="/usr/sbin/sendmail"),
     Variable("mailCmd", default="/usr/bin/mail"),
-    Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall"),
+    Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall",
+             honoured=("ipfw",)),
     Variable("AUTH_MODE", default="PCAP"),
     _flag("REQUIRE_SOURCE_ADDRESS"),
     Variable("BLACKLIST", default="NONE"),
@@ -234,7 +245,7 @@ _PERL: Final = _unlisted(
     _flag("ENABLE_CONNTRACK_PERSIST", without="established connections go on in any case"),
     *(Variable(name) for name in (
         "shCmd", "ifconfigCmd", "mknodCmd",
-        "iptablesCmd", "ipfwCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
+        "iptablesCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
         "knopwatchdCmd", "PCAP_PKT_FILE", "SYSLOG_PRIORITY", "SYSLOG_DAEMON",
         "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",
         "FWSERV_SYSLOG_IDENTITY", "FWSERV_SYSLOG_FACILITY", "FWSERV_SYSLOG_PRIORITY",
@@ -242,8 +253,7 @@ _PERL: Final = _unlisted(
         "ENABLE_PROC_IP_FORWARD", "PROC_IP_FORWARD_FILE", "ENABLE_VOLUNTARY_EXITS",
         "EXIT_INTERVAL", "ENABLE_INTF_CHECKS", "INTF_CHECKS_INTERVAL",
         "ENABLE_INTF_EXISTS_CHECK", "ENABLE_INTF_RUNNING_CHECK", "ENABLE_INTF_BYTES_CHECK",
-        "CONNTRACK_ESTAB_PORTS", "IPT_CONNTRACK_FILE", "IPFW_RULE_NUM", "IPFW_SET_NUM",
-        "IPFW_DYNAMIC_INTERVAL", "MIN_SPA_PKT_LEN", "MIN_GNUPG_MSG_SIZE",
+        "CONNTRACK_ESTAB_PORTS", "IPT_CONNTRACK_FILE", "MIN_SPA_PKT_LEN", "MIN_GNUPG_MSG_SIZE",
         "ENABLE_FKO_MODULE", "MAX_HOPS", "SLEEP_INTERVAL", "FW_MSG_SEARCH",
         "ENABLE_SYSLOG_FILE", "IPT_SYSLOG_FILE", "KNOPWATCHD_CHECK_INTERVAL",
         "KNOPWATCHD_MAX_RETRIES", "KNOPTM_IP_TIMEOUT_SOCK", "FWKNOP_SERV_SOCK",
@@ -260,6 +270,9 @@ ALIASES: Final = {
     **{alias: name for alias, name in _FIREWALLD.items() if alias != name},
     "FLUSH_IPFW_AT_INIT": "FLUSH_IPT_AT_INIT",
     "FLUSH_IPFW_AT_EXIT": "FLUSH_IPT_AT_EXIT",
+    "IPFW_RULE_NUM": "IPFW_START_RULE_NUM",
+    "IPFW_SET_NUM": "IPFW_EXPIRE_SET_NUM",
+    "IPFW_DYNAMIC_INTERVAL": "IPFW_EXPIRE_PURGE_INTERVAL",
     "DIGEST_DB_FILE": "DIGEST_FILE",
     "ACCESS_CONF": "ACCESS_FILE",
     "GPG_DEFAULT_HOME_DIR": "GPG_HOME_DIR",

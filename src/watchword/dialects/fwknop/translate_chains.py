@@ -1,6 +1,6 @@
 """Chains of iptables, as fwknop's IPT_*_ACCESS variables name them.
 
-In here: six fields into one use of a chain, the program that changes them.
+In here: six fields into one use of a chain.
 Not in here: whether the fields are right (fwknopd_conf), rules (edges.firewall.tables).
 
 Source: fwknopd server, section 3.3.
@@ -8,7 +8,6 @@ Source: fwknopd server, section 3.3.
 
 from __future__ import annotations
 
-from watchword.dialects.fwknop.firewall_backends import is_iptables
 from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES, chain_fields
 from watchword.model.settings import ChainUse, LeadChains
@@ -27,9 +26,3 @@ def use(values: Values, kind: str) -> ChainUse:
 def lead_chains(values: Values) -> LeadChains:
     """The chains that lead callers on."""
     return LeadChains(*(use(values, each) for each in ("FORWARD", "DNAT", "SNAT", "MASQUERADE")))
-
-
-def program(values: Values) -> str:
-    """The iptables that FIREWALL_EXE names, or whichever the system finds."""
-    exe = values.text("FIREWALL_EXE")
-    return exe if is_iptables(exe) else "iptables"

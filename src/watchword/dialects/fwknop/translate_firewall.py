@@ -17,19 +17,20 @@ from typing import Any
 
 from watchword.dialects.fwknop import (
     translate_chains,
+    translate_ipfw,
     translate_nat,
     translate_nft,
     translate_pace,
 )
-from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, chosen
-from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, program
+from watchword.dialects.fwknop.fwknopd_conf import Values, backend_of
 from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
 from watchword.dialects.fwknop.translate_sources import doors
-from watchword.model.settings import Attach, FirewallSettings
+from watchword.model.settings import DATED, Attach, FirewallSettings
 
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -53,7 +54,8 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         guarded=shield.hidden,
         public=shield.public,
         **_hung(values, backend, attach, complaints),
-        exe=translate_chains.program(values),
+        exe=_program(values, backend),
+        ipfw=translate_ipfw.ipfw(values, backend, complaints),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
         lead_chains=translate_chains.lead_chains(values),
@@ -69,7 +71,13 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
 def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) -> dict[str, Any]:
     """How nftables hangs into the operator's ruleset, and what it is to be able to lead on."""
     leads = translate_nat.leads(values)
-    if backend in TABLES:
+    if backend in DATED and values.flag("ENABLE_IPT_OUTPUT"):
+        complaints.remark(
+            f"ENABLE_IPT_OUTPUT has no effect with FIREWALL_BACKEND {backend}, which keeps state: "
+            "answers go out by that",
+            values.place("ENABLE_IPT_OUTPUT"),
+        )
+    if backend in (*TABLES, *DATED):
         for name in ("NFT_JUMP_FROM", "NFT_FORWARD_FROM", "NFT_OUTPUT_FROM"):
             if values.text(name):
                 complaints.remark(
@@ -87,6 +95,12 @@ def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) 
     }
 
 
+def _program(values: Values, backend: str) -> str:
+    """What FIREWALL_EXE names, or ipfwCmd of fwknop 1.9; else whichever the system finds."""
+    named = values.text("FIREWALL_EXE") or (values.text("ipfwCmd") if backend == "ipfw" else "")
+    return program(backend, named)
+
+
 def _needed(values: Values, offers: Sequence[Offer]) -> bool:
     """Whether there is anything to open or to hide. Without offers nobody knows."""
     opens = any(each.services is None or each.services for each in offers)
@@ -95,7 +109,7 @@ def _needed(values: Values, offers: Sequence[Offer]) -> bool:
 
 def _backend(values: Values, complaints: Complaints) -> str:
     asked = values.text("FIREWALL_BACKEND")
-    backend = chosen(asked, values.text("FIREWALL_EXE"))
+    backend = backend_of(values)
     if backend in BACKENDS:
         return backend
     if asked:
@@ -121,14 +135,14 @@ def _attach(values: Values, backend: str, complaints: Complaints) -> Attach:
             did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
         )
         return Attach.GUARD
-    if backend not in TABLES:
+    if backend not in (*TABLES, *DATED):
         return Attach(asked)
     if "FIREWALL_ATTACH" in values.given and asked == Attach.GUARD:
         complaints.refuse(
-            f"FIREWALL_ATTACH guard is for nftables: with {backend} your own chains hide what "
+            f"FIREWALL_ATTACH guard is for nftables: with {backend} your own rules hide what "
             "is not granted",
             place,
-            "remove the line and let your INPUT chain drop, or use FIREWALL_BACKEND nftables",
+            "remove the line and let your own rules drop, or use FIREWALL_BACKEND nftables",
         )
     return Attach.JUMP
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import file_rights, files
 from watchword.edges.clock import boot_id
+from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
@@ -44,6 +45,7 @@ from watchword.wire.spa.mac import Mac
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
 LOCK = "fwknopd.lock"  # in the state directory
+RULES_LOCK = "firewall.lock"  # likewise
 _FEATURES = {
     Feature.LOCAL_NAT: "another port of this host (ENABLE_IPT_LOCAL_NAT)",
     Feature.FORWARD: "another host (ENABLE_IPT_FORWARDING, FORCE_NAT)",
@@ -134,6 +136,9 @@ def firewall_for(
     programs = PacedPrograms(SystemPrograms(), settings.firewall.pace, told=told)
     if settings.firewall.backend == "iptables":
         return TablesFirewall(settings.firewall, programs=programs, clock=clock)
+    if settings.firewall.in_dated_rules:
+        lock = settings.state_dir / RULES_LOCK
+        return DatedFirewall(settings.firewall, lock, programs=programs, clock=clock)
     if settings.firewall.backend == "ipset":
         return IpsetFirewall(settings.firewall, programs=programs, clock=clock)
     return NftFirewall(settings.firewall, programs=programs, clock=clock)
@@ -209,6 +214,8 @@ def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
     if firewall.in_iptables:
         chains = (firewall.input, firewall.output, firewall.prepend, firewall.lead_chains)
         return (firewall.backend, firewall.exe, chains, firewall.set_prefix)
+    if firewall.in_dated_rules:
+        return (firewall.backend, firewall.exe, firewall.home, firewall.ipfw)
     if firewall.attach is Attach.JUMP:
         return (firewall.backend, firewall.attach, firewall.jump_from)
     return (firewall.backend, firewall.attach, firewall.table)
@@ -219,6 +226,8 @@ def way_of(firewall: FirewallSettings) -> str:
     if firewall.in_iptables:
         use = firewall.input
         return f"jump from {use.table} {use.caller} to {use.chain}"
+    if firewall.in_dated_rules:
+        return firewall.home
     if firewall.attach is Attach.GUARD:
         return f"guard inet {firewall.table}"
     chains = ", ".join(f"{each.family} {each.table} {each.chain}" for each in firewall.jump_from)

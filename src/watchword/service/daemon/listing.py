@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from watchword.edges.clock import SystemClock
+from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.reading import read_grants, remembered
@@ -46,6 +47,8 @@ def everything(settings: Settings) -> str:
         "",
     ]
     firewall = settings.firewall
+    if firewall.in_dated_rules:
+        return "\n".join(lines) + "\n" + _dated(settings, everything=True)
     if firewall.in_iptables:
         return "\n".join(lines) + "\n" + _iptables(firewall, "-v")
     return "\n".join(lines) + "\n" + _nft("list", "ruleset")
@@ -112,6 +115,8 @@ def openings(live: Iterable[Grant]) -> Iterator[Opening]:
 
 def _ruleset(settings: Settings) -> str:
     firewall = settings.firewall
+    if firewall.in_dated_rules:
+        return _dated(settings, everything=False)
     if firewall.in_iptables:
         return _iptables(firewall)
     if firewall.attach is Attach.GUARD:
@@ -119,6 +124,11 @@ def _ruleset(settings: Settings) -> str:
     return "".join(
         _ours("chain", each.family, each.table, "watchword") for each in firewall.jump_from
     )
+
+
+def _dated(settings: Settings, *, everything: bool) -> str:
+    """As the firewall's own program prints it."""
+    return tool_for(settings.firewall, SystemPrograms()).shown(everything=everything)
 
 
 def _iptables(firewall: FirewallSettings, *whole: str) -> str:

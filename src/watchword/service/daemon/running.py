@@ -121,7 +121,7 @@ class Running:
         firewall = self.settings.firewall
         if firewall.flush_at_exit:
             # As the packaged server does. A guard stays: it hides.
-            await self.enforcer.end_all(dismantle=firewall.in_iptables)
+            await self.enforcer.end_all(dismantle=firewall.in_iptables or firewall.in_dated_rules)
         await self.enforcer.written()
         await self.memory.aclose()
         guarding = firewall.attach is Attach.GUARD

@@ -23,6 +23,7 @@ from watchword.dialects.fwknop.translate import Configuration, Sources
 from watchword.edges import file_rights, files, patterns, randomness, users
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
+from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
 from watchword.edges.replay import old_cache
@@ -145,8 +146,8 @@ def _without_daemon(options: ServerOptions) -> Settings:
 
 def _withdraw(options: ServerOptions) -> int:
     firewall = assembly.firewall_for(_without_daemon(options), SystemClock())
-    if isinstance(firewall, TablesFirewall):
-        print(f"Took {firewall.withdraw()} rules of grants out of iptables.")
+    if isinstance(firewall, TablesFirewall | DatedFirewall):
+        print(f"Took {firewall.withdraw()} rules of grants out of {firewall.name}.")
     return 0
 
 

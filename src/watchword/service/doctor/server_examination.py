@@ -20,6 +20,7 @@ from typing import Any, Final
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import host_clock, keeping, listeners, randomness, stranger
 from watchword.edges.firewall import ruleset
+from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.ruleset import Chain
 from watchword.edges.firewall.tables import seen
 from watchword.edges.firewall.tables.tools import Tools
@@ -27,11 +28,18 @@ from watchword.edges.listeners import Listener
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, WatchwordError
 from watchword.model.services import Proto, Service
-from watchword.model.settings import CaptureFile, PacketQueue, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import (
+    CaptureFile,
+    FirewallSettings,
+    PacketQueue,
+    Sniffer,
+    TcpPort,
+    UdpPort,
+)
 from watchword.service import asking
 from watchword.service.daemon import process
 from watchword.service.doctor import firewall_diagnosis, server_diagnosis
-from watchword.service.doctor.findings import Finding, Severity, fault, remark
+from watchword.service.doctor.findings import Finding, Severity, fault, fine, remark
 from watchword.wire.spa import base64text
 from watchword.wire.spa.mac import PREFIX
 
@@ -91,6 +99,9 @@ class Examination:
     def _firewall(self) -> Iterator[Finding]:
         firewall, policy = self._settings.firewall, self._configuration.policy
         programs = SystemPrograms()
+        if firewall.in_dated_rules:
+            yield _usable(firewall, programs)
+            return
         try:
             there = self._ruleset(programs)
         except HostError as error:
@@ -196,3 +207,12 @@ def _send(to: Service) -> None:
         channel.settimeout(_PATIENCE)
         channel.connect(("127.0.0.1", to.port))
         channel.sendall(text)
+
+
+def _usable(firewall: FirewallSettings, programs: SystemPrograms) -> Finding:
+    """What is hidden is not seen here: others' rules of these firewalls are not read."""
+    try:
+        tool_for(firewall, programs).check()
+    except HostError as error:
+        return fault("attachment", str(error), error.hint)
+    return fine("attachment", f"grants are rules in {firewall.home}")

@@ -1,0 +1,74 @@
+"""Rules that say when they end, and what each of these firewalls has to be able to do.
+
+In here: the rule, whatever the firewall, and the interface of its tool.
+Not in here: the tools (ipfw, pf, netsh), openings (backend).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from ipaddress import ip_address
+from typing import Final, NamedTuple, Protocol
+
+from watchword.model.addresses import Address
+from watchword.model.openings import Hole
+
+DATED: Final = re.compile(r"_exp_([0-9]{1,12})")
+"""How a rule says when it ends."""
+
+
+class Rule(NamedTuple):
+    """One rule: who may reach what, and until when."""
+
+    hole: Hole
+    """Without a lead."""
+    ends: int
+    """Unix seconds."""
+
+
+class Tool(Protocol):
+    """One kind of firewall, driven by its program. All methods raise HostError."""
+
+    def check(self) -> None:
+        """See if it can be used. Changes nothing."""
+        ...
+
+    def prepare(self) -> None:
+        """Make what rules hang on, and leave the rules there are."""
+        ...
+
+    def stands(self) -> bool:
+        """Whether what rules hang on is there."""
+        ...
+
+    def read(self) -> Sequence[Rule]:
+        """The rules that are in force, in order."""
+        ...
+
+    def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
+        """Take rules out and put others in: everything, or nothing.
+
+        What is there already is not put in again; what is gone is no error.
+        """
+        ...
+
+    def tidy(self, now: float) -> None:
+        """Look after what rules leave behind when they are taken out, at these steady seconds."""
+        ...
+
+    def shown(self, *, everything: bool) -> str:
+        """What a person is to see: our rules, or all, as the program prints them."""
+        ...
+
+    def remove(self) -> None:
+        """Take out everything that is ours."""
+        ...
+
+
+def address(text: str) -> Address | None:
+    """An address as a listing has it; None: it is none."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

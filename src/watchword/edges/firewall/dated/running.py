@@ -1,0 +1,35 @@
+"""Runs the program of a firewall, and says what went wrong with it.
+
+In here: the run and its words. Not in here: which programs and arguments (ipfw, pf, netsh).
+"""
+
+from __future__ import annotations
+
+from watchword.errors import HostError
+from watchword.ports import Completed, ProgramRunner
+
+_LONGEST = 300  # characters of what a program said
+
+
+class Program:
+    """One program, run with other arguments each time."""
+
+    def __init__(self, exe: str, programs: ProgramRunner) -> None:
+        self.exe = exe
+        self._programs = programs
+
+    def run(self, *words: str, stdin: str = "") -> str:
+        """What it says. Raises HostError: it failed, with its own words."""
+        done = self.tried(*words, stdin=stdin)
+        if done.status:
+            said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+            why = " ".join(said[:_LONGEST].split()) or f"exit status {done.status}"
+            raise HostError(
+                f"{self.exe} {' '.join(words)}: {why}",
+                hint="the daemon has to run as root, and the firewall has to be switched on",
+            )
+        return done.stdout.decode("utf-8", "replace")
+
+    def tried(self, *words: str, stdin: str = "") -> Completed:
+        """How it ended, whatever that is. Raises HostError: it did not run to its end."""
+        return self._programs.run([self.exe, *words], stdin=stdin.encode())
