@@ -116,6 +116,20 @@ def test_what_others_remove_is_put_back_and_that_is_said(
         assert (listed(host, exe), members(host)) == (before, [mine])
 
 
+def test_a_policy_that_needs_what_sets_cannot_do_is_refused_at_start(
+    scene: Trio, server: Server, exe: str
+) -> None:
+    server.settings["ENABLE_IPT_FORWARDING"] = "Y"
+    server.access += "NAT_TARGETS 10.0.0.5:22\n"
+    server.launch()
+    until(lambda: server.ended)
+    assert (
+        "access.conf:1: stanza #1 needs what the firewall backend ipset does not do" in server.log
+    )
+    assert "another host (ENABLE_IPT_FORWARDING" in server.log
+    assert not any("FWKNOP" in line for line in listed(scene.server.host, exe))
+
+
 def test_the_end_takes_grants_along_only_where_that_is_asked_for(
     scene: Trio, server: Server, exe: str
 ) -> None:
