@@ -26,9 +26,9 @@ from watchword.service.complain import complain
 
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
-    "connect", "run", "close", "doctor", "export", "import", "explain", "check", "status", "grants",
-    "revoke", "extend", "block", "unblock", "log", "audit", "support-bundle", "setup", "sheet",
-    "conformance", "completion",
+    "connect", "run", "close", "doctor", "export", "import", "explain", "check", "diff", "status",
+    "grants", "revoke", "extend", "block", "unblock", "log", "audit", "support-bundle", "setup",
+    "sheet", "conformance", "completion",
 )  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"

@@ -17,8 +17,10 @@ from watchword.errors import OperatorError
 from watchword.service.tool import questions as tool_questions
 
 if TYPE_CHECKING:
+    from watchword.dialects.fwknop.translate import Configuration
     from watchword.model.packets import Packet
     from watchword.model.settings import SourceSettings
+    from watchword.service.explain import Explanation
 
 GRANTED, REFUSED = 0, 1
 
@@ -84,6 +86,20 @@ def _explain(arguments: argparse.Namespace) -> int:
         return _live(arguments)
     if arguments.follow:
         raise OperatorError("--follow goes with --live", hint="watchword explain --live --follow")
+    from watchword.service.tool import explain_answers
+
+    answers, places = judged(arguments, tool_questions.configuration(arguments))
+    if arguments.json:
+        print(json.dumps([explain_answers.as_json(told) for told in answers], indent=2))
+    else:
+        print("\n\n".join("\n".join(explain_answers.in_words(told, places)) for told in answers))
+    return GRANTED if all(told.permit for told in answers) else REFUSED
+
+
+def judged(
+    arguments: argparse.Namespace, configuration: Configuration
+) -> tuple[list[Explanation], dict[int, str]]:
+    """What is to be said of each packet, and where each stanza stands. Raises OperatorError."""
     from watchword.edges import patterns
     from watchword.edges.gpg import Gpg, gpg_programs
     from watchword.edges.programs import SystemPrograms
@@ -93,10 +109,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     from watchword.model.requests import ReplayKey
     from watchword.service.daemon.blocks import Blocks
     from watchword.service.explain import Seen, explain
-    from watchword.service.tool import explain_answers
     from watchword.service.tool.explain_questions import questions
 
-    configuration = tool_questions.configuration(arguments)
     requests, state_dir = configuration.settings.requests, configuration.settings.state_dir
     policy = Blocks.noted(state_dir).applied(configuration.policy)
 
@@ -120,12 +134,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     ]
     if not answers:
         raise OperatorError("there is no packet to explain", hint="see watchword explain --help")
-    if arguments.json:
-        print(json.dumps([explain_answers.as_json(told) for told in answers], indent=2))
-    else:
-        places = {each.number: str(each.place) for each in policy.stanzas}
-        print("\n\n".join("\n".join(explain_answers.in_words(told, places)) for told in answers))
-    return GRANTED if all(told.permit for told in answers) else REFUSED
+    return answers, {each.number: str(each.place) for each in policy.stanzas}
 
 
 def _as_it_comes(packet: Packet, sources: Sequence[SourceSettings]) -> Packet:
