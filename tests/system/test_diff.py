@@ -53,9 +53,9 @@ def diff(server: Server, text: str, *options: str) -> subprocess.CompletedProces
 def changes(done: subprocess.CompletedProcess[str]) -> tuple[list[str], list[str]]:
     """Lines that are new, and lines that are gone."""
     lines = done.stdout.splitlines()
-    new = [each[1:].strip() for each in lines if each.startswith("+") and each[1] in "\t -"]
-    gone = [each[1:].strip() for each in lines if each.startswith("-") and each[1] in "\t -"]
-    return [each for each in new if each != "++ after"], [each for each in gone if each[:2] != "--"]
+    new = [each[1:].strip() for each in lines if each.startswith("+") and each != "+++ after"]
+    gone = [each[1:].strip() for each in lines if each.startswith("-") and each != "--- before"]
+    return new, gone
 
 
 def test_beside_a_running_daemon_only_the_grant_differs(host: Host, server: Server) -> None:

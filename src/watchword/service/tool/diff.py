@@ -83,6 +83,11 @@ def _difference(settings: Settings, permits: list[Permit]) -> list[str]:
     from watchword.edges.programs import SystemPrograms
 
     programs, firewall = SystemPrograms(), settings.firewall
+    if firewall.backend not in ("nftables", "iptables", "ipset"):
+        raise OperatorError(
+            f"there is no copying what the firewall backend {firewall.backend} changes",
+            hint="watchword explain says what would be granted",
+        )
     ruleset = replica.of_this_host(programs, firewall.exe)
 
     def work() -> tuple[list[str], list[str]]:
