@@ -140,7 +140,7 @@ def test_the_language_of_whoever_starts_it_changes_nothing_that_it_says(tmp_path
         "-c", str(tmp_path / "fwknopd.conf"), "-a", str(tmp_path / "access.conf"),
     ]  # fmt: skip
     said = set()
-    for language in ("C", "C.UTF-8", "de_DE.UTF-8", "ja_JP.eucJP", "nonsense"):
+    for language in ("C", "de_DE.UTF-8", "nonsense"):
         env = {**os.environ, "LANG": language, "LC_ALL": language, "LANGUAGE": language}
         done = subprocess.run(argv, env=env, capture_output=True, timeout=60, check=False)
         said.add((done.returncode, done.stderr))
