@@ -88,6 +88,18 @@ def test_both_programs_send_the_same_packets(wire: Wire, words: tuple[str, ...])
     assert (status, packets) == wire.sent_by(PACKAGED, *words)
 
 
+def test_a_port_that_does_not_answer_gets_one_packet_and_is_not_waited_for(wire: Wire) -> None:
+    silent = "add table ip t; add chain ip t c { type filter hook input priority 0; }; "
+    wire.target.run("nft", silent + "add rule ip t c tcp dport 7901-7903 drop")
+    words = ("10.77.0.1", "7901", "7902", "7903")
+    try:
+        status, packets = wire.sent_by(OURS, *words)
+        assert [each[1] for each in packets] == [7901, 7902, 7903]
+        assert (status, packets) == wire.sent_by(PACKAGED, *words)
+    finally:
+        wire.target.run("nft", "delete table ip t")
+
+
 @pytest.mark.parametrize(
     "words",
     [

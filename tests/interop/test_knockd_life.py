@@ -133,6 +133,15 @@ def test_an_interface_that_is_not_there_ends_the_start(knockd: Knockd, program: 
     assert "could not open nosuch0: " in "".join(lines)
 
 
+@pytest.mark.parametrize("name", ["eth0,", ",", "eth0/..", "x" * 16])
+def test_a_name_that_no_interface_can_have_is_refused(knockd: Knockd, name: str) -> None:
+    """An empty one among several would mean all of them."""
+    knockd.write(PLAIN)
+    status, lines = knockd.tried("-c", str(knockd.conf), "-i", name)
+    assert status == 1
+    assert f"{name!r} names no interface" in lines
+
+
 @both
 @pytest.mark.requirement("3.11", "3.25")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)

@@ -31,6 +31,17 @@ def test_one_byte_changes_and_the_file_stays_the_same_one(tmp_path: Path) -> Non
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 
 
+def test_the_mark_is_on_the_disk_before_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sheet"
+    path.write_bytes(SHEET)
+    synced: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.read_bytes()))
+    assert one_time.mark(str(path), mark_used)
+    assert synced == [path.read_bytes()]
+
+
 def test_a_line_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "sheet"
     path.write_bytes(b" 7100\n")

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from watchword.dialects.knockd import conf
 from watchword.dialects.knockd.daemon_options import INTERFACE, DaemonOptions
 from watchword.edges.capture.addresses import AddressNews, addresses
 from watchword.edges.capture.knocks import KnockSource
@@ -102,7 +103,7 @@ class KnockDaemon:
     def interfaces(self) -> tuple[str, ...]:
         """Those that are listened on, as they were named."""
         if self._options.interface:
-            return tuple(self._options.interface.split(","))
+            return conf.interfaces(self._options.interface)
         return self._knocking.settings.interfaces or (INTERFACE,)
 
     def _named(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from watchword import __version__
-from watchword.dialects.knockd import daemon_options, words
+from watchword.dialects.knockd import conf, daemon_options, words
 from watchword.dialects.knockd.daemon_options import PID_FILE, DaemonOptions
 from watchword.dialects.knockd.weakness import weaknesses
 from watchword.dialects.knockd.words import UsageError
@@ -80,6 +80,8 @@ def _complain(complaints: Sequence[Complaint]) -> None:
 
 
 def _started(options: DaemonOptions) -> int:
+    if options.interface:
+        _refuse_no_interfaces(options.interface)
     knocking = load(options.config)
     if options.check:
         _complain([*knocking.complaints, *weaknesses(knocking.doors)])
@@ -93,6 +95,14 @@ def _started(options: DaemonOptions) -> int:
     if not options.daemon:
         return _daemon(options, knocking, Supervision().ready)
     return process.into_background(lambda ready: _daemon(options, knocking, ready))
+
+
+def _refuse_no_interfaces(text: str) -> None:
+    """An empty name would mean all of them."""
+    try:
+        conf.interfaces(text)
+    except ValueError as error:
+        raise OperatorError(f"{text!r} names no interface", hint=str(error)) from None
 
 
 def _daemon(options: DaemonOptions, knocking: Knocking, ready: Callable[[], None]) -> int:
