@@ -88,3 +88,41 @@ def test_another_set_is_another_place() -> None:
     here, there = firewall(IPFW), firewall(f"{IPFW}IPFW_ACTIVE_SET_NUM 3")
     assert place_of(here) == place_of(firewall(IPFW))
     assert place_of(here) != place_of(there)
+
+
+@pytest.mark.parametrize(
+    ("lines", "backend", "exe"),
+    [
+        ("FIREWALL_BACKEND pf", "pf", "/sbin/pfctl"),
+        ("FIREWALL_EXE /usr/sbin/pfctl", "pf", "/usr/sbin/pfctl"),
+        ("FIREWALL_BACKEND netsh", "netsh", r"C:\Windows\System32\netsh.exe"),
+        (r"FIREWALL_EXE D:\Windows\netsh.exe", "netsh", r"D:\Windows\netsh.exe"),
+    ],
+)
+def test_pf_and_the_firewall_of_windows_are_chosen_likewise(
+    lines: str, backend: str, exe: str
+) -> None:
+    chosen = firewall(lines)
+    assert (chosen.backend, chosen.exe, chosen.attach) == (backend, exe, Attach.JUMP)
+    assert chosen.in_dated_rules
+
+
+def test_the_anchor_of_pf_has_the_name_that_it_is_given_if_it_can_be_one() -> None:
+    named = firewall("FIREWALL_BACKEND pf\nPF_ANCHOR_NAME spa/doors")
+    assert (named.anchor, way_of(named)) == ("spa/doors", "the anchor spa/doors")
+    assert place_of(named) != place_of(firewall("FIREWALL_BACKEND pf"))
+    for wrong in ("x" * 64, "/x", "a//b", "a b"):
+        [said] = fatal(f"FIREWALL_BACKEND pf\nPF_ANCHOR_NAME {wrong}")
+        assert "cannot be the name of an anchor" in said
+
+
+def test_the_interval_of_pf_is_said_to_change_nothing() -> None:
+    [said] = remarks("FIREWALL_BACKEND pf\nPF_EXPIRE_INTERVAL 60")
+    assert "PF_EXPIRE_INTERVAL has no effect" in said
+
+
+@pytest.mark.parametrize("line", ["FIREWALL_EXE /sbin/ipf", "FIREWALL_BACKEND ipf"])
+def test_ipf_which_fwknop_never_drove_is_refused(line: str) -> None:
+    [said] = fatal(line)
+    assert "ipf" in said
+    assert "CMD_CYCLE_OPEN" in said

@@ -8,15 +8,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
-BACKENDS: Final = ("nftables", "iptables", "ipset", "ipfw", "memory")
+BACKENDS: Final = ("nftables", "iptables", "ipset", "ipfw", "pf", "netsh", "memory")
 """Those that there are; memory: for tests and demonstrations."""
-LATER: Final = ("firewalld",)
+LATER: Final = ("firewalld", "ipf")
 _TOOLS: Final = {
     "nft": "nftables",
     "firewall-cmd": "firewalld",
     "ipfw": "ipfw",
+    "pfctl": "pf",
+    "netsh": "netsh",
+    "netsh.exe": "netsh",
+    "ipf": "ipf",
 }
-PROGRAMS: Final = {"iptables": "iptables", "ipset": "iptables", "ipfw": "ipfw"}
+PROGRAMS: Final = {"iptables": "iptables", "ipset": "iptables", "ipfw": "ipfw",
+    "pf": "/sbin/pfctl", "netsh": r"C:\Windows\System32\netsh.exe"}  # fmt: skip
 """What is run where FIREWALL_EXE names nothing that fits."""
 _IPTABLES: Final = re.compile(r"ip6?tables[A-Za-z0-9.-]*")
 
@@ -43,10 +48,17 @@ def program(backend: str, exe: str) -> str:
     return exe if fits else usual
 
 
+def remedy(backend: str) -> str:
+    """What to write in place of a backend that there is not."""
+    if backend == "ipf":  # selectable in 2.6, where it opens nothing
+        return "write FIREWALL_BACKEND pf or ipfw, or open with CMD_CYCLE_OPEN"
+    return "write FIREWALL_BACKEND nftables"
+
+
 def is_iptables(exe: str) -> bool:
     """Whether a path is that of iptables, of whichever make."""
     return _IPTABLES.fullmatch(_name(exe)) is not None
 
 
 def _name(exe: str) -> str:
-    return exe.rpartition("/")[2]
+    return re.split(r"[/\\]", exe)[-1]

@@ -216,8 +216,13 @@ _BSD: Final = _unlisted(
         _flag("IPFW_ADD_CHECK_STATE"),
         Variable("ipfwCmd", default="/sbin/ipfw"),
     ),
-    Variable("PF_ANCHOR_NAME", default="fwknop"),
-    _number("PF_EXPIRE_INTERVAL", "30", 1, 131071),
+    Variable(
+        "PF_ANCHOR_NAME",
+        default="fwknop",
+        without="it is for FIREWALL_BACKEND pf",
+        honoured=("pf",),
+    ),
+    _number("PF_EXPIRE_INTERVAL", "30", 1, 131071, without="grants end when they are over"),
 )
 
 _PERL: Final = _unlisted(

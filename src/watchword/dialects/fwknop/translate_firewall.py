@@ -22,7 +22,7 @@ from watchword.dialects.fwknop import (
     translate_nft,
     translate_pace,
 )
-from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, program
+from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, program, remedy
 from watchword.dialects.fwknop.fwknopd_conf import Values, backend_of
 from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
 from watchword.dialects.fwknop.lines import shown
@@ -32,6 +32,7 @@ from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
 from watchword.dialects.fwknop.translate_sources import doors
 from watchword.model.settings import DATED, Attach, FirewallSettings
 
+_ANCHOR = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -56,6 +57,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         **_hung(values, backend, attach, complaints),
         exe=_program(values, backend),
         ipfw=translate_ipfw.ipfw(values, backend, complaints),
+        anchor=_anchor(values, complaints),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
         lead_chains=translate_chains.lead_chains(values),
@@ -121,7 +123,7 @@ def _backend(values: Values, complaints: Complaints) -> str:
     meant = "" if backend in LATER else did_you_mean(asked, BACKENDS)
     # One sentence, with the remedy in it: this is the first thing that somebody
     # who comes from fwknop with firewalld reads.
-    complaints.refuse(f"{reason}: write FIREWALL_BACKEND nftables", place, meant)
+    complaints.refuse(f"{reason}: {remedy(backend)}", place, meant)
     return backend
 
 
@@ -154,6 +156,17 @@ def _table(values: Values, complaints: Complaints) -> str:
             f"NFT_TABLE is '{shown(name)}', which cannot be the name of a table",
             values.place("NFT_TABLE"),
             "use up to 64 letters, digits and _",
+        )
+    return name
+
+
+def _anchor(values: Values, complaints: Complaints) -> str:
+    name = values.text("PF_ANCHOR_NAME")
+    if not _ANCHOR.fullmatch(name):
+        complaints.refuse(
+            f"PF_ANCHOR_NAME is '{shown(name)}', which cannot be the name of an anchor",
+            values.place("PF_ANCHOR_NAME"),
+            "use up to 63 letters, digits, _, -, . and, between names, /",
         )
     return name
 

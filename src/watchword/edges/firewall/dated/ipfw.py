@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from watchword.edges.firewall.dated.ipfw_text import Line, body, lines, with_dynamic
 from watchword.edges.firewall.dated.rule import Rule
-from watchword.edges.firewall.dated.running import Program
+from watchword.edges.firewall.dated.running import Program, Step
 from watchword.errors import HostError
 from watchword.model.settings import IpfwSettings
 
@@ -59,17 +59,8 @@ class Ipfw:
         return [each.rule for each in self._listed() if each.rule is not None]
 
     def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
-        """As ``Tool`` says: what was done is undone if something is refused."""
         standing, over = self._listed(), self._disabled()
-        undo: list[list[str]] = []
-        try:
-            for command, inverse in self._commands(standing, over, set(take), set(put)):
-                self._program.run(*command)
-                undo.append(inverse)
-        except HostError:
-            for inverse in reversed(undo):
-                self._program.tried(*inverse)
-            raise
+        self._program.run_all(self._steps(standing, over, set(take), set(put)))
 
     def tidy(self, now: float) -> None:
         """Delete rules that are over and have no dynamic rules, as often as is asked for."""
@@ -102,10 +93,10 @@ class Ipfw:
     def _disabled(self) -> list[Line]:
         return list(lines(self._program.run("-S", "set", self._expire, "list")))
 
-    def _commands(
+    def _steps(
         self, standing: Sequence[Line], over: Sequence[Line], take: set[Rule], put: set[Rule]
-    ) -> Iterator[tuple[list[str], list[str]]]:
-        """What is to be done, and what would undo it. New rules come before old ones go."""
+    ) -> Iterator[Step]:
+        """New rules come before old ones go."""
         take -= put
         going = {each.number for each in standing if each.rule in take}
         staying = {
@@ -121,13 +112,11 @@ class Ipfw:
         for number in sorted(going):
             yield self._move(number, self._active, self._expire)
 
-    def _move(self, number: int, here: str, there: str) -> tuple[list[str], list[str]]:
+    def _move(self, number: int, here: str, there: str) -> Step:
         how = ["set", "move", "rule", str(number), "to"]
         return [*how, there], [*how, here]
 
-    def _additions(
-        self, wanted: Iterable[Rule], used: set[int]
-    ) -> Iterator[tuple[list[str], list[str]]]:
+    def _additions(self, wanted: Iterable[Rule], used: set[int]) -> Iterator[Step]:
         """One number for each caller and end."""
         groups: dict[object, list[Rule]] = {}
         for rule in sorted(wanted, key=lambda each: (str(each.hole.who), each.ends, str(each))):

@@ -5,9 +5,13 @@ In here: the run and its words. Not in here: which programs and arguments (ipfw,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from watchword.errors import HostError
 from watchword.ports import Completed, ProgramRunner
 
+Step = tuple[Sequence[str], Sequence[str]]
+"""What is to be run, and what would undo it."""
 _LONGEST = 300  # characters of what a program said
 
 
@@ -29,6 +33,21 @@ class Program:
                 hint="the daemon has to run as root, and the firewall has to be switched on",
             )
         return done.stdout.decode("utf-8", "replace")
+
+    def run_all(self, steps: Iterable[Step]) -> None:
+        """Everything, or nothing: what was done is undone where something is refused.
+
+        Raises HostError.
+        """
+        undo: list[Sequence[str]] = []
+        try:
+            for words, inverse in steps:
+                self.run(*words)
+                undo.append(inverse)
+        except HostError:
+            for inverse in reversed(undo):
+                self.tried(*inverse)
+            raise
 
     def tried(self, *words: str, stdin: str = "") -> Completed:
         """How it ended, whatever that is. Raises HostError: it did not run to its end."""

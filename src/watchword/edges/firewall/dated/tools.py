@@ -6,6 +6,8 @@ In here: the choice. Not in here: what each of them does.
 from __future__ import annotations
 
 from watchword.edges.firewall.dated.ipfw import Ipfw
+from watchword.edges.firewall.dated.netsh import Netsh
+from watchword.edges.firewall.dated.pf import Pf
 from watchword.edges.firewall.dated.rule import Tool
 from watchword.edges.firewall.dated.running import Program
 from watchword.model.settings import FirewallSettings
@@ -14,4 +16,9 @@ from watchword.ports import ProgramRunner
 
 def tool_for(settings: FirewallSettings, programs: ProgramRunner) -> Tool:
     """The tool of ``settings.backend``; nothing is run yet."""
-    return Ipfw(Program(settings.exe, programs), settings.ipfw)
+    program = Program(settings.exe, programs)
+    if settings.backend == "pf":
+        return Pf(program, settings.anchor)
+    if settings.backend == "netsh":
+        return Netsh(program)
+    return Ipfw(program, settings.ipfw)
