@@ -35,6 +35,8 @@ def main(inside: Path, outside: Path, uid: int) -> None:
     tried("fork", os.fork)
     tried("kill", lambda: os.kill(os.getppid(), 0))
     tried("sniff", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+    tried("talk", lambda: socket.socket(socket.AF_UNIX))
+    tried("chmod", lambda: Path("/usr/bin/env").chmod(0o755))
     tried("inside", lambda: (inside / "new").write_text("x"))
     tried("outside", outside.read_text)
     thread = threading.Thread(

@@ -182,9 +182,11 @@ def _last_line(path: Path) -> bytes:
 def _opened(path: Path, how: int) -> int:
     descriptor = os.open(path, how, 0o600)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
             raise FileExistsError(0, f"{path.name} is not a regular file")
-        os.fchmod(descriptor, 0o600)
+        if stat.S_IMODE(mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
     except OSError:
         os.close(descriptor)
         raise

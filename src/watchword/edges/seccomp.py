@@ -37,6 +37,13 @@ REFUSED: Final[dict[str, tuple[int, int]]] = {
     "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "syslog": (103, 116),
     "iopl": (172, -1), "ioperm": (173, -1), "modify_ldt": (154, -1), "uselib": (134, -1),
+    # what a root without capabilities may still do to what belongs to root
+    "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, -1), "fchown": (93, 55), "lchown": (94, -1), "fchownat": (260, 54),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122), "migrate_pages": (256, 238), "move_pages": (279, 239),
     # keys of the kernel's
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     # file systems and namespaces
@@ -56,13 +63,10 @@ _SOCKET: Final = (41, 198)
 _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
 _SIGNAL_A_THREAD: Final = (234, 131)
-FAMILIES: Final = (
-    socket.AF_UNIX,
-    socket.AF_INET,
-    socket.AF_INET6,
-    getattr(socket, "AF_NETLINK", 16),
-)
-"""Kinds of sockets that may be made; AF_PACKET, which sends whatever one likes, is none."""
+_LIMIT_A_PROCESS: Final = (302, 261)
+FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_NETLINK", 16))
+"""Kinds of sockets that may be made. Not AF_PACKET, which sends whatever one likes; not AF_UNIX, by
+which one talks to whoever takes root's user id for root: a container engine, a message bus."""
 
 _CLONE_THREAD: Final = 0x10000
 _X32: Final = 0x40000000  # calls of another number space, on x86_64
@@ -92,7 +96,9 @@ def program(machine: str, process: int) -> Program:
     _on(code, EQUAL, _CLONE3[column], unknown)  # its flags lie in memory; libraries then use clone
     _only(code, _CLONE[column], [(BITS, _CLONE_THREAD)], allow, refuse)
     _only(code, _SOCKET[column], [(EQUAL, family) for family in FAMILIES], allow, refuse)
-    _only(code, _SIGNAL_A_THREAD[column], [(EQUAL, process)], allow, refuse)
+    ours = [(EQUAL, process)]
+    _only(code, _SIGNAL_A_THREAD[column], ours, allow, refuse)
+    _only(code, _LIMIT_A_PROCESS[column], [(EQUAL, 0), *ours], allow, refuse)
     code.here(allow)
     code.add(RETURN, _ALLOW)
     code.here(refuse)

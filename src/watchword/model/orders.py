@@ -141,6 +141,7 @@ class Way(StrEnum):
     CAPTURE = "capture"
     DIGESTS = "digests"
     METRICS = "metrics"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)

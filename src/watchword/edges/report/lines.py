@@ -52,6 +52,18 @@ class StreamSink:
         """The stream is not ours to close."""
 
 
+def connected(path: str = "/dev/log") -> socket.socket:
+    """A socket whose datagrams go to the system's log, and that never waits. Raises OSError."""
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    sock = socket.socket(socket.AF_UNIX, kind)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class SyslogSink:
     """Datagrams to the system's log; never waits for it.
 
@@ -60,9 +72,17 @@ class SyslogSink:
     """
 
     def __init__(
-        self, identity: str, facility: str, path: str = "/dev/log", *, numbered: bool = True
+        self,
+        identity: str,
+        facility: str,
+        path: str = "/dev/log",
+        *,
+        numbered: bool = True,
+        connect: Callable[[str], socket.socket] | None = None,
     ) -> None:
-        """``numbered``: the process's number stands behind its name."""
+        """``numbered``: the process's number stands behind its name. ``connect``: makes the
+        socket, as ``connected`` does, which is meant if nothing is given."""
+        self._connect = connect or connected
         self.lost = 0
         self._tag = f"{identity}[{os.getpid()}]" if numbered else identity
         self._facility = _FACILITIES[facility] << 3
@@ -87,14 +107,7 @@ class SyslogSink:
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
-            kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-            sock = socket.socket(socket.AF_UNIX, kind)
-            try:
-                sock.connect(self._path)
-            except OSError:
-                sock.close()
-                raise
-            self._socket = sock
+            self._socket = self._connect(self._path)
         return self._socket
 
     def close(self) -> None:

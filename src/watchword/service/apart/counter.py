@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from watchword.edges import scrapes
 from watchword.edges.capture.openers import Openers
+from watchword.edges.report import lines
 from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
@@ -216,22 +217,27 @@ class Counter:
         return [each.settings for each in (book.now, book.coming) if each is not None]
 
     def _open(self, order: OpenWay) -> Files:
-        wanted = [each for settings in self._settings() for each in settings.sources]
         match order.way:
-            case Way.UDP if UdpPort(order.port) in wanted:
-                return [_bound(self._openers.udp, order)]
-            case Way.TCP if TcpPort(order.port) in wanted:
-                return [_bound(self._openers.tcp, order)]
-            case Way.PACKETS if any(isinstance(each, Sniffer) for each in wanted):
-                return [self._openers.packets(bool(order.family)).detach()]
-            case Way.CAPTURE:
-                for each in wanted:
-                    if isinstance(each, CaptureFile) and str(each.path) == order.path:
-                        return _if_there(self._openers.capture, each.path)
+            case Way.LOG:
+                return [lines.connected().detach()]
             case Way.METRICS:
                 return self._metrics()
             case Way.DIGESTS:
                 return _if_there(_readable, self._book.now.settings.digest_file)
+            case _:
+                return self._open_source(order)
+
+    def _open_source(self, order: OpenWay) -> Files:
+        wanted = [each for settings in self._settings() for each in settings.sources]
+        files = {str(each.path): each.path for each in wanted if isinstance(each, CaptureFile)}
+        if order.way is Way.UDP and UdpPort(order.port) in wanted:
+            return [_bound(self._openers.udp, order)]
+        if order.way is Way.TCP and TcpPort(order.port) in wanted:
+            return [_bound(self._openers.tcp, order)]
+        if order.way is Way.PACKETS and any(isinstance(each, Sniffer) for each in wanted):
+            return [self._openers.packets(bool(order.family)).detach()]
+        if order.way is Way.CAPTURE and order.path in files:
+            return _if_there(self._openers.capture, files[order.path])
         raise ForbiddenError(f"no {order.way} {order.path or order.port} is configured")
 
 

@@ -11,10 +11,11 @@ import errno
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from watchword.edges.capture.openers import Openers
 from watchword.edges.scrapes import Scrapes
@@ -60,6 +61,8 @@ from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.hand import Blocked, Hand
 from watchword.service.daemon.means import Means, Programs, Told
 from watchword.wire.bpf import Program
+
+_LOG_PAUSE: Final = 1.0  # seconds between two tries to reach a log that is not there
 
 
 class FarFirewall:
@@ -235,6 +238,24 @@ def openers(line: Line) -> Openers:
         return program
 
     return Openers(bound(Way.UDP), bound(Way.TCP), packets, capture, compiled, queues=False)
+
+
+def far_log(line: Line) -> Callable[[str], socket.socket]:
+    """What connects to the system's log. While that is away it is not asked for all the time."""
+    failed = -_LOG_PAUSE
+
+    def connect(_: str) -> socket.socket:
+        nonlocal failed
+        if time.monotonic() - failed < _LOG_PAUSE:
+            raise OSError(errno.EAGAIN, "the log was not there a moment ago")
+        try:
+            _, [descriptor] = line.ask_for_files(OpenWay(Way.LOG))
+        except OSError:
+            failed = time.monotonic()
+            raise
+        return socket.socket(fileno=descriptor)
+
+    return connect
 
 
 class FarControl(Control):

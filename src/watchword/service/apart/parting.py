@@ -39,7 +39,7 @@ from watchword.model.orders import Plain
 from watchword.model.outcomes import Complained
 from watchword.model.settings import Settings
 from watchword.ports import Clock
-from watchword.service.apart.far import FarMeans
+from watchword.service.apart.far import FarMeans, far_log
 from watchword.service.apart.hand_process import LOST, HandProcess
 from watchword.service.apart.line import Line
 from watchword.service.apart.rulebook import Rulebook
@@ -56,7 +56,8 @@ _MOST_FILES: Final = 65536  # descriptors that a gate may have from before
 PATIENCE: Final = 10.0  # seconds for the rest of a message of the gate's
 _SYSTEM: Final = (
     "/usr", "/lib", "/lib64", "/proc", "/sys/class/net", "/dev/null", "/dev/urandom",
-    "/etc/localtime", "/etc/ld.so.cache", "/etc/ssl", "/etc/ca-certificates", "/etc/pki",
+    "/etc/localtime", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+    "/etc/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/ca-trust",
     "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf",
     "/etc/services", "/run/systemd/resolve",
 )  # fmt: skip
@@ -71,8 +72,8 @@ class Apart:
     configuration: Configuration
     read: Callable[[], Configuration]
     """Reads the files anew, for both."""
-    reporter: Callable[[], Logbook]
-    """Makes the one of a process; a connection to the log is nothing for two."""
+    reporter: Callable[[Callable[[str], socket.socket]], Logbook]
+    """Makes the one of the gate, given what connects it to the system's log."""
     clock: Clock
     background: bool
     """Whether the gate has to let go of the terminal; the hand does so by itself."""
@@ -170,10 +171,10 @@ def _gate(
     nowhere = process.nowhere()  # while that may still be opened
     confined = _confine(apart.settings)
     sandbox.die_with_parent(parent)
-    reporter = apart.reporter()
+    line = Line(*(Channel(each) for each in sockets))
+    reporter = apart.reporter(far_log(line))
     for missing in _missing(confined):
         reporter.report(Complained(missing))
-    line = Line(*(Channel(each) for each in sockets))
     daemon = Daemon(
         apart.configuration,
         lambda: _reread(line),

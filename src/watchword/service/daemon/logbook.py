@@ -6,8 +6,9 @@ Not in here: the words (dialects.fwknop.voice), writing (edges.report).
 
 from __future__ import annotations
 
+import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from watchword.dialects.fwknop import voice
 from watchword.edges.report.lines import INFO, LineReporter, Sink, StreamSink, SyslogSink, Voice
@@ -18,8 +19,17 @@ from watchword.model.settings import LogSettings
 class Logbook(LineReporter):
     """The reporter of a daemon."""
 
-    def __init__(self, log: LogSettings, *, foreground: bool, syslog: bool) -> None:
-        """``foreground``: lines go to standard error. ``syslog``: to the system's log even so."""
+    def __init__(
+        self,
+        log: LogSettings,
+        *,
+        foreground: bool,
+        syslog: bool,
+        connect: Callable[[str], socket.socket] | None = None,
+    ) -> None:
+        """``foreground``: lines go to standard error. ``syslog``: to the system's log even so;
+        ``connect``: how that is reached, by ourselves if not given."""
+        self._connect = connect
         self._foreground = foreground
         self._syslog = syslog or not foreground
         super().__init__(_words(log), self._places(log), verbosity=log.verbosity)
@@ -31,7 +41,7 @@ class Logbook(LineReporter):
     def _places(self, log: LogSettings) -> Sequence[Sink]:
         places: list[Sink] = [StreamSink(sys.stderr)] if self._foreground else []
         if log.syslog and self._syslog:
-            places.append(SyslogSink(log.identity, log.facility))
+            places.append(SyslogSink(log.identity, log.facility, connect=self._connect))
         return places
 
 

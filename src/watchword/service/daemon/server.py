@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import sys
 import time
 import traceback
@@ -142,9 +143,13 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
     return status
 
 
-def _logbook(configuration: Configuration, options: ServerOptions) -> Logbook:
+def _logbook(
+    configuration: Configuration,
+    options: ServerOptions,
+    connect: Callable[[str], socket.socket] | None = None,
+) -> Logbook:
     log, syslog = configuration.settings.log, options.syslog_enable
-    return Logbook(log, foreground=options.foreground, syslog=syslog)
+    return Logbook(log, foreground=options.foreground, syslog=syslog, connect=connect)
 
 
 def _parts(settings: Settings, reporter: Reporter) -> bool:
@@ -162,7 +167,7 @@ def _apart(configuration: Configuration, options: ServerOptions) -> parting.Apar
     return parting.Apart(
         configuration,
         read=lambda: proven(options),
-        reporter=lambda: _logbook(configuration, options),
+        reporter=lambda connect: _logbook(configuration, options, connect),
         clock=SystemClock(),
         background=not options.foreground,
         run=_to_the_end,
