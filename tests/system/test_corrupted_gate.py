@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ def order(**fields: object) -> str:
     return json.dumps(fields)
 
 
+def packed(address: str) -> str:
+    return ip_address(address).packed.hex()
+
+
 def opening(
     who: str = CALLER,
     port: int = 22,
@@ -68,7 +73,7 @@ def opening(
     lead: object = None,
 ) -> str:
     until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    row = [who, proto, port, None, lead, until, number, source]
+    row = [packed(who), proto, port, None, lead, until, number, packed(source)]
     return order(do="apply", add=[row], remove=[], coming=False)
 
 
@@ -121,7 +126,7 @@ FORBIDDEN: dict[str, Any] = {
     "somebody blacklisted": (lambda: opening(who="198.51.100.66"), "is blacklisted"),
     "everybody": (lambda: opening(who="0.0.0.0"), "is not one host"),
     "another host behind this one": (
-        lambda: opening(lead=["10.0.0.5", 22, False, None]),
+        lambda: opening(lead=[packed("10.0.0.5"), 22, False, None]),
         "leads nobody to 10.0.0.5:22",
     ),
     "another port of this host": (
@@ -158,7 +163,9 @@ def test_what_the_policy_does_not_give_is_refused_and_told_and_nothing_is_open(
 
 def test_one_opening_too_many_opens_none_of_a_batch(server: Server) -> None:
     until_when = time.clock_gettime(time.CLOCK_BOOTTIME) + 30
-    rows = [[CALLER, "tcp", 22, None, None, until_when, 1, CALLER] for _ in range(3)]
+    rows = [
+        [packed(CALLER), "tcp", 22, None, None, until_when, 1, packed(CALLER)] for _ in range(3)
+    ]
     rows[2][2] = 25
     batch = order(do="apply", add=rows, remove=[], coming=False)
     taken = Taken(server, ("calls", PROBE), ("calls", PREPARE), ("calls", batch))
@@ -190,7 +197,8 @@ def command(text: str, number: int = 2) -> str:
 
 def open_by_command(folder: Path, *, seconds: int = 30, port: int = 22, number: int = 3) -> str:
     return order(
-        do="open", stanza=number, who=CALLER, source=CALLER, destination=None, proto="tcp",
+        do="open", stanza=number, who=packed(CALLER), source=packed(CALLER), destination=None,
+        proto="tcp",
         port=port, ends=int(time.time()) + seconds, seconds=seconds, policy=0,
     )  # fmt: skip
 
@@ -255,7 +263,7 @@ NONSENSE = {
     "a port that cannot be": opening(port=70_000),
     "a time that cannot be": order(
         do="apply",
-        add=[[CALLER, "tcp", 22, None, None, "soon", 1, CALLER]],
+        add=[[packed(CALLER), "tcp", 22, None, None, "soon", 1, packed(CALLER)]],
         remove=[],
         coming=False,
     ),

@@ -159,7 +159,7 @@ def test_an_order_that_is_not_exactly_of_its_form_is_none(told: dict[str, object
 
 def test_a_service_may_only_be_missing_where_everything_is_led_on() -> None:
     hole = Hole(ip_address("192.0.2.1"), None, None, Lead(None, 0, everything=True))
-    row = ["192.0.2.1", "", 0, None, None]
+    row = ["c0000201", "", 0, None, None]
     with pytest.raises(PeerError):
         decode(json.dumps({"do": "cut", "holes": [row], "coming": False}).encode())
     assert decode(encode(Cut((hole,)))) == Cut((hole,))

@@ -42,13 +42,23 @@ def listeners(proc: Path = Path("/proc")) -> list[Listener]:
 
 
 def namesakes(program: str, proc: Path = Path("/proc")) -> list[int]:
-    """Processes of that name in our own network namespace."""
+    """Processes of that name in our own network namespace, without those that one of them made."""
     ours = _link(proc / "self" / "ns" / "net")
-    return [
-        int(each.name)
+    found = {
+        int(each.name): parent(int(each.name), proc)
         for each in _processes(proc)
         if _name(each) == program and _link(each / "ns" / "net") == ours
-    ]
+    }
+    return [pid for pid, parent in found.items() if parent not in found]
+
+
+def parent(pid: int, proc: Path = Path("/proc")) -> int:
+    """Who made that process; 0: it is gone."""
+    try:
+        told = (proc / str(pid) / "stat").read_text("ascii", "replace")
+        return int(told.rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
 
 
 def _table(proc: Path, table: str, state: str) -> Iterator[tuple[Service, Address, str]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
 from watchword.errors import PeerError
@@ -44,6 +44,7 @@ _TEXT: Final = 64 << 10  # characters of one text
 _WORDS: Final = 1024  # of one command
 _STANZAS: Final = 10_000_000
 _TAG: Final = 16
+_IPV4: Final = 4  # bytes of an address
 _MOST_SECONDS: Final = 1e12
 _HEX: Final = frozenset("0123456789abcdef")
 _Fields = Mapping[str, Any]
@@ -63,7 +64,7 @@ def _written_firewall(order: Firewall) -> _Fields:
 
 
 def _written_apply(order: Apply) -> _Fields:
-    rows = [[*_opening(each.opening), each.stanza, str(each.source)] for each in order.add]
+    rows = [[*_opening(each.opening), each.stanza, each.source.packed.hex()] for each in order.add]
     return {"do": "apply", "add": rows, "remove": list(order.remove), "coming": order.coming}
 
 
@@ -89,8 +90,8 @@ def _written_command(order: RunCommand) -> _Fields:
 
 def _written_open(order: OpenByCommand) -> _Fields:
     return {
-        "do": "open", "stanza": order.stanza, "who": str(order.who),
-        "source": str(order.source), "destination": _told(order.destination),
+        "do": "open", "stanza": order.stanza, "who": order.who.packed.hex(),
+        "source": order.source.packed.hex(), "destination": _told(order.destination),
         "proto": order.service.proto.value, "port": order.service.port,
         "ends": order.ends, "seconds": order.seconds, "policy": order.policy,
     }  # fmt: skip
@@ -129,14 +130,14 @@ def _written_control(order: OpenControl) -> _Fields:
 
 
 def _told(address: Address | None) -> str | None:
-    return None if address is None else str(address)
+    return None if address is None else address.packed.hex()
 
 
 def _hole(hole: Hole) -> list[object]:
     who, service, destination, lead = hole
     proto, port = ("", 0) if service is None else (service.proto.value, service.port)
     to = None if lead is None else _lead(lead)
-    return [str(who), proto, port, _told(destination), to]
+    return [who.packed.hex(), proto, port, _told(destination), to]
 
 
 def _lead(lead: Lead) -> list[object]:
@@ -200,7 +201,9 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _address(value: object) -> Address:
-    return ip_address(_text(value, 64))
+    """From its bytes in hexadecimal, which takes a fraction of the time of the usual notation."""
+    octets = bytes.fromhex(_text(value, 32))
+    return IPv4Address(octets) if len(octets) == _IPV4 else IPv6Address(octets)
 
 
 def _maybe_address(value: object) -> Address | None:

@@ -12,6 +12,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from typing import Any, Final, TypeAlias
@@ -75,6 +76,7 @@ class HandProcess:
         self._control: Control | None = None
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = count(1)
+        self._speaking = ThreadPoolExecutor(1, thread_name_prefix="speak")
         self._over = asyncio.Event()
         """Set when there is no gate to be served any more."""
         self._ended = asyncio.Event()
@@ -136,6 +138,7 @@ class HandProcess:
         if self._control is not None:
             await self._control.close()
         self._workshop.stop()
+        self._speaking.shutdown(wait=False, cancel_futures=True)
         self._counter.clear_metrics(self._book.now.settings, None)
         return LOST if self._fault or status < 0 else status
 
@@ -151,13 +154,11 @@ class HandProcess:
         self._fault = f"it did not end within {DYING:g} s"
         self._over.set()
 
-    def _say(self, what: object, files: list[int] | None = None) -> None:
-        try:
-            self._work.send(told(what), files or ())
-        except HungUpError as error:
-            self._hung_up(error)
+    def _say(self, what: object) -> None:
+        """From the loop, which does not wait for a gate that may be waiting for it."""
+        self._speaking.submit(self._answer, what)
 
-    def _answer(self, answer: Answer | Begun) -> None:
+    def _answer(self, answer: object) -> None:
         """From any thread."""
         try:
             self._work.send(told(answer))

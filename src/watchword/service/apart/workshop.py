@@ -43,6 +43,7 @@ from watchword.service.daemon import cycles as cycling
 GRACE: Final = 60.0  # seconds that a closing command may be late before it is run unasked
 AFTER_START: Final = 5.0  # the same for those of an earlier run: a new gate asks for them at once
 KEPT: Final = 3600.0  # seconds that a closing command which failed may be asked for again
+_SAID: Final = 1024  # bytes of what a command complains of
 _REMEMBERED: Final = 4096  # closing commands that were run
 _EACH: Final = {
     OpenByCommand: cycling.AT_ONCE,
@@ -169,7 +170,9 @@ class Workshop:
             raise ForbiddenError(f"stanza #{order.stanza} runs no commands")
         if terms.expired(self._clock.now().wall):
             raise ForbiddenError(f"stanza #{order.stanza} has expired")
-        return rules.hand.command(order.stanza, order.command, lambda: self._answer(Begun(number)))
+        begun = Begun(number)
+        done = rules.hand.command(order.stanza, order.command, lambda: self._answer(begun))
+        return _short(done)
 
     def _open(self, order: OpenByCommand) -> Completed:
         """Note what will close, then run what opens."""
@@ -187,7 +190,7 @@ class Workshop:
                 until = now.steady + order.seconds
                 debt = self._debts.owe(closing, until, float(terms.max_seconds), now)
         try:
-            return rules.hand.open(order.stanza, values)
+            return _short(rules.hand.open(order.stanza, values))
         except NotStartedError:
             if debt is not None:
                 self._pay(debt)
@@ -214,7 +217,7 @@ class Workshop:
             debt.busy = False
         if not debt.tried:
             self._pay(debt)
-        return done
+        return _short(done)
 
     def _pay(self, debt: Debt) -> None:
         """If that cannot be written down, it is run again after a restart: better than never."""
@@ -298,3 +301,9 @@ class Workshop:
         """End what runs."""
         self._tools.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _short(done: Completed) -> Completed:
+    """What the gate needs of it: how it ended, and the beginning of its complaints. More might
+    fill what is between the two while the gate waits for something else."""
+    return Completed(done.status, b"", done.stderr[:_SAID])

@@ -14,6 +14,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,13 +69,22 @@ class Examination:
         yield server_diagnosis.clock(host_clock.synchronised(), self._configuration.policy.max_age)
         others = [each for each in listeners.namesakes("fwknopd") if each != self._pid]
         yield from server_diagnosis.daemon(self._pid, others)
-        yield from server_diagnosis.ports(self._own, self._listeners, self._pid)
+        yield from server_diagnosis.ports(self._own, self._holders(), self._pid)
         if self._pid is not None:
             yield self._capture()
         yield from self._firewall()
         yield from self._files()
         folder = self._settings.state_dir
         yield server_diagnosis.disk(folder, keeping.room(folder))
+
+    def _holders(self) -> list[Listener]:
+        """Who listens; what the daemon's other process holds is the daemon's."""
+        return [
+            replace(each, pid=self._pid or 0)
+            if each.pid and listeners.parent(each.pid) == self._pid
+            else each
+            for each in self._listeners
+        ]
 
     def _capture(self) -> Finding:
         way, send = _way(self._configuration)
