@@ -32,8 +32,11 @@ def world_of(exe: str, **more: object) -> Iterator[World]:
         try:
             yield World(backend, CLOCK, time.sleep, wipe)
         finally:
+            ward = backend._ward
             backend.teardown()
             backend.close()
+            if ward is not None:  # nothing is left to end, so nobody waits for it
+                assert ward._process.wait(10) == 0
 
 
 class TestShim(FirewallContract):

@@ -194,6 +194,8 @@ class TablesFirewall:
         if self._ward is not None and self._ward.alive:
             self._ward.change(self._known.tags(), {})
         self._parts.structure.remove()
+        if self._ward is not None and self._ward.alive:
+            self._ward.dismiss()
         self._known = Known()
         self._doubted = True
 

@@ -63,7 +63,7 @@ class Ward:
                 },
             }
         )
-        self.alive = True
+        self._given_up = False
         self._decoder = Decoder()
         self._channel, far = socket.socketpair()
         self._bell, far_bell = socket.socketpair()
@@ -83,6 +83,11 @@ class Ward:
             raise HostError(f"the process that ends openings cannot be started: {error}") from error
 
     @property
+    def alive(self) -> bool:
+        """Whether it is there to be asked."""
+        return not self._given_up and self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -96,6 +101,10 @@ class Ward:
         ``instead``: names under which their rules were held until now.
         """
         self._ask({"do": "hold", "put": packed(put), "drop": list(instead)})
+
+    def dismiss(self) -> None:
+        """There is nothing left to end: the chains are gone. Raises HostError."""
+        self._ask({"do": "dismiss"})
 
     def forget(self) -> None:
         """What others did so far has been seen to. Raises HostError."""
@@ -120,7 +129,7 @@ class Ward:
 
     def close(self) -> None:
         """Let it go: it ends when the last opening has."""
-        self.alive = False
+        self._given_up = True
         self._channel.close()
         self._bell.close()
 
@@ -129,7 +138,7 @@ class Ward:
             self._channel.sendall(encode(question))
             message = self._answer()
         except OSError as error:
-            self.alive = False
+            self._given_up = True
             raise HostError(f"the process that ends openings does not answer: {error}") from error
         if "error" in message:
             raise HostError(message["error"], hint=message["hint"])
@@ -150,7 +159,7 @@ class Ward:
         except OSError:
             rung = b""
         if not rung:
-            self.alive = False
+            self._given_up = True
             self._process.poll()  # so that nothing is left of it
             asyncio.get_running_loop().remove_reader(self._bell)
         woken.set()

@@ -103,6 +103,8 @@ class WardenProcess:
                 case "hold":
                     warden.holdings.drop(message["drop"])
                     warden.holdings.hold(unpacked(message["put"]))
+                case "dismiss":
+                    warden.holdings.drop(list(warden.holdings.names()))
                 case "forget":
                     warden.forget()
                     self._told_of_disturbance = False
