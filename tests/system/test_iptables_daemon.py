@@ -170,7 +170,9 @@ def test_a_clock_set_back_while_nobody_lived_to_end_a_grant_prolongs_it_by_nothi
     scene: Trio, server: Server, exe: str, tmp_path: Path
 ) -> None:
     """Its rule says when it ends by a clock that is an hour off since."""
-    host, clock = scene.server.host, tmp_path / "clock"
+    host, state = scene.server.host, tmp_path / "state"
+    state.mkdir(mode=0o700)  # all that the server may read while it runs
+    clock = state / "clock"
     clock.write_text("0", "ascii")
     server.command = [sys.executable, STEPPING, str(clock)]
     server.start()
