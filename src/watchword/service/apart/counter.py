@@ -263,7 +263,8 @@ def _bound(make: Callable[[int, int], socket.socket], order: OpenWay) -> int:
 
 def _dismantles(settings: Settings) -> bool:
     """As the daemon does when it is stopped (running.Running.stop)."""
-    return settings.firewall.flush_at_exit and settings.firewall.in_iptables
+    firewall = settings.firewall
+    return firewall.flush_at_exit and (firewall.in_iptables or firewall.in_dated_rules)
 
 
 def _place(rules: Rules) -> tuple[object, ...]:
