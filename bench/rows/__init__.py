@@ -31,11 +31,11 @@ ROWS: tuple[Row, ...] = (
     *flood.ROWS,
     *sniffed.ROWS,
     *ends.ROWS,
-    *firewalls.ROWS,
     *replay.ROWS,
     *footprint.ROWS,
     *library.ROWS,
     *client_start.ROWS,
     *connect.ROWS,
+    *firewalls.ROWS,
     *knocking.ROWS,
 )

@@ -121,7 +121,7 @@ def _single(name: str, live: int, goal: Goal) -> Row:
     key = f"firewall.{name}.{live}"
     beside = f"beside {live:,} live ones" if live else "none live before"
     line = Line(key, f"{name} alone: one opening, {beside}", Unit.TIME, goal)
-    return Row(key, (line,), Rounds(3, 1), partial(_one, key=name, live=live))
+    return Row(key, (line,), Rounds(2, 1), partial(_one, key=name, live=live))
 
 
 _BESIDE = Line(
@@ -138,9 +138,9 @@ _LATE = Line(
 )  # fmt: skip
 
 ROWS = (
-    Row(_BESIDE.key, (_BESIDE,), Rounds(3, 1), burst_of(1_000, _BESIDE.key, "iptables")),
-    Row(_NONE.key, (_NONE,), Rounds(3, 1), _programs),
-    Row(_LATE.key, (_LATE,), Rounds(3, 1), _ends),
+    Row(_BESIDE.key, (_BESIDE,), Rounds(2, 1), burst_of(1_000, _BESIDE.key, "iptables")),
+    Row(_NONE.key, (_NONE,), Rounds(1, 1), _programs),
+    Row(_LATE.key, (_LATE,), Rounds(2, 1), _ends),
     _single("nftables", 0, Goal(bound=100e-6)),
     _single("nftables", 100_000, Goal(bound=100e-6)),
     _single("ipset", 0, Goal(bound=100e-6)),

@@ -44,6 +44,9 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: bool
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze")
     text = UNIT.read_text("utf-8").replace("ExecStart=", f"ExecStart={PROGRAMS}/")
+    after = "ExecStopPost=-fwknopd --fw-withdraw"  # where nobody lives to end rules of iptables
+    assert after in text
+    text = text.replace("ExecStopPost=-", f"ExecStopPost=-{PROGRAMS}/")
     (tmp_path / UNIT.name).write_text(text, "utf-8")
     if drop_in:
         folder = tmp_path / f"{UNIT.name}.d"
