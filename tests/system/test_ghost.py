@@ -123,7 +123,7 @@ def finds(client: Station, scene: Yard, port: int, six: bool) -> bytes | None:
 
 
 @pytest.mark.requirement("4.27", "9.7")
-@pytest.mark.parametrize(("six", "client"), CLIENTS)
+@pytest.mark.parametrize(("six", "client"), CLIENTS[1:])
 def test_a_service_is_reached_by_a_port_on_which_everybody_else_finds_another(
     network: Yard, server: Server, tmp_path: Path, six: bool, client: str
 ) -> None:
@@ -179,17 +179,17 @@ def test_both_kinds_end_after_the_time_that_the_client_names_and_one_can_be_left
         name.replace("IPT", "FIREWD"): value for name, value in server.settings.items()
     }
     server.start()
-    forward = ("-A", "tcp/22", "-N", "10.0.0.5:22", "--nat-port", "8022", "-f", "2")
-    local = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "2")
+    forward = ("-A", "tcp/22", "-N", "10.0.0.5:22", "--nat-port", "8022", "-f", "3")
+    local = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "3")
     for count, wish in enumerate((local, forward), start=1):
         knock(network, tmp_path, False, "ours", *wish)
         judged = server.wait_for_judgements(count)[-1]
-        assert (judged["verdict"], judged["seconds"]) == ("granted", 2)
+        assert (judged["verdict"], judged["seconds"]) == ("granted", 3)
     with entered(network.gateway.host):
-        ruleset = nft("list", "ruleset")
-        assert "timeout 2s" in ruleset
+        ruleset, who = nft("list", "ruleset"), f"{network.caller.four} . tcp"
+        assert f"{who} . 8022" in ruleset
         assert "output" not in ruleset
-        until(lambda: "timeout 2s" not in nft("list", "ruleset"))
+        until(lambda: who not in nft("list", "ruleset"))
     assert finds(network.stranger, network, 110, six=False) == b"mail"
     server.stop()
     server.settings["ENABLE_FIREWD_LOCAL_NAT"] = "N"
@@ -201,7 +201,7 @@ def test_both_kinds_end_after_the_time_that_the_client_names_and_one_can_be_left
 
 
 @pytest.mark.requirement("9.8")
-@pytest.mark.parametrize(("six", "client"), CLIENTS[1:])
+@pytest.mark.parametrize(("six", "client"), CLIENTS[2:])
 def test_a_random_port_that_the_client_prints_leads_there(
     network: Yard, server: Server, tmp_path: Path, six: bool, client: str
 ) -> None:
