@@ -19,7 +19,7 @@ from watchword.lab.hosts import Lab
 from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Secret
 
-pytestmark = [pytest.mark.system, pytest.mark.requirement("6.1", partial=True)]
+pytestmark = pytest.mark.system
 CORRUPTED = str(Path(__file__).with_name("corrupted.py"))
 CALLER = "198.51.100.2"
 

@@ -36,7 +36,8 @@ from watchword.model.orders import (
 )
 from watchword.model.services import Proto, Service
 from watchword.service.apart import letters
-from watchword.wire.orders import decode, encode
+from watchword.wire.orders import encode
+from watchword.wire.orders_read import decode
 
 ADDRESSES = st.ip_addresses()
 SERVICES = st.builds(Service, st.sampled_from(Proto), st.integers(1, 65535))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from watchword.errors import PeerError
 from watchword.model.orders import Order
 from watchword.service.asking import LARGEST
-from watchword.wire import orders
+from watchword.wire import orders, orders_read
 
 _HEAD: Final = struct.Struct("!cQ")
 _ORDER, _REPLY = b"o", b"r"
@@ -43,7 +43,7 @@ def read(octets: bytes) -> Letter:
     kind, number = _HEAD.unpack_from(octets)
     body = octets[_HEAD.size :]
     if kind == _ORDER:
-        return Letter(number, orders.decode(body))
+        return Letter(number, orders_read.decode(body))
     if kind != _REPLY or len(body) > LARGEST:
         raise PeerError("a message of no kind")
     try:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -134,12 +135,10 @@ class Line:
         return self.handlers[name](question)
 
 
-class _or_end:  # noqa: N801 (reads like a word of the language)
+@contextmanager
+def _or_end() -> Iterator[None]:
     """Without the hand there is nothing to be done, and nobody to tell."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, HungUpError):
-            os._exit(1)
+    try:
+        yield
+    except HungUpError:
+        os._exit(1)

@@ -1,0 +1,167 @@
+"""What a gate is given to serve with: everything that needs rights is done by the hand.
+
+In here: putting together what is far away. Not in here: each of these (far), the same for a
+single process (service.daemon.means).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from watchword.edges.scrapes import Scrapes
+from watchword.errors import OperatorError
+from watchword.grant.ledger import Ledger
+from watchword.model.commands import Closing
+from watchword.model.openings import Grant, Hole, Opening
+from watchword.model.orders import (
+    CloseByCommand,
+    Firewall,
+    Mail,
+    OpenWay,
+    Plain,
+    Prolong,
+    Recognise,
+    Way,
+)
+from watchword.model.settings import MailSettings, MetricsPlace, Settings
+from watchword.ports import (
+    Clock,
+    Completed,
+    FirewallBackend,
+    ForbiddenError,
+    ProgramRunner,
+)
+from watchword.service.apart.far import (
+    FarConnections,
+    FarControl,
+    FarFirewall,
+    FarHand,
+    FarOpenPgp,
+    FarPrograms,
+    FarTaglessFirewall,
+    openers,
+)
+from watchword.service.apart.line import Line
+from watchword.service.daemon.assembly import DIGEST_CACHE_LIMIT
+from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.means import Means, Programs, Told
+
+
+def _given(_path: Path, _group: int | None) -> None:
+    """The hand has let the group in, together with that of the control socket."""
+
+
+class FarMeans:
+    """All of it, for one gate. ``means`` is what a server is given."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._ledger: Ledger | None = None
+        self._now: FarFirewall | None = None
+        self._coming: FarFirewall | None = None
+
+    def means(self) -> Means:
+        line = self._line
+        return Means(
+            programs=Programs(
+                FarPrograms(line, Plain.END_GPG),
+                FarPrograms(line, Plain.END_COMMANDS),
+                FarPrograms(line, Plain.END_CLOSING),
+            ),
+            openpgp=FarOpenPgp(line),
+            hand=lambda policy, blocked: FarHand(line, policy, blocked),
+            close=self._close,
+            catch=self._catch,
+            firewall=self._firewall,
+            openers=openers(line),
+            connections=lambda settings: FarConnections(line),
+            digests=self._digests,
+            lock=lambda settings: None,  # the hand holds it
+            control=lambda control: FarControl(line, control),
+            scrapes=partial(Scrapes, bound=self._bound, give=_given),
+            send=self._send,
+            end_mails=FarPrograms(line, Plain.END_MAIL).end,
+            enforce=self._enforce,
+            prolonged=self._prolonged,
+            taken=self._taken,
+            refused=self._refused,
+        )
+
+    def _catch(self, signalled: Callable[[signal.Signals], None]) -> None:
+        """What the operator sends goes to the hand; of what is sent to us only TERM counts."""
+        self._line.signalled = lambda name: signalled(signal.Signals[name])
+        self._line.begin()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, signalled, signal.SIGTERM)
+
+    def _firewall(self, _settings: Settings, _clock: Clock, _told: Told | None) -> FirewallBackend:
+        """The hand has its own settings, and tells of programs by itself."""
+        coming = self._now is not None
+        name, slow, tagless = self._line.ask(Firewall(Plain.NAME, coming))
+        kind = FarTaglessFirewall if tagless else FarFirewall
+        made = kind(self._line, name, self._behind, slow=slow, coming=coming)
+        if self._now is None:
+            self._now = made
+        else:
+            self._coming = made
+        return made
+
+    def _behind(self, hole: Hole) -> Grant | None:
+        return None if self._ledger is None else self._ledger.behind(hole)
+
+    def _enforce(self, enforcer: Enforcer) -> None:
+        self._ledger = enforcer.ledger
+        enforcer.resumed = self._resumed
+
+    def _resumed(self, openings: Iterable[Opening]) -> None:
+        self._line.ask(Recognise(tuple(openings)))
+
+    def _taken(self) -> None:
+        self._line.policy = self._line.ask(Plain.TAKEN)
+        if self._coming is not None:
+            self._coming.taken()
+            self._now, self._coming = self._coming, None
+
+    def _refused(self) -> None:
+        self._coming = None
+        self._line.ask(Plain.REFUSED)
+
+    def _close(self, closing: Closing) -> Completed:
+        """What the hand does not owe anybody needs no closing: it was never opened, or is shut."""
+        try:
+            done: Completed = self._line.call(CloseByCommand(closing.argv))
+        except ForbiddenError:
+            return Completed(0, b"", b"")
+        return done
+
+    def _prolonged(self, grant: Grant) -> None:
+        for closing in grant.cycle.closings if grant.cycle else ():
+            self._line.say(Prolong(closing.argv, grant.until))
+
+    def _send(self, _: MailSettings, subject: str, _programs: ProgramRunner) -> None:
+        """Whom it goes to is what the hand has read."""
+        self._line.call(Mail(subject))
+
+    def _bound(self, _place: MetricsPlace, _group: int | None) -> socket.socket:
+        """Where metrics are served is what the hand has read."""
+        _, [descriptor] = self._line.ask_for_files(OpenWay(Way.METRICS))
+        return socket.socket(fileno=descriptor)
+
+    def _digests(self, settings: Settings) -> str | None:
+        _, found = self._line.ask_for_files(OpenWay(Way.DIGESTS))
+        if not found:
+            return None
+        with os.fdopen(found[0], "rb") as file:
+            octets = file.read(DIGEST_CACHE_LIMIT + 1)
+        if len(octets) > DIGEST_CACHE_LIMIT:
+            raise OperatorError(
+                f"{settings.digest_file} is larger than {DIGEST_CACHE_LIMIT} bytes",
+                hint="export what is needed of it by fwknopd itself",
+            )
+        return octets.decode("utf-8", "surrogateescape")
