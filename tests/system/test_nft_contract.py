@@ -56,7 +56,9 @@ class TestGuardThatLeadsOn(FirewallContract):
     @pytest.fixture
     def world(self) -> Iterator[World]:
         snat = (ip_address("203.0.113.1"), ip_address("2001:db8:1::1"))
-        yield from world_of(guarding(leads=True, snat=snat), "")
+        forward = (JumpFrom("inet", "filter", "forward"),)
+        hung = {"forward_from": forward, "output_from": forward}
+        yield from world_of(guarding(leads=True, snat=snat, **hung), OPERATORS)
 
 
 class TestMark(FirewallContract):

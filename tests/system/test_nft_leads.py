@@ -282,6 +282,34 @@ def test_a_host_behind_can_call_itself_by_the_address_outside(
             assert visit.goes_on()
 
 
+def test_it_leads_on_behind_a_router_that_leads_on_itself(
+    scene: Yard, doors: dict[str, Door]
+) -> None:
+    """Double NAT: what counts is how packets look when they arrive."""
+    way, outer = Way(scene, six=False), "192.0.2.254"
+    internet = scene.outside.internet.run
+    internet("nft", "add table ip outer; add chain ip outer ahead "
+             "{ type nat hook prerouting priority -100; }; "
+             f"add rule ip outer ahead ip daddr {outer} tcp dport {{ 110, 8022 }} "
+             f"dnat to {way.gateway}")  # fmt: skip
+    try:
+        with firewall(GUARD) as backend:
+            backend.prepare()
+            backend.apply(
+                add(
+                    leading(way.caller, "tcp/8022", Lead(way.host, 22)),
+                    leading(way.caller, "tcp/110", Lead(None, 6543)),
+                )
+            )
+            for name, port in (("inside", 8022), ("ghost", 110)):
+                with doors[name].enter(scene.caller, outer, port) as visit:
+                    assert str(visit.seen_as) == way.caller
+                    assert visit.goes_on()
+                assert not doors[name].lets_in(scene.stranger, outer, port)
+    finally:
+        internet("nft", "delete table ip outer")
+
+
 def test_a_flushed_ruleset_leads_on_again_and_who_slipped_in_is_cut(
     scene: Yard, doors: dict[str, Door], way: Way
 ) -> None:
