@@ -20,6 +20,13 @@ _NAMES = {"22": "ssh", "80": "http"}
 _PROTOS = {"6": "tcp", "17": "udp"}
 
 
+_OF_WINDOWS = """
+Regelname:                            Kernnetzwerk - DHCP (eingehend)
+----------------------------------------------------------------------
+Aktiviert:                            Ja
+"""
+
+
 class RefusedError(Exception):
     """What a firewall says no to."""
 
@@ -130,9 +137,7 @@ class Netsh(Emulator):
             case ["advfirewall", "show", "currentprofile"]:
                 return "Profileinstellungen für öffentlich:\n"
             case ["advfirewall", "firewall", "show", "rule", "name=all", "dir=in"]:
-                if not self.rules:
-                    raise RefusedError("Es stimmen keine Regeln mit den Kriterien überein.")
-                return "".join(map(self._shown, self.rules))
+                return _OF_WINDOWS + "".join(map(self._shown, self.rules))
             case ["advfirewall", "firewall", "add", "rule", *given]:
                 fields = dict(each.split("=", 1) for each in given)
                 if fields.keys() != {

@@ -102,6 +102,7 @@ def test_it_ends_grants_itself_and_deletes_its_set_when_it_is_told_to(
     until(lambda: not any(scene.caller.four in each for each in rules(exe)), PATIENCE)
     until(lambda: not any(scene.caller.four in each for each in rules(exe, 2)), PATIENCE)
     assert any(scene.caller.six in each for each in rules(exe))
+    assert "grants are rules in set 1 of ipfw" in server.tool("doctor", "--server").stdout
     assert "other hands" not in server.log
     server.stop()
     assert rules(exe) == []

@@ -71,6 +71,11 @@ def test_a_set_that_cannot_be_its_own_alone_is_refused(lines: str) -> None:
     assert not fatal(lines)
 
 
+def test_a_first_number_that_ipfw_cannot_have_is_refused() -> None:
+    [said] = fatal(f"{IPFW}IPFW_START_RULE_NUM 65535")
+    assert "the last rule that ipfw can have" in said
+
+
 def test_it_hides_nothing_and_says_what_is_not_its_affair() -> None:
     assert any("your own rules hide" in each for each in fatal(f"{IPFW}FIREWALL_ATTACH guard"))
     [said] = [each for each in remarks(f"{IPFW}ENABLE_IPT_OUTPUT Y") if "OUTPUT" in each]

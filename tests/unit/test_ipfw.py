@@ -59,6 +59,7 @@ def test_at_the_start_the_set_of_rules_that_are_over_is_disabled(tmp_path: Path)
 
 
 @pytest.mark.requirement("5.1")
+@pytest.mark.requirement("5.7")
 @pytest.mark.requirement("4.12", partial=True)
 @pytest.mark.requirement("8.1", partial=True)
 def test_a_grant_is_added_to_a_set_moved_to_another_when_over_and_deleted_when_unused(
@@ -132,7 +133,7 @@ def test_rules_of_a_file_of_1_9_keep_state_only_where_the_policy_does(
 
 
 @pytest.mark.requirement("5.4")
-@pytest.mark.requirement("5.5")
+@pytest.mark.requirement("5.5", partial=True)
 def test_a_disabled_rule_that_says_the_same_is_moved_back_and_none_is_added(
     tmp_path: Path,
 ) -> None:
@@ -225,6 +226,27 @@ def test_grants_of_an_earlier_run_are_known_again(tmp_path: Path) -> None:
     assert later.recognise([there, world.opening("192.0.2.8")]) == tags(there)
     assert later.withdraw() == 1
     assert later.installed() == frozenset()
+
+
+def test_who_only_ends_rules_keeps_off_the_numbers_of_others_as_well(tmp_path: Path) -> None:
+    ipfw, world = scene(tmp_path)
+    ipfw.run([*STRAY.split(), "_exp_1700000001"])
+    ipfw.run([*STRAY.replace("dst-port 22", "dst-port 80").split(), "_exp_1700000900"])
+    ipfw.run(["ipfw", "add", "10000", "set", "0", "allow", "ip", "from", "any", "to", "any"])
+    ipfw.told()
+    world.wait(1)
+    assert ipfw.told()[:2] == [
+        added(10001, "pass 6 from 192.0.2.66 to me dst-port 80 setup keep-state", 1_700_000_900),
+        "ipfw set move rule 10007 to 2",
+    ]
+
+
+def test_a_check_state_of_our_own_makes_the_policy_one_that_keeps_state(tmp_path: Path) -> None:
+    ipfw, world = scene(tmp_path, as_policy=True, check_state=True)
+    world.backend.prepare()
+    ipfw.told()
+    world.add(world.opening())
+    assert " setup keep-state //" in ipfw.told()[0]
 
 
 def test_at_the_end_the_set_is_deleted(tmp_path: Path) -> None:

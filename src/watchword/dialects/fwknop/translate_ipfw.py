@@ -16,6 +16,7 @@ from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.settings import IpfwSettings
 
+_LAST_RULE: Final = 65534  # 65535 is always there
 _LAST_SET: Final = 30  # 31 cannot be disabled, and is the kernel's own
 
 
@@ -28,6 +29,12 @@ def ipfw(values: Values, backend: str, complaints: Complaints) -> IpfwSettings:
     if backend == "ipfw":
         for name, number in (("IPFW_ACTIVE_SET_NUM", active), ("IPFW_EXPIRE_SET_NUM", expire)):
             _check(name, number, values, complaints)
+        if values.number("IPFW_START_RULE_NUM") > _LAST_RULE:
+            complaints.refuse(
+                f"IPFW_START_RULE_NUM is beyond {_LAST_RULE}, the last rule that ipfw can have",
+                values.place("IPFW_START_RULE_NUM"),
+                "use a number below those of the rules that drop",
+            )
     return IpfwSettings(
         start=values.number("IPFW_START_RULE_NUM"),
         most=values.number("IPFW_MAX_RULES"),

@@ -29,8 +29,8 @@ class Ipfw:
         self._program = program
         self._settings = settings
         self._active, self._expire = str(settings.active), str(settings.expire)
-        self._others: frozenset[int] = frozenset()
-        """Numbers of rules that are not ours, as ``prepare`` found them."""
+        self._others: frozenset[int] | None = None
+        """Numbers of rules that are not ours, as they were found; None: not looked at yet."""
         self._stateful = True
         self._purged = float("-inf")
 
@@ -38,12 +38,8 @@ class Ipfw:
         self._program.run("set", self._active, "list")
 
     def prepare(self) -> None:
-        policy = list(lines(self._program.run("list")))
-        if self._settings.as_policy:
-            self._stateful = any(each.stateful and each.rule is None for each in policy)
         before = self._listed()
-        ours = {each.number for each in before}
-        self._others = frozenset(each.number for each in policy) - ours
+        self._survey(before)
         if self._settings.check_state and not _has_check_state(before):
             start = str(self._settings.start)
             self._program.run("add", start, "set", self._active, "check-state")
@@ -60,6 +56,8 @@ class Ipfw:
 
     def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
         standing, over = self._listed(), self._disabled()
+        if self._others is None:
+            self._survey(standing)
         self._program.run_all(self._steps(standing, over, set(take), set(put)))
 
     def tidy(self, now: float) -> None:
@@ -86,6 +84,13 @@ class Ipfw:
     def remove(self) -> None:
         if self._listed():
             self._program.run("delete", "set", self._active)
+
+    def _survey(self, ours: Sequence[Line]) -> None:
+        """Learn which numbers others use, and whether their rules keep state."""
+        policy = list(lines(self._program.run("list")))
+        if self._settings.as_policy and not self._settings.check_state:
+            self._stateful = any(each.stateful and each.rule is None for each in policy)
+        self._others = frozenset(each.number for each in policy) - {each.number for each in ours}
 
     def _listed(self) -> list[Line]:
         return list(lines(self._program.run("set", self._active, "list")))
@@ -136,7 +141,8 @@ class Ipfw:
     def _free(self, used: set[int]) -> Iterator[int]:
         start = self._settings.start
         end = min(start + self._settings.most, _LAST + 1)
-        return (each for each in range(max(1, start), end) if each not in used | self._others)
+        taken = used | (self._others or frozenset())
+        return (each for each in range(max(1, start), end) if each not in taken)
 
 
 def _has_check_state(listed: Iterable[Line]) -> bool:

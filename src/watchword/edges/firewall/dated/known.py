@@ -54,7 +54,7 @@ class Known:
     def forget(self, tags: Iterable[Tag]) -> None:
         for tag in tags:
             entry = self._held.pop(tag, None)
-            if entry is not None and entry.hole is not None and self._tags[entry.hole] == tag:
+            if entry is not None and entry.hole is not None and self._tags.get(entry.hole) == tag:
                 del self._tags[entry.hole]
 
     def agrees(self, found: Collection[Rule], now: Moment) -> bool:

@@ -34,6 +34,9 @@ class Lock:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             number = os.open(self.path, flags, 0o600)
+        except FileNotFoundError:  # no directory: no server has ever run, and nobody holds it
+            yield
+            return
         except OSError as error:
             raise HostError(f"{self.path}: {error.strerror}", hint="see STATE_DIR") from error
         try:

@@ -59,9 +59,8 @@ class Netsh:
         self.change(self.read(), ())
 
     def _listing(self) -> str:
-        """Where there is no rule at all, netsh calls that a failure."""
-        done = self._program.tried(*_FIREWALL, "show", "rule", "name=all", "dir=in")
-        return done.stdout.decode("utf-8", "replace")
+        """Windows has rules of its own: that there is none at all would be a failure."""
+        return self._program.run(*_FIREWALL, "show", "rule", "name=all", "dir=in")
 
     def _steps(self, there: set[Rule], take: set[Rule], put: set[Rule]) -> Iterator[Step]:
         for each in sorted(put - there, key=name):

@@ -6,6 +6,7 @@ In here: the run and its words. Not in here: which programs and arguments (ipfw,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from watchword.errors import HostError
 from watchword.ports import Completed, ProgramRunner
@@ -13,6 +14,10 @@ from watchword.ports import Completed, ProgramRunner
 Step = tuple[Sequence[str], Sequence[str]]
 """What is to be run, and what would undo it."""
 _LONGEST = 300  # characters of what a program said
+
+
+class RefusedError(HostError):
+    """The program came to its end and says no: nothing was done."""
 
 
 class Program:
@@ -28,7 +33,7 @@ class Program:
         if done.status:
             said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
             why = " ".join(said[:_LONGEST].split()) or f"exit status {done.status}"
-            raise HostError(
+            raise RefusedError(
                 f"{self.exe} {' '.join(words)}: {why}",
                 hint="the daemon has to run as root, and the firewall has to be switched on",
             )
@@ -37,16 +42,20 @@ class Program:
     def run_all(self, steps: Iterable[Step]) -> None:
         """Everything, or nothing: what was done is undone where something is refused.
 
+        Of a program that did not come to its end nobody knows: that is undone as well.
         Raises HostError.
         """
         undo: list[Sequence[str]] = []
         try:
             for words, inverse in steps:
-                self.run(*words)
                 undo.append(inverse)
-        except HostError:
+                self.run(*words)
+        except HostError as error:
+            if isinstance(error, RefusedError):
+                undo.pop()
             for inverse in reversed(undo):
-                self.tried(*inverse)
+                with suppress(HostError):  # whoever hears of the first one looks at all of it
+                    self.tried(*inverse)
             raise
 
     def tried(self, *words: str, stdin: str = "") -> Completed:
