@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from watchword.dialects.knockd import conf
@@ -32,7 +32,7 @@ from watchword.model.door_events import (
     Told,
     Trouble,
 )
-from watchword.model.doors import Progress
+from watchword.model.doors import Knock, Progress
 from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
@@ -162,18 +162,29 @@ class KnockDaemon:
             self._teller.say_all(f"local IP: {each}" for each in self._recogniser.local)
 
     async def _listen(self) -> None:
-        debugging, only_ipv4 = self._teller.debugging, self._options.only_ipv4
         async for heard in self._source.batches():
-            for at, knock in heard.knocks:
-                if only_ipv4 and len(knock.source) != 4:
-                    continue
-                if debugging:
-                    self._tell(Seen(knock))
-                for progress in self._recogniser.observe(knock, at):
-                    self._heed(progress)
-            for progress in self._recogniser.expire(heard.until):
-                self._heed(progress)
+            knocks = heard.knocks
+            if self._options.only_ipv4 or self._teller.debugging:
+                knocks = self._looked_at(knocks)
+            observe = self._recogniser.observe
+            for at, knock in knocks:
+                if told := observe(knock, at):
+                    self._heed_all(told)
+            self._heed_all(self._recogniser.expire(heard.until))
             self._await_deadline(heard.until)
+
+    def _looked_at(self, knocks: Sequence[tuple[float, Knock]]) -> list[tuple[float, Knock]]:
+        """What -4 leaves of them; told where debugging was asked for."""
+        families = (4,) if self._options.only_ipv4 else (4, 16)
+        kept = [each for each in knocks if len(each[1].source) in families]
+        if self._teller.debugging:
+            for _, knock in kept:
+                self._tell(Seen(knock))
+        return kept
+
+    def _heed_all(self, told: Sequence[Progress]) -> None:
+        for progress in told:
+            self._heed(progress)
 
     def _await_deadline(self, now: float) -> None:
         """Look again when the next attempt has taken too long, whether a packet comes or not."""

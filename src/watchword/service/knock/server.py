@@ -11,6 +11,7 @@ the same PID file is refused.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -36,6 +37,9 @@ from watchword.service.knock.loading import load
 from watchword.service.knock.teller import LogFile, Names, Teller, look_up
 
 PROGRAM: Final = "knockd"
+_RUBBISH: Final = (50_000, 20, 100)
+"""When the interpreter looks for cycles: seldom, since knocks make none, and a look walks
+over every attempt."""
 _READABLE: Final = 0o644
 """Of the PID file, as the original makes it: scripts of others read it."""
 
@@ -106,6 +110,8 @@ def _refuse_no_interfaces(text: str) -> None:
 
 
 def _daemon(options: DaemonOptions, knocking: Knocking, ready: Callable[[], None]) -> int:
+    gc.freeze()
+    gc.set_threshold(*_RUBBISH)
     names = Names(look_up) if options.lookup else None
     teller = Teller(aloud=options.verbose, debug=options.debug, names=names)
     log = _Log(options, teller)
