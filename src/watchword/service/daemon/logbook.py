@@ -41,8 +41,13 @@ class Logbook(LineReporter):
     def _places(self, log: LogSettings) -> Sequence[Sink]:
         places: list[Sink] = [StreamSink(sys.stderr)] if self._foreground else []
         if log.syslog and self._syslog:
-            places.append(SyslogSink(log.identity, log.facility, connect=self._connect))
+            places.append(self._system_log(log))
         return places
+
+    def _system_log(self, log: LogSettings) -> Sink:
+        if self._connect is None:
+            return SyslogSink(log.identity, log.facility)
+        return SyslogSink(log.identity, log.facility, connect=self._connect)
 
 
 def _words(log: LogSettings) -> Voice:
