@@ -64,9 +64,10 @@ sys.exit(fwknopd.main(sys.argv[1:]))
 FORGETFUL = """
 import sys
 from watchword.edges.replay import sqlite
+from watchword.model.requests import Claim
 from watchword.programs import fwknopd
 async def claim(self, keys):
-    return [True] * len(keys)
+    return [Claim.FIRST] * len(keys)
 sqlite.SqliteReplayStore.claim = claim
 sys.exit(fwknopd.main(sys.argv[1:]))
 """
