@@ -13,6 +13,7 @@ specification, so that a run is over soon.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watchword.model.doors import Flag
@@ -342,3 +343,12 @@ ROWS = (
     Row("76", D1, "S7000 +1.0 S7000 S8000 +1.0 S8000 S9000 +1.0 S9000", FIRST),
     Row("82", door("a", "7000,7000,8000"), "S7000 S7000 S8000", _opened("a")),
 )
+
+
+def by_door(lines: Sequence[str]) -> dict[str, list[str]]:
+    """What was told of each sender at each door, in its order."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        who, what = line.rsplit(" ", 1)
+        found.setdefault(who, []).append(what)
+    return found

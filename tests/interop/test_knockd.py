@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import until
-from tests.knock_rows import PLACES, ROWS, SENDERS, Pause, Row, played
+from tests.knock_rows import PLACES, ROWS, SENDERS, Pause, Row, by_door, played
 from tests.knockd_nursery import Nursery
 from watchword.lab import knock_frames
 from watchword.lab.hosts import Host, Lab
@@ -86,7 +86,7 @@ class Place:
 def _in_time(place: Place) -> dict[str, list[str]]:
     """What ours said. It tells of a timeout when time is up, the original with the next packet;
     so the last word may be one that the original had no cause to say."""
-    want, told = _by_door(place.row.told), place.told("ours")
+    want, told = by_door(place.row.told), place.told("ours")
     for who, lines in told.items():
         if lines[-1].startswith("T") and not want.get(who, [""])[-1].startswith("T"):
             lines.pop()
@@ -94,16 +94,8 @@ def _in_time(place: Place) -> dict[str, list[str]]:
 
 
 def _complete(place: Place) -> bool:
-    theirs = _by_door(place.row.packaged or place.row.told)
-    return _in_time(place) == _by_door(place.row.told) and place.told("packaged") == theirs
-
-
-def _by_door(lines: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        who, what = line.rsplit(" ", 1)
-        found.setdefault(who, []).append(what)
-    return found
+    theirs = by_door(place.row.packaged or place.row.told)
+    return _in_time(place) == by_door(place.row.told) and place.told("packaged") == theirs
 
 
 def _wire(server: Host, outside: Host, places: Sequence[Place]) -> None:
@@ -199,8 +191,8 @@ def test_a_row_comes_to_what_the_specification_says_of_both(
 ) -> None:
     place = places[number]
     row = place.row
-    assert _in_time(place) == _by_door(row.told)
-    assert place.told("packaged") == _by_door(row.packaged or row.told)
+    assert _in_time(place) == by_door(row.told)
+    assert place.told("packaged") == by_door(row.packaged or row.told)
     if row.packaged is None:
         assert place.ran("ours") == place.ran("packaged")
     else:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.knock_rows import PLACES, ROWS, SENDERS, Hit, Pause, Row, played
+from tests.knock_rows import PLACES, ROWS, SENDERS, Hit, Pause, Row, by_door, played
 from watchword.dialects.knockd import conf
 from watchword.model.doors import TCP, UDP, Knock, Progress, Step
 from watchword.recognise.doors import DoorRecogniser
@@ -55,19 +55,10 @@ def play(row: Row) -> list[str]:
     return told
 
 
-def sorted_by_door(lines: Sequence[str]) -> dict[str, list[str]]:
-    """Lines of each sender at each door, in their order."""
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        who, what = line.rsplit(" ", 1)
-        found.setdefault(who, []).append(what)
-    return found
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.number)
 def test_a_scenario_comes_to_what_the_specification_says(row: Row) -> None:
     told = [line for line in row.told if not line.endswith(" CT")]  # commands are not its business
-    assert sorted_by_door(play(row)) == sorted_by_door(told)
+    assert by_door(play(row)) == by_door(told)
 
 
 def test_no_scenario_was_lost() -> None:

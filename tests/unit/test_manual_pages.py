@@ -20,7 +20,7 @@ from watchword.dialects.fwknop import (
     server_options,
     watchdog_options,
 )
-from watchword.dialects.knockd import client_options, daemon_options
+from watchword.dialects.knockd import client_options, conf, daemon_options, door_section
 from watchword.dialects.shells.command import Command, Switch, Takes, Value
 from watchword.service.tool import command as tool
 
@@ -117,6 +117,18 @@ def test_every_command_of_watchword_has_a_section_of_its_page() -> None:
 )
 def test_a_page_names_every_variable_of_its_file(name: str, variables: frozenset[str]) -> None:
     assert variables_in(name) == variables
+
+
+def test_the_page_of_knockds_file_names_every_key_and_no_other() -> None:
+    named = {each.lower() for each in re.findall(r"^\\fB([A-Za-z_0-9]+)\\fR", knockd_heads(), re.M)}
+    assert named == {*conf.KEYS, *door_section.KEYS}
+
+
+def knockd_heads() -> str:
+    """The heads of the entries, those that share one on lines of their own."""
+    entries = page("knockd.conf.5").split("\n.TP\n")[1:]
+    heads = (entry.partition("\n")[0] for entry in entries)
+    return "\n".join(part.strip() for head in heads for part in head.split(", "))
 
 
 def said_of_variables() -> dict[str, str]:

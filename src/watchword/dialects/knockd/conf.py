@@ -186,3 +186,5 @@ _KEYS: Final[dict[str, _Take]] = {
     "jumpfrom": _jump,
     "closeatexit": _close_at_exit,
 }
+KEYS: Final[Sequence[str]] = ("usesyslog", *_KEYS)
+"""Of [options], in lower case."""
