@@ -14,7 +14,7 @@ import pytest
 
 from tests import ipfw_emulator
 from tests.daemon import Server, until
-from tests.system.tables_scene import knock, settled
+from tests.system.tables_scene import knock, listed, settled
 from watchword.lab.hosts import Lab
 from watchword.lab.trio import Trio, trio
 
@@ -89,6 +89,24 @@ def test_a_packet_is_a_rule_of_ipfw_which_ends_on_time_though_the_server_was_kil
     os.kill(heir, signal.SIGTERM)
     until(lambda: not heirs(scene), PATIENCE)
     assert rules(exe) == []
+
+
+@pytest.mark.requirement("8.1")
+@pytest.mark.requirement("4.12")
+@pytest.mark.peer("iptables")
+def test_the_tool_that_is_named_chooses_between_iptables_and_ipfw(
+    scene: Trio, server: Server, exe: Path
+) -> None:
+    server.settings["FLUSH_IPT_AT_EXIT"] = "Y"
+    for tool in ("/usr/sbin/iptables-nft", str(exe)):
+        server.settings["FIREWALL_EXE"] = tool
+        server.start()
+        knock(scene, scene.caller.four)
+        server.wait_for_judgements(1)
+        iptables = " ".join(listed(scene.server.host, "iptables-nft"))
+        assert (scene.caller.four in iptables) is (tool != str(exe))
+        assert any(scene.caller.four in each for each in rules(exe)) is (tool == str(exe))
+        server.stop()
 
 
 def test_it_ends_grants_itself_and_deletes_its_set_when_it_is_told_to(

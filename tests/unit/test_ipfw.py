@@ -59,6 +59,7 @@ def test_at_the_start_the_set_of_rules_that_are_over_is_disabled(tmp_path: Path)
 
 
 @pytest.mark.requirement("5.1")
+@pytest.mark.requirement("5.3")
 @pytest.mark.requirement("5.7")
 @pytest.mark.requirement("4.12", partial=True)
 @pytest.mark.requirement("8.1", partial=True)
@@ -181,6 +182,17 @@ def test_when_every_number_is_used_a_grant_is_refused_whole(tmp_path: Path) -> N
     with pytest.raises(HostError, match="Maximum allowed number of rules has been reached"):
         world.add(world.opening("192.0.2.2"), world.opening("192.0.2.3"))
     assert world.backend.installed() == tags(there)
+
+
+def test_a_number_is_used_again_when_its_rules_are_gone(tmp_path: Path) -> None:
+    _, world = ready(tmp_path, most=1)
+    world.add(world.opening())
+    world.backend.prepare()
+    world.wait(60)
+    world.backend.installed()
+    again = world.opening("192.0.2.8")
+    world.add(again)
+    assert world.backend.installed() == tags(again)
 
 
 def test_a_command_that_is_refused_undoes_those_before_it(tmp_path: Path) -> None:
