@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import pytest
 
 from tests.values import NOW, policy, request, terms
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.edges.replay.memory import MemoryJournal
+from watchword.edges.report.lines import MemoryReporter
 from watchword.grant.decide import Permit, Unresolved, authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
@@ -18,6 +23,7 @@ from watchword.model.outcomes import Refusal
 from watchword.model.policy import NatTerms, Policy, Target
 from watchword.model.requests import AccessWish, ForwardWish, Request
 from watchword.model.services import Service
+from watchword.service.daemon.enforcer import Enforcer
 
 CALLER, CALLER6 = "198.51.100.2", "2001:db8:2::2"
 INSIDE = ip_address("10.0.0.5")
@@ -240,6 +246,40 @@ def test_grants_that_lead_to_different_places_are_different_grants() -> None:
     assert len(tags) == 3
     again = ledger.admit(permit(), NOW)
     assert again.id == grants[0].id
+
+
+async def _restarted(able: frozenset[Feature]) -> tuple[list[Grant], set[Lead | None], int]:
+    """Grants after a restart, and after a change, to a firewall that can do so much."""
+    clock, journal, reporter = FakeClock(*NOW), MemoryJournal("boot"), MemoryReporter()
+    before = MemoryFirewall(clock)
+    before.prepare()
+    first = Enforcer(before, journal, reporter, clock)
+    await first.grant([permit(), plain()])
+    await first.written()
+    after = MemoryFirewall(clock, features=able)
+    second = Enforcer(after, journal, reporter, clock)
+    await second.resume(flush=False)
+    await second.written()
+    kept = list(second.ledger.grants())
+    changed = MemoryFirewall(clock, features=able)
+    await first.replace_firewall(changed, elsewhere=True)
+    return kept, {opening.hole.lead for opening in changed.openings}, len(first.ledger)
+
+
+def plain() -> Permit:
+    answer = authorise(rules(), request(), NOW)
+    assert isinstance(answer, Permit)
+    return answer
+
+
+def test_what_leads_on_ends_when_the_firewall_is_set_up_to_lead_nobody_on() -> None:
+    everything = MemoryFirewall(FakeClock(*NOW)).probe()
+    kept, open_, count = asyncio.run(_restarted(everything))
+    assert (len(kept), count) == (2, 2)
+    assert open_ == {None, Lead(INSIDE, 22)}
+    kept, open_, count = asyncio.run(_restarted(everything - {Feature.FORWARD}))
+    assert [each.lead for each in kept] == [None]
+    assert (open_, count) == ({None}, 1)
 
 
 def test_the_tag_of_an_opening_says_where_it_leads() -> None:

@@ -128,6 +128,7 @@ class Enforcer:
                     kept.append(grant)
             for grant in kept:
                 self.ledger.resume(grant, State.OPEN)
+            over += await self._beyond(self.firewall)
             self.resumed(self.ledger.openings())
             try:
                 disowned = await self._realign()
@@ -139,6 +140,15 @@ class Enforcer:
             self._reporter.report(Restored(len(kept), "they were open before this start"))
         if disowned and not flush:
             self._reporter.report(Disowned(disowned))
+
+    async def _beyond(self, firewall: FirewallBackend) -> list[tuple[Grant, Ending]]:
+        """Take back what leads where this firewall leads nobody, as it is set up now."""
+        leading = [each for each in self.ledger.grants() if each.lead is not None]
+        if not leading:
+            return []
+        able = await aside(firewall.probe)
+        names = [each.id for each in leading if each.lead and each.lead.features - able]
+        return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
     def _disallowed(self, error: UnwarrantedError) -> list[tuple[Grant, Ending]]:
         """Take back what the firewall has lost since, and the policy of now lets nobody have."""
@@ -340,6 +350,7 @@ class Enforcer:
         async with self._lock:
             old, self.firewall = self.firewall, firewall
             try:
+                self._note_ends(await self._beyond(firewall))
                 await self._realign()
             except HostError:
                 self.firewall = old
