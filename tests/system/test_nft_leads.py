@@ -411,6 +411,32 @@ def iptables(*words: str) -> None:
     subprocess.run(["iptables", *words], check=True)
 
 
+@pytest.mark.parametrize("attach", [Attach.GUARD, Attach.JUMP, Attach.MARK])
+def test_a_firewall_that_is_to_lead_nobody_on_any_more_does_not(
+    scene: Yard, doors: dict[str, Door], attach: Attach
+) -> None:
+    way = Way(scene, six=False)
+    nft(script="add chain inet router input { type filter hook input priority 0; }")
+    before = replace(GUARD, attach=attach, jump_from=(JumpFrom("inet", "router", "input"),))
+    if attach is not Attach.JUMP:
+        before = replace(before, jump_from=())
+    plain = opening(way.caller, GHOST)
+    with firewall(before) as backend:
+        backend.prepare()
+        backend.apply(add(leading(way.caller, "tcp/110", Lead(None, 6543)), plain))
+        doors["ghost"].enter(scene.caller, way.gateway, 110).close()
+    with firewall(replace(before, leads=False, forward_from=())) as backend:
+        backend.prepare()
+        backend.apply(add(plain))
+        assert backend.installed() == {plain.tag}
+        assert backend.intact()
+        doors["pop3"].enter(scene.caller, way.gateway, 110).close()
+        doors["ghost"].enter(scene.caller, way.gateway, 6543).close()
+        assert "lead_on" not in nft("list", "ruleset")
+        backend.teardown()
+        assert "table inet watchword" not in nft("list", "ruleset")
+
+
 def test_marks_open_what_the_operators_own_rules_let_marked_packets_into(
     scene: Yard, doors: dict[str, Door], way: Way
 ) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Protocol
 
-from watchword.edges.firewall.nft import adopting, guard, jump, marking
+from watchword.edges.firewall.nft import adopting, guard, jump, leading, marking
 from watchword.edges.firewall.nft.layout import Structure
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.passes import Passes
@@ -67,13 +67,15 @@ class _Sides:
         """``own``: of our own table, and ``script`` makes it; None: there is none."""
         called = jump.structure(settings)
         adopted = adopting.structure(settings)
-        none = Structure((), (), ())
+        alien = ((guard.home(settings), leading.LEAD_ON),)
+        none = Structure((), (), (), strange=alien)
         mine = own or none
         self.structure = Structure(
             homes=(*mine.homes, *called.homes, *adopted.homes),
             chains=(*mine.chains, *called.chains),
             sets=(*mine.sets, *called.sets, *adopted.sets),
             calls=called.calls,
+            strange=mine.strange,
             own=mine.own,
         )
         self._own_script = script
@@ -111,6 +113,7 @@ class _Sides:
     def removal(self, found: Survey) -> str:
         table = found.tables[0] if self._mine.own is not None else None
         mine = table is not None and table.comment == guard.MARK
+        mine = mine or (self._mine.own is None and any(found.strange))
         first_chain, first_set = len(self._mine.chains), len(self._mine.sets)
         last_set = first_set + len(self._called.sets)
         called = self._called
@@ -184,15 +187,25 @@ class Guarding:
 
     def _write(self, found: Survey) -> None:
         script = guard.script(self._settings, self._own_passes.adopted, self._own_passes.cut)
-        try:
-            run(self._programs, script + self._sides.script(found))
-        except HostError:
-            removal = self._sides.removal(found)
-            if not removal:
-                raise
-            # What is there has another shape than ours: an older version's, or bent by hand.
-            calls = jump.script(self._settings, self.structure.calls)
-            run(self._programs, removal + script + calls)
+        removal = self._sides.removal(found)
+        whole = removal + script + jump.script(self._settings, self.structure.calls)
+        _put(self._programs, found, script + self._sides.script(found), removal and whole)
+
+
+def _put(programs: ProgramRunner, found: Survey, script: str, anew: str) -> None:
+    """Run a script, or the one that removes what is there before; that one may be empty.
+
+    What is there may have another shape than ours: an older version's, or bent by hand.
+    """
+    if anew and any(found.strange):
+        run(programs, anew)
+        return
+    try:
+        run(programs, script)
+    except HostError:
+        if not anew:
+            raise
+        run(programs, anew)
 
 
 class Calling:
@@ -232,13 +245,8 @@ class Calling:
         self.check(found)
         if found.fits(self.structure):
             return 0
-        script = self._sides.script(found)
-        try:
-            run(self._programs, script)
-        except HostError:
-            if not self.removal(found):
-                raise
-            run(self._programs, self._sides.anew(found))
+        anew = self.removal(found) and self._sides.anew(found)
+        _put(self._programs, found, self._sides.script(found), anew)
         return 0
 
     def removal(self, found: Survey) -> str:

@@ -165,6 +165,7 @@ def structure(settings: FirewallSettings) -> Structure:
             *(leading.expected(settings, ours) if settings.leads else ()),
         ),
         sets=tuple((ours, name) for name in [*_sets(), *led]),
+        strange=() if settings.leads else ((ours, leading.LEAD_ON),),
         own=ours,
     )
 

@@ -99,6 +99,8 @@ class Structure:
     chains: tuple[ExpectedChain, ...]
     sets: tuple[tuple[Home, str], ...]
     calls: tuple[Call, ...] = ()
+    strange: tuple[tuple[Home, str], ...] = ()
+    """Chains of ours that are not to be there: of a time when more was asked for."""
     own: Home | None = None
     """A table of our own, where openings are that lead somewhere; None: there is none."""
 

@@ -93,6 +93,8 @@ class Survey:
     sets: tuple[SetSeen | None, ...]
     jumps: tuple[tuple[int, ...] | None, ...]
     """For each call the handles of the rules that make it; None: there is no such caller."""
+    strange: tuple[bool, ...] = ()
+    """Which of the chains that are not to be there are there."""
 
     def fits(self, structure: Structure) -> bool:
         """Whether everything stands as it should."""
@@ -101,6 +103,7 @@ class Survey:
             and all(map(_as_expected, self.chains, structure.chains))
             and None not in self.sets
             and all(self.jumps)
+            and not any(self.strange)
         )
 
 
@@ -117,6 +120,7 @@ def survey(netlink: Netlink, structure: Structure) -> Survey:
     tables = netlink.ask([_table(home) for home in structure.tables])
     heads = netlink.ask([_chain(each.home, each.name) for each in structure.chains])
     sets = netlink.ask([_set(home, name) for home, name in structure.sets])
+    strange = netlink.ask([_chain(home, name) for home, name in structure.strange])
     callers = netlink.ask(
         [
             _get(_GET_CHAIN, each.family, each.table, _CHAIN_NAME, each.chain)
@@ -134,6 +138,7 @@ def survey(netlink: Netlink, structure: Structure) -> Survey:
             None if head is None else _calls(netlink, each)
             for head, each in zip(callers, structure.calls, strict=True)
         ),
+        tuple(each is not None for each in strange),
     )
 
 
