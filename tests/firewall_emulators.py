@@ -144,6 +144,8 @@ class Netsh(Emulator):
                     "name", "dir", "action", "protocol", "localip", "localport", "remoteip",
                 }:  # fmt: skip
                     raise RefusedError("Ein angegebener Wert ist ungültig.")
+                if fields["name"] in self.rules:
+                    raise AssertionError("Windows takes a second rule of that name: there are two")
                 self.rules[fields["name"]] = fields
                 return "OK.\n"
             case ["advfirewall", "firewall", "delete", "rule", name]:

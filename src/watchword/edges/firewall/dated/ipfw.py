@@ -102,7 +102,6 @@ class Ipfw:
         self, standing: Sequence[Line], over: Sequence[Line], take: set[Rule], put: set[Rule]
     ) -> Iterator[Step]:
         """New rules come before old ones go."""
-        take -= put
         going = {each.number for each in standing if each.rule in take}
         staying = {
             each.rule for each in standing if each.number in going and each.rule not in take

@@ -45,7 +45,7 @@ class Netsh:
         return [rule for rule in map(rule_of, names) if rule is not None]
 
     def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
-        self._program.run_all(self._steps(set(self.read()), set(take) - set(put), set(put)))
+        self._program.run_all(self._steps(set(self.read()), set(take), set(put)))
 
     def tidy(self, now: float) -> None:
         """Connections outlive their rules, and need nobody to look after them."""

@@ -49,7 +49,7 @@ class Tool(Protocol):
     def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
         """Take rules out and put others in: everything, or nothing.
 
-        What is there already is not put in again; what is gone is no error.
+        No rule is in both. What is there already is not put in again; what is gone is no error.
         """
         ...
 
