@@ -164,3 +164,18 @@ def test_who_is_in_is_listed_by_door_and_can_be_shut_out(place: Street, knockd: 
     until((knockd.folder / "stopped").exists)
     assert not reaches(place.outside, HERE, PORT)
     assert json.loads(tool("grants", "--json"))["total"] == 0
+
+
+@pytest.mark.peer("iptables")
+def test_doors_open_in_iptables_too(place: Street, knockd: Knockd) -> None:
+    place.inside.run("iptables", "-A", "INPUT", "-p", "tcp", "--dport", str(PORT), "-j", "DROP")
+    knockd.start(door(2), options="FirewallBackend = iptables\n")
+    assert not reaches(place.outside, HERE, PORT)
+    place.knock(7000, 9000, 8000)
+    knockd.wait_for("opened")
+    assert gets_through(place.outside, HERE, PORT)
+    knockd.wait_for("closed")
+    assert not reaches(place.outside, HERE, PORT)
+    assert knockd.stop() == 15
+    assert knockd.tried("--flush", "-c", str(knockd.conf))[0] == 0
+    assert "KNOCKD_INPUT" not in place.inside.run("iptables", "-S").stdout

@@ -153,6 +153,7 @@ def test_an_unknown_flag_is_named(written: str, told: str) -> None:
         (f"{SEQUENCE}seq_timeout = -1\n", "config: line 3: Seq_Timeout is negative"),
         (f"{SEQUENCE}target = here\n", "config: line 3: Target is 'here'"),
         (f"{SEQUENCE}open = 22\n", "config: line 3: '22' is not of the form proto/port"),
+        ("[options]\nFirewallBackend = pf\n", "config: line 2: syntax error"),
         (f"{SEQUENCE}shell = perhaps\n", "config: line 3: 'perhaps' is neither yes nor no"),
         (f"{SEQUENCE}command = a\0b\n", "config: line 3: syntax error"),
     ],

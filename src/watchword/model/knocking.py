@@ -7,10 +7,12 @@ from typing import Final
 
 from watchword.errors import Complaint
 from watchword.model.doors import Door
-from watchword.model.settings import FirewallSettings
+from watchword.model.settings import ChainUse, FirewallSettings
 
 EVERY_INTERFACE: Final = "any"
-_UNTOUCHED: Final = FirewallSettings(table="watchword_knockd", needed=False)
+_UNTOUCHED: Final = FirewallSettings(
+    table="watchword_knockd", input=ChainUse("INPUT", "KNOCKD_INPUT"), needed=False
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ one-time sequences, which are in files of their own (one_time).
 
 Source: knockd, section 3. Differences: all complaints are told, not only the
 first; several interfaces may be named, with commas. Of our own below [options]:
-``SyslogFacility``, ``StateDir``, ``RunDir``, ``NftTable``, ``JumpFrom``, ``CloseAtExit``.
+``SyslogFacility``, ``StateDir``, ``RunDir``, ``FirewallBackend``, ``NftTable``,
+``JumpFrom``, ``CloseAtExit``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from watchword.model.knocking import Knocking, KnockSettings
 from watchword.model.settings import Attach, JumpFrom
 
 FACILITIES: Final = ("daemon", "user", *(f"local{number}" for number in range(8)))
+BACKENDS: Final = ("nftables", "iptables")
 LONGEST_INTERFACE: Final = 15
 """Bytes, as in the kernel."""
 
@@ -156,6 +158,14 @@ def _table(
     return replace(settings, firewall=replace(settings.firewall, table=value))
 
 
+def _backend(
+    settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
+) -> KnockSettings:
+    if value.lower() not in BACKENDS:
+        raise ValueError(f"write one of {', '.join(BACKENDS)}")
+    return replace(settings, firewall=replace(settings.firewall, backend=value.lower()))
+
+
 def _jump(
     settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
 ) -> KnockSettings:
@@ -182,6 +192,7 @@ _KEYS: Final[dict[str, _Take]] = {
     "syslogfacility": _facility,
     "statedir": _state_dir,
     "rundir": _run_dir,
+    "firewallbackend": _backend,
     "nfttable": _table,
     "jumpfrom": _jump,
     "closeatexit": _close_at_exit,

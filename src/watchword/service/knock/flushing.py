@@ -7,14 +7,15 @@ must not be there.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from watchword.edges.clock import SystemClock, boot_id
-from watchword.edges.firewall.nft.backend import NftFirewall
-from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.knocking import KnockSettings
 from watchword.model.openings import Ending
+from watchword.model.settings import Settings
+from watchword.service.daemon.assembly import firewall_for
 from watchword.service.daemon.process import PidFile
 from watchword.service.knock.openings import LOCK
 
@@ -27,7 +28,7 @@ def flush(settings: KnockSettings) -> None:
     folder = Path(settings.state_dir)
     lock = PidFile(folder / LOCK, "end it first", program="knockd") if folder.exists() else None
     clock = SystemClock()
-    NftFirewall(settings.firewall, programs=SystemPrograms(), clock=clock).teardown()
+    firewall_for(Settings(firewall=replace(settings.firewall, needed=True)), clock).teardown()
     if lock is not None:
         asyncio.run(_end_grants(folder, clock))
         lock.close()

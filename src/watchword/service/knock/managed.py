@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from watchword.edges.firewall.nft.backend import NftFirewall
-from watchword.edges.programs import SystemPrograms
 from watchword.edges.randomness import key_bytes
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.errors import HostError
@@ -32,9 +30,9 @@ from watchword.model.openings import Ending, Feature, Grant
 from watchword.model.outcomes import Disowned, Event, GrantEnded, HostTrouble, Restored
 from watchword.model.packets import Packet
 from watchword.model.requests import AccessWish, ReplayKey, Request, Sighting
-from watchword.model.settings import FirewallSettings
+from watchword.model.settings import Attach, FirewallSettings, Settings
 from watchword.ports import Clock, FirewallBackend, Reporter
-from watchword.service.daemon.assembly import place_of, way_of
+from watchword.service.daemon.assembly import firewall_for, place_of, way_of
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.keeper import Keeper
 
@@ -87,7 +85,7 @@ class ManagedDoors:
         """
         if settings == self._settings:
             return
-        firewall = NftFirewall(settings, programs=SystemPrograms(), clock=self._clock)
+        firewall = firewall_for(Settings(firewall=settings), self._clock)
         self._features = firewall.probe()
         if self._enforcer is None:
             await self._start(firewall)
@@ -96,8 +94,10 @@ class ManagedDoors:
             elsewhere = old is not None and place_of(old) != place_of(settings)
             await self._enforcer.replace_firewall(firewall, elsewhere=elsewhere)
         self._settings = settings
-        hidden = ", ".join(map(str, settings.guarded))
-        self._tell(Remark(f"{way_of(settings)}: {hidden} hidden until a door opens"))
+        services = ", ".join(map(str, settings.guarded))
+        hides = settings.attach is Attach.GUARD and not settings.in_iptables
+        what = "hidden until a door opens" if hides else "opened by doors"
+        self._tell(Remark(f"{way_of(settings)}: {services} {what}"))
 
     async def _start(self, firewall: FirewallBackend) -> None:
         firewall.prepare()
