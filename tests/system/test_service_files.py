@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import shutil
 import signal
@@ -61,6 +62,15 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: bool
     )
     said = [line for line in done.stderr.splitlines() if UNIT.name in line]
     assert (done.returncode, said) == (0, [])
+
+
+@pytest.mark.parametrize("name", ["fwknopd.service", "knockd.service"])
+def test_systemd_never_gives_up_starting_it_again(name: str) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string((PACKAGING / "systemd" / name).read_text("utf-8"))
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit["Service"]["Restart"] == "on-failure"
 
 
 class Manager:

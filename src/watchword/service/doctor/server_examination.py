@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +45,7 @@ from watchword.wire.spa import base64text
 from watchword.wire.spa.mac import PREFIX
 
 _USUAL: Final = 62201
+_LOOPBACK: Final = "127.0.0.1"
 _PORT: Final = re.compile(r"\bport (\d{1,5})\b")
 _DECOY: Final = 160  # bytes; as long as a packet with an HMAC
 _PATIENCE: Final = 2.0  # seconds for the daemon to count a packet
@@ -91,17 +92,35 @@ class Examination:
         if send is None:
             return server_diagnosis.capture(None, way)
         try:
-            before = self._judged()
-            _send(send)
-            limit = time.monotonic() + _PATIENCE
-            while (now := self._judged()) == before and time.monotonic() < limit:
-                time.sleep(0.02)
+            seen_before = self._refused_since(0)[1]
+            heard = self._is_refused(_send(send), seen_before)
         except (OSError, WatchwordError) as error:
             return server_diagnosis.capture(None, f"{way}: {error}")
-        return server_diagnosis.capture(now > before, way)
+        if heard is None:
+            return server_diagnosis.capture(None, f"{way}: it was not told from many others")
+        return server_diagnosis.capture(heard, way)
 
-    def _judged(self) -> int:
-        return sum(self._status()["packets"].values())
+    def _is_refused(self, port: int, after: int) -> bool | None:
+        """Whether the daemon tells of the packet from a port of ours; None: of too many at once."""
+        limit = time.monotonic() + _PATIENCE
+        summed_up = False
+        while time.monotonic() < limit:
+            told, after = self._refused_since(after)
+            if any(_is_from(each, port) for each in told):
+                return True
+            summed_up = summed_up or any("count" in each for each in told)
+            time.sleep(0.02)
+        return None if summed_up else False
+
+    def _refused_since(self, after: int) -> tuple[list[dict[str, Any]], int]:
+        """Refusals after the one of a number, and the number of the last."""
+        found: list[dict[str, Any]] = []
+        more = True
+        while more:
+            page = asking.ask(self._control, "refusals", after=after)
+            found += page["events"]
+            after, more = page["next"], page["more"]
+        return found, after
 
     def _status(self) -> dict[str, Any]:
         return asking.ask(self._control, "status")
@@ -209,14 +228,23 @@ def _way(configuration: Configuration) -> tuple[str, Service | None]:
     return words, None
 
 
-def _send(to: Service) -> None:
-    """Send what looks like a packet, and that no key has sealed. Raises OSError."""
+def _is_from(refused: Mapping[str, Any], port: int) -> bool:
+    source = str(refused.get("source", "")).removeprefix("::ffff:")
+    return source == _LOOPBACK and refused.get("source_port") == port
+
+
+def _send(to: Service) -> int:
+    """Send what looks like a packet, and that no key has sealed, from the port returned.
+
+    Raises OSError.
+    """
     text = base64text.encode(_SALTED + randomness.key_bytes(_DECOY))[len(PREFIX) :]
     kind = socket.SOCK_DGRAM if to.proto is Proto.UDP else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as channel:
         channel.settimeout(_PATIENCE)
-        channel.connect(("127.0.0.1", to.port))
+        channel.connect((_LOOPBACK, to.port))
         channel.sendall(text)
+        return int(channel.getsockname()[1])
 
 
 def _usable(firewall: FirewallSettings, programs: SystemPrograms) -> Finding:
