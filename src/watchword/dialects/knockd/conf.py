@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from watchword.dialects.knockd.door_draft import yes_or_no
 from watchword.dialects.knockd.door_section import door
@@ -112,34 +112,18 @@ def _interface(
     return replace(settings, interfaces=interfaces(value))
 
 
-def _path(value: str) -> str:
-    if not value or "\0" in value:
-        raise ValueError("name a file")
-    return value
+def _path(name: str) -> _Take:
+    """Takes the name of a file or folder into the field of that name."""
 
+    def take(
+        settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
+    ) -> KnockSettings:
+        if not value or "\0" in value:
+            raise ValueError("name a file or folder")
+        changes: dict[str, Any] = {name: value}
+        return replace(settings, **changes)
 
-def _log_file(
-    settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
-) -> KnockSettings:
-    return replace(settings, log_file=_path(value))
-
-
-def _pid_file(
-    settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
-) -> KnockSettings:
-    return replace(settings, pid_file=_path(value))
-
-
-def _state_dir(
-    settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
-) -> KnockSettings:
-    return replace(settings, state_dir=_path(value))
-
-
-def _run_dir(
-    settings: KnockSettings, _: Directive, value: str, complaints: list[Complaint]
-) -> KnockSettings:
-    return replace(settings, run_dir=_path(value))
+    return take
 
 
 def _facility(
@@ -186,12 +170,12 @@ def _close_at_exit(
 
 
 _KEYS: Final[dict[str, _Take]] = {
-    "logfile": _log_file,
-    "pidfile": _pid_file,
+    "logfile": _path("log_file"),
+    "pidfile": _path("pid_file"),
     "interface": _interface,
     "syslogfacility": _facility,
-    "statedir": _state_dir,
-    "rundir": _run_dir,
+    "statedir": _path("state_dir"),
+    "rundir": _path("run_dir"),
     "firewallbackend": _backend,
     "nfttable": _table,
     "jumpfrom": _jump,
