@@ -17,7 +17,7 @@ from tests.ipfw_emulator import Ipfw, RefusedError
 from tests.unit.dated_scene import StillHeir, world_of
 from watchword.edges.clock import FakeClock, SystemClock
 from watchword.edges.firewall.dated.backend import DatedFirewall
-from watchword.edges.firewall.dated.heir import HeirProcess, order, ordered
+from watchword.edges.firewall.dated.heir import HeirProcess, SharedHeir, order, ordered
 from watchword.edges.firewall.dated.lock import Lock
 from watchword.edges.firewall.dated.sweeper import AGAIN, GRACE, Sweeper
 from watchword.edges.firewall.dated.tools import tool_for
@@ -139,6 +139,26 @@ def test_an_heir_that_dies_is_missed_and_another_one_started(exe: Path, tmp_path
     assert backend.intact()
     backend.close()
     until_gone(pids[1])
+
+
+def test_a_reload_keeps_the_heir_and_another_set_has_another(exe: Path, tmp_path: Path) -> None:
+    here = FirewallSettings(backend="ipfw", exe=str(exe))
+    there = FirewallSettings(backend="ipfw", exe=str(exe), ipfw=IpfwSettings(active=5))
+    first = SharedHeir(here, tmp_path / "lock")
+    first.close()
+    again, other = SharedHeir(here, tmp_path / "lock"), SharedHeir(there, tmp_path / "lock")
+    try:
+        assert again.alive
+        assert again.pid == first.pid != other.pid
+        os.kill(first.pid, 9)
+        until_gone(first.pid)
+        assert not again.alive
+        again = SharedHeir(here, tmp_path / "lock")
+        assert again.alive
+        assert again.pid != first.pid
+    finally:
+        for each in (again, other):
+            os.kill(each.pid, 9)
 
 
 def test_while_the_server_lives_its_heir_leaves_it_time_to_end_rules_itself(

@@ -11,7 +11,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from pathlib import Path
 
-from watchword.edges.firewall.dated.heir import Heir, HeirProcess
+from watchword.edges.firewall.dated.heir import Heir, SharedHeir
 from watchword.edges.firewall.dated.known import Entry, Known
 from watchword.edges.firewall.dated.lock import Lock
 from watchword.edges.firewall.dated.rule import Rule, Tool
@@ -40,7 +40,7 @@ class DatedFirewall:
         *,
         programs: ProgramRunner,
         clock: Clock,
-        heir: Callable[[FirewallSettings, Path], Heir] = HeirProcess,
+        heir: Callable[[FirewallSettings, Path], Heir] = SharedHeir,
     ) -> None:
         """``lock``: a file of our own, beside which nothing is written."""
         self.name = settings.backend

@@ -10,6 +10,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -69,6 +70,43 @@ class HeirProcess:
 
     def close(self) -> None:
         self._channel.close()
+
+
+_running: dict[str, HeirProcess] = {}
+_guard = threading.Lock()
+
+
+class SharedHeir:
+    """One process for all backends here that have the same rules: a reload makes another backend.
+
+    It stays until this process ends: one that is left alone while a server lives would end rules
+    a moment before the server does.
+    """
+
+    def __init__(self, settings: FirewallSettings, lock: Path) -> None:
+        """Raises HostError: it cannot be started."""
+        key = order(settings, lock)
+        with _guard:
+            process = _running.get(key)
+            if process is None or not process.alive:
+                if process is not None:
+                    process.close()
+                process = _running[key] = HeirProcess(settings, lock)
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.alive
+
+    def look(self) -> None:
+        self._process.look()
+
+    def close(self) -> None:
+        """It goes on for other backends, and for what is open, until this process ends."""
 
 
 def order(settings: FirewallSettings, lock: Path) -> str:
