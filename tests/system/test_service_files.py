@@ -17,7 +17,7 @@ import pytest
 from tests.daemon import PROGRAMS, Server, until
 from tests.sealing import sealed
 from watchword.lab.hosts import Lab
-from watchword.lab.sockets import send_datagram
+from watchword.lab.sockets import family_of, inside, send_datagram
 from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
@@ -127,6 +127,73 @@ def test_it_is_never_ready_without_them(scene: Trio, server: Server, manager: Ma
     until(lambda: server.ended)
     assert server.process is not None
     assert server.process.returncode == 1
+    assert manager.heard_nothing()
+
+
+LOOKED_AT = "STATUS=Packets are looked at"
+
+
+@pytest.mark.parametrize("apart", ["Y", "N"])
+def test_an_interface_that_is_still_to_come_holds_up_no_boot_and_the_status_says_so(
+    server: Server, manager: Manager, apart: str
+) -> None:
+    ip = server.host.run
+    manager.manage(server)
+    del server.settings["ENABLE_UDP_SERVER"]
+    server.settings |= {"PCAP_INTF": "later0", "PRIVILEGE_SEPARATION": apart}
+    waits = "STATUS=Waits for interface later0: no packets from there yet"
+    server.launch()
+    assert manager.hear() == f"READY=1\n{waits}"
+    ip("ip", "link", "add", "later0", "type", "veth", "peer", "name", "far0")
+    ip("ip", "link", "set", "later0", "up")
+    assert manager.hear() == LOOKED_AT
+    ip("ip", "link", "set", "later0", "down")
+    assert manager.hear() == waits
+    ip("ip", "link", "set", "later0", "up")
+    assert manager.hear() == LOOKED_AT
+    ip("ip", "link", "delete", "later0")
+    assert manager.hear() == waits
+    server.settings |= {"PCAP_INTF": "lo"}
+    server.write()
+    server.send(signal.SIGHUP)
+    assert manager.hear() == LOOKED_AT
+    assert server.stop() == 0
+
+
+def test_a_capture_file_that_is_still_to_come_is_told_likewise(
+    server: Server, manager: Manager, tmp_path: Path
+) -> None:
+    manager.manage(server)
+    file = tmp_path / "capture"
+    del server.settings["ENABLE_UDP_SERVER"]
+    server.settings["PCAP_FILE"] = str(file)
+    server.launch()
+    status = f"STATUS=Waits for file {file}: no packets from there yet"
+    assert manager.hear() == f"READY=1\n{status}"
+    file.touch()
+    assert manager.hear() == LOOKED_AT
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "apart", "address"),
+    [("udp", "Y", "127.0.0.1"), ("udp", "N", "::1"), ("tcp", "Y", "127.0.0.1")],
+)
+def test_a_port_that_somebody_has_is_a_failed_start(
+    server: Server, manager: Manager, kind: str, apart: str, address: str
+) -> None:
+    manager.manage(server)
+    server.settings |= {"PACKET_SOURCES": kind, "PRIVILEGE_SEPARATION": apart}
+    number = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+    with inside(server.host, lambda: socket.socket(family_of(address), number)) as taken:
+        taken.bind((address, 62201))
+        if kind == "tcp":
+            taken.listen()
+        server.launch()
+        until(lambda: server.ended)
+    assert server.process is not None
+    assert server.process.returncode == 1
+    assert "62201" in server.log
     assert manager.heard_nothing()
 
 

@@ -16,6 +16,7 @@ from watchword.errors import PeerError
 from watchword.model.openings import Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.orders import (
     Apply,
+    Awaiting,
     CloseByCommand,
     Compile,
     Cut,
@@ -83,6 +84,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
     ),
     st.builds(CloseByCommand, WORDS),
     st.builds(Prolong, WORDS, st.floats(0, 1e11)),
+    st.builds(Awaiting, st.lists(st.from_regex("[ a-z0-9/]{0,9}", fullmatch=True)).map(tuple)),
     st.builds(Decrypt, st.binary(max_size=32), st.binary(max_size=99)),
     st.builds(Mail, st.from_regex(r"[+!][ a-zA-Z0-9]{0,20}", fullmatch=True)),
     st.builds(
@@ -137,6 +139,9 @@ def test_an_order_with_another_value_in_it_is_an_order_or_a_peer_error(
     "told",
     [
         {"do": "mail", "subject": "-oQ/tmp"},
+        {"do": "awaiting", "what": ["eth0\nMAINPID=1"]},
+        {"do": "awaiting", "what": ["x"] * 1025},
+        {"do": "awaiting", "what": "eth0"},
         {"do": "mail", "subject": "a\nBcc: somebody"},
         {"do": "mail", "subject": "x" * 1001},
         {"do": "close", "argv": []},

@@ -128,6 +128,14 @@ class Decrypt:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaiting:
+    """Where packets are to be looked at, and cannot be yet; empty: all are looked at."""
+
+    what: tuple[str, ...]
+    """For people: ``interface wlan0``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     subject: str
 
@@ -168,5 +176,5 @@ class OpenControl:
 
 Order: TypeAlias = (
     Plain | Firewall | Apply | Recognise | Cut | RunCommand | OpenByCommand | CloseByCommand
-    | Prolong | Through | Decrypt | Mail | OpenWay | Compile | OpenControl
+    | Prolong | Through | Decrypt | Awaiting | Mail | OpenWay | Compile | OpenControl
 )  # fmt: skip

@@ -14,6 +14,7 @@ from watchword.model.addresses import Address
 from watchword.model.openings import Hole, Lead, Opening
 from watchword.model.orders import (
     Apply,
+    Awaiting,
     CloseByCommand,
     Compile,
     Cut,
@@ -91,6 +92,10 @@ def _written_decrypt(order: Decrypt) -> _Fields:
     return {"do": "decrypt", "keyring": order.keyring.hex(), "message": message}
 
 
+def _written_awaiting(order: Awaiting) -> _Fields:
+    return {"do": "awaiting", "what": order.what}
+
+
 def _written_mail(order: Mail) -> _Fields:
     return {"do": "mail", "subject": order.subject}
 
@@ -136,6 +141,6 @@ _WRITERS: Final[Mapping[type, Callable[[Any], _Fields]]] = {
     Cut: _written_cut, Through: _written_through, RunCommand: _written_command,
     OpenByCommand: _written_open,
     CloseByCommand: _written_close, Prolong: _written_prolong, Decrypt: _written_decrypt,
-    Mail: _written_mail, OpenWay: _written_way, Compile: _written_compile,
-    OpenControl: _written_control,
+    Awaiting: _written_awaiting, Mail: _written_mail, OpenWay: _written_way,
+    Compile: _written_compile, OpenControl: _written_control,
 }  # fmt: skip

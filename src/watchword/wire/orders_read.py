@@ -20,6 +20,7 @@ from watchword.model.addresses import Address
 from watchword.model.openings import Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.orders import (
     Apply,
+    Awaiting,
     CloseByCommand,
     Compile,
     Cut,
@@ -97,8 +98,8 @@ def _text(value: object, longest: int = _TEXT) -> str:
     return value
 
 
-def _texts(value: object) -> tuple[str, ...]:
-    if type(value) is not list or not value or len(value) > _WORDS:
+def _texts(value: object, least: int = 1) -> tuple[str, ...]:
+    if type(value) is not list or not least <= len(value) <= _WORDS:
         raise PeerError("words that cannot be")
     return tuple(_text(each) for each in value)
 
@@ -229,6 +230,14 @@ def _decrypt(fields: _Fields) -> Order:
     return Decrypt(bytes.fromhex(_text(fields["keyring"], 128)), message)
 
 
+def _awaiting(fields: _Fields) -> Order:
+    _only(fields, "do", "what")
+    what = _texts(fields["what"], least=0)
+    if not all(each.isprintable() for each in what):  # they stand in a line for systemd
+        raise PeerError("nothing that is waited for")
+    return Awaiting(what)
+
+
 def _mail(fields: _Fields) -> Order:
     _only(fields, "do", "subject")
     subject = _text(fields["subject"], 1000)
@@ -263,5 +272,6 @@ _READERS: Final[Mapping[str, Callable[[_Fields], Order]]] = {
     "firewall": _firewall, "apply": _apply, "recognise": _recognise, "cut": _cut,
     "through": _through,
     "command": _command, "open": _open, "close": _close, "prolong": _prolong,
-    "decrypt": _decrypt, "mail": _mail, "way": _way, "compile": _compile, "control": _control,
+    "decrypt": _decrypt, "awaiting": _awaiting, "mail": _mail, "way": _way,
+    "compile": _compile, "control": _control,
 }  # fmt: skip

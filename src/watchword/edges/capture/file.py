@@ -53,9 +53,12 @@ class FileSource:
         requests: Requests | None = None,
         tell: Callable[[HostTrouble], None] = lambda trouble: None,
         opened: Callable[[Path], int] = opened,
+        *,
+        found: Callable[[], None] = lambda: None,
     ) -> None:
         """``tell`` is told when the file is not there, or no capture any more; ``opened``
-        opens a file for reading, or raises OSError.
+        opens a file for reading, or raises OSError; ``found`` is called when there is one, be it
+        the first or another one.
 
         Raises HostError: its folder is not there, it cannot be read, or is
         something else than a file.
@@ -67,6 +70,7 @@ class FileSource:
         self._requests = requests or Requests()
         self._tell = tell
         self._opened = opened
+        self._found = found
         self._program = compile_filter(tests, None, longest=_WHOLE)
         self._wakings = Wakings()
         self._others = 0
@@ -89,6 +93,11 @@ class FileSource:
     @property
     def families(self) -> tuple[int, ...]:
         return (4, 6)
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The file, as long as there is none."""
+        return () if self._file >= 0 else (f"file {self._path}",)
 
     def _say(self, what: str) -> None:
         self._tell(HostTrouble("capture file", f"{self._path} {what}"))
@@ -114,6 +123,7 @@ class FileSource:
         self._file, self._inode = opened, (about.st_dev, about.st_ino)
         self._changes.watch(self._path)
         self._begin()
+        self._found()
         return True
 
     def _begin(self, cut: tuple[int, Reader] | None = None) -> None:

@@ -108,6 +108,11 @@ class SniffSource:
         """Packets of both are seen, whatever addresses this host has."""
         return (4, 6)
 
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Interfaces that no packet can come from now."""
+        return tuple(f"interface {tap.name}" for tap in self._taps if tap.state in _LOST)
+
     async def batches(self) -> AsyncIterator[Sequence[Packet]]:
         loop = asyncio.get_running_loop()
         ready, news = asyncio.Event(), asyncio.Event()

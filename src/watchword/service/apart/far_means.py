@@ -10,9 +10,11 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from watchword.edges.scrapes import Scrapes
 from watchword.errors import OperatorError
@@ -20,6 +22,7 @@ from watchword.grant.ledger import Ledger
 from watchword.model.commands import Closing
 from watchword.model.openings import Grant, Hole, Opening
 from watchword.model.orders import (
+    Awaiting,
     CloseByCommand,
     Firewall,
     Mail,
@@ -51,6 +54,8 @@ from watchword.service.apart.line import Line
 from watchword.service.daemon.assembly import DIGEST_CACHE_LIMIT
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.means import Means, Programs, Told
+
+_MOST_AWAITED: Final = 100  # names of what is waited for
 
 
 def _given(_path: Path, _group: int | None) -> None:
@@ -91,6 +96,7 @@ class FarMeans:
             prolonged=self._prolonged,
             taken=self._taken,
             refused=self._refused,
+            awaiting=self._awaiting,
         )
 
     def _catch(self, signalled: Callable[[signal.Signals], None]) -> None:
@@ -131,6 +137,11 @@ class FarMeans:
     def _refused(self) -> None:
         self._coming = None
         self._line.ask(Plain.REFUSED)
+
+    def _awaiting(self, what: Sequence[str]) -> None:
+        """Answered, so that the hand has it before it hears that we are ready."""
+        printable = ("".join(c if c.isprintable() else "?" for c in each) for each in what)
+        self._line.ask(Awaiting(tuple(islice(printable, _MOST_AWAITED))))
 
     def _close(self, closing: Closing) -> Completed:
         """What the hand does not owe anybody needs no closing: it was never opened, or is shut."""

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from watchword.edges.pair import Channel, GoneError, HungUpError
 from watchword.errors import Complaint, HostError, OperatorError, PeerError
-from watchword.model.orders import OpenControl, Order, Plain, Prolong
+from watchword.model.orders import Awaiting, OpenControl, Order, Plain, Prolong
 from watchword.model.outcomes import HostTrouble
 from watchword.ports import Clock, FirewallBackend, ForbiddenError, Reporter
 from watchword.service import asking
@@ -62,8 +62,9 @@ class HandProcess:
         workshop: Callable[[Callable[[Answer | Begun], None], Licensed], Workshop],
         ready: Callable[[], None],
         alive: Callable[[], None],
+        awaiting: Callable[[Sequence[str]], None],
     ) -> None:
-        """``ready`` and ``alive`` are called when the gate says so."""
+        """``ready``, ``alive`` and ``awaiting`` (what for) are called when the gate says so."""
         self._book = book
         self._calls = calls
         self._work = work
@@ -71,6 +72,7 @@ class HandProcess:
         self._clock = clock
         self._ready = ready
         self._alive = alive
+        self._awaiting = awaiting
         self._counter = Counter(book, clock)
         self._workshop = workshop(self._answer, self._counter.licensed)
         self._control: Control | None = None
@@ -181,6 +183,8 @@ class HandProcess:
             self._begin(self._see_to_control(order))
         elif isinstance(order, Plain):
             self._see_to(lambda: (self._plain(order), []))
+        elif isinstance(order, Awaiting):
+            self._see_to(lambda: (self._awaiting(order.what), []))
         elif self._counter.may_take_long(order):
             self._begin(self._see_to_aside(order))
         else:

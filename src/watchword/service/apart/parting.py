@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -86,8 +86,15 @@ class Apart:
         return self.configuration.settings
 
 
-def serve(apart: Apart, reporter: Logbook, ready: Callable[[], None]) -> int:
+def serve(
+    apart: Apart,
+    reporter: Logbook,
+    ready: Callable[[], None],
+    awaiting: Callable[[Sequence[str]], None],
+) -> int:
     """Part, and serve as the hand until the gate has ended; its exit status, or LOST.
+
+    ``ready`` and ``awaiting`` are called when the gate says so.
 
     Raises HostError: another daemon uses the state directory, or what is owed cannot be read.
     """
@@ -119,6 +126,7 @@ def serve(apart: Apart, reporter: Logbook, ready: Callable[[], None]) -> int:
             workshop=lambda answer, licensed: made(answer=answer, licensed=licensed),
             ready=ready,
             alive=lambda: supervisor.notify("WATCHDOG=1"),
+            awaiting=awaiting,
         )
         return await hand.run(gate)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeAlias
@@ -90,6 +90,8 @@ class Means:
     """Told that from now on packets are decided by what the files say now. Raises HostError."""
     refused: Callable[[], None] = _nothing
     """Told that they are not."""
+    awaiting: Callable[[Sequence[str]], None] = lambda what: None
+    """Told where packets are to be looked at and cannot be yet, each time that this changes."""
 
 
 def ourselves() -> Means:

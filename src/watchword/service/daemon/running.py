@@ -90,6 +90,7 @@ class Running:
         for wanted, source in fresh.items():
             self.tasks.run(f"receive {source.name}", self.reception.receive(source))
             self.reporter.report(begun(wanted, source))
+        self.means.awaiting(self.sources.awaited)
         if not all(isinstance(each, UdpPort) for each in self.settings.sources):
             self.reporter.report(Waiting())
 

@@ -33,6 +33,7 @@ from watchword.service.complain import complain, say
 from watchword.service.daemon import leading, process, surroundings
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.means import ourselves
 from watchword.service.daemon.server_commands import ACTIONS, PROGRAM, proven
 from watchword.service.daemon.sources import doubts
 from watchword.service.daemon.supervision import Supervision
@@ -100,7 +101,8 @@ def file_options(options: ServerOptions) -> list[str]:
 def _serve(options: ServerOptions) -> int:
     configuration = proven(options)
     if options.foreground:
-        return min(_daemon(configuration, options, Supervision().ready), 1)
+        told = Supervision()
+        return min(_daemon(configuration, options, told.ready, told.awaiting), 1)
     doubtful = (*doubts(configuration.settings), *leading.doubts(configuration.policy))
     say(PROGRAM, (*configuration.complaints, *doubtful))
     here = Path.cwd()
@@ -116,7 +118,12 @@ def _serve(options: ServerOptions) -> int:
     return process.into_background(work)
 
 
-def _daemon(configuration: Configuration, options: ServerOptions, ready: Callable[[], None]) -> int:
+def _daemon(
+    configuration: Configuration,
+    options: ServerOptions,
+    ready: Callable[[], None],
+    awaiting: Callable[[Sequence[str]], None] = lambda what: None,
+) -> int:
     """Its exit status, or ``parting.LOST``."""
     settings = configuration.settings
     os.umask(0o077)
@@ -130,9 +137,10 @@ def _daemon(configuration: Configuration, options: ServerOptions, ready: Callabl
             print(dump.dump_config(configuration), end="", file=sys.stderr, flush=True)
         lock = process.PidFile(settings.pid_file)
         if _parts(settings, reporter):
-            status = parting.serve(_apart(configuration, options), reporter, ready)
+            status = parting.serve(_apart(configuration, options), reporter, ready, awaiting)
         else:
-            daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock())
+            means = replace(ourselves(), awaiting=awaiting)
+            daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock(), means)
             status = _to_the_end(daemon.run(ready), reporter)
         lock.close()
     except (HostError, OperatorError) as error:

@@ -68,6 +68,8 @@ class Sources:
         self._openers = openers or Openers()
         self._open: dict[SourceSettings, Source] = {}
         self._twins = Twins()
+        self.news: Callable[[], None] = lambda: None
+        """Called when ``awaited`` may have changed, except by ``take_over``."""
 
     def __iter__(self) -> Iterator[Source]:
         return iter(self._open.values())
@@ -80,6 +82,23 @@ class Sources:
         """
         [first, *others] = self._open
         return self._twins if others or isinstance(first, Sniffer) else None
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Interfaces and files that are to be looked at and cannot be yet, for people."""
+        return tuple(
+            name
+            for source in self
+            if isinstance(source, (SniffSource, FileSource))
+            for name in source.awaited
+        )
+
+    def _changed(self, change: InterfaceChanged) -> None:
+        self._tell(change)
+        self._news()
+
+    def _news(self) -> None:
+        self.news()
 
     async def open(self, wanted: Sequence[SourceSettings]) -> dict[SourceSettings, Source]:
         """Open those of the wanted ones that are not open; what is open goes on.
@@ -107,7 +126,9 @@ class Sources:
                 return TcpSource(port, self._requests, self._openers.tcp)
             case Sniffer():
                 tests = await asyncio.to_thread(_filter, wanted.filter, self._openers.compiled)
-                return SniffSource(wanted, tests, self._requests, self._tell, self._openers.packets)
+                return SniffSource(
+                    wanted, tests, self._requests, self._changed, self._openers.packets
+                )
             case PacketQueue() if not self._openers.queues:
                 raise OperatorError(
                     "a netfilter queue is read by a process with CAP_NET_ADMIN, and this has none",
@@ -118,7 +139,9 @@ class Sources:
                 return await asyncio.to_thread(make)
             case CaptureFile(path):
                 tests = await asyncio.to_thread(_filter, wanted.filter, self._openers.compiled)
-                return FileSource(path, tests, self._requests, self._tell, self._openers.capture)
+                return FileSource(
+                    path, tests, self._requests, self._tell, self._openers.capture, found=self._news
+                )
             case _:
                 assert_never(wanted)
 

@@ -105,6 +105,7 @@ class _Start:
         self._commands = Commands(reporter, clock, self._figures)
         self._hearers = Hearers(self._settings, reporter, clock, means.send, means.end_mails)
         self._sources = Sources(self._settings.requests, reporter.report, means.openers)
+        self._sources.news = lambda: means.awaiting(self._sources.awaited)
 
     async def run(self, reached: Callable[[], None]) -> Running:
         self._reporter.report(Starting(__version__))
