@@ -24,11 +24,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_is_owed_is_there_after_a_crash_and_gone_once_it_was_paid(path: Path) -> None:
     debts = Debts(path, "boot", NOW)
-    assert debts.fresh
     debts.owe(RM, NOW.steady + 30, 300.0, NOW)
     debts.pay(debts.owe(Closing("rm b", ("rm", "b")), NOW.steady + 30, 300.0, NOW))
     again = Debts(path, "boot", LATER)
-    assert not again.fresh
     assert len(again) == 1
     found = again.of(("rm", "a"))
     assert found is not None
@@ -37,6 +35,16 @@ def test_what_is_owed_is_there_after_a_crash_and_gone_once_it_was_paid(path: Pat
     again.pay(found)
     assert len(Debts(path, "boot", LATER)) == 0
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_there_is_otherwise_counts_only_where_no_file_was(path: Path) -> None:
+    first = Debts(path, "boot", NOW, lambda: [(RM, NOW.steady + 30, 300.0)])
+    found = first.of(RM.argv)
+    assert found is not None
+    assert found.inherited
+    first.pay(found)
+    again = Debts(path, "boot", LATER, lambda: [(RM, NOW.steady + 30, 300.0)])
+    assert len(again) == 0
 
 
 def test_of_two_with_the_same_words_the_earlier_one_is_paid_first(path: Path) -> None:

@@ -2,7 +2,8 @@
 
 In here: commands that close, and when, in a file that survives a crash.
 Not in here: running them (service.apart.workshop); the journal of grants (replay.journal), which
-another process writes, and which is not believed when it comes to running commands.
+another process writes, and which is not believed when it comes to running commands. For the same
+reason the file lies in a folder that this other process cannot write.
 
 Every line of the file is one change, and is on the disk before what it is for begins. At the
 start it is written anew without what is done with.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -25,7 +26,8 @@ from watchword.model.commands import Closing
 from watchword.model.moments import Moment
 
 NAME: Final = "hand.debts"
-"""In the state directory."""
+Owed = tuple[Closing, float, float]
+"""What has to be run, until when, and how many seconds it may be put off, see ``Debt``."""
 _LARGEST: Final = 64 << 20  # bytes
 
 
@@ -47,16 +49,31 @@ class Debt:
     """True: it is being run."""
 
 
+def folder_beside(state_dir: Path) -> Path:
+    """Where they are kept: beside the state directory, for what reads packets writes in that."""
+    return state_dir.with_name(f"{state_dir.name}.hand")
+
+
 class Debts:
     """All that are owed. Methods block for the disk; one thread at a time."""
 
-    def __init__(self, path: Path, boot: str, now: Moment) -> None:
-        """Take up what an earlier run left. Raises HostError: the file cannot be used."""
+    def __init__(
+        self,
+        path: Path,
+        boot: str,
+        now: Moment,
+        otherwise: Callable[[], Iterable[Owed]] = tuple,
+    ) -> None:
+        """Take up what an earlier run left; what there is ``otherwise`` where there is no file.
+
+        Raises HostError: the file cannot be used.
+        """
         self._path = path
         self._boot = boot
         self._owed: dict[int, Debt] = {}
-        self.fresh = not path.exists()
-        """Whether there was no file."""
+        if not path.exists():
+            found = (Debt(at, *each, inherited=True) for at, each in enumerate(otherwise(), 1))
+            self._owed = {each.number: each for each in found}
         for row in _rows(path):
             self._replay(row, now)
         self._numbers = count(max(self._owed, default=0) + 1)

@@ -26,14 +26,10 @@ from typing import Any, Final, NoReturn
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges import sandbox, supervisor
-from watchword.edges.clock import boot_id
-from watchword.edges.debts import NAME as DEBTS
-from watchword.edges.debts import Debts
 from watchword.edges.gpg import gpg_programs
 from watchword.edges.pair import Channel
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.location import prepare_folder
-from watchword.edges.replay.reading import read_grants
 from watchword.errors import Complaint
 from watchword.model.orders import Plain
 from watchword.model.outcomes import Complained
@@ -45,7 +41,7 @@ from watchword.service.apart.hand_process import LOST, HandProcess
 from watchword.service.apart.line import Line
 from watchword.service.apart.rulebook import Rulebook
 from watchword.service.apart.workshop import Tools, Workshop
-from watchword.service.daemon import assembly, process
+from watchword.service.daemon import assembly, owed, process
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.hand import command_programs
 from watchword.service.daemon.logbook import Logbook
@@ -97,12 +93,13 @@ def serve(
     ``ready`` and ``awaiting`` are called when the gate says so.
 
     Raises HostError: another daemon uses the state directory, or what is owed cannot be read.
+    Raises OperatorError: what is owed would lie where the gate writes.
     """
     settings = apart.settings
     if not settings.dry_run:
         prepare_folder(settings.state_dir)
     lock = assembly.keep_to_ourselves(settings)
-    debts = _debts(apart)
+    debts = owed.taken_up(settings, apart.clock, _written(settings))
     parent, watchdog = os.getpid(), supervisor.watchdog()
     tools = Tools(command_programs(), command_programs(), gpg_programs(), SystemPrograms())
     ours, theirs = zip(_pair(), _pair(), strict=True)
@@ -138,19 +135,6 @@ def serve(
 
 def _pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-
-
-def _debts(apart: Apart) -> Debts | None:
-    """What is owed. Where nobody kept that before, the journal is believed, this once."""
-    settings, now = apart.settings, apart.clock.now()
-    if settings.dry_run:
-        return None
-    debts = Debts(settings.state_dir / DEBTS, boot_id(), now)
-    if debts.fresh:
-        for grant in read_grants(settings.state_dir, now):
-            for closing in grant.cycle.closings if grant.cycle else ():
-                debts.owe(closing, grant.until, max(0.0, grant.until - now.steady), now)
-    return debts
 
 
 def _as_the_gate(
@@ -223,9 +207,11 @@ def _confine(settings: Settings) -> sandbox.Confined:
     places = [Path(each) for each in (*_SYSTEM, *sys.path, sys.base_prefix, sys.prefix) if each]
     if settings.webhooks is not None and settings.webhooks.authorities:
         places.append(Path(settings.webhooks.authorities))
-    writable = [Path(os.devnull)]
-    if settings.rotate:
-        writable.append(settings.digest_file.parent)
-    if not settings.dry_run:
-        writable.append(settings.state_dir)
+    writable = [Path(os.devnull), *_written(settings)]
     return sandbox.confine(None, readable=places, writable=writable)
+
+
+def _written(settings: Settings) -> list[Path]:
+    """Folders that the gate writes. The hand runs nothing that it reads in one of them."""
+    rotated = [settings.digest_file.parent] if settings.rotate else []
+    return rotated if settings.dry_run else [*rotated, settings.state_dir]

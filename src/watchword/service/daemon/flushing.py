@@ -9,19 +9,17 @@ to the next start; if there is to be none, this is the time.
 
 from __future__ import annotations
 
-from functools import partial
-
 from watchword.edges.clock import SystemClock, boot_id
 from watchword.edges.replay.location import NAME
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.openings import Ending
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Journal, Reporter
-from watchword.service.daemon import assembly
+from watchword.service.daemon import assembly, owed
 from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.figures import Figures
-from watchword.service.daemon.hand import close, command_programs
+from watchword.service.daemon.hand import command_programs
 
 
 async def end_everything(settings: Settings, reporter: Reporter) -> int:
@@ -35,16 +33,16 @@ async def end_everything(settings: Settings, reporter: Reporter) -> int:
     lock = assembly.keep_to_ourselves(settings)
     stored = SqliteStore.open(settings.state_dir, boot_id=boot_id())
     try:
-        return await _end(stored.journal, reporter, SystemClock())
+        return await _end(settings, stored.journal, reporter, SystemClock())
     finally:
         await stored.aclose()
         if lock is not None:
             lock.close()
 
 
-async def _end(journal: Journal, reporter: Reporter, clock: Clock) -> int:
+async def _end(settings: Settings, journal: Journal, reporter: Reporter, clock: Clock) -> int:
     programs = command_programs()
-    closer = Closer(journal, partial(close, programs), reporter, clock, pauses=())
+    closer = Closer(journal, owed.closing(settings, programs, clock), reporter, clock, pauses=())
     cycles = Cycles(journal, closer, reporter, clock, Figures(clock.now().wall))
     now = clock.now()
     shut = [each.id for each in await journal.unfinished(now) if each.cycle is None]

@@ -8,15 +8,14 @@ of the daemon takes them up, and nobody else may.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Grant
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Reporter
-from watchword.service.daemon import assembly, listing
+from watchword.service.daemon import assembly, listing, owed
 from watchword.service.daemon.closer import Closer
-from watchword.service.daemon.hand import close, command_programs
+from watchword.service.daemon.hand import command_programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ async def _end(
     plain = [(each.id, Ending.EXPIRED) for each in over if each.cycle is None]
     await memory.journal.ended(plain, now.wall)
     by_command = [each for each in over if each.cycle is not None]
-    await _close(by_command, memory, reporter, clock)
+    await _close(settings, by_command, memory, reporter, clock)
     left = {each.id for each in await memory.journal.unfinished(clock.now())}
     failed = sum(each.id in left for each in by_command)
     return Ended(removed, len(by_command), failed, tuple(live))
@@ -78,10 +77,15 @@ def _shut(settings: Settings, live: list[Grant], clock: Clock) -> int:
 
 
 async def _close(
-    grants: list[Grant], memory: assembly.Memory, reporter: Reporter, clock: Clock
+    settings: Settings,
+    grants: list[Grant],
+    memory: assembly.Memory,
+    reporter: Reporter,
+    clock: Clock,
 ) -> None:
     programs = command_programs()
-    closer = Closer(memory.journal, partial(close, programs), reporter, clock, pauses=())
+    run = owed.closing(settings, programs, clock)
+    closer = Closer(memory.journal, run, reporter, clock, pauses=())
     for grant in sorted(grants, key=lambda each: each.until):
         closer.close(grant, Ending.EXPIRED)
     await closer.closed()

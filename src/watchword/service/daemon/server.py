@@ -30,7 +30,7 @@ from watchword.model.settings import PacketQueue, Settings
 from watchword.ports import Reporter
 from watchword.service.apart import parting
 from watchword.service.complain import complain, say
-from watchword.service.daemon import leading, process, surroundings
+from watchword.service.daemon import leading, owed, process, surroundings
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.means import ourselves
@@ -139,6 +139,7 @@ def _daemon(
         if _parts(settings, reporter):
             status = parting.serve(_apart(configuration, options), reporter, ready, awaiting)
         else:
+            owed.forget(settings)
             means = replace(ourselves(), awaiting=awaiting)
             daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock(), means)
             status = _to_the_end(daemon.run(ready), reporter)
