@@ -2,7 +2,8 @@
 
 ``python tests/system/corrupted.py WORDS ARGUMENTS...``: WORDS is JSON, a list of what is written,
 one after the other, each ``["calls" or "work", text]``; the text goes behind the head of an
-order, or, after ``raw:``, stands for all of the message, in hexadecimal. What the hand says is
+order, or, after ``raw:``, stands for all of the message, in hexadecimal; after ``slowly:`` it is
+written a byte at a time, one in a second, without an answer to be waited for. What the hand says is
 printed as JSON, a line for each. Then it waits for the end of its input.
 """
 
@@ -13,6 +14,7 @@ import os
 import socket
 import struct
 import sys
+import time
 from typing import Any
 
 from watchword.edges.pair import Channel, HungUpError
@@ -23,12 +25,20 @@ from watchword.service.apart.answers import heard, opened
 WORDS = json.loads(sys.argv.pop(1))
 
 
+def slowly(sock: socket.socket, octets: bytes) -> None:
+    for each in octets:
+        sock.sendall(bytes([each]))
+        time.sleep(1)
+
+
 def gate(_apart: Any, sockets: tuple[socket.socket, ...], *_: Any) -> int:
     calls, work = (Channel(each) for each in sockets)
     for which, text in WORDS:
         channel = calls if which == "calls" else work
         try:
-            if text.startswith("raw:"):
+            if text.startswith("slowly:"):
+                slowly(channel.sock, bytes.fromhex(text.removeprefix("slowly:")))
+            elif text.startswith("raw:"):
                 channel.sock.sendall(bytes.fromhex(text.removeprefix("raw:")))
             else:
                 channel.send(struct.pack("!cQ", b"o", 1) + text.encode("utf-8"))

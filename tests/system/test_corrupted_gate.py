@@ -284,6 +284,14 @@ def test_what_is_no_order_is_the_end_of_the_gate(server: Server, name: str) -> N
     taken.end()
 
 
+def test_a_message_of_which_a_byte_comes_now_and_then_ends_the_gate(server: Server) -> None:
+    taken = Taken(server, ("work", "slowly:" + (100).to_bytes(4, "big").hex() + "20" * 16))
+    until(lambda: taken.hand.poll() is not None)
+    assert taken.hand.returncode == 1
+    assert "it did not end a message within 5 s; it was ended" in taken.log
+    taken.end()
+
+
 def test_what_it_opened_by_command_is_closed_though_it_never_asks_for_that(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

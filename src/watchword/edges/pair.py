@@ -1,6 +1,7 @@
 """Whole messages between two processes, and open files with them.
 
-In here: framing over a stream socket, a bound on length and on patience.
+In here: framing over a stream socket, a bound on length and on patience; reading for who may
+not wait (Pieces).
 Not in here: what a message says (wire.orders, service.apart).
 """
 
@@ -34,7 +35,7 @@ class Channel:
     """One end. Messages of several threads do not mix; one thread receives."""
 
     def __init__(self, sock: socket.socket, *, patience: float | None = None) -> None:
-        """``patience``: seconds for the rest of a message that has begun, either way."""
+        """``patience``: seconds for sending a message, and between two pieces that are received."""
         self.sock = sock
         sock.settimeout(patience)
         self._sending = threading.Lock()
@@ -99,6 +100,62 @@ class Channel:
 
     def close(self) -> None:
         self.sock.close()
+
+
+class Pieces:
+    """Puts messages together for who must not wait for the other side. Open files that come with
+    them are dropped by the kernel: nobody asks for them here."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        os.set_blocking(sock.fileno(), False)
+        self._sock = sock
+        self._got = bytearray()
+        self._size: int | None = None
+        """Bytes of the message; None: of its head not all is there."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a beginning of a message, without its end."""
+        return bool(self._got) or self._size is not None
+
+    def take(self) -> bytes | None:
+        """Read what is there, up to the end of one message; None: it has not come to its end.
+
+        Raises GoneError, HungUpError, and PeerError for a message that is too long.
+        """
+        while True:
+            missing = (_HEAD.size if self._size is None else self._size) - len(self._got)
+            if missing:
+                if not self._more(missing):
+                    return None
+            elif self._size is None:
+                self._size = self._announced()
+            else:
+                whole = bytes(self._got)
+                self._got, self._size = bytearray(), None
+                return whole
+
+    def _announced(self) -> int:
+        [size] = _HEAD.unpack(self._got)
+        if size > LONGEST:
+            raise PeerError(f"a message of {size} bytes")
+        self._got.clear()
+        return int(size)
+
+    def _more(self, missing: int) -> bool:
+        """Whether something was there."""
+        try:
+            piece = os.read(self._sock.fileno(), min(missing, _PIECE))
+        except BlockingIOError:
+            return False
+        except ConnectionError as error:
+            raise GoneError("the other process is gone") from error
+        except OSError as error:
+            raise HungUpError(f"the other process does not speak: {error}") from error
+        if not piece:
+            raise GoneError("the other process is gone")
+        self._got += piece
+        return True
 
 
 def _close(descriptors: Sequence[int]) -> None:

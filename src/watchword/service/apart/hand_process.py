@@ -17,7 +17,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any, Final, TypeAlias
 
-from watchword.edges.pair import Channel, GoneError, HungUpError
+from watchword.edges.pair import Channel, GoneError, HungUpError, Pieces
 from watchword.errors import Complaint, HostError, OperatorError, PeerError
 from watchword.model.orders import Awaiting, OpenControl, Order, Plain, Prolong
 from watchword.model.outcomes import HostTrouble
@@ -40,6 +40,7 @@ from watchword.service.daemon.control import WORK, Control, Handler, Question, R
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LAST: Final = 2.0  # seconds from the last word of a gate to its end
+_REST: Final = 5.0  # seconds for the rest of a message that has begun
 _LOOK: Final = 5.0  # seconds between two looks for what is overdue
 DYING: Final = 60.0  # seconds that a gate has to end after it was told to; a supervisor waits 90
 
@@ -68,6 +69,9 @@ class HandProcess:
         self._book = book
         self._calls = calls
         self._work = work
+        self._pieces = {each: Pieces(each.sock) for each in (calls, work)}
+        self._impatience: dict[Channel, asyncio.TimerHandle] = {}
+        """When the patience with a message that has begun ends."""
         self._reporter = reporter
         self._clock = clock
         self._ready = ready
@@ -269,9 +273,10 @@ class HandProcess:
 
     def _read(self, channel: Channel) -> letters.Letter | None:
         try:
-            octets, files = channel.receive()
-            for each in files:  # nobody asked for them
-                os.close(each)
+            octets = self._pieces[channel].take()
+            self._wait_for_the_rest(channel)
+            if octets is None:
+                return None
             return letters.read(octets)
         except PeerError as error:
             self._fault = f"it wrote what is no order: {error}"
@@ -279,6 +284,18 @@ class HandProcess:
             self._hung_up(error)
         self._over.set()
         return None
+
+    def _wait_for_the_rest(self, channel: Channel) -> None:
+        """One limit for a message, however many pieces it comes in."""
+        if not self._pieces[channel].begun:
+            if channel in self._impatience:
+                self._impatience.pop(channel).cancel()
+        elif channel not in self._impatience:
+            self._impatience[channel] = self._loop.call_later(_REST, self._never_ended)
+
+    def _never_ended(self) -> None:
+        self._fault = f"it did not end a message within {_REST:g} s"
+        self._over.set()
 
     def _watch_firewall(self) -> None:
         """Pass on news of the firewall of now, once it was prepared: it listens by then."""
