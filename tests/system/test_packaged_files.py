@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemon import Server, base64
+from tests.daemon import PROGRAMS, Server, base64
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import listen, reaches
@@ -73,6 +74,12 @@ def knock(scene: Trio, server: Server) -> None:
     )  # fmt: skip
 
 
+def checked(server: Installed) -> str:
+    """What ``watchword check`` says of the files, which are in order."""
+    told = server.host.run(str(PROGRAMS / "watchword"), "check", *server.files)
+    return told.stdout + told.stderr
+
+
 def test_as_installed_both_servers_want_keys_first_and_say_so_alike(server: Installed) -> None:
     server.write()
     theirs = server.host.run("/usr/sbin/fwknopd", "-f", *server.files, check=False)
@@ -83,19 +90,14 @@ def test_as_installed_both_servers_want_keys_first_and_say_so_alike(server: Inst
     assert said[0] in ours.stderr
 
 
-def test_with_keys_they_open_any_port_for_half_a_minute_to_a_packet_that_is_sniffed(
+def test_with_guard_services_any_port_opens_for_half_a_minute_to_a_packet_that_is_sniffed(
     scene: Trio, server: Installed
 ) -> None:
-    """Its stanza lets callers choose any port: what is hidden from all others has to be said."""
+    """Its stanza lets callers choose any port: what is hidden from all others is said below."""
     server.keys = True
-    server.more = f"STATE_DIR {server.folder}/state;\n"
-    server.launch()
-    assert server.process is not None
-    assert server.process.wait(20) == 1
-    assert "add OPEN_PORTS to the stanza, or GUARD_SERVICES (a list, or ALL)" in server.log
-
-    server.more += "GUARD_SERVICES tcp/22, tcp/8443;\n"
+    server.more = f"STATE_DIR {server.folder}/state;\nGUARD_SERVICES tcp/22, tcp/8443;\n"
     server.start()
+    assert "as with fwknopd" not in server.log
     for line in (
         "Sniffing interface: eth0",
         "PCAP filter is: 'udp port 62201'",
@@ -118,11 +120,12 @@ def test_with_keys_they_open_any_port_for_half_a_minute_to_a_packet_that_is_snif
     assert 0 < int(ends) - time.time() <= 31
 
 
-def test_with_their_own_line_for_iptables_nothing_has_to_be_added(
-    scene: Trio, server: Installed
+@pytest.mark.parametrize("named", [False, True])
+def test_with_nothing_but_keys_grants_are_rules_of_iptables_also_where_the_file_names_it(
+    scene: Trio, server: Installed, named: bool
 ) -> None:
     host = server.host
-    server.keys = server.iptables = True
+    server.keys, server.iptables = True, named
     server.more = f"STATE_DIR {server.folder}/state;\n"
     host.run(
         "iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT"
@@ -130,6 +133,9 @@ def test_with_their_own_line_for_iptables_nothing_has_to_be_added(
     host.run("iptables", "-P", "INPUT", "DROP")
     with listen(host, scene.server.four, 8443):
         server.start()
+        said = "no variable chooses a firewall, and this stanza lets its callers ask for any port"
+        assert (said in server.log) is not named
+        assert (said in checked(server)) is not named
         assert "Added jump rule from chain: INPUT to chain: FWKNOP_INPUT" in server.log
         assert "iptables 'comment' match is available" in server.log
         assert not reaches(scene.caller.host, scene.server.four, 8443)
@@ -146,6 +152,11 @@ def test_with_their_own_line_for_iptables_nothing_has_to_be_added(
         everything = server.program("--fw-list-all").stdout
         assert "\nListing all iptables rules in applicable tables...\n\n" in everything
         assert "Chain INPUT (policy DROP" in everything
+        process = server.process
+        assert process is not None
+        process.send_signal(signal.SIGHUP)
+        server.wait_for("Starting fwknopd main event loop.", 2)
+        assert f"-s {scene.caller.four}/32" in host.run("iptables", "-S", "FWKNOP_INPUT").stdout
     server.stop()
     host.run("iptables", "-P", "INPUT", "ACCEPT")
     host.run("iptables", "-F", "INPUT")

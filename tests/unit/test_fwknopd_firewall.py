@@ -6,7 +6,7 @@ import pytest
 
 from tests.fwknopd_files import CONFIG, KEYS, STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load
+from watchword.dialects.fwknop.translate import Sources, load, settings_only
 from watchword.model.services import Service
 from watchword.model.settings import Attach, ChainUse, JumpFrom, LeadChains
 
@@ -190,6 +190,90 @@ def test_a_stanza_that_opens_anything_needs_a_list_of_what_to_hide() -> None:
     loaded = configure("GUARD_SERVICES tcp/22,tcp/443", STANZA + ANY_PORT)
     assert loaded.settings.firewall.guarded == services("tcp/22", "tcp/443")
     assert configure("GUARD_SERVICES ALL", ANY_PORT).settings.firewall.guard_all
+
+
+def test_where_nothing_chooses_a_firewall_and_any_port_may_be_asked_for_it_is_fwknopds() -> None:
+    loaded = configure("", STANZA + ANY_PORT, iptables="")
+    firewall = loaded.settings.firewall
+    assert (firewall.backend, firewall.attach) == ("iptables", Attach.JUMP)
+    assert not firewall.guarded
+    [said] = [str(each) for each in loaded.complaints if "iptables" in str(each)]
+    assert said.startswith("access.conf:6: grants are rules of iptables, as with fwknopd")
+    assert "your own rules have to drop what is not granted" in said
+    moved = configure("IPT_INPUT_ACCESS DROP, filter, LOCAL, 1, OURS, 1", ANY_PORT, iptables="")
+    assert moved.settings.firewall.input == ChainUse("DROP", "filter", "LOCAL", 1, "OURS")
+    assert not any("IPT_INPUT_ACCESS" in str(each) for each in moved.complaints)
+
+
+@pytest.mark.parametrize("access", [STANZA, DNS, STANZA + "DISABLE_FW_ACCESS Y\n"])
+def test_stanzas_that_name_their_ports_are_hidden_by_us_also_where_there_is_iptables(
+    access: str,
+) -> None:
+    assert configure("", access, iptables="").settings.firewall.backend == "nftables"
+
+
+@pytest.mark.parametrize(
+    ("line", "backend"),
+    [
+        ("GUARD_SERVICES tcp/22", "nftables"),
+        ("FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input", "nftables"),
+        ("FIREWALL_BACKEND ipset", "ipset"),
+        ("FIREWALL_TYPE ipfw", "ipfw"),
+    ],
+)
+def test_whatever_chooses_a_firewall_is_heeded_before_fwknopds_own_choice(
+    line: str, backend: str
+) -> None:
+    loaded = configure(line, ANY_PORT, iptables="")
+    assert loaded.settings.firewall.backend == backend
+    assert not any("as with fwknopd" in str(each) for each in loaded.complaints)
+
+
+@pytest.mark.parametrize(
+    "line", ["FIREWALL_EXE /usr/sbin/nft", "NFT_TABLE doors", "GUARD_PUBLIC tcp/80"]
+)
+def test_who_chooses_nftables_for_any_port_is_asked_what_to_hide(line: str) -> None:
+    [told] = fatal(line, ANY_PORT, iptables="")
+    assert "so what to hide is not known" in told
+
+
+@pytest.mark.parametrize(
+    ("config", "access", "backend"),
+    [
+        ("", ANY_PORT, "iptables"),
+        ("", STANZA, "nftables"),
+        ("GUARD_SERVICES ALL", ANY_PORT, "nftables"),
+        ("", "SOURCE: ANY;\nKEY: fwknoptest;\n", "iptables"),
+        ("", None, "nftables"),
+    ],
+)
+def test_who_lists_and_flushes_finds_the_firewall_that_the_daemon_has(
+    config: str, access: str | None, backend: str
+) -> None:
+    texts = {"f": CONFIG + config, "iptables": ""} | ({} if access is None else {"a": access})
+    settings = settings_only(Sources.of(texts), parse(["-c", "f", "-a", "a"]))
+    assert settings.firewall.backend == backend
+
+
+@pytest.mark.parametrize(
+    ("more", "backend", "exe"),
+    [
+        ("", "iptables", "/sbin/iptables-legacy"),
+        ("FIREWALL_EXE /usr/sbin/iptables", "iptables", "/usr/sbin/iptables"),
+        ("FIREWALL_BACKEND ipset", "ipset", "/sbin/iptables-legacy"),
+        ("GUARD_SERVICES ALL", "nftables", "iptables"),
+    ],
+)
+def test_firewall_type_iptables_of_1_9_chooses_it_unless_the_rest_is_for_another(
+    more: str, backend: str, exe: str
+) -> None:
+    chain = "IPT_INPUT_ACCESS ACCEPT, src, filter, LOCAL, 1, OURS, 1\n"
+    loaded = configure(f"FIREWALL_TYPE iptables\niptablesCmd /sbin/iptables-legacy\n{chain}{more}")
+    firewall = loaded.settings.firewall
+    assert (firewall.backend, firewall.exe) == (backend, exe)
+    idle = [str(each) for each in loaded.complaints if "has no effect" in str(each)]
+    names = ("IPT_INPUT_ACCESS", "iptablesCmd")
+    assert all(any(name in each for each in idle) is (backend == "nftables") for name in names)
 
 
 def test_with_everything_hidden_the_port_of_the_packets_stays_public() -> None:

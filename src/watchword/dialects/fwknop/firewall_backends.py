@@ -6,6 +6,7 @@ In here: the names. Not in here: what each of them can be told (translate_firewa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 BACKENDS: Final = ("nftables", "iptables", "ipset", "ipfw", "pf", "netsh", "memory")
@@ -36,9 +37,14 @@ def chosen(asked: str, exe: str, kind: str = "") -> str:
     """
     if asked:
         return asked
-    if not exe and kind == "ipfw":
+    if not exe and kind in ("ipfw", "iptables"):
         return kind
     return "iptables" if is_iptables(exe) else _TOOLS.get(_name(exe), "nftables")
+
+
+def is_of_nftables(names: Iterable[str]) -> bool:
+    """Whether variables are among these that have a meaning with nftables only, or there first."""
+    return any(name == "FIREWALL_ATTACH" or name.startswith(("GUARD_", "NFT_")) for name in names)
 
 
 def program(backend: str, exe: str) -> str:

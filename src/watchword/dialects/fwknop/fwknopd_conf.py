@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from watchword.dialects.fwknop import fwknopd_conf_perl
-from watchword.dialects.fwknop.firewall_backends import chosen
+from watchword.dialects.fwknop.firewall_backends import chosen, is_of_nftables
 from watchword.dialects.fwknop.fwknopd_conf_table import (
     ALIASES,
     RESTRICTIONS,
@@ -133,15 +133,18 @@ def _lines(
 
 
 def backend_of(values: Values) -> str:
-    """The firewall that the file asks for, by whichever variable."""
-    return chosen(
-        values.text("FIREWALL_BACKEND"), values.text("FIREWALL_EXE"), values.text("FIREWALL_TYPE")
-    )
+    """The firewall that the file asks for, by whichever variable.
+
+    FIREWALL_TYPE iptables, in a file of 1.9, gives way to what is for nftables.
+    """
+    kind = values.text("FIREWALL_TYPE") if "FIREWALL_TYPE" in values.given else ""
+    if kind == "iptables" and is_of_nftables(values.given):
+        kind = ""
+    return chosen(values.text("FIREWALL_BACKEND"), values.text("FIREWALL_EXE"), kind)
 
 
 def verify(values: Values, complaints: Complaints) -> None:
-    """Check each value for itself, and say which of them have no effect yet."""
-    backend = backend_of(values)
+    """Check each value for itself."""
     for name, value in values.given.items():
         variable = VARIABLES[name]
         match variable.kind:
@@ -157,13 +160,20 @@ def verify(values: Values, complaints: Complaints) -> None:
                     value.place,
                     f"write {value.name} with the whole path, from / on",
                 )
+    _verify_logging(values, complaints)
+    _verify_sets(values, complaints)
+
+
+def remark_idle(values: Values, complaints: Complaints) -> None:
+    """Say which values have no effect with the firewall that was chosen, or none yet."""
+    backend = backend_of(values)
+    for name, value in values.given.items():
+        variable = VARIABLES[name]
         idle = variable.without and backend not in variable.honoured
         if idle and variable.is_on(value.text):
             complaints.remark(
                 f"{value.name} has no effect in this version: {variable.without}", value.place
             )
-    _verify_logging(values, complaints)
-    _verify_sets(values, complaints)
 
 
 def _expand(text: str, values: Mapping[str, Value]) -> str | None:

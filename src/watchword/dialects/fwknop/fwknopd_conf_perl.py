@@ -27,7 +27,6 @@ _MOST_NAMED: Final = 40  # of one group, in one remark
 _OTHERS: Final = "one daemon does all; SYSLOG_IDENTITY and SYSLOG_FACILITY count for it"
 _INTERFACES: Final = "interfaces that go and come back are noticed at once"
 _PROGRAMS: Final = "no such program is run"
-_ONE_STEP: Final = "grants are changed in one step, without a command for each rule"
 _FORMAT: Final = "the format's own limits count"
 _KNOCKS: Final = "it is for port knocking and for logs of iptables"
 _CONNECTIONS: Final = "established connections go on in any case"
@@ -44,7 +43,6 @@ INSTEAD: Final[Mapping[str, str]] = {
          "FWKNOP_SERV_SOCK"),
         _OTHERS,
     ),
-    "iptablesCmd": _ONE_STEP,
     **dict.fromkeys(("SYSLOG_PRIORITY", "SYSLOG_DAEMON"), "each line has the priority that fits"),
     "ENABLE_COOKED_INTF": "the kernel says what kind an interface is",
     "ENABLE_DIGEST_INCLUDE_SRC": "the replay memory keeps sources in any case",
@@ -68,7 +66,7 @@ _IPFW: Final = frozenset({"ipfwCmd", "IPFW_RULE_NUM", "IPFW_SET_NUM", "IPFW_DYNA
 _PACE: Final = frozenset({
     "IPT_CMD_ALARM", "IPT_EXEC_STYLE", "IPT_EXEC_SLEEP", "IPT_EXEC_TRIES",
 })  # fmt: skip
-SIGNS: Final = INSTEAD.keys() | _PACE | _IPFW | {"FIREWALL_TYPE", "gpgCmd"}
+SIGNS: Final = INSTEAD.keys() | _PACE | _IPFW | {"FIREWALL_TYPE", "gpgCmd", "iptablesCmd"}
 """A file that sets one of them is one of 1.9. AUTH_MODE is taken in any file."""
 
 _WITHOUT_ROLE: Final = "no such file, directory or program is used"

@@ -243,6 +243,7 @@ _PERL: Final = _unlisted(
     Variable("mailCmd", default="/usr/bin/mail"),
     Variable("FIREWALL_TYPE", default="iptables", without="FIREWALL_BACKEND chooses the firewall",
              honoured=("ipfw",)),
+    Variable("iptablesCmd", without="the firewall is not iptables", honoured=TABLES),
     Variable("AUTH_MODE", default="PCAP"),
     _flag("REQUIRE_SOURCE_ADDRESS"),
     Variable("BLACKLIST", default="NONE"),
@@ -250,7 +251,7 @@ _PERL: Final = _unlisted(
     _flag("ENABLE_CONNTRACK_PERSIST", without="established connections go on in any case"),
     *(Variable(name) for name in (
         "shCmd", "ifconfigCmd", "mknodCmd",
-        "iptablesCmd", "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
+        "fwknopdCmd", "fwknop_servCmd", "knopmdCmd", "knoptmCmd",
         "knopwatchdCmd", "PCAP_PKT_FILE", "SYSLOG_PRIORITY", "SYSLOG_DAEMON",
         "KNOPTM_SYSLOG_IDENTITY", "KNOPTM_SYSLOG_FACILITY", "KNOPTM_SYSLOG_PRIORITY",
         "FWSERV_SYSLOG_IDENTITY", "FWSERV_SYSLOG_FACILITY", "FWSERV_SYSLOG_PRIORITY",

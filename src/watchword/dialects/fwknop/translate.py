@@ -21,6 +21,7 @@ from watchword.dialects.fwknop import (
     policy_tests,
     translate_alerts,
     translate_blacklist,
+    translate_default,
     translate_log,
     translate_nat,
     translate_sources,
@@ -140,9 +141,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     around = _surroundings(sources, values)
     found = _terms_of(stanzas, values, complaints, around=around, accounts=accounts, nat=nat)
     policy = _policy(values, found, nat, complaints)
-    settings = _whole_settings(
-        values, options, sources, complaints, _offers(stanzas, accounts, nat)
-    )
+    offers = _offers(stanzas, accounts, nat)
+    values = translate_default.with_default(values, offers, sources.is_program, complaints)
+    fwknopd_conf.remark_idle(values, complaints)
+    settings = _whole_settings(values, options, sources, complaints, offers)
     firewall = replace(
         settings.firewall,
         snat=translate_nat.snat(policy, complaints),
@@ -229,11 +231,23 @@ def _whole_settings(
 def settings_only(sources: Sources, options: ServerOptions) -> Settings:
     """Where a running daemon is to be found, for the commands that speak to it.
 
-    Looks at fwknopd.conf alone and passes over what is wrong with it: a daemon
-    has to be stopped and asked even while its files are broken.
+    Looks at fwknopd.conf, and at the stanzas only where it chooses no firewall; passes over
+    what is wrong with them: a daemon has to be stopped and asked even while its files are broken.
     """
     complaints = Complaints()
-    return _settings(_values(sources, options, complaints), options, (), complaints)
+    values = _values(sources, options, complaints)
+    if not translate_default.is_chosen(values):
+        values = _with_firewall(sources, values, complaints)
+    return _settings(values, options, (), complaints)
+
+
+def _with_firewall(sources: Sources, values: Values, complaints: Complaints) -> Values:
+    stanzas = _stanzas(sources, values, complaints)
+    for stanza in stanzas:
+        access_conf_perl.translate(stanza, complaints)
+    nat = translate_nat.server_nat(values, complaints)
+    offers = _offers(stanzas, _accounts(sources, values), nat)
+    return translate_default.with_default(values, offers, sources.is_program, complaints)
 
 
 def auth_mode(sources: Sources, options: ServerOptions) -> str:

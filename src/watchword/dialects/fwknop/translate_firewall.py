@@ -98,9 +98,11 @@ def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) 
 
 
 def _program(values: Values, backend: str) -> str:
-    """What FIREWALL_EXE names, or ipfwCmd of fwknop 1.9; else whichever the system finds."""
-    named = values.text("FIREWALL_EXE") or (values.text("ipfwCmd") if backend == "ipfw" else "")
-    return program(backend, named)
+    """What FIREWALL_EXE names, or a variable of fwknop 1.9; else whichever the system finds."""
+    of_perl = {"ipfw": "ipfwCmd", **dict.fromkeys(TABLES, "iptablesCmd")}.get(backend)
+    return program(
+        backend, values.text("FIREWALL_EXE") or (values.text(of_perl) if of_perl else "")
+    )
 
 
 def _needed(values: Values, offers: Sequence[Offer]) -> bool:
