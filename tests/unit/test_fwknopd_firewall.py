@@ -201,7 +201,7 @@ def test_where_nothing_chooses_a_firewall_and_any_port_may_be_asked_for_it_is_fw
     assert said.startswith("access.conf:6: grants are rules of iptables, as with fwknopd")
     assert "your own rules have to drop what is not granted" in said
     moved = configure("IPT_INPUT_ACCESS DROP, filter, LOCAL, 1, OURS, 1", ANY_PORT, iptables="")
-    assert moved.settings.firewall.input == ChainUse("DROP", "filter", "LOCAL", 1, "OURS")
+    assert moved.settings.firewall.input == ChainUse("LOCAL", "OURS", "DROP", "filter", 1)
     assert not any("IPT_INPUT_ACCESS" in str(each) for each in moved.complaints)
 
 
@@ -272,7 +272,7 @@ def test_firewall_type_iptables_of_1_9_chooses_it_unless_the_rest_is_for_another
     firewall = loaded.settings.firewall
     assert (firewall.backend, firewall.exe) == (backend, exe)
     idle = [str(each) for each in loaded.complaints if "has no effect" in str(each)]
-    names = ("IPT_INPUT_ACCESS", "iptablesCmd")
+    names = ("IPT_INPUT_ACCESS", "FIREWALL_TYPE", "iptablesCmd")
     assert all(any(name in each for each in idle) is (backend == "nftables") for name in names)
 
 

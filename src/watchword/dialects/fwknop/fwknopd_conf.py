@@ -137,7 +137,7 @@ def backend_of(values: Values) -> str:
 
     FIREWALL_TYPE iptables, in a file of 1.9, gives way to what is for nftables.
     """
-    kind = values.text("FIREWALL_TYPE") if "FIREWALL_TYPE" in values.given else ""
+    kind = values.text("FIREWALL_TYPE")
     if kind == "iptables" and is_of_nftables(values.given):
         kind = ""
     return chosen(values.text("FIREWALL_BACKEND"), values.text("FIREWALL_EXE"), kind)
