@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from tests.values import NOW, policy, request, terms
 from watchword.grant.approvals import Approvals
+from watchword.grant.cycles import Values
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
-from watchword.grant.warrants import STAY, against
+from watchword.grant.warrants import LATE, STAY, against, against_command
+from watchword.model.commands import CycleTerms
 from watchword.model.openings import Hole, Lead, Opening, SourceNat
 from watchword.model.orders import Wanted
 from watchword.model.policy import NatTerms, Policy, Target
 from watchword.model.requests import AccessWish, ForwardWish
 from watchword.model.services import Proto, Service
+from watchword.model.templates import Template
 
 SSH, WEB = Service(Proto.TCP, 22), Service(Proto.TCP, 80)
 CALLER = ip_address("198.51.100.2")
@@ -78,6 +81,36 @@ def test_the_last_second_that_is_allowed_is_allowed() -> None:
 )
 def test_what_no_request_could_be_given_is_not_opened(stanza: Policy, hole: Hole, why: str) -> None:
     assert why in against(stanza, wanted(hole), NOW)
+
+
+OURS, OTHER = ip_address("192.0.2.7"), ip_address("192.0.2.8")
+
+
+def test_the_one_destination_is_one_that_the_stanza_takes_packets_for() -> None:
+    found = replace(only(destinations=(ip_network("192.0.2.7/32"),)), destination_rule=True)
+    assert against(found, wanted(Hole(CALLER, SSH, OURS)), NOW) == ""
+    said = against(found, wanted(Hole(CALLER, SSH, OTHER)), NOW)
+    assert said == "its stanza takes no packet for 192.0.2.8"
+
+
+def by_command(ends: float, destination: Any = OURS) -> Values:
+    return Values(CALLER, CALLER, destination, SSH, int(ends), 30)
+
+
+def test_a_command_is_told_an_end_that_a_packet_of_now_can_have() -> None:
+    runs = CycleTerms(Template((), ()), None)
+    found, now = only(cycle=runs, destinations=(ip_network("192.0.2.7/32"),)), int(NOW.wall)
+    aged = found.max_age or 0
+    for ends in (now + 30, now + 30 + aged, now + 30 - aged, now + 30 - aged - LATE):
+        assert against_command(found, 1, by_command(ends), NOW) == ""
+    for ends in (now + 32 + aged, now + 29 - aged - LATE, 0, 1 << 40):
+        assert "no packet of now" in against_command(found, 1, by_command(ends), NOW)
+    said = against_command(found, 1, by_command(now + 30, OTHER), NOW)
+    assert said == "its stanza takes no packet for 192.0.2.8"
+    ageless = replace(found, max_age=None)
+    assert against_command(ageless, 1, by_command(30), NOW) == ""
+    for ends in (29, 1 << 40):
+        assert "no packet of now" in against_command(ageless, 1, by_command(ends), NOW)
 
 
 def test_a_target_that_the_stanza_names_is_led_to_and_its_neighbour_is_not() -> None:

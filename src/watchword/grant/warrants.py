@@ -24,6 +24,10 @@ STAY: Final = 10.0
 """Seconds more that may remain where a grant stays for as long as somebody is connected: its end
 is moved a moment before it comes."""
 SLACK: Final = 0.5  # seconds between two looks at the same clock, and rounding
+LATE: Final = 300.0
+"""Seconds that a packet may wait until its command is asked for, behind those before it."""
+_LAST_TIME: Final = 10**10
+"""Unix seconds: packets have ten digits for them."""
 _EVERYBODY: Final = IPv4Address("255.255.255.255")
 
 
@@ -55,7 +59,19 @@ def against_command(policy: Policy, stanza: int, values: Values, now: Moment) ->
         return f"stanza #{stanza} opens no {values.service} by a command"
     if not 0 < values.seconds <= terms.max_seconds:
         return f"stanza #{stanza} opens nothing for {values.seconds} s"
+    if not _could_be_sent(policy, values.ends - values.seconds, now):
+        return f"no packet of now ends at {values.ends}"
+    if not terms.admits_destination(values.destination):
+        return f"its stanza takes no packet for {values.destination}"
     return _of_the_stanza(policy, terms, values.who, values.source, now)
+
+
+def _could_be_sent(policy: Policy, sent_at: int, now: Moment) -> bool:
+    """Whether a packet that says it was sent then is taken, or was a moment ago."""
+    if policy.max_age is None:
+        return 0 <= sent_at < _LAST_TIME
+    age = int(now.wall) - sent_at
+    return -policy.max_age - 1 <= age <= policy.max_age + LATE
 
 
 def _terms(policy: Policy, number: int) -> Terms | None:
@@ -93,7 +109,7 @@ def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
         return f"its stanza leads nobody to {lead}" if lead else "its stanza leads elsewhere"
     if lead is not None and lead.everything:
         return ""
-    return _of_the_destination(policy, hole.who, hole.destination)
+    return _of_the_destination(policy, terms, hole.who, hole.destination)
 
 
 def leads_for(policy: Policy, terms: Terms, hole: Hole) -> Lead | str | leads.No | None:
@@ -113,9 +129,13 @@ def leads_for(policy: Policy, terms: Terms, hole: Hole) -> Lead | str | leads.No
     return leads.lead(policy, terms, wish, hole.who, None)
 
 
-def _of_the_destination(policy: Policy, who: Address, destination: Address | None) -> str:
+def _of_the_destination(
+    policy: Policy, terms: Terms, who: Address, destination: Address | None
+) -> str:
     if not policy.destination_rule:
         return ""
     if destination is None or destination.version != who.version:
         return "it is not limited to one destination"
+    if not terms.admits_destination(destination):
+        return f"its stanza takes no packet for {destination}"
     return ""
