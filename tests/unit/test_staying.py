@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -19,10 +20,11 @@ from watchword.dialects.fwknop.voice import lines
 from watchword.edges.firewall.live import MemoryConnections
 from watchword.errors import HostError
 from watchword.model.addresses import canonical
-from watchword.model.openings import Ending, Grant, Hole
+from watchword.model.openings import ChangeSet, Ending, Grant, Hole
 from watchword.model.outcomes import GrantEnded, GrantStays, HostTrouble
 from watchword.model.policy import Policy, Terms
 from watchword.model.services import Service
+from watchword.ports import UnwarrantedError
 from watchword.service.daemon.grant_rows import row, table
 from watchword.service.daemon.staying import LEADS, STEP, Staying
 
@@ -62,6 +64,10 @@ class Scene(House):
     @property
     def grant(self) -> Grant:
         [found] = self.enforcer.ledger.grants()
+        return found
+
+    def grant_of(self, hole: Hole) -> Grant:
+        [found] = self.enforcer.ledger.grants_for(hole.who)
         return found
 
     def told(self, kind: type) -> list[Any]:
@@ -230,6 +236,53 @@ def test_a_reload_counts_for_what_is_open() -> None:
         assert not house.open
 
     play(scene, keeping(None))
+
+
+@pytest.mark.parametrize("why", ["expired", "blacklisted", "blocked"])
+def test_what_the_policy_of_now_would_not_give_ends_at_its_end(why: str) -> None:
+    async def scene(house: Scene) -> None:
+        house.connections.live = {SSH}
+        await house.take(sealed())
+        gone = {
+            "expired": policy(keeping(expires=house.clock.now().wall + 50)),
+            "blacklisted": replace(policy(keeping()), blacklist=(ip_network("198.51.100.2"),)),
+            "blocked": policy(keeping(blocked=True)),
+        }
+        house.staying.follow(gone[why])
+        await house.wait(59)
+        assert house.open
+        await house.wait(1)
+        assert not house.open
+        assert house.told(GrantStays) == []
+
+    play(scene)
+
+
+def test_one_that_may_not_stay_does_not_keep_others_from_staying() -> None:
+    async def scene(house: Scene) -> None:
+        other = Hole(canonical("198.51.100.7"), SSH.service)
+        house.connections.live = {SSH, other}
+        apply = house.firewall.apply
+        asked = []
+
+        def refuse(change: ChangeSet) -> None:
+            forbidden = [each.hole for each in change.add if each.hole == other]
+            asked.append(len(forbidden))
+            if forbidden and len(asked) > 1:
+                raise UnwarrantedError("not for them", holes=forbidden)
+            apply(change)
+
+        house.firewall.apply = refuse  # type: ignore[method-assign]
+        await house.take(sealed(), sealed("198.51.100.7,tcp/22"))
+        assert len(house.open) == 2
+        until = house.grant_of(other).until
+        await house.wait(57)
+        assert house.grant_of(other).until == until
+        assert house.grant_of(SSH).until > until
+        await house.wait(5)
+        assert house.open == {"198.51.100.2 tcp/22"}
+
+    play(scene)
 
 
 def test_after_a_restart_it_stays_as_it_would_have() -> None:

@@ -226,10 +226,10 @@ class Enforcer:
         return grant
 
     async def prolong(self, ends: Mapping[str, float]) -> Sequence[Grant]:
-        """Move ends later, to these steady seconds, all or none; return the grants as they are.
+        """Move ends later, to these steady seconds; return the grants that end later now.
 
-        What is over, or ends later already, is left as it is. Raises HostError: the firewall
-        refused, and every end is where it was.
+        What is over, or ends later already, is left as it is, and so is what may not end later.
+        Raises HostError: the firewall refused, and every end is where it was.
         """
         async with self._lock:
             await self.written()
@@ -241,14 +241,30 @@ class Enforcer:
                     later = grant.ends + (until - grant.until)
                     longer.append(self.ledger.set_end(grant, later, until))
             try:
-                if longer:
-                    await self._apply()
+                longer = await self._allowed(longer, before)
             except HostError:
                 self._take_back(longer, before)
                 raise
             if longer:
                 self._note(self._journal.granted(longer))
         self.stirred.set()
+        return longer
+
+    async def _allowed(self, longer: list[Grant], before: Sequence[Grant]) -> list[Grant]:
+        """Have them end later, without those that may not; return which do. Raises HostError."""
+        if not longer:
+            return longer
+        try:
+            await self._apply()
+        except UnwarrantedError as error:
+            refused = {each.id for each in longer if error.holes.intersection(each.holes)}
+            if not refused:
+                raise
+            for each in before:
+                if each.id in refused:
+                    self.ledger.set_end(each, each.ends, each.until)
+            await self._apply()
+            return [each for each in longer if each.id not in refused]
         return longer
 
     async def close(self, who: Address, wanted: Callable[[Grant], bool]) -> tuple[Grant, ...]:
@@ -380,6 +396,8 @@ class Enforcer:
         self.changes += 1
         try:
             await self._done(partial(self.firewall.apply, self.ledger.change()))
+        except UnwarrantedError:  # nothing is wrong with the firewall
+            raise
         except HostError:
             await self._realign()
             self._reporter.report(Restored(len(self.ledger), _CHANGED))

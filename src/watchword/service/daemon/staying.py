@@ -6,8 +6,8 @@ Not in here: who is connected (a ConnectionTable), moving an end (enforcer).
 An established connection outlives its grant in any case; this is for who has to come back:
 whose connection breaks, or who opens a second one, while the first is there. The end is moved
 bit by bit, a little at a time, so that a daemon that dies leaves nothing open for long; and
-never beyond what the stanza allows since the last packet. A grant that nobody uses ends when it
-was to end.
+never beyond what the stanza allows since the last packet. A grant that nobody uses, or that the
+policy of now would not give, ends when it was to end.
 
 Looking costs nothing while no stanza says so, and is done for all together.
 """
@@ -21,8 +21,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from watchword.errors import HostError
+from watchword.grant import warrants
 from watchword.model.moments import Moment
-from watchword.model.openings import Grant
+from watchword.model.openings import Grant, Opening
+from watchword.model.orders import Wanted
 from watchword.model.outcomes import GrantStays, HostTrouble
 from watchword.model.policy import Policy
 from watchword.ports import Clock, ConnectionTable, Reporter
@@ -57,7 +59,8 @@ class Staying:
         self._clock = clock
         self._keeps: dict[int, int] = {}
         """Seconds by the numbers of the stanzas that let grants stay."""
-        self._numbering = Numbering(Policy(()))
+        self._policy = Policy(())
+        self._numbering = Numbering(self._policy)
         self._asked: dict[str, tuple[Moment, float]] = {}
         """When the last packet asked for it, and the step, of each that is looked after."""
         self._looks: list[tuple[float, str]] = []
@@ -75,6 +78,7 @@ class Staying:
             for each in policy.stanzas
             if each.keep_seconds is not None
         }
+        self._policy = policy
         self._numbering = Numbering(policy)
         if not self._keeps:
             return
@@ -141,7 +145,7 @@ class Staying:
             grant = self._enforcer.ledger.grant(name)
             if grant is None or self._seconds(grant) is None:
                 self._forget(name)
-            elif at < grant.until - LEADS[0] or self._end(grant) <= grant.until:
+            elif at < grant.until - LEADS[0] or not self._may_stay(grant, now):
                 self._await(grant, now)
             else:
                 yield grant
@@ -166,6 +170,14 @@ class Staying:
         asked, step = self._asked[grant.id]
         latest = asked.steady + (self._seconds(grant) or 0)
         return round(min(grant.until + step, latest), 3)
+
+    def _may_stay(self, grant: Grant, now: Moment) -> bool:
+        """Whether it may end later, going by the policy as it is now."""
+        until, number = self._end(grant), self._numbering.now(grant)
+        if until <= grant.until or number is None:
+            return False
+        wanted = (Wanted(Opening(each, until), number, grant.source) for each in grant.holes)
+        return not any(warrants.against(self._policy, each, now) for each in wanted)
 
     def _seconds(self, grant: Grant) -> int | None:
         """What its stanza allows now."""
