@@ -230,10 +230,16 @@ def test_whatever_chooses_a_firewall_is_heeded_before_fwknopds_own_choice(
 
 
 @pytest.mark.parametrize(
-    "line", ["FIREWALL_EXE /usr/sbin/nft", "NFT_TABLE doors", "GUARD_PUBLIC tcp/80"]
+    "line",
+    [
+        "FIREWALL_BACKEND nftables",
+        "FIREWALL_EXE /usr/sbin/nft",
+        "NFT_TABLE doors",
+        "GUARD_PUBLIC tcp/80",
+    ],
 )
 def test_who_chooses_nftables_for_any_port_is_asked_what_to_hide(line: str) -> None:
-    [told] = fatal(line, ANY_PORT, iptables="")
+    [told] = fatal(line, STANZA + ANY_PORT, iptables="")
     assert "so what to hide is not known" in told
 
 
