@@ -116,7 +116,7 @@ def test_a_kill_in_the_middle_of_a_change_leaves_all_of_it_or_nothing(
     firewall.apply(add(one))
     many = [opening(f"10.{n >> 8}.{n & 255}.1", seconds=600) for n in range(500)]
     word = MODULE if victim == "warden" else f"{NFT}-restore".encode()
-    for delay in (0.0, 0.02, 0.04, 0.07, 0.1):
+    for delay in (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.085, 0.1):
         pids = processes(alone, word)
         killer = threading.Timer(delay, kill, pids)
         killer.start()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from watchword.dialects.fwknop import server_options
 from watchword.dialects.fwknop.watchdog_options import Patience, parse, patience, usage
 from watchword.errors import OperatorError
 from watchword.model.settings import MailSettings
-from watchword.service.daemon import server, watchdog
+from watchword.service.daemon import adopted, server, watchdog
 from watchword.service.daemon.watchdog import Watchdog
 
 COUNTS = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(int(sys.argv[2]))"
@@ -148,3 +151,79 @@ def test_what_ends_it_ends_the_program_too(tmp_path: Path) -> None:
     ender.join()
     with pytest.raises(ProcessLookupError):
         os.kill(int(into.read_text()), 0)
+
+
+HOLDS = """import fcntl, os, sys, time
+file = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.lockf(file, fcntl.LOCK_EX)
+os.write(file, b"1")
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def somebody_elses(pid_file: Path, name: str = "fwknopd") -> Iterator[subprocess.Popen[str]]:
+    """A process of this name that holds the lock, and that no knopwatchd of ours has started."""
+    argv = [sys.executable, "-c", HOLDS, name, str(pid_file)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield other
+        other.kill()
+
+
+def looked_after(tmp_path: Path, other: subprocess.Popen[str], told: list[str]) -> Watchdog:
+    argv = [sys.executable, "-c", COUNTS, str(tmp_path / "lives"), "0"]
+    running = partial(adopted.running, tmp_path / "pid")
+
+    def tell(text: str) -> None:
+        told.append(text)
+        assert str(other.pid) in text or "restarting" in text
+
+    return Watchdog(argv, Patience(), tell, running=running)
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_a_program_that_runs_already_is_looked_after_until_it_ends_and_then_started_if_need_be(
+    tmp_path: Path, well: bool
+) -> None:
+    told: list[str] = []
+    with somebody_elses(tmp_path / "pid") as other:
+
+        def end() -> None:
+            until(lambda: told)
+            if well:
+                os.truncate(tmp_path / "pid", 0)
+            other.kill()
+            other.wait()
+
+        ender = threading.Thread(target=end)
+        ender.start()
+        assert looked_after(tmp_path, other, told).run(lambda: None) == 0
+        ender.join()
+    assert (tmp_path / "lives").exists() is not well
+
+
+def test_what_ends_it_ends_the_program_that_ran_before_it_too(tmp_path: Path) -> None:
+    told: list[str] = []
+    with somebody_elses(tmp_path / "pid") as other:
+
+        def end() -> None:
+            until(lambda: told)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        ender = threading.Thread(target=end)
+        ender.start()
+        assert looked_after(tmp_path, other, told).run(lambda: None) == 0
+        ender.join()
+        assert other.wait(10) == -signal.SIGTERM
+    assert not (tmp_path / "lives").exists()
+
+
+def test_nobody_is_looked_after_who_is_no_fwknopd_or_holds_no_lock(tmp_path: Path) -> None:
+    assert adopted.running(tmp_path / "pid") is None
+    with somebody_elses(tmp_path / "pid", name="sshd"):
+        assert adopted.running(tmp_path / "pid") is None
+    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+    assert adopted.running(tmp_path / "pid") is None

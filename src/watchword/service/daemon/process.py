@@ -87,6 +87,11 @@ class PidFile:
                 hint=f"check free space of {path.parent}",
             ) from error
 
+    def end_well(self) -> None:
+        """Take our PID out of the file: who looks after a daemon sees that it was to end."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+
     def close(self) -> None:
         os.close(self._descriptor)
 
@@ -96,7 +101,7 @@ def stop(pid_file: Path, *, program: str = "fwknopd") -> tuple[int, str] | None:
 
     Returns its PID and the signal that did it: SIGTERM, or SIGKILL if that takes too long.
     """
-    pid = _server(pid_file, program)
+    pid = server_of(pid_file, program)
     if pid is None:
         return None
     for name in ("SIGTERM", "SIGKILL"):
@@ -112,13 +117,13 @@ def stop(pid_file: Path, *, program: str = "fwknopd") -> tuple[int, str] | None:
 
 def reload(pid_file: Path) -> int | None:
     """Send SIGHUP to the daemon that holds the lock; its PID, or None if there is none."""
-    pid = _server(pid_file, "fwknopd")
+    pid = server_of(pid_file, "fwknopd")
     if pid is not None:
         os.kill(pid, signal.SIGHUP)
     return pid
 
 
-def _server(pid_file: Path, program: str) -> int | None:
+def server_of(pid_file: Path, program: str) -> int | None:
     """Who holds the lock, if that is such a server. Raises HostError: it is something else."""
     pid = holder(pid_file)
     if pid is None:

@@ -143,6 +143,8 @@ def _daemon(
             means = replace(ourselves(), awaiting=awaiting)
             daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock(), means)
             status = _to_the_end(daemon.run(ready), reporter)
+        if status == 0:
+            lock.end_well()
         lock.close()
     except (HostError, OperatorError) as error:
         complain(PROGRAM, error)

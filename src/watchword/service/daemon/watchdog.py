@@ -5,7 +5,12 @@ who gets a mail of it.
 Not in here: options (watchdog_options), the daemon (daemon).
 
 There is no shell and no polling: the child is waited for. It is started in the foreground, so
-that it is a child, and writes to the system's log unless we are in the foreground, too.
+that it is a child, and writes to the system's log unless we are in the foreground, too. When we are
+killed it goes on, since nobody could knock otherwise; the next knopwatchd adopts it (adopted).
+
+A daemon that dies is started again at once. Only after two lives in a row of no more than
+KNOPWATCHD_CHECK_INTERVAL seconds each there is a pause of that length before the next start, and
+after KNOPWATCHD_MAX_RETRIES such lives in a row it is given up. One longer life resets the count.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import syslog
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -28,7 +34,8 @@ from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, WatchwordError
 from watchword.model.settings import MailSettings
 from watchword.service.complain import complain
-from watchword.service.daemon import process, server
+from watchword.service.daemon import adopted, process, server
+from watchword.service.daemon.adopted import Adopted
 from watchword.service.daemon.server_commands import configured
 
 PROGRAM: Final = "knopwatchd"
@@ -56,13 +63,16 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         limits = watchdog_options.patience(configuration.values)
         to = configuration.settings.mail
         words = server.file_options(absolute)
+        running = partial(adopted.running, configuration.settings.pid_file)
     except WatchwordError as error:
         complain(PROGRAM, error)
         return 1
     if options.foreground:
-        return Watchdog([*_FWKNOPD, *words], limits, _to_terminal, to).run(lambda: None)
+        argv = [*_FWKNOPD, *words]
+        return Watchdog(argv, limits, _to_terminal, to, running=running).run(lambda: None)
     syslog.openlog(PROGRAM, syslog.LOG_PID, syslog.LOG_DAEMON)
-    watchdog = Watchdog([*_FWKNOPD, "--syslog-enable", *words], limits, _to_log, to)
+    argv = [*_FWKNOPD, "--syslog-enable", *words]
+    watchdog = Watchdog(argv, limits, _to_log, to, running=running)
     return process.into_background(watchdog.run)
 
 
@@ -83,14 +93,18 @@ class Watchdog:
         limits: Patience,
         tell: Callable[[str], None],
         to: MailSettings | None = None,
+        *,
+        running: Callable[[], Adopted | None] = lambda: None,
     ) -> None:
-        """``to``: who gets a mail of each new start; None: nobody."""
+        """``to``: who gets a mail of each new start; None: nobody. ``running``: the program that
+        runs already, if it does; it is looked after in place of a child."""
         self._post = Post(to, tell)
         self._argv = list(argv)
         self._limits = limits
         self._tell = tell
         self._told_to_end = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._running = running
+        self._child: subprocess.Popen[bytes] | Adopted | None = None
 
     def run(self, ready: Callable[[], None]) -> int:
         """Until the end; 0 if it was asked for. ``ready`` is called once it runs."""
@@ -117,7 +131,11 @@ class Watchdog:
                 return 0
 
     def _one_life(self) -> int:
-        self._child = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL)
+        self._child = self._running()
+        if self._child is None:
+            self._child = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL)
+        else:
+            self._tell(f"fwknopd runs already (PID {self._child.pid}), and is looked after")
         if self._told_to_end.is_set():
             self._child.terminate()
         return self._child.wait()
