@@ -42,10 +42,12 @@ def test_the_numbers_of_calls_are_those_of_the_kernels_headers(machine: str, col
         assert both[column] == known.get(name, -1), name
 
 
-def verdict(machine: str, call: int, argument: int = 0, architecture: int | None = None) -> int:
+def verdict(
+    machine: str, call: int, argument: int = 0, second: int = 0, *, architecture: int | None = None
+) -> int:
     """What the filter says, worked out line by line as the kernel does."""
     name = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine]
-    seen = struct.pack("=IIQQ", call, architecture or name, 0, argument)
+    seen = struct.pack("=IIQQQ", call, architecture or name, 0, argument, second)
     lines = seccomp.program(machine, 4711)
     at, value = 0, 0
     while True:
@@ -90,6 +92,20 @@ def test_every_call_that_is_named_is_refused_and_others_pass(machine: str) -> No
     }  # fmt: skip
     others = set(range(470)) - named - {clone, clone3, sockets, tgkill, prlimit}
     assert {verdict(machine, call) for call in others} == {ALLOW}
+
+
+@pytest.mark.parametrize(("machine", "fcntl", "ioctl"), [("x86_64", 72, 16), ("aarch64", 25, 29)])
+def test_nobody_is_signalled_by_way_of_a_file(machine: str, fcntl: int, ioctl: int) -> None:
+    high = 7 << 32  # the kernel looks at the lower half
+    refused = [(fcntl, each) for each in (8, 10, 15)]
+    refused += [(ioctl, each) for each in (0x8901, 0x8902, 0x5412)]
+    for call, command in refused:
+        assert verdict(machine, call, 3, command) == REFUSE | EPERM
+        assert verdict(machine, call, 3, high | command) == REFUSE | EPERM
+        assert verdict(machine, call, command, 0) == ALLOW
+    for call, command in ((fcntl, 1030), (fcntl, 3), (fcntl, 4), (ioctl, 0x5421), (ioctl, 0x541B)):
+        assert verdict(machine, call, 3, command) == ALLOW
+    assert {verdict(machine, 0, 3, command) for _, command in refused} == {ALLOW}
 
 
 def test_calls_of_another_kind_of_machine_end_the_process() -> None:
@@ -141,8 +157,19 @@ def test_a_confined_process_has_no_rights_runs_nothing_and_reads_nobody_elses_fi
     assert status["Seccomp"] == "2"
     assert status["Uid"].split() == [str(uid)] * 4
     assert uid == 0 or status["Groups"] == ""
-    for each in ("exec", "exec in a thread", "fork", "kill", "sniff", "talk", "chmod"):
+    for each in (
+        "exec",
+        "exec in a thread",
+        "fork",
+        "kill",
+        "sniff",
+        "talk",
+        "chmod",
+        "own",
+        "type",
+    ):
         assert told[each] in ("PermissionError", "OSError"), each
     assert told["inside"] == "done"
+    assert told["loop"] == "done"
     if uid or not told["landlock"]:
         assert told["outside"] == "PermissionError"

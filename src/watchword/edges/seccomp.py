@@ -64,13 +64,24 @@ _CLONE: Final = (56, 220)
 _CLONE3: Final = (435, 435)
 _SIGNAL_A_THREAD: Final = (234, 131)
 _LIMIT_A_PROCESS: Final = (302, 261)
+COMMANDS: Final = {
+    (72, 25): (8, 10, 15),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
+    (16, 29): (0x8901, 0x8902, 0x5412),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSTI
+}
+"""Second arguments that are refused: by the first five the kernel signals whomever one names, as
+root, when a file is ready (any signal, before Linux 6.12); by the last one types at a terminal."""
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_NETLINK", 16))
 """Kinds of sockets that may be made. Not AF_PACKET, which sends whatever one likes; not AF_UNIX, by
 which one talks to whoever takes root's user id for root: a container engine, a message bus."""
 
 _CLONE_THREAD: Final = 0x10000
 _X32: Final = 0x40000000  # calls of another number space, on x86_64
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = (
+    0,
+    4,
+    16,
+    24,
+)  # offsets in struct seccomp_data
 _ALLOW: Final = 0x7FFF0000
 _KILL: Final = 0x80000000
 _REFUSE: Final = 0x00050000
@@ -99,6 +110,8 @@ def program(machine: str, process: int) -> Program:
     ours = [(EQUAL, process)]
     _only(code, _SIGNAL_A_THREAD[column], ours, allow, refuse)
     _only(code, _LIMIT_A_PROCESS[column], [(EQUAL, 0), *ours], allow, refuse)
+    for call, commands in COMMANDS.items():
+        _except(code, call[column], commands, refuse, allow)
     code.here(allow)
     code.add(RETURN, _ALLOW)
     code.here(refuse)
@@ -134,6 +147,20 @@ def _only(
     for test, operand in tests:
         _on(code, test, operand, allow)
     code.go(refuse)
+    code.here(other)
+
+
+def _except(
+    code: Assembler, call: int, commands: Iterable[int], refuse: Label, allow: Label
+) -> None:
+    """Refuse one call for some second arguments; they are ints, so that half of one counts."""
+    other, ours = Label(), Label()
+    code.jump(EQUAL, call, ours, other)
+    code.here(ours)
+    code.add(LD_W, _SECOND_ARGUMENT)
+    for each in commands:
+        _on(code, EQUAL, each, refuse)
+    code.go(allow)
     code.here(other)
 
 
