@@ -43,6 +43,7 @@ from watchword.model.settings import (
     UnixSocket,
 )
 from watchword.ports import Clock, ForbiddenError, KeepsNoTags, UnwarrantedError
+from watchword.service.apart.licences import CLOSINGS, Licences
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly
 
@@ -59,12 +60,7 @@ class Counter:
         self._clock = clock
         self._openers = openers or Openers()
         self._approved = Approvals()
-        self._licences: list[tuple[float, float]] = []
-        """Until when root's word holds, and by how many seconds a grant may be longer."""
-
-    def license(self, seconds: float, patience: float) -> None:
-        """Root lets one grant last longer than its stanza says, if that is asked for soon."""
-        self._licences.append((self._clock.now().steady + patience, seconds))
+        self.licences = Licences(clock)
 
     def may_take_long(self, order: Order) -> bool:
         """Whether it may start programs, and so has to be left to a thread."""
@@ -124,15 +120,12 @@ class Counter:
             return ""
         why = warrants.against(rules.policy, wanted, now)
         before = self._approved.until(opening.hole)
-        return "" if why and self.licensed(before, opening.until) else why
+        grant = (opening.hole.who, wanted.source, wanted.stanza)
+        return "" if why and self.licences.covers(grant, before, opening.until) else why
 
     def licensed(self, before: float, until: float) -> bool:
-        """Whether root let something last that much longer than it would have, a moment ago."""
-        now = self._clock.now().steady
-        self._licences = [each for each in self._licences if each[0] > now]
-        return before > now and any(
-            until - before <= seconds + warrants.SLACK for _, seconds in self._licences
-        )
+        """Whether root let something be closed that much later than it would have been."""
+        return self.licences.covers(CLOSINGS, before, until)
 
     def _recognise(self, order: Recognise) -> frozenset[Tag]:
         """What the firewall has under our own names, it has because we put it there."""

@@ -363,7 +363,7 @@ class HandProcess:
 
     def _license(self, seconds: object) -> None:
         if isinstance(seconds, int) and seconds > 0:
-            self._counter.license(float(seconds), WORK)
+            self._counter.licences.give(float(seconds), WORK)
 
 
 def _unpacked(reply: dict[str, Any]) -> dict[str, object]:
