@@ -164,7 +164,7 @@ def test_fwknopds_own_option_of_1_9_ends_what_an_address_has(
     target, who = at(scene.server, six), at(scene.caller, six)
     with listen(scene.server.host, target, 22):
         knock(scene, server, six=six)
-        assert reaches(scene.caller.host, target, 22)
+        assert reaches(scene.caller.host, target, 22, seconds=5.0)
         answer = server.program("--fw-del-ip", who)
         assert (answer.returncode, answer.stdout) == (0, f"Ended 1 grants of {who}.\n")
         assert not reaches(scene.caller.host, target, 22)

@@ -103,14 +103,14 @@ def test_a_dead_server_leaves_nothing_open_past_its_time(
         knock(scene, caller.four, "tcp/22", "-f", "2")
         knock(scene, caller.six)
         server.wait_for_judgements(2)
-        assert reaches(caller, scene.server.four)
-        assert reaches(caller, scene.server.six)
+        assert reaches(caller, scene.server.four, seconds=5.0)
+        assert reaches(caller, scene.server.six, seconds=5.0)
         assert not reaches(scene.stranger, scene.server.four)
         server.kill()
         assert len(grants(host, exe)) == 2
         until(lambda: len(grants(host, exe)) == 1)
         assert not reaches(caller, scene.server.four)
-        assert reaches(caller, scene.server.six), "whose time is not over"
+        assert reaches(caller, scene.server.six, seconds=5.0), "whose time is not over"
         os.kill(warden(host), signal.SIGTERM)
         until(lambda: not grants(host, exe))
         until(lambda: not processes(host, MODULE))

@@ -217,7 +217,7 @@ def test_preparing_again_opens_no_window_and_cuts_nothing(scene: Trio) -> None:
         assert nft("-a", "list", "chain", "inet", "watchword", "guard") == before
         line.up()
         line.down()
-        assert reaches(scene.caller, scene.server.four)
+        assert reaches(scene.caller, scene.server.four, seconds=5.0)
         line.close()
 
 

@@ -127,7 +127,7 @@ def test_a_hole_ends_on_time_although_its_maker_was_killed(scene: Trio) -> None:
         assert maker.stdout is not None
         maker.stdout.close()
     with listen("0.0.0.0"):
-        assert reaches(scene.caller, scene.server.four)
+        assert reaches(scene.caller, scene.server.four, seconds=5.0)
         assert eventually(lambda: "ww:" not in nft("list", "set", "inet", "watchword", "open4"))
         assert not reaches(scene.caller, scene.server.four)
 
@@ -138,14 +138,14 @@ def test_an_opening_for_one_address_of_this_host_opens_no_other(scene: Trio) -> 
     with firewall(guarding()) as guard, listen("0.0.0.0"):
         guard.prepare()
         guard.apply(add(opening(scene.caller.four, to=second)))
-        assert reaches(scene.caller, second)
+        assert reaches(scene.caller, second, seconds=5.0)
         assert not reaches(scene.caller, scene.server.four)
 
 
 def test_what_is_not_guarded_is_as_it_was(scene: Trio) -> None:
     with firewall(guarding()) as guard, listen("0.0.0.0", 8080):
         guard.prepare()
-        assert reaches(scene.stranger, scene.server.four, 8080)
+        assert reaches(scene.stranger, scene.server.four, 8080, seconds=5.0)
         with pytest.raises(ConnectionRefusedError):
             connect(scene.stranger.host, scene.server.four, 8081)
         for address in (scene.server.four, scene.server.six):
@@ -257,7 +257,7 @@ def test_everything_can_be_hidden_but_what_is_public(scene: Trio) -> None:
             (scene.stranger, scene.server.four),
             (scene.stranger, scene.server.six),
         ):
-            assert reaches(client, server, 80)
+            assert reaches(client, server, 80, seconds=5.0)
             for port in (22, 9999, 4444):  # the last is closed, and says nothing either
                 assert not reaches(client, server, port)
             ping = client.host.run("ping", "-c1", "-W1", server, check=False)
@@ -338,9 +338,9 @@ def test_a_change_that_fails_leaves_everything_as_it_was(scene: Trio) -> None:
         guard.prepare()
         there = opening(scene.caller.four)
         guard.apply(add(there))
-        assert reaches(scene.caller, scene.server.four)
+        assert reaches(scene.caller, scene.server.four, seconds=5.0)
         other = opening(scene.stranger.four)
         guard.apply(ChangeSet(add=(other,), remove=frozenset({there.tag})))
         assert guard.installed() == {other.tag}
-        assert reaches(scene.stranger, scene.server.four)
+        assert reaches(scene.stranger, scene.server.four, seconds=5.0)
         assert not reaches(scene.caller, scene.server.four)

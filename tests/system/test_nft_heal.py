@@ -100,7 +100,7 @@ def test_whatever_was_broken_is_whole_again(scene: Trio, damage: str) -> None:
 
         line.up()
         line.down()
-        assert reaches(scene.caller, scene.server.four)
+        assert reaches(scene.caller, scene.server.four, seconds=5.0)
         assert not reaches(scene.stranger, scene.server.four)
         line.close()
 
@@ -114,7 +114,7 @@ def test_one_element_deleted_by_hand_is_put_back(scene: Trio) -> None:
         nft("delete", "element", "inet", "watchword", "open4", element)
         heal(guard, hole, other)
         assert guard.installed() == {hole.tag, other.tag}
-        assert reaches(scene.caller, scene.server.four)
+        assert reaches(scene.caller, scene.server.four, seconds=5.0)
 
 
 def test_an_element_that_is_put_in_by_hand_does_not_disturb(scene: Trio) -> None:
@@ -130,7 +130,7 @@ def test_an_element_that_is_put_in_by_hand_does_not_disturb(scene: Trio) -> None
         )
         assert guard.installed() == frozenset()
         assert guard.intact()
-        assert reaches(scene.stranger, scene.server.four)
+        assert reaches(scene.stranger, scene.server.four, seconds=5.0)
         hole = opening(scene.stranger.four, seconds=60)
         guard.apply(add(hole))
         assert guard.installed() == {hole.tag}

@@ -68,7 +68,7 @@ def test_another_user_behind_the_same_address_closes_nothing(scene: ConnectScene
     assert scene.watchword("close", "other", f"tcp/{PORT}").returncode == 0
     until(lambda: "refused" in verdicts(scene, since))
     assert scene.server.judged[-1]["reason"] == "nothing-to-close"
-    assert reaches(scene.net.caller.host, scene.net.server.four, PORT)
+    assert reaches(scene.net.caller.host, scene.net.server.four, PORT, seconds=5.0)
 
 
 @pytest.mark.peer("fwknop")

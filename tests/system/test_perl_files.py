@@ -114,7 +114,7 @@ def test_files_and_packets_of_1_9_open_what_they_opened(
 
     told = sent(recorded["perl-access-any"], 1)
     assert (told["verdict"], told["who"], told["user"]) == ("granted", scene.caller.four, "mbr")
-    assert reaches(scene.caller.host, home, 22)
+    assert reaches(scene.caller.host, home, 22, seconds=5.0)
     assert not reaches(scene.stranger.host, home, 22)
     assert sent(recorded["perl-access"], 2, "stranger")["reason"] == "blacklisted"
     assert sent(recorded["perl-timeout"], 3)["reason"] == "time-not-permitted"
@@ -132,7 +132,7 @@ def test_files_and_packets_of_1_9_open_what_they_opened(
         told = server.wait_for_judgements(number)[number - 1]
         assert told["verdict"] == verdict, told
     assert told["stanza"] == 2
-    assert reaches(scene.caller.host, home, 80)
+    assert reaches(scene.caller.host, home, 80, seconds=5.0)
     for each in services:
         each.close()
 

@@ -125,7 +125,7 @@ def test_asked_to_it_renews_the_grant_for_as_long_as_the_command_runs(
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     until(lambda: scene.granted(35) >= 8)  # more than one grant lasts
-    assert reaches(scene.net.caller.host, scene.net.server.four, 35)
+    assert reaches(scene.net.caller.host, scene.net.server.four, 35, seconds=5.0)
     assert processes(scene) != []
     assert client.communicate(b"meanwhile", timeout=10)[0] == b"meanwhile"
     assert client.returncode == 0

@@ -101,7 +101,7 @@ def test_a_grant_stays_for_a_live_connection_over_a_restart_and_not_without_one(
             server.wait_for("goes on while somebody is connected through it")
             server.wait_for("Removed rule")
             time.sleep(max(0.0, began + 6.5 - time.monotonic()))
-            assert reaches(caller, four, 22)
+            assert reaches(caller, four, 22, seconds=5.0)
             assert not reaches(caller, six, 22)
             [told] = grants(server)
             assert told["who"] == scene.caller.four
