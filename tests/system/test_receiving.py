@@ -119,7 +119,7 @@ def _sockets(server: Server) -> set[str]:
 
 
 def test_a_reload_closes_the_port_that_is_not_wanted_any_more(scene: Trio, server: Server) -> None:
-    assert reaches(scene.stranger.host, scene.server.four, 62202, 5.0, seconds=5.0)
+    assert reaches(scene.stranger.host, scene.server.four, 62202, seconds=5.0)
     before = server.log.count("Re-starting")
     server.settings["ENABLE_TCP_SERVER"] = "N"
     server.write()

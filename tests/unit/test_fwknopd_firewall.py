@@ -193,16 +193,21 @@ def test_a_stanza_that_opens_anything_needs_a_list_of_what_to_hide() -> None:
 
 
 def test_where_nothing_chooses_a_firewall_and_any_port_may_be_asked_for_it_is_fwknopds() -> None:
-    loaded = configure("", STANZA + ANY_PORT, iptables="")
+    loaded = configure("", ANY_PORT + ANY_PORT, iptables="")
     firewall = loaded.settings.firewall
     assert (firewall.backend, firewall.attach) == ("iptables", Attach.JUMP)
     assert not firewall.guarded
     [said] = [str(each) for each in loaded.complaints if "iptables" in str(each)]
-    assert said.startswith("access.conf:6: grants are rules of iptables, as with fwknopd")
+    assert said.startswith("access.conf:1: grants are rules of iptables, as with fwknopd")
     assert "your own rules have to drop what is not granted" in said
     moved = configure("IPT_INPUT_ACCESS DROP, filter, LOCAL, 1, OURS, 1", ANY_PORT, iptables="")
     assert moved.settings.firewall.input == ChainUse("LOCAL", "OURS", "DROP", "filter", 1)
     assert not any("IPT_INPUT_ACCESS" in str(each) for each in moved.complaints)
+
+
+def test_a_stanza_for_any_port_beside_others_takes_no_guard_away() -> None:
+    [told] = fatal("", STANZA + ANY_PORT, iptables="")
+    assert "so what to hide is not known" in told
 
 
 @pytest.mark.parametrize("access", [STANZA, DNS, STANZA + "DISABLE_FW_ACCESS Y\n"])

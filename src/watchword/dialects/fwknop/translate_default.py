@@ -33,16 +33,19 @@ def with_default(
 ) -> Values:
     """The values, with FIREWALL_BACKEND iptables in them if that is what fwknopd would take.
 
-    A file that chooses nothing means nftables, and to hide what the stanzas open. If one opens
-    any port there is no such list, but fwknopd starts: with iptables, behind rules of the
-    operator's that drop. Where there is no iptables, all stays, to be refused.
+    A file that chooses nothing means nftables, and to hide what the stanzas open. If all of them
+    open any port there is no such list, but fwknopd starts: with iptables, behind rules of the
+    operator's that drop. Where there is no iptables, all stays, to be refused; so it is where
+    some stanzas name their ports, which a stanza more must not lay open.
     """
-    opening = next((each.place for each in offers if each.services is None), None)
-    if opening is None or is_chosen(values) or not is_program("iptables"):
+    if not offers or any(each.services is not None for each in offers):
         return values
+    if is_chosen(values) or not is_program("iptables"):
+        return values
+    opening = offers[0].place
     complaints.remark(
-        "grants are rules of iptables, as with fwknopd: no variable chooses a firewall, and this "
-        "stanza lets its callers ask for any port, so what to hide is not known",
+        "grants are rules of iptables, as with fwknopd: no variable chooses a firewall, and no "
+        "stanza says which ports its callers may ask for, so what to hide is not known",
         opening,
         "your own rules have to drop what is not granted (iptables -P INPUT DROP, ip6tables too; "
         "watchword doctor --server looks); to have it hidden, set GUARD_SERVICES ALL; "
