@@ -133,7 +133,9 @@ def test_with_nothing_but_keys_grants_are_rules_of_iptables_also_where_the_file_
     host.run("iptables", "-P", "INPUT", "DROP")
     with listen(host, scene.server.four, 8443):
         server.start()
-        said = "no variable chooses a firewall, and this stanza lets its callers ask for any port"
+        said = (
+            "no variable chooses a firewall, and no stanza says which ports its callers may ask for"
+        )
         assert (said in server.log) is not named
         assert (said in checked(server)) is not named
         assert "Added jump rule from chain: INPUT to chain: FWKNOP_INPUT" in server.log
