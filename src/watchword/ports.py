@@ -239,6 +239,10 @@ class NotStartedError(HostError):
     """There is no such program, or it may not be run: nothing of it has happened."""
 
 
+class NotOwedError(NotStartedError):
+    """What it would close was never opened, as far as the one knows who would have to run it."""
+
+
 class ForbiddenError(NotStartedError):
     """Who would have to do it may not, or does not want to: nothing of it has happened."""
 

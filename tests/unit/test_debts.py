@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from watchword.edges import debts as module
 from watchword.edges.debts import NAME, Debts
 from watchword.errors import HostError
 from watchword.model.commands import Closing
@@ -54,6 +55,8 @@ def test_of_two_with_the_same_words_the_earlier_one_is_paid_first(path: Path) ->
     assert debts.of(RM.argv) is earlier
     earlier.busy = True
     assert debts.of(RM.argv) is later
+    earlier.busy, earlier.tried = False, True
+    assert debts.of(RM.argv) is later
     debts.pay(earlier)
     assert len(debts) == 1
 
@@ -78,16 +81,85 @@ def test_what_was_put_off_is_due_later_after_a_crash_as_well(path: Path) -> None
     assert found.until == NOW.steady + 90
 
 
-def test_overdue_is_what_was_never_run_and_failed_ones_are_given_up_at_last(path: Path) -> None:
+def test_overdue_is_what_was_never_run_and_what_failed_is_owed_for_ever(path: Path) -> None:
     debts = Debts(path, "boot", NOW)
     failed = debts.owe(RM, NOW.steady + 10, 300.0, NOW)
     due = debts.owe(Closing("rm b", ("rm", "b")), NOW.steady + 20, 300.0, NOW)
     debts.owe(Closing("rm c", ("rm", "c")), NOW.steady + 500, 300.0, NOW)
     failed.tried = True
     assert debts.overdue(LATER.steady) == [due]
-    debts.give_up(NOW.steady + 15)
-    assert debts.of(RM.argv) is None
-    assert len(debts) == 2
+    assert debts.overdue(LATER.steady + 86_400)[0] is due
+    assert debts.of(RM.argv) is failed
+    assert Debts(path, "boot", LATER).of(RM.argv) is not None
+
+
+def test_what_was_run_lately_is_known_after_a_crash_as_well(path: Path) -> None:
+    debts = Debts(path, "boot", NOW)
+    debts.pay(debts.owe(RM, NOW.steady + 30, 300.0, NOW))
+    again = Debts(path, "boot", LATER)
+    assert again.paid(RM.argv)
+    assert not again.paid(("rm", "b"))
+
+
+def test_the_file_does_not_grow_with_what_is_done_with(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIDY", 10)
+    debts = Debts(path, "boot", NOW)
+    kept = debts.owe(Closing("rm b", ("rm", "b")), NOW.steady + 60, 300.0, NOW)
+    for at in range(30):
+        debts.put_off(kept, NOW.steady + 60 + at, NOW)
+        debts.pay(debts.owe(RM, NOW.steady + 30, 300.0, NOW))
+        assert len(path.read_bytes().splitlines()) <= 16
+    again = Debts(path, "boot", LATER)
+    assert len(again) == 1
+    found = again.of(("rm", "b"))
+    assert found is not None
+    assert found.until == NOW.steady + 89
+
+
+def test_where_the_file_cannot_be_written_anew_the_old_one_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIDY", 1)
+    debts = Debts(path, "boot", NOW)
+
+    def refuse(*_: object) -> None:
+        raise HostError("there is no room")
+
+    monkeypatch.setattr("watchword.edges.files.replace_private", refuse)
+    for _ in range(5):
+        debts.pay(debts.owe(RM, NOW.steady + 30, 300.0, NOW))
+    debts.owe(RM, NOW.steady + 40, 300.0, NOW)
+    monkeypatch.undo()
+    assert len(Debts(path, "boot", LATER)) == 1
+
+
+def test_so_many_are_owed_at_once_and_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    debts = Debts(path, "boot", NOW)
+    for _ in range(2):
+        debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+    with pytest.raises(HostError, match="2 commands that close have not been run"):
+        debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+
+
+def test_a_file_of_any_length_is_read(path: Path) -> None:
+    debts = Debts(path, "boot", NOW)
+    debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+    line = path.read_bytes()
+    with path.open("ab") as file:
+        file.truncate(0)
+        file.write((b'{"paid": 7}' + b" " * (1 << 20) + b"\n") * 65)
+        file.write(line)
+    assert len(Debts(path, "boot", LATER)) == 1
+
+
+def test_a_line_that_is_something_else_is_told(path: Path) -> None:
+    path.write_text('{"owe": 1}\n', "ascii")
+    path.chmod(0o600)
+    with pytest.raises(HostError, match=r"hand\.debts:1 cannot be read"):
+        Debts(path, "boot", NOW)
 
 
 def test_a_last_line_that_a_crash_cut_is_no_trouble_and_any_other_is(path: Path) -> None:

@@ -6,7 +6,8 @@ another process writes, and which is not believed when it comes to running comma
 reason the file lies in a folder that this other process cannot write.
 
 Every line of the file is one change, and is on the disk before what it is for begins. At the
-start it is written anew without what is done with.
+start, and when most of it is about what is done with, it is written anew without that. What
+failed stays until it has succeeded.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from watchword.edges import files
-from watchword.errors import HostError, OperatorError
+from watchword.errors import HostError
 from watchword.model.commands import Closing
 from watchword.model.moments import Moment
 
 NAME: Final = "hand.debts"
 Owed = tuple[Closing, float, float]
 """What has to be run, until when, and how many seconds it may be put off, see ``Debt``."""
-_LARGEST: Final = 64 << 20  # bytes
+MOST: Final = 65_536  # that are owed at once
+TIDY: Final = 1024  # lines about what is done with that are left alone
+_REMEMBERED: Final = 4096  # commands that were run
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Debt:
     inherited: bool = False
     """True: an earlier run left it."""
     busy: bool = False
-    """True: it is being run."""
+    """True: it is being run, or what it closes is being opened."""
 
 
 def folder_beside(state_dir: Path) -> Path:
@@ -71,17 +75,25 @@ class Debts:
         self._path = path
         self._boot = boot
         self._owed: dict[int, Debt] = {}
+        self._paid: dict[tuple[str, ...], None] = {}
         if not path.exists():
             found = (Debt(at, *each, inherited=True) for at, each in enumerate(otherwise(), 1))
             self._owed = {each.number: each for each in found}
-        for row in _rows(path):
-            self._replay(row, now)
+        for at, row in _rows(path):
+            try:
+                self._replay(row, now)
+            except (KeyError, TypeError, ValueError) as error:
+                raise _unreadable(path, at) from error
         self._numbers = count(max(self._owed, default=0) + 1)
-        self._descriptor = self._begin(now)
+        self._lines = {each.number: self._line(each, now) for each in self._owed.values()}
+        self._dead = 0
+        self._descriptor = -1
+        self._begin()
 
     def _replay(self, row: Any, now: Moment) -> None:
         if "paid" in row:
-            self._owed.pop(row["paid"], None)
+            if (debt := self._owed.pop(row["paid"], None)) is not None:
+                self._note_paid(debt)
             return
         until = float(row["until"])
         if row["boot"] != self._boot or not self._boot:
@@ -91,13 +103,25 @@ class Debts:
             row["owe"], closing, until, float(row["most"]), inherited=True
         )
 
-    def _begin(self, now: Moment) -> int:
-        text = "".join(self._line(debt, now) for debt in self._owed.values())
-        files.replace_private(self._path, text.encode("ascii"))
+    def _begin(self) -> None:
+        """Write what is owed into a new file. Raises HostError."""
+        files.replace_private(self._path, "".join(self._lines.values()).encode("ascii"))
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1  # without a file nothing is owed any more
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._descriptor = os.open(self._path, flags)
         except OSError as error:
             raise _trouble(self._path, error.strerror or "it failed") from error
+        self._dead = 0
+
+    def _tidy(self) -> None:
+        if self._dead <= max(TIDY, len(self._owed)):
+            return
+        self._dead = 0
+        with suppress(HostError):  # the old file is whole; another try comes in time
+            self._begin()
 
     def _line(self, debt: Debt, now: Moment) -> str:
         closing = debt.closing
@@ -110,42 +134,61 @@ class Debts:
 
     def owe(self, closing: Closing, until: float, most: float, now: Moment) -> Debt:
         """Note what will have to be run. Raises HostError: it is not noted."""
+        if len(self._owed) >= MOST:
+            raise _trouble(self._path, f"{MOST} commands that close have not been run")
         debt = Debt(next(self._numbers), closing, until, most)
-        self._write(self._line(debt, now))
-        self._owed[debt.number] = debt
+        line = self._line(debt, now)
+        self._write(line)
+        self._owed[debt.number], self._lines[debt.number] = debt, line
         return debt
 
     def put_off(self, debt: Debt, until: float, now: Moment) -> None:
         """It is due later. Raises HostError."""
         debt.until = until
-        self._write(self._line(debt, now))
+        line = self._line(debt, now)
+        self._write(line)
+        self._lines[debt.number] = line
+        self._dead += 1
+        self._tidy()
 
     def pay(self, debt: Debt) -> None:
         """It was run. Raises HostError: it will be run once more after a restart."""
         if self._owed.pop(debt.number, None) is not None:
+            del self._lines[debt.number]
+            self._note_paid(debt)
+            self._dead += 2
             self._write(json.dumps({"paid": debt.number}) + "\n")
+            self._tidy()
+
+    def _note_paid(self, debt: Debt) -> None:
+        self._paid.pop(debt.closing.argv, None)
+        self._paid[debt.closing.argv] = None
+        while len(self._paid) > _REMEMBERED:
+            del self._paid[next(iter(self._paid))]
+
+    def paid(self, argv: Sequence[str]) -> bool:
+        """Whether these words were run lately."""
+        return tuple(argv) in self._paid
 
     def of(self, argv: Sequence[str]) -> Debt | None:
-        """The one that is due first of those with these words, and is not being run."""
+        """The one that is due first of those with these words, and is not busy; one that has
+        failed only where there is no other."""
+        found = [each for each in self._with(argv) if not each.busy]
+        return min(found, key=lambda each: (each.tried, each.until), default=None)
+
+    def busy(self, argv: Sequence[str]) -> bool:
+        """Whether one with these words is busy."""
+        return any(each.busy for each in self._with(argv))
+
+    def _with(self, argv: Sequence[str]) -> list[Debt]:
         words = tuple(argv)
-        found = [
-            each for each in self._owed.values() if each.closing.argv == words and not each.busy
-        ]
-        return min(found, key=lambda each: each.until, default=None)
+        return [each for each in self._owed.values() if each.closing.argv == words]
 
     def overdue(self, before: float) -> list[Debt]:
         """Those that were due before these steady seconds and never run, the oldest first."""
-        found = [each for each in self._due(before) if not each.tried and not each.busy]
+        due = [each for each in self._owed.values() if each.until < before]
+        found = [each for each in due if not each.tried and not each.busy]
         return sorted(found, key=lambda each: each.until)
-
-    def give_up(self, before: float) -> None:
-        """Forget what failed, and was due before these steady seconds. Raises HostError."""
-        for each in self._due(before):
-            if each.tried and not each.busy:
-                self.pay(each)
-
-    def _due(self, before: float) -> list[Debt]:
-        return [each for each in self._owed.values() if each.until < before]
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -165,25 +208,32 @@ class Debts:
         os.close(self._descriptor)
 
 
-def _rows(path: Path) -> Iterable[Any]:
-    """Every whole line; the last one may have been cut by a crash."""
-    if not path.exists():
-        return
+def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Every whole line, and its number; the last one may have been cut by a crash."""
     try:
-        lines = files.read_text(path, limit=_LARGEST).splitlines()
-    except OperatorError as error:
-        raise HostError(str(error), hint=f"see what is wrong with {path}") from error
-    for at, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            if at == len(lines):
-                return
-            raise HostError(
-                f"{path}:{at} cannot be read",
-                hint="commands that close are in it: look what is still open, then move it away",
-            ) from error
-        yield row
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _trouble(path, error.strerror or "it failed") from error
+    cut = 0
+    with os.fdopen(descriptor, "rb") as file:
+        for at, line in enumerate(file, 1):
+            if cut:
+                raise _unreadable(path, cut)
+            try:
+                row = json.loads(line)
+            except ValueError:
+                cut = at
+            else:
+                yield at, row
+
+
+def _unreadable(path: Path, at: int) -> HostError:
+    return HostError(
+        f"{path}:{at} cannot be read",
+        hint="commands that close are in it: look what is still open, then move it away",
+    )
 
 
 def _trouble(path: Path, why: str) -> HostError:

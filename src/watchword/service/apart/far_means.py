@@ -37,7 +37,6 @@ from watchword.ports import (
     Clock,
     Completed,
     FirewallBackend,
-    ForbiddenError,
     ProgramRunner,
 )
 from watchword.service.apart.far import (
@@ -144,11 +143,8 @@ class FarMeans:
         self._line.ask(Awaiting(tuple(islice(printable, _MOST_AWAITED))))
 
     def _close(self, closing: Closing) -> Completed:
-        """What the hand does not owe anybody needs no closing: it was never opened, or is shut."""
-        try:
-            done: Completed = self._line.call(CloseByCommand(closing.argv))
-        except ForbiddenError:
-            return Completed(0, b"", b"")
+        """Raises NotOwedError: the hand never opened what this closes."""
+        done: Completed = self._line.call(CloseByCommand(closing.argv))
         return done
 
     def _prolonged(self, grant: Grant) -> None:

@@ -22,6 +22,8 @@ from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.grant import cycles, warrants
 from watchword.grant.cycles import Values
+from watchword.model.commands import Closing
+from watchword.model.moments import Moment
 from watchword.model.orders import (
     CloseByCommand,
     Decrypt,
@@ -34,7 +36,14 @@ from watchword.model.orders import (
     Through,
 )
 from watchword.model.outcomes import HostTrouble
-from watchword.ports import Clock, Completed, ForbiddenError, NotStartedError, Reporter
+from watchword.ports import (
+    Clock,
+    Completed,
+    ForbiddenError,
+    NotOwedError,
+    NotStartedError,
+    Reporter,
+)
 from watchword.service.apart.answers import Answer, Begun, failure
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly, closer, vault
@@ -42,9 +51,8 @@ from watchword.service.daemon import cycles as cycling
 
 GRACE: Final = 60.0  # seconds that a closing command may be late before it is run unasked
 AFTER_START: Final = 5.0  # the same for those of an earlier run: a new gate asks for them at once
-KEPT: Final = 3600.0  # seconds that a closing command which failed may be asked for again
+_FINE: Final = 1.0  # seconds by which putting off something is worth being written down
 _SAID: Final = 1024  # bytes of what a command complains of
-_REMEMBERED: Final = 4096  # closing commands that were run
 _EACH: Final = {
     OpenByCommand: cycling.AT_ONCE,
     CloseByCommand: closer.AT_ONCE,
@@ -98,11 +106,11 @@ class Workshop:
         self._threads = ThreadPoolExecutor(2048, thread_name_prefix="hand")
         """They are made as they are needed; what bounds them is how many of a kind there may be."""
         self._began = clock.now().steady
-        self._paid: dict[tuple[str, ...], None] = {}
-        """What was run lately, the last last: to ask for it once more is no offence."""
         self._under_way: Counter[type] = Counter()
         self._guard = threading.Lock()
-        self._owing = threading.Lock()
+        self._owing = threading.Condition()
+        """For ``debts``; notified when one of them is busy no more."""
+        self._stopped = False
 
     def take(self, number: int, order: Order) -> None:
         """Begin, and answer when it is done. Does not wait."""
@@ -120,6 +128,9 @@ class Workshop:
     def _see_to(self, number: int, order: Order, kind: type) -> None:
         try:
             answer = Answer(number, self._done(number, order))
+        except NotOwedError as error:  # or its opener never began: no offence
+            self._reporter.report(HostTrouble("what closes", str(error), error.hint))
+            answer = failure(number, error)
         except ForbiddenError as error:
             self._reporter.report(HostTrouble("gate", f"it asked for what may not be: {error}"))
             answer = failure(number, error)
@@ -184,47 +195,68 @@ class Workshop:
             raise ForbiddenError(f"{order.service} for {order.who}: {why}")
         terms = rules.policy.terms(order.stanza)
         closing = cycles.closing(terms.cycle, values) if terms.cycle is not None else None
-        debt = None
-        if closing is not None and self._debts is not None:
-            with self._owing:
-                until = now.steady + order.seconds
-                debt = self._debts.owe(closing, until, float(terms.max_seconds), now)
+        until = now.steady + order.seconds
+        debt = self._owe(closing, until, float(terms.max_seconds), now) if closing else None
         try:
             return _short(rules.hand.open(order.stanza, values))
         except NotStartedError:
             if debt is not None:
                 self._pay(debt)
             raise
+        finally:
+            if debt is not None:
+                self._free(debt)
+
+    def _owe(self, closing: Closing, until: float, most: float, now: Moment) -> Debt | None:
+        """It is busy until it is open: to close it before would leave it open."""
+        if self._debts is None:
+            return None
+        with self._owing:
+            debt = self._debts.owe(closing, until, most, now)
+            debt.busy = True
+        return debt
+
+    def _free(self, debt: Debt) -> None:
+        with self._owing:
+            debt.busy = False
+            self._owing.notify_all()
 
     def _close(self, argv: tuple[str, ...]) -> Completed:
+        """Behind what opens it, and behind who is closing it already."""
+        debts = self._debts
+        if debts is None:
+            raise NotOwedError("nothing has to be closed in a dry run")
         with self._owing:
-            debt = self._debts.of(argv) if self._debts is not None else None
-            if debt is None and argv in self._paid:
+            debt = debts.of(argv)
+            while debt is None and debts.busy(argv):
+                if self._stopped:
+                    raise NotStartedError(f"{argv[0]} is busy")
+                self._owing.wait()
+                debt = debts.of(argv)
+            if debt is None and debts.paid(argv):
                 return Completed(0, b"", b"")
             if debt is None:
-                raise ForbiddenError(f"nothing has to be closed by {argv[0]}")
+                raise NotOwedError(f"nothing has to be closed by {argv[0]}: it was not opened")
             debt.busy = True
         return self._run(debt)
 
     def _run(self, debt: Debt) -> Completed:
+        """Raises HostError. What has failed stays owed."""
         try:
             done = self._tools.closing.run(debt.closing.argv, seconds=debt.closing.seconds)
             debt.tried = bool(done.status)
+            if not debt.tried:
+                self._pay(debt)
         except HostError:
             debt.tried = True
             raise
         finally:
-            debt.busy = False
-        if not debt.tried:
-            self._pay(debt)
+            self._free(debt)
         return _short(done)
 
     def _pay(self, debt: Debt) -> None:
         """If that cannot be written down, it is run again after a restart: better than never."""
         with self._owing:
-            self._paid[debt.closing.argv] = None
-            while len(self._paid) > _REMEMBERED:
-                del self._paid[next(iter(self._paid))]
             try:
                 if self._debts is not None:
                     self._debts.pay(debt)
@@ -238,7 +270,7 @@ class Workshop:
             return
         with self._owing:
             debt = self._debts.of(order.argv)
-            if debt is None or order.until <= debt.until:
+            if debt is None or order.until < debt.until + _FINE:
                 return
             allowed = order.until - now.steady <= debt.most + warrants.SLACK
             if not allowed and not self._licensed(debt.until, order.until):
@@ -262,7 +294,6 @@ class Workshop:
             late = list({each.number: each for each in late}.values())
             for debt in late:
                 debt.busy = True
-            self._debts.give_up(now - KEPT)
         for debt in late:
             self._threads.submit(self._close_unasked, debt)
 
@@ -299,6 +330,9 @@ class Workshop:
 
     def stop(self) -> None:
         """End what runs."""
+        with self._owing:
+            self._stopped = True
+            self._owing.notify_all()
         self._tools.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
