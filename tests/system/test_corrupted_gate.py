@@ -238,6 +238,27 @@ def test_commands_that_no_stanza_allows_are_not_run(server: Server) -> None:
     assert taken.end() == 0
 
 
+def test_only_connections_that_were_let_in_are_looked_at_and_cut(server: Server) -> None:
+    caller = "198.51.100.78"
+
+    def holes(port: int) -> list[object]:
+        return [[packed(caller), "tcp", port, None, None]]
+
+    taken = Taken(
+        server,
+        ("calls", PROBE),
+        ("calls", PREPARE),
+        ("calls", opening(caller)),
+        ("work", order(do="through", holes=holes(22))),
+        ("work", order(do="through", holes=holes(23))),
+        ("calls", order(do="cut", holes=holes(23), coming=False)),
+    )
+    assert taken.said[3] == "frozenset()"
+    assert taken.said[4:] == [f"ForbiddenError: tcp/23 for {caller} was never open"] * 2
+    assert taken.log.count("it asked for what may not be: tcp/23") == 2
+    assert taken.end() == 0
+
+
 def test_sockets_and_files_that_are_not_configured_are_not_opened(server: Server) -> None:
     ways = [
         {"way": "udp", "family": 4, "port": 53, "path": ""},

@@ -8,12 +8,13 @@ firewall after that, they are to come back, though no stanza offers them any mor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from watchword.model.openings import Hole, Opening, Tag
 
 _TIDY: Final = 1024  # openings between two looks for those that are over, at the least
+_LEFT: Final = 1 << 18  # holes that are remembered after they were shut
 
 
 class Approvals:
@@ -21,7 +22,9 @@ class Approvals:
 
     def __init__(self) -> None:
         self._until: dict[Hole, float] = {}
-        self._holes: dict[Tag, Hole] = {}
+        self._openings: dict[Tag, Opening] = {}
+        self._left: dict[Hole, None] = {}
+        """What was open, the last last: connections through it may go on."""
         self._tidy_at = _TIDY
 
     def until(self, hole: Hole) -> float:
@@ -34,19 +37,46 @@ class Approvals:
     def note(self, added: Iterable[Opening], removed: Iterable[Tag], now: float) -> None:
         """Remember what was put into the firewall, and forget what was taken out."""
         for tag in removed:
-            hole = self._holes.pop(tag, None)
-            if hole is not None:
-                self._until.pop(hole, None)
+            opening = self._openings.pop(tag, None)
+            if opening is not None and self._until.pop(opening.hole, None) is not None:
+                self._leave(opening.hole)
         for opening in added:
             self._until[opening.hole] = opening.until
-            self._holes[opening.tag] = opening.hole
-        if len(self._holes) > self._tidy_at:
+            self._openings[opening.tag] = opening
+        if len(self._openings) > self._tidy_at:
             self._tidy(now)
 
+    def recognise(
+        self, openings: Collection[Opening], installed: Collection[Tag], now: float
+    ) -> None:
+        """Approve of what the firewall has under our own names: we put it there in an earlier run.
+
+        A name stands for one opening. It is short enough to be had for two by who tries long.
+        """
+        named: dict[Tag, set[Opening]] = {}
+        for each in openings:
+            if each.tag in installed:
+                named.setdefault(each.tag, set()).add(each)
+        alone = [each for found in named.values() if len(found) == 1 for each in found]
+        self.note([each for each in alone if each.tag not in self._openings], (), now)
+
+    def knows(self, hole: Hole) -> bool:
+        """Whether it is open, or was: somebody may be connected through it."""
+        return hole in self._until or hole in self._left
+
+    def _leave(self, hole: Hole) -> None:
+        self._left.pop(hole, None)
+        self._left[hole] = None
+        if len(self._left) > _LEFT:
+            del self._left[next(iter(self._left))]
+
     def _tidy(self, now: float) -> None:
-        self._until = {hole: until for hole, until in self._until.items() if until > now}
-        self._holes = {tag: hole for tag, hole in self._holes.items() if hole in self._until}
-        self._tidy_at = max(_TIDY, 2 * len(self._holes))
+        for hole in [hole for hole, until in self._until.items() if until <= now]:
+            del self._until[hole]
+            self._leave(hole)
+        kept = {tag: each for tag, each in self._openings.items() if each.hole in self._until}
+        self._openings = kept
+        self._tidy_at = max(_TIDY, 2 * len(kept))
 
     def __len__(self) -> int:
         return len(self._until)

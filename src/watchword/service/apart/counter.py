@@ -20,7 +20,7 @@ from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
 from watchword.model.moments import Moment
-from watchword.model.openings import ChangeSet, Tag
+from watchword.model.openings import ChangeSet, Hole, Tag
 from watchword.model.orders import (
     Apply,
     Compile,
@@ -89,6 +89,7 @@ class Counter:
             case Recognise():
                 return self._recognise(order)
             case Cut(holes, coming):
+                self.check_known(holes)
                 return self._rules(coming).firewall.cut(holes)
             case Firewall(what, coming):
                 return self._plain(what, coming)
@@ -112,7 +113,17 @@ class Counter:
             )
         added = tuple(each.opening for each in order.add)
         rules.firewall.apply(ChangeSet(added, order.remove))
-        self._approved.note(added, order.remove, now.steady)
+        # with two firewalls, what is out of one may still be in the other
+        gone = () if self._book.coming else order.remove
+        self._approved.note(added, gone, now.steady)
+
+    def check_known(self, holes: Collection[Hole]) -> None:
+        """Raises ForbiddenError: some of them were never open."""
+        strange = [each for each in holes if not self._approved.knows(each)]
+        if strange:
+            first = strange[0]
+            said = f"{first.service or 'everything'} for {first.who} was never open"
+            raise ForbiddenError(said + (f"; and {len(strange) - 1} more" if strange[1:] else ""))
 
     def _against(self, rules: Rules, wanted: Wanted, now: Moment) -> str:
         opening = wanted.opening
@@ -134,8 +145,7 @@ class Counter:
             installed = firewall.recognise(order.openings)
         else:
             installed = firewall.installed()
-        known = [each for each in order.openings if each.tag in installed]
-        self._approved.note(known, (), self._clock.now().steady)
+        self._approved.recognise(order.openings, installed, self._clock.now().steady)
         return installed
 
     def _plain(self, what: Plain, coming: bool) -> Any:

@@ -14,12 +14,13 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final, TypeAlias
 
 from watchword.edges.pair import Channel, GoneError, HungUpError, Pieces
 from watchword.errors import Complaint, HostError, OperatorError, PeerError
-from watchword.model.orders import Awaiting, OpenControl, Order, Plain, Prolong
+from watchword.model.orders import Awaiting, OpenControl, Order, Plain, Prolong, Through
 from watchword.model.outcomes import HostTrouble
 from watchword.ports import Clock, FirewallBackend, ForbiddenError, Reporter
 from watchword.service import asking
@@ -269,7 +270,16 @@ class HandProcess:
         elif isinstance(letter.order, Prolong):
             self._workshop.prolong(letter.order)
         elif letter.order is not None:
-            self._workshop.take(letter.number, letter.order)
+            self._take(letter.number, letter.order)
+
+    def _take(self, number: int, order: Order) -> None:
+        try:
+            if isinstance(order, Through):
+                self._counter.check_known(order.holes)
+        except ForbiddenError as error:
+            self._say(replace(self._failed(error), number=number))
+        else:
+            self._workshop.take(number, order)
 
     def _read(self, channel: Channel) -> letters.Letter | None:
         try:

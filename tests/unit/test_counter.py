@@ -1,0 +1,122 @@
+"""What the gate is given over the counter, and what not: openings by name, ends of connections."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.values import NOW, policy, terms
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.model.openings import Hole, Opening, Tag
+from watchword.model.orders import Apply, Cut, Order, Recognise, Wanted
+from watchword.model.services import Proto, Service
+from watchword.ports import ForbiddenError, UnwarrantedError
+from watchword.service.apart.counter import Counter
+from watchword.service.apart.rulebook import Rulebook
+
+SSH, OTHER = Service(Proto.TCP, 22), Service(Proto.TCP, 23)
+CALLER, NEXT = ip_address("198.51.100.2"), ip_address("198.51.100.3")
+T = NOW.steady
+
+
+class Desk:
+    """A counter before a firewall in memory."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(*NOW)
+        self.firewall = MemoryFirewall(self.clock)
+        self.firewall.prepare()
+        found = policy(terms(open_services=frozenset({SSH}), max_seconds=60))
+        self.book = SimpleNamespace(
+            now=SimpleNamespace(policy=found, firewall=self.firewall), coming=None
+        )
+        self.start()
+
+    def start(self) -> None:
+        self.counter = Counter(cast("Rulebook", self.book), self.clock)
+
+    def serve(self, order: Order) -> Any:
+        return self.counter.serve(order)[0]
+
+    def apply(self, *openings: Opening, remove: frozenset[Tag] = frozenset()) -> None:
+        self.serve(Apply(tuple(Wanted(each, 1, each.hole.who) for each in openings), remove))
+
+
+def opening(service: Service = SSH, seconds: float = 30, who: Any = CALLER) -> Opening:
+    return Opening(Hole(who, service), T + seconds)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_name_that_two_openings_have_approves_of_the_one_that_was_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Opening, "tag", property(lambda self: Tag("c0111de5c0111de5")))
+    desk.apply(opening())
+    desk.serve(Recognise((opening(OTHER, 9e9), opening())))
+    desk.serve(Recognise((opening(OTHER, 9e9),)))
+    with pytest.raises(UnwarrantedError, match="are more than the 60"):
+        desk.apply(opening(OTHER, 9e9))
+    desk.start()  # the same, of an earlier run: which of the two it was, nobody knows
+    desk.serve(Recognise((opening(OTHER, 9e9), opening())))
+    with pytest.raises(UnwarrantedError, match="are more than the 60"):
+        desk.apply(opening(OTHER, 9e9))
+
+
+def test_while_there_are_two_firewalls_no_name_becomes_free(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Opening, "tag", property(lambda self: Tag("c0111de5c0111de5")))
+    desk.apply(opening())
+    other = MemoryFirewall(desk.clock)
+    other.prepare()
+    desk.book.coming = replace_namespace(desk.book.now, firewall=other)
+    desk.serve(Apply((), frozenset({opening().tag}), coming=True))
+    desk.serve(Recognise((opening(OTHER, 9e9),)))
+    with pytest.raises(UnwarrantedError):
+        desk.apply(opening(OTHER, 9e9))
+
+
+def replace_namespace(found: SimpleNamespace, **more: Any) -> SimpleNamespace:
+    return SimpleNamespace(**{**vars(found), **more})
+
+
+def test_what_an_earlier_run_opened_may_be_put_back(desk: Desk) -> None:
+    desk.apply(opening())
+    desk.start()
+    desk.book.now.policy = policy(terms(open_services=frozenset({OTHER})))
+    desk.serve(Recognise((opening(),)))
+    desk.firewall.disturb()
+    desk.firewall.prepare()
+    desk.apply(opening())
+    assert desk.firewall.openings == {opening()}
+
+
+def test_only_connections_that_were_let_in_are_cut(desk: Desk) -> None:
+    desk.firewall.connections.update([opening().hole, opening(OTHER).hole])
+    desk.apply(opening())
+    with pytest.raises(ForbiddenError, match=r"tcp/23 for 198\.51\.100\.2 was never open"):
+        desk.serve(Cut((opening().hole, opening(OTHER).hole)))
+    desk.apply(remove=frozenset({opening().tag}))
+    assert desk.serve(Cut((opening().hole,))) == 1
+    assert desk.serve(Cut(())) == 0
+    assert desk.firewall.connections.total() == 1
+
+
+def test_roots_word_lets_one_grant_last_longer_and_no_other(desk: Desk) -> None:
+    desk.apply(opening(), opening(who=NEXT))
+    desk.counter.licences.give(600, 25)
+    for _ in range(2):  # as where the firewall fails first
+        desk.apply(opening(seconds=630), remove=frozenset({opening().tag}))
+    with pytest.raises(UnwarrantedError, match="more than the 60"):
+        desk.apply(opening(seconds=630, who=NEXT))
+    with pytest.raises(UnwarrantedError, match="more than the 60"):
+        desk.apply(opening(seconds=1230))
+    assert not desk.counter.licensed(T + 30, T + 630)
