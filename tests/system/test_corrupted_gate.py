@@ -259,6 +259,21 @@ def test_only_connections_that_were_let_in_are_looked_at_and_cut(server: Server)
     assert taken.end() == 0
 
 
+def test_it_does_not_keep_the_hand_from_closing(server: Server) -> None:
+    opened = server.folder / f"open-{CALLER}-22"
+    taken = Taken(
+        server,
+        ("calls", order(do="end closing")),
+        ("work", open_by_command(server.folder)),
+        ("work", order(do="close", argv=["/bin/rm", str(opened)])),
+    )
+    assert taken.said[0] == "None"
+    assert "status=0" in taken.said[1]
+    assert "status=0" in taken.said[2]
+    assert not opened.exists()
+    assert taken.end() == 0
+
+
 def test_sockets_and_files_that_are_not_configured_are_not_opened(server: Server) -> None:
     ways = [
         {"way": "udp", "family": 4, "port": 53, "path": ""},

@@ -474,10 +474,29 @@ def test_an_opening_that_fails_is_no_grant_and_is_closed_at_its_time(
         await home.wait(29)
         assert len(home.ran) == 1
         await home.wait(1)
-        assert home.ran[1:] == [f"close {WHO} 22", f"close {WHO} 80"]
+        assert home.ran[1:] == [f"close {WHO} 22"]
         assert await home.take(payload) == ["replayed"]
 
     play(scene, Scene(stanza_with(cycle()), answers=[answer]))
+
+
+@pytest.mark.parametrize(
+    ("second", "closed"), [(FAILS, ["22", "80"]), (NotStartedError("no such program"), ["22"])]
+)
+def test_what_never_began_to_open_is_not_closed_not_after_a_restart_either(
+    second: Completed | HostError, closed: list[str]
+) -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask(f"{WHO},tcp/22,tcp/80,tcp/443")
+        [left] = await home.journal.unfinished(home.clock.now())
+        expected = [f"close {WHO} {port}" for port in closed]
+        assert left.cycle is not None
+        assert [each.text for each in left.cycle.closings] == expected
+        await home.wait(31)
+        assert home.ran[2:] == expected
+
+    play(scene, Scene(stanza_with(cycle()), answers=[WELL, second]))
 
 
 def test_of_an_opening_that_cannot_be_started_there_is_nothing_to_close() -> None:
@@ -939,7 +958,7 @@ def test_what_waits_for_its_turn_while_its_key_is_blocked_opens_nothing() -> Non
         assert not any(line.endswith(" 80") for line in home.ran)
         await home.wait(31)
         closed = [line for line in home.ran if line.startswith("close")]
-        assert len(closed) == 16 * 2 + 1, "what was begun is closed, and nothing else"
+        assert len(closed) == 16 + 1, "what was begun is closed, and nothing else"
 
     play(scene, home)
 

@@ -240,6 +240,8 @@ class HandProcess:
                 return self._change_over(order)
             case Plain.READY:
                 return self._ready()
+            case Plain.END_CLOSING if not self._book.ending:
+                return None  # a gate that ends by itself; what is left is ended with us
             case Plain.END_GPG | Plain.END_COMMANDS | Plain.END_CLOSING | Plain.END_MAIL:
                 return self._workshop.end(order)
             case _:

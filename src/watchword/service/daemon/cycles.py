@@ -247,11 +247,10 @@ class Cycles:
         terms = permit.cycle
         if terms is None:
             raise RuntimeError("a permit without commands came to the commands")
-        found = (cycles.closing(terms, each) for each in cycles.values(permit))
-        cycle = Cycle(tuple(each for each in found if each is not None))
         services = cycles.served(terms, permit.services)
         grant = granted(permit, self._clock.now(), self._taken)
-        return replace(grant, services=services, cycle=cycle)
+        planned = self._closed_by(grant, permit, cycles.values(permit))
+        return replace(planned, services=services)
 
     def _taken(self, name: str) -> bool:
         return self.has(name) or self.taken_elsewhere(name)
@@ -281,29 +280,42 @@ class Cycles:
 
     async def _run(self, hand: Hand, case: Case, permit: Permit, grant: Grant) -> None:
         """Run everything that opens, up to the first that fails."""
-        begun = False
+        begun = 0
         try:
             for number, values in enumerate(cycles.values(permit)):
                 self._announce(case, permit, values, first=number == 0)
-                begun = await self._run_one(hand, permit, values) or begun
+                await self._run_one(hand, permit, values)
+                begun += 1
         except (NotStartedError, BlockedError) as error:
             if not begun:
                 await self._drop(grant)
             else:
-                self._hold(grant)
+                self._hold(await self._reduced(grant, permit, begun))
             blocked = isinstance(error, BlockedError)
             reason = Reason.KEY_BLOCKED if blocked else Reason.CYCLE_FAILED
             self._refuse(case, permit, reason, str(error))
         except Exception as error:  # whatever it is: what may be open is closed at its end
-            self._hold(grant)
+            self._hold(await self._reduced(grant, permit, begun + 1))
             why = str(error) or type(error).__name__
             self._refuse(case, permit, Reason.CYCLE_FAILED, why)
         else:
             self._hold(grant)
             self._grant(case, grant)
 
-    async def _run_one(self, hand: Hand, permit: Permit, values: cycles.Values) -> bool:
-        """True, or an error: the exit status counts."""
+    async def _reduced(self, grant: Grant, permit: Permit, begun: int) -> Grant:
+        """With so many of its services; what was never begun has not to be closed."""
+        less = self._closed_by(grant, permit, cycles.values(permit)[:begun])
+        if less != grant:
+            with contextlib.suppress(HostError):  # then all of it is closed after a restart
+                await self._journal.granted([less])
+        return less
+
+    def _closed_by(self, grant: Grant, permit: Permit, runs: Iterable[cycles.Values]) -> Grant:
+        found = (cycles.closing(permit.cycle, each) for each in runs) if permit.cycle else ()
+        return replace(grant, cycle=Cycle(tuple(each for each in found if each is not None)))
+
+    async def _run_one(self, hand: Hand, permit: Permit, values: cycles.Values) -> None:
+        """Raises an error unless it succeeds: the exit status counts."""
 
         def run() -> Completed:
             if self.blocked(permit.key):
@@ -313,7 +325,6 @@ class Cycles:
         done = await asyncio.get_running_loop().run_in_executor(self._threads, run)
         if done.status:
             raise _OpeningError(_failure(done))
-        return True
 
     def _announce(self, case: Case, permit: Permit, values: cycles.Values, *, first: bool) -> None:
         if permit.cycle is not None:
