@@ -16,6 +16,7 @@ from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.errors import HostError, OperatorError
 from watchword.model.commands import Closing, Cycle
+from watchword.model.knocking import KnockSettings
 from watchword.model.settings import Settings
 from watchword.service.apart import parting
 from watchword.service.daemon import flushing, owed
@@ -119,3 +120,8 @@ def test_what_failed_while_no_daemon_ran_is_still_owed(settings: Settings) -> No
     with pytest.raises(HostError):
         owed.closing(settings, SystemPrograms(), CLOCK)(missing)
     assert len(taken_up(settings)) == 1
+
+
+def test_nothing_that_knockd_runs_lies_where_the_gate_writes() -> None:
+    written = parting._written(Settings())
+    assert not any(Path(KnockSettings().state_dir).is_relative_to(each) for each in written)

@@ -26,7 +26,8 @@ class KnockSettings:
     """None: where the command line or the original has it."""
     syslog: bool = False
     facility: str = "LOG_DAEMON"
-    state_dir: str = "/var/lib/watchword/knockd"
+    state_dir: str = "/var/lib/knockd"
+    """Commands to be run are in it: not below that of fwknopd, which what reads packets writes."""
     run_dir: str = "/run/knockd"
     """Where the control socket is."""
     close_at_exit: bool = False
