@@ -117,8 +117,10 @@ def test_flushing_runs_of_the_journal_what_the_hand_owes_and_nothing_else(
 def test_what_failed_while_no_daemon_ran_is_still_owed(settings: Settings) -> None:
     missing = Closing("gone", ("/nonexistent/rm", "a"))
     taken_up(settings).owe(missing, 0.0, 5.0, CLOCK.now())
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(HostError):
         owed.closing(settings, SystemPrograms(), CLOCK)(missing)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "knoptm does that for ever"
     assert len(taken_up(settings)) == 1
 
 

@@ -9,6 +9,7 @@ took it over could write other commands there: while the hand keeps its own, onl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -74,15 +75,16 @@ def closing(
 ) -> Callable[[Closing], Completed]:
     """What runs closing commands while no daemon does: where a hand keeps some, only those.
 
-    From several threads, one command at a time. Raises HostError: what is owed cannot be read.
+    From several threads, one command at a time; it raises HostError: that is not owed, or what is
+    owed cannot be read.
     """
     path = folder_beside(settings.state_dir) / NAME
     if not os.path.lexists(path):
         return partial(close, programs)
-    debts, one_at_a_time = Debts(path, boot_id(), clock.now()), threading.Lock()
+    one_at_a_time = threading.Lock()
 
     def run(wanted: Closing) -> Completed:
-        with one_at_a_time:
+        with one_at_a_time, contextlib.closing(Debts(path, boot_id(), clock.now())) as debts:
             debt = debts.of(wanted.argv)
             if debt is None:
                 raise HostError(
