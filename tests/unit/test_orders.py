@@ -163,6 +163,24 @@ def test_an_order_that_is_not_exactly_of_its_form_is_none(told: dict[str, object
         decode(json.dumps(told).encode())
 
 
+@pytest.mark.parametrize(
+    "who", ["fe80::1%x;reboot", "fe80::1%eth0", b"fe80::1%x;id".hex(), "fe80::1", "192.0.2.1"]
+)
+def test_an_address_is_its_bytes_and_brings_no_interface_into_a_command(who: str) -> None:
+    """Its text, behind which anything may stand (RFC 4007), is read nowhere."""
+    told: dict[str, Any] = {
+        "do": "open", "stanza": 1, "who": "c0000201", "source": "c0000201", "destination": None,
+        "proto": "tcp", "port": 22, "ends": 1, "seconds": 1, "policy": 0,
+    }  # fmt: skip
+    assert isinstance(decode(json.dumps(told).encode()), OpenByCommand)
+    for name in ("who", "source", "destination"):
+        with pytest.raises(PeerError):
+            decode(json.dumps({**told, name: who}).encode())
+    for row in ([who, "tcp", 22, None, None], ["c0000201", "tcp", 22, who, None]):
+        with pytest.raises(PeerError):
+            decode(json.dumps({"do": "cut", "holes": [row], "coming": False}).encode())
+
+
 def test_a_service_may_only_be_missing_where_everything_is_led_on() -> None:
     hole = Hole(ip_address("192.0.2.1"), None, None, Lead(None, 0, everything=True))
     row = ["c0000201", "", 0, None, None]

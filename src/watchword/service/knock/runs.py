@@ -4,9 +4,10 @@ In here: the order of the two and what is told of them, keeping what has to be
 closed in the journal, taking it up again after a restart.
 Not in here: which command (dialects.knockd), starting programs (edges.children).
 
-What closes is written down before anything opens, and struck out after it ran: a
-crash in between runs it again. Source: knockd, section 5; differences: section 2
-and 10, rows 54 to 57 - every close is kept, whatever happens to the daemon.
+What closes is written down before anything opens, and struck out after it ran and said
+that all was well: a crash in between runs it again, and so do failures, for a
+while. Source: knockd, section 5; differences: section 2 and 10, rows 54 to 57 -
+every close is kept, whatever happens to the daemon.
 """
 
 from __future__ import annotations
@@ -38,9 +39,14 @@ from watchword.service.knock.limits import Limit
 
 SHELL: Final = ("/bin/sh", "-c")
 AT_ONCE: Final = 256
-"""Commands that run; more wait for their turn."""
+"""Commands that run, of those that open and of those that close; more wait for their turn."""
+PAUSES: Final = (5.0, 30.0, 120.0, 600.0, 1800.0)
+"""Seconds from a closing that failed to the next try (as service.daemon.unclosed)."""
+RETRIED: Final = 1000
+"""Closings that wait for another try; more are left to the next start."""
 MOST: Final = 10_000
 """Openings whose commands run, or wait for their turn or their time."""
+_LOOK: Final = 0.2  # seconds between two looks for what failed, at the end
 _NAME: Final = 5
 """Random bytes in the name of what the journal keeps."""
 
@@ -61,6 +67,7 @@ class Runs:
         tell: Callable[[DoorEvent], None],
         clock: Clock,
         run: Callable[[Sequence[str]], Awaitable[int]],
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
         """``run`` runs a program to its end and returns its status."""
         self.journal: Journal | None = None
@@ -68,7 +75,12 @@ class Runs:
         self._tell = tell
         self._clock = clock
         self._run_program = run
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._pauses = pauses
+        self._opening = asyncio.Semaphore(AT_ONCE)
+        self._closing = asyncio.Semaphore(AT_ONCE)
+        """Places of their own: whoever opens a lot, and slowly, holds up no end."""
+        self._failed: set[str] = set()
+        """Names of those in ``_waiting`` whose closing failed, and is tried again."""
         self._room = Limit(MOST, "openings by commands", tell, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, tuple[Grant, asyncio.Event]] = {}
@@ -111,7 +123,7 @@ class Runs:
             if not await self._note(grant):
                 return
         began = self._clock.now().steady
-        await self._run(door.name, opening)
+        await self._run(door.name, opening, self._opening)
         if grant is not None:
             took = self._clock.now().steady - began
             grant = replace(grant, ends=grant.ends + took, until=grant.until + took)
@@ -145,12 +157,14 @@ class Runs:
             return False
         return True
 
-    async def _run(self, door: str, command: _Spelled) -> None:
-        async with self._places:
+    async def _run(self, door: str, command: _Spelled, places: asyncio.Semaphore) -> bool:
+        """Whether it said that all was well."""
+        async with places:
             self._tell(CommandRun(door, command.text))
             status = await self._run_program(command.argv)
         if status:
             self._tell(CommandFailed(door, max(status, 0)))
+        return not status
 
     async def _close_later(self, grant: Grant) -> None:
         at_once = asyncio.Event()
@@ -161,14 +175,48 @@ class Runs:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(left):
                         await at_once.wait()
-            await self._close(grant)
+            at_once.clear()
+            if await self._closed(grant, at_once):
+                await self._strike_out(grant)
         finally:
+            self._failed.discard(grant.id)
             del self._waiting[grant.id]
 
-    async def _close(self, grant: Grant) -> None:
+    async def _closed(self, grant: Grant, at_once: asyncio.Event) -> bool:
+        """Run what closes until it succeeds; False: that is left to the next start."""
         self._tell(CommandDue(grant.user, grant.who))
-        for closing in grant.cycle.closings if grant.cycle else ():
-            await self._run(grant.user, _Spelled(closing.text, closing.argv))
+        closings = grant.cycle.closings if grant.cycle else ()
+        left = [_Spelled(each.text, each.argv) for each in closings]
+        for pause in (*self._pauses, None):
+            left = [each for each in left if not await self._run(grant.user, each, self._closing)]
+            if not left:
+                return True
+            if pause is None or len(self._failed) >= RETRIED:
+                break
+            await self._await_next_try(grant, pause, at_once)
+        said = f"{grant.user}: not closed for {grant.who}, since the command for it fails"
+        self._tell(Trouble(said, "close it by hand; the next start tries it again"))
+        return False
+
+    async def _await_next_try(self, grant: Grant, pause: float, at_once: asyncio.Event) -> None:
+        """Longer, if the same caller has the same door open again: that has an end of its own."""
+        self._failed.add(grant.id)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await at_once.wait()
+            if at_once.is_set() or not self._open_again(grant):
+                break
+        at_once.clear()
+        self._failed.discard(grant.id)
+
+    def _open_again(self, grant: Grant) -> bool:
+        return any(
+            (each.stanza, each.who) == (grant.stanza, grant.who) and each.id not in self._failed
+            for each, _ in self._waiting.values()
+        )
+
+    async def _strike_out(self, grant: Grant) -> None:
         try:
             if self.journal is not None:
                 ended = [(grant.id, Ending.EXPIRED)]
@@ -209,13 +257,17 @@ class Runs:
         """
         limit = self._clock.now().steady + patience
         if at_once:
+            self._failed.clear()  # those are tried once more now
             for _, event in self._waiting.values():
                 event.set()
         while (left := limit - self._clock.now().steady) > 0:
-            later = sum(grant.until > limit for grant, _ in self._waiting.values())
-            if len(self._tasks) <= (0 if at_once else later):
+            later = [each for each, _ in self._waiting.values() if each.until > limit]
+            later = [] if at_once else [each for each in later if each.id not in self._failed]
+            if len(self._tasks) <= len(later) + len(self._failed):
                 break
-            await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                self._tasks, timeout=min(left, _LOOK), return_when=asyncio.FIRST_COMPLETED
+            )
         kept = self.waiting
         for task in self._tasks:
             task.cancel()
