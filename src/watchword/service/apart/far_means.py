@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from watchword.model.orders import (
     Recognise,
     Way,
 )
+from watchword.model.policy import Policy
 from watchword.model.settings import MailSettings, MetricsPlace, Settings
 from watchword.ports import (
     Clock,
@@ -52,7 +54,9 @@ from watchword.service.apart.far import (
 from watchword.service.apart.line import Line
 from watchword.service.daemon.assembly import DIGEST_CACHE_LIMIT
 from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.hand import Blocked
 from watchword.service.daemon.means import Means, Programs, Told
+from watchword.service.daemon.numbering import Numbering
 
 _MOST_AWAITED: Final = 100  # names of what is waited for
 
@@ -69,6 +73,8 @@ class FarMeans:
         self._ledger: Ledger | None = None
         self._now: FarFirewall | None = None
         self._coming: FarFirewall | None = None
+        self._numbers: Numbering | None = None
+        self._coming_numbers: Numbering | None = None
 
     def means(self) -> Means:
         line = self._line
@@ -79,7 +85,7 @@ class FarMeans:
                 FarPrograms(line, Plain.END_CLOSING),
             ),
             openpgp=FarOpenPgp(line),
-            hand=lambda policy, blocked: FarHand(line, policy, blocked),
+            hand=self._hand,
             close=self._close,
             catch=self._catch,
             firewall=self._firewall,
@@ -117,8 +123,19 @@ class FarMeans:
             self._coming = made
         return made
 
+    def _hand(self, policy: Policy, blocked: Blocked) -> FarHand:
+        self._coming_numbers = Numbering(policy)
+        if self._numbers is None:
+            self._numbers = self._coming_numbers
+        return FarHand(self._line, policy, blocked)
+
     def _behind(self, hole: Hole) -> Grant | None:
-        return None if self._ledger is None else self._ledger.behind(hole)
+        """With the number that its stanza has since the last reload; 0: it has none any more."""
+        grant = None if self._ledger is None else self._ledger.behind(hole)
+        if grant is None or self._numbers is None:
+            return grant
+        number = self._numbers.now(grant)
+        return grant if number == grant.stanza else replace(grant, stanza=number or 0)
 
     def _enforce(self, enforcer: Enforcer) -> None:
         self._ledger = enforcer.ledger
@@ -129,6 +146,7 @@ class FarMeans:
 
     def _taken(self) -> None:
         self._line.policy = self._line.ask(Plain.TAKEN)
+        self._numbers = self._coming_numbers
         if self._coming is not None:
             self._coming.taken()
             self._now, self._coming = self._coming, None
