@@ -35,13 +35,12 @@ from watchword.model.doors import Door, DoorCommand, RunCommands
 from watchword.model.openings import Ending, Grant
 from watchword.model.templates import Blank
 from watchword.ports import Clock, Journal
+from watchword.service.daemon.unclosed import PAUSES
 from watchword.service.knock.limits import Limit
 
 SHELL: Final = ("/bin/sh", "-c")
 AT_ONCE: Final = 256
 """Commands that run, of those that open and of those that close; more wait for their turn."""
-PAUSES: Final = (5.0, 30.0, 120.0, 600.0, 1800.0)
-"""Seconds from a closing that failed to the next try (as service.daemon.unclosed)."""
 RETRIED: Final = 1000
 """Closings that wait for another try; more are left to the next start."""
 MOST: Final = 10_000
