@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,7 @@ from watchword.service import asking
 from watchword.service.daemon import process
 from watchword.service.doctor import firewall_diagnosis, server_diagnosis
 from watchword.service.doctor.findings import Finding, Severity, fault, fine, remark
+from watchword.service.tool import recent_told
 from watchword.wire.spa import base64text
 from watchword.wire.spa.mac import PREFIX
 
@@ -92,8 +93,8 @@ class Examination:
         if send is None:
             return server_diagnosis.capture(None, way)
         try:
-            seen_before = self._refused_since(0)[1]
-            heard = self._is_refused(_send(send), seen_before)
+            before = _last(self._refused_since(0), 0)
+            heard = self._is_refused(_send(send), before)
         except (OSError, WatchwordError) as error:
             return server_diagnosis.capture(None, f"{way}: {error}")
         if heard is None:
@@ -105,22 +106,18 @@ class Examination:
         limit = time.monotonic() + _PATIENCE
         summed_up = False
         while time.monotonic() < limit:
-            told, after = self._refused_since(after)
+            told = self._refused_since(after)
+            after = _last(told, after)
             if any(_is_from(each, port) for each in told):
                 return True
             summed_up = summed_up or any("count" in each for each in told)
             time.sleep(0.02)
         return None if summed_up else False
 
-    def _refused_since(self, after: int) -> tuple[list[dict[str, Any]], int]:
-        """Refusals after the one of a number, and the number of the last."""
-        found: list[dict[str, Any]] = []
-        more = True
-        while more:
-            page = asking.ask(self._control, "refusals", after=after)
-            found += page["events"]
-            after, more = page["next"], page["more"]
-        return found, after
+    def _refused_since(self, after: int) -> list[dict[str, Any]]:
+        """Refusals after the one of a number."""
+        pages = recent_told.events(self._control, "refusals", follow=False, after=after)
+        return [each for page in pages for each in page]
 
     def _status(self) -> dict[str, Any]:
         return asking.ask(self._control, "status")
@@ -226,6 +223,11 @@ def _way(configuration: Configuration) -> tuple[str, Service | None]:
             case CaptureFile():
                 pass
     return words, None
+
+
+def _last(told: Sequence[Mapping[str, Any]], before: int) -> int:
+    """The number of the last of these events; ``before`` if there is none."""
+    return int(told[-1]["number"]) if told else before
 
 
 def _is_from(refused: Mapping[str, Any], port: int) -> bool:

@@ -18,13 +18,16 @@ _EVERY: Final = 1.0  # seconds between two questions
 _PATIENCE: Final = 30  # questions without an answer, while somebody restarts the daemon
 
 
-def events(path: Path, what: str, *, follow: bool) -> Iterator[list[dict[str, Any]]]:
+def events(
+    path: Path, what: str, *, follow: bool, after: int = 0
+) -> Iterator[list[dict[str, Any]]]:
     """What is told, oldest first, in pieces; with ``follow`` without an end.
 
-    A daemon that is started anew meanwhile is waited for, and counts anew.
+    ``after``: only what has a greater ``number``. A daemon that is started anew meanwhile is
+    waited for, and counts anew.
     Raises as ``asking.ask`` does.
     """
-    after, began = 0, None
+    began = None
     while True:
         told = _ask(path, what, after, patience=0 if began is None else _PATIENCE)
         if began is not None and told["began"] != began:
