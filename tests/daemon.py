@@ -104,8 +104,9 @@ class Server:
 
     @property
     def judged(self) -> list[dict[str, Any]]:
-        """The structured lines, in order."""
-        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        """The structured lines, in order. One that is being written is not there yet."""
+        whole, _, _ = self.log.rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     @property
     def ended(self) -> bool:
