@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.errors import Complaint, OperatorError
 
 KEY = "jnj2fAYu4eR/Npp+LmElj4Tzw6ph9PHmb98vxCGb9+o="

@@ -29,9 +29,9 @@ from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import SystemPrograms
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Hole, Opening
 from watchword.model.services import Service
-from watchword.model.settings import FirewallSettings
 
 _ALONE = "it has no firewall part that could be timed alone"
 _FIRST = int(IPv4Address("10.128.0.1"))

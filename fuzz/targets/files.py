@@ -22,8 +22,9 @@ from watchword.dialects.fwknop.rcfile_read import VARIABLES as RC_VARIABLES
 from watchword.dialects.fwknop.rcfile_read import read as read_rc
 from watchword.dialects.fwknop.rcfile_write import save
 from watchword.dialects.fwknop.server_complaints import MOST
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load
+from watchword.dialects.fwknop.translate import load
 from watchword.edges.replay import digest_cache
 from watchword.errors import Complaint, OperatorError
 

@@ -17,9 +17,9 @@ from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.elements import Live, Place
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.pieces import Pieces
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.services import Proto, Service
-from watchword.model.settings import FirewallSettings
 
 services = st.builds(Service, st.sampled_from(Proto), st.integers(1, 65535))
 

@@ -13,8 +13,9 @@ from watchword.dialects.fwknop.access_conf_table import KNOWN, SECRETS
 from watchword.dialects.fwknop.dump import dump_config
 from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES
 from watchword.dialects.fwknop.server_complaints import MOST
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import ServerOptions, parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.errors import Complaint, OperatorError
 
 WORDS = """

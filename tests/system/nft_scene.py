@@ -23,9 +23,9 @@ from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import connect, family_of, inside
 from watchword.lab.trio import Station, Trio, trio
+from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.model.services import Service
-from watchword.model.settings import Attach, FirewallSettings, JumpFrom
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -13,7 +13,7 @@ from tests.system.nft_scene import CLOCK, entered
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Lab
-from watchword.model.settings import ChainUse, FirewallSettings
+from watchword.model.firewalls import ChainUse, FirewallSettings
 
 pytestmark = pytest.mark.system
 

@@ -35,8 +35,8 @@ from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
 from watchword.errors import HostError
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.trio import Trio, trio
+from watchword.model.firewalls import ChainUse, FirewallSettings
 from watchword.model.openings import ChangeSet
-from watchword.model.settings import ChainUse, FirewallSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("iptables", "ipset")]
 

@@ -15,8 +15,8 @@ from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Lab
 from watchword.model.addresses import canonical
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Lead, SourceNat
-from watchword.model.settings import FirewallSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("iptables")]
 

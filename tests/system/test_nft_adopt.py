@@ -25,8 +25,8 @@ from tests.system.nft_scene import (
 )
 from watchword.lab.sockets import inside
 from watchword.lab.trio import Trio
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.services import Service
-from watchword.model.settings import FirewallSettings
 
 pytestmark = pytest.mark.system
 FAMILIES = pytest.mark.parametrize("version", [4, 6])

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.firewall import FirewallContract, World
 from tests.system.nft_scene import CLOCK, entered, firewall, guarding, jumping, nft
 from watchword.lab.hosts import Lab
-from watchword.model.settings import Attach, FirewallSettings, JumpFrom, NamedSet
+from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom, NamedSet
 
 pytestmark = pytest.mark.system
 

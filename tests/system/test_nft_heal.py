@@ -22,7 +22,7 @@ from tests.system.nft_scene import (
 from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.errors import HostError
 from watchword.lab.trio import Trio
-from watchword.model.settings import FirewallSettings
+from watchword.model.firewalls import FirewallSettings
 
 pytestmark = pytest.mark.system
 

@@ -24,8 +24,8 @@ from tests.system.nft_scene import (
 )
 from watchword.errors import HostError
 from watchword.lab.trio import Trio
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import Feature, Opening
-from watchword.model.settings import Attach, FirewallSettings
 
 pytestmark = pytest.mark.system
 

@@ -24,9 +24,9 @@ from tests.system.nft_scene import (
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect
 from watchword.model.addresses import Address
+from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom
 from watchword.model.openings import Lead, SourceNat
 from watchword.model.services import Service
-from watchword.model.settings import Attach, FirewallSettings, JumpFrom
 
 pytestmark = pytest.mark.system
 FORWARD = (JumpFrom("inet", "router", "forward"),)

@@ -29,8 +29,8 @@ from watchword.edges.firewall.nft.netlink import KernelError, Netlink
 from watchword.errors import HostError
 from watchword.lab.hosts import Host, Lab
 from watchword.model.commands import Account
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Hole, Opening
-from watchword.model.settings import FirewallSettings
 from watchword.ports import Completed
 
 pytestmark = pytest.mark.system

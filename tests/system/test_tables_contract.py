@@ -14,7 +14,7 @@ from tests.system.tables_scene import six
 from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Lab
-from watchword.model.settings import ChainUse, FirewallSettings
+from watchword.model.firewalls import ChainUse, FirewallSettings
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("iptables")]
 

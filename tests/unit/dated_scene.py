@@ -11,7 +11,7 @@ from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.dated.lock import Lock
 from watchword.edges.firewall.dated.sweeper import Sweeper
 from watchword.edges.firewall.dated.tools import tool_for
-from watchword.model.settings import FirewallSettings
+from watchword.model.firewalls import FirewallSettings
 from watchword.ports import ProgramRunner
 
 

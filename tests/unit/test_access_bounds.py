@@ -6,8 +6,9 @@ import pytest
 
 from tests.fwknopd_files import CONFIG, STANZA
 from watchword.dialects.fwknop import access_conf
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load
+from watchword.dialects.fwknop.translate import load
 from watchword.errors import OperatorError
 
 

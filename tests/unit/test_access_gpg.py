@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.fwknopd_files import CONFIG, GNUPG, GPG, QUIET, SIGNER, STANZA, configure, fatal, remarks
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import OpenPgpCredential, Signers
 

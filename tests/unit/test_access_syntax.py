@@ -18,8 +18,9 @@ from tests.fwknopd_files import (
 )
 from tests.values import symmetric
 from watchword.dialects.fwknop.access_conf_table import KNOWN, RESTRICTIONS
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load
+from watchword.dialects.fwknop.translate import load
 from watchword.errors import OperatorError, Place
 from watchword.model.services import Service
 

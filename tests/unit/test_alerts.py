@@ -19,8 +19,9 @@ from tests.fwknopd_files import CONFIG, STANZA, complaints, configure
 from tests.unit.test_reporters import listener
 from tests.unit.test_voice import IP, NASTY, grant, refused
 from tests.values import NOW, packet, request
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.dialects.fwknop.voice_mail import alert
 from watchword.edges import mail
 from watchword.edges.clock import FakeClock, SystemClock

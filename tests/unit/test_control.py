@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from watchword.dialects.fwknop import translate
+from watchword.dialects.fwknop import server_files, translate
 from watchword.dialects.fwknop.server_options import parse
 from watchword.edges.peers import Peer, peer_of
 from watchword.errors import HostError, OperatorError
@@ -219,7 +219,7 @@ def test_where_nobody_answers_the_remedy_is_named(tmp_path: Path) -> None:
 
 
 def configured(text: str) -> ControlSettings:
-    sources = translate.Sources.of(
+    sources = server_files.Sources.of(
         {
             "/f": f"ENABLE_UDP_SERVER Y\n{text}",
             "/a": "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY thekeythekey\n",

@@ -15,8 +15,8 @@ from watchword.edges.firewall.dated import lock
 from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.programs import MemoryPrograms
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Tag
-from watchword.model.settings import FirewallSettings
 from watchword.ports import Completed, NotStartedError
 
 EMULATORS: dict[str, Callable[[], Any]] = {

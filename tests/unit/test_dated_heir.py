@@ -22,8 +22,8 @@ from watchword.edges.firewall.dated.lock import Lock
 from watchword.edges.firewall.dated.sweeper import AGAIN, GRACE, Sweeper
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.programs import SystemPrograms
+from watchword.model.firewalls import FirewallSettings, IpfwSettings
 from watchword.model.openings import ChangeSet
-from watchword.model.settings import FirewallSettings, IpfwSettings
 
 SETTINGS = FirewallSettings(backend="ipfw", exe="ipfw")
 PATIENCE = 60.0  # seconds; not a claim, for a machine that is busy
@@ -37,7 +37,7 @@ from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.model.openings import ChangeSet, Hole, Opening
 from watchword.model.services import Service
-from watchword.model.settings import FirewallSettings
+from watchword.model.firewalls import FirewallSettings
 exe, lock, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
 clock = SystemClock()
 backend = DatedFirewall(

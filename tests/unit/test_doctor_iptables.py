@@ -11,8 +11,8 @@ from tests.fwknopd_files import STANZA, configure
 from watchword.edges.firewall.ruleset import Chain, Rule
 from watchword.edges.firewall.tables.listing import parse
 from watchword.edges.firewall.tables.seen import read
+from watchword.model.firewalls import ChainUse
 from watchword.model.services import Service
-from watchword.model.settings import ChainUse
 from watchword.service.doctor import firewall_diagnosis
 from watchword.service.doctor.findings import Finding, Severity
 

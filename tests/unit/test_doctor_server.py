@@ -16,8 +16,8 @@ from watchword.edges import host_clock, keeping, listeners
 from watchword.edges.firewall import ruleset
 from watchword.edges.programs import MemoryPrograms
 from watchword.errors import Complaint, HostError
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.services import Proto, Service
-from watchword.model.settings import Attach, FirewallSettings
 from watchword.ports import Completed
 from watchword.service.doctor import firewall_diagnosis, server_diagnosis
 from watchword.service.doctor.findings import Finding, Severity

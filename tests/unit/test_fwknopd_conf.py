@@ -8,8 +8,9 @@ import pytest
 
 from tests.fwknopd_files import CONFIG, SEED_001, STANZA, complaints, configure, fatal, remarks
 from watchword.dialects.fwknop.fwknopd_conf_table import ALIASES, VARIABLES
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load
+from watchword.dialects.fwknop.translate import load
 from watchword.errors import OperatorError, Place
 from watchword.model.crypto import Digest
 from watchword.model.settings import Sniffer, UdpPort

@@ -10,8 +10,9 @@ from tests.fwknopd_files import STANZA
 from tests.values import NOW, request
 from watchword.dialects.fwknop.dump import dump_config
 from watchword.dialects.fwknop.fwknopd_conf_perl import INSTEAD
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.errors import Complaint, OperatorError
 from watchword.grant.decide import authorise
 from watchword.model.outcomes import Refusal

@@ -9,8 +9,9 @@ import pytest
 
 from tests.fwknopd_files import CONFIG, HMAC_KEY, KEY, STANZA, configure
 from watchword.dialects.fwknop.dump import dump_config, error_codes
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load
+from watchword.dialects.fwknop.translate import load
 
 ACCESS = f"""\
 SOURCE                  10.0.0.0/8, 192.0.2.7

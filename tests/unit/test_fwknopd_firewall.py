@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.fwknopd_files import CONFIG, KEYS, STANZA, configure, fatal, remarks
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Sources, load, settings_only
+from watchword.dialects.fwknop.translate import load, settings_only
+from watchword.model.firewalls import Attach, ChainUse, JumpFrom, LeadChains
 from watchword.model.services import Service
-from watchword.model.settings import Attach, ChainUse, JumpFrom, LeadChains
 
 
 def services(*texts: str) -> tuple[Service, ...]:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.fwknopd_files import configure, fatal, remarks, stanza
 from watchword.errors import OperatorError
+from watchword.model.firewalls import Attach, FirewallSettings, IpfwSettings
 from watchword.model.openings import Feature
-from watchword.model.settings import Attach, FirewallSettings, IpfwSettings
 from watchword.service.daemon.assembly import fitted, place_of, way_of
 
 IPFW = "FIREWALL_BACKEND ipfw\n"

@@ -13,8 +13,8 @@ from tests.unit.dated_scene import world_of
 from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings, IpfwSettings
 from watchword.model.openings import ChangeSet
-from watchword.model.settings import FirewallSettings, IpfwSettings
 
 END = 1_700_000_060
 STRAY = "ipfw add 10007 set 1 pass 6 from 192.0.2.66 to me dst-port 22 setup keep-state //"

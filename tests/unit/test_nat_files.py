@@ -7,10 +7,10 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.fwknopd_files import configure, fatal, remarks, stanza
+from watchword.model.firewalls import Attach, JumpFrom, NamedSet
 from watchword.model.openings import Feature, Lead, SourceNat
 from watchword.model.policy import NatTerms, Target
 from watchword.model.services import Service
-from watchword.model.settings import Attach, JumpFrom, NamedSet
 
 ON = "ENABLE_IPT_FORWARDING Y\nENABLE_IPT_LOCAL_NAT Y\n"
 INSIDE = ip_address("10.0.0.5")

@@ -11,8 +11,8 @@ from tests.firewall_emulators import Netsh, RefusedError
 from tests.unit.dated_scene import world_of
 from watchword.edges.firewall.dated.netsh import rule_of
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet
-from watchword.model.settings import FirewallSettings
 
 END = 1_700_000_060
 SETTINGS = FirewallSettings(backend="netsh", exe="netsh")

@@ -11,9 +11,9 @@ import pytest
 from watchword.edges.firewall.nft import connections
 from watchword.edges.firewall.nft.connections import Connection, Sockets, read_sockets
 from watchword.edges.firewall.nft.known import MOST_ENDED, Known
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Hole
 from watchword.model.services import Service
-from watchword.model.settings import FirewallSettings
 
 SSH, WEB = Service.parse("tcp/22"), Service.parse("tcp/80")
 NOBODY: frozenset[Connection] = frozenset()

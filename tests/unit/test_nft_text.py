@@ -9,8 +9,8 @@ from watchword.edges.firewall.nft import guard, jump
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.layout import Call
 from watchword.edges.firewall.nft.survey import Chain, Rule, SetSeen, Survey, Table
+from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom
 from watchword.model.services import Service
-from watchword.model.settings import Attach, FirewallSettings, JumpFrom
 
 SSH, DNS, WEB = (Service.parse(each) for each in ("tcp/22", "udp/53", "tcp/80"))
 

@@ -12,8 +12,8 @@ from tests.firewall_emulators import Pf, RefusedError
 from tests.unit.dated_scene import world_of
 from watchword.edges.firewall.dated.pf import rule_of
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet
-from watchword.model.settings import FirewallSettings
 
 END = 1_700_000_060
 LISTED = "pass in quick inet proto tcp from {} to any port = 22 flags S/SA keep state label {}"

@@ -11,7 +11,8 @@ from tests.daemon import stanza
 from tests.unit.test_tool import OTHER, OTHER_MAC
 from watchword.dialects.fwknop import server_options, translate
 from watchword.dialects.fwknop.policy_tests import MOST, OF_POLICY
-from watchword.dialects.fwknop.translate import Configuration, Sources
+from watchword.dialects.fwknop.server_files import Sources
+from watchword.dialects.fwknop.translate import Configuration
 from watchword.errors import OperatorError
 from watchword.model.reasons import Reason
 from watchword.service import policy_trial

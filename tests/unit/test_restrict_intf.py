@@ -8,8 +8,9 @@ from tests.fwknopd_files import STANZA
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY, NOW, credential, packet, policy, terms
 from watchword.dialects.fwknop.explain_words import terms_in_words
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.errors import OperatorError
 from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason

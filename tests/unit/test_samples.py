@@ -10,8 +10,9 @@ import pytest
 from tests.daemon import base64
 from tests.fwknopd_files import STANZA, fatal
 from tests.values import KEY, MAC_KEY
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 
 ETC = Path(__file__).parents[2] / "packaging" / "etc"
 SERVER, ACCESS = ((ETC / name).read_text("utf-8") for name in ("fwknopd.conf", "access.conf"))

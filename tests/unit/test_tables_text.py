@@ -13,10 +13,10 @@ from watchword.edges.firewall.tables.listing import Line, parse
 from watchword.edges.firewall.tables.rules import expiry, is_grant, lines
 from watchword.edges.firewall.tables.tools import program
 from watchword.errors import HostError
+from watchword.model.firewalls import ChainUse, FirewallSettings
 from watchword.model.moments import Moment
 from watchword.model.openings import Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.services import Service
-from watchword.model.settings import ChainUse, FirewallSettings
 
 END = "-m comment --comment _exp_1795961329"
 LEADS = FirewallSettings(backend="iptables", leads=True, seen_as=True)

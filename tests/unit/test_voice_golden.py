@@ -18,8 +18,9 @@ import pytest
 
 from tests.fwknopd_files import HMAC_KEY, KEY
 from tests.values import replay_key
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
-from watchword.dialects.fwknop.translate import Configuration, Sources, load
+from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.dialects.fwknop.voice import Voice
 from watchword.grant.decide import Permit, authorise
 from watchword.lab.hosts import Host, Lab

@@ -7,7 +7,7 @@ from typing import Final
 
 from watchword.errors import Complaint
 from watchword.model.doors import Door
-from watchword.model.settings import ChainUse, FirewallSettings
+from watchword.model.firewalls import ChainUse, FirewallSettings
 
 EVERY_INTERFACE: Final = "any"
 _UNTOUCHED: Final = FirewallSettings(

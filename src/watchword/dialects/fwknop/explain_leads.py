@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from watchword.model.firewalls import FirewallSettings, JumpFrom
 from watchword.model.openings import Lead
 from watchword.model.policy import NatTerms, Policy, Target, Terms
 from watchword.model.requests import ForwardWish
-from watchword.model.settings import FirewallSettings, JumpFrom
 
 
 def attached(firewall: FirewallSettings) -> Iterator[str]:

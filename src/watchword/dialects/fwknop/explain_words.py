@@ -12,19 +12,12 @@ from typing import assert_never
 from watchword.dialects.fwknop import explain_leads
 from watchword.model.actions import Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
+from watchword.model.firewalls import Attach
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
-from watchword.model.settings import (
-    Attach,
-    CaptureFile,
-    PacketQueue,
-    Settings,
-    Sniffer,
-    TcpPort,
-    UdpPort,
-)
+from watchword.model.settings import CaptureFile, PacketQueue, Settings, Sniffer, TcpPort, UdpPort
 from watchword.model.templates import Blank, Template
 
 _FEW = 12  # services that are named one by one

@@ -10,17 +10,15 @@ Source: fwknopd server, sections 1 to 3; access.conf, sections 1 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import (
     access_conf_perl,
-    actions_conf,
     fwknopd_conf,
     policy_tests,
     translate_alerts,
-    translate_blacklist,
     translate_default,
     translate_log,
     translate_nat,
@@ -30,77 +28,25 @@ from watchword.dialects.fwknop import (
 )
 from watchword.dialects.fwknop.access_conf import AccessFiles, Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
-from watchword.dialects.fwknop.access_conf_external import ALARM, CLOSE, ENABLE, OPEN, External
-from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_nat import ServerNat, inside
-from watchword.dialects.fwknop.access_conf_stanza import offered, terms
+from watchword.dialects.fwknop.access_conf_stanza import offered
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values
-from watchword.dialects.fwknop.key_strength import shared_keys
-from watchword.dialects.fwknop.lines import Entry, not_opened, shown, shown_file
+from watchword.dialects.fwknop.lines import not_opened, shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.dialects.fwknop.server_files import Sources, noting
 from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.translate_accounts import accounts_of, surroundings, with_actions
 from watchword.dialects.fwknop.translate_firewall import firewall
 from watchword.dialects.fwknop.translate_guard import Offer
+from watchword.dialects.fwknop.translate_policy import policy_of, terms_of
 from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
-from watchword.model.commands import DEFAULT_SECONDS
-from watchword.model.crypto import Digest
-from watchword.model.policy import Policy, Terms
+from watchword.model.policy import Policy
 from watchword.model.policy_tests import PolicyTest
 from watchword.model.settings import ControlSettings, Settings
 
 COMMAND_LINE = Place("command line", 0)
-
-
-def _nobody(name: str) -> None:
-    """A machine without users."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the text of files comes from."""
-
-    read: Callable[[str], str]
-    """A file's text, as ``lines`` describes. Raises OperatorError or HostError."""
-    list_folder: Callable[[str], Sequence[str]]
-    """Names of a folder's files, any order. Raises OperatorError or HostError."""
-
-    is_folder: Callable[[str], bool]
-    is_program: Callable[[str], bool]
-    """Whether there is an executable file of that path, or of that name in the usual places."""
-    is_private: Callable[[str], bool]
-    """Whether nobody but root and this process's own user can write into a folder."""
-    user: Callable[[str], tuple[int, int] | None] = _nobody
-    """User id and primary group of a user; None: there is no such user."""
-    group: Callable[[str], int | None] = _nobody
-    """Group id of a group; None: there is no such group."""
-
-    @classmethod
-    def of(cls, texts: Mapping[str, str]) -> Sources:
-        """Files that are in memory already, by path; users are root and nobody."""
-
-        def read(path: str) -> str:
-            if path not in texts:
-                raise OperatorError(f"{path} does not exist")
-            return texts[path]
-
-        def list_folder(path: str) -> Sequence[str]:
-            folder = f"{path.rstrip('/')}/"
-            names = [each.removeprefix(folder) for each in texts if each.startswith(folder)]
-            if not names:
-                raise OperatorError(f"{path} does not exist")
-            return [each for each in names if "/" not in each]
-
-        def is_folder(path: str) -> bool:
-            return any(each.startswith(f"{path.rstrip('/')}/") for each in texts)
-
-        def is_there(path: str) -> bool:
-            return path in texts
-
-        users = {"root": (0, 0), "nobody": (65534, 65534)}
-        groups = {"root": 0, "nogroup": 65534}
-        return cls(read, list_folder, is_folder, is_there, is_folder, users.get, groups.get)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +79,14 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     """
     complaints = Complaints()
     read: dict[str, None] = {}
-    plain, sources = sources, _noting(sources, read)
+    plain, sources = sources, noting(sources, read)
     values = _values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
-    accounts = _with_actions(_accounts(sources, values), sources, values, complaints)
+    accounts = with_actions(accounts_of(sources, values), sources, values, complaints)
     nat = translate_nat.server_nat(values, complaints)
-    around = _surroundings(sources, values)
-    found = _terms_of(stanzas, values, complaints, around=around, accounts=accounts, nat=nat)
-    policy = _policy(values, found, nat, complaints)
+    around = surroundings(sources, values)
+    found = terms_of(stanzas, values, complaints, around=around, accounts=accounts, nat=nat)
+    policy = policy_of(values, found, nat, complaints)
     offers = _offers(stanzas, accounts, nat)
     values = translate_default.with_default(values, offers, sources.is_program, complaints)
     fwknopd_conf.remark_idle(values, complaints)
@@ -166,51 +112,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     )
 
 
-def _terms_of(
-    stanzas: Sequence[Stanza],
-    values: Values,
-    complaints: Complaints,
-    *,
-    around: Surroundings,
-    accounts: Accounts,
-    nat: ServerNat,
-) -> list[tuple[Stanza, Terms | None]]:
-    """Every stanza with what it says; None where it is out of use."""
-    for stanza in stanzas:
-        access_conf_perl.translate(stanza, complaints)
-    everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
-    found = [
-        (each, terms(each, complaints, around, accounts, source_required=everywhere, nat=nat))
-        for each in stanzas
-    ]
-    for complaint in shared_keys(term for _, term in found if term is not None):
-        complaints.add(complaint)
-    return found
-
-
 def _offers(stanzas: Sequence[Stanza], accounts: Accounts, nat: ServerNat) -> list[Offer]:
     return [
         Offer(each.source.place, offered(each, accounts), inside(each, nat)) for each in stanzas
     ]
-
-
-def _policy(
-    values: Values,
-    found: Sequence[tuple[Stanza, Terms | None]],
-    nat: ServerNat,
-    complaints: Complaints,
-) -> Policy:
-    return Policy(
-        stanzas=tuple(term for _, term in found if term is not None),
-        max_age=_max_age(values),
-        digests=_digests(values, complaints),
-        blacklist=translate_blacklist.blacklist(values, complaints),
-        remember=values.flag("ENABLE_DIGEST_PERSISTENCE"),
-        destination_rule=values.flag("ENABLE_DESTINATION_RULE"),
-        forwarding=nat.forwarding,
-        local_nat=nat.local,
-        nat_names=values.flag("ENABLE_NAT_DNS"),
-    )
 
 
 def _whole_settings(
@@ -246,7 +151,7 @@ def _with_firewall(sources: Sources, values: Values, complaints: Complaints) -> 
     for stanza in stanzas:
         access_conf_perl.translate(stanza, complaints)
     nat = translate_nat.server_nat(values, complaints)
-    offers = _offers(stanzas, _accounts(sources, values), nat)
+    offers = _offers(stanzas, accounts_of(sources, values), nat)
     return translate_default.with_default(values, offers, sources.is_program, complaints)
 
 
@@ -254,63 +159,6 @@ def auth_mode(sources: Sources, options: ServerOptions) -> str:
     """AUTH_MODE of fwknop 1.9, whatever else is in the file. A file that is missing is passed over:
     then it is the default."""
     return _values(sources, options, Complaints()).text("AUTH_MODE")
-
-
-def _noting(sources: Sources, read: dict[str, None]) -> Sources:
-    def noted(name: str) -> str:
-        text = sources.read(name)
-        read[name] = None
-        return text
-
-    return replace(sources, read=noted)
-
-
-def _surroundings(sources: Sources, values: Values) -> Surroundings:
-    return Surroundings(
-        home=values.text("GPG_HOME_DIR"),
-        program=values.text("GPG_EXE"),
-        is_folder=sources.is_folder,
-        is_program=sources.is_program,
-        is_private=sources.is_private,
-    )
-
-
-def _accounts(sources: Sources, values: Values) -> Accounts:
-    return Accounts(
-        user=sources.user,
-        group=sources.group,
-        sudo=values.text("SUDO_EXE"),
-        seconds=float(values.number("CMD_EXEC_TIMEOUT") or DEFAULT_SECONDS),
-        external=_external(values),
-    )
-
-
-def _with_actions(
-    accounts: Accounts, sources: Sources, values: Values, complaints: Complaints
-) -> Accounts:
-    file = values.text("ACTIONS_FILE")
-    if not file or file.upper() == "NONE":
-        return accounts
-    programs = actions_conf.Programs(sources.read, sources.is_program, sources.is_private)
-    place = values.place("ACTIONS_FILE")
-    return replace(accounts, actions=actions_conf.read(file, place, programs, accounts, complaints))
-
-
-def _external(values: Values) -> External:
-    """External commands of fwknop 1.9, for all stanzas."""
-
-    def entry(name: str) -> Entry | None:
-        given = values.given.get(name)
-        return Entry(given.name, given.text, given.place) if given else None
-
-    prefix = values.text("EXT_CMD_PREFIX") if values.flag("ENABLE_EXT_CMD_PREFIX") else ""
-    return External(
-        enabled=values.flag(ENABLE) if ENABLE in values.given else None,
-        opening=entry(OPEN),
-        closing=entry(CLOSE),
-        seconds=float(values.number(ALARM) or DEFAULT_SECONDS),
-        prefix=prefix,
-    )
 
 
 def _values(sources: Sources, options: ServerOptions, complaints: Complaints) -> Values:
@@ -424,28 +272,6 @@ def _tests(sources: Sources, values: Values, complaints: Complaints) -> tuple[Po
     if not file or file.upper() == "NONE":
         return ()
     return tuple(policy_tests.read(sources.read, file, complaints))
-
-
-def _max_age(values: Values) -> int | None:
-    if translate_sources.any_age(values) or not values.flag("ENABLE_SPA_PACKET_AGING"):
-        return None
-    return values.number("MAX_SPA_PACKET_AGE")
-
-
-def _digests(values: Values, complaints: Complaints) -> frozenset[Digest] | None:
-    """The inner digests that packets may have; None: any. Nothing, where a name is unknown."""
-    names = [each.strip().upper() for each in values.text("DIGEST_TYPE").split(",")]
-    if "ALL" in names:
-        return None
-    if unknown := [name for name in names if name not in Digest.__members__]:
-        known = ", ".join(digest.name for digest in Digest)
-        complaints.refuse(
-            f"DIGEST_TYPE has '{shown(unknown[0])}', which is no digest",
-            values.place("DIGEST_TYPE"),
-            f"write ALL, or some of {known}",
-        )
-        return frozenset()
-    return frozenset(Digest[name] for name in names)
 
 
 def _verify(values: Values, complaints: Complaints) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from watchword.dialects.fwknop.fwknopd_conf import Values, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES, chain_fields
-from watchword.model.settings import ChainUse, LeadChains
+from watchword.model.firewalls import ChainUse, LeadChains
 
 
 def use(values: Values, kind: str) -> ChainUse:

@@ -30,7 +30,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
 from watchword.dialects.fwknop.translate_sources import doors
-from watchword.model.settings import DATED, Attach, FirewallSettings
+from watchword.model.firewalls import DATED, Attach, FirewallSettings
 
 _ANCHOR = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")

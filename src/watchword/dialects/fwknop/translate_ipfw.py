@@ -14,7 +14,7 @@ from typing import Final
 
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.server_complaints import Complaints
-from watchword.model.settings import IpfwSettings
+from watchword.model.firewalls import IpfwSettings
 
 _LAST_RULE: Final = 65534  # 65535 is always there
 _LAST_SET: Final = 30  # 31 cannot be disabled, and is the kernel's own

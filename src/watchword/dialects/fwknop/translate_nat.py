@@ -14,9 +14,9 @@ from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.addresses import Address, canonical
+from watchword.model.firewalls import MOST_SNAT
 from watchword.model.openings import SourceNat
 from watchword.model.policy import Policy
-from watchword.model.settings import MOST_SNAT
 
 _LOWEST, _HIGHEST = 1, 1 << 28
 

@@ -14,7 +14,7 @@ from typing import Final
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
-from watchword.model.settings import Attach, JumpFrom, NamedSet
+from watchword.model.firewalls import Attach, JumpFrom, NamedSet
 
 _FOREIGN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FAMILIES: Final = ("inet", "ip", "ip6")

@@ -14,7 +14,7 @@ from typing import Final
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
-from watchword.model.settings import ProgramPace
+from watchword.model.firewalls import ProgramPace
 
 STYLE: Final = "IPT_EXEC_STYLE"
 _STYLES: Final = ("waitpid", "system", "popen")

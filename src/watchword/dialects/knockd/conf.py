@@ -21,8 +21,8 @@ from watchword.dialects.knockd.door_section import door
 from watchword.dialects.knockd.lines import Directive, Section, complaint, sections
 from watchword.errors import Complaint, OperatorError
 from watchword.model.doors import CloseServices, Door, OpenServices
+from watchword.model.firewalls import Attach, JumpFrom
 from watchword.model.knocking import Knocking, KnockSettings
-from watchword.model.settings import Attach, JumpFrom
 
 FACILITIES: Final = ("daemon", "user", *(f"local{number}" for number in range(8)))
 BACKENDS: Final = ("nftables", "iptables")

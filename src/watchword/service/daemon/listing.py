@@ -16,9 +16,10 @@ from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.reading import read_grants, remembered
 from watchword.errors import HostError
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Hole, Opening
-from watchword.model.settings import Attach, FirewallSettings, Settings
+from watchword.model.settings import Settings
 from watchword.ports import Completed
 from watchword.service import asking
 from watchword.service.daemon import assembly, grant_rows

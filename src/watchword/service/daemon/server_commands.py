@@ -18,8 +18,9 @@ from shutil import which
 from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
 from watchword.dialects.fwknop.anonymous import Anonymous
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import ServerOptions
-from watchword.dialects.fwknop.translate import Configuration, Sources
+from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import file_rights, files, patterns, randomness, users
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from watchword.edges.firewall.ruleset import Chain, Rule
 from watchword.edges.listeners import Listener
 from watchword.edges.stranger import Reply, Tried
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.policy import Policy
 from watchword.model.services import Proto, Service
-from watchword.model.settings import Attach, FirewallSettings
 from watchword.service.doctor.findings import Finding, fault, fine, remark, warning
 
 

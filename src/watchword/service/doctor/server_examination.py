@@ -28,15 +28,9 @@ from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.listeners import Listener
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, WatchwordError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.services import Proto, Service
-from watchword.model.settings import (
-    CaptureFile,
-    FirewallSettings,
-    PacketQueue,
-    Sniffer,
-    TcpPort,
-    UdpPort,
-)
+from watchword.model.settings import CaptureFile, PacketQueue, Sniffer, TcpPort, UdpPort
 from watchword.service import asking
 from watchword.service.daemon import process
 from watchword.service.doctor import firewall_diagnosis, server_diagnosis

@@ -26,11 +26,12 @@ from watchword.model.door_events import (
     Trouble,
 )
 from watchword.model.doors import CloseServices, Door, OpenServices
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import Ending, Feature, Grant
 from watchword.model.outcomes import Disowned, Event, GrantEnded, HostTrouble, Restored
 from watchword.model.packets import Packet
 from watchword.model.requests import AccessWish, ReplayKey, Request, Sighting
-from watchword.model.settings import Attach, FirewallSettings, Settings
+from watchword.model.settings import Settings
 from watchword.ports import Clock, FirewallBackend, Reporter
 from watchword.service.daemon.assembly import firewall_for, place_of, way_of
 from watchword.service.daemon.enforcer import Enforcer

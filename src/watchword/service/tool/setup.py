@@ -209,10 +209,10 @@ def _refuse_what_is_there(*paths: str) -> None:
 
 def _prove(texts: dict[str, str], paths: tuple[str, str]) -> None:
     """Raises OperatorError: fwknopd would not take these."""
-    from watchword.dialects.fwknop import server_options, translate
+    from watchword.dialects.fwknop import server_files, server_options, translate
 
     options = server_options.parse(["-c", paths[0], "-a", paths[1]])
-    translate.load(translate.Sources.of(texts), options)
+    translate.load(server_files.Sources.of(texts), options)
 
 
 def _write(path: str, text: str) -> None:

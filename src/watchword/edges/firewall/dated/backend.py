@@ -18,9 +18,9 @@ from watchword.edges.firewall.dated.rule import Rule, Tool
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
-from watchword.model.settings import FirewallSettings
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
 LOOK_EVERY = 1.0

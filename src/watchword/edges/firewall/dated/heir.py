@@ -17,7 +17,7 @@ from typing import Protocol
 
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
-from watchword.model.settings import FirewallSettings, IpfwSettings
+from watchword.model.firewalls import FirewallSettings, IpfwSettings
 
 _MODULE = "watchword.edges.firewall.dated.heir_process"
 

@@ -16,7 +16,7 @@ from watchword.edges.firewall.dated.ipfw_text import Line, body, lines, with_dyn
 from watchword.edges.firewall.dated.rule import Rule
 from watchword.edges.firewall.dated.running import Program, Step
 from watchword.errors import HostError
-from watchword.model.settings import IpfwSettings
+from watchword.model.firewalls import IpfwSettings
 
 _LAST = 65534  # 65535 is the rule that is always there
 FULL = "Access request rejected: Maximum allowed number of rules has been reached."

@@ -10,7 +10,7 @@ from watchword.edges.firewall.dated.netsh import Netsh
 from watchword.edges.firewall.dated.pf import Pf
 from watchword.edges.firewall.dated.rule import Tool
 from watchword.edges.firewall.dated.running import Program
-from watchword.model.settings import FirewallSettings
+from watchword.model.firewalls import FirewallSettings
 from watchword.ports import ProgramRunner
 
 

@@ -25,8 +25,8 @@ from watchword.edges.firewall.tables.structure import Structure
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.firewall.tables.watch import Watch, watch_for
 from watchword.errors import HostError
+from watchword.model.firewalls import ChainUse, FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Tag
-from watchword.model.settings import ChainUse, FirewallSettings
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
 
 LOOK_EVERY = 0.25

@@ -11,7 +11,7 @@ from __future__ import annotations
 from watchword.edges.firewall.nft.layout import Home, Structure
 from watchword.edges.firewall.nft.survey import SetSeen, Survey
 from watchword.errors import HostError
-from watchword.model.settings import FirewallSettings, NamedSet
+from watchword.model.firewalls import FirewallSettings, NamedSet
 
 _TYPES = {4: (7, "ipv4_addr"), 6: (8, "ipv6_addr")}
 _SERVICE = (12, "inet_proto"), (13, "inet_service")

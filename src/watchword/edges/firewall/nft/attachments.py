@@ -20,8 +20,8 @@ from watchword.edges.firewall.nft.passes import Passes
 from watchword.edges.firewall.nft.script import run
 from watchword.edges.firewall.nft.survey import Survey
 from watchword.errors import HostError
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import Hole
-from watchword.model.settings import Attach, FirewallSettings
 from watchword.ports import ProgramRunner
 
 

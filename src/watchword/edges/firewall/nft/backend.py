@@ -22,8 +22,8 @@ from watchword.edges.firewall.nft.script import run, version
 from watchword.edges.firewall.nft.survey import Survey, survey
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Tag
-from watchword.model.settings import FirewallSettings
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
 
 _LIST_EVERY = 10.0

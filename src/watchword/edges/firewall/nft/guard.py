@@ -27,8 +27,8 @@ from watchword.edges.firewall.nft.layout import (
     Hook,
     Structure,
 )
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.services import Service
-from watchword.model.settings import FirewallSettings
 
 MARK = "made by watchword"
 CHAIN = "guard"

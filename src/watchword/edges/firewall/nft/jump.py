@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 from watchword.edges.firewall.nft import leading
 from watchword.edges.firewall.nft.layout import SET_SIZE, Call, ExpectedChain, Home, Structure
-from watchword.model.settings import FirewallSettings
+from watchword.model.firewalls import FirewallSettings
 
 CHAIN = "watchword"
 FORWARD, OUTPUT = "watchword_forward", "watchword_output"

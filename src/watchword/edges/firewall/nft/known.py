@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from watchword.edges.firewall.nft.connections import Connection, Sockets
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Hole
-from watchword.model.settings import FirewallSettings
 
 MOST_ENDED = 4096
 """Ended openings noted before a new list has to be taken."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from watchword.model.settings import JumpFrom
+from watchword.model.firewalls import JumpFrom
 
 FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
 """nftables' families that we attach to, with their numbers (NFPROTO_*)."""

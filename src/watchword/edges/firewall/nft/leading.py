@@ -22,8 +22,8 @@ from collections.abc import Iterator
 
 from watchword.edges.firewall.nft.layout import ExpectedChain, Home, Hook
 from watchword.model.addresses import Address
+from watchword.model.firewalls import MOST_SNAT, FirewallSettings
 from watchword.model.openings import SourceNat
-from watchword.model.settings import MOST_SNAT, FirewallSettings
 
 LED, LEAD, PORT = "led", "lead", "port"
 """By what was called for: may go on; led on to a host and port; to a port of this host."""

@@ -16,7 +16,7 @@ import hashlib
 from watchword.edges.firewall.nft import leading
 from watchword.edges.firewall.nft.guard import PRIORITY
 from watchword.edges.firewall.nft.layout import SET_SIZE, ExpectedChain, Home, Hook, Structure
-from watchword.model.settings import Attach, FirewallSettings
+from watchword.model.firewalls import Attach, FirewallSettings
 
 CHAIN = "ahead"
 MARK = "made by watchword"

@@ -26,8 +26,8 @@ from watchword.edges.firewall.nft.guard import ADOPTED, CUT
 from watchword.edges.firewall.nft.known import Known
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Hole, Lead
-from watchword.model.settings import FirewallSettings
 
 
 class Passes:

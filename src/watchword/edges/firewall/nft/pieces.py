@@ -28,8 +28,8 @@ from watchword.edges.firewall.nft.elements import (
 from watchword.edges.firewall.nft.elements import hole as hole_of
 from watchword.edges.firewall.nft.layout import Home
 from watchword.model.addresses import Address
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Hole, Lead, SourceNat, Tag
-from watchword.model.settings import FirewallSettings
 
 _PORT = struct.Struct("!H2x")
 

@@ -28,9 +28,9 @@ from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.firewall.tables.ward import Ward
 from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
-from watchword.model.settings import FirewallSettings
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}

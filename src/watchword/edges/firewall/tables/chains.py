@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from watchword.edges.firewall.tables.listing import Listing
-from watchword.model.settings import ChainUse
+from watchword.model.firewalls import ChainUse
 
 
 @dataclass(frozen=True, slots=True)

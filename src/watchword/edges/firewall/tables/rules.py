@@ -17,9 +17,9 @@ from watchword.edges.firewall.plain import service_of
 from watchword.edges.firewall.tables.listing import Line
 from watchword.errors import HostError
 from watchword.model.addresses import Address
+from watchword.model.firewalls import ChainUse, FirewallSettings
 from watchword.model.openings import Hole, Lead, SourceNat
 from watchword.model.services import Service
-from watchword.model.settings import ChainUse, FirewallSettings
 
 _EXPIRY = re.compile(r"(?:^| )-m comment --comment _exp_([0-9]{1,12})(?= |$)")
 _PORT = r"-p (tcp|udp) -m \1 --(?:dport|sport) [0-9]+"

@@ -19,7 +19,7 @@ from watchword.edges.firewall.tables.standing import SECONDS
 from watchword.edges.firewall.tables.watch import Chains
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
-from watchword.model.settings import ProgramPace
+from watchword.model.firewalls import ProgramPace
 
 _MODULE = "watchword.edges.firewall.tables.warden_process"
 _SECONDS = 120.0
