@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 
 import pytest
 
+from watchword.lab.building import building
 from watchword.lab.hosts import Lab, can_make_namespaces
-from watchword.lab.trio import trio
+from watchword.lab.sockets import listen, open_socket
+from watchword.lab.trio import Station, trio
 
 pytestmark = [
     pytest.mark.system,
@@ -30,3 +33,34 @@ def test_nothing_is_left_when_the_lab_closes() -> None:
         assert host.namespace in subprocess.check_output(["ip", "netns", "list"], text=True)
     assert host.namespace not in subprocess.check_output(["ip", "netns", "list"], text=True)
     assert sleeper.returncode is not None
+
+
+def test_people_of_a_building_come_from_one_address_over_both_families() -> None:
+    with Lab() as lab:
+        scene = building(lab)
+        for address, office in (
+            (scene.server.four, scene.office.four),
+            (scene.server.six, scene.office.six),
+        ):
+            with listen(scene.server.host, address, 22) as service:
+                for port, person in enumerate(scene.people, start=40_000):
+                    assert _seen_as(person, port, address, service) == (office, port)
+                scene.rewrite_ports(True)
+                seen_as, port = _seen_as(scene.alice, 41_000, address, service)
+                assert seen_as == office
+                assert port != 41_000
+                scene.rewrite_ports(False)
+                seen_as, _ = _seen_as(scene.elsewhere, 42_000, address, service)
+                assert seen_as in (scene.elsewhere.four, scene.elsewhere.six)
+
+
+def _seen_as(who: Station, port: int, address: str, service: socket.socket) -> tuple[str, int]:
+    """The address and port that a service sees of who calls it from a port."""
+    with open_socket(who.host, address, socket.SOCK_STREAM) as caller:
+        caller.settimeout(5)
+        caller.bind(("", port))
+        caller.connect((address, 22))
+        service.settimeout(5)
+        near, peer = service.accept()
+        near.close()
+    return peer[0], peer[1]
