@@ -1,5 +1,8 @@
 """Runs the rows: ours and the packaged server in turn, so that drift falls on both alike.
 
+Every row is measured once before any is measured again: where the time is short, each figure is
+of fewer rounds, and none is missing.
+
 In here: the order of measurements, the limit on the whole, what becomes of failures.
 Not in here: single measurements (rows), printing (report).
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bench.figures import Summary
@@ -55,17 +58,25 @@ def run(
     """
     results = Results()
     until = time.monotonic() + seconds
-    for row in rows:
-        rounds = effort.of(row.rounds.full, row.rounds.quick)
+    for row, number, rounds in _in_turn(rows, effort, results):
+        for server in servers:
+            if time.monotonic() > until:
+                return results
+            tell(f"{row.key}, round {number} of {rounds}, {server.name}")
+            results.add(row, server.name, measured(row, server, effort))
+    return results
+
+
+def _in_turn(
+    rows: Sequence[Row], effort: Effort, results: Results
+) -> Iterator[tuple[Row, int, int]]:
+    """Each row with the number of a round and how many it has: first rounds first."""
+    wanted = [(row, effort.of(row.rounds.full, row.rounds.quick)) for row in rows]
+    for row, rounds in wanted:
         if not rounds:
             results.whole[row.key] = NOT_IN_QUICK
-        for number in range(1, rounds + 1):
-            for server in servers:
-                if time.monotonic() > until:
-                    break
-                tell(f"{row.key}, round {number} of {rounds}, {server.name}")
-                results.add(row, server.name, measured(row, server, effort))
-    return results
+    for number in range(1, max((rounds for _, rounds in wanted), default=0) + 1):
+        yield from ((row, number, rounds) for row, rounds in wanted if number <= rounds)
 
 
 def measured(row: Row, server: Server, effort: Effort) -> Round:

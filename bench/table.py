@@ -6,6 +6,7 @@ Not in here: the rows themselves (rows), running them (run).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -67,3 +68,8 @@ class Row:
 
     Raises NotMeasuredError: there is no figure for any line, and why.
     """
+
+    @property
+    def group(self) -> str:
+        """Of the rows that belong together: what their keys begin with."""
+        return re.split(r"[.-]", self.key)[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import report
+from bench.__main__ import options
 from bench.figures import Goal, Summary, Unit
 from bench.run import NOT_IN_QUICK, OUT_OF_TIME, Results, measured, run
 from bench.servers import Ours, Packaged, Server
@@ -63,6 +64,28 @@ def go(*rows: Row, quick: bool = False, seconds: float = 10.0) -> tuple[Results,
 def test_the_servers_take_turns() -> None:
     _, said = go(row())
     assert [each.rsplit(", ", 1)[1] for each in said] == ["watchword", "fwknopd"] * 2
+
+
+def test_every_row_is_measured_once_before_any_is_measured_again() -> None:
+    _, said = go(row(Rounds(2, 1)), row(Rounds(1, 1), "b"))
+    order = [each.rsplit(", ", 1)[0] for each in said[::2]]
+    assert order == ["a, round 1 of 2", "b, round 1 of 1", "a, round 2 of 2"]
+
+
+def test_a_group_is_all_rows_whose_keys_begin_alike() -> None:
+    assert [row(key=each).group for each in ("grants.0", "knock-noise", "idle")] == [
+        "grants",
+        "knock",
+        "idle",
+    ]
+    assert options(["grants", "idle"]).only == ["grants", "idle"]
+
+
+def test_a_row_that_there_is_not_is_asked_for_in_vain(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        options(["grnats"])
+    assert end.value.code == 2
+    assert "no row and no group is called 'grnats'" in capsys.readouterr().err
 
 
 def test_the_rounds_are_summed_up_for_each_server() -> None:
