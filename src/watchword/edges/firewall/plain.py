@@ -1,6 +1,6 @@
 """Openings for backends, or parts of them, that only open services where they are.
 
-In here: two refusals. Not in here: backends; what they can do is declared as features, and a
+In here: one refusal. Not in here: backends; what they can do is declared as features, and a
 policy that needs more is refused before anything gets here.
 """
 
@@ -16,11 +16,3 @@ def service_of(hole: Hole) -> Service:
     if hole.service is None or hole.lead is not None:
         raise HostError(f"nothing here can lead {hole.who} on ({hole.lead})")
     return hole.service
-
-
-def not_cut() -> HostError:
-    """What backends say whose openings are let in by a chain of the operator's."""
-    return HostError(
-        "connections that a chain of the operator's lets go on are not cut",
-        hint="use FIREWALL_BACKEND nftables, attached as guard, or end them where they arrive",
-    )

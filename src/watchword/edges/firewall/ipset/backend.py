@@ -16,9 +16,9 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 
+from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.ipset.sets import OpeningSets, Place
 from watchword.edges.firewall.nft.netlink import Netlink
-from watchword.edges.firewall.plain import not_cut
 from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.tables.structure import Structure
@@ -88,6 +88,8 @@ class IpsetFirewall:
         able |= {_FAMILY[each] for each in parts.versions}
         if self._settings.output is not None:
             able.add(Feature.OUTPUT)
+        if can_cut():
+            able.add(Feature.CUT)
         return frozenset(able)
 
     def prepare(self) -> int:
@@ -120,8 +122,8 @@ class IpsetFirewall:
             self._parts.sets.lost = self._fresh = False
 
     def cut(self, holes: Collection[Hole]) -> int:
-        """Raises HostError: what an operator's chain lets go on is not cut."""
-        raise not_cut()
+        """End connections that came in through holes that are shut. Raises HostError."""
+        return cut_off(holes, self._parts.sets.in_force())
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""

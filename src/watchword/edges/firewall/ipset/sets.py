@@ -107,6 +107,11 @@ class OpeningSets:
             self._name(held.hole) == name and held.until > soonest for held in self._held.values()
         )
 
+    def in_force(self) -> list[Hole]:
+        """What is not over, as far as we know."""
+        now = self._clock.now().steady
+        return [held.hole for held in self._held.values() if held.until > now]
+
     def apply(self, netlink: Netlink, change: ChangeSet) -> None:
         """Carry out a change. Raises HostError: nothing of it is there."""
         now = self._clock.now().steady

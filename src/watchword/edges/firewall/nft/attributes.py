@@ -53,6 +53,8 @@ class Request(NamedTuple):
     """Beside NLM_F_REQUEST."""
     resource: int = 0
     """Which queue, where there are several."""
+    protocol: int = 0
+    """Of sockets, where it is those that are asked about; the packet filter wants 0."""
 
 
 class Message(NamedTuple):
@@ -123,7 +125,7 @@ def encode(request: Request, sequence: int) -> bytes:
             sequence,
             0,
         )
-        + _FAMILY.pack(request.family, 0, request.resource)
+        + _FAMILY.pack(request.family, request.protocol, request.resource)
         + request.payload
     )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import replace
 
+from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.nft import guard
 from watchword.edges.firewall.nft.attachments import attachment
 from watchword.edges.firewall.nft.netlink import Netlink
@@ -91,7 +92,7 @@ class NftFirewall:
             for version in home.versions
         ):
             able.add(Feature.DESTINATION)
-        if self._attachment.passes is not None:
+        if self._attachment.passes is not None or can_cut():
             able.add(Feature.CUT)
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL, Feature.SOURCE_NAT}
@@ -135,13 +136,10 @@ class NftFirewall:
 
     def cut(self, holes: Collection[Hole]) -> int:
         """End connections that came in through holes that are shut. Raises HostError."""
-        passes = self._attachment.passes
+        passes, spared = self._attachment.passes, self._openings.in_force()
         if passes is None:
-            raise HostError(
-                "connections that a chain of the operator's lets go on are not cut",
-                hint="use FIREWALL_ATTACH guard, or end them where they arrive",
-            )
-        return passes.cut_off(self._netlink, frozenset(holes)) if holes else 0
+            return cut_off(holes, spared)
+        return passes.cut_off(self._netlink, holes, spared) if holes else 0
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""

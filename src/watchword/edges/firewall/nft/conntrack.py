@@ -100,7 +100,16 @@ def tracked(netlink: Netlink, connections: Collection[Connection]) -> frozenset[
     return frozenset(each for each, answer in zip(asked, answers, strict=True) if answer)
 
 
-def _question(each: Connection) -> Request:
+def drop(netlink: Netlink, connections: Collection[Connection]) -> None:
+    """Make connection tracking forget these, translations included. Raises HostError."""
+    try:
+        netlink.ask([_question(each, _DELETE) for each in connections])
+    except KernelError as refused:
+        if refused.number not in _NOTHING_THERE:
+            raise
+
+
+def _question(each: Connection, kind: int = _GET) -> Request:
     first, second = (1, 2) if each.remote.version == 4 else (3, 4)
     ends = nest(
         _TUPLE_IP, attribute(first, each.remote.packed), attribute(second, each.local.packed)
@@ -112,7 +121,7 @@ def _question(each: Connection) -> Request:
         attribute(_DESTINATION_PORT, each.service.port.to_bytes(2, "big")),
     )
     family = socket.AF_INET if each.remote.version == 4 else socket.AF_INET6
-    return Request(_GET, family, nest(_ORIGINAL, ends, transport), NLM_F_ACK)
+    return Request(kind, family, nest(_ORIGINAL, ends, transport), NLM_F_ACK)
 
 
 def conversing(
@@ -138,19 +147,26 @@ def _answered(parts: dict[int, bytes]) -> bool:
     return bool(read_number(parts.get(_STATUS, b"")) & _SEEN_REPLY)
 
 
-def forget(netlink: Netlink, holes: Collection[Hole]) -> frozenset[Connection]:
+def forget(
+    netlink: Netlink, holes: Collection[Hole], spared: Collection[Hole] = ()
+) -> frozenset[Connection]:
     """Make connection tracking forget UDP that came in through these holes; return what it was.
 
-    The next packet of such a caller is then as new as a stranger's. (With TCP a packet of
-    the service's own would have it tracked again, as established.) Raises HostError.
+    What others that are ``spared`` let in as well stays, if they lead to the same place. The next
+    packet of such a caller is then as new as a stranger's. (With TCP a packet of the service's
+    own would have it tracked again, as established.) Raises HostError.
     """
     found: dict[Connection, Request] = {}
+    doors, leads = {hole.door for hole in holes}, {hole.lead for hole in holes}
+    open_still = {hole.door for hole in spared if hole.lead in leads}
     for version, service in {(hole.who.version, hole.service) for hole in holes}:
         if service is None or service.proto is not Proto.UDP:
             continue
         for message in _tracked(netlink, version, service):
             each = _original(fields(message.attributes))
-            if each and each.service == service and each.came_through(holes):
+            if not each or each.service != service or each.came_through(open_still):
+                continue
+            if each.came_through(doors):
                 found[each] = _deletion(message)
     netlink.ask(list(found.values()))
     return frozenset(found)

@@ -1,4 +1,4 @@
-"""The netlink socket to the kernel's packet filter.
+"""The netlink socket to the kernel: to its packet filter, or to its sockets.
 
 In here: sending, waiting for the answer, collecting errors, starting a dump
 again that was disturbed. Not in here: what is sent (elements, objects).
@@ -73,12 +73,13 @@ class Fault(NamedTuple):
 class Netlink:
     """One socket. Not for several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: int = NETLINK_NETFILTER) -> None:
+        """``family``: which part of the kernel it talks to. Raises HostError."""
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
             self._socket.bind((0, 0))
         except OSError as error:
-            raise HostError(f"no netlink socket to the packet filter: {error}") from error
+            raise HostError(f"no netlink socket to the kernel: {error}") from error
         self._socket.setblocking(False)
         for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             self._socket.setsockopt(SOL_NETLINK, option, 1)

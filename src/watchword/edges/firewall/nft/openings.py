@@ -89,6 +89,11 @@ class OpeningSets:
             return self._tags.keys()
         return {hole.door for hole in self._tags}
 
+    def in_force(self) -> list[Hole]:
+        """What is not over, as far as we know, and where it leads."""
+        now = self._clock.now().steady
+        return [held.hole for held in self._held.values() if held.until > now]
+
     def apply(self, netlink: Netlink, change: ChangeSet) -> list[Hole]:
         """Carry out a change; return the holes that are no more. Raises HostError."""
         now = self._clock.now().steady

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container
 
+from watchword.edges.firewall.nft.arrivals import arrivals, passing_through
 from watchword.edges.firewall.nft.commit import Sheet, commit, standing
-from watchword.edges.firewall.nft.connections import Connection, Sockets, read_sockets
-from watchword.edges.firewall.nft.conntrack import forget, passing, redirected, tracked
+from watchword.edges.firewall.nft.connections import Connection, read_sockets
+from watchword.edges.firewall.nft.conntrack import forget, tracked
 from watchword.edges.firewall.nft.elements import Place, bare_element
 from watchword.edges.firewall.nft.guard import ADOPTED, CUT
 from watchword.edges.firewall.nft.known import Known
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.model.firewalls import FirewallSettings
-from watchword.model.openings import Hole, Lead
+from watchword.model.openings import Hole
 
 
 class Passes:
@@ -57,8 +58,8 @@ class Passes:
 
         What has been cut stays cut.
         """
-        sockets, led = _here_and_led(netlink)
-        mine, slipped = self.known.judge(sockets, frozenset(led), holes)
+        found = arrivals(netlink)
+        mine, slipped = self.known.judge(found.sockets, frozenset(found.led), holes)
         self.adopted |= mine - self.cut
         self.cut |= slipped - self.adopted
 
@@ -73,27 +74,17 @@ class Passes:
         ]
         commit(netlink, sheets)
 
-    def cut_off(self, netlink: Netlink, holes: Collection[Hole]) -> int:
-        """Cut who came in through these holes; return how many connections that were."""
-        came = self._came_through(netlink, holes) - self.cut
+    def cut_off(self, netlink: Netlink, holes: Collection[Hole], spared: Collection[Hole]) -> int:
+        """Cut who came in through these holes, and may not by others that are ``spared``.
+
+        Returns how many connections that were.
+        """
+        found = arrivals(netlink, passing_through(holes))
+        came = found.through(holes) - found.through(spared) - self.cut
         self.cut |= came
         self.adopted -= came
         self.tend(netlink)
-        return len(came | forget(netlink, [hole.door for hole in holes]))
-
-    @staticmethod
-    def _came_through(netlink: Netlink, holes: Collection[Hole]) -> frozenset[Connection]:
-        plain = {hole for hole in holes if hole.lead is None}
-        leads = {hole.door: hole.lead for hole in holes if hole.lead is not None}
-        sockets, led = _here_and_led(netlink)
-        found = {each for each in sockets.connections | led.keys() if each.came_through(plain)}
-        for each, inside in led.items():
-            for door in each.doors:
-                lead = leads.get(door)
-                if lead is not None and _leads_to(lead, each, inside):
-                    found.add(each)
-        through = {hole.who for hole in holes if hole.lead and hole.lead.through}
-        return frozenset(found) | (passing(netlink, through) if through else frozenset())
+        return len(came | forget(netlink, holes, spared))
 
     def list_live(self, netlink: Netlink) -> frozenset[Connection]:
         """Everybody who is connected now and was not cut."""
@@ -120,20 +111,4 @@ class Passes:
 
 
 def _live(netlink: Netlink) -> frozenset[Connection]:
-    sockets, led = _here_and_led(netlink)
-    return sockets.connections | led.keys()
-
-
-def _here_and_led(netlink: Netlink) -> tuple[Sockets, dict[Connection, Connection]]:
-    """Connections that end at sockets here and were made to those, and the ones that were led on,
-    each with what it looks like behind: that may be a socket here as well."""
-    led = redirected(netlink)
-    sockets = read_sockets()
-    ends = frozenset(inside for each, inside in led.items() if inside != each)
-    return sockets._replace(connections=sockets.connections - ends), led
-
-
-def _leads_to(lead: Lead, outside: Connection, inside: Connection) -> bool:
-    if lead.everything:
-        return lead.host == inside.local
-    return inside.local == (lead.host or outside.local) and inside.service.port == lead.port
+    return arrivals(netlink).here

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from watchword.edges.firewall.plain import not_cut
+from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.tables.batches import by_table, script
 from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
@@ -90,6 +90,8 @@ class TablesFirewall:
         able |= {_FAMILY[each] for each in parts.versions}
         if self._settings.output is not None:
             able.add(Feature.OUTPUT)
+        if can_cut():
+            able.add(Feature.CUT)
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL}
             if self._settings.seen_as:
@@ -156,8 +158,8 @@ class TablesFirewall:
             self._doubted = self._fresh = False
 
     def cut(self, holes: Collection[Hole]) -> int:
-        """Raises HostError: what an operator's chain lets go on is not cut."""
-        raise not_cut()
+        """End connections that came in through holes that are shut. Raises HostError."""
+        return cut_off(holes, self._known.in_force(self._clock.now()))
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""

@@ -57,6 +57,14 @@ class Known:
         """The opening that a hole has."""
         return self._tags.get(hole)
 
+    def in_force(self, now: Moment) -> list[Hole]:
+        """What is not over; where a stray lets in is not known."""
+        return [
+            held.hole
+            for held in self._held.values()
+            if held.hole is not None and held.until > now.steady
+        ]
+
     def note(self, tag: Tag, held: Held) -> None:
         if held.hole is not None:
             before = self._tags.get(held.hole)
