@@ -81,7 +81,9 @@ def scene() -> Iterator[Yard]:
 def standing(scene: Yard, kind: str) -> Iterator[FirewallBackend]:
     """One in the gateway, prepared, behind an operator's rules that drop what nobody accepts."""
     settings, host = SETTINGS[kind], scene.gateway.host
-    kinds = {"nftables": NftFirewall, "iptables": TablesFirewall, "ipset": IpsetFirewall}
+    kinds: dict[str, type[NftFirewall | TablesFirewall | IpsetFirewall]] = {
+        each.name: each for each in (NftFirewall, TablesFirewall, IpsetFirewall)
+    }
     with entered(host):
         if settings.backend == "nftables":
             nft(script=OPERATORS)
@@ -139,7 +141,8 @@ def test_what_a_grant_let_in_ends_and_what_others_let_in_goes_on(
         assert backend.cut([also.hole, ssh.hole]) == 1
         assert other.is_cut()
         assert connect(scene.caller.host, target, 22, 0.15) is None
-        for each in (first, second, other, *doors):
+        ends: tuple[Visit | socket.socket, ...] = (first, second, other, *doors)
+        for each in ends:
             each.close()
     assert backend.intact()
 
