@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from watchword.model.addresses import Address, canonical
+from watchword.model.hits import KnockKind
 
 
 class Packet(NamedTuple):
@@ -30,6 +31,8 @@ class Packet(NamedTuple):
     connected: bool = False
     """Whether the sender answers at ``peer``: it opened a TCP connection to us from there. False
     for datagrams and for whatever was sniffed, whose source anybody can write."""
+    knock: KnockKind | None = None
+    """What it is the last hit of, in place of a packet with a payload; None: nothing."""
 
     @property
     def source(self) -> Address:

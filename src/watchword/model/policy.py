@@ -10,6 +10,7 @@ from watchword.model.actions import Action
 from watchword.model.addresses import Address, Network
 from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.crypto import Credential, Digest, Secret
+from watchword.model.old_knocks import NO_SIGNATURES, KnockTerms, Signatures
 from watchword.model.openings import Feature, Lead, SourceNat
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
@@ -120,6 +121,8 @@ class Terms:
     cycle: CycleTerms | None = None
     """Commands that open and close, in place of the firewall."""
     nat: NatTerms = NatTerms()
+    knock: KnockTerms | None = None
+    """What has to be knocked, in place of a packet; None: packets are wanted."""
     key_names: tuple[str, ...] = ()
     """What its keys are called, without giving them away (service.daemon.blocks);
     empty: nobody asked."""
@@ -187,6 +190,8 @@ class Policy:
     """True: callers may ask for a service of this host by another port (ENABLE_IPT_LOCAL_NAT)."""
     nat_names: bool = True
     """True: they may name the other host by its name (ENABLE_NAT_DNS)."""
+    signatures: Signatures = NO_SIGNATURES
+    """By which the systems of those who knock are told (P0F_FILE, MAX_HOPS)."""
     families: tuple[int, ...] = (4, 6)
     """Address families that the firewall can open; what the backend's probe said."""
 

@@ -113,3 +113,6 @@ class Request:
     """The digest inside the packet."""
     signer: str = ""
     """Fingerprint of the key that signed an OpenPGP packet, where signatures are looked at."""
+    repeatable: bool = False
+    """True: the same may come again and count again, because nothing tells the one from the
+    other (shared knock sequences)."""

@@ -53,8 +53,8 @@ class SpaRecogniser:
 
     def __init__(self, policy: Policy) -> None:
         self._max_age = policy.max_age
-        self._terms = policy.stanzas
-        self._rows = Rows(policy.stanzas)
+        self._terms = tuple(terms for terms in policy.stanzas if terms.knock is None)
+        self._rows = Rows(self._terms)
         self._usual: dict[tuple[str, str, Kind], int] = {}
 
     def observe(self, packet: Packet, now: Moment) -> Iterator[Finding]:

@@ -118,6 +118,26 @@ _ADVICE: Final = {
         "the firewall here cannot open for {detail}",
         "knock for an address of the other family, or see FIREWALL_ATTACH and NFT_JUMP_FROM",
     ),
+    Reason.WRONG_SYSTEM: Advice(
+        "its packets look like those of {detail}, and the stanza wants {expected}",
+        "knock from such a system, or change REQUIRE_OS; that is a weak hint, and no proof",
+    ),
+    Reason.KNOCK_UNREADABLE: Advice(
+        "what was knocked is no message under the stanza's KEY: {detail}",
+        "give both sides the same key and offset, and see that no hit is lost on the way",
+    ),
+    Reason.KNOCK_TOO_LATE: Advice(
+        "the last hit did not follow the first within KNOCK_INTERVAL",
+        "knock faster (--time-delay 0), or raise KNOCK_INTERVAL",
+    ),
+    Reason.KNOCK_OUT_OF_TIME: Advice(
+        "a hit came too early or too late after the one before: {detail}",
+        "knock with another --time-delay, or change MIN_TIME_DIFF and MAX_TIME_DIFF",
+    ),
+    Reason.KNOCK_LIMIT: Advice(
+        "its sender was let in {detail} times, which is KNOCK_LIMIT",
+        "raise it; the count begins anew when the server is started",
+    ),
     Reason.WRONG_USER: Advice(
         "its user name is {detail}, which is not in the stanza's REQUIRE_USERNAME",
         "send as that user (SPOOF_USER in ~/.fwknoprc), or change REQUIRE_USERNAME",

@@ -19,6 +19,7 @@ from watchword.dialects.fwknop import (
     voice_commands,
     voice_dump,
     voice_grants,
+    voice_knocks,
     voice_life,
     voice_start,
     voice_ways,
@@ -90,6 +91,8 @@ class Voice:
 
     def _lines(self, event: Event, debug: bool) -> Iterator[Line]:
         match event:
+            case Judged() if event.packet.knock is not None:
+                yield from voice_knocks.judged(event, self._chains)
             case Judged():
                 yield from self._packets.judged(event, debug)
             case CommandStarted() | CycleOpening():

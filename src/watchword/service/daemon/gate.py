@@ -15,17 +15,18 @@ is written to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.closing import ClosePermit
 from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
+from watchword.grant.knock_limits import KnockLimits
 from watchword.grant.ledger import name_of
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Opening
-from watchword.model.outcomes import HostTrouble, Judged, Refusal
+from watchword.model.outcomes import Finding, HostTrouble, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
@@ -63,6 +64,7 @@ class Gate:
         commands: Commands | None = None,
         cycles: Cycles | None = None,
         names: Names | None = None,
+        knock_limits: KnockLimits | None = None,
         restraint: Restraint | None = None,
         figures: Figures | None = None,
         recognised: Callable[[str, float], None] = lambda peer, steady: None,
@@ -85,6 +87,7 @@ class Gate:
         self._commands = commands or Commands(reporter, clock, self._figures)
         self._cycles = cycles or Cycles.alone(reporter, clock, self._figures)
         self._names = names or Names()
+        self._knock_limits = knock_limits or KnockLimits()
         self._dry_run = dry_run
         self._numbering: Numbering | None = None
         """Of the policy, once somebody needed it."""
@@ -108,7 +111,10 @@ class Gate:
 
     def judge(self, packet: Packet, now: Moment) -> None:
         """Refuse what no stanza sealed; put the rest into a queue. Never waits."""
-        findings = self._recogniser.observe(packet, now)
+        self.weigh(packet, self._recogniser.observe(packet, now), now)
+
+    def weigh(self, packet: Packet, findings: Iterator[Finding], now: Moment) -> None:
+        """The same with what somebody has recognised already: a knock is more than one packet."""
         refusals: list[Refusal] = []
         found = next_found(findings, refusals)
         if found is None:
@@ -207,12 +213,14 @@ class Gate:
     async def _settle(self, cases: list[Case]) -> None:
         for case in cases:
             case.away = False
+            case.claimed = case.claimed or case.asked.repeatable
         fresh = await self._claim([case for case in cases if not case.claimed])
         now = self._clock.now()
         for case in fresh:
             case.claimed = True
             self._recognised(case.packet.peer, now.steady)
-            self._recogniser.expect(case.asked)
+            if case.packet.knock is None:
+                self._recogniser.expect(case.asked)
         going_on = [case for case in cases if case.claimed]
         decided = [(case, self._decide(case, now)) for case in going_on]
         permitted = [(case, permit) for case, permit in decided if permit is not None]
@@ -330,6 +338,9 @@ class Gate:
         found: Request | Sealed | None = case.asked
         while isinstance(found, Request):
             answer = authorise(self._policy, found, now, case.named)
+            if isinstance(answer, Permit) and case.packet.knock is not None:
+                terms = self._policy.terms(found.stanza)
+                answer = self._knock_limits.take(terms, found) or answer
             if isinstance(answer, Unresolved):
                 case.away = True
                 self._names.ask(answer.host, partial(self._resolved, case, found))

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from watchword.grant.knock_limits import KnockLimits
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
@@ -45,6 +46,7 @@ class Lasting:
     blocks: Blocks
     hand: Callable[[Policy], Hand]
     names: Names = field(default_factory=Names)
+    knock_limits: KnockLimits = field(default_factory=KnockLimits)
 
 
 class Gates:
@@ -94,6 +96,7 @@ class Gates:
             commands=lasting.commands,
             cycles=lasting.cycles,
             names=lasting.names,
+            knock_limits=lasting.knock_limits,
             known=lasting.lobby.knows,
             dry_run=settings.dry_run,
         )

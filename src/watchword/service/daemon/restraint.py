@@ -21,7 +21,7 @@ RARE = 10  # judgements of one kind in a second that are told one by one
 SECOND = 1.0
 CHEAP: Final[frozenset[Reason]] = frozenset(
     reason for reason in Reason if reason.stage <= Stage.REPLAY
-) | {Reason.TOO_OLD, Reason.KEY_BLOCKED}
+) | {Reason.TOO_OLD, Reason.KEY_BLOCKED, Reason.WRONG_SYSTEM, Reason.KNOCK_LIMIT}
 """What costs its sender nothing: no key is needed for it, or packets that were overheard, or
 a key that is known to be in the wrong hands.
 
