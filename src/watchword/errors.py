@@ -76,3 +76,16 @@ class HostError(WatchwordError):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class ProgramError(HostError):
+    """A program of this machine came to its end and says no."""
+
+    def __init__(
+        self, message: str, *, argv: Sequence[str], status: int, said: str, hint: str = ""
+    ) -> None:
+        """``said``: what it printed, all of it or the beginning."""
+        super().__init__(message, hint=hint)
+        self.argv = tuple(argv)
+        self.status = status
+        self.said = said

@@ -189,8 +189,9 @@ def test_a_program_that_is_not_there_is_told_as_the_original_tells_it() -> None:
     async def scene(house: House) -> None:
         assert isinstance(house, Scene)
         assert await house.ask(packet_with("/nonexistent")) == ["command-not-started"]
-        assert house.log[-2:] == [
+        assert house.log[-3:] == [
             "run_extcmd(): execvpe() failed: no such thing",
+            "run_extcmd(): execvp() failed: no such thing",
             "[198.51.100.2] (stanza #1) CMD_EXEC: command returned 0, pid_status: 255",
         ]
 

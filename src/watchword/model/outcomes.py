@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TypeAlias
 
-from watchword.errors import Complaint
+from watchword.errors import Complaint, HostError, ProgramError
 from watchword.model.commands import Account, Ran
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
@@ -64,6 +64,8 @@ class Judged:
     """How the command that was asked for ended; None: none was run."""
     closed: tuple[str, ...] = ()
     """Names of the grants that it ended, all of them the caller's own."""
+    resolved: bool = False
+    """True: it names a host, whose addresses were asked for."""
 
     @property
     def refusal(self) -> Refusal | None:
@@ -373,6 +375,15 @@ class HostTrouble:
     """``firewall``, ``replay store``, ``journal``, ``socket``."""
     message: str
     hint: str = ""
+    ran: ProgramRan | None = None
+    """The program that said no, where one did."""
+
+    @classmethod
+    def of(cls, part: str, error: HostError) -> HostTrouble:
+        ran = None
+        if isinstance(error, ProgramError):
+            ran = ProgramRan(error.argv, error.status, error.said)
+        return cls(part, str(error), error.hint, ran)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ def _ended(event: Judged, request: Request) -> Iterator[Line]:
     at = _at(request)
     ran = event.ran
     if ran is None:
-        yield _E, f"run_extcmd(): execvpe() failed: {event.refusals[-1].detail}"
+        for call in ("execvpe", "execvp"):  # 2.6.10, 2.6.11
+            yield _E, f"run_extcmd(): {call}() failed: {event.refusals[-1].detail}"
         yield _I, f"{at} CMD_EXEC: command returned 0, pid_status: 255"
     elif ran.status is None:
         yield _W, f"{at} CMD_EXEC: the command was ended: {ran.trouble}"

@@ -18,6 +18,7 @@ from watchword.model.outcomes import (
     Complained,
     Flooded,
     HostTrouble,
+    ProgramRan,
     ReloadRefused,
     Remembering,
     Stopped,
@@ -34,6 +35,7 @@ OfLife: TypeAlias = (
     | Stopped
     | Stopping
 )
+_SAID = 300  # characters of what a program printed
 _SIGNALS = {"SIGHUP": "Re-reading configs."}
 
 
@@ -51,6 +53,8 @@ def lines(event: OfLife) -> Iterator[Line]:
         case HostTrouble():
             hint = f" ({event.hint})" if event.hint else ""
             yield Priority.ERR, f"{event.part}: {event.message}{hint}"
+            if event.ran is not None:
+                yield _refusing(event.ran)
         case AuditAnchored():
             yield Priority.INFO, f"Audit journal: {event.entries} entries, last {event.last}"
         case Stopping():
@@ -59,6 +63,12 @@ def lines(event: OfLife) -> Iterator[Line]:
             yield from _stopped(event)
         case _:
             assert_never(event)
+
+
+def _refusing(ran: ProgramRan) -> Line:
+    """As fwknopd tells of a program of the firewall's, with its function's name left at ours."""
+    command, said = " ".join(ran.argv), " ".join(ran.output.split())
+    return Priority.ERR, f"apply() Error {ran.status} from cmd:'{command}': {said[:_SAID]}"
 
 
 def _refused(event: ReloadRefused) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from typing import Final
 
 from watchword.dialects.fwknop import voice_commands, voice_dump
 from watchword.dialects.fwknop.voice_added import added
-from watchword.dialects.fwknop.voice_reasons import USER, line, newer_wording
+from watchword.dialects.fwknop.voice_reasons import USER, before, besides, line, newer_wording
 from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority
 from watchword.model.openings import Grant
 from watchword.model.outcomes import CommandStarted, CycleOpening, Judged, Refusal
@@ -55,7 +55,7 @@ class PacketVoice:
         yield from voice_commands.begun(event)
 
     def _before(self, request: Request, refusals: Sequence[Refusal]) -> Iterator[Line]:
-        yield from self._refused(refusals, request.packet)
+        yield from self._refused(refusals, request.packet, request)
         if request.signer:
             yield _signed(request)
         yield self._received(request.packet, f"(stanza #{request.stanza})")
@@ -74,15 +74,11 @@ class PacketVoice:
             yield from voice_commands.outcome(event, event.request)
             return
         if event.refusals:
-            yield from self._refused(event.refusals, event.packet)
+            yield from self._refused(event.refusals, event.packet, event.request)
         if event.request is not None and event.request.signer:
             yield _signed(event.request)
         if event.grant is not None:
-            yield self._received(event.packet, f"(stanza #{event.grant.stanza})")
-            if event.grant.cycle is not None:
-                yield from voice_commands.goes_on(event.grant, event.grant.cycle)
-            else:
-                yield from added(event.grant, self._chains, self._style)
+            yield from self._granted(event, event.grant)
         elif event.closed and event.request is not None:
             name = f"(stanza #{event.request.stanza})"
             yield self._received(event.packet, name)
@@ -101,20 +97,32 @@ class PacketVoice:
                 yield _named(event.grant, self._chains.input)
             yield from voice_dump.fields(event.request, whole=self._whole)
 
+    def _granted(self, event: Judged, grant: Grant) -> Iterator[Line]:
+        yield self._received(event.packet, f"(stanza #{grant.stanza})")
+        if grant.cycle is not None:
+            yield from voice_commands.goes_on(grant, grant.cycle)
+            return
+        if event.resolved and grant.lead is not None:
+            yield _I, "Resolved NAT IP in SPA message"
+        yield from added(grant, self._chains, self._style)
+
     def _received(self, packet: Packet, name: str) -> Line:
         said = f"SPA Packet from IP: {packet.peer} received with access source match"
         return _I, said if self._old else f"{name} {said}"
 
-    def _refused(self, refusals: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
+    def _refused(
+        self, refusals: Sequence[Refusal], packet: Packet, asked: Request | None
+    ) -> Iterator[Line]:
+        command = asked.wish.command if asked and isinstance(asked.wish, CommandWish) else ""
         runs = [list(group) for _, group in groupby(refusals, key=lambda each: each.reason)]
         nearest = max(refusals, key=lambda each: each.reason.stage, default=None)
         told = _told(runs, nearest)
         for index in told:
-            yield from self._run(runs[index], packet)
+            yield from self._run(runs[index], packet, command)
         if left_out := len(runs) - len(told):
             yield _I, f"[{packet.peer}] and {left_out} more times the stanzas answered"
 
-    def _run(self, run: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
+    def _run(self, run: Sequence[Refusal], packet: Packet, command: str) -> Iterator[Line]:
         first, reason = run[0], run[0].reason
         if reason is Reason.NO_STANZA:
             yield _W, f"No access data found for source IP: {packet.peer}"
@@ -128,9 +136,9 @@ class PacketVoice:
                 f"'{ERROR_CODES[code]}' for incoming packet.",
             )
         else:
-            yield from self._tried(run, packet)
+            yield from self._tried(run, packet, command)
 
-    def _tried(self, run: Sequence[Refusal], packet: Packet) -> Iterator[Line]:
+    def _tried(self, run: Sequence[Refusal], packet: Packet, command: str) -> Iterator[Line]:
         """A run of stanzas that all said the same."""
         count = sum(len(each.stanzas) for each in run)
         named = 0
@@ -139,15 +147,20 @@ class PacketVoice:
                 named += 1
                 yield self._received(packet, f"(stanza #{number})")
                 if not self._is_old_news(refusal.reason, number):
-                    yield from self._why(refusal, packet, f"(stanza #{number})")
+                    yield from self._why(refusal, packet, number, command)
         if not count:
             yield line(run[0], packet, "(no stanza)")
         elif count > named:
             yield line(run[-1], packet, _others(run, named))
 
-    def _why(self, refusal: Refusal, packet: Packet, name: str) -> Iterator[Line]:
+    def _why(self, refusal: Refusal, packet: Packet, number: int, command: str) -> Iterator[Line]:
         """The line of a reason, in both wordings where the latest versions differ."""
+        name = f"(stanza #{number})"
+        if first := before(refusal, command):
+            yield first
         yield line(refusal, packet, name)
+        if more := besides(refusal, packet, name):
+            yield more
         if not self._old and (newer := newer_wording(refusal, name)):
             yield newer
 

@@ -17,7 +17,9 @@ from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.wire.spa.envelope import RIJNDAEL_LONGEST
 from watchword.wire.spa.errors import Code
+from watchword.wire.spa.grammar import NO_HOST
 
+_ENTRY: Final = 300  # characters of a command
 USER: Final = 64  # characters of a user name; the format has no more
 _E, _W, _I = Priority.ERR, Priority.WARNING, Priority.INFO
 
@@ -64,9 +66,9 @@ _LINES: Final = {
     ),
     Reason.NAT_NAMES_NOT_ENABLED: (
         _W,
-        "{at} Received Hostname in NAT SPA message, but hostname is disabled.",
+        "Received Hostname in NAT SPA message, but hostname is disabled.",
     ),
-    Reason.NAT_NAME_NOT_RESOLVED: (_W, "{at} Unable to resolve Hostname in NAT SPA message"),
+    Reason.NAT_NAME_NOT_RESOLVED: (_W, "Unable to resolve Hostname in NAT SPA message"),
     Reason.NAT_TARGET_NOT_ALLOWED: (
         _W,
         "{at} SPA packet requested NAT access to {detail}, which the stanza does not allow.",
@@ -136,6 +138,24 @@ def newer_wording(refusal: Refusal, name: str) -> Line | None:
     """What fwknopd 2.6.11 says where 2.6.10 has other words; None: they are the same."""
     if refusal.reason is Reason.MAC_MISMATCH:
         return _I, f"{name} Non-corresponding HMAC for this stanza"
+    return None
+
+
+def before(refusal: Refusal, command: str) -> Line | None:
+    """What fwknopd says before the line of a reason. ``command``: what the packet asks to run."""
+    if refusal.reason is not Reason.COMMAND_FOR_CYCLE or not command:
+        return None
+    entry = command.partition(",")[0][:_ENTRY]
+    wrong = "Invalid protocol in" if "/" in entry else "Parse error on"
+    return _E, f"[*] {wrong} access port entry: {entry}"
+
+
+def besides(refusal: Refusal, packet: Packet, name: str) -> Line | None:
+    """What fwknopd says after the line of a reason, or of what its library takes for good."""
+    if refusal.reason in (Reason.UNSIGNED, Reason.BADLY_SIGNED):
+        return _W, f"[{packet.peer}] {name} - GPG ERROR: {_library_text(refusal)}"
+    if refusal.reason is Reason.MALFORMED and NO_HOST in refusal.detail:
+        return _W, "Invalid Hostname in NAT SPA message"
     return None
 
 

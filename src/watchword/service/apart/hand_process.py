@@ -323,7 +323,7 @@ class HandProcess:
             async for _ in firewall.disturbances():
                 self._say(Disturbed())
         except HostError as error:
-            self._reporter.report(HostTrouble("firewall", str(error), error.hint))
+            self._reporter.report(HostTrouble.of("firewall", error))
 
     async def _look_round(self) -> None:
         while True:

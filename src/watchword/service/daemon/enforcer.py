@@ -152,7 +152,7 @@ class Enforcer:
 
     def _disallowed(self, error: UnwarrantedError) -> list[tuple[Grant, Ending]]:
         """Take back what the firewall has lost since, and the policy of now lets nobody have."""
-        self._reporter.report(HostTrouble("grants", str(error), error.hint))
+        self._reporter.report(HostTrouble.of("grants", error))
         names = [each.id for each in self.ledger.grants() if error.holes.intersection(each.holes)]
         return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
@@ -426,7 +426,7 @@ class Enforcer:
     def _doubt(self, error: HostError) -> None:
         self.in_doubt = True
         self.stirred.set()
-        self._reporter.report(HostTrouble("firewall", str(error), error.hint))
+        self._reporter.report(HostTrouble.of("firewall", error))
 
     def _note_ends(self, over: Sequence[tuple[Grant, Ending]]) -> None:
         if not over:

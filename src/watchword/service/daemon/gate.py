@@ -364,7 +364,7 @@ class Gate:
             with self._figures.timing("grant"):
                 answers = await self._enforcer.grant([permit for _, permit in permitted])
         except HostError as error:
-            self._reporter.report(HostTrouble("firewall", str(error), error.hint))
+            self._reporter.report(HostTrouble.of("firewall", error))
             for case, _ in permitted:
                 self._figures.verdicts[Reason.FIREWALL_REFUSED.word] += 1
                 case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
@@ -377,9 +377,13 @@ class Gate:
                 continue
             self._figures.verdicts["granted"] += 1
             renewed = not grant.id.startswith(name_of(permit.request))
+            refusals, resolved = tuple(case.refusals), case.named is not None
             self._reporter.report(
-                Judged(case.packet, at, tuple(case.refusals), case.request, grant, renewed=renewed)
-            )
+                Judged(
+                    case.packet, at, refusals, case.request, grant,
+                    renewed=renewed, resolved=resolved,
+                )
+            )  # fmt: skip
 
     def _led_elsewhere(self, case: Case, other: Opening) -> None:
         remaining = max(1, round(other.until - self._clock.now().steady))

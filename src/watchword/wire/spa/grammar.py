@@ -25,6 +25,7 @@ _IPV4_TEXT: Final = r"[0-9.]{7,15}"
 _IPV4_PART: Final = r"0[0-7]*|[1-9][0-9]*"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+NO_HOST: Final = "the host is neither a name nor an address"
 _MAX_HOST: Final = 70
 
 
@@ -127,7 +128,7 @@ def parse_nat(text: str) -> tuple[str, int]:
     if not comma:
         raise ValueError("no port after the host")
     if len(host) > _MAX_HOST or not (re.fullmatch(_HOST, host) or _is_ipv6(host)):
-        raise ValueError("the host is neither a name nor an address")
+        raise ValueError(NO_HOST)
     return host, parse_port(port)
 
 

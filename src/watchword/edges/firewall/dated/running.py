@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from watchword.errors import HostError
+from watchword.errors import HostError, ProgramError
 from watchword.ports import Completed, ProgramRunner
 
 Step = tuple[Sequence[str], Sequence[str]]
@@ -16,7 +16,7 @@ Step = tuple[Sequence[str], Sequence[str]]
 _LONGEST = 300  # characters of what a program said
 
 
-class RefusedError(HostError):
+class RefusedError(ProgramError):
     """The program came to its end and says no: nothing was done."""
 
 
@@ -35,6 +35,9 @@ class Program:
             why = " ".join(said[:_LONGEST].split()) or f"exit status {done.status}"
             raise RefusedError(
                 f"{self.exe} {' '.join(words)}: {why}",
+                argv=(self.exe, *words),
+                status=done.status,
+                said=said,
                 hint="the daemon has to run as root, and the firewall has to be switched on",
             )
         return done.stdout.decode("utf-8", "replace")

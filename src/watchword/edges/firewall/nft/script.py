@@ -9,7 +9,7 @@ text and ``-j``, nft 1.0.6 fails with exit status 0.
 
 from __future__ import annotations
 
-from watchword.errors import HostError
+from watchword.errors import HostError, ProgramError
 from watchword.ports import ProgramRunner
 
 _SECONDS = 20.0  # a host with a hundred thousand rules takes its time
@@ -23,7 +23,9 @@ def run(programs: ProgramRunner, script: str, *, check: bool = False) -> None:
     argv = ["nft", *(["--check"] if check else []), "-f", "-"]
     done = programs.run(argv, stdin=script.encode(), seconds=_SECONDS)
     if done.status:
-        raise HostError(f"nft refused: {_complaint(done.stderr) or f'status {done.status}'}")
+        why = f"nft refused: {_complaint(done.stderr) or f'status {done.status}'}"
+        said = (done.stdout + done.stderr).decode("utf-8", "replace")
+        raise ProgramError(why, argv=argv, status=done.status, said=said)
 
 
 def version(programs: ProgramRunner) -> str:

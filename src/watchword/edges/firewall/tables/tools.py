@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watchword.edges.firewall.tables.listing import Listing, parse
-from watchword.errors import HostError
+from watchword.errors import HostError, ProgramError
 
 if TYPE_CHECKING:  # the warden starts sooner without
     from watchword.ports import Completed, ProgramRunner
@@ -92,7 +92,9 @@ class Tools:
         except HostError as error:
             raise HostError(str(error), hint=error.hint or hint) from error
         if done.status:
-            raise HostError(f"{argv[0]} refused: {complaint(done.stderr, done.status)}")
+            said = (done.stdout + done.stderr).decode("utf-8", "replace")
+            why = f"{argv[0]} refused: {complaint(done.stderr, done.status)}"
+            raise ProgramError(why, argv=argv, status=done.status, said=said)
         return done
 
 
