@@ -9,6 +9,7 @@ from tests.contract.firewall import World
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.dated.lock import Lock
+from watchword.edges.firewall.dated.rule import Tool
 from watchword.edges.firewall.dated.sweeper import Sweeper
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.model.firewalls import FirewallSettings
@@ -30,12 +31,18 @@ class StillHeir:
 
 
 def world_of(
-    settings: FirewallSettings, programs: ProgramRunner, path: Path, wipe: Callable[[], None]
+    settings: FirewallSettings,
+    programs: ProgramRunner,
+    path: Path,
+    wipe: Callable[[], None],
+    tools: Callable[[FirewallSettings, ProgramRunner], Tool] = tool_for,
 ) -> World:
     """As after the server's death: what ends rules is a sweeper of its own."""
     clock = FakeClock()
-    backend = DatedFirewall(settings, path / "lock", programs=programs, clock=clock, heir=StillHeir)
-    heir = Sweeper(tool_for(settings, programs), Lock(path / "lock"), clock, alone=True)
+    backend = DatedFirewall(
+        settings, path / "lock", programs=programs, clock=clock, heir=StillHeir, tools=tools
+    )
+    heir = Sweeper(tools(settings, programs), Lock(path / "lock"), clock, alone=True)
 
     def wait(seconds: float) -> None:
         clock.advance(seconds)

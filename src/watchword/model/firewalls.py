@@ -109,7 +109,21 @@ class IpfwSettings:
     """True: rules make dynamic ones only if others of the host's do, as with fwknop 1.9."""
 
 
-DATED = ("ipfw", "pf", "netsh")
+@dataclass(frozen=True, slots=True)
+class AwsSettings:
+    """A security group of AWS: what its inbound rules allow reaches the instances that have it."""
+
+    group: str = ""
+    """Its id, ``sg-`` and hexadecimal digits."""
+    region: str = ""
+    """Empty: as AWS's own programs find it."""
+    endpoint: str = ""
+    """Where AWS is asked; empty: where it usually is."""
+    name: str = ""
+    """By which rules of this server are known in the group; empty: the host's name."""
+
+
+DATED = ("ipfw", "pf", "netsh", "aws")
 """Backends whose firewall ends nothing by itself: their rules say when they end."""
 
 
@@ -159,6 +173,8 @@ class FirewallSettings:
     """Backend ipfw."""
     anchor: str = "fwknop"
     """Whose rules are ours; up to 63 characters (backend pf)."""
+    aws: AwsSettings = AwsSettings()
+    """Backend aws."""
     pace: ProgramPace = ProgramPace()
     """How its programs are run."""
     needed: bool = True
@@ -180,7 +196,11 @@ class FirewallSettings:
 
     @property
     def _dated_home(self) -> str:
-        homes = {"ipfw": f"set {self.ipfw.active} of ipfw", "pf": f"the anchor {self.anchor}"}
+        homes = {
+            "ipfw": f"set {self.ipfw.active} of ipfw",
+            "pf": f"the anchor {self.anchor}",
+            "aws": f"the security group {self.aws.group}",
+        }
         return homes.get(self.backend, "the rules of Windows")
 
     @property

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-BACKENDS: Final = ("nftables", "iptables", "ipset", "ipfw", "pf", "netsh", "memory")
+BACKENDS: Final = ("nftables", "iptables", "ipset", "ipfw", "pf", "netsh", "aws", "memory")
 """Those that there are; memory: for tests and demonstrations."""
 LATER: Final = ("firewalld", "ipf")
 _TOOLS: Final = {

@@ -222,6 +222,10 @@ _BSD: Final = _unlisted(
         without="it is for FIREWALL_BACKEND pf",
         honoured=("pf",),
     ),
+    *(
+        Variable(name, without="it is for FIREWALL_BACKEND aws", honoured=("aws",))
+        for name in ("AWS_SECURITY_GROUP", "AWS_REGION", "AWS_ENDPOINT", "AWS_RULE_NAME")
+    ),
     _number("PF_EXPIRE_INTERVAL", "30", 1, 131071, without="grants end when they are over"),
 )
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from watchword.dialects.fwknop import (
+    translate_aws,
     translate_chains,
     translate_ipfw,
     translate_nat,
@@ -58,6 +59,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         exe=_program(values, backend),
         ipfw=translate_ipfw.ipfw(values, backend, complaints),
         anchor=_anchor(values, complaints),
+        aws=translate_aws.aws(values, backend, complaints),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
         lead_chains=translate_chains.lead_chains(values),

@@ -20,7 +20,9 @@ from watchword.service.tool import questions as tool_questions
 
 if TYPE_CHECKING:
     from watchword.grant.decide import Permit
+    from watchword.grant.ledger import Ledger
     from watchword.model.settings import Settings
+    from watchword.ports import Clock
     from watchword.service.explain import Explanation
 
 GRANTED, REFUSED = 0, 1
@@ -83,6 +85,8 @@ def _difference(settings: Settings, permits: list[Permit]) -> list[str]:
     from watchword.edges.programs import SystemPrograms
 
     programs, firewall = SystemPrograms(), settings.firewall
+    if firewall.in_dated_rules:
+        return _unified(*_rehearsed(settings, permits))
     if firewall.backend not in ("nftables", "iptables", "ipset"):
         raise OperatorError(
             f"there is no copying what the firewall backend {firewall.backend} changes",
@@ -96,22 +100,45 @@ def _difference(settings: Settings, permits: list[Permit]) -> list[str]:
             after = replica.listed(programs, firewall.exe, by_iptables=firewall.in_iptables)
         return before, after
 
-    before, after = replica.in_a_copy(ruleset, programs, work)
+    return _unified(*replica.in_a_copy(ruleset, programs, work))
+
+
+def _unified(before: list[str], after: list[str]) -> list[str]:
     return list(difflib.unified_diff(before, after, "before", "after", n=3, lineterm=""))
+
+
+def _rehearsed(settings: Settings, permits: list[Permit]) -> tuple[list[str], list[str]]:
+    """Of rules that each say when they end: nothing is changed to see what would be."""
+    from watchword.edges.clock import SystemClock
+    from watchword.edges.firewall.dated.backend import DatedFirewall
+    from watchword.service.daemon import assembly
+
+    clock = SystemClock()
+    backend = assembly.firewall_for(settings, clock)
+    if not isinstance(backend, DatedFirewall):  # nothing is to be opened in it
+        return [], []
+    backend.probe()
+    return backend.rehearsed(_ledger(permits, clock).change().add)
+
+
+def _ledger(permits: list[Permit], clock: Clock) -> Ledger:
+    from watchword.grant.ledger import Ledger
+
+    ledger = Ledger()
+    for permit in permits:
+        ledger.admit(permit, clock.now())
+    return ledger
 
 
 @contextlib.contextmanager
 def _changed(settings: Settings, permits: list[Permit]) -> Iterator[None]:
     """The firewall of this thread's namespace has what the permits come to, for a while."""
     from watchword.edges.clock import SystemClock
-    from watchword.grant.ledger import Ledger
     from watchword.service.daemon import assembly
 
     clock = SystemClock()
     backend = assembly.firewall_for(settings, clock)
-    ledger = Ledger()
-    for permit in permits:
-        ledger.admit(permit, clock.now())
+    ledger = _ledger(permits, clock)
     backend.probe()
     backend.prepare()
     try:

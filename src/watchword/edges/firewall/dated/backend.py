@@ -23,10 +23,6 @@ from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks whether others changed something; a look runs one program."""
-_ABLE = frozenset({Feature.IPV4, Feature.IPV6, Feature.DESTINATION, Feature.SELF_EXPIRY})
-
 
 class DatedFirewall:
     """Openings as rules that say when they end; a process that outlives this one ends them."""
@@ -41,13 +37,14 @@ class DatedFirewall:
         programs: ProgramRunner,
         clock: Clock,
         heir: Callable[[FirewallSettings, Path], Heir] = SharedHeir,
+        tools: Callable[[FirewallSettings, ProgramRunner], Tool] = tool_for,
     ) -> None:
         """``lock``: a file of our own, beside which nothing is written."""
         self.name = settings.backend
         self._settings = settings
         self._clock = clock
         self._lock = Lock(lock)
-        self._tool: Tool = tool_for(settings, programs)
+        self._tool = tools(settings, programs)
         self._make_heir = heir
         self._heir: Heir | None = None
         self._known = Known()
@@ -60,7 +57,7 @@ class DatedFirewall:
     def probe(self) -> frozenset[Feature]:
         """See if the program is there and may be used. Changes nothing. Raises HostError."""
         self._tool.check()
-        return _ABLE
+        return self._tool.features
 
     def prepare(self) -> int:
         """Make what rules hang on, and have somebody there who ends them. Raises HostError."""
@@ -129,7 +126,7 @@ class DatedFirewall:
     async def disturbances(self) -> AsyncIterator[None]:
         """Yields when other hands may have changed what is ours; for one consumer."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(self._tool.look_every)
             if self._prepared and not await asyncio.to_thread(self._undisturbed_or_broken):
                 yield
 
@@ -149,6 +146,16 @@ class DatedFirewall:
             going = set(self._tool.read())
             self._tool.change(going, ())
         return len(going)
+
+    def rehearsed(self, openings: Iterable[Opening]) -> tuple[list[str], list[str]]:
+        """Its rules as they are, and as they would be with these. Raises HostError."""
+        now = self._clock.now()
+        with self._lock.held():
+            before = set(self._tool.read())
+        new = {self._entry(each, now).rule for each in self._wanted(openings, now)}
+        renewed = {each.hole for each in new}
+        after = {each for each in before if each.hole not in renewed} | new
+        return sorted(map(self._tool.line, before)), sorted(map(self._tool.line, after))
 
     def close(self) -> None:
         """Leave what is open to the heir, until the last opening has ended."""

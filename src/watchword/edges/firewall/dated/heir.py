@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from typing import Protocol
 
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
-from watchword.model.firewalls import FirewallSettings, IpfwSettings
+from watchword.model.firewalls import AwsSettings, FirewallSettings, IpfwSettings
 
+_OF_AWS = ("AWS_", "HOME", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 _MODULE = "watchword.edges.firewall.dated.heir_process"
 
 
@@ -50,7 +52,7 @@ class HeirProcess:
                     [sys.executable, "-I", "-m", _MODULE, str(far.fileno()), order(settings, lock)],
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL, pass_fds=(far.fileno(),),
-                    env=dict(CLEAN_ENVIRONMENT), cwd="/", start_new_session=True,
+                    env=environment(settings), cwd="/", start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
             self._channel.close()
@@ -109,6 +111,14 @@ class SharedHeir:
         """It goes on for other backends, and for what is open, until this process ends."""
 
 
+def environment(settings: FirewallSettings) -> dict[str, str]:
+    """A clean one; for AWS with what says where its credentials are."""
+    found = dict(CLEAN_ENVIRONMENT)
+    if settings.backend == "aws":
+        found |= {name: text for name, text in os.environ.items() if name.startswith(_OF_AWS)}
+    return found
+
+
 def order(settings: FirewallSettings, lock: Path) -> str:
     """What the process has to know, in one argument; there is nothing secret in it."""
     return json.dumps(
@@ -117,6 +127,7 @@ def order(settings: FirewallSettings, lock: Path) -> str:
             "exe": settings.exe,
             "ipfw": asdict(settings.ipfw),
             "anchor": settings.anchor,
+            "aws": asdict(settings.aws),
             "lock": str(lock),
         }
     )
@@ -130,5 +141,6 @@ def ordered(text: str) -> tuple[FirewallSettings, Path]:
         exe=told["exe"],
         ipfw=IpfwSettings(**told["ipfw"]),
         anchor=told["anchor"],
+        aws=AwsSettings(**told["aws"]),
     )
     return settings, Path(told["lock"])

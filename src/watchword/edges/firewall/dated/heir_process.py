@@ -33,9 +33,13 @@ _ENDING = 10.0  # seconds
 class Loop:
     """A sweeper, and the server at the other end of a socket."""
 
-    def __init__(self, channel: socket.socket, sweeper: Sweeper) -> None:
+    def __init__(
+        self, channel: socket.socket, sweeper: Sweeper, longest: float = LONGEST_WAIT
+    ) -> None:
+        """``longest``: seconds between two looks."""
         self._channel = channel
         self._sweeper = sweeper
+        self._longest = longest
         self._alarm, self._signals = socket.socketpair()
         for each in (self._alarm, self._signals):
             each.setblocking(False)
@@ -51,7 +55,7 @@ class Loop:
             left = self._sweeper.turn()
             if left is None and self._sweeper.alone:
                 return
-            self._listen(LONGEST_WAIT if left is None else min(left, LONGEST_WAIT))
+            self._listen(self._longest if left is None else min(left, self._longest))
         limit = time.monotonic() + _ENDING
         while not self._sweeper.end_everything() and time.monotonic() < limit:
             time.sleep(AGAIN)
@@ -75,7 +79,8 @@ def main(argv: Sequence[str]) -> None:
     channel = socket.socket(fileno=int(argv[0]))
     settings, path = ordered(argv[1])
     tool = tool_for(settings, SystemPrograms())
-    Loop(channel, Sweeper(tool, Lock(path), SystemClock())).run()
+    longest = max(LONGEST_WAIT, tool.look_every)
+    Loop(channel, Sweeper(tool, Lock(path), SystemClock()), longest).run()
 
 
 if __name__ == "__main__":

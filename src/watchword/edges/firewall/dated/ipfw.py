@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from watchword.edges.firewall.dated.ipfw_text import Line, body, lines, with_dynamic
-from watchword.edges.firewall.dated.rule import Rule
+from watchword.edges.firewall.dated.rule import LOOK_EVERY, ON_HOSTS, Rule
 from watchword.edges.firewall.dated.running import Program, Step
 from watchword.errors import HostError
 from watchword.model.firewalls import IpfwSettings
@@ -24,6 +24,9 @@ FULL = "Access request rejected: Maximum allowed number of rules has been reache
 
 class Ipfw:
     """By the program ``ipfw``; for whoever holds the lock."""
+
+    features = ON_HOSTS
+    look_every = LOOK_EVERY
 
     def __init__(self, program: Program, settings: IpfwSettings) -> None:
         self._program = program
@@ -71,6 +74,9 @@ class Ipfw:
         for number in sorted(over - living):
             self._program.run("set", self._expire, "delete", str(number))
         self._purged = now
+
+    def line(self, rule: Rule) -> str:
+        return " ".join(["set", self._active, *body(rule, stateful=self._stateful)])
 
     def shown(self, *, everything: bool) -> str:
         if everything:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from watchword.edges.firewall.dated.rule import Rule, address
+from watchword.edges.firewall.dated.rule import LOOK_EVERY, ON_HOSTS, Rule, address
 from watchword.edges.firewall.dated.running import Program, Step
 from watchword.edges.firewall.plain import service_of
 from watchword.model.openings import Hole
@@ -27,6 +27,9 @@ _FIREWALL: Final = ("advfirewall", "firewall")
 
 class Netsh:
     """By the program ``netsh``; for whoever holds the lock."""
+
+    features = ON_HOSTS
+    look_every = LOOK_EVERY
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -49,6 +52,9 @@ class Netsh:
 
     def tidy(self, now: float) -> None:
         """Connections outlive their rules, and need nobody to look after them."""
+
+    def line(self, rule: Rule) -> str:
+        return " ".join(_addition(rule))
 
     def shown(self, *, everything: bool) -> str:
         if everything:

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from watchword.edges.firewall.dated.rule import Rule, address
+from watchword.edges.firewall.dated.rule import LOOK_EVERY, ON_HOSTS, Rule, address
 from watchword.edges.firewall.dated.running import Program
 from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
@@ -30,6 +30,9 @@ _PROTOS: Final = {"6": Proto.TCP, "17": Proto.UDP}
 
 class Pf:
     """By the program ``pfctl``; for whoever holds the lock."""
+
+    features = ON_HOSTS
+    look_every = LOOK_EVERY
 
     def __init__(self, program: Program, anchor: str) -> None:
         self._program = program
@@ -64,6 +67,9 @@ class Pf:
 
     def tidy(self, now: float) -> None:
         """States outlive their rules, and need nobody to look after them."""
+
+    def line(self, rule: Rule) -> str:
+        return written(rule)
 
     def shown(self, *, everything: bool) -> str:
         ours = self._program.run("-a", self._anchor, "-s", "rules")

@@ -12,10 +12,16 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple, Protocol
 
 from watchword.model.addresses import Address
-from watchword.model.openings import Hole
+from watchword.model.openings import Feature, Hole
 
 DATED: Final = re.compile(r"_exp_([0-9]{1,12})")
 """How a rule says when it ends."""
+
+
+ON_HOSTS: Final = frozenset({Feature.IPV4, Feature.IPV6, Feature.DESTINATION, Feature.SELF_EXPIRY})
+"""What rules of a host's own firewall can do."""
+LOOK_EVERY: Final = 1.0
+"""Seconds; a look runs one program."""
 
 
 class Rule(NamedTuple):
@@ -29,6 +35,11 @@ class Rule(NamedTuple):
 
 class Tool(Protocol):
     """One kind of firewall, driven by its program. All methods raise HostError."""
+
+    features: frozenset[Feature]
+    """What its rules can do."""
+    look_every: float
+    """Seconds between two looks whether others changed something."""
 
     def check(self) -> None:
         """See if it can be used. Changes nothing."""
@@ -55,6 +66,10 @@ class Tool(Protocol):
 
     def tidy(self, now: float) -> None:
         """Look after what rules leave behind when they are taken out, at these steady seconds."""
+        ...
+
+    def line(self, rule: Rule) -> str:
+        """The rule as a person is to see it."""
         ...
 
     def shown(self, *, everything: bool) -> str:

@@ -5,6 +5,10 @@ In here: the choice. Not in here: what each of them does.
 
 from __future__ import annotations
 
+import socket
+
+from watchword.edges.firewall.dated.aws import SecurityGroup
+from watchword.edges.firewall.dated.aws_calls import Group
 from watchword.edges.firewall.dated.ipfw import Ipfw
 from watchword.edges.firewall.dated.netsh import Netsh
 from watchword.edges.firewall.dated.pf import Pf
@@ -16,6 +20,8 @@ from watchword.ports import ProgramRunner
 
 def tool_for(settings: FirewallSettings, programs: ProgramRunner) -> Tool:
     """The tool of ``settings.backend``; nothing is run yet."""
+    if settings.backend == "aws":
+        return SecurityGroup(Group(settings.aws), settings.aws.name or socket.gethostname())
     program = Program(settings.exe, programs)
     if settings.backend == "pf":
         return Pf(program, settings.anchor)
