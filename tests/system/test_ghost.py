@@ -236,6 +236,42 @@ def test_who_has_a_key_is_led_nowhere_else_than_the_stanza_says(
     assert finds(network.caller, network, 110, six=False) == b"mail"
 
 
+@pytest.fixture
+def instances(network: Yard) -> Iterator[tuple[str, str]]:
+    """The gateway knows two hosts behind it by the names that a cloud gives its instances."""
+    names = ("i-0aaaaaaaaaaaaaaaa.compute.example", "i-0bbbbbbbbbbbbbbbb.compute.example")
+    folder = Path("/etc/netns", network.gateway.host.namespace)
+    folder.mkdir(parents=True)
+    hosts = zip((network.inside, network.neighbour), names, strict=True)
+    (folder / "hosts").write_text("".join(f"{each.four} {name}\n" for each, name in hosts))
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody is
+    with speaking(network.neighbour.host, 22, b"neighbour"):
+        yield names
+    shutil.rmtree(folder)
+
+
+@pytest.mark.requirement("4.35")
+@pytest.mark.parametrize(("six", "client"), CLIENTS[::2])
+def test_one_receiver_leads_to_the_instance_that_the_packet_names(
+    network: Yard,
+    server: Server,
+    tmp_path: Path,
+    instances: tuple[str, str],
+    six: bool,
+    client: str,
+) -> None:
+    server.access = stanza(OPEN_PORTS="tcp/110", NAT_TARGETS="10.0.0.5:22, 10.0.0.6:22")
+    server.start()
+    wish = ("-A", "tcp/22", "--nat-port", "110", "-f", "1")
+    for count, (name, answer) in enumerate(zip(instances, (b"inside", b"neighbour"), strict=True)):
+        knock(network, tmp_path, six, client, *wish, "-N", f"{name}:22")
+        assert server.wait_for_judgements(count + 1)[-1]["verdict"] == "granted"
+        assert finds(network.caller, network, 110, six) == answer
+        until(lambda: finds(network.caller, network, 110, six) == b"mail")
+    knock(network, tmp_path, six, client, *wish, "-N", "i-0c.compute.example:22")
+    assert server.wait_for_judgements(3)[-1]["verdict"] == "refused"
+
+
 def test_a_killed_daemon_leaves_nobody_led_on_for_longer(
     network: Yard, server: Server, tmp_path: Path
 ) -> None:

@@ -185,3 +185,25 @@ def test_a_link_in_place_of_the_lock_is_refused_and_no_directory_is_no_lock(
     assert not (tmp_path / "elsewhere").exists()
     with lock.Lock(tmp_path / "missing" / "lock").held():
         assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("name", EMULATORS)
+def test_what_openings_would_change_is_shown_and_nothing_is_changed(
+    name: str, tmp_path: Path
+) -> None:
+    emulator, world = scene(name, tmp_path)
+    world.add(world.opening(), world.opening("192.0.2.8"))
+    backend = world.backend
+    assert isinstance(backend, DatedFirewall)
+    standing = backend.installed()
+    emulator.transcript.clear()
+    before, after = backend.rehearsed([world.opening(seconds=90), world.opening("2001:db8::7")])
+    assert not emulator.told()
+    assert (len(before), len(after)) == (2, 3)
+    [stays] = set(before) & set(after)
+    assert "192.0.2.8" in stays
+    new = " ".join(set(after) - set(before))
+    assert "2001:db8::7" in new
+    assert f"_exp_{1_700_000_090}" in new
+    assert backend.installed() == standing
+    assert backend.intact()
