@@ -29,6 +29,7 @@ from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.edges.report.lines import MemoryReporter, SyslogSink
 from watchword.errors import HostError, OperatorError
 from watchword.model.commands import Cycle
+from watchword.model.daemon_events import HostTrouble, Starting, Stopped
 from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     CommandStarted,
@@ -36,11 +37,8 @@ from watchword.model.outcomes import (
     CycleOpening,
     Event,
     GrantEnded,
-    HostTrouble,
     Judged,
     Refusal,
-    Starting,
-    Stopped,
 )
 from watchword.model.reasons import Reason
 from watchword.model.requests import Sighting

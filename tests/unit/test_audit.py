@@ -20,10 +20,19 @@ from watchword.dialects.fwknop import audit_events
 from watchword.dialects.fwknop.audit_events import what_happened
 from watchword.errors import Complaint
 from watchword.model.commands import Account
+from watchword.model.daemon_events import (
+    AuditAnchored,
+    HostTrouble,
+    LimitReached,
+    ReloadRefused,
+    Starting,
+    Stopped,
+    Stopping,
+    Waiting,
+)
 from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     Action,
-    AuditAnchored,
     Change,
     Changed,
     CommandStarted,
@@ -34,16 +43,9 @@ from watchword.model.outcomes import (
     Event,
     Flooded,
     GrantEnded,
-    HostTrouble,
     Judged,
-    LimitReached,
     Refusal,
-    ReloadRefused,
     Restored,
-    Starting,
-    Stopped,
-    Stopping,
-    Waiting,
 )
 from watchword.model.reasons import Reason
 from watchword.service.daemon import audit as audit_service

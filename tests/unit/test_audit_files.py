@@ -21,15 +21,8 @@ from watchword.edges import audit as files
 from watchword.edges.clock import FakeClock
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
-from watchword.model.outcomes import (
-    AuditAnchored,
-    Event,
-    Flooded,
-    HostTrouble,
-    Refusal,
-    Starting,
-    Stopped,
-)
+from watchword.model.daemon_events import AuditAnchored, HostTrouble, Starting, Stopped
+from watchword.model.outcomes import Event, Flooded, Refusal
 from watchword.model.reasons import Reason
 from watchword.model.settings import Settings
 from watchword.service.daemon import audit

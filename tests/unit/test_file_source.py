@@ -18,7 +18,7 @@ from watchword.dialects.pcap_filter import parse
 from watchword.edges.capture.file import FileSource
 from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError, OperatorError
-from watchword.model.outcomes import HostTrouble
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.packets import Packet
 from watchword.model.settings import HttpRequests
 from watchword.ports import PacketSource

@@ -18,8 +18,9 @@ from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
 from watchword.model.crypto import Secret
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import Disowned, GrantEnded, HostTrouble, Judged, Restored
+from watchword.model.outcomes import Disowned, GrantEnded, Judged, Restored
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason

@@ -23,27 +23,29 @@ from watchword.dialects.fwknop.voice import Voice
 from watchword.errors import HostError, ProgramError
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, Closing, Cycle, Ran
-from watchword.model.openings import Ending, Lead, SourceNat
-from watchword.model.outcomes import (
+from watchword.model.daemon_events import (
     Attached,
-    CommandStarted,
     Complained,
-    CycleClosing,
-    CycleOpening,
-    Event,
-    GrantEnded,
     HostTrouble,
-    Judged,
     LimitReached,
     Listening,
     ReadingFile,
-    Refusal,
     Rotated,
     Sniffing,
     Starting,
     Stopped,
     Stopping,
     Waiting,
+)
+from watchword.model.openings import Ending, Lead, SourceNat
+from watchword.model.outcomes import (
+    CommandStarted,
+    CycleClosing,
+    CycleOpening,
+    Event,
+    GrantEnded,
+    Judged,
+    Refusal,
 )
 from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish, ForwardWish, Sighting

@@ -20,8 +20,8 @@ from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.paced import PacedPrograms
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.errors import HostError
+from watchword.model.daemon_events import ProgramRan
 from watchword.model.firewalls import ProgramPace
-from watchword.model.outcomes import ProgramRan
 from watchword.ports import Completed, NotStartedError
 
 GOOD, BAD = Completed(0, b"", b""), Completed(1, b"", b"no")

@@ -18,16 +18,9 @@ from tests.values import KEY, MAC_KEY, NOW, packet, policy, request, terms
 from watchword.errors import OperatorError
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import granted
+from watchword.model.daemon_events import ReadingFile, Starting
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import (
-    Event,
-    Flooded,
-    GrantEnded,
-    Judged,
-    ReadingFile,
-    Refusal,
-    Starting,
-)
+from watchword.model.outcomes import Event, Flooded, GrantEnded, Judged, Refusal
 from watchword.model.reasons import Reason
 from watchword.model.settings import LogSettings
 from watchword.service import asking

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from watchword.edges.report.lines import LineReporter, MemoryReporter, StreamSink, SyslogSink
-from watchword.model.outcomes import Event, Starting, Stopping
+from watchword.model.daemon_events import Starting, Stopping
+from watchword.model.outcomes import Event
 
 
 def voice(event: Event, debug: bool) -> Iterator[tuple[int, str]]:

@@ -19,7 +19,7 @@ from watchword.edges.replay.reading import export_digest_cache, remembered
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.edges.report.lines import MemoryReporter, SyslogSink
 from watchword.errors import HostError
-from watchword.model.outcomes import Rotated, Starting
+from watchword.model.daemon_events import Rotated, Starting
 from watchword.model.requests import Claim, ReplayKey, Sighting
 from watchword.model.settings import LogSettings, Settings
 from watchword.service.daemon import logbook, surroundings

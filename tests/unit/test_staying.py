@@ -20,8 +20,9 @@ from watchword.dialects.fwknop.voice import lines
 from watchword.edges.firewall.live import MemoryConnections
 from watchword.errors import HostError
 from watchword.model.addresses import canonical
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import ChangeSet, Ending, Grant, Hole
-from watchword.model.outcomes import GrantEnded, GrantStays, HostTrouble
+from watchword.model.outcomes import GrantEnded, GrantStays
 from watchword.model.policy import Policy, Terms
 from watchword.model.services import Service
 from watchword.ports import UnwarrantedError

@@ -15,7 +15,8 @@ from watchword import __version__
 from watchword.dialects.fwknop.voice import Voice
 from watchword.edges.report.lines import SyslogSink
 from watchword.model.commands import Ran
-from watchword.model.outcomes import Judged, Starting
+from watchword.model.daemon_events import Starting
+from watchword.model.outcomes import Judged
 from watchword.model.requests import CommandWish, ForwardWish, Request
 from watchword.model.services import Service
 from watchword.model.settings import LogSettings

@@ -24,9 +24,10 @@ from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.dialects.fwknop.voice import Voice
 from watchword.grant.decide import Permit, authorise
 from watchword.lab.hosts import Host, Lab
+from watchword.model.daemon_events import Listening, Starting
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant
-from watchword.model.outcomes import Judged, Listening, Refusal, Starting
+from watchword.model.outcomes import Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.requests import Sealed
 from watchword.model.services import Proto, Service

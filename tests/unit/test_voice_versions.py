@@ -14,17 +14,9 @@ from tests.fwknopd_files import configure, fatal
 from tests.unit.test_voice import grant
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.voice import Voice
+from watchword.model.daemon_events import Attached, Sniffing, Starting, Waiting
 from watchword.model.openings import Ending
-from watchword.model.outcomes import (
-    Attached,
-    Event,
-    GrantEnded,
-    Judged,
-    Refusal,
-    Sniffing,
-    Starting,
-    Waiting,
-)
+from watchword.model.outcomes import Event, GrantEnded, Judged, Refusal
 from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.model.settings import LogStyle

@@ -30,16 +30,15 @@ from watchword.edges.clock import FakeClock
 from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError
 from watchword.model.crypto import Secret
+from watchword.model.daemon_events import HostTrouble, Starting
 from watchword.model.openings import Ending
 from watchword.model.outcomes import (
     CommandStarted,
     CycleOpening,
     Event,
     GrantEnded,
-    HostTrouble,
     Judged,
     Refusal,
-    Starting,
 )
 from watchword.model.reasons import Reason
 from watchword.model.settings import Settings, Webhook, WebhookKind, WebhookSettings

@@ -17,8 +17,8 @@ from typing import Final
 
 from watchword.errors import HostError
 from watchword.model.commands import Account
+from watchword.model.daemon_events import ProgramRan
 from watchword.model.firewalls import ProgramPace
-from watchword.model.outcomes import ProgramRan
 from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 _TOLD: Final = 16_384  # bytes of what a program says that are told on

@@ -1,23 +1,44 @@
 """What became of packets and grants: typed, so that every dialect can say it its own way.
 
-In here: refusals, the judgement of one packet, and the other events in the life
-of a daemon.
-Not in here: the list of reasons (reasons), wording (dialects), writing (edges.report).
+In here: refusals, the judgement of one packet, grants and commands, and the list of all events.
+Not in here: the list of reasons (reasons), the life of the daemon (daemon_events), wording
+(dialects), writing (edges.report).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import TypeAlias
 
-from watchword.errors import Complaint, HostError, ProgramError
 from watchword.model.commands import Account, Ran
+from watchword.model.daemon_events import (
+    Attached,
+    AuditAnchored,
+    Complained,
+    HostTrouble,
+    InterfaceChanged,
+    KeyFile,
+    LimitReached,
+    Listening,
+    LocaleSet,
+    ProgramRan,
+    Queueing,
+    ReadingFile,
+    ReloadRefused,
+    Remembering,
+    Rotated,
+    RunDirectory,
+    Sniffing,
+    Starting,
+    Stopped,
+    Stopping,
+    Waiting,
+)
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed, Sighting
-from watchword.model.services import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,141 +212,6 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Starting:
-    version: str
-    again: bool = False
-    """True after a reload."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocaleSet:
-    """The locale of messages was to be set."""
-
-    name: str
-    known: bool
-    """False: this host does not have it, and the one before it goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFile:
-    """A stanza has its keys from a file of their own."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
-    """The directory of files that need not survive a boot was not there."""
-
-    path: str
-    made: bool
-    """False: it is about to be made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rotated:
-    """The memory of packets was begun anew."""
-
-    old: str
-    """Where what was remembered before is written down."""
-    written: int
-    dropped: int
-    """Of those, how many are not remembered any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remembering:
-    """The memory of packets is open."""
-
-    place: str
-    packets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """A socket is bound, and what comes to it is looked at."""
-
-    service: Service
-    families: tuple[int, ...]
-    """Of 4 and 6."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sniffing:
-    """What passes these interfaces is looked at."""
-
-    interfaces: tuple[str, ...]
-    """Empty: all of them."""
-    filter: str
-    """In tcpdump's words; empty: everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingFile:
-    """Packets are taken from a capture file."""
-
-    path: str
-    filter: str
-    """As in ``Sniffing``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Queueing:
-    """Datagrams to a port are taken from a netfilter queue."""
-
-    port: int
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class LimitReached:
-    """As many packets came as were to be looked at; the daemon ends."""
-
-    packets: int
-
-
-class InterfaceState(Enum):
-    THERE = "there"
-    DOWN = "down"
-    RENAMED = "renamed"
-    """The one that had the name is called something else now, and still looked at."""
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class InterfaceChanged:
-    """An interface that is sniffed on came, went or is called something else."""
-
-    name: str
-    """As the configuration has it."""
-    state: InterfaceState
-    others: tuple[str, ...] = ()
-    """GONE: the interfaces that there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Everything is set up; from here on packets decide what happens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """The firewall is prepared; says what is hidden now."""
-
-    backend: str
-    way: str
-    """``guard inet watchword``, ``jump inet filter input``."""
-    hidden: tuple[Service, ...]
-    everything: bool = False
-    """GUARD_SERVICES ALL: everything but ``public`` is hidden."""
-    public: tuple[Service, ...] = ()
-    adopted: int = 0
-    """Live connections that were there before and go on."""
-    jumps: tuple[tuple[str, str], ...] = ()
-    """From which chain of iptables to which of ours."""
-
-
-@dataclass(frozen=True, slots=True)
 class Restored:
     """Grants of an earlier run that go on after a restart, or openings put back after a flush."""
 
@@ -341,72 +227,6 @@ class Disowned:
     """
 
     openings: int
-
-
-@dataclass(frozen=True, slots=True)
-class Complained:
-    """Something an operator wrote is wrong; the daemon goes on."""
-
-    complaint: Complaint
-
-
-@dataclass(frozen=True, slots=True)
-class ReloadRefused:
-    """A reload found mistakes; the old configuration goes on."""
-
-    complaints: tuple[Complaint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramRan:
-    """A program that changes or lists the firewall has ended; for who looks for a fault there."""
-
-    argv: tuple[str, ...]
-    status: int
-    output: str
-    """The beginning of what it said, complaints included."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostTrouble:
-    """The machine refused something: which part, what it said, what follows from it."""
-
-    part: str
-    """``firewall``, ``replay store``, ``journal``, ``socket``."""
-    message: str
-    hint: str = ""
-    ran: ProgramRan | None = None
-    """The program that said no, where one did."""
-
-    @classmethod
-    def of(cls, part: str, error: HostError) -> HostTrouble:
-        ran = None
-        if isinstance(error, ProgramError):
-            ran = ProgramRan(error.argv, error.status, error.said)
-        return cls(part, str(error), error.hint, ran)
-
-
-@dataclass(frozen=True, slots=True)
-class AuditAnchored:
-    """How far the audit journal has come: kept elsewhere, it shows what is cut off later."""
-
-    entries: int
-    """Number of the last entry."""
-    last: str
-    """Its hash, 64 hex digits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopping:
-    signal: str
-    """``SIGTERM``, ``SIGINT``, ``SIGHUP``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    kept_hidden: tuple[Service, ...] = ()
-    """Services that stay hidden although the daemon is gone."""
-    everything: bool = False
 
 
 Event: TypeAlias = (

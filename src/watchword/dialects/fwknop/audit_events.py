@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from watchword.dialects.fwknop.voice_json import fields_of, utc
+from watchword.model.daemon_events import LimitReached, ReloadRefused, Starting, Stopped, Stopping
 from watchword.model.openings import Grant
 from watchword.model.outcomes import (
     Changed,
@@ -26,12 +27,7 @@ from watchword.model.outcomes import (
     GrantEnded,
     GrantStays,
     Judged,
-    LimitReached,
-    ReloadRefused,
     Restored,
-    Starting,
-    Stopped,
-    Stopping,
 )
 from watchword.model.reasons import Stage
 from watchword.model.requests import Request

@@ -30,8 +30,23 @@ from watchword.dialects.fwknop.voice_life import OfLife
 from watchword.dialects.fwknop.voice_packets import PacketVoice
 from watchword.dialects.fwknop.voice_ways import OfWays
 from watchword.dialects.fwknop.voice_words import Line, Priority, said
-from watchword.model.outcomes import (
+from watchword.model.daemon_events import (
     Attached,
+    InterfaceChanged,
+    KeyFile,
+    LimitReached,
+    Listening,
+    LocaleSet,
+    ProgramRan,
+    Queueing,
+    ReadingFile,
+    Rotated,
+    RunDirectory,
+    Sniffing,
+    Starting,
+    Waiting,
+)
+from watchword.model.outcomes import (
     Changed,
     CommandStarted,
     CycleClosing,
@@ -41,21 +56,8 @@ from watchword.model.outcomes import (
     Event,
     GrantEnded,
     GrantStays,
-    InterfaceChanged,
     Judged,
-    KeyFile,
-    LimitReached,
-    Listening,
-    LocaleSet,
-    ProgramRan,
-    Queueing,
-    ReadingFile,
     Restored,
-    Rotated,
-    RunDirectory,
-    Sniffing,
-    Starting,
-    Waiting,
 )
 from watchword.model.settings import LogChains, LogSettings, LogStyle
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
-from watchword.model.outcomes import ProgramRan
+from watchword.model.daemon_events import ProgramRan
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 from watchword.wire.spa.message import MessageType
 

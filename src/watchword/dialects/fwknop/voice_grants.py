@@ -16,15 +16,9 @@ from typing import TypeAlias, assert_never
 from watchword.dialects.fwknop import voice_start
 from watchword.dialects.fwknop.voice_added import rules
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed
+from watchword.model.daemon_events import Attached
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import (
-    Attached,
-    Changed,
-    Disowned,
-    GrantEnded,
-    GrantStays,
-    Restored,
-)
+from watchword.model.outcomes import Changed, Disowned, GrantEnded, GrantStays, Restored
 from watchword.model.settings import LogChains
 
 OfGrants: TypeAlias = Attached | Changed | Disowned | GrantEnded | GrantStays | Restored

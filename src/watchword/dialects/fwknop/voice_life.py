@@ -13,10 +13,9 @@ from typing import TypeAlias, assert_never
 
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed
 from watchword.errors import Complaint
-from watchword.model.outcomes import (
+from watchword.model.daemon_events import (
     AuditAnchored,
     Complained,
-    Flooded,
     HostTrouble,
     ProgramRan,
     ReloadRefused,
@@ -24,6 +23,7 @@ from watchword.model.outcomes import (
     Stopped,
     Stopping,
 )
+from watchword.model.outcomes import Flooded
 
 OfLife: TypeAlias = (
     AuditAnchored

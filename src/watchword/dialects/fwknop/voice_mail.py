@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from watchword.dialects.fwknop.voice_words import listed, said
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
     CommandStarted,
@@ -20,7 +21,6 @@ from watchword.model.outcomes import (
     CycleOpening,
     Event,
     GrantEnded,
-    HostTrouble,
     Judged,
     Refusal,
 )

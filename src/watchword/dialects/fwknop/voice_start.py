@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
-from watchword.model.outcomes import Attached, KeyFile, LocaleSet, Rotated, RunDirectory, Starting
+from watchword.model.daemon_events import (
+    Attached,
+    KeyFile,
+    LocaleSet,
+    Rotated,
+    RunDirectory,
+    Starting,
+)
 
 
 def starting(event: Starting) -> Iterator[Line]:

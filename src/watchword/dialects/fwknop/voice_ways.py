@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TypeAlias, assert_never
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
-from watchword.model.outcomes import (
+from watchword.model.daemon_events import (
     InterfaceChanged,
     InterfaceState,
     LimitReached,

@@ -16,15 +16,9 @@ from typing import Any, Final
 from watchword.dialects.fwknop.audit_events import what_happened
 from watchword.dialects.fwknop.voice_json import fields_of, utc
 from watchword.dialects.fwknop.voice_mail import alert
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Grant
-from watchword.model.outcomes import (
-    CommandStarted,
-    CycleOpening,
-    Event,
-    GrantEnded,
-    HostTrouble,
-    Judged,
-)
+from watchword.model.outcomes import CommandStarted, CycleOpening, Event, GrantEnded, Judged
 from watchword.model.settings import WebhookKind
 
 VERSION: Final = 1

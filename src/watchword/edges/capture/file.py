@@ -22,8 +22,8 @@ from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.sieve_code import compile_filter
 from watchword.edges.capture.wakings import Wakings
 from watchword.errors import HostError, OperatorError
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.filters import Filter
-from watchword.model.outcomes import HostTrouble
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.ports import Interest, PacketSource

@@ -22,10 +22,10 @@ from watchword.edges.capture.filter_code import FilterCode
 from watchword.edges.capture.links import Links
 from watchword.edges.capture.tap import Tap
 from watchword.errors import HostError
+from watchword.model.daemon_events import InterfaceState
 from watchword.model.doors import Knock
 from watchword.model.filters import Filter, ProtocolIs
 from watchword.model.moments import Moment
-from watchword.model.outcomes import InterfaceState
 from watchword.ports import Clock
 from watchword.wire import bpf
 from watchword.wire.bpf import Instruction, Label

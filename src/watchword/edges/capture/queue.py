@@ -38,7 +38,7 @@ from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, enlarge
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.errors import HostError
-from watchword.model.outcomes import HostTrouble
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.settings import PacketQueue

@@ -21,8 +21,8 @@ from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.sieve_code import compile_filter
 from watchword.edges.capture.tap import Tap, deaf_socket
 from watchword.errors import HostError
+from watchword.model.daemon_events import InterfaceChanged, InterfaceState
 from watchword.model.filters import Filter
-from watchword.model.outcomes import InterfaceChanged, InterfaceState
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.settings import Sniffer

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from watchword.edges.capture import bpf
 from watchword.edges.capture.links import Links, index_of, name_of
 from watchword.errors import HostError
-from watchword.model.outcomes import InterfaceState
+from watchword.model.daemon_events import InterfaceState
 from watchword.wire.bpf import RETURN, Instruction
 
 RECEIVE_BUFFER = 16 * 1024 * 1024  # about 20,000 packets: one second of a bad day

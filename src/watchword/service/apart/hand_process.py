@@ -20,8 +20,8 @@ from typing import Any, Final, TypeAlias
 
 from watchword.edges.pair import Channel, GoneError, HungUpError, Pieces
 from watchword.errors import Complaint, HostError, OperatorError, PeerError
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.orders import Awaiting, OpenControl, Order, Plain, Prolong, Through
-from watchword.model.outcomes import HostTrouble
 from watchword.ports import Clock, FirewallBackend, ForbiddenError, Reporter
 from watchword.service import asking
 from watchword.service.apart import letters

@@ -31,8 +31,8 @@ from watchword.edges.pair import Channel
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.location import prepare_folder
 from watchword.errors import Complaint
+from watchword.model.daemon_events import Complained
 from watchword.model.orders import Plain
-from watchword.model.outcomes import Complained
 from watchword.model.settings import Settings
 from watchword.ports import Clock
 from watchword.service.apart.far import far_log

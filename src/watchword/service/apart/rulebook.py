@@ -12,8 +12,8 @@ from typing import Final
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.errors import HostError
+from watchword.model.daemon_events import ProgramRan
 from watchword.model.openings import Feature
-from watchword.model.outcomes import ProgramRan
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
 from watchword.ports import Clock, FirewallBackend, ProgramRunner

@@ -23,6 +23,7 @@ from watchword.errors import HostError
 from watchword.grant import cycles, warrants
 from watchword.grant.cycles import Values
 from watchword.model.commands import Closing
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
 from watchword.model.orders import (
     CloseByCommand,
@@ -35,7 +36,6 @@ from watchword.model.orders import (
     RunCommand,
     Through,
 )
-from watchword.model.outcomes import HostTrouble
 from watchword.ports import (
     Clock,
     Completed,

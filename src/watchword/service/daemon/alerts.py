@@ -19,7 +19,8 @@ from typing import Final, TypeAlias
 from watchword.dialects.fwknop.voice_mail import alert
 from watchword.edges import mail
 from watchword.errors import HostError
-from watchword.model.outcomes import Event, HostTrouble
+from watchword.model.daemon_events import HostTrouble
+from watchword.model.outcomes import Event
 from watchword.model.settings import MailSettings, Settings
 from watchword.ports import Clock, ProgramRunner, Reporter
 from watchword.service.daemon.pace import Pace

@@ -24,9 +24,9 @@ from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import Complaint, HostError, OperatorError
+from watchword.model.daemon_events import ProgramRan
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import Feature, Opening, Tag
-from watchword.model.outcomes import ProgramRan
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
 from watchword.ports import (

@@ -23,7 +23,8 @@ from watchword.dialects.fwknop.audit_events import what_happened
 from watchword.dialects.fwknop.voice_json import utc
 from watchword.edges.audit import ROTATES_AT, AuditFiles, Found
 from watchword.errors import HostError
-from watchword.model.outcomes import AuditAnchored, Event, HostTrouble
+from watchword.model.daemon_events import AuditAnchored, HostTrouble
+from watchword.model.outcomes import Event
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Reporter
 from watchword.service.daemon.pace import Pace

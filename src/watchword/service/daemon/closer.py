@@ -23,8 +23,9 @@ from typing import Any
 
 from watchword.errors import HostError
 from watchword.model.commands import Closing, Cycle
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import CycleClosing, CycleNotClosed, GrantEnded, HostTrouble
+from watchword.model.outcomes import CycleClosing, CycleNotClosed, GrantEnded
 from watchword.ports import Clock, Completed, Journal, Reporter
 from watchword.service.daemon.unclosed import PAUSES, Unclosed, Waiting
 

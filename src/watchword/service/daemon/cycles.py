@@ -30,8 +30,9 @@ from watchword.grant.ledger import Ledger, granted
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.commands import Cycle
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import CycleOpening, HostTrouble, Judged, Refusal, Restored
+from watchword.model.outcomes import CycleOpening, Judged, Refusal, Restored
 from watchword.model.reasons import Reason
 from watchword.model.services import Service
 from watchword.ports import Clock, Completed, Journal, NotStartedError, Reporter

@@ -14,7 +14,7 @@ from typing import Any
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.errors import HostError
-from watchword.model.outcomes import HostTrouble, LimitReached, Stopping
+from watchword.model.daemon_events import HostTrouble, LimitReached, Stopping
 from watchword.ports import Clock
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.means import Means, ourselves

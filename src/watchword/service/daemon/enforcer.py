@@ -27,16 +27,10 @@ from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Feature, Grant, Opening, Tag
-from watchword.model.outcomes import (
-    Change,
-    Changed,
-    Disowned,
-    GrantEnded,
-    HostTrouble,
-    Restored,
-)
+from watchword.model.outcomes import Change, Changed, Disowned, GrantEnded, Restored
 from watchword.ports import (
     Clock,
     FirewallBackend,

@@ -24,9 +24,10 @@ from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, autho
 from watchword.grant.knock_limits import KnockLimits
 from watchword.grant.ledger import name_of
 from watchword.model.addresses import Address
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Opening
-from watchword.model.outcomes import Finding, HostTrouble, Judged, Refusal
+from watchword.model.outcomes import Finding, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason

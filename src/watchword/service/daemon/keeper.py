@@ -12,7 +12,7 @@ import contextlib
 import itertools
 
 from watchword.errors import HostError
-from watchword.model.outcomes import HostTrouble
+from watchword.model.daemon_events import HostTrouble
 from watchword.ports import Clock, Journal, ReplayStore, Reporter
 from watchword.service.daemon.enforcer import Enforcer
 

@@ -18,8 +18,8 @@ from watchword.edges.capture.openers import Openers
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.scrapes import Scrapes
 from watchword.model.commands import Closing
+from watchword.model.daemon_events import ProgramRan
 from watchword.model.openings import Grant
-from watchword.model.outcomes import ProgramRan
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Completed, ConnectionTable, FirewallBackend, OpenPgp

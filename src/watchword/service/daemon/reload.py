@@ -13,7 +13,7 @@ from collections.abc import Callable
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.errors import Complaint, HostError, OperatorError
-from watchword.model.outcomes import Complained, HostTrouble, ReloadRefused, Starting
+from watchword.model.daemon_events import Complained, HostTrouble, ReloadRefused, Starting
 from watchword.model.settings import Settings
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.daemon import assembly

@@ -16,7 +16,7 @@ from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
 from watchword.edges.replay.sqlite import SqliteReplayStore
 from watchword.errors import HostError
-from watchword.model.outcomes import Rotated
+from watchword.model.daemon_events import Rotated
 from watchword.model.settings import Settings
 
 MARGIN: Final = 24 * 3600.0  # seconds; a clock may be set back, as with everything remembered

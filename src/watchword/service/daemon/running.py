@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from watchword.dialects.fwknop.translate import Configuration
+from watchword.model.daemon_events import Attached, Complained, KeyFile, Stopped, Waiting
 from watchword.model.firewalls import Attach
-from watchword.model.outcomes import Attached, Complained, KeyFile, Stopped, Waiting
 from watchword.model.settings import Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.service.daemon import assembly, leading

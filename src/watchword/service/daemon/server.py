@@ -25,7 +25,7 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import core_dumps
 from watchword.edges.clock import SystemClock
 from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
-from watchword.model.outcomes import Complained, HostTrouble
+from watchword.model.daemon_events import Complained, HostTrouble
 from watchword.model.settings import PacketQueue, Settings
 from watchword.ports import Reporter
 from watchword.service.apart import parting

@@ -31,7 +31,7 @@ from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.crypto import Digest
-from watchword.model.outcomes import KeyFile
+from watchword.model.daemon_events import KeyFile
 from watchword.model.settings import PacketQueue, Settings
 from watchword.service import asking, policy_trial
 from watchword.service.complain import say

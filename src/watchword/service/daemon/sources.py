@@ -23,9 +23,7 @@ from watchword.edges.capture.tcp import TcpSource
 from watchword.edges.capture.udp import UdpSource
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import Complaint, HostError, OperatorError
-from watchword.model.filters import Filter
-from watchword.model.outcomes import (
-    Event,
+from watchword.model.daemon_events import (
     HostTrouble,
     InterfaceChanged,
     Listening,
@@ -33,6 +31,8 @@ from watchword.model.outcomes import (
     ReadingFile,
     Sniffing,
 )
+from watchword.model.filters import Filter
+from watchword.model.outcomes import Event
 from watchword.model.services import Proto, Service
 from watchword.model.settings import (
     CaptureFile,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
-from watchword.model.outcomes import Complained, ProgramRan, Remembering, Starting
+from watchword.model.daemon_events import Complained, ProgramRan, Remembering, Starting
 from watchword.model.policy import Policy
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser

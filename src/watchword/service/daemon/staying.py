@@ -22,10 +22,11 @@ from typing import Final
 
 from watchword.errors import HostError
 from watchword.grant import warrants
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Opening
 from watchword.model.orders import Wanted
-from watchword.model.outcomes import GrantStays, HostTrouble
+from watchword.model.outcomes import GrantStays
 from watchword.model.policy import Policy
 from watchword.ports import Clock, ConnectionTable, Reporter
 from watchword.service.daemon.enforcer import Enforcer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from watchword.edges import language
 from watchword.errors import HostError
-from watchword.model.outcomes import LocaleSet, RunDirectory
+from watchword.model.daemon_events import LocaleSet, RunDirectory
 from watchword.model.settings import Settings
 from watchword.ports import Reporter
 

@@ -20,7 +20,8 @@ from typing import Any, Final
 from watchword.dialects.fwknop import voice_webhook
 from watchword.edges import mail, randomness, webhook
 from watchword.errors import HostError
-from watchword.model.outcomes import Event, HostTrouble
+from watchword.model.daemon_events import HostTrouble
+from watchword.model.outcomes import Event
 from watchword.model.settings import Settings, Webhook, WebhookKind, WebhookSettings
 from watchword.ports import Clock, Reporter
 from watchword.service.daemon.pace import Pace

@@ -18,6 +18,7 @@ from watchword.edges.replay.sqlite import SqliteStore
 from watchword.errors import HostError
 from watchword.grant.decide import Permit
 from watchword.model.addresses import Address
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.door_events import (
     DoorEvent,
     Remark,
@@ -28,7 +29,7 @@ from watchword.model.door_events import (
 from watchword.model.doors import CloseServices, Door, OpenServices
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import Ending, Feature, Grant
-from watchword.model.outcomes import Disowned, Event, GrantEnded, HostTrouble, Restored
+from watchword.model.outcomes import Disowned, Event, GrantEnded, Restored
 from watchword.model.packets import Packet
 from watchword.model.requests import AccessWish, ReplayKey, Request, Sighting
 from watchword.model.settings import Settings
