@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.system.nft_scene import (
+    SSH,
     Line,
     add,
     firewall,
@@ -23,8 +25,10 @@ from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.errors import HostError
 from watchword.lab.trio import Trio
 from watchword.model.firewalls import FirewallSettings
+from watchword.model.services import Service
 
 pytestmark = pytest.mark.system
+WEB = Service.parse("tcp/80")
 
 TRACKING = (
     "add table inet own\n"
@@ -134,6 +138,47 @@ def test_an_element_that_is_put_in_by_hand_does_not_disturb(scene: Trio) -> None
         hole = opening(scene.stranger.four, seconds=60)
         guard.apply(add(hole))
         assert guard.installed() == {hole.tag}
+
+
+@pytest.mark.parametrize("how", ["over what is there", "in place of it", "elements alone"])
+def test_an_old_dump_opens_nothing_and_prolongs_nothing_and_who_came_in_by_it_is_cut(
+    scene: Trio, how: str
+) -> None:
+    server, caller, stranger = scene.server, scene.caller, scene.stranger
+    with firewall(guarding(SSH, WEB)) as guard, listen("::") as door, listen("::", 80) as web:
+        guard.prepare()
+        over, short = opening(stranger.four), opening(caller.four, seconds=60)
+        guard.apply(add(over, short))
+        inside = Line(door, stranger.host, server.four)
+        dump = nft("list", "ruleset")
+        guard.apply(remove(over.tag, short.tag))
+        kept = opening(caller.four, seconds=40)
+        guard.apply(add(kept, opening(caller.four, WEB)))
+        guard.installed()
+        before = "flush ruleset\n" if how == "in place of it" else ""
+        stale = f'{stranger.four} . tcp . 22 timeout 60s comment "ww:{over.tag}"'
+        alone = f"add element inet watchword open4 {{ {stale} }}"
+        nft(script=alone if how == "elements alone" else before + dump)
+        slipped = Line(door, stranger.host, server.four)
+
+        assert not guard.intact()
+        heal(guard, kept, late := opening(caller.four, WEB, seconds=60))
+        assert guard.intact()
+        assert guard.installed() == {kept.tag, late.tag}
+        assert not reaches(stranger, server.four)
+        assert slipped.dead()
+        inside.up()
+        assert reaches(caller, server.four, seconds=5.0)
+        times = rf'timeout \S+ expires \S+ comment "ww:{kept.tag}"'
+        longer = f'timeout 300s expires 299s comment "ww:{kept.tag}"'
+        nft(script=before + re.sub(times, longer, nft("list", "ruleset")))
+        heal(guard, kept, late)
+        assert guard.installed() == {kept.tag, late.tag}
+        rest = rf'expires [123]?\ds\S* comment "ww:{kept.tag}"'
+        assert re.search(rest, nft("list", "ruleset")), "by the kernel's clock alone"
+        for each in (inside, slipped):
+            each.close()
+        web.close()
 
 
 @pytest.mark.parametrize("tracking", ["", TRACKING], ids=["untracked", "tracked meanwhile"])

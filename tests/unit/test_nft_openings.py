@@ -14,6 +14,7 @@ from watchword.edges.firewall.nft.attributes import (
     NLM_F_DUMP,
     Message,
     Request,
+    attribute,
     fields,
     nest,
     read_text,
@@ -49,7 +50,7 @@ class Kernel:
         for request in requests if not faults else ():
             for each in _elements(request):
                 if request.kind == NEW_ELEMENT:
-                    self._set(request)[_key(each)] = each
+                    self._set(request)[_key(each)] = _with_its_end(each)
                 else:
                     del self._set(request)[_key(each)]
         return faults
@@ -86,6 +87,12 @@ def _elements(request: Request) -> list[bytes]:
 def _key(element: bytes) -> bytes:
     [(_, inner)] = walk(element)
     return fields(fields(inner)[1])[1]
+
+
+def _with_its_end(element: bytes) -> bytes:
+    """As the kernel lists it: with the timeout that remains, here all of it."""
+    [(_, inner)] = walk(element)
+    return nest(1, inner, attribute(5, fields(inner)[4]))
 
 
 def _answer(elements: Sequence[bytes]) -> Message:
@@ -164,6 +171,16 @@ def test_what_is_gone_is_told_and_what_is_over_is_not_asked_for(kernel: Kernel) 
     clock.advance(6)
     assert there(kernel, openings) == (tags(many[1:]), [many[0].hole, short.hole])
     assert kernel.asked == 1
+
+
+def test_what_somebody_had_end_later_counts_as_gone_and_is_taken_out(kernel: Kernel) -> None:
+    clock = FakeClock()
+    here, many = sets(clock, ONE), crowd(clock)
+    here.apply(cast(Netlink, kernel), ChangeSet(add=tuple(many)))
+    clock.advance(2.0)  # and for the kernel of this test, all of its time remains to each
+    found, gone = here.read(cast(Netlink, kernel))
+    assert (found, len(gone)) == (frozenset(), 20)
+    assert not any(kernel.sets.values())
 
 
 def test_what_only_one_home_has_is_taken_out_there(kernel: Kernel) -> None:

@@ -54,7 +54,8 @@ def _cut_off(
     diag: Netlink, netlink: Netlink, holes: Collection[Hole], spared: Collection[Hole]
 ) -> int:
     found = arrivals(netlink, passing_through(holes))
-    came = found.through(holes) - found.through(spared)
+    let_in, else_let_in = (found.through(each, translated=True) for each in (holes, spared))
+    came = let_in - else_let_in
     # First the sockets: the reset finds its way back by what connection tracking knows.
     destroy(diag, {found.led.get(each, each) for each in came})
     drop(netlink, came)

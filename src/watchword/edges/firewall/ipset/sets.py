@@ -62,6 +62,8 @@ class OpeningSets:
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
         self._counts = dict.fromkeys(self._by_kind.values(), 0)
+        self._foreign = dict(self._counts)
+        """Members that are not ours, when we last looked."""
 
     def make(self, netlink: Netlink) -> None:
         """Make those that are missing. Raises HostError: there is another of that name."""
@@ -88,7 +90,7 @@ class OpeningSets:
         self._forget_all()
 
     def whole(self, netlink: Netlink) -> bool:
-        """Whether all are there, with as many members as we know of."""
+        """Whether all are there, with as many members as we know of, and no more."""
         if self.lost:
             return False
         for place in self.places:
@@ -96,7 +98,10 @@ class OpeningSets:
             if header is None:
                 return False
             _, count = messages.read_header(header.attributes)
-            if count < self._counts[place.name] and count < self._surely(place.name):
+            known = self._counts[place.name]
+            if count > known + self._foreign[place.name]:  # somebody loads an old dump, it may be
+                return False
+            if count < known and count < self._surely(place.name):
                 return False
         return True
 
@@ -137,8 +142,10 @@ class OpeningSets:
         now = self._clock.now().steady
         soonest = now + _GRAIN
         found: dict[Tag, _Held] = {}
+        self._foreign = dict.fromkeys(self._counts, 0)
         for place in self.places:
             for member in _members(netlink, place.name):
+                self._foreign[place.name] += member.tag is None
                 if member.tag is not None:
                     known = self._held.get(member.tag)
                     rest = math.inf if member.remaining is None else now + member.remaining

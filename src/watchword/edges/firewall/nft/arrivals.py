@@ -32,11 +32,18 @@ class Arrivals(NamedTuple):
         """All that came to this host."""
         return self.sockets.connections | self.led.keys()
 
-    def through(self, holes: Collection[Hole]) -> frozenset[Connection]:
-        """Those that these holes let in; ``transit`` has to have been asked for."""
+    def through(
+        self, holes: Collection[Hole], *, translated: bool = False
+    ) -> frozenset[Connection]:
+        """Those that these holes let in; ``transit`` has to have been asked for.
+
+        ``translated``: who lets in looks at packets after others have translated where they go.
+        """
         plain = {hole for hole in holes if hole.lead is None}
         leads = {hole.door: hole.lead for hole in holes if hole.lead is not None}
         found = {each for each in self.here if each.came_through(plain)}
+        if translated:
+            found |= {each for each, inside in self.led.items() if inside.came_through(plain)}
         for each, inside in self.led.items():
             for door in each.doors:
                 lead = leads.get(door)

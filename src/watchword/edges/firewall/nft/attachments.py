@@ -38,7 +38,13 @@ class Attachment(Protocol):
         ...
 
     def build(
-        self, netlink: Netlink, found: Survey, stood: Survey | None, holes: Container[Hole]
+        self,
+        netlink: Netlink,
+        found: Survey,
+        stood: Survey | None,
+        holes: Container[Hole],
+        *,
+        tampered: bool = False,
     ) -> int:
         """Make the structure stand; return how many connections were taken over.
 
@@ -46,6 +52,7 @@ class Attachment(Protocol):
             found: What is there.
             stood: What was there when we last looked; None: never before in this run.
             holes: What is open as far as we know.
+            tampered: Whether more was open, by somebody else's doing.
         """
         ...
 
@@ -160,7 +167,13 @@ class Guarding:
         self._sides.check(found)
 
     def build(
-        self, netlink: Netlink, found: Survey, stood: Survey | None, holes: Container[Hole]
+        self,
+        netlink: Netlink,
+        found: Survey,
+        stood: Survey | None,
+        holes: Container[Hole],
+        *,
+        tampered: bool = False,
     ) -> int:
         self.check(found)
         taken = 0
@@ -171,7 +184,7 @@ class Guarding:
             self._write(found)
             # Whoever came in between that look and the closing of the door.
             taken += self._consider(netlink, stood, holes)
-        elif stood is not None and found != stood:  # somebody took it away and put it back
+        elif stood is not None and (tampered or found != stood):  # taken away and put back
             self._consider(netlink, stood, holes)
         self._own_passes.tend(netlink)
         return taken
@@ -241,6 +254,8 @@ class Calling:
         found: Survey,
         stood: Survey | None,
         holes: Container[Hole],
+        *,
+        tampered: bool = False,
     ) -> int:
         self.check(found)
         if found.fits(self.structure):

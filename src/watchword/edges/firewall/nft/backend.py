@@ -108,7 +108,13 @@ class NftFirewall:
         structure = self._attachment.structure
         found = survey(self._netlink, structure)
         self._watch.look()
-        taken = self._attachment.build(self._netlink, found, self._stood, self._openings.holes)
+        strays = False
+        if self._stood is not None and self._watch.elements_changed:
+            strays, gone = self._openings.purge(self._netlink)
+            self._note_ended(gone)
+        taken = self._attachment.build(
+            self._netlink, found, self._stood, self._openings.holes, tampered=strays
+        )
         self._watch.forget()
         standing = survey(self._netlink, structure)
         if not standing.fits(structure):
@@ -146,7 +152,7 @@ class NftFirewall:
         if self._stood is None:
             return False
         self._watch.look()
-        if self._watch.elements_lost:
+        if self._watch.elements_changed:
             return False
         if survey(self._netlink, self._attachment.structure) != self._stood:
             return False

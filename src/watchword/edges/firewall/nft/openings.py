@@ -28,11 +28,16 @@ from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.ports import Clock
 
+_SLACK = 1.0
+"""Seconds that the kernel may end an opening late and still not have been told to by others."""
+
 
 class _Held(NamedTuple):
     hole: Hole
     until: float
     """Steady seconds."""
+    latest: float
+    """What ends later than that in the kernel was prolonged by others."""
 
 
 class _Read(NamedTuple):
@@ -104,14 +109,14 @@ class OpeningSets:
             known = self._tags.get(hole)
             if known is not None and self._held[known].until > now:  # else the kernel ended it
                 self._delete(sheets, hole)
-        added = [(opening.tag, _Held(hole, opening.until)) for hole, opening in wanted.items()]
-        for tag, (hole, until) in added:
-            self._add(sheets, hole, until - now, tag)
+        for hole, opening in wanted.items():
+            self._add(sheets, hole, opening.until - now, opening.tag)
         commit(netlink, list(sheets))
+        slack = self._clock.now().steady - now + _SLACK  # the kernel counts from the commit on
         for tag in change.remove:
             self._forget(tag)
-        for tag, held in added:
-            self._remember(tag, held)
+        for hole, opening in wanted.items():
+            self._remember(opening.tag, _Held(hole, opening.until, opening.until + slack))
         return [hole for hole in removed if hole not in self._tags]
 
     def _add(self, sheets: _Sheets, hole: Hole, seconds: float, tag: Tag) -> None:
@@ -153,6 +158,7 @@ class OpeningSets:
         if doubted:
             self._ask(netlink, lists, doubted)
             found = self._folded(lists, now)
+        self._set_aside_overlong(found)
         if found.parts:
             self._take_out(netlink, found)
         before = list(self._tags)
@@ -161,6 +167,26 @@ class OpeningSets:
         for tag, held in found.whole.items():
             self._remember(tag, held)
         return frozenset(self._held), [hole for hole in before if hole not in self._tags]
+
+    def _set_aside_overlong(self, found: _Read) -> None:
+        """What would end later than we know that it does is as good as not there."""
+        for tag, held in self._held.items():
+            there = found.whole.get(tag)
+            if there is not None and there.until > held.latest:
+                found.parts[tag] = self._slots(held.hole)
+                del found.whole[tag]
+
+    def purge(self, netlink: Netlink) -> tuple[bool, list[Hole]]:
+        """Take out what looks like an opening of ours and is none that we know.
+
+        It is there when somebody loads an old dump. Returns whether anything was, and the holes
+        that we knew and are no more. Raises HostError.
+        """
+        known = frozenset(self._held)
+        tags, gone = self.read(netlink)
+        strays = tags - known
+        self.apply(netlink, ChangeSet(remove=strays))
+        return bool(strays), gone
 
     def clear(self, netlink: Netlink) -> None:
         """Take out of sets that are not ours what is; ours go as they are. Raises HostError."""
@@ -179,7 +205,7 @@ class OpeningSets:
                 hole = hole_of(live.key)
                 if live.tag is not None and hole is not None:
                     until = math.inf if live.remaining is None else now + live.remaining
-                    held = _Held(hole, until), Slot(place_, live.key)
+                    held = _Held(hole, until, until + _SLACK), Slot(place_, live.key)
                     plain.setdefault(live.tag, []).append(held)
         whole, parts = {}, {}
         for tag, found in plain.items():
@@ -191,7 +217,8 @@ class OpeningSets:
             openings, pieces = self._pieces.read(
                 {each: lives.values() for each, lives in lists.items() if each in led}
             )
-            whole |= {tag: _Held(hole, now + left) for tag, (hole, left) in openings.items()}
+            for tag, (hole, left) in openings.items():
+                whole[tag] = _Held(hole, now + left, now + left + _SLACK)
             parts |= pieces
         return _Read(whole, parts)
 

@@ -6,6 +6,8 @@ it right (backend).
 
 Changes that packets make to sets cause no events, and elements that expire
 cause none either: an element that is reported deleted was deleted by somebody.
+An element with a tag of ours that somebody adds is from an old dump; one without
+a tag is his own affair.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from watchword.edges.firewall.nft.attributes import (
     fields,
     read_text,
 )
-from watchword.edges.firewall.nft.elements import DELETE_ELEMENT
+from watchword.edges.firewall.nft.elements import DELETE_ELEMENT, NEW_ELEMENT, listed
 from watchword.edges.firewall.nft.filters import attach, without
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, SOL_NETLINK, enlarge
@@ -46,8 +48,8 @@ class Watch:
 
     def __init__(self, own_port: int, homes: Iterable[Home]) -> None:
         """``own_port``: of the socket whose changes are ours. Raises HostError."""
-        self.elements_lost = False
-        """Somebody deleted elements of a set of ours, or may have."""
+        self.elements_changed = False
+        """Somebody deleted elements of a set of ours, or put in such as are ours, or may have."""
         self._tables = {(home.number, home.table) for home in homes}
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,7 +70,7 @@ class Watch:
         with self._reading:
             while self._drain() == _DATAGRAMS:
                 pass
-            self.elements_lost = False
+            self.elements_changed = False
             self._woken.clear()
 
     def look(self) -> None:
@@ -113,7 +115,7 @@ class Watch:
             except BlockingIOError:
                 return count
             except OSError:  # ENOBUFS: announcements were lost, of who knows what
-                self.elements_lost = True
+                self.elements_changed = True
                 self._wake()
                 return count
             for message in decode(data):
@@ -126,5 +128,11 @@ class Watch:
         table = read_text(fields(message.attributes).get(_TABLE_NAME, b""))
         if (message.body[0], table) not in self._tables:
             return
-        self.elements_lost = self.elements_lost or message.kind == DELETE_ELEMENT
+        self.elements_changed = self.elements_changed or _changes_openings(message)
         self._wake()
+
+
+def _changes_openings(message: Message) -> bool:
+    if message.kind == NEW_ELEMENT:
+        return any(each.tag is not None for each in listed(message.attributes))
+    return message.kind == DELETE_ELEMENT
