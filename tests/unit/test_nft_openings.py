@@ -39,6 +39,8 @@ class Kernel:
         self.spoil: list[Callable[[list[bytes]], list[bytes]]] = []
         """What happens to each of the next listings that are not empty."""
         self.asked = 0
+        self.elapsed = 0.0
+        """Seconds that its clock has counted down."""
 
     def transact(self, requests: Sequence[Request]) -> list[Fault]:
         faults = [
@@ -50,7 +52,7 @@ class Kernel:
         for request in requests if not faults else ():
             for each in _elements(request):
                 if request.kind == NEW_ELEMENT:
-                    self._set(request)[_key(each)] = _with_its_end(each)
+                    self._set(request)[_key(each)] = each
                 else:
                     del self._set(request)[_key(each)]
         return faults
@@ -60,6 +62,7 @@ class Kernel:
         found = list(self._set(request).values())
         if found and self.spoil:
             found = self.spoil.pop(0)(found)
+        found = [_with_its_end(each, self.elapsed) for each in found]
         return [_answer(found[at : at + 3]) for at in range(0, len(found), 3)]
 
     def ask(self, requests: Sequence[Request]) -> list[Message | None]:
@@ -68,7 +71,7 @@ class Kernel:
             assert request.kind == GET_ELEMENT
             [asked] = _elements(request)
             there = self._set(request).get(_key(asked))
-            answers.append(None if there is None else _answer([there]))
+            answers.append(None if there is None else _answer([_with_its_end(there, self.elapsed)]))
             self.asked += 1
         return answers
 
@@ -89,10 +92,11 @@ def _key(element: bytes) -> bytes:
     return fields(fields(inner)[1])[1]
 
 
-def _with_its_end(element: bytes) -> bytes:
-    """As the kernel lists it: with the timeout that remains, here all of it."""
+def _with_its_end(element: bytes, elapsed: float) -> bytes:
+    """As the kernel lists it: with the time that remains."""
     [(_, inner)] = walk(element)
-    return nest(1, inner, attribute(5, fields(inner)[4]))
+    remaining = int.from_bytes(fields(inner)[4], "big") - round(elapsed * 1000)
+    return nest(1, inner, attribute(5, max(0, remaining).to_bytes(8, "big")))
 
 
 def _answer(elements: Sequence[bytes]) -> Message:
@@ -169,6 +173,7 @@ def test_what_is_gone_is_told_and_what_is_over_is_not_asked_for(kernel: Kernel) 
     for each in (many[0], short):
         del lives[key(each.hole)]
     clock.advance(6)
+    kernel.elapsed = 6
     assert there(kernel, openings) == (tags(many[1:]), [many[0].hole, short.hole])
     assert kernel.asked == 1
 
@@ -177,7 +182,7 @@ def test_what_somebody_had_end_later_counts_as_gone_and_is_taken_out(kernel: Ker
     clock = FakeClock()
     here, many = sets(clock, ONE), crowd(clock)
     here.apply(cast(Netlink, kernel), ChangeSet(add=tuple(many)))
-    clock.advance(2.0)  # and for the kernel of this test, all of its time remains to each
+    clock.advance(2.0)  # and all of its time remains to each
     found, gone = here.read(cast(Netlink, kernel))
     assert (found, len(gone)) == (frozenset(), 20)
     assert not any(kernel.sets.values())
