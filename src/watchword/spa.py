@@ -90,12 +90,12 @@ from watchword.wire.spa.building import (
     local_nat_access,
     nat_access,
 )
+from watchword.wire.spa.checks import BadAddressError
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.digests import packet_digest, plaintext_digest
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.grammar import (
     ANY_SOURCE,
-    BadAddressError,
     parse_access,
     parse_allow,
     parse_command,

@@ -14,8 +14,8 @@ from watchword.wire.spa import base64text, leniency, rijndael
 from watchword.wire.spa.digests import digest_text
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.fields import read
+from watchword.wire.spa.keyed import Mac
 from watchword.wire.spa.leniency import LenientLock
-from watchword.wire.spa.mac import Mac
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Bunch, Lock, flaw, unseal
 from watchword.wire.spa.sealing import packet_digest, plaintext_digest, seal

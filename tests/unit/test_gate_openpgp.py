@@ -41,7 +41,8 @@ from watchword.service.daemon.gate import Gate
 from watchword.service.explain import explain
 from watchword.wire.spa import base64text, rijndael
 from watchword.wire.spa.composing import compose
-from watchword.wire.spa.mac import PREFIX, Mac
+from watchword.wire.spa.keyed import Mac
+from watchword.wire.spa.mac import PREFIX
 
 ALICE = "A" * 40
 BY_ALICE = Signature(SignatureState.GOOD, ALICE, trusted=True)

@@ -29,7 +29,7 @@ from watchword.model.openpgp import Keyring, OpenPgpCredential
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.client.seal import SymmetricSeal
 from watchword.wire.spa.errors import SpaError
-from watchword.wire.spa.mac import Mac
+from watchword.wire.spa.keyed import Mac
 from watchword.wire.spa.opening import Bunch, Lock, unseal
 from watchword.wire.spa.openpgp import OpenPgpLock
 

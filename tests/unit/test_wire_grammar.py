@@ -7,14 +7,13 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from watchword.model.services import Service
+from watchword.wire.spa.checks import BadAddressError, parse_port
 from watchword.wire.spa.grammar import (
     ANY_SOURCE,
-    BadAddressError,
     parse_access,
     parse_allow,
     parse_command,
     parse_nat,
-    parse_port,
 )
 
 

@@ -17,8 +17,8 @@ from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.wire.spa import base64text, rijndael
 from watchword.wire.spa.digests import digest_text
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.keyed import Mac
 from watchword.wire.spa.leniency import LenientLock
-from watchword.wire.spa.mac import Mac
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opening import Lock, unseal
 from watchword.wire.spa.perl19 import PERL_VERSION, seal_as_perl

@@ -14,11 +14,12 @@ import pytest
 from tests.sealing import message, sealed
 from tests.values import KEY, credential
 from watchword.model.crypto import Credential, Digest
+from watchword.wire.spa.checks import BadAddressError
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.digests import digest_text
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.fields import read
-from watchword.wire.spa.grammar import BadAddressError, parse_allow
+from watchword.wire.spa.grammar import parse_allow
 from watchword.wire.spa.message import MessageType
 from watchword.wire.spa.opening import Bunch, Lock, unseal
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 from dataclasses import replace
 
 import pytest
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.model.reasons import Reason
@@ -120,16 +119,13 @@ def test_what_is_not_the_packet_does_not_fit(payload: bytes) -> None:
 def test_an_openssl_that_has_md5_for_no_security_still_derives_keys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuses(algorithm: hashes.HashAlgorithm) -> hashes.Hash:
-        if isinstance(algorithm, hashes.MD5 | hashes.SHA3_256):
-            raise UnsupportedAlgorithm(algorithm.name)
-        return real(algorithm)
+    def refuses(octets: bytes, *, usedforsecurity: bool = True) -> object:
+        if usedforsecurity:
+            raise ValueError("[digital envelope routines] unsupported")
+        return real(octets, usedforsecurity=False)
 
-    usual = [digests.hashed(kind, b"some bytes") for kind in Digest]
-    real = hashes.Hash
-    monkeypatch.setattr(hashes, "Hash", refuses)
-    monkeypatch.setattr(digests, "_empty", digests._empty.__wrapped__)  # keeps nothing
-    assert [digests.hashed(kind, b"some bytes") for kind in Digest] == usual
+    real = hashlib.md5
+    monkeypatch.setitem(digests._FUNCTIONS, Digest.MD5, refuses)
     assert unseal(PAYLOAD, Lock(CREDENTIAL)).message == MESSAGE
 
 

@@ -41,8 +41,8 @@ from watchword.ports import (
 from watchword.service.daemon.process import PidFile
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
 from watchword.wire.spa.errors import SpaError
+from watchword.wire.spa.keyed import Mac
 from watchword.wire.spa.lengths import LONGEST, SHORTEST
-from watchword.wire.spa.mac import Mac
 
 DIGEST_CACHE_LIMIT = 256 * 1024 * 1024  # bytes; about two million packets of fwknopd's
 LOCK = "fwknopd.lock"  # in the state directory

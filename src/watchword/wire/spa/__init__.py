@@ -1,8 +1,9 @@
 """Single packet authorization: the packets of fwknop's protocol 3.0.0 and its relatives.
 
 One module for each layer, from the outside in: envelope, mac, base64text,
-rijndael, digests, fields, grammar. ``opening`` and ``sealing`` walk through
-them in the two directions. All of that is strict: one packet has one
+rijndael, digests, fields, checks, grammar. ``opening`` and ``sealing`` walk through
+them in the two directions; what only one of these needs is apart (``keyed``, ``bunch``;
+``libcrypto``, ``composing``). All of that is strict: one packet has one
 accepted spelling (wire format, chapter 16).
 
 Beside it: ``building`` (typed values to messages), ``inspecting`` (what can be

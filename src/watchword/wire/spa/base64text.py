@@ -8,7 +8,10 @@ Not in here: which text may be how long (envelope, fields).
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 

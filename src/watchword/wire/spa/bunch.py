@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from watchword.wire.spa.mac import Mac, split
+from watchword.wire.spa.keyed import Mac
+from watchword.wire.spa.mac import split
 
 
 class _Run(NamedTuple):

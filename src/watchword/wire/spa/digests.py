@@ -7,53 +7,44 @@ Not in here: HMAC (mac), what is remembered for how long (recognise).
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Final
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+import hashlib
 
 from watchword.model.crypto import Digest
 from watchword.wire.spa import base64text
 
-ALGORITHMS: Final[dict[Digest, hashes.HashAlgorithm]] = {
-    # The protocol fixes the old two; as HMACs they are not known to be broken.
-    Digest.MD5: hashes.MD5(),  # noqa: S303
-    Digest.SHA1: hashes.SHA1(),  # noqa: S303
-    Digest.SHA256: hashes.SHA256(),
-    Digest.SHA384: hashes.SHA384(),
-    Digest.SHA512: hashes.SHA512(),
-    Digest.SHA3_256: hashes.SHA3_256(),
-    Digest.SHA3_512: hashes.SHA3_512(),
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_FUNCTIONS: Final = {
+    # The protocol fixes the old two.
+    Digest.MD5: hashlib.md5,
+    Digest.SHA1: hashlib.sha1,
+    Digest.SHA256: hashlib.sha256,
+    Digest.SHA384: hashlib.sha384,
+    Digest.SHA512: hashlib.sha512,
+    Digest.SHA3_256: hashlib.sha3_256,
+    Digest.SHA3_512: hashlib.sha3_512,
 }
 
-TEXT_LENGTH: Final = {kind: -(-each.digest_size * 4 // 3) for kind, each in ALGORITHMS.items()}
-"""Characters of each digest and MAC as text: 22, 27, 43, 64 or 86."""
+TEXT_LENGTH: Final = {
+    Digest.MD5: 22,
+    Digest.SHA1: 27,
+    Digest.SHA256: 43,
+    Digest.SHA384: 64,
+    Digest.SHA512: 86,
+    Digest.SHA3_256: 43,
+    Digest.SHA3_512: 86,
+}
+"""Characters of each digest and MAC as text."""
 
 
 def hashed(kind: Digest, octets: bytes) -> bytes:
     """The raw digest of some bytes.
 
-    What encrypts hashes too: ``hashlib`` would have a second OpenSSL loaded. It is asked where
-    the first one has to refuse: machines in FIPS mode have the old two for what is no security.
+    Machines in FIPS mode have the old two as well, for what is no security.
     """
-    empty = _empty(kind)
-    if empty is None:
-        import hashlib  # noqa: PLC0415  (few machines need it)
-
-        return hashlib.new(kind.name.lower(), octets, usedforsecurity=False).digest()
-    running = empty.copy()
-    running.update(octets)
-    return running.finalize()
-
-
-@cache  # a copy takes half as long as a new one
-def _empty(kind: Digest) -> hashes.Hash | None:
-    """A hash that has been fed nothing; None where it is refused."""
-    try:
-        return hashes.Hash(ALGORITHMS[kind])
-    except UnsupportedAlgorithm:
-        return None
+    return _FUNCTIONS[kind](octets, usedforsecurity=False).digest()
 
 
 def kinds_of_length(length: int) -> tuple[Digest, ...]:

@@ -11,15 +11,18 @@ Here a number is its decimal digits and nothing else, and a NUL is an error.
 
 from __future__ import annotations
 
-from typing import Final
-
 from watchword.model.crypto import Digest
 from watchword.model.undisclosed import alike
 from watchword.record import record
-from watchword.wire.spa import base64text, grammar
+from watchword.wire.spa import base64text, checks, grammar
 from watchword.wire.spa.digests import digest_text, kinds_of_length
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.lengths import MAX_SECONDS, MAX_TIMESTAMP
 from watchword.wire.spa.message import Message, MessageType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MIN_TEXT: Final = 36
 MAX_TEXT: Final = 1499
@@ -28,15 +31,10 @@ MAX_FIELD: Final = 256
 """Characters of base64 of a message, a NAT message or server_auth."""
 MAX_USER_FIELD: Final = 64
 MAX_VERSION: Final = 8
-MAX_TIMESTAMP: Final = 12
-MAX_SECONDS: Final = 65536
 
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _NO_NUMBER: Final = "not a plain decimal number"
 _RANDOM_DIGITS: Final = 16
-NOT_OF_USERS: Final = b'"/\\[]:;|=,+*?<>'
-"""The printable ASCII characters that no user name has (4.3)."""
-_OF_USERS: Final = _PRINTABLE.translate(None, NOT_OF_USERS)
 
 
 @record
@@ -73,11 +71,6 @@ AUTH_FIELD_BEFORE_TIMEOUT = Base64Codes(
     Code.INVALID_DATA_DECODE_SRVAUTH_MISSING,
     Code.INVALID_DATA_DECODE_EXTRA_DECODEFAIL,
 )
-
-
-def is_user(octets: bytes) -> bool:
-    """Whether these are one or more characters that user names are made of."""
-    return bool(octets) and not octets.translate(None, _OF_USERS)
 
 
 def _is_number(field: bytes) -> bool:
@@ -152,7 +145,7 @@ def _insist(field: bytes, octets: bytes, codes: Base64Codes) -> str:
 
 def _read_user(field: bytes) -> str:
     octets = unfold(field, MAX_USER_FIELD, USER_FIELD)
-    if not is_user(octets):
+    if not checks.is_user(octets):
         raise SpaError(Code.INVALID_DATA_DECODE_USERNAME_VALIDFAIL)
     return _insist(field, octets, USER_FIELD)
 
@@ -193,7 +186,7 @@ def _read_message(field: bytes, type_: MessageType) -> str:
     octets = unfold(field, MAX_FIELD, MESSAGE_FIELD)
     text = octets.decode("utf-8", "surrogateescape")
     try:
-        check_text(text, type_)
+        checks.check_text(text, type_)
     except ValueError as error:
         command = type_ is MessageType.COMMAND
         code = (
@@ -203,14 +196,6 @@ def _read_message(field: bytes, type_: MessageType) -> str:
         )
         raise SpaError(code, str(error)) from None
     return _insist(field, octets, MESSAGE_FIELD)
-
-
-def check_text(text: str, type_: MessageType) -> None:
-    """Raises ValueError where the message is not what its type says."""
-    if type_ is MessageType.COMMAND:
-        grammar.parse_command(text)
-    else:
-        grammar.parse_access(text)
 
 
 def _read_nat(field: bytes) -> str:

@@ -11,10 +11,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
 
 from watchword.model.addresses import Address
 from watchword.model.services import Proto, Service
+from watchword.wire.spa.checks import BadAddressError, parse_port, split_service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 ANY_SOURCE: Final = IPv4Address("0.0.0.0")  # noqa: S104  (no socket: "the packet's source")
 """As allow address: whoever the packet came from."""
@@ -27,10 +31,6 @@ _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 NO_HOST: Final = "the host is neither a name nor an address"
 _MAX_HOST: Final = 70
-
-
-class BadAddressError(ValueError):
-    """The allow address is none."""
 
 
 def parse_allow(text: str) -> Address:
@@ -91,18 +91,8 @@ def parse_access(text: str) -> tuple[Address, tuple[Service, ...]]:
 
 
 def _service(item: str) -> Service:
-    name, _, port = item.partition("/")
-    if name not in _PROTOCOLS:
-        raise ValueError("an item is not of the form tcp/port or udp/port")
-    return Service(_PROTOCOLS[name], parse_port(port))
-
-
-def parse_port(text: str) -> int:
-    """Read 1 to 5 digits, leading zeros allowed. Raises ValueError outside 1 to 65535."""
-    digits = text.isascii() and text.isdecimal() and len(text) <= 5
-    if not digits or not 1 <= int(text) <= 65535:
-        raise ValueError("a port is not a number from 1 to 65535")
-    return int(text)
+    name, port = split_service(item)
+    return Service(_PROTOCOLS[name], port)
 
 
 def parse_command(text: str) -> tuple[Address, str]:

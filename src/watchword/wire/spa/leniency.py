@@ -16,9 +16,10 @@ import re
 from typing import Final
 
 from watchword.model.openpgp import Decrypted
-from watchword.wire.spa import fields, grammar
+from watchword.wire.spa import checks, fields
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.fields import Base64Codes
+from watchword.wire.spa.lengths import MAX_SECONDS, MAX_TIMESTAMP
 from watchword.wire.spa.mac import GPG_PREFIX, PREFIX
 from watchword.wire.spa.message import Message, MessageType
 from watchword.wire.spa.opened import Opened
@@ -135,7 +136,7 @@ def _c_text(field: bytes, limit: int, codes: Base64Codes) -> str:
 
 def _read_user(field: bytes) -> str:
     user = _c_text(field, fields.MAX_USER_FIELD, fields.USER_FIELD)
-    if not fields.is_user(user.encode("utf-8", "surrogateescape")):
+    if not checks.is_user(user.encode("utf-8", "surrogateescape")):
         raise SpaError(Code.INVALID_DATA_DECODE_USERNAME_VALIDFAIL)
     return user
 
@@ -143,7 +144,7 @@ def _read_user(field: bytes) -> str:
 def _read_timestamp(field: bytes) -> int:
     if not field:
         raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_MISSING)
-    if len(field) > fields.MAX_TIMESTAMP:
+    if len(field) > MAX_TIMESTAMP:
         raise SpaError(Code.INVALID_DATA_DECODE_TIMESTAMP_TOOBIG)
     return _c_number(field, 2**31 - 1, Code.INVALID_DATA_DECODE_TIMESTAMP_DECODEFAIL)
 
@@ -162,8 +163,8 @@ def _read_message(field: bytes, type_: MessageType) -> str:
     command = type_ is MessageType.COMMAND
     try:
         if ":" in text.partition(",")[0]:
-            raise grammar.BadAddressError("libfko knows no IPv6 allow address")
-        fields.check_text(text, type_)
+            raise checks.BadAddressError("libfko knows no IPv6 allow address")
+        checks.check_text(text, type_)
     except ValueError as error:
         code = (
             Code.INVALID_DATA_DECODE_MESSAGE_VALIDFAIL
@@ -189,7 +190,7 @@ def parse_nat(text: str) -> tuple[str, int]:
     octets = len(host.encode("utf-8", "surrogateescape"))
     if octets > _MAX_HOST or not _HOST.fullmatch(host):
         raise ValueError("the host holds what no host may, or is too long")
-    return host, grammar.parse_port(port)
+    return host, checks.parse_port(port)
 
 
 def _read_rest(rest: bytes, type_: MessageType) -> tuple[str | None, int]:
@@ -212,4 +213,4 @@ def _read_timeout(field: bytes) -> int:
         raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_MISSING)
     if not _DIGITS.fullmatch(field):
         raise SpaError(Code.INVALID_DATA_DECODE_TIMEOUT_VALIDFAIL)
-    return _c_number(field, fields.MAX_SECONDS, Code.INVALID_DATA_DECODE_TIMEOUT_DECODEFAIL)
+    return _c_number(field, MAX_SECONDS, Code.INVALID_DATA_DECODE_TIMEOUT_DECODEFAIL)

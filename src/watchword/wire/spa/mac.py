@@ -1,23 +1,22 @@
-"""HMAC over packets, prepared so that a trial is one copied state (wire format, chapter 8).
+"""The MAC of a packet, and where it stands (wire format, chapter 8).
 
-In here: computing and verifying, for one key. The state has already been fed
-everything that does not depend on the packet: the key and the characters that
-every packet of its kind would begin with.
-Not in here: trying many keys on one packet (bunch).
+In here: computing it for one packet that is sealed, cutting it off, the characters that
+every packet begins with.
+Not in here: trying a key on the packets of strangers (keyed, bunch).
 """
 
 from __future__ import annotations
 
+import hmac
 from binascii import a2b_base64, b2a_base64
-from typing import Final
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.hmac import HMAC
 
 from watchword.model.crypto import Digest, Secret
-from watchword.model.undisclosed import alike
-from watchword.wire.spa.digests import ALGORITHMS, TEXT_LENGTH
-from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa import errors
+from watchword.wire.spa.errors import SpaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MAX_KEY: Final = 136
 """Bytes; libfko refuses longer keys."""
@@ -27,33 +26,28 @@ GPG_PREFIX: Final = b"hQ"
 """The same for an OpenPGP message whose session key has a length of two bytes (chapter 10)."""
 
 
-class Mac:
-    """One HMAC key, ready to be tried on packets of one kind."""
+def mac_of(body: bytes, key: Secret, kind: Digest, prefix: bytes = PREFIX) -> bytes:
+    """The MAC of a packet, given its text without the constant prefix; raw bytes.
 
-    __slots__ = ("chars", "keyed")
+    Raises SpaError: a key that is not 1 to 136 bytes long (INVALID_HMAC_KEY_LEN), or an
+    algorithm that OpenSSL was told not to have, as MD5 in FIPS mode (UNSUPPORTED_HMAC_MODE).
+    """
+    check_key(key)
+    try:
+        return hmac.digest(key.reveal(), prefix + body, kind.name.lower())
+    except ValueError:
+        raise unsupported(kind) from None
 
-    def __init__(self, key: Secret, kind: Digest, prefix: bytes = PREFIX) -> None:
-        """Raises SpaError: a key that is not 1 to 136 bytes long (INVALID_HMAC_KEY_LEN), or an
-        algorithm that OpenSSL was told not to have, as MD5 in FIPS mode (UNSUPPORTED_HMAC_MODE)."""
-        if not 1 <= len(key) <= MAX_KEY:
-            raise SpaError(Code.INVALID_HMAC_KEY_LEN)
-        self.chars = TEXT_LENGTH[kind]
-        try:
-            self.keyed = HMAC(key.reveal(), ALGORITHMS[kind])
-        except UnsupportedAlgorithm:
-            raise SpaError(Code.UNSUPPORTED_HMAC_MODE, f"no {kind.name} on this machine") from None
-        self.keyed.update(prefix)
 
-    def of(self, body: bytes) -> bytes:
-        """The MAC of a packet, given its text without the constant prefix; raw bytes."""
-        running = self.keyed.copy()
-        running.update(body)
-        return running.finalize()
+def check_key(key: Secret) -> None:
+    """Raises SpaError (INVALID_HMAC_KEY_LEN) for a key that is not 1 to 136 bytes long."""
+    if not 1 <= len(key) <= MAX_KEY:
+        raise SpaError(errors.Code.INVALID_HMAC_KEY_LEN)
 
-    def fits(self, payload: bytes) -> bool:
-        """Whether the payload ends in the MAC of the rest. Constant time, never raises."""
-        body, mac = split(payload, self.chars)
-        return alike(self.of(body), mac)
+
+def unsupported(kind: Digest) -> SpaError:
+    """This machine's OpenSSL makes no MAC of this kind."""
+    return SpaError(errors.Code.UNSUPPORTED_HMAC_MODE, f"no {kind.name} on this machine")
 
 
 def restore(body: bytes, prefix: bytes = PREFIX) -> bytes:

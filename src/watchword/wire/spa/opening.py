@@ -18,8 +18,9 @@ from watchword.model.crypto import Credential
 from watchword.wire.spa import base64text, bunch, fields, rijndael
 from watchword.wire.spa.envelope import flaw
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.keyed import Mac
 from watchword.wire.spa.lengths import RIJNDAEL_BELOW
-from watchword.wire.spa.mac import PREFIX, Mac, restore
+from watchword.wire.spa.mac import PREFIX, restore
 from watchword.wire.spa.opened import Opened
 
 __all__ = ["Bunch", "Lock", "Opened", "flaw", "unseal"]

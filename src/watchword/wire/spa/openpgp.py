@@ -15,8 +15,9 @@ from typing import Final
 from watchword.model.openpgp import Decrypted, OpenPgpCredential, Signature, SignatureState, Signers
 from watchword.wire.spa import base64text, fields
 from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.keyed import Mac
 from watchword.wire.spa.lengths import RIJNDAEL_BELOW
-from watchword.wire.spa.mac import GPG_PREFIX, Mac, restore
+from watchword.wire.spa.mac import GPG_PREFIX, restore
 from watchword.wire.spa.opened import Opened
 from watchword.wire.spa.openpgp_packets import is_encrypted_message
 

@@ -8,12 +8,12 @@ the caller draws them, so that tests can give them.
 from __future__ import annotations
 
 from watchword.model.crypto import Credential
-from watchword.wire.spa import base64text, rijndael
+from watchword.wire.spa import base64text, errors, rijndael
 from watchword.wire.spa.composing import compose
 from watchword.wire.spa.digests import packet_digest, plaintext_digest
-from watchword.wire.spa.errors import Code, SpaError
+from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.lengths import RIJNDAEL_BELOW, SHORTEST
-from watchword.wire.spa.mac import PREFIX, Mac
+from watchword.wire.spa.mac import PREFIX, mac_of
 from watchword.wire.spa.message import Message, MessageType
 
 __all__ = ["packet_digest", "plaintext_digest", "seal"]
@@ -38,7 +38,7 @@ def seal(message: Message, credential: Credential, *, salt: bytes) -> bytes:
     body = base64text.encode(container)[len(PREFIX) :]
     mac = b""
     if credential.mac_key is not None:
-        mac = base64text.encode(Mac(credential.mac_key, credential.mac_digest).of(body))
+        mac = base64text.encode(mac_of(body, credential.mac_key, credential.mac_digest))
     _check_size(len(body), len(mac), message.type)
     return body + mac
 
@@ -54,12 +54,12 @@ def _check_size(body: int, mac: int, type_: MessageType) -> None:
     server = 0 if type_ is MessageType.COMMAND else body + mac
     if body + mac < SHORTEST:
         raise SpaError(
-            Code.INVALID_DATA_ENCRYPT_RESULT_MSGLEN_VALIDFAIL,
+            errors.Code.INVALID_DATA_ENCRYPT_RESULT_MSGLEN_VALIDFAIL,
             f"{SHORTEST - body - mac} characters too short for a server to look at; use an HMAC",
         )
     if max(library, server) >= RIJNDAEL_BELOW:
         over = max(library, server) - RIJNDAEL_BELOW + 1
         raise SpaError(
-            Code.INVALID_DATA_ENCRYPT_RESULT_MSGLEN_VALIDFAIL,
+            errors.Code.INVALID_DATA_ENCRYPT_RESULT_MSGLEN_VALIDFAIL,
             f"{over} characters too long for an encrypted packet; ask for less at once",
         )
