@@ -10,9 +10,11 @@ key, a passphrase or a payload.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @record

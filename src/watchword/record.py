@@ -12,9 +12,16 @@ defines itself is kept. The figures are in docs/decisions/0015.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeVar, dataclass_transform
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn, TypeVar, dataclass_transform
 
-_T = TypeVar("_T")
+    _T = TypeVar("_T")
+else:
+
+    def dataclass_transform(**_said: bool) -> Callable[[object], object]:
+        return lambda decorator: decorator
 
 
 @dataclass_transform(frozen_default=True)

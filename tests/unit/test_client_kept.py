@@ -14,7 +14,7 @@ import pytest
 from tests.unit import client_scene
 from tests.unit.client_scene import KEYS, KNOCK, mode_of, opened
 from watchword.dialects.fwknop import client_last
-from watchword.edges import files
+from watchword.edges import files, turns
 from watchword.errors import HostError
 from watchword.model.crypto import CipherMode, Credential, Secret
 from watchword.programs import fwknop, fwknop1
@@ -321,7 +321,7 @@ def test_a_change_that_cannot_have_its_turn_is_not_made(
 ) -> None:
     import fcntl  # noqa: PLC0415
 
-    monkeypatch.setattr(files, "PATIENCE", 0.05)
+    monkeypatch.setattr(turns, "PATIENCE", 0.05)
     held = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     try:

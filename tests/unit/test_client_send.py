@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from watchword.edges import dial
-from watchword.edges.send import names, raw, send
+from watchword.edges.send import names, raw, send, sockets
 from watchword.errors import HostError
 from watchword.model.routes import Carrier, Route
 
@@ -46,7 +46,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *found: tuple[int, str]) -> None
             if family in (socket.AF_UNSPEC, each)
         ]  # fmt: skip
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(sockets, "getaddrinfo", getaddrinfo)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_an_address_that_cannot_be_reached_gives_way_to_the_next(
                 raise OSError(101, "Network is unreachable")
             super().connect(endpoint)
 
-    monkeypatch.setattr(socket, "socket", Blocked)
+    monkeypatch.setattr(sockets, "socket", Blocked)
     resolve_to(monkeypatch, NOWHERE, FOUR)
     assert send(b"x", udp("server.example", port)).address == "127.0.0.1"
 

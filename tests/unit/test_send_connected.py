@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.relay_double import relaying
-from watchword.edges.send import addresses, connections, names, send
+from watchword.edges.send import addresses, connections, names, send, sockets
 from watchword.errors import HostError
 from watchword.model.crypto import Secret
 from watchword.model.routes import Carrier, Login, Relay, RelayKind, Route
@@ -267,13 +267,13 @@ def test_a_packet_goes_through_a_socks_relay_which_looks_the_name_up(
     serve: Serve, kind: RelayKind, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_up: list[object] = []
-    real = socket.getaddrinfo
+    real = sockets.getaddrinfo
 
-    def note(host: str, *more: Any) -> list[Any]:
+    def note(host: str, *more: Any) -> object:
         looked_up.append(host)
         return real(host, *more)
 
-    monkeypatch.setattr(socket, "getaddrinfo", note)
+    monkeypatch.setattr(sockets, "getaddrinfo", note)
     server = serve(ANSWER if carrier is Carrier.HTTP else b"")
     with relaying({"spa.invalid": "127.0.0.1"}) as relay:
         route = Route(

@@ -13,7 +13,6 @@ key is in their memory.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 
 _PR_SET_DUMPABLE = 4
 _before: list[tuple[int, int]] = []
@@ -25,24 +24,34 @@ def forbid(*, for_good: bool = True) -> None:
 
     ``for_good`` False: a program that takes our place can have the old limit (``give_back``).
     """
-    with suppress(ImportError, OSError, ValueError):
+    try:
         import resource  # noqa: PLC0415  (not on every system)
 
         limit = resource.getrlimit(resource.RLIMIT_CORE)
         _before[:] = [limit]
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0 if for_good else limit[1]))
+    except (ImportError, OSError, ValueError):
+        pass
     if sys.platform == "linux":
-        # A pattern that pipes dumps to a program pays no heed to the limit; this mark it does.
-        with suppress(ImportError, OSError, AttributeError):
-            import ctypes  # noqa: PLC0415  (not in every build)
+        _hide_memory()
 
-            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+def _hide_memory() -> None:
+    """A pattern that pipes dumps to a program pays no heed to the limit; this mark it does."""
+    try:
+        import ctypes  # noqa: PLC0415  (not in every build)
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return
 
 
 def give_back() -> None:
     """Set the limit back for another program that is about to take our place. Never raises."""
-    with suppress(ImportError, OSError, ValueError):
+    try:
         import resource  # noqa: PLC0415  (not on every system)
 
         for limit in _before:
             resource.setrlimit(resource.RLIMIT_CORE, limit)
+    except (ImportError, OSError, ValueError):
+        return

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 
 from watchword.edges.portable import FilePath, own_user
 from watchword.errors import Complaint, OperatorError, Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def permission_complaints(path: FilePath) -> Sequence[Complaint]:

@@ -13,22 +13,20 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias
 
 from watchword.edges.portable import FilePath, flags, link_new, own_user
 from watchword.errors import HostError, OperatorError, Place
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
 TEXT_LIMIT = 8 << 20  # bytes; an access.conf of 10,000 stanzas with generated keys has 3 MB
-PATIENCE = 5.0  # seconds for one's turn; whoever has it writes a small file and is done
 _READ = flags("RDONLY", "NONBLOCK", "CLOEXEC", "NOCTTY")
 _CREATE = flags("WRONLY", "CREAT", "EXCL", "NOFOLLOW", "CLOEXEC")
-_Step: TypeAlias = Callable[[FilePath, FilePath], None]
+_Step: TypeAlias = "Callable[[FilePath, FilePath], None]"
 
 
 def read_text(path: FilePath, limit: int = TEXT_LIMIT) -> str:
@@ -92,25 +90,27 @@ def replace_private(path: FilePath, content: bytes, *, lasting: bool = True) -> 
     try:
         _put(_behind_our_link(path), content, os.replace, lasting=lasting)
     except (OSError, ValueError) as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
 
 
 def change_private(path: FilePath, change: Callable[[bytes], bytes], limit: int) -> None:
     """Replace a file by what becomes of its content; a missing one is empty.
 
     Of several that do this at once, each sees what the one before it wrote: they
-    wait for each other at the folder, for ``PATIENCE`` seconds at the most.
+    wait for each other at the folder, for ``turns.PATIENCE`` seconds at the most.
 
     Raises OperatorError for a file that ``read_bytes`` refuses, HostError if
     it cannot be written or another one does not finish; the file is then what it was.
     """
-    with _turn(path):
+    from watchword.edges.turns import turn  # noqa: PLC0415  (after the packet, if at all)
+
+    with turn(path):
         try:
             os.stat(path)
         except FileNotFoundError:
             before = b""
         except (OSError, ValueError) as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
         else:
             before = read_bytes(path, limit)
         replace_private(path, change(before))
@@ -126,7 +126,7 @@ def create_private(path: FilePath, content: bytes) -> bool:
     except FileExistsError:
         return False
     except (OSError, ValueError) as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     return True
 
 
@@ -144,39 +144,6 @@ def sync_folder(path: FilePath) -> None:
         os.close(folder)
 
 
-@contextmanager
-def _turn(path: FilePath) -> Iterator[None]:
-    """Wait for one's turn at the folder of a file.
-
-    Nobody waits where there are no such locks: on Windows, and of folders on some network
-    file systems.
-    """
-    try:
-        import fcntl  # noqa: PLC0415  (Windows has none)
-    except ImportError:
-        yield
-        return
-    try:
-        descriptor = os.open(_folder(path), flags("RDONLY", "DIRECTORY", "CLOEXEC"))
-    except (OSError, ValueError) as error:
-        raise _refused(path, error) from error
-    try:
-        ends = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > ends:
-                    raise _refused(path, error) from error
-                time.sleep(0.005)
-            except OSError:  # NFS locks no folder (EBADF), others nothing at all
-                break
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _read(path: FilePath, limit: int) -> bytes:
     descriptor = os.open(path, _READ)
     with open(descriptor, "rb") as file:
@@ -187,15 +154,22 @@ def _read(path: FilePath, limit: int) -> bytes:
 
 def _put(path: FilePath, content: bytes, into_place: _Step, *, lasting: bool = True) -> None:
     """Write beside the target, then move: no reader ever sees half a file."""
-    beside = os.path.join(_folder(path), f".{os.path.basename(path)}.{os.urandom(6).hex()}")
+    beside = os.path.join(folder_of(path), f".{os.path.basename(path)}.{os.urandom(6).hex()}")
     try:
         _write_new(beside, content, lasting=lasting)
         into_place(beside, path)
         if lasting:
-            sync_folder(_folder(path))
+            sync_folder(folder_of(path))
     finally:
-        with suppress(OSError):
-            os.unlink(beside)
+        _remove(beside)
+
+
+def _remove(path: FilePath) -> None:
+    """What is not there, or cannot be removed, is left."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
 
 
 def _write_new(path: FilePath, content: bytes, *, lasting: bool) -> None:
@@ -214,7 +188,7 @@ def _behind_our_link(path: FilePath) -> FilePath:
     return os.path.realpath(path)
 
 
-def _folder(path: FilePath) -> str:
+def folder_of(path: FilePath) -> str:
     """Where a file lies."""
     return os.path.dirname(path) or os.curdir
 
@@ -223,8 +197,9 @@ def _unusable(path: FilePath, what: str, remedy: str) -> OperatorError:
     return OperatorError(what, place=Place(str(path), 0), hint=remedy)
 
 
-def _refused(path: FilePath, error: OSError | ValueError) -> HostError:
-    hint = f"check permissions and free space of {_folder(path)}"
+def refused(path: FilePath, error: OSError | ValueError) -> HostError:
+    """What to say of a file that cannot be written."""
+    hint = f"check permissions and free space of {folder_of(path)}"
     return HostError(f"{path}: cannot be written: {_reason(error)}", hint=hint)
 
 

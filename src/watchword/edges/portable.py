@@ -7,7 +7,10 @@ Not in here: prompts (terminal, terminal_windows), whatever only the server need
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 FilePath: TypeAlias = str | os.PathLike[str]
 

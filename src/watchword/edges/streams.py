@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
-from typing import Final, TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, TextIO
 
 _OF_WRITING: Final = frozenset(
     getattr(errno, name, 0) for name in ("EPIPE", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "EBADF")
@@ -41,6 +43,8 @@ def output_lost(error: OSError) -> str | None:
     """
     if error.filename is not None or error.errno not in _OF_WRITING:
         return None
+    from contextlib import suppress  # noqa: PLC0415  (few runs need it)
+
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):

@@ -7,7 +7,9 @@ Not in here: what they carry and who may ask for it (crypto, dialects).
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Self
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Self
 
 
 class Undisclosed:

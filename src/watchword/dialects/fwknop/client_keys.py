@@ -12,8 +12,6 @@ the next one, and what makes a packet weak is remarked on.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Iterator
-from typing import Final
 
 from watchword.dialects.fwknop.client_settings import KeyForm, KeyWord
 from watchword.dialects.fwknop.client_values import MAX_KEY_TEXT
@@ -21,6 +19,11 @@ from watchword.dialects.fwknop.key_strength import REMEDY, is_placeholder, weakn
 from watchword.errors import Complaint, OperatorError
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.wire.spa import base64text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
 
 LONGEST: Final = 32
 """Bytes of an encryption key."""

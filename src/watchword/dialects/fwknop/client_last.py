@@ -10,12 +10,14 @@ word with blanks is quoted, so that it comes back as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from watchword.dialects.fwknop.client_options import MODERN, PERL
 from watchword.dialects.fwknop.client_values import server
 from watchword.dialects.fwknop.client_words import Spoken, UsageError, Vocabulary
 from watchword.errors import OperatorError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _SERVER = frozenset({"destination", "Destination", "knock-dst"})
 _MOST_HOSTS = 1000  # lines of ~/.fwknop.hosts; beyond it the oldest go

@@ -6,12 +6,10 @@ Not in here: the kind of message (client_request).
 
 from __future__ import annotations
 
-import re
-
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.client_values import server
 from watchword.errors import OperatorError
-from watchword.wire.spa.grammar import parse_nat, parse_port
+from watchword.wire.spa.checks import parse_port
 
 _BRACKETED = r"\[([^][]*)\](?:[:,](.*))?"
 _LIBRARY = "fwknop: fko_set_nat_access_str: Error 4 - Args contain invalid data"
@@ -37,6 +35,8 @@ def nat_text(settings: Given, access: str) -> str | None:
 
 def _target(text: str) -> tuple[str, str | None]:
     """Host and port of -N; ``:`` and ``,`` are equal, an IPv6 address stands in brackets."""
+    import re  # noqa: PLC0415  (few runs need it)
+
     if found := re.fullmatch(_BRACKETED, text, re.DOTALL):
         return found[1], found[2]
     host, *rest = re.split("[:,]", text, maxsplit=1)
@@ -48,6 +48,8 @@ def _checked(host: str, port: str) -> str:
         parse_port(port)
     except ValueError:
         raise _refused("[*] Invalid port value in -N arg.") from None
+    from watchword.wire.spa.grammar import parse_nat  # noqa: PLC0415  (few runs need it)
+
     try:
         parse_nat(f"{host},{port}")
     except ValueError:

@@ -9,10 +9,6 @@ read (client_values).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from ipaddress import IPv6Address
-from typing import Any, TypeAlias
-
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_settings import (
     Allow,
@@ -24,10 +20,15 @@ from watchword.dialects.fwknop.client_settings import (
 )
 from watchword.model.routes import Carrier
 
-Said: TypeAlias = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+Said: TypeAlias = "dict[str, Any]"
 """Fields that were set so far."""
 
-Note: TypeAlias = Callable[[Said, Said, str], None]
+Note: TypeAlias = "Callable[[Said, Said, str], None]"
 
 
 def flag(name: str, value: object = True) -> Note:
@@ -84,11 +85,18 @@ def mac_length(flags: Said, given: Said, text: str) -> None:
 
 
 def address(_flags: Said, given: Said, text: str) -> None:
+    if ":" in text:
+        text = _canonical_ipv6(text)
+    note_allow(given, Allow(AllowKind.ADDRESS, text))
+
+
+def _canonical_ipv6(text: str) -> str:
+    from ipaddress import IPv6Address  # noqa: PLC0415  (few runs need it)
+
     try:
-        text = str(IPv6Address(text)) if ":" in text else text
+        return str(IPv6Address(text))
     except ValueError:
         raise ValueError("Invalid allow IP specified for SPA access") from None
-    note_allow(given, Allow(AllowKind.ADDRESS, text))
 
 
 def source(_flags: Said, given: Said, _text: str) -> None:

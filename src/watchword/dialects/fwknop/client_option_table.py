@@ -7,13 +7,16 @@ Not in here: what it does to the settings (client_notes), parsing (client_option
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 from watchword.dialects.fwknop import client_notes as note
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_notes import Note
 from watchword.dialects.fwknop.client_settings import KeyForm
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 class Family(Enum):

@@ -14,9 +14,6 @@ perl client 1.9 and fwknop 2.6 give one name two meanings, fwknop takes that of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 from watchword.dialects.fwknop.client_notes import Said
 from watchword.dialects.fwknop.client_option_table import OPTIONS, Family, Option
 from watchword.dialects.fwknop.client_perl import NO_PERL, Perl
@@ -24,6 +21,11 @@ from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.client_words import Vocabulary
 from watchword.errors import OperatorError
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 
 @record

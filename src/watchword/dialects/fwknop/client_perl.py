@@ -6,9 +6,11 @@ what follows from them (client_perl_settled).
 
 from __future__ import annotations
 
-from typing import Final
-
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 
 @record

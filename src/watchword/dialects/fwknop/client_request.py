@@ -10,34 +10,23 @@ Time and random values are arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_nat import nat_text, outer_access, perl_nat
 from watchword.dialects.fwknop.client_settings import PROTOCOL, Allow, AllowKind, Given
 from watchword.errors import OperatorError
 from watchword.model.crypto import Digest
 from watchword.record import record, replace
-from watchword.wire.spa.errors import Code, SpaError
-from watchword.wire.spa.grammar import BadAddressError, parse_access
+from watchword.wire.spa import errors
+from watchword.wire.spa.checks import BadAddressError, check_access
+from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message, MessageType
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NO_USER = "NO_USER"
-_NAME_YOURSELF = "choose another user name with -U or SPOOF_USER: letters, digits and -._ will do"
 _ANYBODY = "0.0.0.0"  # noqa: S104  (no socket: "the address the packet comes from")
-_SETTERS = {
-    Code.INVALID_DATA_USER_MISSING: "fko_set_username",
-    Code.INVALID_DATA_USER_FIRSTCHAR_VALIDFAIL: "fko_set_username",
-    Code.INVALID_DATA_USER_REMCHAR_VALIDFAIL: "fko_set_username",
-    Code.INVALID_DATA_MESSAGE_EMPTY: "fko_set_spa_message",
-    Code.INVALID_ALLOW_IP: "fko_set_spa_message",
-    Code.INVALID_SPA_COMMAND_MSG: "fko_set_spa_message",
-    Code.INVALID_SPA_ACCESS_MSG: "fko_set_spa_message",
-    Code.INVALID_DATA_NAT_EMPTY: "fko_set_nat_access_str",
-    Code.INVALID_SPA_NAT_ACCESS_MSG: "fko_set_nat_access_str",
-    Code.INVALID_DATA_TIMESTAMP_VALIDFAIL: "fko_set_timestamp",
-    Code.INVALID_DATA_CLIENT_TIMEOUT_NEGATIVE: "fko_set_spa_client_timeout",
-}
 
 
 @record
@@ -158,12 +147,20 @@ def _access(message: Message, settings: Given, draw: Draw, style: Style) -> Want
 def _check_access(text: str, message: Message) -> None:
     """Before anything is made of the list, so that the first thing wrong is what is said."""
     try:
-        parse_access(text)
+        check_access(text)
     except BadAddressError as error:
-        raise library_complaint(SpaError(Code.INVALID_ALLOW_IP, str(error)), message) from None
-    except ValueError as error:
-        wrong = SpaError(Code.INVALID_SPA_ACCESS_MSG, str(error))
+        wrong = SpaError(errors.Code.INVALID_ALLOW_IP, str(error))
         raise library_complaint(wrong, message) from None
+    except ValueError as error:
+        wrong = SpaError(errors.Code.INVALID_SPA_ACCESS_MSG, str(error))
+        raise library_complaint(wrong, message) from None
+
+
+def library_complaint(error: SpaError, message: Message) -> OperatorError:
+    """The line that the original prints when its library refuses a field."""
+    from watchword.dialects.fwknop.client_refused import complaint  # noqa: PLC0415  (mistakes)
+
+    return complaint(error, message)
 
 
 def allow_text(allow: Allow | None) -> str:
@@ -188,23 +185,3 @@ def user_name(settings: Given, person: Person) -> str:
         or NO_USER
     )
     return found[: values.MAX_ANY_USER]
-
-
-def library_complaint(error: SpaError, message: Message) -> OperatorError:
-    """The line that the original prints when its library refuses a field."""
-    setter = _SETTERS.get(error.code) or _too_large(error, message)
-    remedy = _NAME_YOURSELF if setter == "fko_set_username" else ""
-    return OperatorError(
-        f"fwknop: {setter}: Error {int(error.code)} - {error.code.text}",
-        hint=error.detail or remedy,
-    )
-
-
-def _too_large(error: SpaError, message: Message) -> str:
-    if error.code is not Code.DATA_TOO_LARGE:
-        return "fko_spa_data_final"
-    if "timeout" in error.detail:
-        return "fko_set_spa_client_timeout"
-    if "user" in error.detail:
-        return "fko_set_username"
-    return "fko_set_nat_access_str" if "NAT" in error.detail else "fko_set_spa_message"

@@ -10,9 +10,6 @@ Random ports are drawn by the caller's function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
-
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop.client_option_table import Family
 from watchword.dialects.fwknop.client_options import CommandLine
@@ -22,6 +19,11 @@ from watchword.errors import OperatorError
 from watchword.model.crypto import Secret
 from watchword.model.routes import Carrier, Login, Relay, Route
 from watchword.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Final
 
 WEB_PORT: Final = 80
 SOCKS_PORT: Final = 1080

@@ -13,13 +13,16 @@ general layer cannot stand beside the key of a specific one (client, sections
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.undisclosed import Undisclosed, alike
 from watchword.record import record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 DEFAULT_PORT = 62201
 PROTOCOL = "3.0.0"  # what the version field of our packets says

@@ -11,15 +11,16 @@ that no sentence quotes a key.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from ipaddress import ip_address
-from typing import Final
-
 from watchword.dialects.fwknop.client_settings import RelayForm, RelayWord
 from watchword.model.crypto import CipherMode, Digest
 from watchword.model.routes import Carrier
 from watchword.record import record
+from watchword.wire.spa import base64text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
 
 MAX_SECONDS: Final = 131072  # of --fw-timeout; packets carry half of it
 MAX_FILED_SECONDS: Final = 65536  # of FW_TIMEOUT
@@ -30,19 +31,20 @@ MAX_ANY_USER: Final = 63  # characters of one that was found
 MAX_KEY_TEXT: Final = 128  # bytes of a passphrase; the rest is cut, as the original does
 
 _TRUE: Final = frozenset({"y", "yes", "1", "true", "on"})
-# Patterns are compiled when they are first used, which many runs never do.
-_LEADING_NUMBER: Final = r"[ \t\n\v\f\r]*([+-]?[0-9]{1,18})"
-_BASE64: Final = r"[A-Za-z0-9+/=]+"
+_DIGITS: Final = "0123456789"
+_LONGEST_NUMBER: Final = 18
 _OFFSET_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 _OFFSET_DIGITS: Final = 8
 _OFFSET_LIMIT: Final = 65536
-_BRACKETED: Final = r"\[([^][]+)\](?::([0-9]{1,5}))?"
 
 
 def leading_number(text: str) -> int:
     """Read as C's ``strtol`` does: trailing garbage is ignored, a word counts as 0."""
-    found = re.match(_LEADING_NUMBER, text)
-    return int(found[1]) if found else 0
+    said = text.lstrip(" \t\n\v\f\r")
+    sign = said[:1] if said[:1] in ("+", "-") else ""
+    rest = said.removeprefix(sign)
+    digits = rest[: len(rest) - len(rest.lstrip(_DIGITS))]
+    return int(sign + digits[:_LONGEST_NUMBER]) if digits else 0
 
 
 def number(text: str, low: int, high: int) -> int:
@@ -163,6 +165,8 @@ def icmp(text: str, what: str) -> int:
 
 def spoof(text: str) -> str:
     """An address to send from, of either family."""
+    from ipaddress import ip_address  # noqa: PLC0415  (few runs need it)
+
     try:
         address = ip_address(text)
     except ValueError:
@@ -177,7 +181,8 @@ def base64_key(text: str, what: str) -> str:
 
     A ``=`` with more behind it is refused too: the original drops what follows.
     """
-    if not re.fullmatch(_BASE64, text) or "=" in text.rstrip("="):
+    key = text.rstrip("=")
+    if not (text and key.isascii() and base64text.is_text(key.encode("ascii"))) or "=" in key:
         raise ValueError(f"Base64 encoded {what} argument doesn't look like base64-encoded data.")
     return text
 
@@ -235,12 +240,19 @@ def server(text: str) -> Server:
 
     Raises ValueError for a port outside 1 to 65535.
     """
-    if text.startswith("[") and (found := re.fullmatch(_BRACKETED, text)):
-        return Server(found[1], _written_port(found[2]) if found[2] else None)
+    host, closed, behind = text.removeprefix("[").partition("]")
+    if text.startswith("[") and closed and host and "[" not in host and _is_port_behind(behind):
+        return Server(host, _written_port(behind[1:]) if behind else None)
     host, colon, rest = text.partition(":")
     if not colon or ":" in rest:
         return Server(text, None)
     return Server(host, _written_port(rest))
+
+
+def _is_port_behind(text: str) -> bool:
+    """Whether this may follow the bracket of an address: nothing, or a colon and digits."""
+    digits = text.removeprefix(":")
+    return not text or (text != digits and 1 <= len(digits) <= 5 and not digits.strip(_DIGITS))
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given
 from watchword.dialects.fwknop.client_values import is_yes, server
 from watchword.errors import OperatorError
 from watchword.model.crypto import CipherMode
-from watchword.wire.spa.grammar import parse_allow
+from watchword.wire.spa.checks import check_allow
 
 _NO_DESTINATION = "Must use --destination unless --test mode is used"
 
@@ -73,7 +73,7 @@ def verify(line: CommandLine, settings: Given) -> None:
 def _check_allow(allow: Allow) -> None:
     if allow.kind is AllowKind.ADDRESS:
         try:
-            parse_allow(allow.text)
+            check_allow(allow.text)
         except ValueError as error:
             raise OperatorError(
                 "Invalid allow IP specified for SPA access", hint=str(error)

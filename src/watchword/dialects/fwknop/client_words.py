@@ -17,14 +17,17 @@ old abbreviation ambiguous.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeAlias
 
 from watchword.dialects.fwknop.client_option_table import Option
 from watchword.errors import OperatorError
 from watchword.record import record
 
-Table: TypeAlias = Callable[[], Sequence[Option]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
+
+Table: TypeAlias = "Callable[[], Sequence[Option]]"
 """Gives the options of one vocabulary; called when they are needed."""
 
 _HINT = "{program} --help lists the options"

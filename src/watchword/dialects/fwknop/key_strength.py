@@ -12,14 +12,16 @@ key.
 from __future__ import annotations
 
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
 
 from watchword.errors import Complaint
 from watchword.model.crypto import CipherMode, Secret
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
     from watchword.model.policy import Terms
 
 SHORT: Final = 16  # bytes; the key derivation is a single round of MD5, so guessing is cheap

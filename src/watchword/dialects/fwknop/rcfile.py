@@ -7,16 +7,16 @@ Not in here: which variables exist (rcfile_read), changing a file (rcfile_write)
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEFAULT = "default"
 MAX_LINE = 1023  # bytes; what the original reads of a line
-_SECTION = re.compile(r"[ \t]*\[([^]]*)\]")
-_VARIABLE = re.compile(r"[ \t]*([^ \t;#\r\n]+)[ \t]+([^ \t;#\r\n]+)")
-_CLEAN = re.compile(r"[^ \t;#\r\n]+")
+_BREAKS = str.maketrans({"\t": " ", ";": "\n", "#": "\n", "\r": "\n"})
+"""Blanks as one character, and what ends a value as another."""
 
 
 @record
@@ -49,14 +49,26 @@ def lines(text: str) -> Iterator[Line]:
             yield Line(line, number, section)
         elif len(line) > MAX_LINE // 4 and len(_octets(line)) > MAX_LINE:
             yield Line(line, number, section, broken=True)
-        elif found := _SECTION.match(line):
-            section = found[1]
+        elif (name := _head(line)) is not None:
+            section = name
             yield Line(line, number, section, head=True)
-        elif found := _VARIABLE.match(line):
-            name = found[1].removesuffix(":")
-            yield Line(line, number, section, name=name, value=found[2], broken=not name)
         else:
-            yield Line(line, number, section, broken=True)
+            name, value = _variable(line)
+            yield Line(line, number, section, name=name, value=value, broken=not name)
+
+
+def _head(line: str) -> str | None:
+    """The section that a line opens; None: it opens none."""
+    name, bracket, _ = line.lstrip(" \t").partition("]")
+    return name[1:] if bracket and name.startswith("[") else None
+
+
+def _variable(line: str) -> tuple[str, str]:
+    """What a line sets, and to what; twice nothing if it sets nothing."""
+    words = line.translate(_BREAKS).partition("\n")[0].lstrip(" ")
+    name, _, rest = words.partition(" ")
+    value = rest.lstrip(" ").partition(" ")[0]
+    return (name.removesuffix(":"), value) if value else ("", "")
 
 
 def section_names(text: str) -> list[str]:
@@ -76,7 +88,7 @@ def is_section_name(text: str) -> bool:
 
 def is_value(text: str) -> bool:
     """Whether a value can be written and read back as it is."""
-    return bool(_CLEAN.fullmatch(text)) and text.isprintable()
+    return bool(text) and text.isprintable() and not any(each in text for each in " ;#")
 
 
 def _octets(line: str) -> bytes:

@@ -12,9 +12,6 @@ and may say no.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias
-
 from watchword.dialects.fwknop import client_values as values
 from watchword.dialects.fwknop import rcfile
 from watchword.dialects.fwknop.client_settings import (
@@ -28,10 +25,15 @@ from watchword.dialects.fwknop.client_settings import (
 )
 from watchword.errors import Complaint, OperatorError, Place
 from watchword.record import record
-from watchword.wire.spa.grammar import parse_allow
+from watchword.wire.spa.checks import check_allow
 
-_Said: TypeAlias = dict[str, Any]
-_Take: TypeAlias = Callable[[_Said, str], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Final, TypeAlias
+
+_Said: TypeAlias = "dict[str, Any]"
+_Take: TypeAlias = "Callable[[_Said, str], None]"
 
 
 def _field(name: str, read: Callable[[str], Any]) -> _Take:
@@ -47,7 +49,7 @@ def _allow(said: _Said, text: str) -> None:
     elif text.lower() == "resolve":
         said["allow"] = Allow(AllowKind.RESOLVE)
     else:
-        parse_allow(text)
+        check_allow(text)
         note_allow(said, Allow(AllowKind.ADDRESS, text))
 
 

@@ -10,12 +10,16 @@ Only what a run needs is imported: TLS, for one, takes longer to load than all t
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from watchword.edges.send import names
 from watchword.edges.send.sent import NOT_SENT, Sent
 from watchword.errors import HostError
 from watchword.model.routes import Carrier, Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Carry(Protocol):

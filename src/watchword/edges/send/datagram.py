@@ -5,15 +5,15 @@ In here: the socket, and what may come back: that nobody listens, that it was lo
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from typing import Final
-
-from watchword.edges.send import names
+from watchword.edges.send import names, sockets
 from watchword.edges.send.names import Place
 from watchword.edges.send.sent import NOT_SENT, Sent
 from watchword.errors import HostError
 from watchword.model.routes import Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _RECVERR, _IPV6_RECVERR = 11, 25  # of Linux
 _REFUSAL_SECONDS: Final = 1.0
@@ -40,7 +40,8 @@ def send(payload: bytes, route: Route, *, confirm: bool) -> Sent:
 
 
 def _send(payload: bytes, kind: int, place: Place, route: Route, *, confirm: bool) -> Sent:
-    with socket.socket(kind, socket.SOCK_DGRAM) as channel:
+    channel = sockets.socket(kind, sockets.SOCK_DGRAM)
+    try:
         if route.source_port:
             channel.bind(("", route.source_port))
         channel.connect(place)
@@ -49,18 +50,23 @@ def _send(payload: bytes, kind: int, place: Place, route: Route, *, confirm: boo
         octets = channel.send(payload)
         if confirm:
             _hear_refusal(channel)
+    finally:
+        channel.close()
     return Sent(place[0], place[1], octets, sign=NOTHING if confirm else "")
 
 
-def _listen_for_losses(channel: socket.socket, kind: int) -> None:
+def _listen_for_losses(channel: sockets.socket, kind: int) -> None:
     """Have the system tell of lost packets too, not of refusals only, where it can."""
-    six = kind == socket.AF_INET6
-    level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if six else (socket.IPPROTO_IP, _RECVERR)
-    with contextlib.suppress(OSError):
+    level, option = sockets.IPPROTO_IP, _RECVERR
+    if kind == sockets.AF_INET6:
+        level, option = sockets.IPPROTO_IPV6, _IPV6_RECVERR
+    try:
         channel.setsockopt(level, option, 1)
+    except OSError:
+        return
 
 
-def _hear_refusal(channel: socket.socket) -> None:
+def _hear_refusal(channel: sockets.socket) -> None:
     """Raises OSError if the host says that nobody listens, or the network that it is lost."""
     channel.settimeout(_REFUSAL_SECONDS)
     try:

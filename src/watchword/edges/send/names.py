@@ -6,18 +6,20 @@ Not in here: names that only a relay looks up (relays).
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from typing import Final, TypeAlias
-
+from watchword.edges.send import sockets
 from watchword.edges.send.sent import NOT_SENT
 from watchword.errors import HostError
 from watchword.model.routes import Route
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final, TypeAlias
+
 Place: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """What a socket connects to: address, port; for IPv6 flow and scope as well."""
 
-_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_FAMILIES: Final = {4: sockets.AF_INET, 6: sockets.AF_INET6}
 
 
 class UnresolvedError(HostError):
@@ -38,14 +40,14 @@ def places(route: Route) -> Iterator[tuple[int, Place]]:
 
 def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, Place]]:
     """The same for any host. ``family`` is 4, 6 or None."""
-    wanted = _FAMILIES[family] if family else socket.AF_UNSPEC
+    wanted = _FAMILIES[family] if family else sockets.AF_UNSPEC
     if "\0" in host:  # the system would look up what stands before it
         raise _unresolved("not a host name", family)
     try:
         # Given as text, even an address would have the tables of international names loaded.
         name = host.encode("ascii") if host.isascii() else host
-        found = socket.getaddrinfo(name, port, wanted, socket.SOCK_DGRAM)
-    except socket.gaierror as error:
+        found = sockets.getaddrinfo(name, port, wanted, sockets.SOCK_DGRAM)
+    except sockets.gaierror as error:
         raise _unresolved(str(error.strerror), family) from error
     except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
         raise _unresolved("not a host name", family) from error

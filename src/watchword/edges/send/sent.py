@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 NOT_SENT: Final = "send_spa_packet: packet not sent."
 """The last line of fwknop's messages about a packet that stays here."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 
 from watchword import __version__
 from watchword.dialects.fwknop import client_last, client_verify
@@ -25,6 +23,10 @@ from watchword.record import record, replace
 from watchword.service.client import files as client_files
 from watchword.service.client.console import Console
 from watchword.service.client.kept import KeptLines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 _BY_NAME = "-n"  # with the name of a stanza and nothing else, the line holds no key
 
@@ -39,11 +41,11 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
         core_dumps.forbid()
         streams.open_closed()
     console = Console()
-    language = ExitStack()
+    undo: list[Callable[[], object]] = []
     try:
         if own_process and not (len(argv) == 2 and argv[0] == _BY_NAME):
             _hide_keys(argv, console, as_perl=as_perl)
-        status = _Round(argv, os.environ, console, language, as_perl).start()
+        status = _Round(argv, os.environ, console, undo, as_perl).start()
         sys.stdout.flush()
     except (OperatorError, HostError) as error:
         console.complain(error)
@@ -58,7 +60,8 @@ def run(argv: Sequence[str], *, own_process: bool = False, as_perl: bool = False
             console.warn(lost)
         return 1
     finally:
-        language.close()
+        for each in undo:
+            each()
     return status
 
 
@@ -84,8 +87,8 @@ class _Round:
     argv: Sequence[str]
     environment: Mapping[str, str]
     console: Console
-    language: ExitStack
-    """Where what is changed of the process is put back at the end of the run."""
+    undo: list[Callable[[], object]]
+    """What puts back, at the end of the run, what was changed of the process."""
     as_perl: bool
     kept: str | None = None
     """Where the kept line that is being run again came from; None: this one was typed."""
@@ -100,7 +103,7 @@ class _Round:
             return 0
         self.console.quiet, self.console.debug = early.perl.quiet, early.perl.debug
         if early.perl.locale is not None:
-            _speak(early.perl.locale, self.console, self.language)
+            _speak(early.perl.locale, self.console, self.undo)
         client_verify.check_files(early)
         path = client_files.rc_path(early, self.environment)
         if early.stanza_list and path is not None:
@@ -168,11 +171,12 @@ def _shown(line: CommandLine, lines: KeptLines) -> str:
     return f"[+] {shown}" if line.perl.show_last else f"{shown}\n"
 
 
-def _speak(name: str, console: Console, language: ExitStack) -> None:
+def _speak(name: str, console: Console, undo: list[Callable[[], object]]) -> None:
     """Have the system's messages in another language; empty: that of the environment."""
     import locale  # noqa: PLC0415  (few runs need it)
 
-    language.callback(locale.setlocale, locale.LC_ALL, locale.setlocale(locale.LC_ALL))
+    before = locale.setlocale(locale.LC_ALL)
+    undo.append(lambda: locale.setlocale(locale.LC_ALL, before))
     try:
         locale.setlocale(locale.LC_ALL, name)
     except (locale.Error, ValueError):

@@ -9,7 +9,6 @@ kept options (client_kept).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from watchword.dialects.fwknop import rcfile
 from watchword.dialects.fwknop.client_options import CommandLine
@@ -19,6 +18,10 @@ from watchword.edges import file_rights, files
 from watchword.edges.portable import FilePath
 from watchword.errors import HostError, OperatorError
 from watchword.service.client.console import Console
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def home(line: CommandLine, environment: Mapping[str, str]) -> str | None:

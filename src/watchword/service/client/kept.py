@@ -11,7 +11,6 @@ is replaced whole, and the lines of other servers are kept under a lock.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from watchword.dialects.fwknop import client_last
 from watchword.dialects.fwknop.client_options import CommandLine
@@ -19,6 +18,10 @@ from watchword.edges import files
 from watchword.errors import HostError, OperatorError
 from watchword.service.client.console import Console
 from watchword.service.client.files import check_permissions, exists, read_own
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LIMIT = 1 << 20  # bytes of such a file; a thousand lines of the longest kind
 _SAVED = ".fwknop.save"

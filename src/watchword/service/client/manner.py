@@ -6,8 +6,6 @@ Not in here: the manner of 1.9 (client_perl), what both do (client_send).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_perl import NO_PERL
 from watchword.dialects.fwknop.client_request import Style, Wanted
@@ -17,6 +15,10 @@ from watchword.model.routes import Route
 from watchword.service.client.console import Console
 from watchword.service.client.seal import Seal, seal_of
 from watchword.wire.spa.message import Message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Manner:

@@ -9,9 +9,6 @@ Source: client, section 8.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
-
 from watchword.dialects.fwknop import client_keys, client_request, client_values
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
@@ -24,12 +21,17 @@ from watchword.service.client.files import exists, read_own
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Protocol, TypeAlias
+
     from watchword.dialects.fwknop.client_dump import Sealing
     from watchword.wire.spa.opened import Opened
+else:
+    Protocol = object
 
-
-Ask: TypeAlias = Callable[[str], bytes]
+Ask: TypeAlias = "Callable[[str], bytes]"
 """Puts a question; the answer without its end of line. Raises OperatorError."""
 
 
@@ -38,17 +40,14 @@ class Seal(Protocol):
 
     def seal(self, message: Message, plaintext: bytes) -> bytes:
         """The payload. ``plaintext`` is what the message is composed to. Raises OperatorError."""
-        ...
 
     def open(self, payload: bytes) -> tuple[Opened, Sealing]:
         """Raises OperatorError where the keys of this run do not open it."""
-        ...
 
     def sealing(self) -> Sealing: ...
 
     def remarks(self) -> Iterable[Complaint]:
         """What is weak about the keys."""
-        ...
 
 
 class SymmetricSeal:

@@ -8,8 +8,6 @@ Not in here: everything before the packet (client), keys and encryption
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Final
 
 from watchword.dialects.fwknop import client_request, client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
@@ -26,6 +24,11 @@ from watchword.service.client.manner import Manner, manner_of
 from watchword.service.client.seal import Seal
 from watchword.wire.spa.errors import SpaError
 from watchword.wire.spa.message import Message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
 
 _OCTETS: Final = 4  # times -v: the bytes of the packet are shown
 
