@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchword.errors import PeerError
-from watchword.model.openings import Hole, Lead, Opening, SourceNat, Tag
+from watchword.model.addresses import Address
+from watchword.model.openings import Extent, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.orders import (
     Apply,
     Awaiting,
@@ -50,9 +51,25 @@ LEADS = st.none() | st.builds(
     st.none() | st.builds(SourceNat, st.none() | ADDRESSES),
 )
 EVERYTHING = st.builds(Lead, st.none() | ADDRESSES, st.just(0), st.just(True), st.none())
-HOLES = st.builds(Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS) | st.builds(
-    Hole, ADDRESSES, st.none(), st.none(), EVERYTHING
+
+
+def network(who: Address, bits: int, first: bool) -> tuple[Address, Extent]:
+    bits = 1 + bits % who.max_prefixlen
+    whole = ip_network((who, bits), strict=False)
+    return whole.network_address, Extent(bits=bits, first=first)
+
+
+PARTS = st.tuples(ADDRESSES, st.integers(1, 65535).map(Extent)) | st.builds(
+    network, ADDRESSES, st.integers(0, 200), st.booleans()
 )
+HOLES = st.one_of(
+    st.builds(Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none()),
+    st.builds(Hole, ADDRESSES, st.none(), st.none(), EVERYTHING, st.none()),
+    st.builds(
+        lambda part, service, to: Hole(part[0], service, to, None, part[1]),
+        PARTS, SERVICES, st.none() | ADDRESSES,
+    ),
+)  # fmt: skip
 OPENINGS = st.builds(Opening, HOLES, st.floats(0, 1e11))
 TAGS = st.binary(min_size=8, max_size=8).map(lambda octets: Tag(octets.hex()))
 NUMBERS = st.integers(0, 10_000)
@@ -105,7 +122,7 @@ def test_every_order_says_the_same_on_the_other_side(order: Order) -> None:
 def test_an_opening_has_no_part_that_is_left_behind() -> None:
     """Whoever gives openings another part has to write and read it (wire.orders)."""
     assert [each.name for each in fields(Opening)] == ["hole", "until"]
-    assert Hole._fields == ("who", "service", "destination", "lead")
+    assert Hole._fields == ("who", "service", "destination", "lead", "extent")
     assert Lead._fields == ("host", "port", "everything", "source")
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from watchword.edges.replay.reading import (
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import HostError
 from watchword.model.commands import Closing, Cycle
-from watchword.model.openings import Ending
+from watchword.model.openings import Caller, Ending, Extent
 from watchword.model.outcomes import Action, Change
 from watchword.model.requests import Claim
 
@@ -131,7 +132,7 @@ def test_a_database_of_the_first_version_is_read_and_brought_up_to_date(tmp_path
     old.executescript(
         "DROP TABLE cycles; DROP TABLE changes; DROP TABLE forgotten;"
         "ALTER TABLE grants DROP COLUMN key_names; ALTER TABLE grants DROP COLUMN lead;"
-        "PRAGMA user_version = 1"
+        "ALTER TABLE grants DROP COLUMN particulars; PRAGMA user_version = 1"
     )
     old.close()
 
@@ -169,7 +170,8 @@ def test_what_an_earlier_version_may_have_forgotten_is_beyond_memory(tmp_path: P
     run(SqliteStore.open(tmp_path, boot_id="one").aclose())
     old = sqlite3.connect(tmp_path / NAME)
     old.executescript(
-        "DROP TABLE forgotten; ALTER TABLE grants DROP COLUMN lead; PRAGMA user_version = 3"
+        "DROP TABLE forgotten; ALTER TABLE grants DROP COLUMN lead;"
+        "ALTER TABLE grants DROP COLUMN particulars; PRAGMA user_version = 3"
     )
     old.close()
     now, hour = int(time.time()), 3600
@@ -191,9 +193,43 @@ def test_a_database_of_before_grants_led_anywhere_is_read_as_it_is(tmp_path: Pat
     run(store.journal.granted([grant("a")]))
     run(store.aclose())
     old = sqlite3.connect(tmp_path / NAME)
-    old.executescript("ALTER TABLE grants DROP COLUMN lead; PRAGMA user_version = 4")
+    old.executescript(
+        "ALTER TABLE grants DROP COLUMN lead; ALTER TABLE grants DROP COLUMN particulars;"
+        "PRAGMA user_version = 4"
+    )
     old.close()
     assert read_grants(tmp_path, NOW) == [replace(grant("a"), lead=None)]
+
+
+def test_a_grant_for_a_part_of_an_address_is_one_for_that_part_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    """Read as one for the whole address it would let in everybody there."""
+    also = (
+        Caller(ip_address("2001:db8::"), Extent(bits=64, first=True)),
+        Caller(ip_address("192.0.2.9")),
+    )
+    parts = [
+        replace(grant("a"), lead=None, extent=Extent(port=40123)),
+        replace(grant("b"), lead=None, extent=Extent(bits=24), also=also),
+    ]
+    before = SqliteStore.open(tmp_path, boot_id=boot_id())
+    run(before.journal.granted(parts))
+    run(before.aclose())
+    assert read_grants(tmp_path, NOW) == parts
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"extent":[1]}', '{"narrower":true}'])
+def test_a_grant_with_particulars_that_nobody_knows_is_none(tmp_path: Path, text: str) -> None:
+    store = SqliteStore.open(tmp_path, boot_id=boot_id())
+    run(store.journal.granted([grant("a")]))
+    run(store.aclose())
+    file = sqlite3.connect(tmp_path / NAME)
+    file.execute("UPDATE grants SET particulars = ?", (text,))
+    file.commit()
+    file.close()
+    with pytest.raises(HostError):
+        read_grants(tmp_path, NOW)
 
 
 def test_all_files_are_private_from_the_start_whatever_the_umask(tmp_path: Path) -> None:

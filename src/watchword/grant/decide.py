@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TypeAlias
 
-from watchword.grant import actions, closing, commands, leads
+from watchword.grant import actions, asking, callers, closing, commands, leads
+from watchword.grant.callers import is_host
+from watchword.grant.callers import who as _who
 from watchword.grant.closing import ClosePermit
 from watchword.model.addresses import Address
 from watchword.model.commands import CycleTerms, Job
 from watchword.model.moments import Moment
-from watchword.model.openings import Lead
+from watchword.model.openings import Caller, Extent, Lead
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 from watchword.model.services import Service
-
-_EVERYBODY = IPv4Address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,10 @@ class Permit:
     """As ``Grant.key``."""
     lead: Lead | None = None
     """As ``Grant.lead``."""
+    extent: Extent | None = None
+    """As ``Grant.extent``."""
+    also: tuple[Caller, ...] = ()
+    """As ``Grant.also``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,16 @@ def authorise(
     terms = policy.terms(request.stanza)
     if terms.blocked:
         return _no(request, Reason.KEY_BLOCKED)
+    try:
+        request = asking.spelled_out(terms, request)
+    except asking.UnreadableError as error:
+        return _no(request, Reason.ADMIT_UNREADABLE, str(error))
+    return _judged(policy, terms, request, now, named)
+
+
+def _judged(
+    policy: Policy, terms: Terms, request: Request, now: Moment, named: Sequence[Address] | None
+) -> Answer:
     no = _age(policy, request, now) or _address(policy, terms, request) or _user(terms, request)
     if no is not None:
         return no
@@ -122,27 +135,55 @@ def _access(
         if isinstance(found, leads.No):
             return _no(request, found.reason, found.detail)
         lead = found
+    return _permit(policy, terms, request, wish, lead)
+
+
+def _permit(
+    policy: Policy,
+    terms: Terms,
+    request: Request,
+    wish: AccessWish | ForwardWish,
+    lead: Lead | None,
+) -> Permit | Refusal:
+    """A yes, if it can be said for whom."""
+    whom = _whom(policy, terms, request, lead)
+    if isinstance(whom, callers.No):
+        return _no(request, whom.reason, whom.detail)
     limited = policy.destination_rule and terms.cycle is None
     limited = limited and not (lead is not None and lead.everything)
     services = tuple(dict.fromkeys(wish.services))
     return Permit(
         request=request,
-        who=_who(request),
+        who=whom[0].who,
         services=services if lead is None else services[:1],
         destination=request.packet.destination if limited else None,
         seconds=min(request.seconds or terms.default_seconds, terms.max_seconds),
         cycle=terms.cycle,
         key=_key(terms),
         lead=lead,
+        extent=whom[0].extent,
+        also=whom[1:],
     )
+
+
+def _whom(
+    policy: Policy, terms: Terms, request: Request, lead: Lead | None
+) -> tuple[Caller, ...] | callers.No:
+    if terms.cycle is not None:
+        return (Caller(_who(request)),)
+    found = callers.callers(policy, terms, request)
+    if isinstance(found, callers.No):
+        return found
+    if lead is not None and callers.in_part(found):
+        return callers.not_led_on(request, found)
+    for each in found[1:]:
+        if (no := _reachable(policy, request, each.who)) is not None:
+            return callers.No(no.reason, no.detail)
+    return found
 
 
 def _key(terms: Terms) -> str:
     return "+".join(terms.key_names)
-
-
-def _who(request: Request) -> Address:
-    return request.packet.asker if request.allow is None else request.allow
 
 
 def _no(request: Request, reason: Reason, detail: str = "", expected: str = "") -> Refusal:
@@ -169,7 +210,7 @@ def _address(policy: Policy, terms: Terms, request: Request) -> Refusal | None:
     if isinstance(request.wish, CommandWish):
         return None  # the address is looked at no further: nothing is opened for it
     who = _who(request)
-    if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
+    if not is_host(who):
         return _no(request, Reason.ADDRESS_NOT_HOST, str(who))
     if terms.cycle is not None:
         return None  # what the firewall can do is not asked

@@ -23,7 +23,7 @@ from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn, step
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import ChangeSet, Grant, Hole, Lead, Opening, Tag
+from watchword.model.openings import Caller, ChangeSet, Extent, Grant, Hole, Lead, Opening, Tag
 from watchword.model.requests import Request
 from watchword.model.services import Service
 
@@ -48,9 +48,10 @@ class _Holding:
 
 
 _Identity: TypeAlias = tuple[
-    int, str, str, Address, frozenset[Service], Address | None, Lead | None
-]
-"""What makes two grants one: stanza, key, user, caller, services, destination, lead.
+    int, str, str, Address, Extent | None, tuple[Caller, ...],
+    frozenset[Service], Address | None, Lead | None,
+]  # fmt: skip
+"""What makes two grants one: stanza, key, user, callers, services, destination, lead.
 
 The key, because a reload may give a stanza's number to another one.
 """
@@ -91,6 +92,8 @@ def granted(permit: Permit, now: Moment, taken: Callable[[str], bool] = _never) 
         until=round(now.steady + permit.seconds, 3),
         key=permit.key,
         lead=permit.lead,
+        extent=permit.extent,
+        also=permit.also,
     )
 
 
@@ -137,7 +140,8 @@ class Ledger:
         asked = permit.request
         services = frozenset(permit.services)
         caller = (asked.stanza, permit.key, asked.user)
-        wanted = (*caller, permit.who, services, permit.destination, permit.lead)
+        whom = (permit.who, permit.extent, permit.also)
+        wanted = (*caller, *whom, services, permit.destination, permit.lead)
         name = self._names.get(wanted)
         return None if name is None else self._entries[name].grant
 
@@ -321,4 +325,5 @@ class Ledger:
 def _identity(grant: Grant) -> _Identity:
     services = frozenset(grant.services)
     caller = (grant.stanza, grant.key, grant.user)
-    return (*caller, grant.who, services, grant.destination, grant.lead)
+    whom = (grant.who, grant.extent, grant.also)
+    return (*caller, *whom, services, grant.destination, grant.lead)

@@ -11,11 +11,11 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Final
 
-from watchword.grant import leads
+from watchword.grant import callers, leads
 from watchword.grant.cycles import Values
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Hole, Lead
+from watchword.model.openings import Caller, Hole, Lead
 from watchword.model.orders import Wanted
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, ForwardWish
@@ -105,6 +105,8 @@ def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
             return "its stanza opens nothing"
     elif not terms.offers(service):
         return f"its stanza does not offer {service}"
+    if why := callers.covers(terms, Caller(hole.who, hole.extent)):
+        return why
     if leads_for(policy, terms, hole) != lead:
         return f"its stanza leads nobody to {lead}" if lead else "its stanza leads elsewhere"
     if lead is not None and lead.everything:

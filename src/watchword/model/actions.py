@@ -15,6 +15,9 @@ from watchword.model.commands import DEFAULT_SECONDS, Account
 CLOSE: Final = "close"
 """What a caller says to end a grant of his own before its time; no action is called so."""
 
+ADMIT: Final = "admit"
+"""What he says to ask for what an access message has no field for; no action is called so either."""
+
 
 class Kind(StrEnum):
     """What an argument can be."""

@@ -149,6 +149,12 @@ class FirewallSettings:
     """Attachment ``sets``."""
     leads: bool = False
     """True: openings may lead somewhere."""
+    binds: bool = False
+    """True: openings may be for one port of their caller's."""
+    prefixes: tuple[tuple[int, int], ...] = ()
+    """IP version and length of prefixes that openings may be for; sorted."""
+    firsts: tuple[tuple[int, int], ...] = ()
+    """The same of those of which only the first address that connects is let in; sorted."""
     snat: tuple[Address, ...] = ()
     """Addresses as which others may be seen; at most MOST_SNAT."""
     mark: int = 0x0100_0000

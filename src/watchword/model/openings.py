@@ -28,6 +28,9 @@ class Feature(StrEnum):
     FORWARD_ALL = "forward-all"  # let everything of a caller's through this host
     SOURCE_NAT = "source-nat"  # have the inside see an address of this host's, not the caller's
     OUTPUT = "output"  # let answers out past a chain that drops them
+    SOURCE_PORT = "source-port"  # an opening for connections from one port of the caller's only
+    PREFIX = "prefix"  # an opening for a whole network of callers
+    FIRST = "first"  # one for the first address of a network that connects, and no other
 
 
 class SourceNat(NamedTuple):
@@ -78,6 +81,41 @@ class Lead(NamedTuple):
         return frozenset(needed if self.source is None else {*needed, Feature.SOURCE_NAT})
 
 
+class Extent(NamedTuple):
+    """How much of an address is let in, where it is not all that comes from just there."""
+
+    port: int = 0
+    """The caller's own port; 0: any."""
+    bits: int = 0
+    """Leading bits of the address that count, the others are 0; 0: all of them count."""
+    first: bool = False
+    """With ``bits``: only the first of those addresses that connects is let in."""
+
+    def __str__(self) -> str:
+        """``port 40123``, ``/64``, ``/24 (the first that connects)``: what follows an address."""
+        if self.port:
+            return f" port {self.port}"
+        return f"/{self.bits}{' (the first that connects)' if self.first else ''}"
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What a firewall has to be able to do for it."""
+        if self.port:
+            return frozenset({Feature.SOURCE_PORT})
+        return frozenset({Feature.PREFIX, Feature.FIRST} if self.first else {Feature.PREFIX})
+
+
+class Caller(NamedTuple):
+    """Somebody who is let in."""
+
+    who: Address
+    extent: Extent | None = None
+    """None: whatever comes from there."""
+
+    def __str__(self) -> str:
+        return f"{self.who}{self.extent or ''}"
+
+
 class Hole(NamedTuple):
     """Who may reach what: the identity of an opening, without its end."""
 
@@ -88,6 +126,8 @@ class Hole(NamedTuple):
     """This host's address that may be reached; None: any of them."""
     lead: Lead | None = None
     """Where it leads; None: to the service itself, on this host."""
+    extent: Extent | None = None
+    """How much of ``who``; None: whatever comes from there. What leads somewhere has none."""
 
     def __hash__(self) -> int:
         """Cheaper than that of a tuple of addresses: holes are looked up for every grant."""
@@ -110,10 +150,12 @@ class Opening:
     @property
     def tag(self) -> Tag:
         """A name derived from the content: equal openings, equal tags."""
-        who, service, destination, lead = self.hole
+        who, service, destination, lead, extent = self.hole
         text = f"{who} {service} {destination or '*'} {self.until:.3f}"
         if lead is not None:
             text = f"{text} {lead}"
+        if extent is not None:
+            text = f"{text} of {tuple(extent)}"
         return Tag(hashlib.blake2s(text.encode("ascii"), digest_size=8).hexdigest())
 
 
@@ -159,6 +201,15 @@ class Grant:
     """Opened by a command of the operator's own, and closed by one; None: in the firewall."""
     lead: Lead | None = None
     """Where the service leads, of which there is one then; None: to themselves."""
+    extent: Extent | None = None
+    """How much of ``who``; None: whatever comes from there."""
+    also: tuple[Caller, ...] = ()
+    """Who may come in as well: other addresses of the same caller's."""
+
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        """Everybody who may come in."""
+        return (Caller(self.who, self.extent), *self.also)
 
     @property
     def holes(self) -> tuple[Hole, ...]:
@@ -168,7 +219,11 @@ class Grant:
         if self.lead is not None:
             service = None if self.lead.everything else self.services[0]
             return (Hole(self.who, service, self.destination, self.lead),)
-        return tuple(Hole(self.who, service, self.destination) for service in self.services)
+        return tuple(
+            Hole(who, service, self.destination, extent=extent)
+            for who, extent in self.callers
+            for service in self.services
+        )
 
 
 class Ending(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from watchword.errors import Place
 from watchword.model.actions import Action
 from watchword.model.addresses import Address, Network
+from watchword.model.callers import ONE_ADDRESS, CallerTerms
 from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.old_knocks import NO_SIGNATURES, KnockTerms, Signatures
@@ -123,6 +124,7 @@ class Terms:
     nat: NatTerms = NatTerms()
     knock: KnockTerms | None = None
     """What has to be knocked, in place of a packet; None: packets are wanted."""
+    callers: CallerTerms = ONE_ADDRESS
     key_names: tuple[str, ...] = ()
     """What its keys are called, without giving them away (service.daemon.blocks);
     empty: nobody asked."""
@@ -199,7 +201,7 @@ class Policy:
         """What a firewall has to be able to do for one stanza, beyond opening a service."""
         if terms.cycle is not None or not terms.access:
             return frozenset()
-        nat, needed = terms.nat, set[Feature]()
+        nat, needed = terms.nat, set(terms.callers.features)
         for lead in nat.forced:
             needed |= lead.features
         if nat.through:
@@ -209,7 +211,7 @@ class Policy:
                 needed.add(Feature.LOCAL_NAT)
             if self.forwarding and any(each.network for each in nat.targets):
                 needed.add(Feature.FORWARD)
-        if nat.sources and needed - {Feature.LOCAL_NAT}:
+        if nat.sources and needed & {Feature.FORWARD, Feature.FORWARD_ALL}:
             needed.add(Feature.SOURCE_NAT)
         return frozenset(needed)
 

@@ -14,11 +14,24 @@ from watchword.model.services import Service
 
 
 @dataclass(frozen=True, slots=True)
+class Particulars:
+    """What a caller says of where he connects from, beside the address."""
+
+    port: int = 0
+    """His own; 0: any."""
+    bits: int = 0
+    """Length of the prefix around the address that he asks for; 0: just the address."""
+    also: tuple[Address, ...] = ()
+    """Other addresses of his."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccessWish:
     """Open these services of this host."""
 
     services: tuple[Service, ...]
     """At least one, in the packet's order, repeats kept."""
+    particulars: Particulars = Particulars()
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,10 +120,11 @@ def _told(address: Address | None) -> str | None:
 
 
 def _hole(hole: Hole) -> list[object]:
-    who, service, destination, lead = hole
+    who, service, destination, lead, extent = hole
     proto, port = ("", 0) if service is None else (service.proto.value, service.port)
     to = None if lead is None else _lead(lead)
-    return [who.packed.hex(), proto, port, _told(destination), to]
+    part = None if extent is None else list(extent)
+    return [who.packed.hex(), proto, port, _told(destination), to, part]
 
 
 def _lead(lead: Lead) -> list[object]:

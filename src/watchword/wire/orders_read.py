@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from watchword.errors import PeerError
 from watchword.model.addresses import Address
-from watchword.model.openings import Hole, Lead, Opening, SourceNat, Tag
+from watchword.model.openings import Extent, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.orders import (
     Apply,
     Awaiting,
@@ -118,13 +118,29 @@ def _service(proto: object, port: object) -> Service:
     return Service(Proto(_text(proto, 3)), _number(port, 1, 65535))
 
 
-def _read_hole(who: object, proto: object, port: object, destination: object, lead: object) -> Hole:
+def _read_hole(row: Any) -> Hole:
+    who, proto, port, destination, lead, extent = row
     to = None if lead is None else _read_lead(lead)
     if proto == "" and port == 0 and to is not None and to.everything:
         service = None
     else:
         service = _service(proto, port)
-    return Hole(_address(who), service, _maybe_address(destination), to)
+    address = _address(who)
+    part = None if extent is None else _read_extent(extent, address)
+    if to is not None and part is not None:
+        raise PeerError("what leads somewhere is for a whole address")
+    return Hole(address, service, _maybe_address(destination), to, part)
+
+
+def _read_extent(row: Any, who: Address) -> Extent:
+    """A port or a network, and not both."""
+    port, bits, first = row
+    most = who.max_prefixlen
+    extent = Extent(_number(port, 0, 65535), _number(bits, 0, most), _flag(first))
+    host = int(who) & ((1 << most - extent.bits) - 1) if extent.bits else 0
+    if bool(extent.port) is bool(extent.bits) or host or (first and not extent.bits):
+        raise PeerError("a part of an address that cannot be")
+    return extent
 
 
 def _read_lead(row: Any) -> Lead:
@@ -142,7 +158,7 @@ def _read_source(row: Any) -> SourceNat | None:
 
 def _read_opening(row: Any) -> Opening:
     *hole, until = row
-    return Opening(_read_hole(*hole), _seconds(until))
+    return Opening(_read_hole(hole), _seconds(until))
 
 
 def _read_wanted(row: Any) -> Wanted:
@@ -180,12 +196,12 @@ def _recognise(fields: _Fields) -> Order:
 
 def _cut(fields: _Fields) -> Order:
     _only(fields, "do", "holes", "coming")
-    return Cut(tuple(_read_hole(*row) for row in fields["holes"]), _flag(fields["coming"]))
+    return Cut(tuple(_read_hole(row) for row in fields["holes"]), _flag(fields["coming"]))
 
 
 def _through(fields: _Fields) -> Order:
     _only(fields, "do", "holes")
-    return Through(tuple(_read_hole(*row) for row in fields["holes"]))
+    return Through(tuple(_read_hole(row) for row in fields["holes"]))
 
 
 def _command(fields: _Fields) -> Order:

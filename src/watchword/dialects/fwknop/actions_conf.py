@@ -30,7 +30,7 @@ from watchword.dialects.fwknop.lines import (
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import HostError, OperatorError, Place
-from watchword.model.actions import CLOSE, Action, Argument, Kind, Piece
+from watchword.model.actions import ADMIT, CLOSE, Action, Argument, Kind, Piece
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _ARGUMENT: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
@@ -150,11 +150,12 @@ class _Reader:
 
     def action(self) -> Action | None:
         """None if it was complained about."""
-        if not _NAME.fullmatch(self._name) or self._name == CLOSE:
+        if not _NAME.fullmatch(self._name) or self._name in (CLOSE, ADMIT):
             self._complaints.refuse(
                 f"'{shown(self._name)}' is no name for an action",
                 self._place,
-                f"write letters, digits, dots and dashes; '{CLOSE}' has a meaning of its own",
+                "write letters, digits, dots and dashes; "
+                f"'{CLOSE}' and '{ADMIT}' have meanings of their own",
             )
             return None
         arguments = self._arguments()

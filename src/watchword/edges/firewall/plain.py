@@ -15,4 +15,6 @@ def service_of(hole: Hole) -> Service:
     """The service that a hole lets in to. Raises HostError: it leads elsewhere."""
     if hole.service is None or hole.lead is not None:
         raise HostError(f"nothing here can lead {hole.who} on ({hole.lead})")
+    if hole.extent is not None:
+        raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
     return hole.service

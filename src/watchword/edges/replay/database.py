@@ -28,9 +28,9 @@ from watchword.errors import HostError
 Answer = TypeVar("Answer")
 
 APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
-VERSION = 5
+VERSION = 6
 WITH_CYCLES, WITH_CHANGES, WITH_FORGOTTEN = 2, 3, 4  # since when there are tables of these names
-WITH_LEADS = 5  # since when grants have them
+WITH_LEADS, WITH_PARTICULARS = 5, 6  # since when grants have them
 _OLDEST = 1  # brought up to date when it is opened for writing
 BUSY_SECONDS = 2.0  # how long another process may hold us up
 LOG_BYTES = 2001 * 4120  # of the log, when it has as many pages as are copied back together
@@ -105,12 +105,15 @@ _ASSUMED = "INSERT INTO forgotten VALUES (1, CAST(strftime('%s', 'now') AS INTEG
 """What may have been forgotten before that was written down: it had been too old for a day."""
 _LEADS = "ALTER TABLE grants ADD COLUMN lead TEXT NOT NULL DEFAULT ''"
 """Since version 5: where each grant leads."""
+_PARTICULARS = "ALTER TABLE grants ADD COLUMN particulars TEXT NOT NULL DEFAULT ''"
+"""Since version 6: what only some grants have, as JSON; empty: nothing."""
 _LATER = (
     (WITH_CYCLES, "cycles", _CYCLES),
     (WITH_CHANGES, "changes", _CHANGES),
     (WITH_CHANGES, "grants", _KEYS),
     (WITH_FORGOTTEN, "forgotten", _FORGOTTEN),
     (WITH_LEADS, "grants", _LEADS),
+    (WITH_PARTICULARS, "grants", _PARTICULARS),
 )
 _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",

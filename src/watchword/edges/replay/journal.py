@@ -12,7 +12,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from watchword.edges.replay.database import WITH_CHANGES, WITH_CYCLES, WITH_LEADS, Session
+from watchword.edges.replay.database import (
+    WITH_CHANGES,
+    WITH_CYCLES,
+    WITH_LEADS,
+    WITH_PARTICULARS,
+    Session,
+)
+from watchword.edges.replay.particulars import with_particulars, written
 from watchword.edges.replay.recovered import recovered
 from watchword.model.addresses import canonical
 from watchword.model.commands import Closing, Cycle
@@ -23,26 +30,30 @@ from watchword.model.services import Service
 from watchword.ports import Journal
 
 _Row: TypeAlias = tuple[
-    str, str, int, str, str, str, str, str | None, float, float, float, str, str
+    str, str, int, str, str, str, str, str | None, float, float, float, str, str, str
 ]
 """As _GRANTED has them."""
 
 _GRANTED = """
 INSERT INTO grants
     (id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names,
-     lead)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     lead, particulars)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _WITHDRAWN = "DELETE FROM grants WHERE id = ? AND ending IS NULL"
 _ENDED = "UPDATE grants SET ending = ?, ended_at = ? WHERE id = ? AND ending IS NULL"
 _UNFINISHED = """
 SELECT
-    id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names, lead
+    id, boot, stanza, user, source, who, services, destination, began, ends, until, key_names, lead,
+    particulars
 FROM grants INDEXED BY grants_unfinished WHERE ending IS NULL ORDER BY rowid
 """
-_UNFINISHED_LEADLESS = _UNFINISHED.replace("key_names, lead", "key_names, ''")
-_UNFINISHED_NAMELESS = _UNFINISHED.replace("key_names, lead", "'', ''")
-"""For databases of before grants led anywhere, and of before keys had names."""
+_MISSING = (
+    (WITH_PARTICULARS, "particulars\n", "''\n"),
+    (WITH_LEADS, " lead,", " '',"),
+    (WITH_CHANGES, " key_names,", " '',"),
+)
+"""Since when there is a column, and what stands for it where there is none."""
 _CYCLE = "INSERT OR REPLACE INTO cycles (id, closings) VALUES (?, ?)"
 _NO_CYCLE = "DELETE FROM cycles WHERE id = ?"
 _CYCLES = "SELECT id, closings FROM cycles"
@@ -105,8 +116,11 @@ def unfinished(db: sqlite3.Connection, boot_id: str, now: Moment) -> Sequence[Gr
     found = []
     [version] = db.execute("PRAGMA user_version").fetchone()
     cycles = dict(db.execute(_CYCLES).fetchall()) if version >= WITH_CYCLES else {}
-    question = _UNFINISHED_LEADLESS if version >= WITH_CHANGES else _UNFINISHED_NAMELESS
-    for row in db.execute(_UNFINISHED if version >= WITH_LEADS else question):
+    question = _UNFINISHED
+    for since, column, nothing in _MISSING:
+        if version < since:
+            question = question.replace(column, nothing)
+    for row in db.execute(question):
         try:
             grant = _grant(row, _cycle(cycles.get(row[0])))
         except (ValueError, KeyError, TypeError) as error:
@@ -168,6 +182,7 @@ def _row(grant: Grant, boot_id: str) -> _Row:
         grant.until,
         grant.key,
         "" if grant.lead is None else _lead_text(grant.lead),
+        written(grant),
     )
 
 
@@ -191,8 +206,9 @@ def _lead(text: str) -> Lead | None:
 
 def _grant(row: _Row, cycle: Cycle | None) -> Grant:
     """Raises ValueError if the row is none of ours."""
-    id_, _, stanza, user, source, who, services, destination, began, ends, until, key, lead = row
-    return Grant(
+    id_, _, stanza, user, source, who, services, destination, began, ends, until, key, *more = row
+    lead, particulars = more
+    grant = Grant(
         id=id_,
         stanza=stanza,
         user=user,
@@ -207,6 +223,7 @@ def _grant(row: _Row, cycle: Cycle | None) -> Grant:
         cycle=cycle,
         lead=_lead(lead),
     )
+    return with_particulars(grant, particulars)
 
 
 _: type[Journal] = SqliteJournal

@@ -16,6 +16,7 @@ from dataclasses import replace
 from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.nft import guard
 from watchword.edges.firewall.nft.attachments import attachment
+from watchword.edges.firewall.nft.extents import Extents
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
 from watchword.edges.firewall.nft.pieces import Pieces
@@ -23,7 +24,7 @@ from watchword.edges.firewall.nft.script import run, version
 from watchword.edges.firewall.nft.survey import Survey, survey
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.errors import HostError
-from watchword.model.firewalls import FirewallSettings
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Tag
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
 
@@ -55,7 +56,10 @@ class NftFirewall:
         pieces = None
         if structure.own is not None and settings.leads:
             pieces = Pieces(structure.own, settings)
-        self._openings = OpeningSets(structure.homes, clock, pieces)
+        extents = None
+        if structure.own is not None and settings.attach is Attach.GUARD:
+            extents = Extents(structure.own, settings)
+        self._openings = OpeningSets(structure.homes, clock, pieces, extents)
         self._settings = settings
         self._programs = programs
         self._clock = clock
@@ -96,6 +100,8 @@ class NftFirewall:
             able.add(Feature.CUT)
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL, Feature.SOURCE_NAT}
+        if self._settings.attach is Attach.GUARD:
+            able |= {Feature.SOURCE_PORT, Feature.PREFIX, Feature.FIRST}
         if self._settings.output_from:
             able.add(Feature.OUTPUT)
         return frozenset(able)

@@ -169,6 +169,15 @@ def led_element(key: bytes, data: bytes, seconds: float, tag: Tag) -> bytes:
     )
 
 
+def token(key: bytes, seconds: float) -> bytes:
+    """One element that has an end and no name."""
+    return nest(
+        _LIST_ELEM,
+        nest(_KEY, attribute(_VALUE, key)),
+        attribute(_TIMEOUT, _milliseconds(seconds).to_bytes(8, "big")),
+    )
+
+
 def bare_element(key: bytes) -> bytes:
     """One element by its key alone: to delete, to look up, or to stay for ever."""
     return nest(_LIST_ELEM, nest(_KEY, attribute(_VALUE, key)))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from watchword.edges.firewall.nft import leading
+from watchword.edges.firewall.nft import extents, leading
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.layout import (
     PASS_SIZE,
@@ -121,7 +121,7 @@ def _granted() -> list[tuple[str, str]]:
     return rules
 
 
-def _sets() -> dict[str, str]:
+def _sets(settings: FirewallSettings) -> dict[str, str]:
     """Definition of each set, by name."""
     sets = {}
     for v, address in _TYPE.items():
@@ -131,15 +131,15 @@ def _sets() -> dict[str, str]:
         ends = f"{address} . inet_service . {address} . inet_service . inet_proto"
         for name in (ADOPTED, CUT):
             sets[f"{name}{v}"] = f"type {ends}; size {PASS_SIZE};"
-    return sets
+    return sets | extents.sets(settings)
 
 
 def _rules(settings: FirewallSettings) -> list[tuple[str, str]]:
     """Each rule with its comment. The last comment names this structure's content."""
     rules = _under_way(settings.leads)
     rules += _everything_but(settings.public) if settings.guard_all else _only(settings.guarded)
-    rules += _granted()
-    whole: tuple[object, ...] = (rules, _sets(), PRIORITY)
+    rules += [*_granted(), *extents.rules(settings)]
+    whole: tuple[object, ...] = (rules, _sets(settings), PRIORITY)
     if settings.leads:
         whole = (*whole, leading.chains(settings), leading.sets(settings))
     return [*rules, ("counter drop", f"hidden until granted ({_digest(repr(whole))})")]
@@ -164,7 +164,7 @@ def structure(settings: FirewallSettings) -> Structure:
             ExpectedChain(ours, CHAIN, comments, Hook(0, PRIORITY, 1)),
             *(leading.expected(settings, ours) if settings.leads else ()),
         ),
-        sets=tuple((ours, name) for name in [*_sets(), *led]),
+        sets=tuple((ours, name) for name in [*_sets(settings), *led]),
         strange=() if settings.leads else ((ours, leading.LEAD_ON),),
         own=ours,
     )
@@ -185,7 +185,7 @@ def script(
     lines = [f'add table {table} {{ comment "{MARK}"; }}']
     if settings.leads:
         lines += leading.script(settings, home(settings))
-    lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets().items()]
+    lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets(settings).items()]
     lines += [
         f"add chain {table} {CHAIN} "
         f"{{ type filter hook prerouting priority {PRIORITY}; policy accept; }}",

@@ -21,6 +21,7 @@ from watchword.edges.firewall.nft.elements import (
     place,
 )
 from watchword.edges.firewall.nft.elements import hole as hole_of
+from watchword.edges.firewall.nft.extents import Extents
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.pieces import Pieces
@@ -79,10 +80,18 @@ class _Sheets:
 class OpeningSets:
     """What is open, in every home."""
 
-    def __init__(self, homes: Iterable[Home], clock: Clock, pieces: Pieces | None = None) -> None:
-        """``pieces``: for openings that lead somewhere; None: there can be none."""
+    def __init__(
+        self,
+        homes: Iterable[Home],
+        clock: Clock,
+        pieces: Pieces | None = None,
+        extents: Extents | None = None,
+    ) -> None:
+        """``pieces``: for openings that lead somewhere; ``extents``: for those for parts of
+        addresses, or more than one; None: there can be none."""
         self._homes = tuple(homes)
         self._pieces = pieces
+        self._extents = extents
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
@@ -107,8 +116,11 @@ class OpeningSets:
         sheets = _Sheets(self._homes)
         for hole in (*removed, *wanted):
             known = self._tags.get(hole)
-            if known is not None and self._held[known].until > now:  # else the kernel ended it
+            standing_ = known is not None and self._held[known].until > now
+            if standing_:  # else the kernel ended it
                 self._delete(sheets, hole)
+            if hole.extent is not None and hole.extent.first and not (standing_ and hole in wanted):
+                self._begin_anew(netlink, sheets, hole, admits=hole in wanted)
         for hole, opening in wanted.items():
             self._add(sheets, hole, opening.until - now, opening.tag)
         commit(netlink, list(sheets))
@@ -119,8 +131,32 @@ class OpeningSets:
             self._remember(opening.tag, _Held(hole, opening.until, opening.until + slack))
         return [hole for hole in removed if hole not in self._tags]
 
+    def _begin_anew(
+        self, netlink: Netlink, sheets: _Sheets, hole: Hole, *, admits: bool
+    ) -> None:
+        """Forget who was the first of a prefix; ``admits``: the next one who connects is it."""
+        slot = None if self._extents is None else self._extents.slot(hole)
+        if self._extents is None or slot is None:
+            return
+        place_ = self._extents.notes(slot)
+        noted = [
+            key
+            for key in standing(netlink, place_) or ()
+            if self._extents.is_note_of(key, slot)
+        ]
+        sheets.of(place_).delete.update(noted)
+        there, element = self._extents.token(slot)
+        sheets.of(there.place).delete.add(there.key)
+        if admits:
+            sheets.of(there.place).add[there.key] = element
+
     def _add(self, sheets: _Sheets, hole: Hole, seconds: float, tag: Tag) -> None:
-        if hole.lead is None:
+        if hole.extent is not None:
+            for slot in self._slots(hole):
+                sheets.of(slot.place).add[slot.key] = opening_element(
+                    slot.place, slot.key, seconds, tag
+                )
+        elif hole.lead is None:
             element_key = key(hole)
             for sheet in sheets.plain(hole):
                 sheet.add[element_key] = opening_element(sheet.place, element_key, seconds, tag)
@@ -129,7 +165,7 @@ class OpeningSets:
                 sheets.of(piece.slot.place).add[piece.slot.key] = piece.element(seconds, tag)
 
     def _delete(self, sheets: _Sheets, hole: Hole) -> None:
-        if hole.lead is None:
+        if hole.lead is None and hole.extent is None:
             element_key = key(hole)
             for sheet in sheets.plain(hole):
                 sheet.delete.add(element_key)
@@ -202,7 +238,7 @@ class OpeningSets:
             if place_ in led:
                 continue
             for live in lives.values():
-                hole = hole_of(live.key)
+                hole = self._hole(place_, live.key)
                 if live.tag is not None and hole is not None:
                     until = math.inf if live.remaining is None else now + live.remaining
                     held = _Held(hole, until, until + _SLACK), Slot(place_, live.key)
@@ -221,6 +257,12 @@ class OpeningSets:
                 whole[tag] = _Held(hole, now + left, now + left + _SLACK)
             parts |= pieces
         return _Read(whole, parts)
+
+    def _hole(self, place_: Place, key: bytes) -> Hole | None:
+        """What leads nowhere and is stood for by a key; None: nothing of ours."""
+        if self._extents is not None and place_ in self._extents.places:
+            return self._extents.hole(place_, key)
+        return hole_of(key)
 
     def _other_homes(self, found: _Read) -> list[Slot]:
         """Where the rest of parts should be, as far as their keys tell."""
@@ -245,6 +287,9 @@ class OpeningSets:
 
     def _slots(self, hole: Hole) -> list[Slot]:
         """Every element that a hole consists of."""
+        if hole.extent is not None:
+            there = None if self._extents is None else self._extents.slot(hole)
+            return [] if there is None else [there]
         if hole.lead is None:
             element_key = key(hole)
             return [Slot(each.place, element_key) for each in _Sheets(self._homes).plain(hole)]
@@ -254,6 +299,8 @@ class OpeningSets:
 
     def _copies(self, hole: Hole) -> int:
         """How many homes have a hole that leads nowhere else."""
+        if hole.extent is not None:
+            return len(self._slots(hole))
         to = hole.destination is not None
         version = hole.who.version
         return sum(
@@ -275,6 +322,9 @@ class OpeningSets:
             if hole.lead is not None:
                 if self._pieces is None:
                     raise HostError(f"nothing here leads on ({hole.lead})")
+            elif hole.extent is not None:
+                if not self._copies(hole):
+                    continue  # of a policy that is no more: its set has gone, and nobody gets in
             elif not self._copies(hole):
                 raise HostError(f"nothing here lets IPv{hole.who.version} in")
             other = wanted.get(hole)
@@ -293,7 +343,8 @@ class OpeningSets:
 
     def _places(self) -> list[Place]:
         led = [] if self._pieces is None else list(self._pieces.places)
-        return [*self._plain_places(), *led]
+        parts = [] if self._extents is None else list(self._extents.places)
+        return [*self._plain_places(), *led, *parts]
 
     def _remember(self, tag: Tag, held: _Held) -> None:
         other = self._tags.get(held.hole)
