@@ -12,7 +12,7 @@ import pytest
 
 from watchword.errors import HostError
 from watchword.model.addresses import Address
-from watchword.model.openings import ChangeSet, Feature, Hole, Lead, Opening, SourceNat, Tag
+from watchword.model.openings import ChangeSet, Extent, Feature, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.services import Service
 from watchword.ports import Clock, FirewallBackend
 
@@ -52,6 +52,11 @@ class World:
 
 def tags(*openings: Opening) -> frozenset[Tag]:
     return frozenset(each.tag for each in openings)
+
+
+WHO = (ip_address("198.51.100.2"), ip_address("2001:db8::2"))
+SERVICES = (Service.parse("tcp/22"), Service.parse("udp/53"))
+NETWORKS = ((ip_address("198.51.100.0"), 24), (ip_address("2001:db8::"), 64))
 
 
 def leads_to(inside: Address, here: Address) -> list[Lead]:
@@ -142,6 +147,36 @@ class FirewallContract:
             if not lead.features <= able:
                 with pytest.raises(HostError):
                     ready.add(plain, ready.opening(lead=lead))
+        assert ready.backend.installed() == frozenset()
+
+    def test_it_reads_back_parts_of_addresses_and_networks(self, ready: World) -> None:
+        able = ready.backend.probe()
+        holes = [
+            each
+            for each in (
+                *(Hole(who, each, extent=Extent(port=40123)) for who in WHO for each in SERVICES),
+                *(Hole(who, each, who, extent=Extent(port=1)) for who in WHO for each in SERVICES),
+                *(Hole(net, SERVICES[0], extent=Extent(bits=b)) for net, b in NETWORKS),
+                *(Hole(net, SERVICES[1], extent=Extent(0, b, first=True)) for net, b in NETWORKS),
+            )
+            if each.extent and each.extent.features <= able
+        ]
+        ends = ready.clock.now().steady + 60
+        openings = [Opening(hole, ends) for hole in holes]
+        ready.add(*openings)
+        assert ready.backend.installed() == tags(*openings)
+        later = [Opening(hole, ends + 60) for hole in holes]
+        ready.backend.apply(ChangeSet(tuple(later), tags(*openings)))
+        assert ready.backend.installed() == tags(*later)
+        ready.remove(*(each.tag for each in later))
+        assert ready.backend.installed() == frozenset()
+
+    def test_what_it_cannot_let_in_in_part_it_refuses_whole(self, ready: World) -> None:
+        if Feature.SOURCE_PORT in ready.backend.probe():
+            return
+        part = Hole(WHO[0], SERVICES[0], extent=Extent(port=40123))
+        with pytest.raises(HostError):
+            ready.add(ready.opening(), Opening(part, ready.clock.now().steady + 60))
         assert ready.backend.installed() == frozenset()
 
     def test_service_and_destination_tell_openings_apart(self, ready: World) -> None:

@@ -47,7 +47,9 @@ class TestGuard(FirewallContract):
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        yield from world_of(guarding(), "")
+        prefixes = ((4, 24), (6, 64))
+        parts = replace(guarding(), binds=True, prefixes=prefixes, firsts=prefixes)
+        yield from world_of(parts, "")
 
 
 class TestGuardThatLeadsOn(FirewallContract):

@@ -16,7 +16,7 @@ CLOSE: Final = "close"
 """What a caller says to end a grant of his own before its time; no action is called so."""
 
 ADMIT: Final = "admit"
-"""What he says to ask for what an access message has no field for; no action is called so either."""
+"""What he says to ask for what an access message has no field for; no action is called so."""
 
 
 class Kind(StrEnum):

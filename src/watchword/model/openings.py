@@ -212,6 +212,14 @@ class Grant:
         return (Caller(self.who, self.extent), *self.also)
 
     @property
+    def features(self) -> frozenset[Feature]:
+        """What a firewall has to be able to do for it, beyond opening a service."""
+        needed = self.lead.features if self.lead is not None else frozenset[Feature]()
+        for extent in {each.extent for each in self.callers}:
+            needed |= extent.features if extent is not None else frozenset()
+        return needed
+
+    @property
     def holes(self) -> tuple[Hole, ...]:
         """What the firewall has to have for it."""
         if self.cycle is not None:

@@ -19,6 +19,7 @@ from datetime import datetime
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_actions import listed_actions
+from watchword.dialects.fwknop.access_conf_callers import caller_terms
 from watchword.dialects.fwknop.access_conf_commands import Accounts, command_terms, is_on
 from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
@@ -91,6 +92,9 @@ def terms(
     if said.cycle is None and said.access and not is_knocking(stanza):
         said = replace(said, nat=nat_terms(stanza, nat or ServerNat(), complaints))
         reader.check_list()
+    said = replace(
+        said, callers=caller_terms(stanza, complaints, by_commands=said.cycle is not None)
+    )
     if found is None:
         return None
     return replace(said, credential=found.symmetric, openpgp=found.openpgp)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from watchword.dialects.fwknop import voice_callers
 from watchword.dialects.fwknop.voice_json import fields_of, utc
 from watchword.model.daemon_events import LimitReached, ReloadRefused, Starting, Stopped, Stopping
 from watchword.model.openings import Grant
@@ -99,6 +100,7 @@ def _of(grant: Grant) -> dict[str, Any]:
         "stanza": grant.stanza,
         "user": grant.user[:_LONGEST],
         "who": str(grant.who),
+        **voice_callers.fields(grant),
         "services": [str(service) for service in grant.services],
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from watchword.dialects.fwknop import explain_leads
+from watchword.dialects.fwknop import explain_callers, explain_leads
 from watchword.model.actions import Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.firewalls import Attach
@@ -139,6 +139,7 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         )
     if terms.owner_closes:
         yield "its callers may close what they have opened (ENABLE_OWNER_CLOSE)"
+    yield from explain_callers.words(terms.callers)
     for each in terms.actions:
         yield action(each)
     whom = (

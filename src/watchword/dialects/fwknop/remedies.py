@@ -179,6 +179,34 @@ _ADVICE: Final = {
         "the arguments of the action do not fit: {detail}",
         "send them as ACTION_ARGUMENT in the file of ACTIONS_FILE describes them",
     ),
+    Reason.ADDRESS_NOT_YOURS: Advice(
+        "it names an address that its stanza lets nobody name: {detail}",
+        "add the address to NAMED_ADDRESSES, or knock from it",
+    ),
+    Reason.TOO_MANY_ADDRESSES: Advice(
+        "it names more addresses than its stanza lets a packet name: {detail}",
+        "raise MORE_ADDRESSES, or send a packet for each",
+    ),
+    Reason.PREFIX_NOT_OFFERED: Advice(
+        "it asks for a prefix that its stanza does not let in: {detail}",
+        "add its length to PREFIXES_IPV4 or PREFIXES_IPV6, or ask for an address",
+    ),
+    Reason.SOURCE_PORT_NOT_OFFERED: Advice(
+        "it asks for a grant to one source port, and its stanza offers none: {detail}",
+        "add BIND_SOURCE_PORT offered to the stanza, or leave BIND_SOURCE_PORT out of the client's",
+    ),
+    Reason.SOURCE_PORT_REQUIRED: Advice(
+        "it asks for the whole of an address, and its stanza only binds to source ports: {detail}",
+        "use watchword connect --bind, or set BIND_SOURCE_PORT to offered",
+    ),
+    Reason.NOT_LED_ON_IN_PART: Advice(
+        "it asks to be led on from a part of an address, or from several: {detail}",
+        "ask for the one without the other",
+    ),
+    Reason.ADMIT_UNREADABLE: Advice(
+        "what follows the word admit is not what it may be: {detail}",
+        "write admit tcp/22 port 40123, with prefix, also and for, as in access.conf(5)",
+    ),
     Reason.NOTHING_TO_CLOSE: Advice(
         "it asks to close a grant of its sender's, and there is none that it fits",
         "use the key, the user and the address that opened, and name all ports of a grant, or none",

@@ -19,6 +19,7 @@ from watchword.dialects.fwknop import (
     fwknopd_conf,
     policy_tests,
     translate_alerts,
+    translate_callers,
     translate_default,
     translate_log,
     translate_nat,
@@ -95,8 +96,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         settings.firewall,
         snat=translate_nat.snat(policy, complaints),
         seen_as=any(terms.nat.sources for terms in policy.stanzas),
+        **translate_callers.firewall(policy),
     )
     _verify(values, complaints)
+    translate_callers.verify(policy, complaints)
     translate_sources.verify_interfaces(policy.stanzas, settings.sources, complaints)
     tests = _tests(plain, values, complaints)
     return Configuration(

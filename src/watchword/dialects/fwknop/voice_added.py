@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed
-from watchword.model.openings import Grant, Lead
+from watchword.model.openings import Caller, Grant, Lead
 from watchword.model.settings import LogChains, LogStyle
 
 
 def added(grant: Grant, chains: LogChains, style: LogStyle) -> Iterator[Line]:
     """One line for each rule: for each port, or for each step of what leads on."""
-    for kind, chain in rules(grant, chains):
-        yield Priority.INFO, _line(grant, kind, chain, style)
+    for caller in grant.callers:
+        for kind, chain in rules(grant, chains):
+            yield Priority.INFO, _line(grant, caller, kind, chain, style)
 
 
 def rules(grant: Grant, chains: LogChains) -> Iterator[tuple[str, str]]:
@@ -46,12 +47,12 @@ def _leading(lead: Lead, chains: LogChains) -> Iterator[tuple[str, str]]:
         yield f"SNAT{everything}", chain
 
 
-def _line(grant: Grant, kind: str, chain: str, style: LogStyle) -> str:
-    anywhere = "0.0.0.0/0" if grant.who.version == 4 else "::/0"
+def _line(grant: Grant, caller: Caller, kind: str, chain: str, style: LogStyle) -> str:
+    anywhere = "0.0.0.0/0" if caller.who.version == 4 else "::/0"
     where = anywhere if grant.destination is None else str(grant.destination)
     what = "*/*" if grant.lead and grant.lead.everything else listed(grant.services)
     until = int(grant.ends)
     if style is LogStyle.OLD:
         named = "" if kind == "access" else f"{kind} "
-        return f"Added {named}Rule to {chain} for {grant.who}, {what} expires at {until}"
-    return f"Added {kind} rule to {chain} for {grant.who} -> {where} {what}, expires at {until}"
+        return f"Added {named}Rule to {chain} for {caller}, {what} expires at {until}"
+    return f"Added {kind} rule to {chain} for {caller} -> {where} {what}, expires at {until}"

@@ -88,9 +88,10 @@ def _removed(grant: Grant, chains: LogChains) -> Iterator[Line]:
     """One line for each rule, numbered as in the original's listing of its chain."""
     until = f"with expire time of {int(grant.ends)}"
     counted: Counter[str] = Counter()
-    for _, chain in rules(grant, chains):
-        counted[chain] += 1
-        yield Priority.INFO, f"Removed rule {counted[chain]} from {chain} {until}"
+    for _ in grant.callers:
+        for _, chain in rules(grant, chains):
+            counted[chain] += 1
+            yield Priority.INFO, f"Removed rule {counted[chain]} from {chain} {until}"
 
 
 def _attached(event: Attached) -> Iterator[Line]:

@@ -55,6 +55,21 @@ _LINES: Final = {
         "{at} Invalid source IP in SPA message, ignoring SPA packet: {detail}",
     ),
     Reason.NO_SUCH_FAMILY: (_W, "{at} The firewall here cannot open for {detail}."),
+    Reason.ADDRESS_NOT_YOURS: (_W, "{at} An address that may not be named here, by {detail}."),
+    Reason.TOO_MANY_ADDRESSES: (_W, "{at} Too many addresses, by {detail}."),
+    Reason.PREFIX_NOT_OFFERED: (_W, "{at} A prefix that is not offered, by {detail}."),
+    Reason.SOURCE_PORT_NOT_OFFERED: (
+        _W,
+        "{at} A source port, which the stanza does not offer, by {detail}.",
+    ),
+    Reason.SOURCE_PORT_REQUIRED: (
+        _W,
+        "{at} No source port, which the stanza requires, by {detail}.",
+    ),
+    Reason.NOT_LED_ON_IN_PART: (
+        _W,
+        "{at} Who is led on comes from one whole address; asked for by {detail}.",
+    ),
     Reason.WRONG_USER: (
         _W,
         "{at} Username in SPA data ({user}) does not match required username: {expected}",
@@ -83,6 +98,7 @@ _LINES: Final = {
     ),
     Reason.NO_SUCH_ACTION: (_W, "{at} The command names no action of the stanza's ACTIONS."),
     Reason.ACTION_UNFIT: (_W, "{at} The arguments of the action do not fit: {detail}."),
+    Reason.ADMIT_UNREADABLE: (_W, "{at} What is to be admitted cannot be read: {detail}."),
     Reason.NOTHING_TO_CLOSE: (_W, "{at} There is no grant of this caller's to be closed."),
     Reason.COMMAND_FOR_CYCLE: (_E, "{at} Could not build CMD_CYCLE_OPEN command."),
     Reason.CYCLE_UNRECORDED: (

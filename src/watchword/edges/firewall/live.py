@@ -14,7 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from watchword.edges.firewall.nft.connections import Connection, read_sockets
+from watchword.edges.firewall.nft.connections import (
+    Connection,
+    prefixes_of,
+    read_sockets,
+)
 from watchword.edges.firewall.nft.conntrack import conversing, redirected
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.model.openings import Hole
@@ -45,13 +49,12 @@ def _let_in(found: Collection[Connection], holes: Collection[Hole]) -> Collectio
     doors: dict[Hole, list[Hole]] = {}
     for hole in holes:
         doors.setdefault(hole.door, []).append(hole)
+    prefixes = prefixes_of(holes)
     used: list[Hole] = []
     for each in found:
-        anywhere = Hole(each.remote, each.service)
-        everything = Hole(each.remote, None)
-        for door in (anywhere, everything):
+        everything = Hole(each.remote, None, each.local)
+        for door in (*each.ways(prefixes), everything):
             used += doors.get(door, ())
-            used += doors.get(door._replace(destination=each.local), ())
     return used
 
 

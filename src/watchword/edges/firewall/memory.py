@@ -26,6 +26,9 @@ EVERYTHING = frozenset(
         Feature.FORWARD_ALL,
         Feature.SOURCE_NAT,
         Feature.OUTPUT,
+        Feature.SOURCE_PORT,
+        Feature.PREFIX,
+        Feature.FIRST,
     }
 )
 
@@ -76,6 +79,8 @@ class MemoryFirewall:
             raise HostError("memory firewall: not prepared")
         for opening in change.add:
             needed = opening.hole.lead.features if opening.hole.lead else frozenset()
+            if opening.hole.extent and opening.hole.extent.features - self._features:
+                raise HostError("memory firewall: told that it cannot let in just a part")
             if needed - self._features:
                 raise HostError(
                     f"memory firewall: told that it cannot lead on ({opening.hole.lead})"

@@ -52,6 +52,9 @@ _FEATURES = {
     Feature.FORWARD: "another host (ENABLE_IPT_FORWARDING, FORCE_NAT)",
     Feature.FORWARD_ALL: "everything through this host (FORWARD_ALL)",
     Feature.SOURCE_NAT: "another source address (ENABLE_IPT_SNAT, FORCE_SNAT, FORCE_MASQUERADE)",
+    Feature.SOURCE_PORT: "a grant to one source port (BIND_SOURCE_PORT)",
+    Feature.PREFIX: "a grant to a prefix (PREFIXES_IPV4, PREFIXES_IPV6)",
+    Feature.FIRST: "a grant to the first of a prefix that connects (FIRST_CONNECTS_ONLY)",
 }
 _SHARED = (
     "it uses the state directory {} as well: end it, or give this one a STATE_DIR and an "
@@ -178,7 +181,10 @@ def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
                 f"stanza #{terms.number} needs what the firewall backend {name} does not "
                 f"do here: {', '.join(_FEATURES[each] for each in missing)}",
                 place=terms.place,
-                hint="use FIREWALL_BACKEND nftables, or switch off what asks for it",
+                hint=(
+                    "use FIREWALL_BACKEND nftables, attached as guard, or switch off what asks "
+                    "for it"
+                ),
             )
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)

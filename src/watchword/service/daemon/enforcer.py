@@ -136,12 +136,13 @@ class Enforcer:
             self._reporter.report(Disowned(disowned))
 
     async def _beyond(self, firewall: FirewallBackend) -> list[tuple[Grant, Ending]]:
-        """Take back what leads where this firewall leads nobody, as it is set up now."""
-        leading = [each for each in self.ledger.grants() if each.lead is not None]
-        if not leading:
+        """Take back what leads where this firewall leads nobody, as it is set up now, and what is
+        for a part of an address where it lets in whole ones."""
+        special = [each for each in self.ledger.grants() if each.features]
+        if not special:
             return []
         able = await aside(firewall.probe)
-        names = [each.id for each in leading if each.lead and each.lead.features - able]
+        names = [each.id for each in special if each.features - able]
         return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
     def _disallowed(self, error: UnwarrantedError) -> list[tuple[Grant, Ending]]:

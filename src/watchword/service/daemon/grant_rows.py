@@ -32,6 +32,7 @@ def row(
     return {
         "grant": grant.id,
         "who": str(grant.who),
+        "whom": [str(each) for each in grant.callers],
         "services": [str(each) for each in grant.services],
         "leads_to": str(grant.lead) if grant.lead is not None else None,
         "destination": str(grant.destination) if grant.destination else None,
@@ -67,7 +68,7 @@ def _cells(told: Mapping[str, Any]) -> Sequence[str]:
     found = (
         str(told["grant"]),
         f"{told['remaining']:.0f} s" + (", stays" if told.get("stays_until") else ""),
-        str(told["who"]),
+        ", ".join(told.get("whom") or [str(told["who"])]),
         _what(told),
         str(told["source"]),
         str(told["user"]),

@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from watchword.edges.firewall.nft.connections import Connection, Sockets, read_sockets
+from watchword.edges.firewall.nft.connections import (
+    Connection,
+    Sockets,
+    prefixes_of,
+    read_sockets,
+)
 from watchword.edges.firewall.nft.conntrack import passing, redirected
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.model.addresses import Address
@@ -41,9 +46,10 @@ class Arrivals(NamedTuple):
         """
         plain = {hole for hole in holes if hole.lead is None}
         leads = {hole.door: hole.lead for hole in holes if hole.lead is not None}
-        found = {each for each in self.here if each.came_through(plain)}
+        near = prefixes_of(plain)
+        found = {each for each in self.here if each.came_through(plain, near)}
         if translated:
-            found |= {each for each, inside in self.led.items() if inside.came_through(plain)}
+            found |= {x for x, inside in self.led.items() if inside.came_through(plain, near)}
         for each, inside in self.led.items():
             for door in each.doors:
                 lead = leads.get(door)

@@ -101,7 +101,7 @@ class NftFirewall:
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL, Feature.SOURCE_NAT}
         if self._settings.attach is Attach.GUARD:
-            able |= {Feature.SOURCE_PORT, Feature.PREFIX, Feature.FIRST}
+            able |= _of_parts(self._settings)
         if self._settings.output_from:
             able.add(Feature.OUTPUT)
         return frozenset(able)
@@ -224,6 +224,16 @@ class NftFirewall:
         if survey(self._netlink, self._attachment.structure) == self._stood:
             passes.known.listed(connected)
             self._listed_at = self._clock.now().steady
+
+
+def _of_parts(settings: FirewallSettings) -> frozenset[Feature]:
+    """What it was set up for, as with leading on."""
+    able = {Feature.SOURCE_PORT} if settings.binds else set()
+    if settings.prefixes or settings.firsts:
+        able.add(Feature.PREFIX)
+    if settings.firsts:
+        able.add(Feature.FIRST)
+    return frozenset(able)
 
 
 _: type[FirewallBackend] = NftFirewall

@@ -9,14 +9,14 @@ go on (known).
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Iterator
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Collection, Container, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from watchword.errors import HostError
 from watchword.model.addresses import Address
-from watchword.model.openings import Hole
+from watchword.model.openings import Extent, Hole
 from watchword.model.services import Proto, Service
 
 _TABLES = {"tcp": Proto.TCP, "tcp6": Proto.TCP, "udp": Proto.UDP, "udp6": Proto.UDP}
@@ -28,6 +28,17 @@ _ALIVE = {"01", "03", "04", "05", "08", "09", "0B", "0C"}
 _LISTENING = {Proto.TCP: "0A", Proto.UDP: "07"}
 
 _PORT = struct.Struct("!H2x")
+
+
+Prefixes: TypeAlias = Collection[tuple[int, int]]
+"""IP versions and lengths."""
+
+
+def prefixes_of(holes: Collection[Hole]) -> Prefixes:
+    """The lengths of networks that these holes are for."""
+    return {
+        (each.who.version, each.extent.bits) for each in holes if each.extent if each.extent.bits
+    }
 
 
 class Connection(NamedTuple):
@@ -52,15 +63,32 @@ class Connection(NamedTuple):
             )
         )
 
-    def came_through(self, holes: Container[Hole]) -> bool:
-        """Whether one of these holes let it in."""
-        return any(each in holes for each in self.doors)
+    def came_through(self, holes: Container[Hole], prefixes: Prefixes = ()) -> bool:
+        """Whether one of these holes let it in. ``prefixes``: lengths that some of them have."""
+        return any(each in holes for each in self.ways(prefixes))
 
     @property
-    def doors(self) -> tuple[Hole, Hole, Hole]:
-        """The holes that may have let it in, wherever they lead."""
-        anywhere = Hole(self.remote, self.service)
-        return anywhere, Hole(self.remote, self.service, self.local), Hole(self.remote, None)
+    def doors(self) -> tuple[Hole, ...]:
+        """The holes for just this caller that may have let it in, wherever they lead."""
+        who, service, here = self.remote, self.service, self.local
+        bound = Extent(port=self.remote_port) if self.remote_port else None
+        return (
+            Hole(who, service),
+            Hole(who, service, here),
+            Hole(who, None),
+            Hole(who, service, extent=bound),
+            Hole(who, service, here, extent=bound),
+        )
+
+    def ways(self, prefixes: Prefixes) -> Iterator[Hole]:
+        """The same, and those for the networks of these lengths around it."""
+        yield from self.doors
+        for version, bits in prefixes:
+            if version == self.remote.version:
+                network = ip_network((self.remote, bits), strict=False).network_address
+                for first in (False, True):
+                    extent = Extent(bits=bits, first=first)
+                    yield Hole(network, self.service, extent=extent)
 
     @classmethod
     def of_key(cls, key: bytes) -> Connection | None:

@@ -25,7 +25,7 @@ from watchword.edges.firewall.nft.attributes import (
     number,
     read_number,
 )
-from watchword.edges.firewall.nft.connections import Connection
+from watchword.edges.firewall.nft.connections import Connection, prefixes_of
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
 from watchword.model.addresses import Address
 from watchword.model.openings import Hole
@@ -159,14 +159,15 @@ def forget(
     found: dict[Connection, Request] = {}
     doors, leads = {hole.door for hole in holes}, {hole.lead for hole in holes}
     open_still = {hole.door for hole in spared if hole.lead in leads}
+    near, near_still = prefixes_of(doors), prefixes_of(open_still)
     for version, service in {(hole.who.version, hole.service) for hole in holes}:
         if service is None or service.proto is not Proto.UDP:
             continue
         for message in _tracked(netlink, version, service):
             each = _original(fields(message.attributes))
-            if not each or each.service != service or each.came_through(open_still):
+            if not each or each.service != service or each.came_through(open_still, near_still):
                 continue
-            if each.came_through(doors):
+            if each.came_through(doors, near):
                 found[each] = _deletion(message)
     netlink.ask(list(found.values()))
     return frozenset(found)

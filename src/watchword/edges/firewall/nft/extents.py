@@ -124,6 +124,13 @@ class Extents:
         """Every set that has openings of the kind."""
         return iter(self._back)
 
+    def able(self, extent: Extent) -> bool:
+        """Whether there are openings of that kind here at all."""
+        return any(
+            bool(group.bits) is bool(extent.bits) and group.first is extent.first
+            for group in self._places
+        )
+
     def slot(self, hole: Hole) -> Slot | None:
         """Where it belongs; None: there is no set for it."""
         extent = hole.extent
@@ -194,5 +201,3 @@ def _bound(key: bytes, group: Group) -> Hole | None:
     who: Address = family(key[:size])
     to = family(key[size : 2 * size]) if group.to else None
     return Hole(who, Service(_PROTOS[proto], port), to, extent=Extent(port=own))
-
-

@@ -30,6 +30,7 @@ class Known:
         self._everything = settings.guard_all
         self._guarded = frozenset(settings.guarded)
         self._public = frozenset(settings.public)
+        self._prefixes = frozenset(settings.prefixes) | frozenset(settings.firsts)
         self._listed: frozenset[Connection] = frozenset()
         self._ended: set[Hole] = set()
 
@@ -84,4 +85,4 @@ class Known:
         return frozenset(mine), live - mine
 
     def _let_in(self, each: Connection, holes: Container[Hole]) -> bool:
-        return each.came_through(holes) or each.came_through(self._ended)
+        return any(way in holes or way in self._ended for way in each.ways(self._prefixes))

@@ -131,18 +131,14 @@ class OpeningSets:
             self._remember(opening.tag, _Held(hole, opening.until, opening.until + slack))
         return [hole for hole in removed if hole not in self._tags]
 
-    def _begin_anew(
-        self, netlink: Netlink, sheets: _Sheets, hole: Hole, *, admits: bool
-    ) -> None:
+    def _begin_anew(self, netlink: Netlink, sheets: _Sheets, hole: Hole, *, admits: bool) -> None:
         """Forget who was the first of a prefix; ``admits``: the next one who connects is it."""
         slot = None if self._extents is None else self._extents.slot(hole)
         if self._extents is None or slot is None:
             return
         place_ = self._extents.notes(slot)
         noted = [
-            key
-            for key in standing(netlink, place_) or ()
-            if self._extents.is_note_of(key, slot)
+            key for key in standing(netlink, place_) or () if self._extents.is_note_of(key, slot)
         ]
         sheets.of(place_).delete.update(noted)
         there, element = self._extents.token(slot)
@@ -323,8 +319,10 @@ class OpeningSets:
                 if self._pieces is None:
                     raise HostError(f"nothing here leads on ({hole.lead})")
             elif hole.extent is not None:
+                if self._extents is None or not self._extents.able(hole.extent):
+                    raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
                 if not self._copies(hole):
-                    continue  # of a policy that is no more: its set has gone, and nobody gets in
+                    continue  # a length of a policy that is no more: nobody gets in by it
             elif not self._copies(hole):
                 raise HostError(f"nothing here lets IPv{hole.who.version} in")
             other = wanted.get(hole)
