@@ -54,7 +54,7 @@ def callers(policy: Policy, terms: Terms, request: Request) -> tuple[Caller, ...
     if said.bits:
         if (first.version, said.bits) not in allowed.prefixes:
             return _no(Reason.PREFIX_NOT_OFFERED, request, f"{first}/{said.bits}")
-        if _touches_blacklist(policy, first, said.bits):
+        if touches_blacklist(policy, first, said.bits):
             return No(Reason.BLACKLISTED, f"{first}/{said.bits}")
     return tuple(dict.fromkeys(_parts(policy, allowed, said, request)))
 
@@ -69,8 +69,14 @@ def not_led_on(request: Request, found: tuple[Caller, ...]) -> No:
     return _no(Reason.NOT_LED_ON_IN_PART, request, ", ".join(map(str, found)))
 
 
-def covers(terms: Terms, caller: Caller) -> str:
-    """What speaks against letting somebody in, going by the stanza alone; empty: nothing does."""
+def touches_blacklist(policy: Policy, address: Address, bits: int) -> bool:
+    """Whether a prefix has anybody in it for whom nothing is opened."""
+    whole = ip_network((address, bits), strict=False)
+    return any(each.version == whole.version and each.overlaps(whole) for each in policy.blacklist)
+
+
+def covers(policy: Policy, terms: Terms, caller: Caller) -> str:
+    """What speaks against letting somebody in, going by the policy alone; empty: nothing does."""
     allowed, extent = terms.callers, caller.extent
     if extent is None:
         required = allowed.binding is Binding.REQUIRED
@@ -80,6 +86,8 @@ def covers(terms: Terms, caller: Caller) -> str:
         return "its stanza binds to no port of the caller's" if never else ""
     if (caller.who.version, extent.bits) not in allowed.prefixes:
         return f"its stanza lets in no network of {extent.bits} bits"
+    if touches_blacklist(policy, caller.who, extent.bits):
+        return "somebody in that network is blacklisted"
     return "" if extent.first is allowed.first else "its stanza lets in another part of a network"
 
 
@@ -108,11 +116,6 @@ def _addresses(
     return None
 
 
-def _touches_blacklist(policy: Policy, address: Address, bits: int) -> bool:
-    whole = ip_network((address, bits), strict=False)
-    return any(each.version == whole.version and each.overlaps(whole) for each in policy.blacklist)
-
-
 def _parts(
     policy: Policy, allowed: CallerTerms, said: Particulars, request: Request
 ) -> Iterator[Caller]:
@@ -131,7 +134,7 @@ def _parts(
 def _widened(policy: Policy, allowed: CallerTerms, address: Address) -> int:
     """The length of the prefix that is let in though nobody asked for one; 0: none is."""
     bits = allowed.longest(address.version) if allowed.widen else 0
-    return 0 if bits and _touches_blacklist(policy, address, bits) else bits
+    return 0 if bits and touches_blacklist(policy, address, bits) else bits
 
 
 def _source(allowed: CallerTerms, request: Request) -> Iterator[Address]:

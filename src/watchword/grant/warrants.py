@@ -105,7 +105,7 @@ def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
             return "its stanza opens nothing"
     elif not terms.offers(service):
         return f"its stanza does not offer {service}"
-    if why := callers.covers(terms, Caller(hole.who, hole.extent)):
+    if why := callers.covers(policy, terms, Caller(hole.who, hole.extent)):
         return why
     if leads_for(policy, terms, hole) != lead:
         return f"its stanza leads nobody to {lead}" if lead else "its stanza leads elsewhere"
