@@ -61,14 +61,20 @@ def listen(host: Host, address: str, port: int) -> socket.socket:
     return server
 
 
-def connect(host: Host, address: str, port: int, seconds: float = 1.0) -> socket.socket | None:
+def connect(
+    host: Host, address: str, port: int, seconds: float = 1.0, own: tuple[str, int] | None = None
+) -> socket.socket | None:
     """A TCP connection from the host; None if there is no answer within that time.
 
-    A refusal is an answer and is raised: ConnectionRefusedError.
+    ``own``: address and port to connect from; the address may be empty. A refusal is an answer
+    and is raised: ConnectionRefusedError.
     """
     client = open_socket(host, address, socket.SOCK_STREAM)
     client.settimeout(seconds)
     try:
+        if own is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind(own)
         client.connect((address, port))
     except TimeoutError:
         client.close()

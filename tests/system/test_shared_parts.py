@@ -1,0 +1,238 @@
+"""Grants for a part of an address, for networks and for several addresses, in a real kernel.
+
+One server, and the building of the lab: Alice owns the grants, Bob is her neighbour, Mallory a
+stranger, and all three come from one address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.daemon import stanza, until
+from tests.system.building_scene import Shared
+from tests.values import MAC_KEY, credential
+from watchword.lab.building import building
+from watchword.lab.hosts import Lab
+from watchword.lab.sockets import connect, open_socket
+from watchword.lab.trio import Station
+from watchword.model.crypto import Credential, Secret
+from watchword.wire.spa.message import MessageType
+
+pytestmark = pytest.mark.system
+
+BOUND, NEAR, FIRST, MANY = 21, 22, 23, 24
+UDP = 53
+KEYS = {port: Secret(b"one key of 32 bytes for port %03d" % port) for port in (21, 22, 23, 24)}
+SECOND = ("192.0.2.67", "2001:db8:3::67")
+"""More addresses of the host elsewhere, in the same networks as its first ones."""
+
+
+def sealed_for(port: int) -> Credential:
+    return credential(KEYS[port], MAC_KEY)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    with Lab() as lab:
+        made = Shared(building(lab), tmp_path_factory.mktemp("shared"))
+        prefixes = {"PREFIXES_IPV4": "24", "PREFIXES_IPV6": "64"}
+        wanted: dict[int, dict[str, str]] = {
+            BOUND: {"BIND_SOURCE_PORT": "required", "OPEN_PORTS": f"tcp/{BOUND}, udp/{UDP}"},
+            NEAR: {**prefixes, "WIDEN_TO_PREFIX": "Y"},
+            FIRST: {**prefixes, "WIDEN_TO_PREFIX": "Y", "FIRST_CONNECTS_ONLY": "Y"},
+            MANY: {"MORE_ADDRESSES": "1", "GRANT_ALSO_SOURCE": "Y", "NAMED_ADDRESSES": INSIDE},
+        }
+        made.server.access = "".join(
+            stanza(KEYS[port], **{"OPEN_PORTS": f"tcp/{port}", **lines})
+            for port, lines in wanted.items()
+        )
+        for address in SECOND:
+            length = "24" if "." in address else "64"
+            nodad = () if "." in address else ("nodad",)
+            made.net.elsewhere.host.run(
+                "ip", "addr", "add", f"{address}/{length}", "dev", "eth0", *nodad
+            )
+        for address in (made.net.server.four, made.net.server.six):
+            for port in wanted:
+                made.listen(port, address)
+        made.server.start()
+        yield made
+        made.close()
+        made.server.stop()
+
+
+INSIDE = "2001:db8:1::/48, 2001:db8:2::/64, 192.0.2.0/24"
+
+
+def admit(scene: Shared, who: Station, port: int, words: str = "", **more: Any) -> dict[str, Any]:
+    text = f"0.0.0.0,admit tcp/{port} {words}".rstrip()
+    return scene.knock(who, text, sealed_for(port), type=MessageType.COMMAND, **more)
+
+
+def plain(scene: Shared, who: Station, port: int, allow: str = "0.0.0.0", **more: Any) -> Any:
+    return scene.knock(who, f"{allow},tcp/{port}", sealed_for(port), **more)
+
+
+def is_let_in(
+    scene: Shared, who: Station, port: int, own: tuple[str, int], *, six: bool = False
+) -> bool:
+    """Whether a connection from that address and port of somebody's own host is answered."""
+    address = scene.net.server.six if six else scene.net.server.four
+    made = connect(who.host, address, port, 0.4, own)
+    if made is not None:
+        made.close()
+    return made is not None
+
+
+def let_in_of(
+    scene: Shared, port: int, tries: list[tuple[Station, int]], *, six: bool = False
+) -> list[tuple[str, int]]:
+    """Which of these people's ports are let in, all of them trying at once."""
+    with ThreadPoolExecutor(len(tries)) as crowd:
+        came = crowd.map(
+            lambda each: is_let_in(scene, each[0], port, ("", each[1]), six=six), tries
+        )
+        return [
+            (who.host.name, own) for (who, own), let_in in zip(tries, came, strict=True) if let_in
+        ]
+
+
+@pytest.mark.requirement("2.23", partial=True)
+@pytest.mark.parametrize("six", [False, True])
+def test_a_grant_that_is_bound_lets_in_its_owner_by_that_port_and_no_neighbour(
+    scene: Shared, six: bool
+) -> None:
+    net = scene.net
+    own = 40123
+    told = admit(scene, net.alice, BOUND, f"port {own}", six=six)
+    assert told["verdict"] == "granted"
+    assert told["from_port"] == own
+    others = [(each, port) for each in (net.bob, net.mallory) for port in (0, own - 1, own + 1)]
+    assert let_in_of(scene, BOUND, [*others, (net.alice, 0)], six=six) == []
+    address = net.server.six if six else net.server.four
+    with contextlib.closing(connect(net.alice.host, address, BOUND, 5.0, ("", own))) as made:  # type: ignore[type-var]
+        assert made is not None
+        # her connection has the port, so the office gives another one to who wants the same
+        assert let_in_of(scene, BOUND, [(net.bob, own), (net.mallory, own)], six=six) == []
+    whom = f"{net.office.six if six else net.office.four} port {own}"
+    assert f"for {whom} ->" in scene.server.log
+
+
+def test_where_the_office_rewrites_ports_nobody_is_let_in_by_a_bound_grant(scene: Shared) -> None:
+    net, own = scene.net, 40200
+    net.rewrite_ports(True)
+    try:
+        assert admit(scene, net.alice, BOUND, f"port {own}")["verdict"] == "granted"
+        assert let_in_of(scene, BOUND, [(each, own) for each in net.people]) == []
+    finally:
+        net.rewrite_ports(False)
+
+
+def test_a_whole_address_is_refused_where_binding_is_required_and_the_log_says_whose_wish(
+    scene: Shared,
+) -> None:
+    told = plain(scene, scene.net.mallory, BOUND, user="mallory")
+    assert (told["reason"], told["user"]) == ("source-port-required", "mallory")
+    assert "No source port, which the stanza requires, by mallory." in scene.server.log
+
+
+def test_datagrams_are_bound_to_their_port_as_connections_are(scene: Shared) -> None:
+    net, own = scene.net, 40300
+    receiver = open_socket(net.server.host, net.server.four, socket.SOCK_DGRAM)
+    with contextlib.closing(receiver):
+        receiver.bind((net.server.four, UDP))
+        receiver.settimeout(5)
+        text = f"0.0.0.0,admit udp/{UDP} port {own}"
+        told = scene.knock(net.alice, text, sealed_for(BOUND), type=MessageType.COMMAND)
+        assert told["verdict"] == "granted"
+        for who, port in ((net.bob, 0), (net.alice, 0), (net.alice, own)):
+            with contextlib.closing(
+                open_socket(who.host, net.server.four, socket.SOCK_DGRAM)
+            ) as out:
+                out.bind(("", port))
+                out.sendto(b"%s" % who.host.name.encode(), (net.server.four, UDP))
+        assert receiver.recvfrom(100)[1] == (net.office.four, own)
+
+
+@pytest.mark.requirement("2.23", partial=True)
+@pytest.mark.parametrize("six", [False, True])
+def test_a_prefix_lets_in_its_addresses_and_nobody_beside_it(scene: Shared, six: bool) -> None:
+    """As for a phone, or for a host that changes its IPv6 address for every connection."""
+    net = scene.net
+    assert plain(scene, net.elsewhere, NEAR, six=six)["prefix"] == (64 if six else 24)
+    assert is_let_in(scene, net.elsewhere, NEAR, (SECOND[six], 0), six=six)
+    assert not is_let_in(scene, net.mallory, NEAR, ("", 0), six=six)
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_of_a_prefix_only_the_first_that_connects_is_let_in_however_many_try_at_once(
+    scene: Shared, six: bool
+) -> None:
+    net = scene.net
+    first = (net.elsewhere.six if six else net.elsewhere.four, SECOND[six])
+    told = plain(scene, net.elsewhere, FIRST, six=six)
+    assert told["only"] == "the first that connects"
+    with ThreadPoolExecutor(8) as crowd:
+        tries = [first[n % 2] for n in range(8)]
+        let_in = list(
+            crowd.map(lambda own: is_let_in(scene, net.elsewhere, FIRST, (own, 0), six=six), tries)
+        )
+    winners = {own for own, came in zip(tries, let_in, strict=True) if came}
+    assert len(winners) == 1
+    [winner] = winners
+    [other] = set(first) - winners
+    assert is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
+
+    plain(scene, net.elsewhere, FIRST, six=six)  # a renewal gives nobody another chance
+    assert not is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six)
+    assert is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
+
+    scene.program(net.server, "watchword", "revoke", "--all", *scene.server.files)
+    until(lambda: not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six))
+    plain(scene, net.elsewhere, FIRST, six=six)  # a new grant does
+    assert is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six)
+    assert not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
+
+
+@pytest.mark.requirement("2.23", partial=True)
+def test_who_knocks_over_one_ip_version_connects_over_the_other(scene: Shared) -> None:
+    net = scene.net
+    six = net.office.six
+    assert not is_let_in(scene, net.alice, MANY, ("", 0), six=True)
+    told = admit(scene, net.alice, MANY, f"also {six}")
+    assert told["also"] == [six]
+    assert is_let_in(scene, net.alice, MANY, ("", 0), six=True)
+    assert is_let_in(scene, net.alice, MANY, ("", 0))
+
+
+def test_inner_and_outer_address_are_let_in_by_one_packet_of_an_unmodified_client(
+    scene: Shared,
+) -> None:
+    net = scene.net
+    told = plain(scene, net.elsewhere, MANY, allow=SECOND[0])
+    assert (told["who"], told["also"]) == (SECOND[0], [net.elsewhere.four])
+    for own in (SECOND[0], net.elsewhere.four):
+        assert is_let_in(scene, net.elsewhere, MANY, (own, 0))
+
+
+def test_whoever_asks_for_more_is_refused_and_named(scene: Shared) -> None:
+    net = scene.net
+    wishes = (
+        (NEAR, "prefix 16", "prefix-not-offered"),
+        (NEAR, "prefix 8", "prefix-not-offered"),
+        (NEAR, "port 40123", "source-port-not-offered"),
+        (MANY, "also 203.0.113.77", "address-not-to-be-named"),
+        (MANY, "also 192.0.2.1 also 192.0.2.2", "too-many-addresses"),
+        (BOUND, "port 99999", "admit-unreadable"),
+    )
+    for port, words, reason in wishes:
+        told = admit(scene, net.mallory, port, words, user="mallory")
+        assert (told["verdict"], told["reason"], told["user"]) == ("refused", reason, "mallory")
+    assert "An address that may not be named here, by mallory: 203.0.113.77." in scene.server.log
+    assert "A prefix that is not offered, by mallory: 198.51.100.2/16." in scene.server.log
