@@ -407,7 +407,13 @@ def test_sides_are_not_mixed_up(options: tuple[str, ...], scene: Trio) -> None:
     [
         ({"PACKET_SOURCES": "tcp", "TCPSERV_PORT": "4447"}, "fine", "by loopback to TCP port 4447"),
         ({"PCAP_INTF": "lo", "PCAP_FILTER": "udp port 4448"}, "fine", "by loopback, UDP port 4448"),
-        ({"PCAP_INTF": "eth9"}, "remark", "it sniffs on eth9, where only others' packets come in"),
+        ({"PCAP_INTF": "eth0", "PCAP_FILTER": "udp port 4449"}, "fine", "at eth0, UDP port 4449"),
+        (
+            {"PCAP_INTF": "eth0", "PCAP_FILTER": "udp port 4449 and host 203.0.113.77"},
+            "fault",
+            "was not seen (at eth0, UDP port 4449)",
+        ),
+        ({"PCAP_INTF": "eth9"}, "remark", "there is no interface eth9"),
     ],
 )
 def test_the_doctors_packet_goes_the_way_that_the_daemon_looks_at(
@@ -419,3 +425,5 @@ def test_the_doctors_packet_goes_the_way_that_the_daemon_looks_at(
     told = doctor(other)
     other.stop()
     assert said in told.about("capture", severity)
+    links = json.loads(scene.stranger.host.run("ip", "-j", "link").stdout)
+    assert sorted(each["ifname"] for each in links) == ["eth0", "lo"]

@@ -15,8 +15,8 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
@@ -78,6 +78,16 @@ def try_ports(ports: Sequence[int], programs: ProgramRunner) -> list[Tried]:
 
     Raises HostError: the stranger could not be made; everything of it is gone.
     """
+    with beside() as talk:
+        return _asked(talk, ports, programs)
+
+
+@contextmanager
+def beside() -> Iterator[Talk]:
+    """A process with a network namespace of its own, for as long as it is needed.
+
+    Raises HostError: it cannot be had.
+    """
     argv = [sys.executable, "-I", "-S", "-c", _SCRIPT]
     with subprocess.Popen(
         argv,
@@ -88,12 +98,16 @@ def try_ports(ports: Sequence[int], programs: ProgramRunner) -> list[Tried]:
         cwd="/",
     ) as process:
         try:
-            return _asked(_Talk(process), ports, programs)
+            talk = Talk(process)
+            if talk.hear() != b"there":
+                why = talk.trouble() or "no answer"
+                raise HostError(f"no network namespace can be made: {why}", hint="run it as root")
+            yield talk
         finally:
             process.kill()
 
 
-class _Talk:
+class Talk:
     """What is said to the stranger, and what it says."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -116,10 +130,7 @@ class _Talk:
         return self._trouble.readline().decode("utf-8", "replace").strip() if ready else ""
 
 
-def _asked(talk: _Talk, ports: Sequence[int], programs: ProgramRunner) -> list[Tried]:
-    if talk.hear() != b"there":
-        why = talk.trouble() or "no answer"
-        raise HostError(f"no network namespace can be made: {why}", hint="run it as root")
+def _asked(talk: Talk, ports: Sequence[int], programs: ProgramRunner) -> list[Tried]:
     interface = f"ww{os.getpid()}"
     try:
         here = _join(talk.pid, interface, programs)

@@ -4,8 +4,9 @@ In here: which looks there are, in which order, what each is fed with.
 Not in here: what it means (server_diagnosis, firewall_diagnosis), options and printing
 (doctor_server).
 
-Nothing is changed. One packet that no key has sealed is sent to ourselves, so that the
-daemon has something to count; a stranger is made only where the caller asks for it.
+Nothing is changed. A packet that no key has sealed is sent to ourselves, and one is made to arrive
+at each interface that is sniffed, so that the daemon has something to count; a stranger is made
+only where the caller asks for it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges import host_clock, keeping, listeners, randomness, stranger
+from watchword.edges import arrival, host_clock, keeping, listeners, randomness, stranger
 from watchword.edges.firewall import ruleset
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.ruleset import Chain
@@ -30,7 +31,14 @@ from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, WatchwordError
 from watchword.model.firewalls import FirewallSettings
 from watchword.model.services import Proto, Service
-from watchword.model.settings import CaptureFile, PacketQueue, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import (
+    CaptureFile,
+    CaptureFilter,
+    PacketQueue,
+    Sniffer,
+    TcpPort,
+    UdpPort,
+)
 from watchword.service import asking
 from watchword.service.daemon import process
 from watchword.service.doctor import firewall_diagnosis, server_diagnosis
@@ -43,6 +51,8 @@ _USUAL: Final = 62201
 _LOOPBACK: Final = "127.0.0.1"
 _PORT: Final = re.compile(r"\bport (\d{1,5})\b")
 _DECOY: Final = 160  # bytes; as long as a packet with an HMAC
+_OURS: Final = 40_000  # the first of the ports that the doctor sends from
+_SPREAD: Final = 20_000
 _PATIENCE: Final = 2.0  # seconds for the daemon to count a packet
 _SALTED: Final = b"Salted__"  # what a message begins with, before it is cut off
 
@@ -67,7 +77,7 @@ class Examination:
         yield from server_diagnosis.daemon(self._pid, others)
         yield from server_diagnosis.ports(self._own, self._holders(), self._pid)
         if self._pid is not None:
-            yield self._capture()
+            yield from self._captures()
         yield from self._firewall()
         yield from self._files()
         folder = self._settings.state_dir
@@ -82,8 +92,34 @@ class Examination:
             for each in self._listeners
         ]
 
-    def _capture(self) -> Finding:
+    def _captures(self) -> Iterator[Finding]:
+        """By loopback where that is a way, and at each interface that is sniffed by name."""
+        named = _sniffed(self._configuration)
         way, send = _way(self._configuration)
+        if send is not None or not named:
+            yield self._capture(way, send)
+        for interface, port in named:
+            yield self._arrival(interface, port)
+
+    def _arrival(self, interface: str, port: int) -> Finding:
+        way = f"at {interface}, UDP port {port}"
+        ours = _OURS + int.from_bytes(randomness.key_bytes(2), "big") % _SPREAD
+        try:
+            before = _last(self._refused_since(0), 0)
+            seen = arrival.arrive(
+                interface, _decoy(), from_port=ours, to_port=port, programs=SystemPrograms()
+            )
+            if not seen:
+                said = f"{way}: the kernel let nothing of ours arrive there"
+                return server_diagnosis.capture(None, said)
+            heard = self._is_refused(ours, before)
+        except (OSError, WatchwordError) as error:
+            return server_diagnosis.capture(None, f"{way}: {error}")
+        if heard is None:
+            return server_diagnosis.capture(None, f"{way}: it was not told from many others")
+        return server_diagnosis.capture(heard, way)
+
+    def _capture(self, way: str, send: Service | None) -> Finding:
         if send is None:
             return server_diagnosis.capture(None, way)
         try:
@@ -207,16 +243,30 @@ def _way(configuration: Configuration) -> tuple[str, Service | None]:
             case TcpPort(port):
                 return f"by loopback to TCP port {port}", Service(Proto.TCP, port)
             case Sniffer(interfaces, wanted) if not interfaces or "lo" in interfaces:
-                found = _PORT.search(wanted.text)
-                port = int(found[1]) if found else _USUAL
+                port = _port_of(wanted)
                 return f"by loopback, UDP port {port}", Service(Proto.UDP, port)
-            case Sniffer(interfaces):
-                words = f"it sniffs on {', '.join(interfaces)}, where only others' packets come in"
             case PacketQueue(_, interface):
                 words = f"its queue is for packets that come in on {interface}"
-            case CaptureFile():
+            case CaptureFile() | Sniffer():
                 pass
     return words, None
+
+
+def _sniffed(configuration: Configuration) -> list[tuple[str, int]]:
+    """Interfaces that are sniffed by name, loopback left out, each with the port to try."""
+    sniffers = [each for each in configuration.settings.sources if isinstance(each, Sniffer)]
+    return [
+        (name, _port_of(each.filter))
+        for each in sniffers
+        for name in each.interfaces
+        if name != "lo"
+    ]
+
+
+def _port_of(wanted: CaptureFilter) -> int:
+    """The first that the filter names."""
+    found = _PORT.search(wanted.text)
+    return int(found[1]) if found else _USUAL
 
 
 def _last(told: Sequence[Mapping[str, Any]], before: int) -> int:
@@ -234,13 +284,17 @@ def _send(to: Service) -> int:
 
     Raises OSError.
     """
-    text = base64text.encode(_SALTED + randomness.key_bytes(_DECOY))[len(PREFIX) :]
     kind = socket.SOCK_DGRAM if to.proto is Proto.UDP else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as channel:
         channel.settimeout(_PATIENCE)
         channel.connect((_LOOPBACK, to.port))
-        channel.sendall(text)
+        channel.sendall(_decoy())
         return int(channel.getsockname()[1])
+
+
+def _decoy() -> bytes:
+    """What looks like a packet, and no key has sealed."""
+    return base64text.encode(_SALTED + randomness.key_bytes(_DECOY))[len(PREFIX) :]
 
 
 def _usable(firewall: FirewallSettings, programs: SystemPrograms) -> Finding:
