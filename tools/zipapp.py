@@ -101,7 +101,7 @@ def modules() -> list[Path]:
 
 def _imported(path: Path) -> Iterator[str]:
     """Names of ours that a file imports, inside functions too; names of values among them."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in _at_work(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names = [each.name for each in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -109,6 +109,17 @@ def _imported(path: Path) -> Iterator[str]:
         else:
             continue
         yield from (name for name in names if name.startswith("watchword."))
+
+
+def _at_work(node: ast.AST) -> Iterator[ast.AST]:
+    """A node with everything inside it, but for what only type checkers take to be so."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            for otherwise in child.orelse:
+                yield from _at_work(otherwise)
+        else:
+            yield from _at_work(child)
 
 
 def _bytecode(path: Path, inside: str) -> bytes:

@@ -134,14 +134,17 @@ class _Round:
             return self._again(line, lines, path)
         words = ["fwknop", *self.argv]
         keeping = self.kept is None and not settings.no_save_args
-        if keeping:
-            lines.keep(words, as_perl=self.as_perl, for_good=line.perl.save_dst)
-        if line.version:
-            self.console.say(f"fwknop client {__version__}, FKO protocol version {PROTOCOL}")
-            return 0
-        status = _knock(line, settings, self.environment, self.console)
-        if keeping and line.given.server:
-            lines.keep_for_host(words, as_perl=self.as_perl)
+        kept = client_last.kept(words, as_perl=self.as_perl) if keeping else None
+        try:
+            if line.version:
+                self.console.say(f"fwknop client {__version__}, FKO protocol version {PROTOCOL}")
+                return 0
+            status = _knock(line, settings, self.environment, self.console)
+        finally:
+            if kept is not None:  # whatever became of the packet, which does not wait for the disk
+                lines.keep(kept, for_good=line.perl.save_dst)
+        if kept is not None and line.given.server:
+            lines.keep_for_host(kept)
         return status
 
     def _again(self, line: CommandLine, lines: KeptLines, path: str) -> int:

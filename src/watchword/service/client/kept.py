@@ -19,10 +19,6 @@ from watchword.errors import HostError, OperatorError
 from watchword.service.client.console import Console
 from watchword.service.client.files import check_permissions, exists, read_own
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _LIMIT = 1 << 20  # bytes of such a file; a thousand lines of the longest kind
 _SAVED = ".fwknop.save"
 _HOSTS = ".fwknop.hosts"
@@ -65,21 +61,19 @@ class KeptLines:
             hint=f"{paths[1]} has a line for each server that was called by its name",
         )
 
-    def keep(self, words: Sequence[str], *, as_perl: bool, for_good: bool) -> None:
-        """Keep a command line; ``words`` begin with the program's name.
+    def keep(self, line: str, *, for_good: bool) -> None:
+        """Keep a line, as ``client_last.kept`` writes it.
 
-        Raises OperatorError if it is too long. That it cannot be written is said and no more.
+        That it cannot be written is said and no more.
         """
-        line = client_last.kept(words, as_perl=as_perl)
-        self._write(self._run, line, lasting=False)  # the packet is waiting
+        self._write(self._run, line, lasting=False)
         if for_good:
             self._write(self._beside(_SAVED), line, lasting=True)
 
-    def keep_for_host(self, words: Sequence[str], *, as_perl: bool) -> None:
+    def keep_for_host(self, line: str) -> None:
         """Keep it as the last one for its server, too."""
         if self._alone:
             return
-        line = client_last.kept(words, as_perl=as_perl)
         if "\n" in line:  # a command of several lines, which the perl client's file cannot hold
             return
         path = self._beside(_HOSTS)
@@ -100,7 +94,7 @@ class KeptLines:
         return read_own(path, self._console, _LIMIT)
 
     def _write(self, path: str, line: str, *, lasting: bool) -> None:
-        from watchword.edges.send_file import write_private  # noqa: PLC0415  (few runs need it)
+        from watchword.edges.send_file import write_private  # noqa: PLC0415  (after the packet)
 
         check_permissions(path, self._console)
         try:

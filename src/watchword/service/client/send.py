@@ -13,7 +13,7 @@ from watchword.dialects.fwknop import client_request, client_routes
 from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_request import Wanted
 from watchword.dialects.fwknop.client_settings import AllowKind, Given
-from watchword.edges import randomness, send, send_file
+from watchword.edges import randomness, send
 from watchword.edges.login import login_name
 from watchword.edges.send.sent import Sent
 from watchword.errors import HostError, OperatorError
@@ -207,6 +207,8 @@ class Knocker:
         path = self._manner.packet_file()
         if path is None:
             return
+        from watchword.edges import send_file  # noqa: PLC0415  (few runs need it)
+
         write = send_file.append_private if self._kept else send_file.write_private
         self._kept = True
         try:
