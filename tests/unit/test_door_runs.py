@@ -41,7 +41,8 @@ class House:
         self.runs.journal = self.journal
         [self.door] = conf.read(text, "knockd.conf").doors
 
-    async def _run(self, argv: Sequence[str]) -> int:
+    async def _run(self, errand: runs.Errand) -> int:
+        argv = errand.argv
         self.ran.append(argv[0])
         if argv[0] == "open" and self.opens_slowly:
             await self.slow.wait()

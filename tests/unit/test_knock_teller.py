@@ -15,7 +15,8 @@ from watchword.model.addresses import Address
 from watchword.model.door_events import CommandRun, Remark, SesameOpened, Told
 from watchword.model.doors import Door, Progress, Step
 from watchword.model.services import Service
-from watchword.service.knock.teller import BURST, LogFile, Names, Teller
+from watchword.service.knock.sparing import BURST
+from watchword.service.knock.teller import LogFile, Names, Teller
 
 ALICE = ip_address("192.0.2.7")
 DOOR = Door(1, Place("knockd.conf", 1), "d", (Service.parse("tcp/7000"), Service.parse("tcp/9")))

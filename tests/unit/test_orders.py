@@ -26,6 +26,7 @@ from watchword.model.orders import (
     Mail,
     OpenByCommand,
     OpenControl,
+    OpenDoor,
     OpenWay,
     Order,
     Plain,
@@ -33,6 +34,7 @@ from watchword.model.orders import (
     Recognise,
     RunCommand,
     Through,
+    UseUp,
     Wanted,
     Way,
 )
@@ -87,7 +89,9 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
     st.builds(Firewall, st.sampled_from(OF_FIREWALLS), st.booleans()),
     st.builds(
         Apply,
-        st.lists(st.builds(Wanted, OPENINGS, NUMBERS, ADDRESSES), max_size=4).map(tuple),
+        st.lists(
+            st.builds(Wanted, OPENINGS, NUMBERS, ADDRESSES, st.text(max_size=9)), max_size=4
+        ).map(tuple),
         st.frozensets(TAGS, max_size=4),
         st.booleans(),
     ),
@@ -98,6 +102,11 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
     st.builds(
         OpenByCommand, NUMBERS, ADDRESSES, ADDRESSES, st.none() | ADDRESSES, SERVICES,
         NUMBERS, NUMBERS, NUMBERS,
+    ),
+    st.builds(OpenDoor, st.integers(1, 10_000), ADDRESSES, NUMBERS),
+    st.builds(
+        UseUp, st.integers(1, 10_000), st.lists(SERVICES, min_size=1, max_size=32).map(tuple),
+        NUMBERS,
     ),
     st.builds(CloseByCommand, WORDS),
     st.builds(Prolong, WORDS, st.floats(0, 1e11)),

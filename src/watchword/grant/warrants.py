@@ -14,6 +14,7 @@ from typing import Final
 from watchword.grant import callers, leads
 from watchword.grant.cycles import Values
 from watchword.model.addresses import Address
+from watchword.model.doors import OpenServices
 from watchword.model.moments import Moment
 from watchword.model.openings import Caller, Hole, Lead
 from watchword.model.orders import Wanted
@@ -33,6 +34,8 @@ _EVERYBODY: Final = IPv4Address("255.255.255.255")
 
 def against(policy: Policy, wanted: Wanted, now: Moment) -> str:
     """What speaks against an opening; empty: nothing does."""
+    if wanted.door:
+        return _against_door(policy, wanted, now)
     terms = _terms(policy, wanted.stanza)
     if terms is None:
         return f"there is no stanza #{wanted.stanza}"
@@ -48,6 +51,35 @@ def against(policy: Policy, wanted: Wanted, now: Moment) -> str:
         or _of_the_stanza(policy, terms, who, wanted.source, now)
         or _of_the_family(policy, who)
     )
+
+
+def _against_door(policy: Policy, wanted: Wanted, now: Moment) -> str:
+    """The same for whoever knocked. Several doors may have one name."""
+    hole, remaining = wanted.opening.hole, wanted.opening.until - now.steady
+    actions = [each.action for each in policy.doors if each.name == wanted.door]
+    fitting = [
+        each.seconds
+        for each in actions
+        if isinstance(each, OpenServices) and hole.service in each.services
+    ]
+    if not fitting or hole.lead is not None:
+        return "no such door opens that"
+    if remaining > max(fitting) + SLACK:
+        return f"{remaining:.0f} seconds are more than the {max(fitting)} of its door"
+    if hole.who != wanted.source:
+        return f"{wanted.source} knocked for {hole.who}"
+    if (hole.destination is not None) != policy.destination_rule:
+        return "doors are limited to one destination where all are, and nowhere else"
+    return against_caller(policy, hole.who) or _of_the_family(policy, hole.who)
+
+
+def against_caller(policy: Policy, who: Address) -> str:
+    """What speaks against opening a door for an address; empty: nothing does."""
+    if any(who in network for network in policy.blacklist):
+        return f"{who} is blacklisted"
+    if who.is_multicast or who.is_unspecified or who == _EVERYBODY:
+        return f"{who} is not one host"
+    return ""
 
 
 def against_command(policy: Policy, stanza: int, values: Values, now: Moment) -> str:

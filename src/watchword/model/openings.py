@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
 from watchword.model.addresses import Address
 from watchword.model.commands import Cycle
 from watchword.model.services import Service
+
+DOOR: Final = "door "
+"""What ``Grant.key`` begins with where a door let somebody in: no key is called so."""
 
 Tag = NewType("Tag", str)
 """Sixteen hex digits that name an opening in the firewall's own tables."""
@@ -218,6 +221,11 @@ class Grant:
         for extent in {each.extent for each in self.callers}:
             needed |= extent.features if extent is not None else frozenset()
         return needed
+
+    @property
+    def door(self) -> str:
+        """The name of the door that was opened by knocks; empty: it was no door."""
+        return self.key.removeprefix(DOOR) if self.key.startswith(DOOR) else ""
 
     @property
     def holes(self) -> tuple[Hole, ...]:

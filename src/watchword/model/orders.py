@@ -54,6 +54,8 @@ class Wanted:
     stanza: int
     source: Address
     """Where the packet came from."""
+    door: str = ""
+    """The name of the door that it came by, if it was no packet of a stanza's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,25 @@ class OpenByCommand:
     ends: int
     """Unix seconds."""
     seconds: int
+    policy: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDoor:
+    """Run the command that a door opens by."""
+
+    door: int
+    """Its number."""
+    who: Address
+    policy: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseUp:
+    """Mark a one-time sequence of a door's as used."""
+
+    door: int
+    sequence: tuple[Service, ...]
     policy: int
 
 
@@ -176,5 +197,6 @@ class OpenControl:
 
 Order: TypeAlias = (
     Plain | Firewall | Apply | Recognise | Cut | RunCommand | OpenByCommand | CloseByCommand
-    | Prolong | Through | Decrypt | Awaiting | Mail | OpenWay | Compile | OpenControl
+    | OpenDoor | UseUp | Prolong | Through | Decrypt | Awaiting | Mail | OpenWay | Compile
+    | OpenControl
 )  # fmt: skip

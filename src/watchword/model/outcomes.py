@@ -35,6 +35,7 @@ from watchword.model.daemon_events import (
     Stopping,
     Waiting,
 )
+from watchword.model.door_events import DoorEvent
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
@@ -229,8 +230,18 @@ class Disowned:
     openings: int
 
 
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """Something happened at the doors that fwknopd looks after (KNOCKD_CONF)."""
+
+    event: DoorEvent
+    at: float
+    """Unix seconds."""
+
+
 Event: TypeAlias = (
     Judged
+    | Knocked
     | CommandStarted
     | CycleOpening
     | CycleClosing

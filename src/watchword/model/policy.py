@@ -11,6 +11,7 @@ from watchword.model.addresses import Address, Network
 from watchword.model.callers import ONE_ADDRESS, CallerTerms
 from watchword.model.commands import CommandTerms, CycleTerms
 from watchword.model.crypto import Credential, Digest, Secret
+from watchword.model.doors import Door
 from watchword.model.old_knocks import NO_SIGNATURES, KnockTerms, Signatures
 from watchword.model.openings import Feature, Lead, SourceNat
 from watchword.model.openpgp import OpenPgpCredential
@@ -194,6 +195,8 @@ class Policy:
     """True: they may name the other host by its name (ENABLE_NAT_DNS)."""
     signatures: Signatures = NO_SIGNATURES
     """By which the systems of those who knock are told (P0F_FILE, MAX_HOPS)."""
+    doors: tuple[Door, ...] = ()
+    """What knocks open, in the order of their file (KNOCKD_CONF)."""
     families: tuple[int, ...] = (4, 6)
     """Address families that the firewall can open; what the backend's probe said."""
 
@@ -214,6 +217,10 @@ class Policy:
         if nat.sources and needed & {Feature.FORWARD, Feature.FORWARD_ALL}:
             needed.add(Feature.SOURCE_NAT)
         return frozenset(needed)
+
+    def door(self, number: int) -> Door | None:
+        """The door of that number; None: there is none."""
+        return self.doors[number - 1] if 1 <= number <= len(self.doors) else None
 
     def terms(self, number: int) -> Terms:
         """The stanza of that number. IndexError is a bug in the caller.

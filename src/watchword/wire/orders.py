@@ -23,6 +23,7 @@ from watchword.model.orders import (
     Mail,
     OpenByCommand,
     OpenControl,
+    OpenDoor,
     OpenWay,
     Order,
     Plain,
@@ -30,6 +31,7 @@ from watchword.model.orders import (
     Recognise,
     RunCommand,
     Through,
+    UseUp,
 )
 
 _Fields = Mapping[str, Any]
@@ -46,7 +48,10 @@ def _written_firewall(order: Firewall) -> _Fields:
 
 
 def _written_apply(order: Apply) -> _Fields:
-    rows = [[*_opening(each.opening), each.stanza, each.source.packed.hex()] for each in order.add]
+    rows = [
+        [*_opening(each.opening), each.stanza, each.source.packed.hex(), each.door]
+        for each in order.add
+    ]
     return {"do": "apply", "add": rows, "remove": list(order.remove), "coming": order.coming}
 
 
@@ -77,6 +82,17 @@ def _written_open(order: OpenByCommand) -> _Fields:
         "proto": order.service.proto.value, "port": order.service.port,
         "ends": order.ends, "seconds": order.seconds, "policy": order.policy,
     }  # fmt: skip
+
+
+def _written_door(order: OpenDoor) -> _Fields:
+    return {
+        "do": "door", "door": order.door, "who": order.who.packed.hex(), "policy": order.policy,
+    }  # fmt: skip
+
+
+def _written_use(order: UseUp) -> _Fields:
+    sequence = [[each.proto.value, each.port] for each in order.sequence]
+    return {"do": "use", "door": order.door, "sequence": sequence, "policy": order.policy}
 
 
 def _written_close(order: CloseByCommand) -> _Fields:
@@ -140,7 +156,7 @@ def _opening(opening: Opening) -> list[object]:
 _WRITERS: Final[Mapping[type, Callable[[Any], _Fields]]] = {
     Firewall: _written_firewall, Apply: _written_apply, Recognise: _written_recognise,
     Cut: _written_cut, Through: _written_through, RunCommand: _written_command,
-    OpenByCommand: _written_open,
+    OpenByCommand: _written_open, OpenDoor: _written_door, UseUp: _written_use,
     CloseByCommand: _written_close, Prolong: _written_prolong, Decrypt: _written_decrypt,
     Awaiting: _written_awaiting, Mail: _written_mail, OpenWay: _written_way,
     Compile: _written_compile, OpenControl: _written_control,

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from watchword.errors import PeerError
 from watchword.model.addresses import Address
+from watchword.model.doors import MOST_KNOCKS
 from watchword.model.openings import Extent, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.orders import (
     Apply,
@@ -29,6 +30,7 @@ from watchword.model.orders import (
     Mail,
     OpenByCommand,
     OpenControl,
+    OpenDoor,
     OpenWay,
     Order,
     Plain,
@@ -36,6 +38,7 @@ from watchword.model.orders import (
     Recognise,
     RunCommand,
     Through,
+    UseUp,
     Wanted,
     Way,
 )
@@ -43,6 +46,7 @@ from watchword.model.services import Proto, Service
 
 _TEXT: Final = 64 << 10  # characters of one text
 _WORDS: Final = 1024  # of one command
+_NAME: Final = 1024  # characters of a door's
 _STANZAS: Final = 10_000_000
 _TAG: Final = 16
 _IPV4: Final = 4  # bytes of an address
@@ -162,8 +166,9 @@ def _read_opening(row: Any) -> Opening:
 
 
 def _read_wanted(row: Any) -> Wanted:
-    *opening, stanza, source = row
-    return Wanted(_read_opening(opening), _number(stanza, 0, _STANZAS), _address(source))
+    *opening, stanza, source, door = row
+    number = _number(stanza, 0, _STANZAS)
+    return Wanted(_read_opening(opening), number, _address(source), _text(door, _NAME))
 
 
 def _tag(value: object) -> Tag:
@@ -230,6 +235,24 @@ def _open(fields: _Fields) -> Order:
     )
 
 
+def _door(fields: _Fields) -> Order:
+    _only(fields, "do", "door", "who", "policy")
+    return OpenDoor(
+        _number(fields["door"], 1, _STANZAS),
+        _address(fields["who"]),
+        _number(fields["policy"], 0, 1 << 62),
+    )
+
+
+def _use(fields: _Fields) -> Order:
+    _only(fields, "do", "door", "sequence", "policy")
+    knocks = [_service(*row) for row in fields["sequence"]]
+    if not 1 <= len(knocks) <= MOST_KNOCKS:
+        raise PeerError("no sequence")
+    number = _number(fields["door"], 1, _STANZAS)
+    return UseUp(number, tuple(knocks), _number(fields["policy"], 0, 1 << 62))
+
+
 def _close(fields: _Fields) -> Order:
     _only(fields, "do", "argv")
     return CloseByCommand(_texts(fields["argv"]))
@@ -287,7 +310,8 @@ _PLAIN: Final = frozenset(each.value for each in Plain) - _OF_FIREWALLS
 _READERS: Final[Mapping[str, Callable[[_Fields], Order]]] = {
     "firewall": _firewall, "apply": _apply, "recognise": _recognise, "cut": _cut,
     "through": _through,
-    "command": _command, "open": _open, "close": _close, "prolong": _prolong,
+    "command": _command, "open": _open, "door": _door, "use": _use,
+    "close": _close, "prolong": _prolong,
     "decrypt": _decrypt, "awaiting": _awaiting, "mail": _mail, "way": _way,
     "compile": _compile, "control": _control,
 }  # fmt: skip

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from watchword.dialects.fwknop import voice_callers
+from watchword.dialects.fwknop import voice_callers, voice_doors
 from watchword.dialects.fwknop.voice_json import fields_of, utc
 from watchword.model.daemon_events import LimitReached, ReloadRefused, Starting, Stopped, Stopping
 from watchword.model.openings import Grant
@@ -28,6 +28,7 @@ from watchword.model.outcomes import (
     GrantEnded,
     GrantStays,
     Judged,
+    Knocked,
     Restored,
 )
 from watchword.model.reasons import Stage
@@ -41,6 +42,9 @@ def what_happened(event: Event, now: float) -> dict[str, Any] | None:
     if isinstance(event, Judged):
         authentic = event.request is not None or event.grant is not None
         return {"event": "packet", **fields_of(event)} if authentic else None
+    if isinstance(event, Knocked):
+        told = voice_doors.fields_of(event)
+        return {"event": "door", **told} if told else None
     found = _what(event)
     if found is None:
         return None

@@ -171,6 +171,7 @@ _OURS: Final = (
     _flag("CONTROL_GROUP_CHANGES"),
     Variable("POLICY_TESTS", Kind.PATH),
     Variable("ACTIONS_FILE", Kind.PATH),
+    Variable("KNOCKD_CONF", Kind.PATH),
     Variable("METRICS_LISTEN"),
     Variable("SMTP_SERVER"),
     Variable("WEBHOOK_URL"),

@@ -21,6 +21,7 @@ from watchword.dialects.fwknop import (
     translate_alerts,
     translate_callers,
     translate_default,
+    translate_doors,
     translate_log,
     translate_nat,
     translate_sources,
@@ -43,6 +44,7 @@ from watchword.dialects.fwknop.translate_guard import Offer
 from watchword.dialects.fwknop.translate_policy import policy_of, terms_of
 from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.model.knocking import Knocking
 from watchword.model.policy import Policy
 from watchword.model.policy_tests import PolicyTest
 from watchword.model.settings import ControlSettings, Settings
@@ -70,6 +72,8 @@ class Configuration:
     """What set each variable that is set: a line of a file, or the command line."""
     tests: tuple[PolicyTest, ...] = ()
     """What the policy has to answer, for it to be used (POLICY_TESTS)."""
+    knocking: Knocking | None = None
+    """Doors that knocks open, with where they listen (KNOCKD_CONF); None: there are none."""
 
 
 def load(sources: Sources, options: ServerOptions) -> Configuration:
@@ -98,6 +102,10 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         seen_as=any(terms.nat.sources for terms in policy.stanzas),
         **translate_callers.firewall(policy),
     )
+    doors = translate_doors.knocking(values, sources.read, complaints)
+    if doors is not None:
+        firewall = translate_doors.hiding(firewall, doors, values, complaints)
+        policy = translate_doors.with_doors(policy, doors)
     _verify(values, complaints)
     translate_callers.verify(policy, complaints)
     translate_sources.verify_interfaces(policy.stanzas, settings.sources, complaints)
@@ -112,6 +120,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         key_files=tuple(each.key_path for each in stanzas if each.key_path),
         origins={name: value.place for name, value in values.given.items()},
         tests=tests,
+        knocking=doors,
     )
 
 

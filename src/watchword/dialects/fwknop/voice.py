@@ -17,6 +17,7 @@ from typing import Final
 
 from watchword.dialects.fwknop import (
     voice_commands,
+    voice_doors,
     voice_dump,
     voice_grants,
     voice_knocks,
@@ -57,6 +58,7 @@ from watchword.model.outcomes import (
     GrantEnded,
     GrantStays,
     Judged,
+    Knocked,
     Restored,
 )
 from watchword.model.settings import LogChains, LogSettings, LogStyle
@@ -107,6 +109,8 @@ class Voice:
                 yield from voice_start.starting(event)
             case LocaleSet() | KeyFile() | RunDirectory() | Rotated():
                 yield from voice_start.said(event)
+            case Knocked():
+                yield from voice_doors.lines(event)
             case ProgramRan():
                 yield from voice_dump.program(event)
             case _:

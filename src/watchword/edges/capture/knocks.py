@@ -13,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from watchword.edges.capture.filter_code import FilterCode
 from watchword.edges.capture.links import Links
-from watchword.edges.capture.tap import Tap
+from watchword.edges.capture.tap import Tap, deaf_socket
 from watchword.errors import HostError
 from watchword.model.daemon_events import InterfaceState
 from watchword.model.doors import Knock
@@ -57,11 +58,17 @@ class Heard(NamedTuple):
 class KnockSource:
     """One or more interfaces, or all of them."""
 
-    def __init__(self, interfaces: Sequence[str], wanted: Filter | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        interfaces: Sequence[str],
+        wanted: Filter | None,
+        clock: Clock,
+        made: Callable[[bool], socket.socket] = deaf_socket,
+    ) -> None:
         """Begin to capture what passes the filter; no interface: all of them.
 
-        Raises HostError: capturing is not allowed, or an interface is not there
-        or not up.
+        ``made``: the sockets, as ``deaf_socket`` makes them. Raises HostError: capturing is not
+        allowed, or an interface is not there or not up.
         """
         self.stray = 0
         """Packets that were no knocks after all."""
@@ -72,7 +79,7 @@ class KnockSource:
         self._taps: list[Tap] = []
         try:
             for name in interfaces or ("",):
-                self._taps.append(Tap(name, promiscuous=False, both_directions=False))
+                self._taps.append(Tap(name, promiscuous=False, both_directions=False, made=made))
                 self._follow(self._taps[-1])
             self.narrow(wanted)
         except HostError:

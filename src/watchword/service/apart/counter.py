@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from watchword.edges.report import lines
 from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
+from watchword.model.door_events import DoorEvent
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Hole, Tag
 from watchword.model.orders import (
@@ -30,9 +32,11 @@ from watchword.model.orders import (
     Order,
     Plain,
     Recognise,
+    UseUp,
     Wanted,
     Way,
 )
+from watchword.model.services import Service
 from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
@@ -46,6 +50,7 @@ from watchword.ports import Clock, ForbiddenError, KeepsNoTags, UnwarrantedError
 from watchword.service.apart.licences import CLOSINGS, Licences
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly
+from watchword.service.knock.one_time_doors import used_up
 
 _TAKE_LONG: Final = (Plain.PROBE, Plain.PREPARE, Plain.TEARDOWN)
 _SHOWN: Final = 5  # openings that a refusal names
@@ -67,7 +72,7 @@ class Counter:
         if isinstance(order, Firewall) and order.what in _TAKE_LONG:
             return True
         slow = any(each.firewall.slow for each in (self._book.now, self._book.coming) if each)
-        return slow or isinstance(order, (OpenWay, Compile))
+        return slow or isinstance(order, (OpenWay, Compile, UseUp))
 
     def serve(self, order: Order) -> tuple[Any, Files]:
         """The answer, and open files that go with it, for the caller to close.
@@ -79,6 +84,8 @@ class Counter:
                 return None, self._open(order)
             case Compile(text):
                 return self._compiled(text), []
+            case UseUp():
+                return self._use_up(order), []
             case _:
                 return self._firewall(order), []
 
@@ -131,7 +138,7 @@ class Counter:
             return ""
         why = warrants.against(rules.policy, wanted, now)
         before = self._approved.until(opening.hole)
-        grant = (opening.hole.who, wanted.source, wanted.stanza)
+        grant = (opening.hole.who, wanted.source, wanted.door or wanted.stanza)
         return "" if why and self.licences.covers(grant, before, opening.until) else why
 
     def licensed(self, before: float, until: float) -> bool:
@@ -186,6 +193,16 @@ class Counter:
                 return self._openers.compiled(text, each.puzzle)
         raise ForbiddenError("no such capture filter is configured")
 
+    def _use_up(self, order: UseUp) -> tuple[bool, tuple[Service, ...], list[DoorEvent]]:
+        """Mark a sequence in the file that our own reading of the door names."""
+        rules = self._book.of(order.policy)
+        door = None if rules is None else rules.policy.door(order.door)
+        if door is None or door.one_time is None:
+            raise ForbiddenError(f"door {order.door} has no one-time sequences")
+        told: list[DoorEvent] = []
+        opens, waiting = used_up(replace(door, sequence=order.sequence), door.one_time, told.append)
+        return opens, waiting.sequence, told
+
     def _filters(self) -> Iterator[CaptureFilter]:
         for settings in self._settings():
             for each in settings.sources:
@@ -214,10 +231,12 @@ class Counter:
         if path is not None and (now is None or _place_of_metrics(now) != path):
             path.unlink(missing_ok=True)
 
+    def _books(self) -> list[Rules]:
+        """Those of now, and those that were read last."""
+        return [each for each in (self._book.now, self._book.coming) if each is not None]
+
     def _settings(self) -> list[Settings]:
-        """Of now, and those that were read last."""
-        book = self._book
-        return [each.settings for each in (book.now, book.coming) if each is not None]
+        return [each.settings for each in self._books()]
 
     def _open(self, order: OpenWay) -> Files:
         match order.way:
@@ -237,7 +256,9 @@ class Counter:
             return [_bound(self._openers.udp, order)]
         if order.way is Way.TCP and TcpPort(order.port) in wanted:
             return [_bound(self._openers.tcp, order)]
-        if order.way is Way.PACKETS and any(isinstance(each, Sniffer) for each in wanted):
+        listens = any(each.policy.doors for each in self._books())
+        listens = listens or any(isinstance(each, Sniffer) for each in wanted)
+        if order.way is Way.PACKETS and listens:
             return [self._openers.packets(bool(order.family)).detach()]
         if order.way is Way.CAPTURE and order.path in files:
             return _if_there(self._openers.capture, files[order.path])
@@ -277,7 +298,7 @@ def _place(rules: Rules) -> tuple[object, ...]:
 def _told(forbidden: Collection[tuple[Wanted, str]]) -> str:
     named = [
         f"{wanted.opening.hole.service or 'everything'} for {wanted.opening.hole.who} "
-        f"by stanza #{wanted.stanza}: {why}"
+        f"by {f'door {wanted.door}' if wanted.door else f'stanza #{wanted.stanza}'}: {why}"
         for wanted, why in list(forbidden)[:_SHOWN]
     ]
     more = len(forbidden) - len(named)

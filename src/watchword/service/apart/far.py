@@ -117,7 +117,7 @@ class FarFirewall:
         grant = self._behind(opening.hole)
         if grant is None:  # nobody's; the hand will not have it
             return Wanted(opening, 0, opening.hole.who)
-        return Wanted(opening, grant.stanza, grant.source)
+        return Wanted(opening, grant.stanza, grant.source, grant.door)
 
 
 class FarTaglessFirewall(FarFirewall):

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,19 +19,24 @@ from pathlib import Path
 from typing import Final
 
 from watchword.edges.scrapes import Scrapes
-from watchword.errors import OperatorError
+from watchword.errors import HostError, OperatorError
 from watchword.grant.ledger import Ledger
 from watchword.model.commands import Closing
+from watchword.model.door_events import SequenceNotMarked
+from watchword.model.doors import Door
 from watchword.model.openings import Grant, Hole, Opening
 from watchword.model.orders import (
     Awaiting,
     CloseByCommand,
     Firewall,
     Mail,
+    OpenDoor,
     OpenWay,
+    Order,
     Plain,
     Prolong,
     Recognise,
+    UseUp,
     Way,
 )
 from watchword.model.policy import Policy
@@ -53,10 +59,12 @@ from watchword.service.apart.far import (
 )
 from watchword.service.apart.line import Line
 from watchword.service.daemon.assembly import DIGEST_CACHE_LIMIT
+from watchword.service.daemon.doors import COMMANDS_AT_ONCE
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.hand import Blocked
-from watchword.service.daemon.means import Means, Programs, Told
+from watchword.service.daemon.means import Means, Programs, Tell, Told
 from watchword.service.daemon.numbering import Numbering
+from watchword.service.knock.runs import Errand
 
 _MOST_AWAITED: Final = 100  # names of what is waited for
 
@@ -75,6 +83,8 @@ class FarMeans:
         self._coming: FarFirewall | None = None
         self._numbers: Numbering | None = None
         self._coming_numbers: Numbering | None = None
+        self._door_threads = ThreadPoolExecutor(2 * COMMANDS_AT_ONCE, thread_name_prefix="door")
+        """They are made as they are needed."""
 
     def means(self) -> Means:
         line = self._line
@@ -102,6 +112,9 @@ class FarMeans:
             taken=self._taken,
             refused=self._refused,
             awaiting=self._awaiting,
+            door_command=self._door_command,
+            use_up=self._use_up,
+            policy=lambda: line.policy,
         )
 
     def _catch(self, signalled: Callable[[signal.Signals], None]) -> None:
@@ -164,6 +177,29 @@ class FarMeans:
         """Raises NotOwedError: the hand never opened what this closes."""
         done: Completed = self._line.call(CloseByCommand(closing.argv))
         return done
+
+    async def _door_command(self, errand: Errand) -> int:
+        """What it is, the hand knows by itself. Raises HostError."""
+        order: Order = OpenDoor(errand.door, errand.who, errand.policy)
+        if errand.closes:
+            order = CloseByCommand(errand.argv)
+        loop = asyncio.get_running_loop()
+        done: Completed = await loop.run_in_executor(self._door_threads, self._line.call, order)
+        return done.status
+
+    def _use_up(self, door: Door, tell: Tell) -> tuple[bool, Door]:
+        """The hand has the file."""
+        if not door.sequence:
+            return False, door
+        order = UseUp(door.number, door.sequence, self._line.policy)
+        try:
+            opens, waiting, events = self._line.ask(order)
+        except HostError as error:
+            tell(SequenceNotMarked(door.name, str(error)))
+            return False, replace(door, sequence=())
+        for each in events:
+            tell(each)
+        return opens, replace(door, sequence=waiting)
 
     def _prolonged(self, grant: Grant) -> None:
         for closing in grant.cycle.closings if grant.cycle else ():

@@ -22,14 +22,16 @@ from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.grant import cycles, warrants
 from watchword.grant.cycles import Values
-from watchword.model.commands import Closing
+from watchword.model.commands import DEFAULT_SECONDS, Closing
 from watchword.model.daemon_events import HostTrouble
+from watchword.model.doors import RunCommands
 from watchword.model.moments import Moment
 from watchword.model.orders import (
     CloseByCommand,
     Decrypt,
     Mail,
     OpenByCommand,
+    OpenDoor,
     Order,
     Plain,
     Prolong,
@@ -48,6 +50,8 @@ from watchword.service.apart.answers import Answer, Begun, failure
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly, closer, vault
 from watchword.service.daemon import cycles as cycling
+from watchword.service.daemon.doors import COMMANDS_AT_ONCE
+from watchword.service.knock import spelling
 
 GRACE: Final = 60.0  # seconds that a closing command may be late before it is run unasked
 AFTER_START: Final = 5.0  # the same for those of an earlier run: a new gate asks for them at once
@@ -55,7 +59,8 @@ _FINE: Final = 1.0  # seconds by which putting off something is worth being writ
 _SAID: Final = 1024  # bytes of what a command complains of
 _EACH: Final = {
     OpenByCommand: cycling.AT_ONCE,
-    CloseByCommand: closer.AT_ONCE,
+    OpenDoor: COMMANDS_AT_ONCE,
+    CloseByCommand: closer.AT_ONCE + COMMANDS_AT_ONCE,
     Decrypt: vault.AT_ONCE_ALTOGETHER,
     Mail: 2,
     Through: 2,
@@ -147,6 +152,8 @@ class Workshop:
                 return self._command(number, order)
             case OpenByCommand():
                 return self._open(order)
+            case OpenDoor():
+                return self._open_door(order)
             case CloseByCommand(argv):
                 return self._close(argv)
             case Plain.REREAD:
@@ -199,6 +206,33 @@ class Workshop:
         debt = self._owe(closing, until, float(terms.max_seconds), now) if closing else None
         try:
             return _short(rules.hand.open(order.stanza, values))
+        except NotStartedError:
+            if debt is not None:
+                self._pay(debt)
+            raise
+        finally:
+            if debt is not None:
+                self._free(debt)
+
+    def _open_door(self, order: OpenDoor) -> Completed:
+        """As for a stanza: what closes is noted first. Both are what our own reading says."""
+        rules, now = self._rules(order.policy), self._clock.now()
+        door = rules.policy.door(order.door)
+        if door is None or not isinstance(door.action, RunCommands):
+            raise ForbiddenError(f"door {order.door} runs no commands")
+        if why := warrants.against_caller(rules.policy, order.who):
+            raise ForbiddenError(f"door {door.name}: {why}")
+        try:
+            opening, stop = spelling.spelled(door.action, order.who)
+        except spelling.TooLongError:
+            opening = None
+        if opening is None:
+            raise ForbiddenError(f"door {door.name} runs nothing for {order.who}")
+        seconds = float(door.action.seconds or 0)
+        closing = stop.closing(DEFAULT_SECONDS) if stop is not None else None
+        debt = self._owe(closing, now.steady + seconds, seconds, now) if closing else None
+        try:
+            return _short(self._tools.commands.run(opening.argv, seconds=DEFAULT_SECONDS))
         except NotStartedError:
             if debt is not None:
                 self._pay(debt)

@@ -69,8 +69,12 @@ class GrantAnswers:
         policy: Callable[[], Policy],
         clock: Clock,
         stays: Callable[[Grant], float | None] = lambda grant: None,
+        *,
+        others: Callable[[], Sequence[Grant]] = tuple,
     ) -> None:
-        """``policy``: of now, with names of keys; ``stays``: as ``grant_rows.row`` wants it."""
+        """``policy``: of now, with names of keys; ``stays``: as ``grant_rows.row`` wants it;
+        ``others``: what commands of doors have open."""
+        self._others = others
         self._stays = stays
         self._policy = policy
         self._enforcer = enforcer
@@ -84,10 +88,11 @@ class GrantAnswers:
         enforcer = self._enforcer
         installed = await self._paced.ask(enforcer.held, enforcer.changes)
         now = self._clock.now()
-        everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants())
+        others = self._others()
+        everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants(), others)
         return {
             "at": now.wall,
-            "total": len(enforcer.ledger) + len(self._cycles.ledger),
+            "total": len(enforcer.ledger) + len(self._cycles.ledger) + len(others),
             "grants": self._page(islice(everything, start, start + PAGE), installed, now),
         }
 

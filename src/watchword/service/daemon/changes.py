@@ -12,6 +12,7 @@ from typing import Final
 
 from watchword.errors import OperatorError
 from watchword.model.addresses import canonical
+from watchword.model.doors import OpenServices
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Action, Change
 from watchword.model.policy import Policy
@@ -37,8 +38,11 @@ class GrantChanges:
         cycles: Cycles,
         policy: Callable[[], Policy],
         clock: Clock,
+        end_others: Callable[[Callable[[Grant], bool]], list[Grant]] = lambda wanted: [],
     ) -> None:
-        """``policy``: of now, with names of keys."""
+        """``policy``: of now, with names of keys; ``end_others``: closes what commands of doors
+        have open, as far as it is wanted."""
+        self._end_others = end_others
         self._enforcer = enforcer
         self._cycles = cycles
         self._policy = policy
@@ -73,6 +77,7 @@ class GrantChanges:
         """End grants for somebody, and note that."""
         revoked = await self._enforcer.revoke(wanted, cut=cut)
         closed = self._cycles.revoke(wanted)
+        closed += self._end_others(wanted)
         if action is Action.REVOKE:
             closed += self._cycles.try_again(wanted)
         names = [grant.id for grant in (*revoked.grants, *closed)]
@@ -113,6 +118,8 @@ class GrantChanges:
     def _most(self, grant: Grant) -> float:
         """Seconds that may remain of a grant. Raises OperatorError: nobody says so any more."""
         policy = self._policy()
+        if grant.door:
+            return self._most_of_door(policy, grant.door)
         number = Numbering(policy).now(grant)
         for terms in policy.stanzas:
             if terms.number == number:
@@ -121,6 +128,16 @@ class GrantChanges:
             f"its stanza (#{grant.stanza} then) is gone, and nothing says how long it may be",
             hint="extend it as root with --beyond-policy, or have the caller knock again",
         )
+
+    def _most_of_door(self, policy: Policy, name: str) -> float:
+        actions = [each.action for each in policy.doors if each.name == name]
+        found = [each.seconds for each in actions if isinstance(each, OpenServices)]
+        if not found:
+            raise OperatorError(
+                f"its door {name} is gone, and nothing says how long it may be",
+                hint="extend it as root with --beyond-policy, or have the caller knock again",
+            )
+        return max(found)
 
     def _wanted(self, question: Question) -> tuple[str, Callable[[Grant], bool]]:
         """What is to end, as somebody named it. Raises OperatorError."""

@@ -125,7 +125,8 @@ class Cycles:
         Raises HostError: the journal cannot be read.
         """
         now = self._clock.now()
-        found = [each for each in await self._journal.unfinished(now) if each.cycle is not None]
+        unfinished = await self._journal.unfinished(now)
+        found = [each for each in unfinished if each.cycle is not None and not each.door]
         kept = [each for each in found if each.until > now.steady and not flush]
         for grant in kept:
             self._hold(grant)

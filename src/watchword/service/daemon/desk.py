@@ -18,6 +18,7 @@ from watchword.service.daemon.blocks import Blocks
 from watchword.service.daemon.changes import GrantChanges
 from watchword.service.daemon.control import Control, Question, Rights
 from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.doors import Doors
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.gates import Gates
 from watchword.service.daemon.recent import Recent
@@ -33,6 +34,7 @@ def control_socket(
     blocks: Blocks,
     gates: Gates,
     staying: Staying,
+    doors: Doors,
     recent: Recent,
     told: Callable[[], dict[str, object]],
 ) -> Control:
@@ -41,8 +43,15 @@ def control_socket(
     async def status(_: Question) -> dict[str, object]:
         return told()
 
-    grants = GrantAnswers(enforcer, cycles, lambda: gates.policy, clock, staying.latest)
-    changes = GrantChanges(enforcer, cycles, lambda: gates.policy, clock)
+    grants = GrantAnswers(
+        enforcer,
+        cycles,
+        lambda: gates.policy,
+        clock,
+        staying.latest,
+        others=lambda: doors.by_commands,
+    )
+    changes = GrantChanges(enforcer, cycles, lambda: gates.policy, clock, doors.end)
     keys = BlockChanges(
         blocks,
         changes,

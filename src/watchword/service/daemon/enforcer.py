@@ -65,9 +65,12 @@ def check_extension(grant: Grant, seconds: float, most: float | None, now: Momen
     remaining = grant.until - now.steady
     if most is not None and remaining + seconds > most:
         possible = max(0, int(most - remaining))
+        who, by = f"stanza #{grant.stanza}", "MAX_FW_TIMEOUT"
+        if grant.door:
+            who, by = f"door {grant.door}", "Cmd_Timeout"
         raise OperatorError(
-            f"stanza #{grant.stanza} lets nobody in for more than {most:g} seconds "
-            f"(MAX_FW_TIMEOUT), and {int(remaining)} of them remain",
+            f"{who} lets nobody in for more than {most:g} seconds "
+            f"({by}), and {int(remaining)} of them remain",
             hint=f"extend it by {possible} at most, or as root with --beyond-policy",
         )
 

@@ -39,6 +39,7 @@ def row(
         "source": str(grant.source),
         "user": grant.user,
         "stanza": grant.stanza,
+        "door": grant.door or None,
         "key": grant.key,
         "since": grant.began,
         "ends": grant.ends,
@@ -72,11 +73,18 @@ def _cells(told: Mapping[str, Any]) -> Sequence[str]:
         _what(told),
         str(told["source"]),
         str(told["user"]),
-        f"#{told['stanza']}" if told["stanza"] is not None else "gone",
+        _which(told),
         since.isoformat(" ", timespec="seconds")[:19],
         _where(told),
     )
     return [_plain(each) for each in found]
+
+
+def _which(told: Mapping[str, Any]) -> str:
+    """Its stanza, or that it is a door's, whose name stands in the place of the user's."""
+    if told.get("door"):
+        return "door"
+    return f"#{told['stanza']}" if told["stanza"] is not None else "gone"
 
 
 def _what(told: Mapping[str, Any]) -> str:

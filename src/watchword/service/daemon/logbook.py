@@ -10,9 +10,9 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from watchword.dialects.fwknop import voice
+from watchword.dialects.fwknop import voice, voice_doors
 from watchword.edges.report.lines import INFO, LineReporter, Sink, StreamSink, SyslogSink, Voice
-from watchword.model.outcomes import Event, Judged
+from watchword.model.outcomes import Event, Judged, Knocked
 from watchword.model.settings import LogSettings
 
 
@@ -58,5 +58,7 @@ def _words(log: LogSettings) -> Voice:
         yield from classic(event, debug)
         if isinstance(event, Judged):
             yield INFO, voice.structured(event)
+        elif isinstance(event, Knocked) and (told := voice_doors.structured(event)):
+            yield INFO, told
 
     return lines

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
-from watchword.edges import mail
+from watchword.edges import children, mail
 from watchword.edges.capture.openers import Openers
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.scrapes import Scrapes
 from watchword.model.commands import Closing
 from watchword.model.daemon_events import ProgramRan
+from watchword.model.door_events import DoorEvent
+from watchword.model.doors import Door
 from watchword.model.openings import Grant
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
@@ -30,12 +32,25 @@ from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.hand import Blocked, Hand, command_programs
 from watchword.service.daemon.hand import close as close_by_command
 from watchword.service.daemon.process import PidFile
+from watchword.service.knock.one_time_doors import used_up
+from watchword.service.knock.runs import Errand
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 Told: TypeAlias = Callable[[ProgramRan], None]
 """Hears of the programs that a firewall runs, in whichever thread."""
+
+
+Tell: TypeAlias = Callable[[DoorEvent], None]
+
+
+async def command_of_a_door(errand: Errand) -> int:
+    return await children.run(errand.argv)
+
+
+def use_up(door: Door, tell: Tell) -> tuple[bool, Door]:
+    return used_up(door, door.one_time or "", tell)
 
 
 class Ends(Protocol):
@@ -90,6 +105,12 @@ class Means:
     """Told that from now on packets are decided by what the files say now. Raises HostError."""
     refused: Callable[[], None] = _nothing
     """Told that they are not."""
+    door_command: Callable[[Errand], Awaitable[int]] = command_of_a_door
+    """Runs a command of a door's to its end; its status. Raises HostError."""
+    use_up: Callable[[Door, Tell], tuple[bool, Door]] = use_up
+    """Marks the sequence of a one-time door: whether it may open, and as it waits now."""
+    policy: Callable[[], int] = lambda: 0
+    """Which policy is gone by, counted from the start; only who has another process act asks."""
     awaiting: Callable[[Sequence[str]], None] = lambda what: None
     """Told where packets are to be looked at and cannot be yet, each time that this changes."""
 

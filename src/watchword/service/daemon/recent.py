@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from heapq import merge
 from typing import Final
 
-from watchword.dialects.fwknop import remedies, voice
+from watchword.dialects.fwknop import remedies, voice, voice_doors
 from watchword.dialects.fwknop.voice_json import fields_of
-from watchword.model.outcomes import Event, Flooded, Judged, Refusal
+from watchword.model.outcomes import Event, Flooded, Judged, Knocked, Refusal
 from watchword.model.packets import Packet
 from watchword.model.requests import Sighting
 from watchword.model.settings import LogSettings
@@ -101,12 +101,14 @@ class Recent:
         if not lines:
             return None
         fields = fields_of(kept.event) if isinstance(kept.event, Judged) else {}
+        if isinstance(kept.event, Knocked):
+            fields = voice_doors.fields_of(kept.event)
         return {"at": kept.at, "event": _word(kept.event), "lines": lines, **fields}
 
 
 def _word(event: Event) -> str:
     """``grant-ended`` for GrantEnded."""
-    name = type(event).__name__
+    name = type(event.event if isinstance(event, Knocked) else event).__name__
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
 
 

@@ -70,15 +70,22 @@ class Reload:
         policy = assembly.fitted(configuration.policy, firewall.name, features)
         await running.watching.prepare(new)
         fresh = await running.sources.open(new.sources)
+        try:
+            prepared = running.doors.prepare(configuration)
+        except HostError:
+            await close(fresh.values())
+            raise
         if moves:
             try:
                 elsewhere = assembly.place_of(old.firewall) != assembly.place_of(new.firewall)
                 await running.enforcer.replace_firewall(firewall, elsewhere=elsewhere)
             except HostError:
+                prepared.give_up()
                 await close(fresh.values())
                 raise
         await running.gates.finish()  # what waits was asked under the old policy
         self._take_over(configuration, old)
+        running.listen_to_doors(prepared, policy)
         await running.gates.change(new, policy, recogniser)
         running.staying.follow(running.gates.policy)
         if moves:

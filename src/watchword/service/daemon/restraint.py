@@ -14,7 +14,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from watchword.model.outcomes import Event, Flooded, Judged
+from watchword.model.door_events import Noise, Told
+from watchword.model.outcomes import Event, Flooded, Judged, Knocked
 from watchword.model.reasons import Reason, Stage
 
 RARE = 10  # judgements of one kind in a second that are told one by one
@@ -34,6 +35,8 @@ def is_overheard(event: Event) -> bool:
     """Whether no key is needed for an event, or an overheard packet is enough."""
     if isinstance(event, Judged):
         return event.grant is None and event.refusal is not None and event.refusal.reason in CHEAP
+    if isinstance(event, Knocked):
+        return isinstance(event.event, (Told, Noise))
     return isinstance(event, Flooded)
 
 

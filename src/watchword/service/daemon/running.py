@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.model.daemon_events import Attached, Complained, KeyFile, Stopped, Waiting
 from watchword.model.firewalls import Attach
+from watchword.model.policy import Policy
 from watchword.model.settings import Settings, SourceSettings, UdpPort
 from watchword.ports import Clock
 from watchword.service.daemon import assembly, leading
 from watchword.service.daemon.commands import Commands
 from watchword.service.daemon.control import Control
 from watchword.service.daemon.cycles import Cycles
+from watchword.service.daemon.doors import Doors, Prepared
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gates import Gates
@@ -57,6 +59,7 @@ class Running:
     sources: Sources
     gates: Gates
     staying: Staying
+    doors: Doors
     reception: Reception
     hearers: Hearers
     watching: Watching
@@ -94,6 +97,11 @@ class Running:
         self.means.awaiting(self.sources.awaited)
         if not all(isinstance(each, UdpPort) for each in self.settings.sources):
             self.reporter.report(Waiting())
+
+    def listen_to_doors(self, prepared: Prepared, policy: Policy) -> None:
+        """Go by these doors, and by this policy, from now on."""
+        if self.doors.take_over(prepared, policy):
+            self.tasks.run("doors", self.doors.listen())
 
     def keep(self) -> None:
         """End what comes to its end, repair the firewall, forget packets: with the parts of now."""
@@ -140,6 +148,7 @@ class Running:
         await self.gates.finish()
 
     async def _end_commands(self) -> None:
+        await self.doors.stop(CLOSING_PATIENCE)
         self.means.programs.commands.end()
         await self.commands.ended()
         await self.cycles.stop(patience=CLOSING_PATIENCE)

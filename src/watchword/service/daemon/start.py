@@ -28,6 +28,7 @@ from watchword.service.daemon.commands import Commands
 from watchword.service.daemon.control import Control
 from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.desk import control_socket
+from watchword.service.daemon.doors import Doors
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gates import Gates, Lasting
@@ -115,7 +116,11 @@ class _Start:
         engine = await self._attach(*await self._remember())
         gates = Gates(self._lasting(engine), self._tasks)
         staying = self._staying(engine)
-        watching, control = await self._answer(engine, gates, staying)
+        doors = self._doors(engine)
+        await doors.resume()
+        prepared = doors.prepare(self._configuration)
+        self._undo.callback(prepared.give_up)
+        watching, control = await self._answer(engine, gates, staying, doors)
 
         # nothing from here on waits, so the control socket answers once all is there
         self._undo.push_async_callback(self._tasks.cancel)
@@ -125,9 +130,16 @@ class _Start:
         reception = self._reception(gates, reached)
         gates.opened = reception.turn_to
         running = self._running(
-            engine, gates, staying, reception=reception, watching=watching, control=control
+            engine,
+            gates,
+            staying,
+            doors,
+            reception=reception,
+            watching=watching,
+            control=control,
         )
         running.announce(engine.adopted)
+        running.listen_to_doors(prepared, engine.policy)
         running.listen(fresh)
         running.keep()
         await watching.take_over()
@@ -138,6 +150,7 @@ class _Start:
         engine: _Engine,
         gates: Gates,
         staying: Staying,
+        doors: Doors,
         *,
         reception: Reception,
         watching: Watching,
@@ -159,6 +172,7 @@ class _Start:
             sources=self._sources,
             gates=gates,
             staying=staying,
+            doors=doors,
             reception=reception,
             hearers=self._hearers,
             watching=watching,
@@ -236,8 +250,19 @@ class _Start:
         connections = self._means.connections(self._settings)
         return Staying(engine.enforcer, connections, self._reporter, self._clock)
 
+    def _doors(self, engine: _Engine) -> Doors:
+        return Doors(
+            self._reporter,
+            self._clock,
+            self._means,
+            engine.enforcer,
+            journal=engine.memory.journal,
+            keys=engine.memory.store,
+            dry_run=self._settings.dry_run,
+        )
+
     async def _answer(
-        self, engine: _Engine, gates: Gates, staying: Staying
+        self, engine: _Engine, gates: Gates, staying: Staying, doors: Doors
     ) -> tuple[Watching, Control]:
         """Let people ask: at the control socket, and for metrics."""
         account = Account(
@@ -250,6 +275,7 @@ class _Start:
             cycles=engine.cycles,
             blocks=engine.blocks,
             clock=self._clock,
+            doors=doors.told,
         )
         watching = Watching(account.told, self._means.scrapes)
         self._undo.push_async_callback(watching.aclose)
@@ -262,6 +288,7 @@ class _Start:
             blocks=engine.blocks,
             gates=gates,
             staying=staying,
+            doors=doors,
             recent=self._hearers.recent,
             told=account.told,
         )

@@ -7,7 +7,7 @@ Not in here: counting (figures), the socket (control).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -38,6 +38,8 @@ class Account:
     cycles: Cycles
     blocks: Blocks
     clock: Clock
+    doors: Callable[[], dict[str, object] | None] = lambda: None
+    """Figures of doors; None: there are none."""
 
     def told(self) -> dict[str, object]:
         """Everything as plain values, for JSON. Durations are seconds."""
@@ -50,6 +52,7 @@ class Account:
             "commands": commands(self.commands, self.cycles),
             "not_closed": not_closed(self.cycles),
             "blocked": blocked(self.blocks),
+            "doors": self.doors(),
         }
 
     def _of_the_whole(self) -> dict[str, object]:
@@ -174,6 +177,13 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         )
     for each in told["blocked"]:
         yield f"BLOCKED: key {each['key']}, of stanza {each['stanza']} (watchword unblock)"
+    if doors := told.get("doors"):
+        yield (
+            f"doors: {doors['doors']}, opened {doors['opened']} times, attempts under way: "
+            f"{doors['attempts']}, listening on {', '.join(doors['listening_on'])}"
+        )
+        if doors["open_by_commands"]:
+            yield f"opened by commands of doors: {doors['open_by_commands']}"
     yield f"packets come by: {', '.join(told['sources'])}"
     yield from _counts("packets judged", told["packets"])
     yield from _counts("packets dropped unjudged", told["dropped"])

@@ -1,29 +1,28 @@
-"""What open doors lead to: commands, services in the firewall, and what is remembered of both.
+"""What the doors of knockd need: memory, a firewall, a control socket; each once some door does.
 
-In here: which of them it is, the memory that they share, the end of it all.
-Not in here: commands (runs), grants (managed), who may ask about them (answers).
+In here: when they come to be, and the end of it all.
+Not in here: what an open door leads to (sesame), commands (runs), grants (managed), who may ask
+about them (answers).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from watchword.edges import children
 from watchword.edges.clock import boot_id
 from watchword.errors import HostError
-from watchword.model.door_events import DoorEvent, Remark, SesameOpened, Trouble
-from watchword.model.doors import CloseServices, OpenServices, Progress, RunCommands
+from watchword.model.door_events import DoorEvent, Remark
+from watchword.model.doors import OpenServices, RunCommands
 from watchword.model.knocking import Knocking
-from watchword.model.requests import Claim
 from watchword.ports import Clock
 from watchword.service.daemon.process import PidFile
-from watchword.service.knock.limits import Limit
-from watchword.service.knock.rotation import claim_on
-from watchword.service.knock.runs import Runs
+from watchword.service.knock.runs import Errand, Runs
+from watchword.service.knock.sesame import Sesame
 
 if TYPE_CHECKING:  # half of the start, and many daemons need none of it
     from watchword.edges.replay.sqlite import SqliteStore
@@ -34,8 +33,10 @@ PATIENCE: Final = 20.0
 """Seconds that the end waits for commands; a supervisor waits 90."""
 LOCK: Final = "knockd.lock"
 """In the state directory."""
-MOST_AT_ONCE: Final = 256
-"""Doors that are being opened."""
+
+
+async def _run(errand: Errand) -> int:
+    return await children.run(errand.argv)
 
 
 class Openings:
@@ -44,9 +45,8 @@ class Openings:
     def __init__(self, tell: Callable[[DoorEvent], None], clock: Clock) -> None:
         self._tell = tell
         self._clock = clock
-        self._runs = Runs(tell, clock, children.run)
-        self._room = Limit(MOST_AT_ONCE, "openings", tell, clock)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._runs = Runs(tell, clock, _run)
+        self.sesame = Sesame(self._runs, tell, clock)
         self._store: SqliteStore | None = None
         self._lock: PidFile | None = None
         self._managed: ManagedDoors | None = None
@@ -66,6 +66,7 @@ class Openings:
             self._managed = ManagedDoors(self._store, self._tell, self._clock)
         if self._managed is not None:
             await self._managed.take_up(knocking.settings.firewall)
+            self.sesame.grants = self._managed.grants
         if self._control is None and self._store is not None:
             from watchword.service.knock.answers import DoorAnswers  # noqa: PLC0415  (see above)
 
@@ -79,6 +80,7 @@ class Openings:
         hint = f"it uses the state directory {folder} as well: end it, or set StateDir"
         self._lock = PidFile(folder / LOCK, hint, program="knockd")
         self._runs.journal = self._store.journal
+        self.sesame.keys = self._store.keys
         unfinished = await self._store.journal.unfinished(self._clock.now())
         self._runs.resume([each for each in unfinished if each.cycle is not None])
 
@@ -87,59 +89,12 @@ class Openings:
         """Tasks that run until the end; one that ends before failed."""
         return self._managed.loops if self._managed is not None else frozenset()
 
-    def open(self, progress: Progress) -> None:
-        """Do what the door leads to, for whoever completed its sequence. Does not wait."""
-        if progress.window is not None:
-            self._begin(self._open_once(progress))
-        else:
-            self._sesame(progress)
-
-    async def _open_once(self, progress: Progress) -> None:
-        """Open, if this sequence of a rotation never opened the door, in an earlier run either."""
-        door, source = progress.door, progress.source
-        if self._store is None or progress.window is None or door.rotation is None:
-            return
-        now = self._clock.now().wall
-        claim = claim_on(door.rotation, progress.window, str(source), now)
-        try:
-            [answer] = await self._store.keys.claim([claim])
-        except HostError as error:
-            self._tell(Trouble(f"{door.name}: not opened for {source}: {error}", error.hint))
-            return
-        if answer is Claim.FIRST:
-            self._sesame(progress)
-        else:
-            said = f"{door.name}: not opened for {source}: this sequence was used before"
-            self._tell(Remark(said))
-
-    def _sesame(self, progress: Progress) -> None:
-        door, source = progress.door, progress.source
-        self._tell(SesameOpened(door, source))
-        match door.action:
-            case RunCommands():
-                self._runs.open(door, door.action, source)
-            case OpenServices():
-                if self._managed is not None:
-                    self._begin(self._managed.open(door, door.action, source))
-            case CloseServices():
-                if self._managed is not None:
-                    self._begin(self._managed.close(door, door.action, source))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        if not self._room.admits(len(self._tasks)):
-            work.close()
-            return
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def finish(self, *, at_once: bool) -> None:
         """End: wait for what runs, and for what is closed soon; leave the rest to the next start.
 
         ``at_once``: everything that waits to be closed is closed now.
         """
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=PATIENCE)
+        await self.sesame.finish(PATIENCE)
         left = await self._runs.finish(PATIENCE, at_once=at_once)
         if left:
             self._tell(

@@ -15,14 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
-from watchword.dialects.knockd.commands import LONGEST
 from watchword.edges.randomness import key_bytes
 from watchword.errors import HostError
 from watchword.model.addresses import Address
-from watchword.model.commands import Closing, Cycle
+from watchword.model.commands import DEFAULT_SECONDS, Closing, Cycle
 from watchword.model.door_events import (
     CommandDue,
     CommandFailed,
@@ -31,14 +30,13 @@ from watchword.model.door_events import (
     DoorEvent,
     Trouble,
 )
-from watchword.model.doors import Door, DoorCommand, RunCommands
-from watchword.model.openings import Ending, Grant
-from watchword.model.templates import Blank
-from watchword.ports import Clock, Journal
+from watchword.model.doors import Door, RunCommands
+from watchword.model.openings import DOOR, Ending, Grant
+from watchword.ports import Clock, Journal, NotOwedError, NotStartedError
 from watchword.service.daemon.unclosed import PAUSES
 from watchword.service.knock.limits import Limit
+from watchword.service.knock.spelling import Spelled, TooLongError, spelled
 
-SHELL: Final = ("/bin/sh", "-c")
 AT_ONCE: Final = 256
 """Commands that run, of those that open and of those that close; more wait for their turn."""
 RETRIED: Final = 1000
@@ -50,12 +48,16 @@ _NAME: Final = 5
 """Random bytes in the name of what the journal keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Spelled:
-    """A command with the address in its place."""
+class Errand(NamedTuple):
+    """One command that is to be run."""
 
-    text: str
+    door: int
+    """The number of the door, as it is now if it opens."""
+    who: Address
+    closes: bool
     argv: tuple[str, ...]
+    policy: int = 0
+    """Which one has this door under that number: counted from the start."""
 
 
 class Runs:
@@ -65,18 +67,26 @@ class Runs:
         self,
         tell: Callable[[DoorEvent], None],
         clock: Clock,
-        run: Callable[[Sequence[str]], Awaitable[int]],
+        run: Callable[[Errand], Awaitable[int]],
         pauses: Sequence[float] = PAUSES,
+        *,
+        at_once: int | None = None,
+        numbered: bool = True,
     ) -> None:
-        """``run`` runs a program to its end and returns its status."""
+        """``run`` runs a program to its end and returns its status; it may raise HostError.
+        ``at_once``: how many commands of each kind, if not AT_ONCE. ``numbered``: grants have the
+        door's number as that of a stanza."""
         self.journal: Journal | None = None
         """Where closings are kept; None: no door has any."""
+        self.policy = 0
+        """As ``Errand.policy``, of what is opened from now on."""
         self._tell = tell
         self._clock = clock
         self._run_program = run
         self._pauses = pauses
-        self._opening = asyncio.Semaphore(AT_ONCE)
-        self._closing = asyncio.Semaphore(AT_ONCE)
+        self._numbered = numbered
+        self._opening = asyncio.Semaphore(at_once or AT_ONCE)
+        self._closing = asyncio.Semaphore(at_once or AT_ONCE)
         """Places of their own: whoever opens a lot, and slowly, holds up no end."""
         self._failed: set[str] = set()
         """Names of those in ``_waiting`` whose closing failed, and is tried again."""
@@ -87,26 +97,15 @@ class Runs:
 
     def open(self, door: Door, action: RunCommands, source: Address) -> None:
         """Have the commands of a door run for a caller. Does not wait."""
-        start, stop = action.of(source)
-        if start is None or not self._room.admits(len(self._tasks)):
+        try:
+            opening, closing = spelled(action, source)
+        except TooLongError as error:
+            self._tell(CommandTooLong(str(error)))
             return
-        opening = self._spelled(start, source, "start")
-        closing = None
-        if stop is not None and action.seconds is not None:
-            closing = self._spelled(stop, source, "stop")
-            if closing is None:
-                return
-        if opening is not None:
-            self._begin(self._carry_out(door, opening, closing, action.seconds or 0, source))
-
-    def _spelled(self, command: DoorCommand, source: Address, which: str) -> _Spelled | None:
-        filling = {Blank.WHO: str(source)}
-        text = command.template.told(filling)
-        if len(text.encode("utf-8", "surrogateescape")) > LONGEST:
-            self._tell(CommandTooLong(which))
-            return None
-        argv = (*SHELL, text) if command.through_shell else command.template.argv(filling)
-        return _Spelled(text, argv)
+        if opening is not None and self._room.admits(len(self._tasks)):
+            errand = Errand(door.number, source, False, opening.argv, self.policy)
+            seconds = action.seconds or 0
+            self._begin(self._carry_out(door, errand, opening.text, closing, seconds))
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -114,25 +113,32 @@ class Runs:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry_out(
-        self, door: Door, opening: _Spelled, closing: _Spelled | None, seconds: int, source: Address
+        self, door: Door, errand: Errand, text: str, closing: Spelled | None, seconds: int
     ) -> None:
+        source = errand.who
         grant = None
         if closing is not None:
             grant = self._kept(door, closing, seconds, source)
             if not await self._note(grant):
                 return
         began = self._clock.now().steady
-        await self._run(door.name, opening, self._opening)
+        try:
+            await self._run(door.name, text, errand)
+        except NotStartedError as error:
+            self._tell(Trouble(f"{door.name}: not opened for {source}: {error}", error.hint))
+            if grant is not None:
+                await self._strike_out(grant)
+            return
         if grant is not None:
             took = self._clock.now().steady - began
             grant = replace(grant, ends=grant.ends + took, until=grant.until + took)
             await self._close_later(grant)
 
-    def _kept(self, door: Door, closing: _Spelled, seconds: int, source: Address) -> Grant:
+    def _kept(self, door: Door, closing: Spelled, seconds: int, source: Address) -> Grant:
         now = self._clock.now()
         return Grant(
             id=key_bytes(_NAME).hex(),
-            stanza=door.number,
+            stanza=door.number if self._numbered else 0,
             user=door.name,
             source=source,
             who=source,
@@ -141,8 +147,8 @@ class Runs:
             began=now.wall,
             ends=now.wall + seconds,
             until=round(now.steady + seconds, 3),
-            key=f"door {door.name}",
-            cycle=Cycle((Closing(closing.text, closing.argv),)),
+            key=f"{DOOR}{door.name}",
+            cycle=Cycle((closing.closing(DEFAULT_SECONDS),)),
         )
 
     async def _note(self, grant: Grant) -> bool:
@@ -156,11 +162,17 @@ class Runs:
             return False
         return True
 
-    async def _run(self, door: str, command: _Spelled, places: asyncio.Semaphore) -> bool:
-        """Whether it said that all was well."""
-        async with places:
-            self._tell(CommandRun(door, command.text))
-            status = await self._run_program(command.argv)
+    async def _run(self, door: str, text: str, errand: Errand) -> bool:
+        """Whether it said that all was well. Raises NotStartedError."""
+        async with self._closing if errand.closes else self._opening:
+            self._tell(CommandRun(door, text))
+            try:
+                status = await self._run_program(errand)
+            except NotStartedError:
+                raise
+            except HostError as error:
+                self._tell(Trouble(f"{door}: {error}", error.hint))
+                return False
         if status:
             self._tell(CommandFailed(door, max(status, 0)))
         return not status
@@ -185,9 +197,9 @@ class Runs:
         """Run what closes until it succeeds; False: that is left to the next start."""
         self._tell(CommandDue(grant.user, grant.who))
         closings = grant.cycle.closings if grant.cycle else ()
-        left = [_Spelled(each.text, each.argv) for each in closings]
+        left = list(closings)
         for pause in (*self._pauses, None):
-            left = [each for each in left if not await self._run(grant.user, each, self._closing)]
+            left = [each for each in left if not await self._run_to_close(grant, each)]
             if not left:
                 return True
             if pause is None or len(self._failed) >= RETRIED:
@@ -196,6 +208,17 @@ class Runs:
         said = f"{grant.user}: not closed for {grant.who}, since the command for it fails"
         self._tell(Trouble(said, "close it by hand; the next start tries it again"))
         return False
+
+    async def _run_to_close(self, grant: Grant, closing: Closing) -> bool:
+        errand = Errand(grant.stanza, grant.who, closes=True, argv=closing.argv)
+        try:
+            return await self._run(grant.user, closing.text, errand)
+        except NotOwedError as error:  # whoever runs it never opened it, or has closed it
+            self._tell(Trouble(f"{grant.user}: {error}", error.hint))
+            return True
+        except NotStartedError as error:
+            self._tell(Trouble(f"{grant.user}: {error}", error.hint))
+            return False
 
     async def _await_next_try(self, grant: Grant, pause: float, at_once: asyncio.Event) -> None:
         """Longer, if the same caller has the same door open again: that has an end of its own."""
@@ -211,7 +234,7 @@ class Runs:
 
     def _open_again(self, grant: Grant) -> bool:
         return any(
-            (each.stanza, each.who) == (grant.stanza, grant.who) and each.id not in self._failed
+            (each.key, each.who) == (grant.key, grant.who) and each.id not in self._failed
             for each, _ in self._waiting.values()
         )
 
@@ -226,7 +249,7 @@ class Runs:
     def resume(self, grants: Sequence[Grant]) -> None:
         """Take up what an earlier run has left to close; what is due is closed at once."""
         for grant in grants:
-            if grant.cycle is not None:
+            if grant.cycle is not None and grant.door:
                 self._begin(self._close_later(grant))
 
     @property

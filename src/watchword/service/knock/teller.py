@@ -1,8 +1,7 @@
 """Where the lines of the knock daemon go: the system's log, a file, standard output.
 
-In here: the destinations, looking up names for lines where -l asks for it, and
-leaving out what strangers bring about in floods.
-Not in here: the words (dialects.knockd.voice).
+In here: the destinations, looking up names for lines where -l asks for it.
+Not in here: the words (dialects.knockd.voice), how much is left out (sparing).
 
 Lines are written in the order in which things happened, by a task of its own, so
 that nothing waits for a name or a disk. Source: knockd, section 6.
@@ -23,15 +22,12 @@ from watchword.dialects.knockd.voice import Where
 from watchword.edges.report.lines import SyslogSink
 from watchword.model.addresses import Address
 from watchword.model.door_events import DoorEvent, Noise, SesameOpened, Told
-from watchword.model.doors import Step
+from watchword.service.knock.sparing import SECOND, Sparing, concerns_debuggers
 
 NOTICE: Final = 5
-BURST: Final = 200
-"""Lines of attempts that led nowhere, in one second; more are counted."""
 _WAITING: Final = 10_000
 _NAMES: Final = 1000
 _PATIENCE: Final = 2.0
-_SECOND: Final = 1.0
 
 
 class LogFile:
@@ -90,8 +86,7 @@ class Teller:
         self._debug = debug
         self._names = names
         self._events: asyncio.Queue[DoorEvent] = asyncio.Queue()
-        self._second = 0.0
-        self._told = self._left_out = 0
+        self._sparing = Sparing(time.monotonic)
 
     @property
     def debugging(self) -> bool:
@@ -99,38 +94,22 @@ class Teller:
 
     def tell(self, event: DoorEvent) -> None:
         """Have an event written down."""
-        if isinstance(event, Told):
-            progress = event.progress
-            if progress.step is Step.SPOILT and not self._debug:
-                return
-            if not progress.opened and not self._room():
-                return
-        self._events.put_nowait(event)
-
-    def _room(self) -> bool:
-        """Whether one more line is to be written of what strangers bring about at will."""
-        now = time.monotonic()
-        if now - self._second >= _SECOND:
-            self.flush_noise()
-            self._second, self._told = now, 0
-        self._told += 1
-        if self._told <= BURST and self._events.qsize() < _WAITING:
-            return True
-        self._left_out += 1
-        return False
+        if concerns_debuggers(event) and not self._debug:
+            return
+        if self._sparing.admits(event, room=self._events.qsize() < _WAITING):
+            self._events.put_nowait(event)
 
     def flush_noise(self) -> None:
         """Tell how many lines were left out, if there were any."""
-        if self._left_out:
-            self._events.put_nowait(Noise(self._left_out))
-            self._left_out = 0
+        if count := self._sparing.taken():
+            self._events.put_nowait(Noise(count))
 
     async def write_forever(self) -> None:
         """Write what is told, until cancelled."""
         while True:
             self._write(await self._named(await self._events.get()))
-            if self._left_out and self._events.empty():
-                await asyncio.sleep(_SECOND)
+            if self._sparing.left_out and self._events.empty():
+                await asyncio.sleep(SECOND)
                 self.flush_noise()
 
     def write_rest(self) -> None:

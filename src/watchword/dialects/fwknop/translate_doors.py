@@ -1,0 +1,118 @@
+"""Doors that fwknopd looks after beside its packets: KNOCKD_CONF.
+
+In here: reading that file as part of fwknopd's own, what of it holds here, what has to be hidden
+because of it.
+Not in here: the words of the file (dialects.knockd), following knocks (recognise.doors).
+
+The variable is Watchword's own. The file is one of knockd's: its doors are taken as they are, and
+of its section [options] Interface and CloseAtExit. Everything else is fwknopd's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.dialects.fwknop.translate_sources import doors as own_ports
+from watchword.dialects.knockd import conf, one_time
+from watchword.errors import OperatorError, Place
+from watchword.model.doors import Door, OpenServices
+from watchword.model.firewalls import Attach, FirewallSettings
+from watchword.model.knocking import Knocking, KnockSettings
+from watchword.model.policy import Policy
+from watchword.model.services import Service
+
+VARIABLE = "KNOCKD_CONF"
+_IDLE = {
+    "log_file": "LogFile", "pid_file": "PidFile", "syslog": "UseSyslog",
+    "facility": "SyslogFacility", "state_dir": "StateDir", "run_dir": "RunDir",
+}  # fmt: skip
+_OF_FIREWALL = {
+    "backend": "FirewallBackend", "table": "NftTable", "jump_from": "JumpFrom",
+}  # fmt: skip
+
+
+def knocking(values: Values, read: Callable[[str], str], complaints: Complaints) -> Knocking | None:
+    """The doors; None: there are none. To be used only if no complaint was fatal."""
+    path = values.text(VARIABLE)
+    if not path or path.upper() == "NONE":
+        return None
+    complaints.opened(path)
+    try:
+        found = conf.read(read(path), path)
+    except OperatorError as error:
+        for each in error.complaints:
+            complaints.add(each if each.place else replace(each, place=values.place(VARIABLE)))
+        return None
+    for each in found.complaints:
+        complaints.add(each)
+    if names := list(_idle(found.settings)):
+        complaints.remark(
+            f"{', '.join(names)} below [options] of {path}: fwknopd does not look at that",
+            values.place(VARIABLE),
+            "say it in fwknopd.conf",
+        )
+    return replace(found, doors=tuple(_supplied(each, read, complaints) for each in found.doors))
+
+
+def _idle(settings: KnockSettings) -> Iterator[str]:
+    """What is said below [options] and has no effect here."""
+    default = KnockSettings()
+    for field, key in _IDLE.items():
+        if getattr(settings, field) != getattr(default, field):
+            yield key
+    for field, key in _OF_FIREWALL.items():
+        if getattr(settings.firewall, field) != getattr(default.firewall, field):
+            yield key
+
+
+def _supplied(door: Door, read: Callable[[str], str], complaints: Complaints) -> Door:
+    """With the first sequence of its own file, if it has one."""
+    if door.one_time is None:
+        return door
+    try:
+        content = read(door.one_time).encode("utf-8", "surrogateescape")
+    except OperatorError as error:
+        for each in error.complaints:
+            complaints.refuse(f"[{door.name}]: {each.message}", door.place, each.hint)
+        return door
+    found = one_time.next_sequence(content)
+    for number, puzzle in found.puzzles:
+        complaints.remark(puzzle, Place(door.one_time, number), "the line is passed over")
+    return replace(door, sequence=found.sequence)
+
+
+def opened(doors: Sequence[Door]) -> frozenset[Service]:
+    """Every service that some door opens in the firewall."""
+    return frozenset(
+        service
+        for door in doors
+        if isinstance(door.action, OpenServices)
+        for service in door.action.services
+    )
+
+
+def hiding(
+    firewall: FirewallSettings, found: Knocking, values: Values, complaints: Complaints
+) -> FirewallSettings:
+    """The same, hiding what doors open as well."""
+    services = opened(found.doors)
+    for door in found.doors:
+        for service in sorted(opened([door]) & own_ports(values)):
+            complaints.refuse(
+                f"[{door.name}] would hide {service}, the port that packets come to",
+                door.place,
+                f"take {service} out of its Open",
+            )
+    if not services:
+        return firewall
+    firewall = replace(firewall, needed=True)
+    if firewall.attach is not Attach.GUARD or firewall.guard_all or firewall.in_iptables:
+        return firewall
+    return replace(firewall, guarded=tuple(sorted(services.union(firewall.guarded))))
+
+
+def with_doors(policy: Policy, found: Knocking | None) -> Policy:
+    return policy if found is None else replace(policy, doors=found.doors)
