@@ -39,6 +39,7 @@ from watchword.model.daemon_events import (
     Stopping,
     Waiting,
 )
+from watchword.model.door_events import ServicesOpened
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
     Action,
@@ -54,6 +55,7 @@ from watchword.model.outcomes import (
     GrantEnded,
     GrantStays,
     Judged,
+    Knocked,
     Refusal,
     Restored,
 )
@@ -306,6 +308,7 @@ def test_every_kind_of_event_has_words() -> None:
         Listening(Service(Proto.UDP, 62201), (4, 6)),
         LocaleSet("C", known=True),
         KeyFile("/home/alice/keys"),
+        Knocked(ServicesOpened("ssh", grant()), NOW.wall),
         RunDirectory("/run/fwknop", made=False),
         Rotated("/d-old", 3, 2),
         Remembering("/d", 93),
