@@ -62,7 +62,8 @@ def _against_door(policy: Policy, wanted: Wanted, now: Moment) -> str:
         for each in actions
         if isinstance(each, OpenServices) and hole.service in each.services
     ]
-    if not fitting or hole.lead is not None:
+    plain = Hole(hole.who, hole.service, hole.destination)
+    if not fitting or hole != plain:
         return "no such door opens that"
     if remaining > max(fitting) + SLACK:
         return f"{remaining:.0f} seconds are more than the {max(fitting)} of its door"
