@@ -211,12 +211,15 @@ def test_a_broken_file_changes_nothing_and_a_good_one_everything(both: Both) -> 
         place.knock(7000, 9000, 8000)
         place.knock(7005, 9005, 8005)
     assert server.log.count("ssh: Stage") == stages + 3
+    both.write(whole)
+    with both.telling("starting up, listening on eth0"):
+        server.send(signal.SIGHUP)
 
 
 def test_the_gate_cannot_open_more_than_a_door_says(both: Both) -> None:
     """Whatever it is told: the end may be moved to what the door allows, and by root beyond."""
     with both.telling("ssh: opened"):
-        both.place.knock(7005, 9005, 8005)
+        both.place.knock(7000, 9000, 8000)
     [grant] = both.grants
     longer: dict[str, object] = {"grant": grant["grant"], "seconds": 300}
     with pytest.raises(OperatorError, match="door ssh lets nobody in for more than 60 seconds"):
@@ -227,7 +230,7 @@ def test_the_gate_cannot_open_more_than_a_door_says(both: Both) -> None:
 
 def test_what_doors_opened_outlives_the_daemon(both: Both) -> None:
     with both.telling("ssh: opened"):
-        both.place.knock(7005, 9005, 8005)
+        both.place.knock(7000, 9000, 8000)
     opened = both.folder / f"open-{SECOND}"
     both.place.knock(7001, 9001, flags=None, source=SECOND)
     until(opened.exists)
