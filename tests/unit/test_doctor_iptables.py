@@ -22,7 +22,7 @@ SSH = frozenset({Service.parse("tcp/22")})
 
 
 def chains(rules: str, policy: str = "DROP", family: str = "ip") -> list[Chain]:
-    text = f":INPUT {policy} [0:0]\n:FWKNOP_INPUT - [0:0]\n"
+    text = f":INPUT {policy} [0:0]\n:FWKNOP_INPUT - [0:0]\n:ufw-before-input - [0:0]\n"
     lines = "".join(f"-A {each.strip()}\n" for each in rules.split(";") if each.strip())
     return list(read(family, "filter", parse(text + lines)))
 
@@ -59,6 +59,22 @@ def test_of_a_sound_host_nothing_is_wrong() -> None:
     there += chains("INPUT -j FWKNOP_INPUT", family="ip6")
     assert faults(firewall_diagnosis.attachment(FIREWALL, there, None)) == []
     assert faults(firewall_diagnosis.rules(FIREWALL, POLICY, there)) == []
+
+
+@pytest.mark.requirement("3.3", partial=True)
+@pytest.mark.parametrize(("way", "also"), [("iptables", False), ("nftables", True)])
+def test_ufw_is_warned_of_while_it_is_switched_on(way: str, also: bool) -> None:
+    firewall = configure(f"FIREWALL_BACKEND {way}", STANZA).settings.firewall
+    called = "INPUT -j FWKNOP_INPUT; INPUT -j ufw-before-input"
+    there = chains(f"{called}; ufw-before-input -i lo -j ACCEPT")
+    found = list(firewall_diagnosis.rules(firewall, POLICY, there))
+    [told] = [each for each in found if "ufw is active" in each.sentence]
+    assert told.severity is Severity.WARNING
+    assert "ufw allow 62201/udp" in told.remedy
+    assert ("ufw allow 22/tcp" in told.remedy) is also
+    off = chains(called)
+    assert not any("ufw" in each.sentence for each in
+                   firewall_diagnosis.rules(firewall, POLICY, off))  # fmt: skip
 
 
 def test_a_call_that_is_missing_in_one_family_is_named() -> None:

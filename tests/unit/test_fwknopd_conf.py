@@ -228,7 +228,12 @@ def test_a_wrong_value_is_refused_with_its_place_and_a_remedy(line: str, message
 def test_a_chain_specification_has_six_plain_fields(family: str, chain: str) -> None:
     name = f"{family}_{chain}_ACCESS"
     assert fatal(f"{name} ACCEPT, filter, INPUT, 1, OWN_CHAIN, 1\nFIREWALL_BACKEND nftables") == []
-    for wrong in ("a, b", "A, f, I, 1, F, 1, 1", "A, fil-ter, I, 1, F, 1", "A,,I,1,F,1"):
+    users = f"{name} ACCEPT, filter, DOCKER-USER, 1, OWN_CHAIN, 1\nFIREWALL_BACKEND nftables"
+    assert fatal(users) == [], "others name their chains as they like"
+    for wrong in (
+        "a, b", "A, f, I, 1, F, 1, 1", "A, fil-ter, I, 1, F, 1", "A,,I,1,F,1", "A, f, -I, 1, F, 1",
+        "A, f, I, 1, F-F, 1", f"A, f, {'I' * 30}, 1, F, 1",
+    ):  # fmt: skip
         [told] = fatal(f"{name} {wrong}")
         assert f"Invalid {name} specification, see fwknopd.conf comments" in told
     assert "jump rule position" in fatal(f"{name} A, f, I, 65537, F, 1")[0]

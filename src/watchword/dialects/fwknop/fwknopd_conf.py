@@ -13,7 +13,7 @@ ignored in silence is remarked on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from watchword.dialects.fwknop import fwknopd_conf_perl
@@ -40,6 +40,8 @@ from watchword.errors import Place
 
 _EXPANSION = re.compile(r"\$([A-Z_]+)(\S*)")
 _CHAIN_FIELD = re.compile(r"[A-Za-z0-9_]+")
+_CALLER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,28}")
+"""The chain that calls ours is somebody else's: DOCKER-USER, ufw-before-input."""
 _LEADING_NUMBER = re.compile(r"[+-]?[0-9]+")
 _FACILITIES = frozenset({"LOG_DAEMON", *(f"LOG_LOCAL{n}" for n in range(8))})
 
@@ -251,7 +253,7 @@ def _verify_flag(variable: Variable, value: Value, complaints: Complaints) -> No
 
 def _verify_chain(value: Value, complaints: Complaints) -> None:
     fields = chain_fields(value.text)
-    if len(fields) != 6 or not all(_CHAIN_FIELD.fullmatch(each) for each in fields):
+    if len(fields) != 6 or not _is_chain(fields):
         hint = "write: target, table, from-chain, jump position, own chain, rule position"
         if len(fields) == 7:
             hint = f"seven fields are of fwknop 1.9, with src, dst or both in the second; {hint}"
@@ -266,6 +268,11 @@ def _verify_chain(value: Value, complaints: Complaints) -> None:
                 value.place,
                 "positions go from 0 to 65536",
             )
+
+
+def _is_chain(fields: Sequence[str]) -> bool:
+    ours = (*fields[:2], *fields[3:])
+    return _CALLER.fullmatch(fields[2]) is not None and all(map(_CHAIN_FIELD.fullmatch, ours))
 
 
 def _verify_logging(values: Values, complaints: Complaints) -> None:

@@ -17,6 +17,9 @@ from watchword.model.policy import Policy
 from watchword.model.services import Proto, Service
 from watchword.service.doctor.findings import Finding, fault, fine, remark, warning
 
+_UFW = "ufw-before-input"
+"""The chain that INPUT calls while ufw is switched on."""
+
 
 def attachment(
     firewall: FirewallSettings, there: Sequence[Chain], in_step: bool | None
@@ -164,7 +167,29 @@ def rules(firewall: FirewallSettings, policy: Policy, there: Sequence[Chain]) ->
         if firewall.attach is Attach.GUARD
         else _around_jump(firewall, policy, there)
     )
+    if _is_ufw(there):
+        found.append(_beside_ufw(firewall))
     yield from found or [fine("rules", "no rule of others is in the way of grants")]
+
+
+def _is_ufw(there: Sequence[Chain]) -> bool:
+    """Whether ufw is switched on: off, it leaves chains behind that are called, and empty."""
+    called = any(
+        rule.target == _UFW for chain in there if chain.hook == "input" for rule in chain.rules
+    )
+    return called and any(chain.name == _UFW and chain.rules for chain in there)
+
+
+def _beside_ufw(firewall: FirewallSettings) -> Finding:
+    guard = firewall.attach is Attach.GUARD and not firewall.in_iptables
+    hidden = " and each hidden port, which the guard hides (ufw allow 22/tcp)" if guard else ""
+    return warning(
+        "rules",
+        "ufw is active: what it was not told to allow it drops, packets for us "
+        f"{'and granted ports ' if guard else ''}included",
+        f"allow the port that packets come to (ufw allow 62201/udp){hidden}, "
+        "or hand over to rules of your own (ufw disable)",
+    )
 
 
 def _around_guard(firewall: FirewallSettings, there: Sequence[Chain]) -> Iterator[Finding]:
