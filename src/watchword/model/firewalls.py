@@ -123,6 +123,18 @@ class AwsSettings:
     """By which rules of this server are known in the group; empty: the host's name."""
 
 
+@dataclass(frozen=True, slots=True)
+class FirewalldSettings:
+    """What is ours in firewalld."""
+
+    direct: bool = False
+    """True: rules are in chains of iptables, as fwknop's direct rules were."""
+    zones: tuple[str, ...] = ()
+    """Those that rich rules are put into; none: active ones and the default one."""
+    priority: int = -6220
+    """Of our rich rules; the next one is ours as well."""
+
+
 DATED = ("ipfw", "pf", "netsh", "aws")
 """Backends whose firewall ends nothing by itself: their rules say when they end."""
 
@@ -181,6 +193,8 @@ class FirewallSettings:
     """Whose rules are ours; up to 63 characters (backend pf)."""
     aws: AwsSettings = AwsSettings()
     """Backend aws."""
+    firewalld: FirewalldSettings = FirewalldSettings()
+    """Backend firewalld."""
     pace: ProgramPace = ProgramPace()
     """How its programs are run."""
     needed: bool = True
@@ -198,6 +212,8 @@ class FirewallSettings:
         """What grants are in, for log lines: a table of ours, a chain in iptables, a set."""
         if self.in_dated_rules:
             return self._dated_home
+        if self.in_zones:
+            return "zones of firewalld"
         return self.input.chain if self.in_iptables else self.table
 
     @property
@@ -227,7 +243,14 @@ class FirewallSettings:
     @property
     def in_iptables(self) -> bool:
         """Whether it hangs into iptables by a chain of ours there."""
-        return self.backend in ("iptables", "ipset")
+        return self.backend in ("iptables", "ipset") or (
+            self.backend == "firewalld" and self.firewalld.direct
+        )
+
+    @property
+    def in_zones(self) -> bool:
+        """Whether it has rich rules in zones of firewalld's."""
+        return self.backend == "firewalld" and not self.firewalld.direct
 
     @property
     def in_dated_rules(self) -> bool:

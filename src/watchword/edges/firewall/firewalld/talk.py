@@ -1,0 +1,66 @@
+"""What the backend wants of firewalld, whichever way it is reached.
+
+In here: the interface, and what its answers mean when they are no. Not in here: ways (bus,
+command, rehearsal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from watchword.errors import HostError
+
+SECONDS = 20.0
+"""For one answer: while it starts or reloads, firewalld answers when it is done."""
+
+
+class NotRunningError(HostError):
+    """There is no firewalld to be asked: nothing was changed."""
+
+
+class RefusedError(HostError):
+    """firewalld says no: nothing was changed."""
+
+
+class Firewalld(Protocol):
+    """A firewalld. Methods block, and may be called from any thread. All raise HostError."""
+
+    def families(self) -> frozenset[int]:
+        """The IP versions that it filters."""
+        ...
+
+    def zones(self) -> frozenset[str]:
+        """Those that packets may come to now: active ones, and the default zone."""
+        ...
+
+    def all_zones(self) -> frozenset[str]:
+        """Every zone that there is."""
+        ...
+
+    def rules(self, zone: str) -> Sequence[str]:
+        """The rich rules of a zone that are in force. None of a zone that is not there."""
+        ...
+
+    def put(self, zone: str, rule: str, seconds: int) -> None:
+        """Add a rich rule until firewalld is reloaded, or so many seconds are over, 1 or more."""
+        ...
+
+    def take(self, zone: str, rule: str) -> None:
+        """Remove a rich rule. One that is gone, as a zone that is gone, is no error."""
+        ...
+
+    def news(self) -> AsyncIterator[None]:
+        """Yields when something of it may have changed; its start and its end included."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; the next question opens it again."""
+        ...
+
+
+def not_running() -> NotRunningError:
+    return NotRunningError(
+        "firewalld does not run",
+        hint="start it with systemctl start firewalld, or use FIREWALL_BACKEND nftables",
+    )
