@@ -22,7 +22,7 @@ BEGIN: Final = "<!-- table: begin, written by make firewalls-page -->"
 END: Final = "<!-- table: end -->"
 COLUMNS: Final = (
     "nftables guard", "nftables jump", "nftables mark", "nftables sets", "iptables", "ipset",
-    "ipfw", "pf", "netsh", "aws",
+    "firewalld", "ipfw", "pf", "netsh", "aws",
 )  # fmt: skip
 ROWS: Final = {
     Feature.IPV4: "IPv4",

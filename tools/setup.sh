@@ -24,7 +24,7 @@ POLICY=/usr/sbin/policy-rc.d
 FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:openssh-client
     mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
-    fail2ban-server:fail2ban fish:fish gpg:gnupg ipset:ipset iptables:iptables knock:knockd knockd:knockd
+    dbus-daemon:dbus-daemon fail2ban-server:fail2ban firewalld:firewalld fish:fish gpg:gnupg ipset:ipset iptables:iptables knock:knockd knockd:knockd
     locale-gen:locales man:man-db mandoc:mandoc nc:netcat-openbsd
     nginx:nginx-light openssl:openssl openvpn:openvpn ping:iputils-ping rsync:rsync socat:socat tcpdump:tcpdump
     tinyproxy:tinyproxy-bin tor:tor turnserver:coturn ufw:ufw ulogd:ulogd2-pcap wg:wireguard-tools

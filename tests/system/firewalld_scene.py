@@ -41,6 +41,19 @@ FirewallBackend={backend}
 CleanupOnExit={cleanup}
 IPv6_rpfilter=no
 """
+_PUBLIC = """\
+<?xml version="1.0" encoding="utf-8"?>
+<zone>
+  <short>Public</short>
+  <service name="dhcpv6-client"/>
+  <port port="62201" protocol="udp"/>
+  <rule family="ipv4" priority="-6221">
+    <source address="192.0.2.99"/><port port="22" protocol="tcp"/><accept/>
+  </rule>
+  <rule family="ipv4"><source address="192.0.2.98"/><reject/></rule>
+</zone>
+"""
+"""Nobody reaches ssh, everybody's packets reach fwknopd, and rules of others are there."""
 
 
 class Firewalld:
@@ -52,12 +65,15 @@ class Firewalld:
         self.backend = backend
         self.address = f"unix:path={folder}/bus"
         self.process: subprocess.Popen[bytes] | None = None
-        (folder / "etc").mkdir(parents=True)
+        (folder / "etc" / "zones").mkdir(parents=True)
+        (folder / "etc" / "zones" / "public.xml").write_text(_PUBLIC, "ascii")
         conf = _CONF.format(backend=backend, cleanup=cleanup)
         (folder / "etc" / "firewalld.conf").write_text(conf, "ascii")
         (folder / "bus.conf").write_text(_BUS.format(path=folder / "bus"), "ascii")
         config = f"--config-file={folder}/bus.conf"
-        self.bus = host.start("dbus-daemon", config, "--nofork", "--nopidfile", "--nosyslog")
+        self.bus = host.start(
+            "dbus-daemon", config, "--nofork", "--nopidfile", stderr=subprocess.DEVNULL
+        )
         until((folder / "bus").exists, PATIENCE)
 
     @property
@@ -105,21 +121,19 @@ class Firewalld:
         done = self.host.run("firewall-cmd", *words, env=self.environment)
         return done.stdout.strip()
 
-    def rich_rules(self, zone: str = "public") -> list[str]:
-        return sorted(self.command(f"--zone={zone}", "--list-rich-rules").splitlines())
+    def ours(self, zone: str = "public") -> list[str]:
+        """Rich rules that have our priorities."""
+        with self.known_to_us():
+            asked = BusFirewalld()
+            rules = sorted(asked.rules(zone))
+            asked.close()
+        return [each for each in rules if "-6220" in each or "-6219" in each]
 
     def everything(self) -> str:
-        """All that an operator can see of it, for now and for good."""
-        return "\n".join(
-            self.command(*words)
-            for words in (
-                ("--list-all-zones",),
-                ("--list-all-policies",),
-                ("--direct", "--get-all-rules"),
-                ("--permanent", "--list-all-zones"),
-                ("--permanent", "--list-all-policies"),
-            )
-        ) + "".join(str(each) for each in sorted((self.folder / "etc").rglob("*")))
+        """All that an operator can see of it, for now, and for good."""
+        now = [self.command(each) for each in ("--list-all-zones", "--list-all-policies")]
+        files = sorted(each for each in (self.folder / "etc").rglob("*") if each.is_file())
+        return "\n".join([*now, *(f"{each}\n{each.read_text('utf-8')}" for each in files)])
 
     def in_kernel(self, word: str) -> list[str]:
         """Lines with a word among the rules that the kernel has of firewalld's."""

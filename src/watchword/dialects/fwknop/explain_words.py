@@ -89,6 +89,13 @@ def _firewall(settings: Settings) -> Iterator[str]:
             f"grants are accepted by the chain {use.chain} of iptables, called from {use.caller} "
             f"(table {use.table}); what is closed without a grant is for {use.caller} to say"
         )
+    elif firewall.in_zones:
+        names = ", ".join(firewall.firewalld.zones)
+        where = f"the zones {names}" if names else "every active zone, and the default one,"
+        yield (
+            f"grants are rich rules in {where} of firewalld; what is closed without a grant is for "
+            "the zone to say"
+        )
     elif firewall.in_dated_rules:
         yield (
             f"grants are rules in {firewall.home}; what is closed without a grant is for your "

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-BACKENDS: Final = ("nftables", "iptables", "ipset", "ipfw", "pf", "netsh", "aws", "memory")
+BACKENDS: Final = (
+    "nftables", "iptables", "ipset", "firewalld", "ipfw", "pf", "netsh", "aws", "memory",
+)  # fmt: skip
 """Those that there are; memory: for tests and demonstrations."""
-LATER: Final = ("firewalld", "ipf")
+LATER: Final = ("ipf",)
 _TOOLS: Final = {
     "nft": "nftables",
     "firewall-cmd": "firewalld",
@@ -21,8 +23,14 @@ _TOOLS: Final = {
     "netsh.exe": "netsh",
     "ipf": "ipf",
 }
-PROGRAMS: Final = {"iptables": "iptables", "ipset": "iptables", "ipfw": "ipfw",
-    "pf": "/sbin/pfctl", "netsh": r"C:\Windows\System32\netsh.exe"}  # fmt: skip
+PROGRAMS: Final = {
+    "iptables": "iptables",
+    "ipset": "iptables",
+    "firewalld": "firewall-cmd",
+    "ipfw": "ipfw",
+    "pf": "/sbin/pfctl",
+    "netsh": r"C:\Windows\System32\netsh.exe",
+}
 """What is run where FIREWALL_EXE names nothing that fits."""
 _IPTABLES: Final = re.compile(r"ip6?tables[A-Za-z0-9.-]*")
 

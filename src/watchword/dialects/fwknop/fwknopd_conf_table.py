@@ -80,7 +80,7 @@ def _chain(family: str, default: str, honoured: tuple[str, ...] = ()) -> Variabl
 
 TABLES: Final = ("iptables", "ipset")
 """The backends that hang into iptables, by chains of fwknop's."""
-_RULES: Final = ("iptables",)
+_RULES: Final = ("iptables", "firewalld")
 _PORT: Final = 65535  # the original lets 131071 pass
 
 _COMMON: Final = (
@@ -123,8 +123,8 @@ _FIREWALL: Final = (
     # the kernel ends each grant on time.
     _flag("FLUSH_IPT_AT_INIT"),
     Variable("FLUSH_IPT_AT_EXIT", Kind.NOT_NO, "N"),
-    _chain("INPUT", "ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1", TABLES),
-    _chain("OUTPUT", "ACCEPT, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1", TABLES),
+    _chain("INPUT", "ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1", (*TABLES, "firewalld")),
+    _chain("OUTPUT", "ACCEPT, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1", (*TABLES, "firewalld")),
     _chain("FORWARD", "ACCEPT, filter, FORWARD, 1, FWKNOP_FORWARD, 1", _RULES),
     _chain("DNAT", "DNAT, nat, PREROUTING, 1, FWKNOP_PREROUTING, 1", _RULES),
     _chain("SNAT", "SNAT, nat, POSTROUTING, 1, FWKNOP_POSTROUTING, 1", _RULES),
@@ -162,6 +162,9 @@ _OURS: Final = (
     Variable("NFT_SET4_TO"),
     Variable("NFT_SET6_TO"),
     Variable("IPSET_NAME", default="watchword"),
+    Variable("FIREWALLD_RULES", default="rich"),
+    Variable("FIREWALLD_ZONES"),
+    Variable("FIREWALLD_PRIORITY", default="-6220"),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
     Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),

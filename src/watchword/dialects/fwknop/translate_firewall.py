@@ -18,6 +18,7 @@ from typing import Any
 from watchword.dialects.fwknop import (
     translate_aws,
     translate_chains,
+    translate_firewalld,
     translate_ipfw,
     translate_nat,
     translate_nft,
@@ -33,6 +34,9 @@ from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
 from watchword.dialects.fwknop.translate_sources import doors
 from watchword.model.firewalls import DATED, Attach, FirewallSettings
 
+_is_direct = translate_firewalld.is_direct
+CALLED = (*TABLES, *DATED, "firewalld")
+"""Backends that hide nothing themselves: rules of the operator's do."""
 _ANCHOR = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -58,6 +62,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         **_hung(values, backend, attach, complaints),
         exe=_program(values, backend),
         ipfw=translate_ipfw.ipfw(values, backend, complaints),
+        firewalld=translate_firewalld.firewalld(values, backend, complaints),
         anchor=_anchor(values, complaints),
         aws=translate_aws.aws(values, backend, complaints),
         input=translate_chains.use(values, "INPUT"),
@@ -75,13 +80,14 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
 def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) -> dict[str, Any]:
     """How nftables hangs into the operator's ruleset, and what it is to be able to lead on."""
     leads = translate_nat.leads(values)
-    if backend in DATED and values.flag("ENABLE_IPT_OUTPUT"):
+    keeps_state = backend in (*DATED, "firewalld")
+    if keeps_state and not _is_direct(values, backend) and values.flag("ENABLE_IPT_OUTPUT"):
         complaints.remark(
             f"ENABLE_IPT_OUTPUT has no effect with FIREWALL_BACKEND {backend}, which keeps state: "
             "answers go out by that",
             values.place("ENABLE_IPT_OUTPUT"),
         )
-    if backend in (*TABLES, *DATED):
+    if backend in CALLED:
         for name in ("NFT_JUMP_FROM", "NFT_FORWARD_FROM", "NFT_OUTPUT_FROM"):
             if values.text(name):
                 complaints.remark(
@@ -101,6 +107,8 @@ def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) 
 
 def _program(values: Values, backend: str) -> str:
     """What FIREWALL_EXE names, or a variable of fwknop 1.9; else whichever the system finds."""
+    if _is_direct(values, backend):
+        return "iptables"
     of_perl = {"ipfw": "ipfwCmd", **dict.fromkeys(TABLES, "iptablesCmd")}.get(backend)
     return program(
         backend, values.text("FIREWALL_EXE") or (values.text(of_perl) if of_perl else "")
@@ -141,7 +149,7 @@ def _attach(values: Values, backend: str, complaints: Complaints) -> Attach:
             did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
         )
         return Attach.GUARD
-    if backend not in (*TABLES, *DATED):
+    if backend not in CALLED:
         return Attach(asked)
     if "FIREWALL_ATTACH" in values.given and asked == Attach.GUARD:
         complaints.refuse(

@@ -101,6 +101,8 @@ def _attached(event: Attached) -> Iterator[Line]:
         what = f"everything is hidden{but}"
     elif event.hidden:
         what = f"hidden until granted: {listed(event.hidden)}"
+    elif event.backend == "firewalld" and not event.jumps:
+        what = "what is hidden is up to them"
     else:
         what = "what is hidden is up to the chains that jump here"
     yield Priority.INFO, f"Attached to the firewall ({event.backend}, {event.way}), {what}"

@@ -32,8 +32,8 @@ def jumps(event: Attached) -> Iterator[Line]:
     """The chains of iptables, and that rules can carry their end in a comment."""
     for caller, own in event.jumps:
         yield Priority.INFO, f"Added jump rule from chain: {caller} to chain: {own}"
-    if event.jumps and event.backend == "iptables":
-        yield Priority.INFO, "iptables 'comment' match is available"
+    if event.jumps and event.backend in ("iptables", "firewalld"):
+        yield Priority.INFO, f"{event.backend} 'comment' match is available"
 
 
 def said(event: LocaleSet | KeyFile | RunDirectory | Rotated) -> Iterator[Line]:

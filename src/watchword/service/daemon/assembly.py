@@ -14,6 +14,8 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import file_rights, files
 from watchword.edges.clock import boot_id
 from watchword.edges.firewall.dated.backend import DatedFirewall
+from watchword.edges.firewall.firewalld.assembling import firewalld_firewall
+from watchword.edges.firewall.firewalld.ways import bus_environment
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
@@ -137,12 +139,14 @@ def firewall_for(
     in_memory = settings.dry_run or not settings.firewall.needed
     if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
-    programs = PacedPrograms(SystemPrograms(), settings.firewall.pace, told=told)
+    programs = PacedPrograms(SystemPrograms(bus_environment()), settings.firewall.pace, told=told)
     if settings.firewall.backend == "iptables":
         return TablesFirewall(settings.firewall, programs=programs, clock=clock)
     if settings.firewall.in_dated_rules:
         lock = settings.state_dir / RULES_LOCK
         return DatedFirewall(settings.firewall, lock, programs=programs, clock=clock)
+    if settings.firewall.backend == "firewalld":
+        return firewalld_firewall(settings.firewall, programs=programs, clock=clock)
     if settings.firewall.backend == "ipset":
         return IpsetFirewall(settings.firewall, programs=programs, clock=clock)
     return NftFirewall(settings.firewall, programs=programs, clock=clock)
@@ -223,6 +227,8 @@ def place_of(firewall: FirewallSettings) -> tuple[object, ...]:
         return (firewall.backend, firewall.exe, chains, firewall.set_prefix)
     if firewall.in_dated_rules:
         return (firewall.backend, firewall.exe, firewall.home, firewall.ipfw)
+    if firewall.in_zones:
+        return (firewall.backend, firewall.firewalld)
     if firewall.attach is Attach.JUMP:
         return (firewall.backend, firewall.attach, firewall.jump_from)
     return (firewall.backend, firewall.attach, firewall.table)
@@ -233,7 +239,7 @@ def way_of(firewall: FirewallSettings) -> str:
     if firewall.in_iptables:
         use = firewall.input
         return f"jump from {use.table} {use.caller} to {use.chain}"
-    if firewall.in_dated_rules:
+    if firewall.in_dated_rules or firewall.in_zones:
         return firewall.home
     if firewall.attach is Attach.GUARD:
         return f"guard inet {firewall.table}"

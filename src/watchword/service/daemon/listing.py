@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.dated.tools import tool_for
+from watchword.edges.firewall.firewalld.assembling import shown
+from watchword.edges.firewall.firewalld.ways import bus_environment
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.reading import read_grants, remembered
@@ -48,6 +50,8 @@ def everything(settings: Settings) -> str:
         "",
     ]
     firewall = settings.firewall
+    if firewall.in_zones:
+        return "\n".join(lines) + "\n" + _zones(firewall, everything=True)
     if firewall.in_dated_rules:
         return "\n".join(lines) + "\n" + _dated(settings, everything=True)
     if firewall.in_iptables:
@@ -116,6 +120,8 @@ def openings(live: Iterable[Grant]) -> Iterator[Opening]:
 
 def _ruleset(settings: Settings) -> str:
     firewall = settings.firewall
+    if firewall.in_zones:
+        return _zones(firewall, everything=False)
     if firewall.in_dated_rules:
         return _dated(settings, everything=False)
     if firewall.in_iptables:
@@ -125,6 +131,11 @@ def _ruleset(settings: Settings) -> str:
     return "".join(
         _ours("chain", each.family, each.table, "watchword") for each in firewall.jump_from
     )
+
+
+def _zones(firewall: FirewallSettings, *, everything: bool) -> str:
+    """Rich rules of firewalld: ours, or all, zone by zone. Raises HostError."""
+    return shown(firewall, SystemPrograms(bus_environment()), everything=everything)
 
 
 def _dated(settings: Settings, *, everything: bool) -> str:

@@ -23,6 +23,7 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import arrival, host_clock, keeping, listeners, randomness, stranger
 from watchword.edges.firewall import ruleset
 from watchword.edges.firewall.dated.tools import tool_for
+from watchword.edges.firewall.firewalld.ways import bus_environment
 from watchword.edges.firewall.ruleset import Chain
 from watchword.edges.firewall.tables import seen
 from watchword.edges.firewall.tables.tools import Tools
@@ -41,7 +42,7 @@ from watchword.model.settings import (
 )
 from watchword.service import asking
 from watchword.service.daemon import process
-from watchword.service.doctor import firewall_diagnosis, server_diagnosis
+from watchword.service.doctor import firewall_diagnosis, server_diagnosis, zones_diagnosis
 from watchword.service.doctor.findings import Finding, Severity, fault, fine, remark
 from watchword.service.tool import recent_told
 from watchword.wire.spa import base64text
@@ -154,9 +155,12 @@ class Examination:
 
     def _firewall(self) -> Iterator[Finding]:
         firewall, policy = self._settings.firewall, self._configuration.policy
-        programs = SystemPrograms()
+        programs = SystemPrograms(bus_environment())
         if firewall.in_dated_rules:
             yield _usable(firewall, programs)
+            return
+        if firewall.in_zones:
+            yield from zones_diagnosis.examined(firewall, policy, self._own, programs)
             return
         try:
             there = self._ruleset(programs)

@@ -85,9 +85,9 @@ def _difference(settings: Settings, permits: list[Permit]) -> list[str]:
     from watchword.edges.programs import SystemPrograms
 
     programs, firewall = SystemPrograms(), settings.firewall
-    if firewall.in_dated_rules:
+    if firewall.in_dated_rules or firewall.in_zones:
         return _unified(*_rehearsed(settings, permits))
-    if firewall.backend not in ("nftables", "iptables", "ipset"):
+    if firewall.backend != "nftables" and not firewall.in_iptables:
         raise OperatorError(
             f"there is no copying what the firewall backend {firewall.backend} changes",
             hint="watchword explain says what would be granted",
@@ -108,14 +108,15 @@ def _unified(before: list[str], after: list[str]) -> list[str]:
 
 
 def _rehearsed(settings: Settings, permits: list[Permit]) -> tuple[list[str], list[str]]:
-    """Of rules that each say when they end: nothing is changed to see what would be."""
+    """Of rules that are each by themselves: nothing is changed to see what would be."""
     from watchword.edges.clock import SystemClock
     from watchword.edges.firewall.dated.backend import DatedFirewall
+    from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
     from watchword.service.daemon import assembly
 
     clock = SystemClock()
     backend = assembly.firewall_for(settings, clock)
-    if not isinstance(backend, DatedFirewall):  # nothing is to be opened in it
+    if not isinstance(backend, DatedFirewall | FirewalldFirewall):  # nothing is to be opened in it
         return [], []
     backend.probe()
     return backend.rehearsed(_ledger(permits, clock).change().add)

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.firewalld.ending import Ending
 from watchword.edges.firewall.firewalld.heir import Heir, shared_heir
 from watchword.edges.firewall.firewalld.kernel import KernelRules
@@ -23,7 +24,6 @@ from watchword.edges.firewall.firewalld.known import Entry, Found, Known
 from watchword.edges.firewall.firewalld.pending import Will
 from watchword.edges.firewall.firewalld.rules import Rule, parse, service_of, text
 from watchword.edges.firewall.firewalld.talk import Firewalld
-from watchword.edges.firewall.plain import not_cut
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
@@ -66,7 +66,7 @@ class FirewalldFirewall:
         self._known = Known(self._priorities)
         self._families: frozenset[int] = frozenset()
         self._zones: set[str] = set()
-        """Those that rules were put into."""
+        """Those that may have rules of ours."""
         self._claim: Claim | None = None
         self._lock = threading.RLock()
         self._prepared = False
@@ -83,6 +83,8 @@ class FirewalldFirewall:
                 f"firewalld has no zone {', '.join(sorted(strange))}",
                 hint="see firewall-cmd --get-zones, and FIREWALLD_ZONES",
             )
+        if can_cut():
+            able.add(Feature.CUT)
         return frozenset(
             {*able, Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.LOCAL_NAT, Feature.FORWARD}
         )
@@ -106,7 +108,9 @@ class FirewalldFirewall:
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force, and rules like them. Raises HostError."""
         with self._lock:
-            surprising = self._known.compare(self._found(), self._clock.now().steady)
+            found = self._found()
+            self._zones |= found.keys()
+            surprising = self._known.compare(found, self._clock.now().steady)
             self._doubted = self._doubted or surprising
             return self._known.tags()
 
@@ -140,9 +144,23 @@ class FirewalldFirewall:
             if self._fresh:  # and whoever prepared has seen what was missing
                 self._doubted = self._fresh = False
 
+    def rehearsed(self, openings: Sequence[Opening]) -> tuple[list[str], list[str]]:
+        """Zones and their rich rules, as they are and as they would be. Raises HostError."""
+        self._families = self._firewalld.families()
+        zones = self._places()
+        before = {zone: set(self._firewalld.rules(zone)) for zone in zones}
+        self.installed()
+        put, _ = self._planned(ChangeSet(add=tuple(openings)), self._clock.now().steady)
+        new = {text(each.rule) for each in put.values()}
+        holes = {each.rule.hole for each in put.values()}
+        old = {text(each) for zone in zones for each in self._in(zone) if each.hole in holes}
+        return _listed(before), _listed({z: (rules - old) | new for z, rules in before.items()})
+
     def cut(self, holes: Collection[Hole]) -> int:
-        """Raises HostError: what zones of firewalld let go on is not cut."""
-        raise not_cut()
+        """End connections that came in through holes that are shut. Raises HostError."""
+        with self._lock:
+            spared = self._known.in_force(self._clock.now().steady)
+        return cut_off(holes, spared)
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``. Raises HostError."""
@@ -262,6 +280,14 @@ class FirewalldFirewall:
 
     def _will(self, entry: Entry) -> Will:
         return Will(entry.rule, self._everywhere(), entry.until)
+
+
+def _listed(rules: Mapping[str, Collection[str]]) -> list[str]:
+    return [
+        line
+        for zone in sorted(rules)
+        for line in (f"zone {zone}", *(f"  {each}" for each in sorted(rules[zone])))
+    ]
 
 
 def _seconds(left: float) -> int:

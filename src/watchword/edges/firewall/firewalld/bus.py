@@ -30,7 +30,7 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.low_level import HeaderFields
 from jeepney.wrappers import Properties
 
-from watchword.edges.firewall.firewalld.talk import SECONDS, RefusedError, not_running
+from watchword.edges.firewall.firewalld.talk import SECONDS, RefusedError, Zone, not_running
 from watchword.errors import HostError
 
 NAME: Final = "org.fedoraproject.FirewallD1"
@@ -81,6 +81,19 @@ class BusFirewalld:
                 return ()
             raise
         return list(found)
+
+    def zone(self, name: str) -> Zone:
+        """Raises HostError."""
+        [found] = self._ask(_ZONE, "getZoneSettings2", "s", name)
+        told = {key: value for key, (_, value) in found.items()}
+        ports = [f"{port}/{proto}" for port, proto in told.get("ports", ())]
+        return Zone(told.get("target", "default"), told.get("services", ()), ports)
+
+    def service_ports(self, name: str) -> Sequence[str]:
+        """Raises HostError."""
+        [found] = self._ask(_MAIN, "getServiceSettings2", "s", name)
+        _, ports = found.get("ports", ("", ()))
+        return [f"{port}/{proto}" for port, proto in ports]
 
     def put(self, zone: str, rule: str, seconds: int) -> None:
         """Raises HostError."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from watchword.edges.firewall.firewalld.talk import SECONDS, RefusedError, not_running
+from watchword.edges.firewall.firewalld.talk import SECONDS, RefusedError, Zone, not_running
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.ports import ProgramRunner
@@ -48,6 +48,15 @@ class CommandFirewalld:
         """Raises HostError."""
         return self._run(f"--zone={zone}", "--list-rich-rules", gone=True).splitlines()
 
+    def zone(self, name: str) -> Zone:
+        """Raises HostError."""
+        told = _fields(self._run(f"--zone={name}", "--list-all"))
+        return Zone(told["target"], told["services"].split(), told["ports"].split())
+
+    def service_ports(self, name: str) -> Sequence[str]:
+        """Raises HostError."""
+        return _fields(self._run(f"--info-service={name}"))["ports"].split()
+
     def put(self, zone: str, rule: str, seconds: int) -> None:
         """Raises HostError."""
         self._run(f"--zone={zone}", f"--add-rich-rule={rule}", f"--timeout={seconds}")
@@ -82,3 +91,14 @@ class CommandFirewalld:
                 hint="the daemon has to run as root",
             )
         return done.stdout.decode("utf-8", "replace")
+
+
+def _fields(listing: str) -> dict[str, str]:
+    """What stands behind each name in a listing of firewall-cmd's."""
+    found = {"target": "default", "services": "", "ports": ""}
+    for line in listing.splitlines():
+        name, _, value = line.strip().partition(":")
+        found.setdefault(name, "")
+        if line[:1].isspace() and value:
+            found[name] = value.strip()
+    return found

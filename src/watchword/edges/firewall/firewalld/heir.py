@@ -5,7 +5,6 @@ In here: starting it, telling it. Not in here: what it does (heir_process, pendi
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -16,12 +15,12 @@ from typing import Protocol
 
 from watchword.edges.firewall.firewalld.pending import Will, told
 from watchword.edges.firewall.firewalld.rules import Rule
+from watchword.edges.firewall.firewalld.ways import bus_environment
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
 
 _MODULE = "watchword.edges.firewall.firewalld.heir_process"
 _SECONDS = 10.0
-_BUS = "DBUS_SYSTEM_BUS_ADDRESS"
 
 
 class Heir(Protocol):
@@ -50,7 +49,7 @@ class HeirProcess:
                     [sys.executable, "-I", "-m", _MODULE, str(far.fileno()), exe],
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL, pass_fds=(far.fileno(),),
-                    env=environment(), cwd="/", start_new_session=True,
+                    env={**CLEAN_ENVIRONMENT, **bus_environment()}, cwd="/", start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
             self._channel.close()
@@ -78,14 +77,6 @@ class HeirProcess:
         self._channel.close()
 
 
-def environment() -> dict[str, str]:
-    """That of programs which are to find the same bus."""
-    found = dict(CLEAN_ENVIRONMENT)
-    if address := os.environ.get(_BUS):
-        found[_BUS] = address
-    return found
-
-
 _running: dict[tuple[str, str, int], HeirProcess] = {}
 _guard = threading.Lock()
 
@@ -96,7 +87,7 @@ def shared_heir(exe: str) -> HeirProcess:
     It stays until this process ends. Raises HostError: it cannot be started.
     """
     namespace = Path("/proc/thread-self/ns/net").stat().st_ino
-    key = (exe, os.environ.get(_BUS, ""), namespace)
+    key = (exe, str(bus_environment()), namespace)
     with _guard:
         process = _running.get(key)
         if process is None or not process.alive:

@@ -19,10 +19,9 @@ from collections.abc import Callable, Sequence
 
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.firewalld.ending import Ending
-from watchword.edges.firewall.firewalld.heir import environment
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.pending import AGAIN, Pending, Will
-from watchword.edges.firewall.firewalld.ways import way_to
+from watchword.edges.firewall.firewalld.ways import bus_environment, way_to
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 
@@ -91,7 +90,7 @@ class Loop:
 def main(argv: Sequence[str]) -> None:
     """``argv``: the number of a socket to the server, and firewall-cmd."""
     channel = socket.socket(fileno=int(argv[0]))
-    programs = SystemPrograms(environment())
+    programs = SystemPrograms(bus_environment())
     clock = SystemClock()
     ending = Ending(way_to(argv[1], programs), KernelRules(programs))
     Loop(channel, ending, lambda: clock.now().steady).run()

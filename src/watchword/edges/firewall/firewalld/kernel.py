@@ -33,15 +33,15 @@ class KernelRules:
 
     def is_nftables(self) -> bool:
         """Whether firewalld put its rules into nftables. Raises HostError: it cannot be seen."""
-        return self._run("nft", "list", "tables", *_TABLE[:1]).stdout.find(b"firewalld") >= 0
+        try:
+            return not self._run("nft", "list", "table", *_TABLE).status
+        except NotStartedError:  # then firewalld has no use for nftables either
+            return False
 
     def take(self, zone: str, rule: Rule) -> None:
         """Remove a rule. One that is gone is no error. Raises HostError."""
-        try:
+        if self.is_nftables():
             listed = self._run("nft", "-a", "list", "table", *_TABLE)
-        except NotStartedError:  # then firewalld has no use for nftables either
-            listed = Completed(1, b"", b"")
-        if listed.status == 0:
             for chain, handle in found(listed.stdout.decode("utf-8", "replace"), zone, rule):
                 done = self._run("nft", "delete", "rule", *_TABLE, chain, "handle", handle)
                 if done.status and b"No such file" not in done.stderr:

@@ -47,6 +47,11 @@ class Known:
     def entries(self) -> Collection[Entry]:
         return self._held.values()
 
+    def in_force(self, now: float) -> list[Hole]:
+        """What is not over, as far as we know."""
+        entries = self._held.values()
+        return [each.rule.hole for each in entries if not each.stray and each.until > now]
+
     def entry(self, tag: Tag) -> Entry:
         return self._held[tag]
 

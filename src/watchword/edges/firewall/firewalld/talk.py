@@ -7,7 +7,7 @@ command, rehearsal).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from watchword.errors import HostError
 
@@ -21,6 +21,16 @@ class NotRunningError(HostError):
 
 class RefusedError(HostError):
     """firewalld says no: nothing was changed."""
+
+
+class Zone(NamedTuple):
+    """What a zone lets everybody reach."""
+
+    target: str
+    """``default``, ``ACCEPT``, ``DROP``, ``%%REJECT%%``."""
+    services: Sequence[str]
+    ports: Sequence[str]
+    """``22/tcp``, ``1000-2000/udp``."""
 
 
 class Firewalld(Protocol):
@@ -40,6 +50,14 @@ class Firewalld(Protocol):
 
     def rules(self, zone: str) -> Sequence[str]:
         """The rich rules of a zone that are in force. None of a zone that is not there."""
+        ...
+
+    def zone(self, name: str) -> Zone:
+        """What it lets everybody reach now."""
+        ...
+
+    def service_ports(self, name: str) -> Sequence[str]:
+        """The ports of a service, as those of a zone."""
         ...
 
     def put(self, zone: str, rule: str, seconds: int) -> None:

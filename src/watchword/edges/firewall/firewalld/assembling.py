@@ -1,0 +1,39 @@
+"""Puts the parts of the backend together.
+
+In here: which parts there are for which settings. Not in here: the parts.
+"""
+
+from __future__ import annotations
+
+from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
+from watchword.edges.firewall.firewalld.direct import DirectFirewall
+from watchword.edges.firewall.firewalld.kernel import KernelRules
+from watchword.edges.firewall.firewalld.ways import way_to
+from watchword.model.firewalls import FirewallSettings
+from watchword.ports import Clock, FirewallBackend, ProgramRunner
+
+_CMD = "firewall-cmd"
+
+
+def firewalld_firewall(
+    settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+) -> FirewallBackend:
+    """The backend; nothing is touched yet."""
+    if settings.firewalld.direct:
+        way = way_to(_CMD, programs)
+        return DirectFirewall(settings, way, programs=programs, clock=clock)
+    way = way_to(settings.exe, programs)
+    return FirewalldFirewall(settings, way, KernelRules(programs), clock=clock)
+
+
+def shown(firewall: FirewallSettings, programs: ProgramRunner, *, everything: bool) -> str:
+    """The rich rules of every zone that has some: ours, or all. Raises HostError."""
+    there = way_to(firewall.exe, programs)
+    first = firewall.firewalld.priority
+    marks = tuple(f'rule priority="{each}" ' for each in (first, first + 1))
+    lines = []
+    for zone in sorted(there.all_zones()):
+        rules = [each for each in there.rules(zone) if everything or each.startswith(marks)]
+        lines += [f"zone {zone}", *(f"  {each}" for each in sorted(rules))] if rules else []
+    there.close()
+    return "".join(f"{line}\n" for line in lines or ["no zone of firewalld has a rule of ours"])
