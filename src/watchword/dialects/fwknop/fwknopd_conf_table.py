@@ -78,6 +78,11 @@ def _chain(family: str, default: str, honoured: tuple[str, ...] = ()) -> Variabl
     )
 
 
+def _for_firewalld(*variables: Variable) -> tuple[Variable, ...]:
+    why = "it is for FIREWALL_BACKEND firewalld"
+    return tuple(replace(each, without=why, honoured=("firewalld",)) for each in variables)
+
+
 TABLES: Final = ("iptables", "ipset")
 """The backends that hang into iptables, by chains of fwknop's."""
 _RULES: Final = ("iptables", "firewalld")
@@ -162,9 +167,11 @@ _OURS: Final = (
     Variable("NFT_SET4_TO"),
     Variable("NFT_SET6_TO"),
     Variable("IPSET_NAME", default="watchword"),
-    Variable("FIREWALLD_RULES", default="rich"),
-    Variable("FIREWALLD_ZONES"),
-    Variable("FIREWALLD_PRIORITY", default="-6220"),
+    *_for_firewalld(
+        Variable("FIREWALLD_RULES", default="rich"),
+        Variable("FIREWALLD_ZONES"),
+        Variable("FIREWALLD_PRIORITY", default="-6220"),
+    ),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
     Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),

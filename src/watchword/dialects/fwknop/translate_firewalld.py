@@ -34,7 +34,9 @@ def is_direct(values: Values, backend: str) -> bool:
 
 
 def firewalld(values: Values, backend: str, complaints: Complaints) -> FirewalldSettings:
-    """Read and verify it. Not to be used after a fatal complaint."""
+    """Read and verify it. Not to be used after a fatal complaint, or with another backend."""
+    if backend != "firewalld":
+        return FirewalldSettings()
     asked = values.text("FIREWALLD_RULES")
     if asked not in RULES:
         complaints.refuse(
@@ -47,7 +49,7 @@ def firewalld(values: Values, backend: str, complaints: Complaints) -> Firewalld
         zones=_zones(values, complaints),
         priority=_priority(values, complaints),
     )
-    if backend == "firewalld" and not found.direct:
+    if not found.direct:
         for kind, target in _CHAINS.items():
             _check_chain(f"IPT_{kind}_ACCESS", target, values, complaints)
     return found
