@@ -35,6 +35,7 @@ def firewalld(
 
 class TestFirewalld(FirewallContract):
     column = "firewalld"
+    seen_on = "firewalld"
     many = 40  # each takes firewalld several milliseconds
 
     @pytest.fixture

@@ -35,6 +35,9 @@ EARLY = 0.3
 """Seconds by which firewalld may end a rule before its timeout: it counts them in bundles."""
 LATE = 0.8
 """And after it."""
+_ABLE = frozenset({
+    Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.LOCAL_NAT, Feature.FORWARD, Feature.PREFIX,
+})  # fmt: skip
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
 _FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
@@ -85,9 +88,7 @@ class FirewalldFirewall:
             )
         if can_cut():
             able.add(Feature.CUT)
-        return frozenset(
-            {*able, Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.LOCAL_NAT, Feature.FORWARD}
-        )
+        return frozenset(able | _ABLE)
 
     def prepare(self) -> int:
         """See that firewalld is there, and somebody who ends rules. Raises HostError."""

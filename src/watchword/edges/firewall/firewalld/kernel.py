@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from watchword.edges.firewall.firewalld.rules import Rule, service_of
+from watchword.edges.firewall.firewalld.rules import Rule, service_of, source_of
 from watchword.errors import HostError
 from watchword.model.openings import Lead
 from watchword.ports import Completed, NotStartedError, ProgramRunner
@@ -77,7 +77,7 @@ def found(listing: str, zone: str, rule: Rule) -> Iterator[tuple[str, str]]:
 def by_nft(rule: Rule) -> list[str]:
     """The words of a rule as nft lists it, without those for the family; in some order."""
     hole, service = rule.hole, service_of(rule.hole)
-    words = ["saddr", str(hole.who), str(service.proto), "dport", str(service.port)]
+    words = ["saddr", source_of(hole), str(service.proto), "dport", str(service.port)]
     if hole.destination is not None:
         words += ["daddr", str(hole.destination)]
     if hole.lead is None:
@@ -90,7 +90,7 @@ def by_nft(rule: Rule) -> list[str]:
 def by_iptables(zone: str, rule: Rule) -> tuple[str, str, list[str]]:
     """Table, chain and words of a rule in iptables."""
     hole, service = rule.hole, service_of(rule.hole)
-    words = ["-s", str(hole.who), "-p", str(service.proto), "--dport", str(service.port)]
+    words = ["-s", source_of(hole), "-p", str(service.proto), "--dport", str(service.port)]
     if hole.destination is not None:
         words += ["-d", str(hole.destination)]
     if hole.lead is None:

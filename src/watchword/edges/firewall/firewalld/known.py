@@ -111,6 +111,6 @@ class Known:
 
 
 def _name(rule: Rule) -> Tag:
-    who, service, destination, lead = rule.hole
-    words = f"{rule.priority} {who} {service} {destination} {lead}"
+    who, service, destination, lead, extent = rule.hole
+    words = f"{rule.priority} {who}{extent} {service} {destination} {lead}"
     return Tag(hashlib.blake2s(words.encode(), digest_size=8).hexdigest())

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from watchword.errors import HostError
 from watchword.model.addresses import Address
-from watchword.model.openings import Hole, Lead
+from watchword.model.openings import Extent, Hole, Lead
 from watchword.model.services import Proto, Service
 
 _WORD: Final = re.compile(r'([a-z-]+)(?:="([^"]*)")?(?: |$)')
@@ -33,7 +33,12 @@ class Rule(NamedTuple):
 
 def service_of(hole: Hole) -> Service:
     """What callers connect to. Raises HostError: no rich rule does what becomes of it."""
-    service, lead = hole.service, hole.lead
+    service, lead, extent = hole.service, hole.lead, hole.extent
+    if extent is not None and (extent.port or extent.first or lead is not None):
+        raise HostError(
+            f"no rich rule of firewalld can let in just {hole.who}{extent}",
+            hint="use FIREWALL_BACKEND nftables",
+        )
     if service is None or (lead is not None and (lead.everything or lead.source is not None)):
         raise HostError(
             f"no rich rule of firewalld can lead {hole.who} on ({lead})",
@@ -42,11 +47,17 @@ def service_of(hole: Hole) -> Service:
     return service
 
 
+def source_of(hole: Hole) -> str:
+    """Who is let in: an address, or a network."""
+    return str(hole.who) if hole.extent is None else f"{hole.who}/{hole.extent.bits}"
+
+
 def text(rule: Rule) -> str:
     """As firewalld takes it, and lists it. Raises HostError: there is none for that."""
     service = service_of(rule.hole)
-    who, _, destination, lead = rule.hole
-    words = [f'rule priority="{rule.priority}" family="ipv{who.version}" source address="{who}"']
+    destination, lead = rule.hole.destination, rule.hole.lead
+    family, source = f"ipv{rule.hole.who.version}", source_of(rule.hole)
+    words = [f'rule priority="{rule.priority}" family="{family}" source address="{source}"']
     if destination is not None:
         words.append(f'destination address="{destination}"')
     port = f'port port="{service.port}" protocol="{service.proto}"'
@@ -86,7 +97,8 @@ def _rule(words: list[tuple[str, str]]) -> Rule:
     """Raises ValueError, KeyError: an opening has no such words."""
     names = [name for name, _ in words]
     values = _values(words)
-    who = ip_address(values.pop("source address"))
+    source, slash, bits = values.pop("source address").partition("/")
+    who = ip_address(source)
     to = values.pop("destination address", None)
     destination = None if to is None else ip_address(to)
     lead = _lead(values) if "forward-port" in names else None
@@ -98,7 +110,9 @@ def _rule(words: list[tuple[str, str]]) -> Rule:
         raise ValueError("something else")
     if (names[-1] == "accept") is (lead is not None):
         raise ValueError("another action")
-    return Rule(Hole(who, service, destination, lead), priority)
+    whole = not slash or int(bits) == who.max_prefixlen
+    extent = None if whole else Extent(bits=int(bits))
+    return Rule(Hole(who, service, destination, lead, extent), priority)
 
 
 def _values(words: list[tuple[str, str]]) -> dict[str, str]:
