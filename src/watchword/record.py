@@ -73,6 +73,9 @@ class _FieldsOnDemand:
 def _fill(self: Any, *values: Any, **named: Any) -> None:
     """Of the fields, those given by place, those given by name, and defaults of the rest."""
     fields = self.__dict__
+    if not named and len(values) == len(self.__match_args__):
+        fields.update(zip(self.__match_args__, values, strict=True))
+        return
     fields.update(self._defaults)
     fields.update(named)
     if values:

@@ -368,6 +368,15 @@ def test_what_cannot_be_kept_is_said_and_the_packet_is_sent(
     assert ("Could not save the options of this run: " in said) is (name == HOSTS or kind != "huge")
 
 
+def test_options_are_kept_whatever_became_of_the_packet(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fwknop.main([*KNOCK, *KEYS, "-D", "no-such-host.invalid"]) == 1
+    assert "packet not sent" in capsys.readouterr().err
+    assert "-D no-such-host.invalid" in (home / RUN).read_text("utf-8")
+    assert not (home / HOSTS).exists()
+
+
 @pytest.mark.parametrize("file", ["", "/", "."])
 @pytest.mark.parametrize("option", ["-l", "--show-last", "--Last-host=h", "--Show-host-cmd=h"])
 def test_a_folder_is_no_file_of_kept_options(
