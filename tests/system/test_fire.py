@@ -299,20 +299,25 @@ def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(
     other.stop()
 
 
-def test_without_its_run_directory_it_goes_on_and_the_tool_says_that_nobody_answers(
+def test_its_run_directory_is_there_again_as_soon_as_somebody_has_removed_it(
     scene: Trio, server: Server
 ) -> None:
-    shutil.rmtree(server.settings["FWKNOP_RUN_DIR"])
+    folder = Path(server.settings["FWKNOP_RUN_DIR"])
+    shutil.rmtree(folder)
+    server.wait_for("somebody removed")
+    until((folder / "control.sock").exists)
+    assert "is running" in server.program("-S").stdout
     told = server.tool("status")
-    assert (told.returncode, "no daemon answers" in told.stderr) == (1, True)
+    assert told.returncode == 0, told.stderr
     ask(scene, fresh())
     assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
-    assert server.program("-f").returncode == 1
+    again = server.program("-f")
+    assert (again.returncode, "already running" in again.stderr) == (1, True)
+    assert server.program("-R").returncode == 0
+    server.wait_for("Re-starting fwknopd")
     assert_balanced(server)
-    server.send(signal.SIGHUP)
-    server.wait_for("control.sock: the daemon cannot be asked any more")
-    assert_balanced(server)
-    assert server.stop() == 0
+    assert server.program("-K").returncode == 0
+    server.wait_for("Shutting Down fwknopd.")
     assert "Traceback" not in server.log
 
 

@@ -383,6 +383,8 @@ def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
 ) -> None:
     server = prepared(scene, tmp_path, PCAP_INTF="ens99").start()
     assert "There is no interface ens99" in server.log
+    waits = "NOT YET THERE: interface ens99; packets from there are looked at once it is"
+    assert waits in server.tool("status").stdout
     ip = scene.server.run
 
     def make(name: str) -> None:
@@ -399,6 +401,7 @@ def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
     make("ens99")
     server.wait_for("The interface ens99 is there")
     opens("pens99")
+    assert "NOT YET THERE" not in server.tool("status").stdout
 
     ip("ip", "link", "set", "ens99", "down")
     server.wait_for("The interface ens99 is down.")

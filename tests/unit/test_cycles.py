@@ -618,6 +618,7 @@ def test_revoking_by_name_tries_once_more_and_blocking_a_key_does_not_forget_it(
 TOLD: dict[str, Any] = {
     "program": "fwknopd", "release": "1", "began": 0.0, "reloads": {"last": ""}, "grants": 0,
     "commands": {}, "firewall_in_step": True, "not_closed": [], "blocked": [], "sources": {},
+    "awaited": [],
     "packets": {}, "dropped": {}, "waiting": {"strangers": 0, "known": 0, "gpg": 0},
     "known_addresses": 0, "claims": 0, "steps": {}, "slowest_step": None,
 }  # fmt: skip

@@ -38,6 +38,7 @@ from watchword.service.apart.counter import Counter
 from watchword.service.apart.rulebook import Rulebook
 from watchword.service.apart.workshop import Workshop
 from watchword.service.daemon.control import WORK, Control, Handler, Question, Rights
+from watchword.service.daemon.run_files import RunFiles
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LAST: Final = 2.0  # seconds from the last word of a gate to its end
@@ -65,8 +66,13 @@ class HandProcess:
         ready: Callable[[], None],
         alive: Callable[[], None],
         awaiting: Callable[[Sequence[str]], None],
+        found_by: RunFiles | None = None,
     ) -> None:
-        """``ready``, ``alive`` and ``awaiting`` (what for) are called when the gate says so."""
+        """``ready``, ``alive`` and ``awaiting`` (what for) are called when the gate says so.
+
+        ``found_by`` looks after the files by which people find us.
+        """
+        self._found_by = found_by
         self._book = book
         self._calls = calls
         self._work = work
@@ -350,8 +356,11 @@ class HandProcess:
             path = self._book.now.settings.run_dir / asking.NAME
             answers = {name: self._relay(name) for name in order.answers}
             changes = {name: self._relay(name) for name in order.changes}
-            self._control = Control(path, rights, answers, changes)
-            return await self._control.open()
+            self._control = control = Control(path, rights, answers, changes)
+            mended = await control.open()
+            if self._found_by is not None:
+                self._found_by.take(control)
+            return mended
         else:
             raise ForbiddenError("the control socket is not like that")
         return ()

@@ -45,6 +45,8 @@ from watchword.service.daemon import assembly, owed, process
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.hand import command_programs
 from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.process import PidFile
+from watchword.service.daemon.run_files import RunFiles
 from watchword.service.daemon.supervision import beat
 
 __all__ = ["LOST", "Apart", "serve"]
@@ -84,13 +86,14 @@ class Apart:
 
 def serve(
     apart: Apart,
+    lock: PidFile,
     reporter: Logbook,
     ready: Callable[[], None],
     awaiting: Callable[[Sequence[str]], None],
 ) -> int:
     """Part, and serve as the hand until the gate has ended; its exit status, or LOST.
 
-    ``ready`` and ``awaiting`` are called when the gate says so.
+    ``lock`` is that on the PID file. ``ready`` and ``awaiting`` are called when the gate says so.
 
     Raises HostError: another daemon uses the state directory, or what is owed cannot be read.
     Raises OperatorError: what is owed would lie where the gate writes.
@@ -98,7 +101,7 @@ def serve(
     settings = apart.settings
     if not settings.dry_run:
         prepare_folder(settings.state_dir)
-    lock = assembly.keep_to_ourselves(settings)
+    state = assembly.keep_to_ourselves(settings)
     debts = owed.taken_up(settings, apart.clock, _written(settings))
     parent, watchdog = os.getpid(), supervisor.watchdog()
     tools = Tools(command_programs(), command_programs(), gpg_programs(), SystemPrograms())
@@ -124,12 +127,13 @@ def serve(
             ready=ready,
             alive=lambda: supervisor.notify("WATCHDOG=1"),
             awaiting=awaiting,
+            found_by=RunFiles(settings.run_dir, lock, reporter),
         )
         return await hand.run(gate)
 
     status = asyncio.run(as_the_hand())
-    if lock is not None:
-        lock.close()
+    if state is not None:
+        state.close()
     return status
 
 

@@ -87,6 +87,8 @@ class Control:
         self._answers = answers
         self._changes = changes
         self._server: asyncio.Server | None = None
+        self._file = (0, 0)
+        """Device and number of the socket that was made."""
         self._busy = {True: 0, False: 0}
         """Of root and of others: these do not keep root away."""
         self._working: set[asyncio.Task[dict[str, object]]] = set()
@@ -107,12 +109,39 @@ class Control:
                 self._path.unlink()
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
             self._path.chmod(0o600)  # the umask of the daemon has made it so before
+            made = self._path.lstat()
+            self._file = (made.st_dev, made.st_ino)
         except OSError as error:
             raise HostError(
                 f"cannot make the socket {self._path}: {error.strerror}",
                 hint="see that FWKNOP_RUN_DIR names a folder of fwknopd's own user",
             ) from error
         return self.admit(self._rights)
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def intact(self) -> bool:
+        """Whether it can be found at its path, or is not meant to."""
+        if self._server is None:
+            return True
+        try:
+            there = self._path.lstat()
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == self._file
+
+    async def renew(self) -> None:
+        """Make the socket again, which somebody removed. Raises HostError, as ``open`` does."""
+        before, self._server = self._server, None
+        try:
+            await self.open()
+        except HostError:
+            self._server = before
+            raise
+        if before is not None:
+            before.close()
 
     def admit(self, rights: Rights) -> Sequence[Complaint]:
         """Let these ask from now on, and nobody else; what had to be mended for that.
@@ -130,7 +159,7 @@ class Control:
         except FileNotFoundError as error:
             raise HostError(
                 f"somebody removed {self._path}: the daemon cannot be asked any more",
-                hint="packets and grants do not need it; a restart makes it again",
+                hint="packets and grants do not need it; it is made again where that is possible",
             ) from error
         except OSError as error:
             raise HostError(

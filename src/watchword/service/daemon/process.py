@@ -62,30 +62,62 @@ class PidFile:
         Raises AlreadyRunningError: another instance holds it (``hint`` says
         what to do then). Raises HostError: the file cannot be made.
         """
+        self.path = path
+        self._hint = hint
+        self._program = program
+        self._mode = mode
+        self._descriptor = self._taken()
+
+    def _taken(self) -> int:
+        path = self.path
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._descriptor = os.open(path, flags, mode)
+            descriptor = os.open(path, flags, self._mode)
         except OSError as error:
             raise HostError(f"cannot make PID file {path}: {error.strerror}") from error
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise HostError(f"cannot lock PID file {path}: {error.strerror}") from error
-            raise AlreadyRunningError(
-                f"[*] An instance of {program} is already running: (PID={holder(path)}).", hint=hint
-            ) from error
+            self._lock(descriptor)
+            self._write(descriptor)
+        except HostError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _lock(self, descriptor: int) -> None:
         try:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._descriptor)
-            raise HostError(
-                f"cannot write PID file {path}: {error.strerror}",
-                hint=f"check free space of {path.parent}",
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise HostError(f"cannot lock PID file {self.path}: {error.strerror}") from error
+            said = f"[*] An instance of {self._program} is already running"
+            raise AlreadyRunningError(
+                f"{said}: (PID={holder(self.path)}).", hint=self._hint
             ) from error
+
+    def _write(self, descriptor: int) -> None:
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        except OSError as error:
+            raise HostError(
+                f"cannot write PID file {self.path}: {error.strerror}",
+                hint=f"check free space of {self.path.parent}",
+            ) from error
+
+    def intact(self) -> bool:
+        """Whether the file of that name is still ours."""
+        ours = os.fstat(self._descriptor)
+        try:
+            there = self.path.lstat()
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def renew(self) -> None:
+        """Make the file again, which somebody removed. Raises HostError, as at first."""
+        before, self._descriptor = self._descriptor, self._taken()
+        os.close(before)
 
     def end_well(self) -> None:
         """Take our PID out of the file: who looks after a daemon sees that it was to end."""

@@ -34,6 +34,7 @@ from watchword.service.daemon import leading, owed, process, surroundings
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.means import ourselves
+from watchword.service.daemon.run_files import RunFiles
 from watchword.service.daemon.server_commands import ACTIONS, PROGRAM, proven
 from watchword.service.daemon.sources import doubts
 from watchword.service.daemon.supervision import Supervision
@@ -137,10 +138,11 @@ def _daemon(
             print(dump.dump_config(configuration), end="", file=sys.stderr, flush=True)
         lock = process.PidFile(settings.pid_file)
         if _parts(settings, reporter):
-            status = parting.serve(_apart(configuration, options), reporter, ready, awaiting)
+            status = parting.serve(_apart(configuration, options), lock, reporter, ready, awaiting)
         else:
             owed.forget(settings)
-            means = replace(ourselves(), awaiting=awaiting)
+            found_by = RunFiles(settings.run_dir, lock, reporter)
+            means = replace(ourselves(), awaiting=awaiting, control=found_by.take)
             daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock(), means)
             status = _to_the_end(daemon.run(ready), reporter)
         if status == 0:

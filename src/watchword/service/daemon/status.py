@@ -76,6 +76,7 @@ class Account:
             "packets": dict(figures.verdicts),
             "dropped": _dropped(figures, self.sources, lobby),
             "sources": {each.name: dict(each.dropped()) for each in self.sources},
+            "awaited": list(self.sources.awaited),
             "waiting": {
                 "strangers": lobby.strangers.count,
                 "known": lobby.familiars.count,
@@ -185,6 +186,8 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         if doors["open_by_commands"]:
             yield f"opened by commands of doors: {doors['open_by_commands']}"
     yield f"packets come by: {', '.join(told['sources'])}"
+    for each in told["awaited"]:
+        yield f"NOT YET THERE: {each}; packets from there are looked at once it is"
     yield from _counts("packets judged", told["packets"])
     yield from _counts("packets dropped unjudged", told["dropped"])
     if len(told["sources"]) > 1:
