@@ -7,7 +7,7 @@ Not in here: counting (figures), the socket (control).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -186,8 +186,7 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         if doors["open_by_commands"]:
             yield f"opened by commands of doors: {doors['open_by_commands']}"
     yield f"packets come by: {', '.join(told['sources'])}"
-    for each in told["awaited"]:
-        yield f"NOT YET THERE: {each}; packets from there are looked at once it is"
+    yield from _awaited(told["awaited"])
     yield from _counts("packets judged", told["packets"])
     yield from _counts("packets dropped unjudged", told["dropped"])
     if len(told["sources"]) > 1:
@@ -206,6 +205,11 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         )
     if told["slowest_step"]:
         yield f"slowest step: {told['slowest_step']}"
+
+
+def _awaited(names: Sequence[str]) -> Iterator[str]:
+    for each in names:
+        yield f"NOT YET THERE: {each}; packets from there are looked at once it is"
 
 
 def _counts(what: str, counts: Mapping[str, int]) -> Iterator[str]:
