@@ -21,9 +21,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edges": {"record", "errors", "model", "wire", "ports"},
     "lab": set(),
     "conformance": {"errors", "model", "wire", "spa", "lab"},
+    "simulation": {"errors", "lab"},
     "service": {
         "__init__", "record", "errors", "model", "wire", "recognise", "grant", "dialects", "ports",
-        "edges", "conformance",
+        "edges", "conformance", "simulation",
     },
     "programs": {"__init__", "errors", "model", "dialects", "service"},
 }  # fmt: skip

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-WRITERS = {"dialects", "conformance"}
-"""Conformance writes files for the programs that it judges, and may not ask dialects how."""
+WRITERS = {"dialects", "conformance", "simulation"}
+"""The last two write files for the programs that they start, and may not ask dialects how."""
 SRC = Path(__file__).parents[2] / "src" / "watchword"
 KEYWORD = re.compile(
     r"^(?:OPEN_PORTS|RESTRICT_PORTS|KEY_BASE64|HMAC_KEY_BASE64|FW_ACCESS_TIMEOUT|"

@@ -1,0 +1,23 @@
+"""A short play of a building on a real kernel, and what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from watchword.simulation.cast import PATIENCE, Play
+from watchword.simulation.modes import MODES
+from watchword.simulation.stage import Stage
+
+pytestmark = pytest.mark.system
+PLAY = Play(owners=20, neighbours=5, minutes=(PATIENCE + 5) / 60, visits=200, stay=1.0)
+
+
+@pytest.mark.requirement("2.23", partial=True)
+def test_neighbours_get_in_beside_a_plain_grant_and_no_owner_is_shut_out(tmp_path: Path) -> None:
+    plain = Stage(PLAY, MODES[0], tmp_path).run()
+    assert plain.visits >= 3
+    assert plain.shut_out == ()
+    assert plain.knocks >= plain.visits
+    assert 100 < plain.admitted <= plain.tries
