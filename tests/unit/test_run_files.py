@@ -160,6 +160,16 @@ def test_a_lock_that_another_process_has_meanwhile_is_not_taken_from_it(tmp_path
     play(tmp_path, scene)
 
 
+def test_a_socket_that_is_closed_on_purpose_is_not_made_again(tmp_path: Path) -> None:
+    async def scene(house: House) -> None:
+        await house.control.close()
+        await asyncio.sleep(0.05)
+        assert not house.control.path.exists()
+        assert house.said.events == []
+
+    play(tmp_path, scene)
+
+
 def test_what_others_remove_beside_it_is_nothing_to_it(tmp_path: Path) -> None:
     async def scene(house: House) -> None:
         before = house.pid_file.stat().st_ino, house.control.path.stat().st_ino

@@ -170,8 +170,9 @@ class Control:
 
     async def close(self) -> None:
         """Stop answering; changes that were begun are carried through."""
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
             with contextlib.suppress(OSError):
                 self._path.unlink()
         if self._working:
