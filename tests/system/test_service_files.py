@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +43,8 @@ def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.requirement("1.15", partial=True)
-@pytest.mark.parametrize("drop_in", [False, True])
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: bool) -> None:
+@pytest.mark.parametrize("drop_in", ["", "commands.conf", "own-user.conf"])
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze")
     text = UNIT.read_text("utf-8").replace("ExecStart=", f"ExecStart={PROGRAMS}/")
@@ -52,7 +55,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: bool
     if drop_in:
         folder = tmp_path / f"{UNIT.name}.d"
         folder.mkdir()
-        shutil.copy(PACKAGING / "systemd" / "commands.conf", folder)
+        shutil.copy(PACKAGING / "systemd" / drop_in, folder)
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / UNIT.name)],
         capture_output=True,
@@ -238,6 +241,62 @@ def test_the_units_privileges_are_enough(scene: Trio, server: Server) -> None:
     assert server.tool("status").returncode == 0
     assert server.stop() == 0
     assert "error" not in server.log.lower()
+
+
+REACHABLE = """
+if ! setpriv --reuid 65534 --clear-groups test -r "$1"; then
+    mkdir "$3"; mount --bind "$1" "$3"; mount -t tmpfs -o mode=755 none "$2"
+    mkdir -p "$1"; mount --bind "$3" "$1"
+fi
+shift 3; exec "$@"
+"""
+"""Runs a program that has an interpreter which others may read, wherever it is installed."""
+
+
+def test_it_runs_as_a_user_of_its_own_with_the_rights_of_the_drop_in(
+    scene: Trio,
+) -> None:
+    unit = (PACKAGING / "systemd" / "own-user.conf").read_text("utf-8")
+    [line] = [each for each in unit.splitlines() if each.startswith("AmbientCapabilities=")]
+    rights = ",".join(f"+{each.removeprefix('CAP_').lower()}" for each in line[20:].split())
+    with tempfile.TemporaryDirectory() as place:
+        server = Server(scene.server.host, Path(place))
+        away = Path(sys.base_prefix)
+        server.command = [
+            "unshare", "--mount", "sh", "-c", REACHABLE, "reachable",
+            str(away), f"/{away.parts[1]}", f"{place}/there",
+            "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+            "--inh-caps", rights, "--ambient-caps", rights,
+            "--bounding-set", f"-all,{rights}", "--no-new-privs", *server.command,
+        ]  # fmt: skip
+        server.write()
+        for name in ("run", "state", "state.hand"):
+            (server.folder / name).mkdir(mode=0o700)
+            os.chown(server.folder / name, 65534, 65534)
+        for name in ("fwknopd.conf", "access.conf"):  # root's, and for its group to read
+            os.chown(server.folder / name, 0, 65534)
+            (server.folder / name).chmod(0o640)
+        server.folder.chmod(0o755)
+        server.launch()
+        server.wait_for("Kicking off UDP server")
+        payload = sealed("198.51.100.2,tcp/22", sent_at=int(time.time()))
+        send_datagram(scene.caller.host, payload, scene.server.four, 62201)
+        assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+        [gate] = children(server.pid)
+        status = Path(f"/proc/{gate}/status").read_text("ascii")
+        assert re.search(r"^Uid:\t65534\t65534\t65534\t65534$", status, re.MULTILINE)
+        assert set(re.findall(r"^Cap\w+:\t(\w+)$", status, re.MULTILINE)) == {"0" * 16}
+        server.send(signal.SIGHUP)
+        server.wait_for("Re-starting fwknopd")
+        assert server.stop() == 0
+        assert "Traceback" not in server.log
+        server.host.end_processes()
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    ]
 
 
 class Script:

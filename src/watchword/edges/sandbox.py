@@ -66,7 +66,7 @@ def confine(
         except OSError as error:
             raise HostError(
                 f"cannot become the user {account.user}: {error.strerror}",
-                hint="run fwknopd as root, with CAP_SETUID and CAP_SETGID; or take GATE_USER out",
+                hint="run it as root, with CAP_SETUID and CAP_SETGID",
             ) from error
     _drop_capabilities(libc)
     if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
