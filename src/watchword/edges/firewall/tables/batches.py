@@ -42,7 +42,7 @@ class Batch:
 
 def by_table(take: Sequence[Line], put: Sequence[Line]) -> dict[tuple[int, str], Batch]:
     """Sorted by IP version and table; what would be taken out and put in again is left alone."""
-    kept = Counter(take) & Counter(put)
+    kept = Counter(take) & Counter(put) if take and put else Counter()
     batches: dict[tuple[int, str], tuple[list[Line], list[Line]]] = {}
     for at, rules in enumerate((take, put)):
         spare = kept.copy()

@@ -7,7 +7,7 @@ In here: names, rules and ends, and what is due. Not in here: taking rules out
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 
 from watchword.edges.firewall.tables.listing import Line
 from watchword.edges.firewall.tables.messages import Entries
@@ -35,13 +35,17 @@ class Holdings:
         for name in names:
             self._held.pop(name, None)
 
-    def keep_only(self, name: str, lines: Iterable[Line]) -> None:
-        """Of this one only these rules are left to be taken out; none: it is gone."""
-        until, _ = self._held[name]
-        if remaining := tuple(lines):
-            self._held[name] = (until, remaining)
-        else:
-            del self._held[name]
+    def without(self, names: Iterable[str], homes: Collection[tuple[int, str]]) -> list[str]:
+        """Their rules in these tables are gone; return which have some left in others."""
+        left = []
+        for name in names:
+            until, lines = self._held[name]
+            if remaining := tuple(each for each in lines if each[:2] not in homes):
+                self._held[name] = (until, remaining)
+                left.append(name)
+            else:
+                del self._held[name]
+        return left
 
     def lines(self, names: Iterable[str]) -> list[Line]:
         """Their rules; what is not held has none."""
@@ -72,8 +76,3 @@ class Holdings:
                 return until
             heapq.heappop(self._ends)
         return None
-
-    def of_table(self, names: Iterable[str]) -> Iterator[tuple[str, Sequence[Line]]]:
-        for name in names:
-            if name in self._held:
-                yield name, self._held[name][1]

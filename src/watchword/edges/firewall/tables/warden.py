@@ -126,15 +126,14 @@ class Warden:
     def end(self, now: float) -> list[str]:
         """Take out what is over; return the names. What cannot be is tried again."""
         due = self.holdings.due(now)
+        cleared: set[Home] = set()
         for home, batch in by_table(self.holdings.lines(due), ()).items():
             try:
                 self._carry_out(home, batch)
+                cleared.add(home)
             except (RefusedError, UncertainError, HostError):
                 self._contents.clear()
-                continue
-            for name, lines in list(self.holdings.of_table(due)):
-                self.holdings.keep_only(name, (each for each in lines if each.home != home))
-        left = [name for name in due if name in self.holdings]
+        left = self.holdings.without(due, cleared)
         self.holdings.again(left, now + AGAIN)
         return [name for name in due if name not in self.holdings]
 
