@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from watchword.errors import HostError
 from watchword.lab.hosts import Host
 
 PATIENCE = 60.0  # seconds; not a claim, for a machine that is busy
-BACKENDS = ("nftables", "iptables")
 HEIR = b"watchword.edges.firewall.firewalld.heir_process"
 ADDRESS = "DBUS_SYSTEM_BUS_ADDRESS"
 _BUS = """\
@@ -153,7 +151,8 @@ def heirs(host: Host) -> list[int]:
     return [pid for pid, line in lines.items() if line.exists() and HEIR in line.read_bytes()]
 
 
-def without_jeepney(folder: Path) -> dict[str, str]:
-    """An environment in which no program of ours finds the library."""
+def hide_jeepney(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """No program of ours that is started from now on finds the library."""
+    folder.mkdir()
     (folder / "jeepney.py").write_text("raise ModuleNotFoundError('jeepney')\n", "ascii")
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHON": sys.executable}
+    patch.setenv("PYTHONPATH", str(folder))

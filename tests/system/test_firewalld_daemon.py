@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.daemon import Server, base64, stanza, until
-from tests.system.firewalld_scene import BACKENDS, PATIENCE, Firewalld, heirs
+from tests.daemon import READY, Server, base64, stanza, until
+from tests.sealing import sealed
+from tests.system.firewalld_scene import PATIENCE, Firewalld, heirs, hide_jeepney
 from tests.system.nat_scene import Yard, yard
-from tests.system.tables_scene import knock
+from tests.system.seed_001_server import SeedServer
+from tests.system.tables_scene import knock, listed
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Lab
-from watchword.lab.sockets import connect, listen
+from watchword.lab.sockets import connect, listen, send_datagram
 from watchword.lab.trio import Station
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("firewalld", "dbus-daemon")]
@@ -32,17 +36,12 @@ class Scene(NamedTuple):
     """On port 22, by address."""
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
-def scene(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
+def standing(folder: Path, backend: str) -> Iterator[Scene]:
     with Lab() as lab, contextlib.ExitStack() as stack:
         made = yard(lab)
-        folder = tmp_path_factory.mktemp("firewalld")
-        firewalld = Firewalld(made.gateway.host, folder, request.param)
+        firewalld = Firewalld(made.gateway.host, folder, backend)
         firewalld.start()
         before = firewalld.everything()
-        stack.enter_context(firewalld.known_to_us())
         listeners = {
             address: stack.enter_context(listen(station.host, address, 22))
             for station in (made.gateway, made.inside)
@@ -52,19 +51,44 @@ def scene(
         assert firewalld.everything() == before, "something of others was touched, or left"
 
 
+@pytest.fixture(scope="module")
+def on_nftables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    yield from standing(tmp_path_factory.mktemp("firewalld"), "nftables")
+
+
+@pytest.fixture(scope="module")
+def on_iptables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    yield from standing(tmp_path_factory.mktemp("firewalld"), "iptables")
+
+
+@pytest.fixture(params=["on_nftables", "on_iptables"])
+def scene(request: pytest.FixtureRequest) -> Scene:
+    found: Scene = request.getfixturevalue(request.param)
+    return found
+
+
+@contextlib.contextmanager
+def cleaned(scene: Scene, server: Server) -> Iterator[Server]:
+    """A server that finds this firewalld; nothing is left of it."""
+    host = scene.yard.gateway.host
+    with scene.firewalld.known_to_us():
+        try:
+            yield server
+        finally:
+            if server.process is not None:
+                server.stop()
+            for pid in heirs(host):
+                os.kill(pid, signal.SIGTERM)
+            until(lambda: not heirs(host), PATIENCE)
+    assert scene.firewalld.ours() == []
+
+
 @pytest.fixture
 def server(scene: Scene, tmp_path: Path) -> Iterator[Server]:
-    host = scene.yard.gateway.host
-    server = Server(host, tmp_path)
-    server.settings["FIREWALL_EXE"] = "/usr/bin/firewall-cmd"
-    server.access = stanza(OPEN_PORTS="tcp/22", FW_ACCESS_TIMEOUT="60")
-    yield server
-    if server.process is not None:
-        server.stop()
-    for pid in heirs(host):
-        os.kill(pid, signal.SIGTERM)
-    until(lambda: not heirs(host), PATIENCE)
-    assert scene.firewalld.ours() == []
+    with cleaned(scene, Server(scene.yard.gateway.host, tmp_path)) as server:
+        server.settings["FIREWALL_EXE"] = "/usr/bin/firewall-cmd"
+        server.access = stanza(OPEN_PORTS="tcp/22", FW_ACCESS_TIMEOUT="60")
+        yield server
 
 
 def packaged(scene: Scene) -> None:
@@ -178,6 +202,7 @@ def test_whoever_is_killed_grants_end_on_time_and_come_back_with_firewalld(
     assert firewalld.ours() == [rule(caller.six)]
 
 
+@pytest.mark.requirement("2.16")
 def test_when_grants_end_at_a_start_or_a_stop_is_said_by_flush(
     scene: Scene, server: Server
 ) -> None:
@@ -223,3 +248,117 @@ def test_callers_are_led_on_to_other_ports_and_other_hosts(scene: Scene, server:
     assert len(scene.firewalld.ours()) == 3
     server.stop()
     server.program("--fw-flush")
+
+
+@pytest.mark.requirement("2.8", "2.9")
+def test_the_files_of_the_how_to_run_as_they_are_and_do_what_they_say(
+    on_nftables: Scene, tmp_path: Path
+) -> None:
+    gateway, caller = on_nftables.yard.gateway, on_nftables.yard.caller
+    with (
+        cleaned(on_nftables, SeedServer(gateway.host, tmp_path)) as server,
+        listen(gateway.host, gateway.four, 1234),
+    ):
+        server.start()
+        packet = sealed(f"{caller.four},tcp/1234", user="root", sent_at=int(time.time()))
+        told = server.tool("diff", "-s", caller.four, packet.decode("ascii"))
+        rich = rule(caller.four).replace('"22"', '"1234"')
+        assert [each for each in told.stdout.splitlines() if each[:1] in "+-"] == [
+            "--- before",
+            "+++ after",
+            f"+  {rich}",
+        ], told.stdout + told.stderr
+        assert on_nftables.firewalld.ours() == []
+        assert not comes_in(caller, gateway.four, 1234)
+        send_datagram(caller.host, packet, gateway.four, 62201)
+        assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+        assert on_nftables.firewalld.ours() == [rich]
+        assert comes_in(caller, gateway.four, 1234)
+        assert not comes_in(on_nftables.yard.stranger, gateway.four, 1234)
+
+
+RECORDER = """\
+#!/bin/sh
+for word; do printf '%s\\t' "$word"; done >>"$0.log"
+echo >>"$0.log"
+exec /usr/bin/firewall-cmd "$@"
+"""
+
+
+@pytest.mark.requirement("2.19")
+@pytest.mark.requirement("2.20")
+def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to_do(
+    on_nftables: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, caller = on_nftables.yard.gateway, on_nftables.yard.caller
+    exe = tmp_path / "firewall-cmd"
+    exe.write_text(RECORDER, "ascii")
+    exe.chmod(0o700)
+    hide_jeepney(tmp_path / "shadow", monkeypatch)
+    with cleaned(on_nftables, Server(gateway.host, tmp_path)) as server:
+        server.settings |= {
+            "FIREWALL_EXE": str(exe),
+            "ENABLE_FIREWD_COMMENT_CHECK": "N",
+            "FLUSH_FIREWD_AT_EXIT": "Y",
+        }
+        server.launch()
+        until(lambda: READY[0] in server.log, PATIENCE)  # a program for each question
+        packaged(on_nftables)
+        server.wait_for_judgements(1)
+        assert on_nftables.firewalld.ours() == [rule(caller.four)]
+        assert comes_in(caller, gateway.four)
+        on_nftables.firewalld.command("--reload")
+        server.wait_for("Restored 1 grants")
+        server.stop()
+    told = (tmp_path / "firewall-cmd.log").read_text("ascii").splitlines()
+    changes = [each for each in told if "-rich-rule=" in each]
+    add, again, remove = (each.split("\t")[:-1] for each in changes)
+    assert add[:2] == again[:2] == ["--zone=public", f"--add-rich-rule={rule(caller.four)}"]
+    assert re.fullmatch("--timeout=2[789]", add[2])
+    assert remove == ["--zone=public", f"--remove-rich-rule={rule(caller.four)}"]
+    asked = {"--state", "--get-zones", "--get-active-zones", "--get-default-zone"}
+    others = {each.strip() for each in told if each not in changes}
+    assert others == {*asked, "--zone=public\t--list-rich-rules"}, "no rule to try something out"
+
+
+@pytest.mark.requirement("2.2")
+@pytest.mark.requirement("2.18", partial=True)
+def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_where_they_do_not(
+    on_nftables: Scene, on_iptables: Scene, tmp_path: Path
+) -> None:
+    direct = {
+        "FIREWALL_EXE": "/usr/bin/firewall-cmd",
+        "FIREWALLD_RULES": "direct",
+        "FIREWD_INPUT_ACCESS": "ACCEPT, filter, INPUT, 2, MY_INPUT, 1",
+        "FLUSH_FIREWD_AT_EXIT": "Y",
+    }
+    server = Server(on_nftables.yard.gateway.host, tmp_path)
+    server.settings |= direct
+    with on_nftables.firewalld.known_to_us():
+        server.write()
+        refused = server.program("-f")
+    assert refused.returncode == 1
+    assert "direct rules open nothing here: firewalld works by nftables" in refused.stderr
+    assert "write FIREWALLD_RULES rich" in refused.stderr
+
+    gateway, caller = on_iptables.yard.gateway, on_iptables.yard.caller
+    with cleaned(on_iptables, Server(gateway.host, tmp_path)) as server:
+        server.settings |= direct
+        server.start()
+        assert "firewalld 'comment' match is available" in server.log
+        packaged(on_iptables)
+        server.wait_for_judgements(1)
+        assert comes_in(caller, gateway.four)
+        assert not comes_in(on_iptables.yard.stranger, gateway.four)
+        on_iptables.firewalld.command("--reload")
+        server.wait_for("Restored 1 grants: other hands had changed the firewall")
+        until(lambda: comes_in(caller, gateway.four), PATIENCE)  # firewalld may not be done yet
+        calls = [each for each in listed(gateway.host, "iptables") if each[:9] == "-A INPUT "]
+        assert calls[1] == "-A INPUT -j MY_INPUT"
+        rules = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A MY_INPUT"]
+        assert len(rules) == 1
+        assert re.fullmatch(
+            rf"-A MY_INPUT -s {caller.four}/32 -p tcp -m tcp --dport 22 -m comment "
+            r"--comment _exp_[0-9]+ -j ACCEPT",
+            rules[0],
+        )

@@ -1,4 +1,7 @@
-"""The files of the how-to (seed 001), as printed there, with generated keys filled in."""
+"""The files of the how-to (seed 001), with nftables in place of firewalld.
+
+As they are they run in test_firewalld_daemon.
+"""
 
 from __future__ import annotations
 
@@ -8,44 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import Server, base64
-from tests.fwknopd_files import SEED_001
 from tests.sealing import sealed
-from tests.values import KEY, MAC_KEY
+from tests.system.seed_001_server import SeedServer
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
 
 pytestmark = pytest.mark.system
-
-ACCESS_CONF = """\
-#### fwknopd access.conf stanzas ###
-
-SOURCE                     ANY
-OPEN_PORTS                 tcp/1234
-REQUIRE_SOURCE_ADDRESS     Y
-REQUIRE_USERNAME           root
-FW_ACCESS_TIMEOUT          30
-KEY_BASE64                 {key}
-HMAC_KEY_BASE64            {mac_key}
-"""
-
-
-class SeedServer(Server):
-    """Its files are the seed's; only the directories are the test's own."""
-
-    remedy = ""
-
-    def write(self) -> None:
-        here = f"STATE_DIR {self.folder}/state;\nFWKNOP_RUN_DIR {self.folder}/run;\n"
-        keys = {"key": base64(KEY), "mac_key": base64(MAC_KEY)}
-        for name, text in (
-            ("fwknopd.conf", SEED_001 + self.remedy + here),
-            ("access.conf", ACCESS_CONF.format(**keys)),
-        ):
-            path = self.folder / name
-            path.touch(mode=0o600)
-            path.write_text(text, "utf-8")
 
 
 @pytest.fixture
@@ -59,19 +31,8 @@ def server(scene: Trio, tmp_path: Path) -> SeedServer:
     return SeedServer(scene.server.host, tmp_path)
 
 
-def test_firewall_cmd_is_refused_with_one_sentence_that_names_the_remedy(
-    server: SeedServer,
-) -> None:
-    server.write()
-    started = server.program("-f")
-    assert started.returncode == 1
-    [complaint] = [line for line in started.stderr.splitlines() if "error:" in line]
-    assert "fwknopd.conf:17" in complaint
-    assert "FIREWALL_BACKEND nftables" in started.stderr
-
-
 @pytest.mark.requirement("2.8", "2.9", "2.11", "2.21")
-def test_with_that_line_added_the_files_run_and_do_what_they_say(
+def test_with_one_line_added_the_files_run_with_nftables_and_do_what_they_say(
     scene: Trio, server: SeedServer
 ) -> None:
     server.remedy = "FIREWALL_BACKEND nftables;\n"

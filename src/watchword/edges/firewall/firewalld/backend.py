@@ -109,21 +109,17 @@ class FirewalldFirewall:
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force, and rules like them. Raises HostError."""
         with self._lock:
-            found = self._found()
-            self._zones |= found.keys()
-            surprising = self._known.compare(found, self._clock.now().steady)
-            self._doubted = self._doubted or surprising
+            self._compared()
             return self._known.tags()
 
     def recognise(self, openings: Iterable[Opening]) -> frozenset[Tag]:
         """Read back the openings in force, knowing which there may be: of an earlier run."""
         with self._lock:
-            self.installed()
-            found, now = self._found(), self._clock.now().steady
+            found, now = self._compared(), self._clock.now().steady
             claimed = [(each, self._known.claim(each, found, now)) for each in openings]
             if self._heir is not None:
                 self._heir.tell(
-                    Will(rule, self._everywhere(), opening.until)
+                    Will(rule, tuple(self._zones), opening.until)
                     for opening, rule in claimed
                     if rule is not None
                 )
@@ -136,8 +132,6 @@ class FirewalldFirewall:
                 raise HostError("firewalld was not prepared yet")
             now = self._clock.now().steady
             put, take = self._planned(change, now)
-            if put:
-                self._zones |= self._places()
             self._carry_out(put, [self._known.entry(tag) for tag in take], self._heir)
             self._known.forget(take)
             for tag, entry in put.items():
@@ -211,10 +205,12 @@ class FirewalldFirewall:
         """New rules first, so that who is let in by both is never kept out."""
         new = {entry.rule for entry in put.values()}
         going = [entry.rule for entry in take if entry.rule not in new]
+        places = self._places() if put else frozenset()
+        self._zones |= places
         heir.tell(hold=[self._will(entry) for entry in put.values()])
         try:
             for entry in put.values():
-                self._put(entry)
+                self._put(entry, places)
             for rule in going:
                 self._ending.take(rule, self._zones)
         except HostError:
@@ -229,12 +225,12 @@ class FirewalldFirewall:
                 self._ending.take(rule, self._zones)
             heir.tell(drop=new)
             for entry in take:
-                self._put(entry)
+                self._put(entry, self._places())
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: Entry, zones: Iterable[str]) -> None:
         left = entry.until - self._clock.now().steady
         if left > 0:
-            for zone in sorted(self._places()):
+            for zone in sorted(zones):
                 self._firewalld.put(zone, text(entry.rule), _seconds(left))
 
     def _check(self, hole: Hole) -> None:
@@ -264,6 +260,14 @@ class FirewalldFirewall:
         except HostError:
             return False
 
+    def _compared(self) -> Found:
+        """Learn what there is of ours; where, too."""
+        found = self._found()
+        self._zones |= found.keys()
+        surprising = self._known.compare(found, self._clock.now().steady)
+        self._doubted = self._doubted or surprising
+        return found
+
     def _found(self) -> Found:
         return {zone: self._in(zone) for zone in self._places()}
 
@@ -276,11 +280,8 @@ class FirewalldFirewall:
         """The zones that rules are to be in."""
         return frozenset(self._settings.firewalld.zones) or self._firewalld.zones()
 
-    def _everywhere(self) -> tuple[str, ...]:
-        return tuple(sorted(self._zones | self._places()))
-
     def _will(self, entry: Entry) -> Will:
-        return Will(entry.rule, self._everywhere(), entry.until)
+        return Will(entry.rule, tuple(self._zones), entry.until)
 
 
 def _listed(rules: Mapping[str, Collection[str]]) -> list[str]:
