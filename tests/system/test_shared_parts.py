@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon import stanza, until
+from tests.daemon import base64, stanza, until
 from tests.system.building_scene import Shared
+from tests.system.connect_scene import answering, section
 from tests.values import MAC_KEY, credential
 from watchword.lab.building import building
 from watchword.lab.hosts import Lab
@@ -26,9 +29,9 @@ from watchword.wire.spa.message import MessageType
 
 pytestmark = pytest.mark.system
 
-BOUND, NEAR, FIRST, MANY = 21, 22, 23, 24
+BOUND, NEAR, FIRST, MANY, OFFERED = 21, 22, 23, 24, 25
 UDP = 53
-KEYS = {port: Secret(b"one key of 32 bytes for port %03d" % port) for port in (21, 22, 23, 24)}
+KEYS = {port: Secret(b"one key of 32 bytes for port %03d" % port) for port in range(21, 26)}
 SECOND = ("192.0.2.67", "2001:db8:3::67")
 """More addresses of the host elsewhere, in the same networks as its first ones."""
 
@@ -47,6 +50,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
             NEAR: {**prefixes, "WIDEN_TO_PREFIX": "Y"},
             FIRST: {**prefixes, "WIDEN_TO_PREFIX": "Y", "FIRST_CONNECTS_ONLY": "Y"},
             MANY: {"MORE_ADDRESSES": "1", "GRANT_ALSO_SOURCE": "Y", "NAMED_ADDRESSES": INSIDE},
+            OFFERED: {"BIND_SOURCE_PORT": "offered", "FW_ACCESS_TIMEOUT": "2"},
         }
         made.server.access = "".join(
             stanza(KEYS[port], **{"OPEN_PORTS": f"tcp/{port}", **lines})
@@ -60,7 +64,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
             )
         for address in (made.net.server.four, made.net.server.six):
             for port in wanted:
-                made.listen(port, address)
+                listener = made.listen(port, address)
+                if port in (OFFERED, BOUND):
+                    answering(listener, b"welcome")
         made.server.start()
         yield made
         made.close()
@@ -236,3 +242,64 @@ def test_whoever_asks_for_more_is_refused_and_named(scene: Shared) -> None:
         assert (told["verdict"], told["reason"], told["user"]) == ("refused", reason, "mallory")
     assert "An address that may not be named here, by mallory: 203.0.113.77." in scene.server.log
     assert "A prefix that is not offered, by mallory: 198.51.100.2/16." in scene.server.log
+
+
+def connecting(
+    scene: Shared, folder: Path, port: int, *argv: str, six: bool = False, **lines: str
+) -> subprocess.CompletedProcess[str]:
+    """``watchword connect`` on Alice's machine."""
+    address = scene.net.server.six if six else scene.net.server.four
+    key = base64(KEYS[port])
+    rc = folder / ".fwknoprc"
+    rc.touch(mode=0o600)
+    rc.write_text(section("home", address, KEY_BASE64=key, **lines), "utf-8")
+    return scene.program(
+        scene.net.alice, "watchword", "connect", "home", str(port), *argv, home=folder, input=""
+    )
+
+
+@pytest.mark.requirement("2.23", partial=True)
+@pytest.mark.parametrize("six", [False, True])
+def test_connect_declares_its_port_and_gets_in_by_a_grant_for_just_that(
+    scene: Shared, tmp_path: Path, six: bool
+) -> None:
+    since = len(scene.server.judged)
+    done = connecting(scene, tmp_path, BOUND, six=six, BIND_SOURCE_PORT="only")
+    assert (done.stdout, done.stderr, done.returncode) == ("welcome", "", 0)
+    [told] = scene.server.judged[since:]
+    assert told["from_port"] > 1024
+    assert told["who"] == (scene.net.office.six if six else scene.net.office.four)
+
+
+@pytest.mark.requirement("2.23", partial=True)
+def test_where_ports_are_rewritten_connect_says_so_and_asks_for_what_policy_allows(
+    scene: Shared, tmp_path: Path
+) -> None:
+    since = len(scene.server.judged)
+    scene.net.rewrite_ports(True)
+    try:
+        wider = connecting(scene, tmp_path, OFFERED, BIND_SOURCE_PORT="first")
+        bound = [each.get("from_port") for each in scene.server.judged[since:]]
+        never = connecting(scene, tmp_path, BOUND, "--bind", "only", "--timeout", "0.5")
+    finally:
+        scene.net.rewrite_ports(False)
+    assert (wider.stdout, wider.returncode) == ("welcome", 0)
+    assert "a translator on the way may change the port" in wider.stderr
+    assert [port is None for port in bound] == [False, False, True]
+    assert bound[0] != bound[1]
+    assert (never.stdout, never.returncode) == ("", 1)
+    assert "BIND_SOURCE_PORT only asks for nothing wider" in never.stderr
+
+
+def test_a_command_that_has_a_port_of_its_own_gets_a_grant_for_it(
+    scene: Shared, tmp_path: Path
+) -> None:
+    connecting(scene, tmp_path, BOUND, "--check", BIND_SOURCE_PORT="only")  # writes the rc file
+    since = len(scene.server.judged)
+    for options, status in ((("--from-port", "51820"), 0), ((), 125)):
+        done = scene.program(
+            scene.net.alice, "watchword", "run", "home", "-p", str(BOUND), *options, "--", "true",
+            home=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
+    assert [each.get("from_port") for each in scene.server.judged[since:]] == [51820]

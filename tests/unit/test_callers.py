@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -12,10 +13,14 @@ from hypothesis import strategies as st
 
 from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from tests.values import NOW, policy, request, terms
+from watchword.dialects.fwknop import client_admit
+from watchword.dialects.fwknop.client_settings import Given
+from watchword.errors import OperatorError
 from watchword.grant import asking
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.warrants import against
+from watchword.model.addresses import Address
 from watchword.model.callers import Binding, CallerTerms
 from watchword.model.openings import Caller, Extent, Feature, Hole, Opening
 from watchword.model.orders import Wanted
@@ -178,23 +183,57 @@ def test_what_cannot_be_read_is_refused_and_not_repeated(words: str) -> None:
     assert whom(rules, admit(words))[0] == "admit-unreadable"
 
 
-PARTICULARS = st.builds(
-    Particulars,
+@given(
     port=st.integers(0, 65535),
-    bits=st.just(0),
-    also=st.lists(st.ip_addresses(), max_size=3).map(tuple),
+    also=st.lists(st.ip_addresses(), max_size=3, unique=True),
+    seconds=st.integers(0, 1000),
 )
-
-
-@given(said=PARTICULARS, seconds=st.integers(0, 1000))
-def test_what_is_written_is_read_as_it_was_meant(said: Particulars, seconds: int) -> None:
-    also = tuple(getattr(each, "ipv4_mapped", None) or each for each in said.also)
-    said = replace(said, also=tuple(each for each in also if "%" not in str(each)))
-    wish = CommandWish(asking.written("tcp/22,udp/53", said, seconds))
+def test_what_the_client_writes_is_read_as_it_was_meant(
+    port: int, also: list[Address], seconds: int
+) -> None:
+    others = [str(getattr(each, "ipv4_mapped", None) or each).partition("%")[0] for each in also]
+    said = client_admit.message(Given(seconds=seconds), "tcp/22,udp/53", port, others)
+    wish = CommandWish(said)
     known = terms(callers=CallerTerms(binding=Binding.OFFERED))
     found = asking.spelled_out(known, replace(request(), wish=wish))
-    assert found.wish == AccessWish((SSH, Service.parse("udp/53")), said)
+    particulars = Particulars(port, 0, tuple(map(ip_address, others)))
+    assert found.wish == AccessWish((SSH, Service.parse("udp/53")), particulars)
     assert found.seconds == seconds
+
+
+def test_the_client_asks_for_a_prefix_unless_it_asks_for_a_port() -> None:
+    said = Given(elsewhere={"ASK_PREFIX": "/64"})
+    assert client_admit.message(said, "tcp/22", 0, ()) == "admit tcp/22 prefix 64"
+    assert client_admit.message(said, "tcp/22", 9, ()) == "admit tcp/22 port 9"
+    with pytest.raises(OperatorError, match="cannot be admitted in part"):
+        client_admit.message(Given(nat_local=True), "tcp/22", 9, ())
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (client_admit.binding, "Y", "first"),
+        (client_admit.binding, "only", "only"),
+        (client_admit.binding, "n", "no"),
+        (client_admit.binding, "sometimes", None),
+        (client_admit.prefix, "/64", 64),
+        (client_admit.prefix, "0", None),
+        (client_admit.prefix, "129", None),
+        (client_admit.also, "Other, 192.0.2.1 other", ("other", "192.0.2.1")),
+        (client_admit.also, "me", None),
+        (client_admit.also, "fe80::1%eth0", None),
+        (client_admit.also, "", None),
+        (client_admit.also, "1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 1.1.1.6 1.1.1.7", None),
+    ],
+)
+def test_the_clients_variables_are_read(
+    read: Callable[[str], object], text: str, value: object
+) -> None:
+    if value is None:
+        with pytest.raises(ValueError):
+            read(text)
+    else:
+        assert read(text) == value
 
 
 def held_against(rules: Policy, hole: Hole) -> str:

@@ -57,20 +57,6 @@ def spelled_out(terms: Terms, request: Request) -> Request:
     return replace(request, wish=AccessWish(services, particulars), seconds=seconds)
 
 
-def written(services: str, particulars: Particulars, seconds: int = 0) -> str:
-    """The command message for it. ``services`` as an access message has them."""
-    words = [ADMIT, services]
-    if particulars.port:
-        words += ["port", str(particulars.port)]
-    if particulars.bits:
-        words += ["prefix", str(particulars.bits)]
-    for address in particulars.also:
-        words += ["also", str(address)]
-    if seconds:
-        words += ["for", str(seconds)]
-    return " ".join(words)
-
-
 def _with(said: Particulars, name: str, value: str) -> Particulars:
     match name:
         case "port":

@@ -70,6 +70,19 @@ class Style:
 _STYLE = Style()
 
 
+@record
+class Own:
+    """Where the caller connects from, as far as the packet says so."""
+
+    port: int = 0
+    """The grant is to be for connections from this port; 0: from any."""
+    also: tuple[str, ...] = ()
+    """More addresses of his."""
+
+
+ANYWHERE = Own()
+
+
 def random_port(digits: str) -> int:
     """A port from 10000 to 65534, out of random decimal digits (section 6)."""
     return 10000 + int(digits) % 55535
@@ -83,6 +96,7 @@ def wanted(
     draw: Draw,
     *,
     style: Style = _STYLE,
+    own: Own = ANYWHERE,
 ) -> Wanted:
     """The message of this run, not yet checked against the library's rules.
 
@@ -107,7 +121,18 @@ def wanted(
     )
     if command is not None:
         return Wanted(_command(message, settings, command))
-    return _access(message, settings, draw, style)
+    found = _access(message, settings, draw, style)
+    if own == ANYWHERE and "ASK_PREFIX" not in settings.elsewhere:
+        return found
+    return Wanted(_admitted(message, settings, own))
+
+
+def _admitted(message: Message, settings: Given, own: Own) -> Message:
+    """A command message, because no access message has a place for what is asked."""
+    from watchword.dialects.fwknop import client_admit  # noqa: PLC0415  (few runs need it)
+
+    said = client_admit.message(settings, settings.access or "", own.port, own.also)
+    return replace(message, seconds=0, text=f"{allow_text(settings.allow)},{said}")
 
 
 def _command(message: Message, settings: Given, command: str) -> Message:

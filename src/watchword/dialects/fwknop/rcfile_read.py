@@ -83,6 +83,15 @@ def _key(name: str, form: KeyForm) -> _Take:
     return take
 
 
+def _admitted(name: str) -> Callable[[str], object]:
+    def read(text: str) -> object:
+        from watchword.dialects.fwknop import client_admit  # noqa: PLC0415  (few runs need it)
+
+        return getattr(client_admit, name)(text)
+
+    return read
+
+
 def _filed_seconds(text: str) -> int:
     return values.seconds(text, values.MAX_FILED_SECONDS)
 
@@ -143,6 +152,10 @@ VARIABLES: Final[dict[str, _Take]] = {
             "USE_WGET_USER_AGENT", "RESOLVERS", "RESOLVE_AGREE",
         )
     },
+    "BIND_SOURCE_PORT": _elsewhere("BIND_SOURCE_PORT", _admitted("binding")),
+    "ASK_PREFIX": _elsewhere("ASK_PREFIX", _admitted("prefix")),
+    "ALSO_ALLOW": _elsewhere("ALSO_ALLOW", _admitted("also")),
+    "PROVE": _elsewhere("PROVE", _YES),
 }  # fmt: skip
 
 SECRETS: Final = frozenset(

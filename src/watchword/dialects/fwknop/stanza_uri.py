@@ -38,7 +38,7 @@ CARRIED: Final = (
     "RESOLVERS", "RESOLVE_AGREE", "RESOLVE_HTTP_ONLY", "HTTP_USER_AGENT", "USE_WGET_USER_AGENT",
     "DIGEST_TYPE", "ENCRYPTION_MODE", "KEY_BASE64", "USE_HMAC", "HMAC_KEY_BASE64",
     "HMAC_DIGEST_TYPE", "USE_GPG", "USE_GPG_AGENT", "GPG_RECIPIENT", "GPG_SIGNER",
-    "GPG_NO_SIGNING_PW",
+    "GPG_NO_SIGNING_PW", "BIND_SOURCE_PORT", "ASK_PREFIX", "ALSO_ALLOW", "PROVE",
 )  # fmt: skip
 """What travels, in the order in which it is written."""
 STAYS: Final = frozenset(

@@ -74,6 +74,10 @@ class Knocker:
         self._nat_port = _random_port()
         self._last: Packet
         self._located: dict[int | None, Given] = {}
+        self._also: dict[int | None, tuple[str, ...]] = {}
+        self.from_port = 0
+        """Of this machine's, that connections come from, for grants that are to be for just that
+        port; 0: from any."""
 
     def knock(self, address: str | None = None) -> Packet:
         """Send a new packet, or several where several ways are to be tried; return the last.
@@ -116,7 +120,7 @@ class Knocker:
         settings = self._settled(route.family)
         verbose = bool(settings.verbose)
         first = self._seal is None
-        message = self._message(settings, tell=first)
+        message = self._message(settings, self._own(route.family), tell=first)
         plaintext = _compose(manner, message)
         seal = self._seal or manner.seal(settings)
         self._seal = seal
@@ -178,7 +182,7 @@ class Knocker:
             self._located[family] = located(self.line, self.settings, family, self._console)
         return self._located[family]
 
-    def _wanted(self, settings: Given) -> Wanted:
+    def _wanted(self, settings: Given, own: client_request.Own = client_request.ANYWHERE) -> Wanted:
         # One port for all tries, so that the one which is announced is the one which opens.
         draw = client_request.Draw(randomness.digits(16), self._nat_port)
         person = client_request.Person(self._environment, login_name())
@@ -186,12 +190,23 @@ class Knocker:
             person = client_request.Person({}, "root")  # who else could send such a packet?
         style = self._manner.style()
         return client_request.wanted(
-            settings, self.line.command, person, time.time(), draw, style=style
+            settings, self.line.command, person, time.time(), draw, style=style, own=own
         )
 
-    def _message(self, settings: Given, *, tell: bool) -> Message:
+    def _own(self, family: int | None) -> client_request.Own:
+        """Where we connect from. What that is is found out once for each IP version."""
+        also: tuple[str, ...] = ()
+        if "ALSO_ALLOW" in self.settings.elsewhere:
+            if family not in self._also:
+                from watchword.service.client.also import addresses  # noqa: PLC0415  (few runs)
+
+                self._also[family] = addresses(self.settings, family, self._console)
+            also = self._also[family]
+        return client_request.Own(self.from_port, also)
+
+    def _message(self, settings: Given, own: client_request.Own, *, tell: bool) -> Message:
         """A new message. What the user has to know of it is said if ``tell``."""
-        found = self._wanted(settings)
+        found = self._wanted(settings, own)
         allow = settings.allow
         if tell and allow is not None and allow.kind is AllowKind.ADDRESS and ":" in allow.text:
             self._console.warn(

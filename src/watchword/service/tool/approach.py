@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Final
 
-from watchword.dialects.fwknop import client_ports
+from watchword.dialects.fwknop import client_admit, client_ports
 from watchword.dialects.fwknop.client_option_table import Family
 from watchword.edges import dial
 from watchword.edges.dial import Answer, Heard
@@ -24,7 +24,8 @@ from watchword.errors import HostError, OperatorError
 from watchword.record import record
 from watchword.service.client.console import Console, first_line
 from watchword.service.client.send import Knocker
-from watchword.service.tool import renewal
+from watchword.service.tool import bound, renewal
+from watchword.service.tool.bound import Binding
 from watchword.service.tool.caller import Called
 
 _ROUNDS: Final = (2.0, 3.0)  # seconds that a packet has before another one is sent; then the last
@@ -43,17 +44,29 @@ class Approach:
     """A stanza, and a port behind it to get to."""
 
     def __init__(
-        self, called: Called, knocker: Knocker, console: Console, target: str, port: int | None
+        self,
+        called: Called,
+        knocker: Knocker,
+        console: Console,
+        target: str,
+        port: int | None,
+        *,
+        binds: bool = False,
     ) -> None:
         """``called`` is verified and asks for ``port``; ``target`` is whom to connect to.
 
-        Without a port only ``knock`` makes sense.
+        Without a port only ``knock`` makes sense. ``binds``: it is this connection that counts, so
+        a grant may be bound to it where the stanza says so.
         """
         self._called = called
         self._knocker = knocker
         self._console = console
         self._target = target
         self._port = port or 0
+        way = client_admit.is_bound(called.settings)
+        self._binding: Binding | None = None
+        if binds and way != client_admit.NO:
+            self._binding = Binding(knocker, console, only=way == client_admit.ONLY)
 
     @property
     def renewal_pause(self) -> float:
@@ -104,6 +117,8 @@ class Approach:
 
     def _round(self, address: str, seconds: float) -> tuple[Answer, int]:
         """One packet, and what comes of it."""
+        if self._binding is not None and self._binding.is_due(address):
+            return self._bound_round(self._binding, address, seconds), self._port
         try:
             packet = self._knocker.knock(self.place_of_knock(address))
         except HostError as error:  # of one family, as a rule; the other may do
@@ -111,6 +126,16 @@ class Approach:
         port = client_ports.outer_port(packet.message, self._port)
         self._say(f"knocked; trying {address} port {port}")
         return dial.dial(address, port, seconds, stubborn=_STUBBORN), port
+
+    def _bound_round(self, binding: Binding, address: str, seconds: float) -> Answer:
+        place = self.place_of_knock(address)
+
+        def knock() -> None:
+            self._knocker.knock(place)
+            port = self._knocker.from_port
+            self._say(f"knocked; trying {address} port {self._port} from port {port}")
+
+        return binding.round(address, self._port, seconds, stubborn=_STUBBORN, knock=knock)
 
     def addresses(self) -> Sequence[str]:
         """Those of the target that a grant can be for, in the system's order.
@@ -159,6 +184,8 @@ class Approach:
         doctor = (
             f"watchword doctor {self._called.stanza or self._target} {self._port} looks for why"
         )
+        if client_admit.is_bound(self._called.settings) == client_admit.ONLY:
+            doctor = f"{bound.FAILED}; {doctor}"
         if Heard.REFUSAL in kinds:
             return HostError(
                 f"{what} refuses connections ({tried})",

@@ -13,7 +13,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from watchword.dialects.fwknop import client_ports, client_verify, rcfile, rcfile_find
+from watchword.dialects.fwknop import client_admit, client_ports, client_verify, rcfile, rcfile_find
 from watchword.dialects.fwknop.client_options import CommandLine, parse, peek
 from watchword.dialects.fwknop.client_settings import Given, combine
 from watchword.dialects.fwknop.client_values import server
@@ -58,6 +58,23 @@ class Called:
     def asking_for(self, port: int) -> Called:
         """The same with this TCP port asked for. Raises OperatorError: it names others."""
         return replace(self, settings=client_ports.asking_for(self.settings, port, self.title))
+
+    def bound(self, way: str | None) -> Called:
+        """The same with grants bound to source ports, or not; None: as the stanza says."""
+        if way is None:
+            return self
+        elsewhere = {**self.settings.elsewhere, client_admit.BIND: way}
+        return replace(self, settings=replace(self.settings, elsewhere=elsewhere))
+
+    @property
+    def only_bound(self) -> bool:
+        """Whether nothing wider than a source port is to be asked for."""
+        return client_admit.is_bound(self.settings) == client_admit.ONLY
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a source port is to be asked for, at least first."""
+        return client_admit.is_bound(self.settings) != client_admit.NO
 
     def knocker(self, console: Console, *, carry: Carry | None = None) -> Knocker:
         """What knocks. ``carry`` sends the packets; None: as the settings say."""

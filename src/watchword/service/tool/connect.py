@@ -40,6 +40,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--ssh", metavar="COMMAND", default="ssh", help="the ssh that gets to HOP (ssh)"
     )
+    parser.add_argument(
+        "--bind", choices=("first", "only", "no"),
+        help="have the grant bound to the port that is connected from: first, and the whole "
+        "address where nobody answers; only; or not (BIND_SOURCE_PORT)",
+    )  # fmt: skip
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--check", action="store_true",
@@ -68,8 +73,16 @@ def _connect(arguments: argparse.Namespace) -> int:
     console = Console(aside=True)
     called = caller.called(arguments, arguments.host, console, arguments.port)
     called = called.asking_for(arguments.port).verified()
+    called = called.bound(arguments.bind)
+    if renewed and called.is_bound:
+        raise OperatorError(
+            "a grant to one source port is for one connection, and nothing is to be renewed of it",
+            hint="leave --renew out, or use --bind no",
+        )
     target = arguments.to or called.target(arguments.host)
-    approach = Approach(called, called.knocker(console), console, target, arguments.port)
+    approach = Approach(
+        called, called.knocker(console), console, target, arguments.port, binds=True
+    )
     reached = approach.without_knocking() if arguments.try_first else None
     if reached is None:
         reached = approach.knock_and_connect(arguments.timeout)
@@ -104,7 +117,12 @@ def _go_through(arguments: argparse.Namespace) -> int:
     hop = Hop(arguments.through, arguments.ssh)
     console = Console(aside=True)
     called = caller.called(arguments, arguments.host, console, arguments.port)
-    called = called.asking_for(arguments.port).verified()
+    called = called.asking_for(arguments.port).verified().bound(arguments.bind)
+    if called.is_bound:
+        raise OperatorError(
+            f"{hop.name} chooses the port that it connects from, and no grant can be bound to it",
+            hint="use --bind no",
+        )
     allow = called.settings.allow
     if allow is not None and allow.kind is AllowKind.RESOLVE:
         raise OperatorError(

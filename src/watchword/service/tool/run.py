@@ -40,6 +40,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "-p", "--port", metavar="PORT", type=knock_options.port,
         help="the TCP port to ask and wait for (the first of ACCESS)",
     )  # fmt: skip
+    parser.add_argument(
+        "--from-port", metavar="PORT", type=knock_options.port,
+        help="have the grant bound to this port of the command's own, and run it at once",
+    )  # fmt: skip
     parser.add_argument("--no-wait", action="store_true", help="run the command at once")
     knock_options.add_timeout(parser)
     knock_options.add_renewal(parser)
@@ -75,9 +79,16 @@ def _knock(arguments: argparse.Namespace) -> None:
         called = called.asking_for(arguments.port)
     called = called.verified()
     port = arguments.port or client_ports.first_tcp(called.settings)
-    approach = Approach(called, called.knocker(console), console, called.server, port)
+    knocker = called.knocker(console)
+    knocker.from_port = arguments.from_port or 0
+    if called.only_bound and not knocker.from_port:
+        raise OperatorError(
+            f"{called.title} asks for grants to one source port only, and the command has its own",
+            hint="say which with --from-port PORT, or set BIND_SOURCE_PORT to first",
+        )
+    approach = Approach(called, knocker, console, called.server, port)
     address = None
-    if port is None or arguments.no_wait:
+    if port is None or knocker.from_port or arguments.no_wait:
         approach.knock()
     else:
         reached = approach.knock_and_connect(arguments.timeout)

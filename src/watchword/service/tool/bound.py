@@ -1,0 +1,82 @@
+"""A connection that its grant is bound to: by the port that it comes from.
+
+In here: the port, the packet that declares it, and how often that is tried before something wider
+is asked for.
+Not in here: connections from a port (edges.own_port), rounds without one (approach).
+
+What a server does with a packet it does not say. That somebody on the way gives connections another
+port is seen by nobody answering, and so is a packet that was lost. So a second port is tried before
+anything is given up: whoever can make us lose one packet shall not have us ask for more than we
+need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from watchword.edges.dial import Answer, Heard
+from watchword.edges.own_port import OwnPort
+from watchword.errors import HostError
+from watchword.service.client.console import Console, first_line
+from watchword.service.client.send import Knocker
+
+ROUNDS: Final = 2
+"""Ports that are tried before a grant for the whole address is asked for."""
+PATIENCE: Final = 1.5
+"""Seconds for each: the kernel tries again after one."""
+
+
+class Binding:
+    """How one connection asks for a grant that is bound to it."""
+
+    def __init__(self, knocker: Knocker, console: Console, *, only: bool) -> None:
+        """``only``: nothing wider is ever asked for."""
+        self._knocker = knocker
+        self._console = console
+        self._only = only
+        self._tried: dict[str, int] = {}
+
+    def is_due(self, address: str) -> bool:
+        """Whether the next round for an address is bound to a port."""
+        return self._only or self._tried.get(address, 0) < ROUNDS
+
+    def round(
+        self, address: str, port: int, seconds: float, *, stubborn: float, knock: Callable[[], None]
+    ) -> Answer:
+        """One packet that declares a port, and what comes of connections from there."""
+        try:
+            own = OwnPort(address, port)
+        except HostError as error:
+            return Answer(Heard.NO_WAY, reason=first_line(error))
+        answer = own.announce()
+        if answer is not None and answer.connection is not None:
+            return answer
+        self._knocker.from_port = own.number
+        try:
+            knock()
+        except HostError as error:
+            own.close()
+            return Answer(Heard.NO_WAY, reason=first_line(error))
+        finally:
+            self._knocker.from_port = 0
+        answer = own.dial(min(seconds, PATIENCE), stubborn=stubborn)
+        self._note(address, own.number, answer)
+        return answer
+
+    def _note(self, address: str, number: int, answer: Answer) -> None:
+        if answer.connection is not None:
+            return
+        self._tried[address] = tried = self._tried.get(address, 0) + 1
+        if not self._only and tried == ROUNDS:
+            self._console.warn(
+                f"watchword: connections from port {number} of this machine are not answered: a "
+                "translator on the way may change the port, or the server binds no grants; asking "
+                "for a grant to the whole address (BIND_SOURCE_PORT first)"
+            )
+
+
+FAILED: Final = (
+    "BIND_SOURCE_PORT only asks for nothing wider: if a translator on the way changes the port "
+    "that you connect from, it has to be BIND_SOURCE_PORT first"
+)
