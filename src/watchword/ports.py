@@ -14,6 +14,8 @@ from typing import Protocol, runtime_checkable
 from watchword.errors import HostError, PeerError
 from watchword.model.addresses import Address
 from watchword.model.commands import Account
+from watchword.model.filters import Filter
+from watchword.model.hits import Hit
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Opening, Tag
 from watchword.model.openpgp import Decrypted, Keyring
@@ -58,6 +60,37 @@ class PacketSource(Protocol):
 
     def dropped(self) -> Mapping[str, int]:
         """What was thrown away since the start, by why, in words for a person."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class HitSource(Protocol):
+    """Somewhere hits of old knocks come from."""
+
+    name: str
+
+    def batches(self) -> AsyncIterator[Sequence[tuple[float, Hit]]]:
+        """What each wake-up drained: at least one hit, a bounded number, each with the steady time
+        at which it came."""
+        ...
+
+    def hear(self, wanted: Filter | None) -> None:
+        """Let through what passes from now on, if the kernel can be asked; None: nothing is of
+        interest. Raises HostError."""
+        ...
+
+    def narrow(self, interest: Interest) -> None:
+        """As for packets; it changes nothing here."""
+        ...
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """What hits cannot come from now, for people."""
+        ...
+
+    def dropped(self) -> Mapping[str, int]:
+        """As for packets."""
         ...
 
     async def aclose(self) -> None: ...

@@ -77,11 +77,20 @@ def test_knopmd_has_nothing_to_do_where_no_knocks_are_taken(mode: str, desk: Des
     assert f"AUTH_MODE is {mode}" in said
 
 
-def test_knopmd_says_that_nobody_takes_knocks_from_a_log(desk: Desk) -> None:
-    desk.write("AUTH_MODE KNOCK;\n")
-    status, said, error = desk.run(knopmd.main)
-    assert (status, said) == (1, "")
-    assert "have callers send SPA packets (AUTH_MODE PCAP), or knock at knockd" in error
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ("", "the log /var/log/messages"),
+        ("ENABLE_SYSLOG_FILE N;\n", "the named pipe /var/lib/fwknop/fwknopfifo"),
+        ("KNOCK_SOURCE nflog;\n", "NFLOG group 5"),
+    ],
+)
+def test_knopmd_says_that_the_daemon_takes_knocks_itself(
+    lines: str, where: str, desk: Desk
+) -> None:
+    desk.write(f"AUTH_MODE KNOCK;\n{lines}")
+    status, said, _ = desk.run(knopmd.main)
+    assert (status, said) == (0, f"AUTH_MODE is KNOCK: fwknopd takes knocks from {where} itself.\n")
 
 
 def left_behind(desk: Desk, *grants: Grant) -> None:

@@ -16,7 +16,7 @@ from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.errors import Complaint, OperatorError
 from watchword.grant.decide import authorise
 from watchword.model.outcomes import Refusal
-from watchword.model.settings import CaptureFile, Sniffer, TcpPort
+from watchword.model.settings import CaptureFile, KnockLog, Sniffer, TcpPort
 
 SIGN = "gpgCmd /usr/bin/gpg;\n"
 WHOLE = """\
@@ -205,7 +205,9 @@ def test_how_packets_come_is_as_auth_mode_says() -> None:
     assert followed.path == Path("/var/log/sniff.pcap")
     served = whole.format("SOCKET").replace("TCP_SERVER           N", "TCP_SERVER           Y")
     assert configure(served).settings.sources == (TcpPort(62201),)
-    assert any("AUTH_MODE KNOCK is not supported" in each for each in told(whole.format("KNOCK")))
+    assert any("AUTH_MODE KNOT is none that" in each for each in told(whole.format("KNOT")))
+    [log] = configure(whole.format("KNOCK")).settings.sources
+    assert log == KnockLog(Path("/var/log/messages"))
 
 
 @pytest.mark.parametrize("source", ["192.0.2.9", "2001:db8:bad::1"])

@@ -200,8 +200,9 @@ def test_sockets_of_the_perl_line_and_nothing_is_sniffed() -> None:
 
 
 def test_a_mode_of_the_perl_line_that_wants_knocks_takes_no_spa_packets() -> None:
-    [told] = fatal("AUTH_MODE KNOCK")
-    assert "AUTH_MODE KNOCK is not supported" in told
+    assert configure("AUTH_MODE KNOCK\n").settings.sources == (
+        KnockLog(Path("/var/log/messages")),
+    )
     assert remarks("AUTH_MODE PCAP") == []
 
 

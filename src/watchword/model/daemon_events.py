@@ -92,6 +92,14 @@ class ReadingFile:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingKnocks:
+    """Old knocks are heard from now on."""
+
+    where: str
+    """For people: ``NFLOG group 5``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Queueing:
     """Datagrams to a port are taken from a netfilter queue."""
 

@@ -168,6 +168,9 @@ class Way(StrEnum):
     TCP = "tcp"
     PACKETS = "packets"
     CAPTURE = "capture"
+    KERNEL_LOG = "kernel log"
+    KERNEL_PIPE = "kernel pipe"
+    GROUP = "group"  # of the firewall's log by netlink, its number as the port
     DIGESTS = "digests"
     METRICS = "metrics"
     LOG = "log"

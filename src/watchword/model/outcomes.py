@@ -15,6 +15,7 @@ from watchword.model.commands import Account, Ran
 from watchword.model.daemon_events import (
     Attached,
     AuditAnchored,
+    AwaitingKnocks,
     Complained,
     HostTrouble,
     InterfaceChanged,
@@ -260,6 +261,7 @@ Event: TypeAlias = (
     | Sniffing
     | ReadingFile
     | Queueing
+    | AwaitingKnocks
     | LimitReached
     | InterfaceChanged
     | Waiting

@@ -114,8 +114,40 @@ class PacketQueue:
     """Of our own, in that table, for the rules that divert them."""
 
 
-SourceSettings: TypeAlias = UdpPort | TcpPort | Sniffer | CaptureFile | PacketQueue
-"""One way by which packets come."""
+@dataclass(frozen=True, slots=True)
+class KnockLog:
+    """Knocks are read from the kernel's log, as the system's log writes it."""
+
+    path: Path
+    pipe: bool = False
+    """True: a named pipe; False: a file."""
+    mixed: bool = False
+    """True: a file in which others have lines as well is read all the same."""
+    prefixes: tuple[str, ...] = ()
+    """With one of these the text of the firewall's rule begins; empty: any will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnockGroup:
+    """Knocks are what rules of the firewall log to a group by netlink (NFLOG)."""
+
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnockSniffer:
+    """Knocks are what comes in by an interface, before the firewall."""
+
+    interfaces: tuple[str, ...]
+    """Empty: all of them."""
+
+
+KnockSource: TypeAlias = KnockLog | KnockGroup | KnockSniffer
+"""The way by which hits of old knocks come."""
+SourceSettings: TypeAlias = (
+    UdpPort | TcpPort | Sniffer | CaptureFile | PacketQueue | KnockLog | KnockGroup | KnockSniffer
+)
+"""One way by which packets or hits come."""
 
 
 @dataclass(frozen=True, slots=True)

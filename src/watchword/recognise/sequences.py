@@ -61,7 +61,7 @@ class SequenceRecogniser:
     """Turns hits into requests."""
 
     def __init__(self, policy: Policy, most: int = MOST_ATTEMPTS) -> None:
-        found = (watch_of(terms) for terms in policy.stanzas if not terms.blocked)
+        found = (watch_of(terms) for terms in policy.stanzas)
         self._watches = [watch for watch in found if watch is not None]
         self._signatures = policy.signatures
         self._most = most

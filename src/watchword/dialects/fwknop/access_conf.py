@@ -59,6 +59,8 @@ class Stanza:
     """That file; empty: there is none."""
     dead: str = ""
     """Why the stanza is out of use; empty: it is in use."""
+    knocks: bool = False
+    """It is knocked at, and no packet is for it (access_conf_perl)."""
     perl: bool = False
     """It is one of fwknop 1.9, and has been translated (access_conf_perl)."""
     source_optional_from: tuple[Network, ...] = ()

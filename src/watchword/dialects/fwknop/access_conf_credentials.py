@@ -22,7 +22,10 @@ from watchword.model.crypto import Credential
 from watchword.model.openpgp import OpenPgpCredential
 
 _MEND = "mend the key file and reload"
-_KNOCKED = "give it a KEY and no sequence, and have its callers send SPA packets"
+_KNOCKED = (
+    "write KNOCK_SOURCE or AUTH_MODE KNOCK into the server's file to hear knocks; or give it a "
+    "KEY and no sequence, and have its callers send SPA packets"
+)
 _INSTALL = "install gnupg (GPG_EXE) and make the key ring (GPG_HOME_DIR)"
 
 

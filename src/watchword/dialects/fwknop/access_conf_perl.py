@@ -37,11 +37,14 @@ _WORDS: Final = ("y", "n", "yes", "no")
 _COLLECTED: Final = ("PCAP", "FILE_PCAP", "ULOG_PCAP")
 
 
-def translate(stanza: Stanza, complaints: Complaints) -> None:
-    """Rewrite a stanza's lines in place, if it is one of 1.9."""
+def translate(stanza: Stanza, complaints: Complaints, *, hears: bool = False) -> None:
+    """Rewrite a stanza's lines in place, if it is one of 1.9.
+
+    ``hears``: whether anybody listens for knocks (translate_knocks).
+    """
+    _mark_if_knocking(stanza, hears=hears)
     _remark_idle(stanza, complaints)
     if not is_sign(stanza.source) or LATER & stanza.given.keys():
-        _out_of_use_if_knocking(stanza)
         return
     stanza.perl = True
     complaints.remark(
@@ -53,7 +56,6 @@ def translate(stanza: Stanza, complaints: Complaints) -> None:
     )
     for step in (_texts, _flags, _key, _time, _ports, _may_be_source, _collected):
         step(stanza, complaints)
-    _out_of_use_if_knocking(stanza)
 
 
 def any_port(stanza: Stanza) -> bool:
@@ -179,19 +181,17 @@ def _collected(stanza: Stanza, complaints: Complaints) -> None:
     )
 
 
-def _out_of_use_if_knocking(stanza: Stanza) -> None:
-    """What is for port knocking opens nothing here: no packet of ours may stand in for it."""
+def _mark_if_knocking(stanza: Stanza, *, hears: bool) -> None:
+    """No packet may stand in for what has to be knocked, also where nobody listens for that."""
     collected = stanza.given.get("DATA_COLLECT_MODE")
     mode = collected.value if collected else ""
     named = [name for name in KNOCKING if name in stanza.given and not _is_no(stanza.given[name])]
-    if named or mode in KNOCKING:
+    if not named and mode not in KNOCKING:
+        return
+    stanza.knocks = True
+    if not hears:
         name = named[0] if named else f"DATA_COLLECT_MODE {mode}"
         stanza.dead = stanza.dead or f"it is for port knocking ({name})"
-
-
-def is_knocking(stanza: Stanza) -> bool:
-    """Whether it is out of use because no SPA packet is for it."""
-    return bool(stanza.dead) and stanza.key_file is None
 
 
 def _is_no(line: Entry) -> bool:

@@ -25,6 +25,7 @@ from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
 from watchword.dialects.fwknop.access_conf_external import external_pair, external_terms
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
+from watchword.dialects.fwknop.access_conf_knock import cut_users, knock_terms
 from watchword.dialects.fwknop.access_conf_lists import (
     UnfitError,
     networks,
@@ -32,9 +33,10 @@ from watchword.dialects.fwknop.access_conf_lists import (
     split_networks,
 )
 from watchword.dialects.fwknop.access_conf_nat import ServerNat, nat_terms
-from watchword.dialects.fwknop.access_conf_perl import any_port, is_knocking, is_off
+from watchword.dialects.fwknop.access_conf_perl import any_port, is_off
 from watchword.dialects.fwknop.access_conf_table import (
     FLAGS,
+    OF_KNOCKS,
     REFUSED,
     RESTRICTIONS,
     asks_for_missing,
@@ -45,6 +47,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.errors import Complaint
 from watchword.model.addresses import Network
 from watchword.model.commands import CycleTerms
+from watchword.model.old_knocks import Shared
 from watchword.model.policy import Terms
 from watchword.model.services import Service
 
@@ -78,7 +81,8 @@ def terms(
     """
     reader = _Reader(stanza, complaints)
     reader.check_missing_features()
-    found = credentials(stanza, around, complaints)
+    knocks = stanza.knocks and not stanza.dead
+    found = None if knocks else credentials(stanza, around, complaints)
     said = Terms(stanza.number, stanza.source.place, shown(stanza.source.value), None)
     said = _who_may(said, stanza, reader, source_required)
     said = _what_for_how_long(said, stanza, reader)
@@ -89,15 +93,28 @@ def terms(
         cycle=_cycle(stanza, accounts, complaints),
     )
     said = replace(said, keep_seconds=reader.keep_seconds(by_commands=said.cycle is not None))
-    if said.cycle is None and said.access and not is_knocking(stanza):
+    if said.cycle is None and said.access and not (stanza.knocks and stanza.dead):
         said = replace(said, nat=nat_terms(stanza, nat or ServerNat(), complaints))
         reader.check_list()
     said = replace(
         said, callers=caller_terms(stanza, complaints, by_commands=said.cycle is not None)
     )
+    if knocks:
+        return _knocked(said, stanza, complaints)
     if found is None:
         return None
     return replace(said, credential=found.symmetric, openpgp=found.openpgp)
+
+
+def _knocked(said: Terms, stanza: Stanza, complaints: Complaints) -> Terms | None:
+    """The same for a stanza that is knocked at."""
+    may_open = said.open_services is None or said.cycle is not None
+    knock = knock_terms(stanza, complaints, may_open=may_open)
+    if knock is None:
+        return None
+    if isinstance(knock, Shared):
+        return replace(said, knock=knock, source_required=False)
+    return replace(said, knock=knock, users=cut_users(said.users))
 
 
 def _who_may(said: Terms, stanza: Stanza, reader: _Reader, source_required: bool) -> Terms:
@@ -162,9 +179,11 @@ class _Reader:
         self._label = shown(stanza.source.value)
 
     def check_missing_features(self) -> None:
-        if is_knocking(self._stanza):
+        if self._stanza.knocks and self._stanza.dead:
             return
         for name, line in self._stanza.given.items():
+            if self._stanza.knocks and name in OF_KNOCKS:
+                continue
             if asks_for_missing(name, line.value):
                 self._complaints.refuse(
                     f"{name} is not supported by this version", line.place, REFUSED[name]

@@ -36,6 +36,8 @@ RESTRICTIONS: Final = frozenset({
     "HMAC_DIGEST_TYPE",
     "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID", "GPG_REQUIRE_SIG", "DISABLE_FW_ACCESS",
     "PERMIT_CLIENT_PORTS", "PERMIT_CLIENT_TIMEOUT", "SHARED_SEQUENCE", "ENCRYPT_SEQUENCE",
+    "KNOCK_INTERVAL", "KNOCK_LIMIT", "MIN_TIME_DIFF", "MAX_TIME_DIFF", "REQUIRE_OS",
+    "REQUIRE_OS_REGEX",
     "CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", "CMD_CYCLE_TIMER",
     "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE",
     "CMD_EXEC_USER", "CMD_EXEC_GROUP", "CMD_SUDO_EXEC_USER", "CMD_SUDO_EXEC_GROUP", "CMD_REGEX",
@@ -46,12 +48,19 @@ RESTRICTIONS: Final = frozenset({
 
 _PERL: Final = "this comes from fwknop 1.9, and leaving it out would allow more: remove the line"
 
+_OF_KNOCKS: Final = (
+    "packets do not tell of the system that sent them, only knocks do: leaving it out would allow "
+    "more: remove the line"
+)
 REFUSED: Final = {
     "REQUIRE_AUTH_METHOD": _PERL,
-    "REQUIRE_OS": _PERL,
-    "REQUIRE_OS_REGEX": _PERL,
+    "REQUIRE_OS": _OF_KNOCKS,
+    "REQUIRE_OS_REGEX": _OF_KNOCKS,
 }
 """Asks for a feature that is missing: the daemon refuses to start and says this. Flags: if on."""
+
+OF_KNOCKS: Final = frozenset({"REQUIRE_OS", "REQUIRE_OS_REGEX"})
+"""Of these, what stanzas that are knocked at have all the same."""
 
 IDLE: Final = frozenset({
     "CMD_CYCLE_PORTS", "DISABLE_DNAT", "GPG_HOME_DIR", "GPG_EXE",

@@ -13,11 +13,22 @@ from watchword.dialects.fwknop import explain_callers, explain_leads
 from watchword.model.actions import Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.firewalls import Attach
+from watchword.model.old_knocks import PORTS, Encrypted, Shared
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
 from watchword.model.services import Service
-from watchword.model.settings import CaptureFile, PacketQueue, Settings, Sniffer, TcpPort, UdpPort
+from watchword.model.settings import (
+    CaptureFile,
+    KnockGroup,
+    KnockLog,
+    KnockSniffer,
+    PacketQueue,
+    Settings,
+    Sniffer,
+    TcpPort,
+    UdpPort,
+)
 from watchword.model.templates import Blank, Template
 
 _FEW = 12  # services that are named one by one
@@ -72,6 +83,14 @@ def _ways(settings: Settings) -> Iterator[str]:
             case PacketQueue(port, interface, number):
                 where = f" on {interface}" if interface else ""
                 yield f"to UDP port {port}{where}, from netfilter queue {number}; no port is open"
+            case KnockLog(path, pipe):
+                where = f"the named pipe {path}" if pipe else f"the log {path}"
+                yield f"as knocks that the firewall's log tells of, from {where}"
+            case KnockGroup(group):
+                yield f"as knocks that the firewall logs to NFLOG group {group}"
+            case KnockSniffer(interfaces):
+                where = ", ".join(interfaces) or "every interface"
+                yield f"as knocks, by sniffing on {where}"
             case _:
                 assert_never(source)
     if settings.requests is not None:
@@ -169,6 +188,14 @@ def _to(terms: Terms) -> str:
 
 
 def _seals(terms: Terms) -> Iterator[str]:
+    match terms.knock:
+        case Encrypted() as knock:
+            last = knock.offset + PORTS - 1
+            yield f"knocked in an encrypted sequence at ports {knock.offset} to {last}"
+        case Shared() as knock:
+            yield f"knocked in a shared sequence of {len(knock.sequence)} hits"
+        case None:
+            pass
     if terms.credential is not None:
         yield f"sealed with a key of {len(terms.credential.key)} bytes"
     if terms.openpgp is not None:

@@ -28,7 +28,7 @@ _OTHERS: Final = "one daemon does all; SYSLOG_IDENTITY and SYSLOG_FACILITY count
 _INTERFACES: Final = "interfaces that go and come back are noticed at once"
 _PROGRAMS: Final = "no such program is run"
 _FORMAT: Final = "the format's own limits count"
-_KNOCKS: Final = "it is for port knocking and for logs of iptables"
+_KNOCKS: Final = "it is for port knocking (AUTH_MODE KNOCK)"
 _CONNECTIONS: Final = "established connections go on in any case"
 _KERNEL: Final = "forwarding in the kernel is left as it is"
 _RESTARTS: Final = "there is no need to start afresh"
@@ -55,10 +55,7 @@ INSTEAD: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(("CONNTRACK_ESTAB_PORTS", "IPT_CONNTRACK_FILE"), _CONNECTIONS),
     **dict.fromkeys(("MIN_SPA_PKT_LEN", "MIN_GNUPG_MSG_SIZE", "ENABLE_FKO_MODULE"), _FORMAT),
-    **dict.fromkeys(
-        ("MAX_HOPS", "SLEEP_INTERVAL", "FW_MSG_SEARCH", "ENABLE_SYSLOG_FILE", "IPT_SYSLOG_FILE"),
-        _KNOCKS,
-    ),
+    "SLEEP_INTERVAL": "lines of logs are read as they come",
 }  # fmt: skip
 """What counts, where a variable of 1.9 changes nothing."""
 
@@ -66,7 +63,13 @@ _IPFW: Final = frozenset({"ipfwCmd", "IPFW_RULE_NUM", "IPFW_SET_NUM", "IPFW_DYNA
 _PACE: Final = frozenset({
     "IPT_CMD_ALARM", "IPT_EXEC_STYLE", "IPT_EXEC_SLEEP", "IPT_EXEC_TRIES",
 })  # fmt: skip
-SIGNS: Final = INSTEAD.keys() | _PACE | _IPFW | {"FIREWALL_TYPE", "gpgCmd", "iptablesCmd"}
+_OF_KNOCKS: Final = frozenset({
+    "ENABLE_SYSLOG_FILE", "IPT_SYSLOG_FILE", "KNOPMD_FIFO", "FW_SEARCH_ALL", "FW_MSG_SEARCH",
+    "P0F_FILE", "MAX_HOPS",
+})  # fmt: skip
+SIGNS: Final = (
+    INSTEAD.keys() | _OF_KNOCKS | _PACE | _IPFW | {"FIREWALL_TYPE", "gpgCmd", "iptablesCmd"}
+)
 """A file that sets one of them is one of 1.9. AUTH_MODE is taken in any file."""
 
 _WITHOUT_ROLE: Final = "no such file, directory or program is used"
@@ -160,9 +163,13 @@ def _groups(
     first: Mapping[str, Entry], others: Sequence[str]
 ) -> Iterator[tuple[str, Sequence[str]]]:
     groups: dict[str, list[str]] = {}
+    mode = first.get("AUTH_MODE")
+    knocks = "KNOCK_SOURCE" in first or (mode is not None and mode.value == "KNOCK")
     for name in first:
         if name in INSTEAD:
             groups.setdefault(INSTEAD[name], []).append(name)
+        elif name in _OF_KNOCKS and not knocks:
+            groups.setdefault(_KNOCKS, []).append(name)
     yield from groups.items()
     if others:
         yield _WITHOUT_ROLE, others

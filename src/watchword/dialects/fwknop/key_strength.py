@@ -115,6 +115,8 @@ def _signs(terms: Terms) -> dict[str, bytes]:
         if terms.credential.mode is CipherMode.LEGACY:
             key = key[:_LEGACY].ljust(_LEGACY, b"0")
         signs["encryption key"] = _sign(key)
+    if (knocked := getattr(terms.knock, "key", None)) is not None:
+        signs["encryption key"] = _sign(knocked.reveal().ljust(_LEGACY, b"0"))
     if terms.mac_key is not None:
         signs["HMAC key"] = _sign(terms.mac_key.reveal())
     return signs

@@ -93,3 +93,19 @@ def _option(text: str) -> OptionRule:
     if letter == "T":
         return OptionRule("T", zero=size == "0")
     return OptionRule(letter, _size(size or "*", "option's"))
+
+
+OURS: Final = """\
+# How the SYNs of systems of today look. Orders of options and first hop counts are what their
+# networking code has; windows and scales differ with memory and settings, so they are left open.
+*:64:1:60:M*,S,T,N,W*:            Linux:2.6-6::Linux 2.6 to 6
+*:64:1:64:M*,N,W*,N,N,T,S:        MacOS:10-15::macOS and iOS
+*:128:1:52:M*,N,W*,N,N,S:         Windows:7-11::Windows 7 to 11
+*:128:1:48:M*,N,N,S:              Windows:2000-XP::Windows 2000 and XP
+*:64:1:60:M*,N,W*,S,T:            FreeBSD:6-14::FreeBSD 6 to 14
+*:64:1:64:M*,N,N,S,N,W*,N,N,T:    OpenBSD:4-7::OpenBSD 4 to 7
+S4:64:1:60:M*,S,T,N,W0:           Linux:2.4::Linux 2.4/2.6
+S4:64:1:60:M*,S,T,N,W0:           Linux:2.6::Linux 2.4/2.6
+S22:64:1:60:M*,S,T,N,W0:          Linux:2.2::Linux 2.2
+"""
+"""Of our own making, for where there is no file."""

@@ -22,6 +22,7 @@ from watchword.dialects.fwknop import (
     translate_callers,
     translate_default,
     translate_doors,
+    translate_knocks,
     translate_log,
     translate_nat,
     translate_sources,
@@ -41,7 +42,7 @@ from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate_accounts import accounts_of, surroundings, with_actions
 from watchword.dialects.fwknop.translate_firewall import firewall
 from watchword.dialects.fwknop.translate_guard import Offer
-from watchword.dialects.fwknop.translate_policy import policy_of, terms_of
+from watchword.dialects.fwknop.translate_policy import policy_of, terms_of, with_signatures
 from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.knocking import Knocking
@@ -91,7 +92,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     nat = translate_nat.server_nat(values, complaints)
     around = surroundings(sources, values)
     found = terms_of(stanzas, values, complaints, around=around, accounts=accounts, nat=nat)
-    policy = policy_of(values, found, nat, complaints)
+    policy = with_signatures(policy_of(values, found, nat, complaints), sources, values, complaints)
     offers = _offers(stanzas, accounts, nat)
     values = translate_default.with_default(values, offers, sources.is_program, complaints)
     fwknopd_conf.remark_idle(values, complaints)
@@ -108,6 +109,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         policy = translate_doors.with_doors(policy, doors)
     _verify(values, complaints)
     translate_callers.verify(policy, complaints)
+    translate_knocks.verify(values, policy.stanzas, complaints)
     translate_sources.verify_interfaces(policy.stanzas, settings.sources, complaints)
     tests = _tests(plain, values, complaints)
     return Configuration(
@@ -161,7 +163,7 @@ def settings_only(sources: Sources, options: ServerOptions) -> Settings:
 def _with_firewall(sources: Sources, values: Values, complaints: Complaints) -> Values:
     stanzas = _stanzas(sources, values, complaints)
     for stanza in stanzas:
-        access_conf_perl.translate(stanza, complaints)
+        access_conf_perl.translate(stanza, complaints, hears=translate_knocks.is_heard(values))
     nat = translate_nat.server_nat(values, complaints)
     offers = _offers(stanzas, accounts_of(sources, values), nat)
     return translate_default.with_default(values, offers, sources.is_program, complaints)

@@ -8,17 +8,25 @@ Source: access.conf, sections 1 and 6.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from watchword.dialects.fwknop import access_conf_perl, translate_blacklist, translate_sources
+from watchword.dialects.fwknop import (
+    access_conf_perl,
+    translate_blacklist,
+    translate_knocks,
+    translate_sources,
+)
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
+from watchword.dialects.fwknop.access_conf_knock import asks_for_system
 from watchword.dialects.fwknop.access_conf_nat import ServerNat
 from watchword.dialects.fwknop.access_conf_stanza import terms
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.key_strength import shared_keys
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.dialects.fwknop.server_files import Sources
 from watchword.model.crypto import Digest
 from watchword.model.policy import Policy, Terms
 
@@ -34,7 +42,7 @@ def terms_of(
 ) -> list[tuple[Stanza, Terms | None]]:
     """Every stanza with what it says; None where it is out of use."""
     for stanza in stanzas:
-        access_conf_perl.translate(stanza, complaints)
+        access_conf_perl.translate(stanza, complaints, hears=translate_knocks.is_heard(values))
     everywhere = values.flag("REQUIRE_SOURCE_ADDRESS")
     found = [
         (each, terms(each, complaints, around, accounts, source_required=everywhere, nat=nat))
@@ -62,6 +70,15 @@ def policy_of(
         local_nat=nat.local,
         nat_names=values.flag("ENABLE_NAT_DNS"),
     )
+
+
+def with_signatures(
+    policy: Policy, sources: Sources, values: Values, complaints: Complaints
+) -> Policy:
+    """With those by which the systems of callers are told, where a stanza asks for that."""
+    needed = asks_for_system([terms.knock for terms in policy.stanzas])
+    found = translate_knocks.signatures(values, sources.read, complaints, needed=needed)
+    return replace(policy, signatures=found)
 
 
 def _max_age(values: Values) -> int | None:

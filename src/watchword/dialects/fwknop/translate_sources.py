@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from watchword.dialects import pcap_filter
+from watchword.dialects.fwknop import translate_knocks
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
@@ -28,6 +29,9 @@ from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
     HttpRequests,
+    KnockGroup,
+    KnockLog,
+    KnockSniffer,
     PacketQueue,
     Sniffer,
     SourceSettings,
@@ -56,7 +60,9 @@ def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...
             Path(_capture_file(values)), _filter(values.text("PCAP_FILTER"))
         ),
     }
-    return tuple(made[name]() for name in _ways(values) if name in made)
+    found = tuple(made[name]() for name in _ways(values) if name in made)
+    knocks = translate_knocks.knock_source(values, lambda: _interfaces(values, complaints))
+    return (*found, knocks) if knocks is not None else found
 
 
 def doors(values: Values) -> frozenset[Service]:
@@ -102,7 +108,7 @@ def verify(values: Values, complaints: Complaints) -> None:
             "write ENABLE_SPA_PACKET_AGING Y if the file is being written now",
         )
     _verify_mode(values, complaints)
-    if "sniff" not in ways:
+    if "sniff" not in ways and values.text("KNOCK_SOURCE") != "sniff":
         for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
             if name in values.given and values.given[name].name == option:
                 complaints.remark(
@@ -117,10 +123,11 @@ def verify_interfaces(
     stanzas: Sequence[Terms], sources: Sequence[SourceSettings], complaints: Complaints
 ) -> None:
     """A stanza for some interfaces needs packets of which it is known where they were seen."""
-    if all(isinstance(each, Sniffer | PacketQueue) for each in sources):
+    knocks = KnockLog | KnockGroup | KnockSniffer
+    if all(isinstance(each, Sniffer | PacketQueue | knocks) for each in sources):
         return
     for terms in stanzas:
-        if terms.interfaces:
+        if terms.interfaces and terms.knock is None:
             complaints.refuse(
                 "RESTRICT_INTF counts for packets that are sniffed, and here they come in another "
                 "way as well: nobody could tell where those were seen",
@@ -139,12 +146,11 @@ def _verify_mode(values: Values, complaints: Complaints) -> None:
             place,
             "write ENABLE_TCP_SERVER Y, or AUTH_MODE PCAP to sniff",
         )
-    elif mode not in ("PCAP", _SOCKET, *_FILES_OF_PERL):
+    elif mode not in ("PCAP", _SOCKET, *_FILES_OF_PERL, translate_knocks.KNOCK):
         complaints.refuse(
-            f"AUTH_MODE {shown(mode)} is not supported by this version: SPA packets would open "
-            "what knocks were meant to",
+            f"AUTH_MODE {shown(mode)} is none that fwknop 1.9 knew",
             place,
-            "write AUTH_MODE PCAP to take SPA packets",
+            "write AUTH_MODE PCAP to take SPA packets, or KNOCK for port knocks",
         )
 
 
@@ -161,6 +167,8 @@ def _ways(values: Values) -> tuple[str, ...]:
         return tuple(dict.fromkeys(filter(None, listed)))
     if values.text("AUTH_MODE") == _SOCKET:
         return _served(values)
+    if values.text("AUTH_MODE") == translate_knocks.KNOCK:
+        return ()
     way = "udp" if values.flag("ENABLE_UDP_SERVER") else "sniff"
     if way == "sniff" and _capture_file(values):
         way = "file"
@@ -190,7 +198,8 @@ def any_age(values: Values) -> bool:
     )
 
 
-def _sniffer(values: Values, complaints: Complaints) -> Sniffer:
+def _interfaces(values: Values, complaints: Complaints) -> tuple[str, ...]:
+    """Empty: all of them."""
     names = dict.fromkeys(each.strip() for each in values.text("PCAP_INTF").split(","))
     for name in names:
         if not _INTERFACE.fullmatch(name):
@@ -199,9 +208,13 @@ def _sniffer(values: Values, complaints: Complaints) -> Sniffer:
                 values.place("PCAP_INTF"),
                 "write names as ip link shows them, such as eth0, or any",
             )
+    return () if "any" in names else tuple(names)
+
+
+def _sniffer(values: Values, complaints: Complaints) -> Sniffer:
     gone = "EXIT_AT_INTF_DOWN"
     return Sniffer(
-        interfaces=() if "any" in names else tuple(names),
+        interfaces=_interfaces(values, complaints),
         filter=_filter(values.text("PCAP_FILTER")),
         promiscuous=values.flag("ENABLE_PCAP_PROMISC"),
         both_directions=values.flag("ENABLE_PCAP_ANY_DIRECTION"),

@@ -33,6 +33,7 @@ from watchword.dialects.fwknop.voice_ways import OfWays
 from watchword.dialects.fwknop.voice_words import Line, Priority, said
 from watchword.model.daemon_events import (
     Attached,
+    AwaitingKnocks,
     InterfaceChanged,
     KeyFile,
     LimitReached,
@@ -126,6 +127,7 @@ class Voice:
                 | Sniffing()
                 | ReadingFile()
                 | Queueing()
+                | AwaitingKnocks()
                 | LimitReached()
                 | InterfaceChanged()
                 | Waiting()

@@ -13,6 +13,7 @@ from typing import TypeAlias, assert_never
 
 from watchword.dialects.fwknop.voice_words import Line, Priority
 from watchword.model.daemon_events import (
+    AwaitingKnocks,
     InterfaceChanged,
     InterfaceState,
     LimitReached,
@@ -24,7 +25,14 @@ from watchword.model.daemon_events import (
 )
 
 OfWays: TypeAlias = (
-    Listening | Sniffing | ReadingFile | Queueing | LimitReached | InterfaceChanged | Waiting
+    Listening
+    | Sniffing
+    | ReadingFile
+    | Queueing
+    | AwaitingKnocks
+    | LimitReached
+    | InterfaceChanged
+    | Waiting
 )
 
 
@@ -40,6 +48,8 @@ def lines(event: OfWays) -> Iterator[Line]:
         case Queueing():
             where = f"netfilter queue {event.number}"
             yield Priority.INFO, f"Taking packets to UDP port {event.port} from {where}."
+        case AwaitingKnocks():
+            yield Priority.INFO, f"Taking port knocks from {event.where}."
         case LimitReached():
             yield from _limit(event)
         case InterfaceChanged():

@@ -11,13 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from watchword.edges.capture import file, libpcap, tap, tcp, udp
+from watchword.edges.capture import file, hit_group, libpcap, log_rights, tap, tcp, udp
 from watchword.edges.programs import SystemPrograms
 from watchword.wire.bpf import Program
 
 
 def _compiled(text: str, why: str) -> Program:
     return libpcap.compiled(text, why, SystemPrograms())
+
+
+def opened_log(path: Path, pipe: bool) -> int:
+    return log_rights.opened_pipe(path) if pipe else log_rights.opened_log(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +36,9 @@ class Openers:
     capture: Callable[[Path], int] = file.opened
     compiled: Callable[[str, str], Program] = _compiled
     """A capture filter, and what of it we do not understand."""
+    log: Callable[[Path, bool], int] = opened_log
+    """What the kernel's log is in, a file or, if so, a named pipe."""
+    group: Callable[[int], socket.socket] = hit_group.joined
+    """Of the firewall's log by netlink."""
     queues: bool = True
     """Whether this process may read netfilter queues; nobody else can do that for it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,9 @@ from watchword.model.services import Service
 from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
+    KnockGroup,
+    KnockLog,
+    KnockSniffer,
     Settings,
     Sniffer,
     TcpPort,
@@ -257,12 +260,23 @@ class Counter:
         if order.way is Way.TCP and TcpPort(order.port) in wanted:
             return [_bound(self._openers.tcp, order)]
         listens = any(each.policy.doors for each in self._books())
-        listens = listens or any(isinstance(each, Sniffer) for each in wanted)
+        listens = listens or any(isinstance(each, (Sniffer, KnockSniffer)) for each in wanted)
         if order.way is Way.PACKETS and listens:
             return [self._openers.packets(bool(order.family)).detach()]
         if order.way is Way.CAPTURE and order.path in files:
             return _if_there(self._openers.capture, files[order.path])
+        if order.way is Way.GROUP and KnockGroup(order.port) in wanted:
+            return [self._openers.group(order.port).detach()]
+        if order.way in (Way.KERNEL_LOG, Way.KERNEL_PIPE):
+            return self._open_log(order, [each for each in wanted if isinstance(each, KnockLog)])
         raise ForbiddenError(f"no {order.way} {order.path or order.port} is configured")
+
+    def _open_log(self, order: OpenWay, logs: Sequence[KnockLog]) -> Files:
+        pipe = order.way is Way.KERNEL_PIPE
+        for each in logs:
+            if str(each.path) == order.path and each.pipe is pipe:
+                return _if_there(lambda path: self._openers.log(path, pipe), each.path)
+        raise ForbiddenError(f"no {order.way} {order.path} is configured")
 
 
 def _place_of_metrics(settings: Settings) -> Path | None:

@@ -221,7 +221,26 @@ def openers(line: Line) -> Openers:
         program: Program = line.ask(Compile(text))
         return program
 
-    return Openers(bound(Way.UDP), bound(Way.TCP), packets, capture, compiled, queues=False)
+    def log(path: Path, pipe: bool) -> int:
+        way = Way.KERNEL_PIPE if pipe else Way.KERNEL_LOG
+        _, found = line.ask_for_files(OpenWay(way, path=str(path)))
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return found[0]
+
+    def group(number: int) -> socket.socket:
+        return socket.socket(fileno=opened(OpenWay(Way.GROUP, port=number)))
+
+    return Openers(
+        udp=bound(Way.UDP),
+        tcp=bound(Way.TCP),
+        packets=packets,
+        capture=capture,
+        compiled=compiled,
+        log=log,
+        group=group,
+        queues=False,
+    )
 
 
 def far_log(line: Line) -> Callable[[str], socket.socket]:

@@ -28,6 +28,7 @@ from typing import TypeVar
 
 from watchword.edges import files, randomness
 from watchword.errors import HostError, OperatorError
+from watchword.model.old_knocks import Encrypted
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.policy import Policy, Terms
 
@@ -90,6 +91,8 @@ class Blocks:
         found = []
         if terms.credential is not None:
             found.append(self._name(b"cipher", terms.credential.key.reveal()))
+        if isinstance(terms.knock, Encrypted):
+            found.append(self._name(b"cipher", terms.knock.key.reveal()))
         if terms.openpgp is not None:
             found += [self._name(kind, octets) for kind, octets in _sealing(terms.openpgp)]
         return tuple(found)

@@ -1,9 +1,9 @@
-"""knopmd: in fwknop 1.9 what copied the firewall's log lines from syslog for port knocking.
+"""knopmd: in fwknop 1.9 what copied the firewall's log lines from syslog's pipe for port knocking.
 
-In here: saying that there is nothing to do, or who does it now.
-Not in here: knocking (service.knock), SPA packets (gate).
+In here: saying who does that now: fwknopd itself.
+Not in here: knocks (knocks), reading the pipe (edges.capture.hit_log).
 
-Exit status: 0 where AUTH_MODE has no need of it, as with the original; 1 for AUTH_MODE KNOCK.
+Exit status: 0, as there is nothing to do whatever AUTH_MODE is.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 from watchword.dialects.fwknop import translate
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
-from watchword.errors import OperatorError
 from watchword.service.daemon import companions
 from watchword.service.daemon.server_commands import sources
+from watchword.service.daemon.sources import KNOCKS, place_of
 
 PROGRAM: Final = "knopmd"
 
@@ -28,10 +28,10 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 
 def _say(_: CompanionOptions, files: ServerOptions) -> int:
     mode = translate.auth_mode(sources(), files)
-    if mode == "KNOCK":
-        raise OperatorError(
-            "AUTH_MODE KNOCK: knocks are not taken from the firewall's log by this version",
-            hint="have callers send SPA packets (AUTH_MODE PCAP), or knock at knockd",
-        )
-    print(f"AUTH_MODE is {mode}: nobody reads the firewall's log, and nothing is to be done.")
+    settings = translate.settings_only(sources(), files)
+    where = [place_of(each) for each in settings.sources if isinstance(each, KNOCKS)]
+    if where:
+        print(f"AUTH_MODE is {mode}: fwknopd takes knocks from {where[0]} itself.")
+    else:
+        print(f"AUTH_MODE is {mode}: nobody reads the firewall's log, and nothing is to be done.")
     return 0

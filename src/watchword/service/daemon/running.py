@@ -26,12 +26,13 @@ from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gates import Gates
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.keeper import Keeper
+from watchword.service.daemon.knocks import Knocks
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.means import Means
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.reception import Reception, tell_floods
 from watchword.service.daemon.restraint import Restraint
-from watchword.service.daemon.sources import Source, Sources, begun
+from watchword.service.daemon.sources import HIT_SOURCES, Source, Sources, begun
 from watchword.service.daemon.staying import Staying
 from watchword.service.daemon.tasks import Tasks
 from watchword.service.daemon.watching import Watching
@@ -61,6 +62,7 @@ class Running:
     staying: Staying
     doors: Doors
     reception: Reception
+    knocks: Knocks
     hearers: Hearers
     watching: Watching
     control: Control
@@ -91,8 +93,12 @@ class Running:
         """Narrow every source to what is of interest now; look at what comes to new ones."""
         self.sources.narrow(assembly.interest_of(self.configuration), self.settings.requests)
         self.reception.twins = self.sources.twins
+        self.knocks.follow(self.gates.policy, self.sources.of_knocks)
         for wanted, source in fresh.items():
-            self.tasks.run(f"receive {source.name}", self.reception.receive(source))
+            if isinstance(source, HIT_SOURCES):
+                self.tasks.run(f"receive {source.name}", self.knocks.receive(source))
+            else:
+                self.tasks.run(f"receive {source.name}", self.reception.receive(source))
             self.reporter.report(begun(wanted, source))
         self.means.awaiting(self.sources.awaited)
         if not all(isinstance(each, UdpPort) for each in self.settings.sources):
@@ -126,6 +132,7 @@ class Running:
         await self.control.close()
         await self.watching.aclose()
         await self.sources.aclose()
+        self.knocks.close()
         await self._end_packets()
         await self._end_commands()
         firewall = self.settings.firewall

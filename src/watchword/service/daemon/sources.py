@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from watchword.edges.capture import links
 from watchword.edges.capture.file import FileSource
+from watchword.edges.capture.hit_group import GroupSource
+from watchword.edges.capture.hit_log import LogSource
+from watchword.edges.capture.hit_sniff import HitSniffer
 from watchword.edges.capture.libpcap import reads_link_header
 from watchword.edges.capture.openers import Openers
 from watchword.edges.capture.queue import QueueSource
@@ -21,9 +24,11 @@ from watchword.edges.capture.requests import Requests
 from watchword.edges.capture.sniff import SniffSource
 from watchword.edges.capture.tcp import TcpSource
 from watchword.edges.capture.udp import UdpSource
+from watchword.edges.clock import SystemClock
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.daemon_events import (
+    AwaitingKnocks,
     HostTrouble,
     InterfaceChanged,
     Listening,
@@ -38,6 +43,10 @@ from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
     HttpRequests,
+    KnockGroup,
+    KnockLog,
+    KnockSniffer,
+    KnockSource,
     PacketQueue,
     Settings,
     Sniffer,
@@ -45,11 +54,18 @@ from watchword.model.settings import (
     TcpPort,
     UdpPort,
 )
-from watchword.ports import Interest
+from watchword.ports import Clock, Interest
 from watchword.service.daemon.twins import Twins
 from watchword.wire.bpf import Program
 
-Source: TypeAlias = UdpSource | TcpSource | SniffSource | FileSource | QueueSource
+KnockWays: TypeAlias = LogSource | GroupSource | HitSniffer
+"""Those that hits come by."""
+PacketWays: TypeAlias = UdpSource | TcpSource | SniffSource | FileSource | QueueSource
+Source: TypeAlias = PacketWays | KnockWays
+
+
+KNOCKS: Final = (KnockLog, KnockGroup, KnockSniffer)
+HIT_SOURCES: Final = (LogSource, GroupSource, HitSniffer)
 
 
 class Sources:
@@ -60,12 +76,14 @@ class Sources:
         requests: HttpRequests | None,
         tell: Callable[[InterfaceChanged | HostTrouble], None],
         openers: Openers | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """``tell`` is told when an interface or a file comes or goes; ``openers``: how sockets and
-        files are opened, ourselves if not given."""
+        files are opened, ourselves if not given; ``clock``: that of the hits."""
         self._requests = Requests(requests)
         self._tell = tell
         self._openers = openers or Openers()
+        self._clock = clock or SystemClock()
         self._open: dict[SourceSettings, Source] = {}
         self._twins = Twins()
         self.news: Callable[[], None] = lambda: None
@@ -80,8 +98,9 @@ class Sources:
 
         A sniffer may see one on two interfaces, or while a reload replaces it by another.
         """
-        [first, *others] = self._open
-        return self._twins if others or isinstance(first, Sniffer) else None
+        ways = [each for each in self._open if not isinstance(each, KNOCKS)]
+        sniffed = any(isinstance(each, Sniffer) for each in ways)
+        return self._twins if sniffed or len(ways) > 1 else None
 
     @property
     def awaited(self) -> tuple[str, ...]:
@@ -89,7 +108,7 @@ class Sources:
         return tuple(
             name
             for source in self
-            if isinstance(source, (SniffSource, FileSource))
+            if isinstance(source, (SniffSource, FileSource, *HIT_SOURCES))
             for name in source.awaited
         )
 
@@ -142,8 +161,30 @@ class Sources:
                 return FileSource(
                     path, tests, self._requests, self._tell, self._openers.capture, found=self._news
                 )
+            case KnockLog() | KnockGroup() | KnockSniffer():
+                return self._opened_for_knocks(wanted)
             case _:
                 assert_never(wanted)
+
+    def _opened_for_knocks(self, wanted: KnockSource) -> KnockWays:
+        match wanted:
+            case KnockLog():
+                return LogSource(wanted, self._clock, self._told, self._openers.log)
+            case KnockGroup(group):
+                return GroupSource(group, self._clock, self._openers.group(group))
+            case KnockSniffer():
+                return HitSniffer(wanted, self._clock, self._told, self._openers.packets)
+            case _:
+                assert_never(wanted)
+
+    def _told(self, what: InterfaceChanged | HostTrouble) -> None:
+        self._tell(what)
+        self._news()
+
+    @property
+    def of_knocks(self) -> list[KnockWays]:
+        """Those that hits come by."""
+        return [source for source in self if isinstance(source, HIT_SOURCES)]
 
     def take_over(
         self, wanted: Sequence[SourceSettings], fresh: dict[SourceSettings, Source]
@@ -179,7 +220,7 @@ def doubts(settings: Settings) -> list[Complaint]:
                 found_for(each.filter, Openers().compiled)
             except OperatorError as error:
                 found += error.complaints
-        if isinstance(each, Sniffer):
+        if isinstance(each, (Sniffer, KnockSniffer)):
             there = links.names()
             found += (
                 Complaint(
@@ -201,8 +242,23 @@ def begun(wanted: SourceSettings, source: Source) -> Event:
         return Queueing(wanted.port, wanted.number)
     if isinstance(wanted, CaptureFile):
         return ReadingFile(str(wanted.path), wanted.filter.text)
+    if isinstance(wanted, KNOCKS) or isinstance(source, HIT_SOURCES):
+        return AwaitingKnocks(place_of(wanted))
     proto = Proto.UDP if isinstance(wanted, UdpPort) else Proto.TCP
     return Listening(Service(proto, wanted.port), source.families)
+
+
+def place_of(wanted: SourceSettings) -> str:
+    """Where knocks come from, for people; empty: from nowhere."""
+    match wanted:
+        case KnockLog(path, pipe):
+            return f"the named pipe {path}" if pipe else f"the log {path}"
+        case KnockGroup(group):
+            return f"NFLOG group {group}"
+        case KnockSniffer(interfaces):
+            return f"interface {', '.join(interfaces) or 'any'}"
+        case _:
+            return ""
 
 
 def _filter(

@@ -33,6 +33,7 @@ from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.gates import Gates, Lasting
 from watchword.service.daemon.hearers import Hearers
+from watchword.service.daemon.knocks import Knocks
 from watchword.service.daemon.lobby import Lobby
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.means import Means
@@ -105,7 +106,7 @@ class _Start:
         self._tasks = Tasks()
         self._commands = Commands(reporter, clock, self._figures)
         self._hearers = Hearers(self._settings, reporter, clock, means.send, means.end_mails)
-        self._sources = Sources(self._settings.requests, reporter.report, means.openers)
+        self._sources = Sources(self._settings.requests, reporter.report, means.openers, clock)
         self._sources.news = lambda: means.awaiting(self._sources.awaited)
 
     async def run(self, reached: Callable[[], None]) -> Running:
@@ -174,6 +175,7 @@ class _Start:
             staying=staying,
             doors=doors,
             reception=reception,
+            knocks=Knocks(lambda: gates.gate, self._reporter.report, self._clock),
             hearers=self._hearers,
             watching=watching,
             control=control,
