@@ -159,15 +159,34 @@ def test_the_table_of_this_file_has_every_perl_option() -> None:
 
 @pytest.mark.parametrize("as_perl", [True, False])
 @pytest.mark.parametrize("option", KNOCKING)
-def test_options_of_knock_sequences_are_known_and_refused(option: str, as_perl: bool) -> None:
-    with pytest.raises(OperatorError, match=f"--{option} asks for a knock sequence"):
+def test_options_of_knock_sequences_are_refused_where_a_packet_is_sent(
+    option: str, as_perl: bool
+) -> None:
+    with pytest.raises(OperatorError, match=f"--{option} is for a knock sequence"):
         parse([f"--{option}", *KNOCKING[option]], as_perl=as_perl)
 
 
 @pytest.mark.parametrize("mode", ["knock", "shared", "Knock"])
-def test_knock_modes_are_known_and_refused(mode: str) -> None:
-    with pytest.raises(OperatorError, match="does not send: nothing was sent"):
-        parse(["--Server-mode", mode, "-A", "tcp/22", "-s", "-D", "h"])
+def test_knock_modes_are_known_with_their_options(mode: str) -> None:
+    words = [word for option, values in KNOCKING.items() for word in (f"--{option}", *values)]
+    perl = parse(["--Server-mode", mode, *words]).perl
+    assert (perl.server_mode, perl.knocks) == (mode.lower(), True)
+    assert (perl.offset, perl.rotate_proto, perl.time_delay) == (60000, True, 2.0)
+
+
+def test_the_letters_of_knock_sequences_are_those_of_the_manual_in_fwknop1() -> None:
+    perl = parse(["--Server-mode", "knock", "-r", "-t", "0.25", "-o", "0"], as_perl=True).perl
+    assert (perl.rotate_proto, perl.time_delay, perl.offset) == (True, 0.25, None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("offset", "65280"), ("offset", "-1"), ("offset", "x"), ("time-delay", "-1"),
+     ("time-delay", "1e3"), ("time-delay", "3601"), ("time-delay", "")],
+)  # fmt: skip
+def test_numbers_of_knock_sequences_are_checked(option: str, value: str) -> None:
+    with pytest.raises(OperatorError, match=f"--{option} is"):
+        parse(["--Server-mode", "knock", f"--{option}={value}"])
 
 
 # Names.
@@ -275,8 +294,15 @@ def test_where_the_two_clash_each_command_takes_its_own(
 
 def test_r_is_a_random_port_in_fwknop_and_a_knock_option_in_fwknop1() -> None:
     assert parse(["-r"]).given.rand_port
-    with pytest.raises(OperatorError, match="--rotate-proto asks for a knock sequence"):
+    with pytest.raises(OperatorError, match="--rotate-proto is for a knock sequence"):
         parse(["-r"], as_perl=True)
+
+
+@pytest.mark.requirement("9.49", partial=True)
+@pytest.mark.parametrize("as_perl", [True, False])
+def test_r_alternates_protocols_where_a_sequence_is_asked_for(as_perl: bool) -> None:
+    """The manual of 1.9 says so, and its program took no such letter."""
+    assert parse(["--Server-mode", "knock", "-r"], as_perl=as_perl).perl.rotate_proto
 
 
 # Values.

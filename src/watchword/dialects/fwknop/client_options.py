@@ -20,7 +20,7 @@ from watchword.dialects.fwknop.client_perl import NO_PERL, Perl
 from watchword.dialects.fwknop.client_settings import Given
 from watchword.dialects.fwknop.client_words import Vocabulary
 from watchword.errors import OperatorError
-from watchword.record import record
+from watchword.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def parse(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
     from watchword.dialects.fwknop.client_perl_settled import settled  # noqa: PLC0415  (few)
 
     perl = Perl(**flags.pop("perl", {}))
+    if perl.knocks and layer.rand_port:  # its letter stands for something else there
+        perl = replace(perl, rotate_proto=True)
     layer = settled(perl, layer, verbose=bool(flags.get("verbose")), as_perl=as_perl)
     return CommandLine(given=layer, perl=perl, as_perl=as_perl, **flags)
 

@@ -49,8 +49,18 @@ class Perl:
     salted: bool = False
     equals: bool = False
     user_rc: str | None = None
+    offset: int | None = None
+    """Lowest port of an encrypted sequence; None: the usual one."""
+    rotate_proto: bool = False
+    time_delay: float | None = None
+    """Seconds between two hits; None: nothing was said."""
     knocking: tuple[str, ...] = ()
     """Options given that only knock sequences have a use for."""
+
+    @property
+    def knocks(self) -> bool:
+        """Whether a sequence is asked for, and no packet."""
+        return self.server_mode != "pcap"
 
     @property
     def wants_old_packet(self) -> bool:

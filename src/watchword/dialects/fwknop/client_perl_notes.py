@@ -8,6 +8,8 @@ Not in here: the options themselves (client_perl_table), how they work together
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -25,6 +27,9 @@ from watchword.dialects.fwknop.client_settings import (
 )
 from watchword.model.crypto import Digest
 
+_HIGHEST_OFFSET: Final = 65279
+_SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3})?")
+_LONGEST_DELAY: Final = 3600
 _DIGESTS: Final = ("md5", "sha1", "sha256")
 _CARRIERS: Final = {"udp": "udpraw", "tcp": "tcpraw", "icmp": "icmp"}
 
@@ -58,14 +63,33 @@ def counted(name: str, low: int, high: int) -> Note:
     return note
 
 
-def knocking(name: str) -> Note:
-    """An option that only knock sequences have a use for; ``Perl`` remembers its name."""
+def knocking(name: str, field: str, read: Callable[[str], object]) -> Note:
+    """An option that only knock sequences have a use for; ``Perl`` remembers its name, too."""
 
-    def note(flags: Said, _given: Said, _text: str) -> None:
+    def note(flags: Said, _given: Said, text: str) -> None:
         perl = flags.setdefault("perl", {})
+        perl[field] = read(text)
         perl["knocking"] = (*perl.get("knocking", ()), name)
 
     return note
+
+
+def offset(text: str) -> int | None:
+    """The lowest port of a sequence; 0 stands for the usual one."""
+    if text.isascii() and text.isdecimal() and int(text[:6]) <= _HIGHEST_OFFSET:
+        return int(text[:6]) or None
+    raise ValueError(f"--offset is 1 to {_HIGHEST_OFFSET}, and not {text}")
+
+
+def delay(text: str) -> float:
+    """Seconds, with or without parts of them."""
+    if _SECONDS.fullmatch(text) and float(text) <= _LONGEST_DELAY:
+        return float(text)
+    raise ValueError(f"--time-delay is a number of seconds up to {_LONGEST_DELAY}, and not {text}")
+
+
+def rotated(_text: str) -> bool:
+    return True
 
 
 def nothing(_flags: Said, _given: Said, _text: str) -> None:

@@ -54,13 +54,11 @@ def _check(perl: Perl, given: Given, *, verbose: bool, as_perl: bool) -> None:
     for pair, clash in clashes.items():
         if clash:
             raise OperatorError(f"{pair} cannot be combined.", hint="leave one of them out")
-    if perl.server_mode != "pcap" or perl.knocking:
-        what = f"--{perl.knocking[0]}" if perl.server_mode == "pcap" else "--Server-mode"
-        asked = "" if perl.server_mode == "pcap" else f" {perl.server_mode}"
+    if perl.knocking and not perl.knocks:
         raise OperatorError(
-            f"{what}{asked} asks for a knock sequence, which this version does not send: "
-            "nothing was sent.",
-            hint="leave it out to send one packet instead (--Server-mode pcap)",
+            f"--{perl.knocking[0]} is for a knock sequence, and a packet was asked for: nothing "
+            "was sent.",
+            hint="leave it out, or add --Server-mode knock to send a sequence",
         )
 
 

@@ -142,14 +142,16 @@ PERL_GROUPS: Final[tuple[Group, ...]] = (
         Option("", "no-FKO-module", "", "accepted; there is no perl here", perl.nothing),
         Option("", "test-FKO-exists", "", "accepted; there is no perl here", perl.nothing),
     )),
-    Group("Knock sequences (a later version sends them; this one refuses)", (
-        Option("", "Server-mode", "<mode>", "pcap: a packet; knock and shared: a sequence",
+    Group("Knock sequences, for servers that know no packets", (
+        Option("", "Server-mode", "<mode>",
+               "pcap: a packet; knock: an encrypted sequence; shared: the one of ~/.fwknoprc",
                perl.server_mode),
         Option("o", "offset", "<port>", "lowest port of an encrypted sequence",
-               perl.knocking("offset")),
-        Option("r", "rotate-proto", "", "alternate TCP and UDP", perl.knocking("rotate-proto")),
+               perl.knocking("offset", "offset", perl.offset)),
+        Option("r", "rotate-proto", "", "alternate TCP and UDP",
+               perl.knocking("rotate-proto", "rotate_proto", perl.rotated)),
         Option("t", "time-delay", "<seconds>", "wait between two knocks",
-               perl.knocking("time-delay")),
+               perl.knocking("time-delay", "time_delay", perl.delay)),
     )),
 )  # fmt: skip
 

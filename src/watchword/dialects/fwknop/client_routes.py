@@ -116,7 +116,7 @@ def _route(
         carrier=carrier,
         host=values.server(settings.server).host if settings.server else "",
         port=port,
-        family=_family(line, settings),
+        family=family(line, settings),
         source_port=settings.source_port or (draw() if carrier.raw else 0),
         source=settings.spoof_source or "",
         icmp_type=settings.icmp_type,
@@ -152,7 +152,7 @@ def _given_port(line: CommandLine, settings: Given) -> int | None:
     return settings.server_port if beside is None else beside
 
 
-def _family(line: CommandLine, settings: Given) -> int | None:
+def family(line: CommandLine, settings: Given) -> int | None:
     if line.family is Family.ANY:
         return 4 if settings.only_ipv4 else None
     return 4 if line.family is Family.FOUR else 6

@@ -40,14 +40,14 @@ def addresses(host: str, family: int | None) -> list[tuple[int, Place]]:
     return list(dict.fromkeys(names.looked_up(host, 0, family)))
 
 
-def knock(kind: int, place: Place, port: int, *, udp: bool) -> str:
-    """Send one knock; empty: it is on its way, else why it is not."""
+def knock(kind: int, place: Place, port: int, *, udp: bool, octets: bytes = _NOTHING) -> str:
+    """Send one knock; empty: it is on its way, else why it is not. ``octets``: of a datagram."""
     place = (place[0], port, *place[2:])
     try:
         with socket.socket(kind, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as channel:
             channel.setblocking(False)
             if udp:
-                channel.sendto(_NOTHING, place)
+                channel.sendto(octets, place)
                 return ""
             status = channel.connect_ex(place)
             return "" if status in _UNDER_WAY else os.strerror(status)

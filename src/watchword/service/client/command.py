@@ -118,7 +118,10 @@ class _Round:
         line = parse(self.argv, as_perl=self.as_perl)
         settings = combine(default, stanza, line.given)
         name = client_verify.stanza_to_save(line) if line.save_stanza else ""
-        client_verify.verify(line, settings)
+        if line.perl.knocks and not (line.save_stanza or line.key_gen):
+            _verify_sequence(line, settings)
+        else:
+            client_verify.verify(line, settings)
         if line.key_gen or line.save_stanza:
             _make_and_save(line, settings, name, path, self.console)
         return 0 if line.key_gen else self._go_on(line, settings)
@@ -213,9 +216,21 @@ def _make_and_save(
             keys.hand_out(made, line.key_gen_file, path if whole else None, console)
 
 
+def _verify_sequence(line: CommandLine, settings: Given) -> None:
+    from watchword.dialects.fwknop import client_sequences  # noqa: PLC0415  (few runs need it)
+
+    replay = line.last or line.perl.last_host is not None
+    if not (replay or line.version or line.show_last or line.perl.show_host is not None):
+        client_sequences.verify(line, settings)
+
+
 def _knock(
     line: CommandLine, settings: Given, environment: Mapping[str, str], console: Console
 ) -> int:
+    if line.perl.knocks:
+        from watchword.service.client import sequence  # noqa: PLC0415  (few runs need it)
+
+        return sequence.knock(line, settings, environment, console)
     from watchword.service.client.send import knock  # noqa: PLC0415  (loads cryptography)
 
     anybody = settings.allow is not None and settings.allow.kind is AllowKind.SOURCE

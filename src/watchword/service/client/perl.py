@@ -65,7 +65,7 @@ class PerlManner(Manner):
         if self.line.as_perl:
             self.console.notice(client_perl_packet.STARTING)
             settings = self._as_perl_sends(settings)
-        return self._with_addresses(settings)
+        return self.with_addresses(settings)
 
     def _as_perl_sends(self, settings: Given) -> Given:
         if settings.source_port is not None or settings.proto not in _DRAWN or self.line.test:
@@ -73,7 +73,8 @@ class PerlManner(Manner):
         port = free_udp_port(lambda: client_request.random_port(randomness.digits(16)))
         return replace(settings, source_port=port or None)
 
-    def _with_addresses(self, settings: Given) -> Given:
+    def with_addresses(self, settings: Given) -> Given:
+        """With every name looked up that has to be an address. Raises HostError."""
         allow = settings.allow
         if allow is not None and allow.kind is AllowKind.NAME:
             settings = replace(
@@ -119,14 +120,16 @@ class PerlManner(Manner):
         if not self._old or self._gpg:
             seal = super().seal(settings)
         else:
-            seal = PerlSeal(self._key(settings))
+            seal = PerlSeal(self.key(settings))
         if self.line.as_perl:
             self.console.notice(client_perl_packet.BUILDING)
         perl = self.line.perl
         prefix, kept = (GPG_PREFIX, perl.gpg_prefix) if self._gpg else (PREFIX, perl.salted)
         return Unshortened(seal, prefix, kept, perl.equals) if kept or perl.equals else seal
 
-    def _key(self, settings: Given) -> bytes:
+    def key(self, settings: Given) -> bytes:
+        """The encryption key, which is asked for if it was not given. Raises OperatorError."""
+
         def others() -> tuple[str, ...]:
             if not settings.server:
                 return ()
