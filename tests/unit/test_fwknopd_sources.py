@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from watchword.model.services import Proto, Service
 from watchword.model.settings import (
     CaptureFile,
     HttpRequests,
+    KnockLog,
     PacketQueue,
     Sniffer,
     TcpPort,
@@ -200,9 +202,7 @@ def test_sockets_of_the_perl_line_and_nothing_is_sniffed() -> None:
 
 
 def test_a_mode_of_the_perl_line_that_wants_knocks_takes_no_spa_packets() -> None:
-    assert configure("AUTH_MODE KNOCK\n").settings.sources == (
-        KnockLog(Path("/var/log/messages")),
-    )
+    assert configure("AUTH_MODE KNOCK\n").settings.sources == (KnockLog(Path("/var/log/messages")),)
     assert remarks("AUTH_MODE PCAP") == []
 
 

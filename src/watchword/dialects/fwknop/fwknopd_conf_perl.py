@@ -76,7 +76,9 @@ _WITHOUT_ROLE: Final = "no such file, directory or program is used"
 
 
 def is_perl(entries: Sequence[Entry]) -> bool:
-    return any(entry.name in SIGNS for entry in entries)
+    names = {entry.name for entry in entries}
+    signs = SIGNS - _OF_KNOCKS if "KNOCK_SOURCE" in names else SIGNS
+    return bool(names & signs)
 
 
 def as_modern(
