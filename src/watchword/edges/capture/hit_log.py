@@ -19,9 +19,9 @@ from typing import Final
 
 from watchword.edges.capture.wakings import Wakings
 from watchword.errors import HostError
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.filters import Filter
 from watchword.model.hits import Hit
-from watchword.model.outcomes import HostTrouble
 from watchword.model.settings import KnockLog
 from watchword.ports import Clock, HitSource, Interest
 from watchword.wire.kernel_log import LONGEST, Logged, Other, Stamps, read

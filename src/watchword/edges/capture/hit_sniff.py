@@ -20,9 +20,9 @@ from watchword.edges.capture.links import Links, names
 from watchword.edges.capture.tap import Tap, deaf_socket
 from watchword.edges.capture.wakings import Wakings
 from watchword.errors import HostError
+from watchword.model.daemon_events import HostTrouble, InterfaceChanged, InterfaceState
 from watchword.model.filters import Filter
 from watchword.model.hits import Hit
-from watchword.model.outcomes import HostTrouble, InterfaceChanged, InterfaceState
 from watchword.model.settings import KnockSniffer
 from watchword.ports import Clock, HitSource, Interest
 from watchword.wire.hits import LONGEST, hit_of

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from watchword.errors import HostError
+from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
-from watchword.model.outcomes import HostTrouble
 from watchword.model.policy import Policy
 from watchword.ports import Clock, HitSource
 from watchword.recognise.hearing_sequences import hearing
