@@ -18,6 +18,7 @@ from watchword.model.addresses import canonical
 from watchword.model.daemon_events import (
     Attached,
     AuditAnchored,
+    AwaitingKnocks,
     Complained,
     HostTrouble,
     InterfaceChanged,
@@ -317,6 +318,7 @@ def test_every_kind_of_event_has_words() -> None:
         ReadingFile("/var/log/sniff.pcap", ""),
         LimitReached(3),
         Queueing(62201, 1),
+        AwaitingKnocks("NFLOG group 5"),
         Waiting(),
         Attached("nftables", "guard inet watchword", service),
         Restored(2, "restart"),
