@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from watchword.edges.firewall.firewalld.pending import Will
-from watchword.edges.firewall.firewalld.rules import Rule
+from watchword.edges.firewall.firewalld.rules import Rule, text
 from watchword.edges.firewall.firewalld.talk import Firewalld, RefusedError, Zone, not_running
 from watchword.ports import Clock
 
@@ -25,6 +25,8 @@ class EmulatedFirewalld:
         self.refuses = ""
         """A word; rules that have it are not taken."""
         self.active = {*zones}
+        self.told: list[tuple[str, str, str]] = []
+        """What was put and taken, in order: ``put`` or ``take``, the zone, the rule."""
         self.timeouts: list[int] = []
         """Of all rules that were put in."""
         self.offers: dict[str, Zone] = {}
@@ -67,11 +69,13 @@ class EmulatedFirewalld:
         if zone not in self._rules or (self.refuses and self.refuses in rule):
             raise RefusedError(f"firewalld refuses: {zone}, {rule}")
         self.timeouts.append(seconds)
+        self.told.append(("put", zone, rule))
         self._rules[zone][rule] = self._clock.now().steady + seconds
         self._woken.set()
 
     def take(self, zone: str, rule: str) -> None:
         self._check()
+        self.told.append(("take", zone, rule))
         self._rules.get(zone, {}).pop(rule, None)
         self._woken.set()
 
@@ -80,6 +84,15 @@ class EmulatedFirewalld:
             await self._woken.wait()
             self._woken.clear()
             yield
+
+    def end(self, will: Will) -> None:
+        """As whoever ends rules on time does."""
+        for zone in will.zones:
+            self.take(zone, text(will.rule))
+
+    def vanish(self, zone: str) -> None:
+        """Nothing can be put into it, though it is active."""
+        del self._rules[zone]
 
     def reload(self) -> None:
         """Forget what has a timeout."""

@@ -56,13 +56,14 @@ class FirewalldFirewall:
         *,
         clock: Clock,
         heir: Callable[[str], Heir] = shared_heir,
+        claim: Callable[[str, str], Claim] = Claim,
     ) -> None:
         """``kernel``: for when there is no firewalld."""
         self._settings = settings
         self._firewalld = firewalld
         self._ending = Ending(firewalld, kernel)
         self._clock = clock
-        self._make_heir = heir
+        self._make_heir, self._make_claim = heir, claim
         self._heir: Heir | None = None
         first = settings.firewalld.priority
         self._priorities = (first, first + 1)
@@ -96,7 +97,7 @@ class FirewalldFirewall:
             self._families = self._firewalld.families()
             if self._claim is None:
                 place = f"rich rules of the priority {self._priorities[0]}"
-                self._claim = Claim(place, "give this one another FIREWALLD_PRIORITY")
+                self._claim = self._make_claim(place, "give this one another FIREWALLD_PRIORITY")
             if self._heir is None or not self._heir.alive:
                 self._heir = self._make_heir(self._settings.exe)
                 self._heir.tell(

@@ -24,7 +24,6 @@ from jeepney import (
     message_bus,
     new_method_call,
 )
-from jeepney.auth import AuthenticationError
 from jeepney.io.asyncio import open_dbus_connection as open_for_loop
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.low_level import HeaderFields
@@ -116,7 +115,7 @@ class BusFirewalld:
     async def news(self) -> AsyncIterator[None]:
         """Yields after signals of firewalld's, and when its name or the bus comes or goes."""
         while True:
-            with contextlib.suppress(OSError, EOFError):
+            with contextlib.suppress(OSError, EOFError, ValueError, RuntimeError):
                 async with await open_for_loop("SYSTEM") as connection:
                     await self._listen(connection)
                     yield  # whatever happened before we listened
@@ -161,7 +160,7 @@ class BusFirewalld:
             except (OSError, EOFError):
                 self.close()
                 raise not_running() from None
-            except (AuthenticationError, RuntimeError) as error:  # or an address that is none
+            except (ValueError, RuntimeError) as error:  # refused, or an address that is none
                 raise HostError(f"the system bus cannot be used: {error}") from error
         if reply.header.message_type is MessageType.error:
             raise _refused(reply)

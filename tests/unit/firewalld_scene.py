@@ -1,0 +1,71 @@
+"""The backend for firewalld in front of one in memory, whose rules somebody ends on time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from tests.contract.firewall import World
+from tests.firewalld_emulator import EmulatedFirewalld, NoHeir
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
+from watchword.edges.firewall.firewalld.kernel import KernelRules
+from watchword.edges.firewall.firewalld.rules import Rule
+from watchword.edges.firewall.firewalld.talk import NotRunningError
+from watchword.edges.firewall.tables.claim import Claim
+from watchword.edges.programs import SystemPrograms
+from watchword.model.firewalls import FirewalldSettings, FirewallSettings
+
+
+class Tables(KernelRules):
+    """What was taken out of the kernel, for want of a firewalld."""
+
+    def __init__(self) -> None:
+        super().__init__(SystemPrograms())
+        self.taken: list[tuple[str, Rule]] = []
+
+    def take(self, zone: str, rule: Rule) -> None:
+        self.taken.append((zone, rule))
+
+
+class Unclaimed(Claim):
+    """Other tests may run beside this one."""
+
+    def __init__(self, place: str, hint: str) -> None:
+        """Claims nothing."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+class Scene(NamedTuple):
+    world: World
+    firewalld: EmulatedFirewalld
+    heir: NoHeir
+    tables: Tables
+
+    @property
+    def backend(self) -> FirewalldFirewall:
+        assert isinstance(self.world.backend, FirewalldFirewall)
+        return self.world.backend
+
+
+def scene(zones: Mapping[str, Iterable[str]] | None = None, named: tuple[str, ...] = ()) -> Scene:
+    """``zones``: those that are active, with rules of others; ``named``: by FIREWALLD_ZONES."""
+    clock, heir, tables = FakeClock(), NoHeir(), Tables()
+    firewalld = EmulatedFirewalld(clock, {"public": ()} if zones is None else zones, ("work",))
+    settings = FirewallSettings(backend="firewalld", firewalld=FirewalldSettings(zones=named))
+    backend = FirewalldFirewall(
+        settings, firewalld, tables, clock=clock, heir=lambda exe: heir, claim=Unclaimed
+    )
+
+    def wait(seconds: float) -> None:
+        clock.advance(seconds)
+        for will in [each for each in heir.wills.values() if each.until <= clock.steady]:
+            try:
+                firewalld.end(will)
+            except NotRunningError:
+                continue
+            heir.tell(drop=[will.rule])
+
+    return Scene(World(backend, clock, wait, firewalld.reload), firewalld, heir, tables)
