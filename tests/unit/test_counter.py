@@ -43,7 +43,9 @@ class Desk:
         return self.counter.serve(order)[0]
 
     def apply(self, *openings: Opening, remove: frozenset[Tag] = frozenset()) -> None:
-        self.serve(Apply(tuple(Wanted(each, 1, each.hole.who) for each in openings), remove))
+        """Each for a grant that is called like whom it is for."""
+        wanted = (Wanted(o, 1, o.hole.who, grant=str(o.hole.who)) for o in openings)
+        self.serve(Apply(tuple(wanted), remove))
 
 
 def opening(service: Service = SSH, seconds: float = 30, who: Any = CALLER) -> Opening:
@@ -112,11 +114,25 @@ def test_only_connections_that_were_let_in_are_cut(desk: Desk) -> None:
 
 def test_roots_word_lets_one_grant_last_longer_and_no_other(desk: Desk) -> None:
     desk.apply(opening(), opening(who=NEXT))
-    desk.counter.licences.give(600, 25)
+    desk.counter.licences.give(str(CALLER), 600, 25)
     for _ in range(2):  # as where the firewall fails first
         desk.apply(opening(seconds=630), remove=frozenset({opening().tag}))
     with pytest.raises(UnwarrantedError, match="more than the 60"):
         desk.apply(opening(seconds=630, who=NEXT))
     with pytest.raises(UnwarrantedError, match="more than the 60"):
         desk.apply(opening(seconds=1230))
-    assert not desk.counter.licensed(T + 30, T + 630)
+
+
+def test_a_gate_that_calls_one_grant_by_the_name_of_another_has_nothing_of_roots_word(
+    desk: Desk,
+) -> None:
+    desk.apply(opening(), opening(who=NEXT))
+    desk.counter.licences.give(str(CALLER), 600, 25)
+    longer = opening(seconds=630, who=NEXT)
+    for source in (NEXT, CALLER):
+        with pytest.raises(UnwarrantedError, match="more than the 60"):
+            desk.serve(Apply((Wanted(longer, 1, source, grant=str(CALLER)),)))
+    desk.serve(Apply((Wanted(opening(seconds=31, who=NEXT), 1, NEXT, grant=str(CALLER)),)))
+    with pytest.raises(UnwarrantedError, match="more than the 60"):  # nor by saying so beforehand
+        desk.serve(Apply((Wanted(longer, 1, NEXT, grant=str(CALLER)),)))
+    desk.apply(opening(seconds=630))

@@ -27,6 +27,7 @@ from watchword.model.services import Service
 from watchword.model.settings import Settings
 from watchword.ports import Completed, ForbiddenError
 from watchword.service.apart.counter import Counter
+from watchword.service.apart.licences import Licences
 from watchword.service.apart.workshop import Tools, Workshop
 from watchword.service.daemon.restraint import is_overheard
 
@@ -152,7 +153,7 @@ class Bench:
         reporter: Any = SimpleNamespace(report=lambda outcome: None)
         self.workshop = Workshop(
             book, self.debts, tools, reporter, clock,
-            answer=lambda answer: None, licensed=lambda *_: False,
+            answer=lambda answer: None, licences=Licences(clock),
         )  # fmt: skip
         self.counter = Counter(book, clock)
 

@@ -1,4 +1,4 @@
-"""What root says of one grant holds for one grant, once."""
+"""What root says of one grant holds for that grant, once."""
 
 from __future__ import annotations
 
@@ -10,34 +10,59 @@ T = NOW.steady
 
 
 def licences(*seconds: float) -> tuple[Licences, FakeClock]:
+    """Root's word for the grant ``ab12``, once for each."""
     clock = FakeClock(*NOW)
     found = Licences(clock)
     for each in seconds:
-        found.give(each, 25)
+        found.give("ab12", each, 25)
     return found, clock
 
 
-def test_it_is_for_the_first_grant_that_it_is_used_for_and_to_one_end_only() -> None:
+def test_it_is_for_the_grant_that_root_has_named_and_to_one_end_only() -> None:
     found, _ = licences(600)
-    assert found.covers("a grant", T + 30, T + 630)
-    assert found.covers("a grant", T + 30, T + 630)  # another of its services, or once more
-    assert not found.covers("another grant", T + 30, T + 630)
-    assert not found.covers(CLOSINGS, T + 30, T + 630)
-    assert not found.covers("a grant", T + 630, T + 1230)  # and again and again
+    found.know("ab12", "alice", T + 30)
+    assert not found.covers("cd34", "alice", T + 30, T + 630)
+    assert not found.covers("ab12", "bob", T + 30, T + 630)
+    assert found.covers("ab12", "alice", T + 30, T + 630)
+    assert found.covers("ab12", "alice", T + 30, T + 630)  # another of its services, or once more
+    assert not found.covers("ab12", "alice", T + 630, T + 1230)  # and again and again
 
 
-def test_two_words_are_for_two_grants_or_for_one_twice() -> None:
+def test_whose_a_grant_is_was_said_when_it_was_opened_and_is_not_said_anew() -> None:
+    found, _ = licences(600)
+    found.know("ab12", "alice", T + 30)
+    found.know("ab12", "bob", T + 40)
+    assert not found.covers("ab12", "bob", T + 30, T + 630)
+    assert found.covers("ab12", "alice", T + 30, T + 630)
+
+
+def test_of_a_grant_of_an_earlier_run_it_is_for_whomever_it_is_first_used_for() -> None:
+    found, _ = licences(600)
+    assert found.covers("ab12", CLOSINGS, T + 30, T + 630)
+    assert found.covers("ab12", CLOSINGS, T + 30, T + 630)
+    assert not found.covers("ab12", "alice", T + 30, T + 630)
+
+
+def test_two_words_are_for_one_grant_twice() -> None:
     found, _ = licences(600, 600)
-    assert found.covers("a grant", T + 30, T + 630)
-    assert found.covers("a grant", T + 30, T + 630)
-    assert found.covers("a grant", T + 630, T + 1230)
-    assert not found.covers("another grant", T + 30, T + 630)
+    found.know("ab12", "alice", T + 30)
+    assert found.covers("ab12", "alice", T + 30, T + 630)
+    assert found.covers("ab12", "alice", T + 630, T + 1230)
+    assert not found.covers("ab12", "alice", T + 1230, T + 1830)
 
 
 def test_no_more_seconds_than_were_said_and_not_for_what_is_over_and_not_later() -> None:
     found, clock = licences(600)
-    assert not found.covers("a grant", T + 30, T + 632)
-    assert not found.covers("a grant", T - 1, T + 500)
-    assert not found.covers("a grant", 0.0, T + 10)  # it was never open
+    assert not found.covers("ab12", "alice", T + 30, T + 632)
+    assert not found.covers("ab12", "alice", T - 1, T + 500)
+    assert not found.covers("ab12", "alice", 0.0, T + 10)  # it was never open
     clock.advance(26)
-    assert not found.covers("a grant", T + 30, T + 630)
+    assert not found.covers("ab12", "alice", T + 30, T + 630)
+
+
+def test_what_is_known_of_grants_that_are_over_is_forgotten() -> None:
+    found, clock = licences()
+    for number in range(3000):
+        found.know(f"grant {number}", "alice", clock.now().steady + 1)
+        clock.advance(0.01)
+    assert len(found._whose) <= 1025

@@ -84,13 +84,14 @@ OF_FIREWALLS = (
     Plain.INTACT,
     Plain.TEARDOWN,
 )
+NAMES = st.text(max_size=9)
 ORDERS: st.SearchStrategy[Order] = st.one_of(
     st.sampled_from([each for each in Plain if each not in OF_FIREWALLS]),
     st.builds(Firewall, st.sampled_from(OF_FIREWALLS), st.booleans()),
     st.builds(
         Apply,
         st.lists(
-            st.builds(Wanted, OPENINGS, NUMBERS, ADDRESSES, st.text(max_size=9)), max_size=4
+            st.builds(Wanted, OPENINGS, NUMBERS, ADDRESSES, NAMES, NAMES), max_size=4
         ).map(tuple),
         st.frozensets(TAGS, max_size=4),
         st.booleans(),
@@ -101,7 +102,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
     st.builds(RunCommand, NUMBERS, st.text(max_size=50), NUMBERS),
     st.builds(
         OpenByCommand, NUMBERS, ADDRESSES, ADDRESSES, st.none() | ADDRESSES, SERVICES,
-        NUMBERS, NUMBERS, NUMBERS,
+        NUMBERS, NUMBERS, NUMBERS, st.text(max_size=9),
     ),
     st.builds(OpenDoor, st.integers(1, 10_000), ADDRESSES, NUMBERS),
     st.builds(
@@ -109,7 +110,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
         NUMBERS,
     ),
     st.builds(CloseByCommand, WORDS),
-    st.builds(Prolong, WORDS, st.floats(0, 1e11)),
+    st.builds(Prolong, WORDS, st.floats(0, 1e11), st.text(max_size=9)),
     st.builds(Awaiting, st.lists(st.from_regex("[ a-z0-9/]{0,9}", fullmatch=True)).map(tuple)),
     st.builds(Decrypt, st.binary(max_size=32), st.binary(max_size=99)),
     st.builds(Mail, st.from_regex(r"[+!][ a-zA-Z0-9]{0,20}", fullmatch=True)),
@@ -196,7 +197,7 @@ def test_an_address_is_its_bytes_and_brings_no_interface_into_a_command(who: str
     """Its text, behind which anything may stand (RFC 4007), is read nowhere."""
     told: dict[str, Any] = {
         "do": "open", "stanza": 1, "who": "c0000201", "source": "c0000201", "destination": None,
-        "proto": "tcp", "port": 22, "ends": 1, "seconds": 1, "policy": 0,
+        "proto": "tcp", "port": 22, "ends": 1, "seconds": 1, "policy": 0, "grant": "",
     }  # fmt: skip
     assert isinstance(decode(json.dumps(told).encode()), OpenByCommand)
     for name in ("who", "source", "destination"):

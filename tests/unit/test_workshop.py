@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,10 +23,12 @@ from watchword.model.settings import Settings
 from watchword.ports import Completed, NotOwedError, NotStartedError
 from watchword.service.apart import workshop
 from watchword.service.apart.answers import Answer, Begun, opened
+from watchword.service.apart.licences import Licences
 from watchword.service.apart.workshop import Tools, Workshop
 
 RM = Closing("rm a", ("rm", "a"), 5.0)
 CALLER = ip_address("198.51.100.2")
+NEXT = ip_address("192.0.2.99")
 OPEN = OpenByCommand(1, CALLER, CALLER, None, Service.parse("tcp/22"), 0, 30, 0)
 CLOSE = CloseByCommand(RM.argv)
 
@@ -75,9 +78,10 @@ class Scene:
         book: Any = SimpleNamespace(now=SimpleNamespace(settings=Settings()), of=lambda _: rules)
         reporter: Any = SimpleNamespace(report=lambda outcome: self.told.append(repr(outcome)))
         self.debts = Debts(self._path, "boot", self.clock.now())
+        self.licences = Licences(self.clock)
         self.workshop = Workshop(
             book, self.debts, Tools(others, closing, others, others), reporter, self.clock,
-            answer=self._answered, licensed=lambda *_: False,
+            answer=self._answered, licences=self.licences,
         )  # fmt: skip
 
     def _open(self, *_: object) -> Completed:
@@ -239,3 +243,18 @@ def test_a_moment_later_is_not_worth_writing_down(scene: Scene, tmp_path: Path) 
     until = debt.until + 1
     scene.workshop.prolong(Prolong(RM.argv, until))
     assert debt.until == until
+
+
+def test_roots_word_puts_off_what_closes_for_the_grant_that_it_names(scene: Scene) -> None:
+    scene.status(replace(OPEN, grant="ab12"))
+    debt = scene.debts.of(RM.argv)
+    assert debt is not None
+    until, later = debt.until, debt.until + 600
+    scene.licences.know("cd34", (NEXT, NEXT), until)
+    scene.licences.give("cd34", 600, 25)
+    for named in ("cd34", "ab12", ""):
+        scene.workshop.prolong(Prolong(RM.argv, later, named))
+        assert debt.until == until
+    scene.licences.give("ab12", 600, 25)
+    scene.workshop.prolong(Prolong(RM.argv, later, "ab12"))
+    assert debt.until == later

@@ -35,6 +35,8 @@ class Values:
     ends: int
     """Unix seconds."""
     seconds: int
+    grant: str = ""
+    """What the grant is called; no command is told."""
 
 
 @dataclass(frozen=True, slots=True)

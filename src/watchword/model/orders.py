@@ -56,6 +56,8 @@ class Wanted:
     """Where the packet came from."""
     door: str = ""
     """The name of the door that it came by, if it was no packet of a stanza's."""
+    grant: str = ""
+    """What the grant is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class OpenByCommand:
     """Unix seconds."""
     seconds: int
     policy: int
+    grant: str = ""
+    """What the grant is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,8 @@ class Prolong:
     argv: tuple[str, ...]
     until: float
     """Steady-clock seconds."""
+    grant: str = ""
+    """What the grant is called."""
 
 
 @dataclass(frozen=True, slots=True)

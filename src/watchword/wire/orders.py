@@ -49,7 +49,7 @@ def _written_firewall(order: Firewall) -> _Fields:
 
 def _written_apply(order: Apply) -> _Fields:
     rows = [
-        [*_opening(each.opening), each.stanza, each.source.packed.hex(), each.door]
+        [*_opening(each.opening), each.stanza, each.source.packed.hex(), each.door, each.grant]
         for each in order.add
     ]
     return {"do": "apply", "add": rows, "remove": list(order.remove), "coming": order.coming}
@@ -80,7 +80,7 @@ def _written_open(order: OpenByCommand) -> _Fields:
         "do": "open", "stanza": order.stanza, "who": order.who.packed.hex(),
         "source": order.source.packed.hex(), "destination": _told(order.destination),
         "proto": order.service.proto.value, "port": order.service.port,
-        "ends": order.ends, "seconds": order.seconds, "policy": order.policy,
+        "ends": order.ends, "seconds": order.seconds, "policy": order.policy, "grant": order.grant,
     }  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def _written_close(order: CloseByCommand) -> _Fields:
 
 
 def _written_prolong(order: Prolong) -> _Fields:
-    return {"do": "prolong", "argv": order.argv, "until": order.until}
+    return {"do": "prolong", "argv": order.argv, "until": order.until, "grant": order.grant}
 
 
 def _written_decrypt(order: Decrypt) -> _Fields:

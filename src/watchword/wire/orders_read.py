@@ -46,7 +46,7 @@ from watchword.model.services import Proto, Service
 
 _TEXT: Final = 64 << 10  # characters of one text
 _WORDS: Final = 1024  # of one command
-_NAME: Final = 1024  # characters of a door's
+_NAME: Final = 1024  # characters of a door's or a grant's
 _STANZAS: Final = 10_000_000
 _TAG: Final = 16
 _IPV4: Final = 4  # bytes of an address
@@ -166,9 +166,10 @@ def _read_opening(row: Any) -> Opening:
 
 
 def _read_wanted(row: Any) -> Wanted:
-    *opening, stanza, source, door = row
+    *opening, stanza, source, door, grant = row
     number = _number(stanza, 0, _STANZAS)
-    return Wanted(_read_opening(opening), number, _address(source), _text(door, _NAME))
+    named = _text(door, _NAME), _text(grant, _NAME)
+    return Wanted(_read_opening(opening), number, _address(source), *named)
 
 
 def _tag(value: object) -> Tag:
@@ -221,7 +222,7 @@ def _command(fields: _Fields) -> Order:
 def _open(fields: _Fields) -> Order:
     _only(
         fields, "do", "stanza", "who", "source", "destination", "proto", "port", "ends",
-        "seconds", "policy",
+        "seconds", "policy", "grant",
     )  # fmt: skip
     return OpenByCommand(
         stanza=_number(fields["stanza"], 0, _STANZAS),
@@ -232,6 +233,7 @@ def _open(fields: _Fields) -> Order:
         ends=_number(fields["ends"], 0, 1 << 62),
         seconds=_number(fields["seconds"], 0, 1 << 40),
         policy=_number(fields["policy"], 0, 1 << 62),
+        grant=_text(fields["grant"], _NAME),
     )
 
 
@@ -259,8 +261,9 @@ def _close(fields: _Fields) -> Order:
 
 
 def _prolong(fields: _Fields) -> Order:
-    _only(fields, "do", "argv", "until")
-    return Prolong(_texts(fields["argv"]), _seconds(fields["until"]))
+    _only(fields, "do", "argv", "until", "grant")
+    grant = _text(fields["grant"], _NAME)
+    return Prolong(_texts(fields["argv"]), _seconds(fields["until"]), grant)
 
 
 def _decrypt(fields: _Fields) -> Order:

@@ -20,6 +20,7 @@ from watchword.edges.report import lines
 from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
+from watchword.model.addresses import Address
 from watchword.model.door_events import DoorEvent
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Hole, Tag
@@ -50,7 +51,7 @@ from watchword.model.settings import (
     UnixSocket,
 )
 from watchword.ports import Clock, ForbiddenError, KeepsNoTags, UnwarrantedError
-from watchword.service.apart.licences import CLOSINGS, Licences
+from watchword.service.apart.licences import Licences
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly
 from watchword.service.knock.one_time_doors import used_up
@@ -123,6 +124,8 @@ class Counter:
             )
         added = tuple(each.opening for each in order.add)
         rules.firewall.apply(ChangeSet(added, order.remove))
+        for each in order.add:
+            self.licences.know(each.grant, _whose(each), each.opening.until)
         # with two firewalls, what is out of one may still be in the other
         gone = () if self._book.coming else order.remove
         self._approved.note(added, gone, now.steady)
@@ -141,12 +144,9 @@ class Counter:
             return ""
         why = warrants.against(rules.policy, wanted, now)
         before = self._approved.until(opening.hole)
-        grant = (opening.hole.who, wanted.source, wanted.door or wanted.stanza)
-        return "" if why and self.licences.covers(grant, before, opening.until) else why
-
-    def licensed(self, before: float, until: float) -> bool:
-        """Whether root let something be closed that much later than it would have been."""
-        return self.licences.covers(CLOSINGS, before, until)
+        if why and self.licences.covers(wanted.grant, _whose(wanted), before, opening.until):
+            return ""
+        return why
 
     def _recognise(self, order: Recognise) -> frozenset[Tag]:
         """What the firewall has under our own names, it has because we put it there."""
@@ -277,6 +277,11 @@ class Counter:
             if str(each.path) == order.path and each.pipe is pipe:
                 return _if_there(lambda path: self._openers.log(path, pipe), each.path)
         raise ForbiddenError(f"no {order.way} {order.path} is configured")
+
+
+def _whose(wanted: Wanted) -> tuple[Address, Address]:
+    """Of whom a grant is, as far as that does not change with a reload."""
+    return wanted.opening.hole.who, wanted.source
 
 
 def _place_of_metrics(settings: Settings) -> Path | None:

@@ -117,7 +117,7 @@ class FarFirewall:
         grant = self._behind(opening.hole)
         if grant is None:  # nobody's; the hand will not have it
             return Wanted(opening, 0, opening.hole.who)
-        return Wanted(opening, grant.stanza, grant.source, grant.door)
+        return Wanted(opening, grant.stanza, grant.source, grant.door, grant.id)
 
 
 class FarTaglessFirewall(FarFirewall):
@@ -167,6 +167,7 @@ class FarHand(Hand):
             values.ends,
             values.seconds,
             self._number,
+            values.grant,
         )
         done: Completed = self._line.call(order)
         return done

@@ -203,7 +203,7 @@ class FarMeans:
 
     def _prolonged(self, grant: Grant) -> None:
         for closing in grant.cycle.closings if grant.cycle else ():
-            self._line.say(Prolong(closing.argv, grant.until))
+            self._line.say(Prolong(closing.argv, grant.until, grant.id))
 
     def _send(self, _: MailSettings, subject: str, _programs: ProgramRunner) -> None:
         """Whom it goes to is what the hand has read."""

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from watchword.edges.pair import Channel, GoneError, HungUpError, Pieces
 from watchword.errors import Complaint, HostError, OperatorError, PeerError
@@ -35,6 +35,7 @@ from watchword.service.apart.answers import (
     told,
 )
 from watchword.service.apart.counter import Counter
+from watchword.service.apart.licences import Licences
 from watchword.service.apart.rulebook import Rulebook
 from watchword.service.apart.workshop import Workshop
 from watchword.service.daemon.control import WORK, Control, Handler, Question, Rights
@@ -48,7 +49,6 @@ DYING: Final = 60.0  # seconds that a gate has to end after it was told to; a su
 
 
 LOST: Final = 70  # an exit status that the gate itself never has
-Licensed: TypeAlias = Callable[[float, float], bool]
 
 
 class HandProcess:
@@ -62,7 +62,7 @@ class HandProcess:
         reporter: Reporter,
         clock: Clock,
         *,
-        workshop: Callable[[Callable[[Answer | Begun], None], Licensed], Workshop],
+        workshop: Callable[[Callable[[Answer | Begun], None], Licences], Workshop],
         ready: Callable[[], None],
         alive: Callable[[], None],
         awaiting: Callable[[Sequence[str]], None],
@@ -85,7 +85,7 @@ class HandProcess:
         self._alive = alive
         self._awaiting = awaiting
         self._counter = Counter(book, clock)
-        self._workshop = workshop(self._answer, self._counter.licensed)
+        self._workshop = workshop(self._answer, self._counter.licences)
         self._control: Control | None = None
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = count(1)
@@ -373,7 +373,7 @@ class HandProcess:
             self._asked[number] = reply = self._loop.create_future()
             fields, peer = dict(question.fields), question.peer
             if name == "extend" and question.root and fields.get("beyond_policy") is True:
-                self._license(fields.get("seconds"))
+                self._license(fields.get("grant"), fields.get("seconds"))
             self._say(Asked(number, name, fields, peer.pid, peer.uid, peer.groups, question.root))
             try:
                 return _unpacked(await reply)
@@ -382,9 +382,9 @@ class HandProcess:
 
         return relay
 
-    def _license(self, seconds: object) -> None:
-        if isinstance(seconds, int) and seconds > 0:
-            self._counter.licences.give(float(seconds), WORK)
+    def _license(self, grant: object, seconds: object) -> None:
+        if isinstance(grant, str) and isinstance(seconds, int) and seconds > 0:
+            self._counter.licences.give(grant, float(seconds), WORK)
 
 
 def _unpacked(reply: dict[str, Any]) -> dict[str, object]:

@@ -123,7 +123,7 @@ def serve(
             work,
             reporter,
             apart.clock,
-            workshop=lambda answer, licensed: made(answer=answer, licensed=licensed),
+            workshop=lambda answer, licences: made(answer=answer, licences=licences),
             ready=ready,
             alive=lambda: supervisor.notify("WATCHDOG=1"),
             awaiting=awaiting,

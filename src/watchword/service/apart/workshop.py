@@ -22,6 +22,7 @@ from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.grant import cycles, warrants
 from watchword.grant.cycles import Values
+from watchword.model.addresses import Address
 from watchword.model.commands import DEFAULT_SECONDS, Closing
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.doors import RunCommands
@@ -47,6 +48,7 @@ from watchword.ports import (
     Reporter,
 )
 from watchword.service.apart.answers import Answer, Begun, failure
+from watchword.service.apart.licences import CLOSINGS, Licences
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly, closer, vault
 from watchword.service.daemon import cycles as cycling
@@ -95,17 +97,18 @@ class Workshop:
         clock: Clock,
         *,
         answer: Callable[[Answer | Begun], None],
-        licensed: Callable[[float, float], bool],
+        licences: Licences,
     ) -> None:
-        """``answer`` is called from threads. ``licensed``: whether root lets something that
-        would have ended then end later."""
+        """``answer`` is called from threads. ``licences``: root's word for later ends."""
         self._book = book
         self._debts = debts
         self._tools = tools
         self._reporter = reporter
         self._clock = clock
         self._answer = answer
-        self._licensed = licensed
+        self._licences = licences
+        self._closes_for: dict[tuple[str, ...], tuple[Address, Address]] = {}
+        """Whom what is owed in this life is for, by what closes it."""
         self._gpg = Gpg(tools.gpg)
         self._connections = assembly.connections_for(book.now.settings)
         self._threads = ThreadPoolExecutor(2048, thread_name_prefix="hand")
@@ -204,6 +207,8 @@ class Workshop:
         closing = cycles.closing(terms.cycle, values) if terms.cycle is not None else None
         until = now.steady + order.seconds
         debt = self._owe(closing, until, float(terms.max_seconds), now) if closing else None
+        if closing is not None:
+            self._note_whose(closing, order, until)
         try:
             return _short(rules.hand.open(order.stanza, values))
         except NotStartedError:
@@ -213,6 +218,12 @@ class Workshop:
         finally:
             if debt is not None:
                 self._free(debt)
+
+    def _note_whose(self, closing: Closing, order: OpenByCommand, until: float) -> None:
+        whose = (order.who, order.source)
+        with self._owing:
+            self._licences.know(order.grant, whose, until)
+            self._closes_for[closing.argv] = whose
 
     def _open_door(self, order: OpenDoor) -> Completed:
         """As for a stanza: what closes is noted first. Both are what our own reading says."""
@@ -291,6 +302,7 @@ class Workshop:
     def _pay(self, debt: Debt) -> None:
         """If that cannot be written down, it is run again after a restart: better than never."""
         with self._owing:
+            self._closes_for.pop(debt.closing.argv, None)
             try:
                 if self._debts is not None:
                     self._debts.pay(debt)
@@ -307,7 +319,10 @@ class Workshop:
             if debt is None or order.until < debt.until + _FINE:
                 return
             allowed = order.until - now.steady <= debt.most + warrants.SLACK
-            if not allowed and not self._licensed(debt.until, order.until):
+            whose = self._closes_for.get(order.argv, CLOSINGS)
+            if not allowed and not self._licences.covers(
+                order.grant, whose, debt.until, order.until
+            ):
                 why = f"{order.argv[0]} is not put off beyond the time of its stanza"
                 self._reporter.report(HostTrouble("gate", f"it asked for what may not be: {why}"))
                 return

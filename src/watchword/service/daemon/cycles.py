@@ -286,7 +286,7 @@ class Cycles:
         try:
             for number, values in enumerate(cycles.values(permit)):
                 self._announce(case, permit, values, first=number == 0)
-                await self._run_one(hand, permit, values)
+                await self._run_one(hand, permit, replace(values, grant=grant.id))
                 begun += 1
         except (NotStartedError, BlockedError) as error:
             if not begun:
