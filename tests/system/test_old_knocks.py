@@ -227,17 +227,18 @@ def test_knocks_are_read_from_the_pipe_that_syslog_writes_to(scene: Trio, tmp_pa
     settings = {"ENABLE_SYSLOG_FILE": "N", "KNOPMD_FIFO": str(pipe)}
     with running(scene, tmp_path, **settings) as server:
         assert pipe.stat().st_mode & 0o777 == 0o600
-        forged = [
-            LINE.format(stamp=1, source="192.0.2.66", source_port=40000 + at, port=61000 + each)
+        lines = [
+            LINE.format(stamp=1, source="198.51.100.2", source_port=40000 + at, port=61000 + each)
             for at, each in enumerate(octets(18))
         ]
         with pipe.open("w") as syslog:
-            for line in forged:
-                syslog.write(line.replace("fw kernel: ", "fw mallory: kernel: "))
             syslog.write("Nov 21 09:17:20 fw kernel: [2.000000] IN= OUT= and nothing else\n")
-            syslog.flush()
-            for line in forged:
-                syslog.write(line.replace("192.0.2.66", "198.51.100.2"))
+            syslog.writelines(lines)
         server.wait_for("add FWKNOP_INPUT 198.51.100.2 -> 0.0.0.0/0(tcp/22)")
         assert gets_through(scene.caller.host, scene.server.four, 22)
+        with pipe.open("w") as syslog:
+            for line in lines:
+                forged = line.replace("198.51.100.2", "192.0.2.66")
+                syslog.write(forged.replace("fw kernel: ", "fw mallory: kernel: "))
+        server.wait_for(f"{pipe} has lines of other programs")
         assert "192.0.2.66" not in server.log

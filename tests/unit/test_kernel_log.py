@@ -157,12 +157,17 @@ def test_any_line_is_something(text: str) -> None:
 
 def test_the_time_of_a_line_is_the_kernels_not_that_of_reading_it() -> None:
     stamps = Stamps()
-    assert stamps.at(2000.0, 105.0) == 105.0
-    assert stamps.at(2003.0, 105.0) == 105.0  # read at once: the first one had waited
-    assert stamps.at(2004.5, 110.0) == 106.5
-    assert stamps.at(None, 111.0) == 111.0
-    assert stamps.at(3.0, 120.0) == 120.0  # the machine began anew
-    assert stamps.at(5.0, 130.0) == 122.0
+
+    def read_at(now: float, *written: float | None) -> list[float]:
+        for stamp in written:
+            stamps.note(stamp, now)
+        return [stamps.at(stamp, now) for stamp in written]
+
+    assert read_at(105.0, 2000.0, 2003.0) == [102.0, 105.0]
+    assert read_at(110.0, 2004.5) == [106.5]
+    assert read_at(111.0, None) == [111.0]
+    assert read_at(120.0, 3.0) == [120.0]  # the machine began anew
+    assert read_at(130.0, 5.0) == [122.0]
 
 
 # --- packets ---------------------------------------------------------------

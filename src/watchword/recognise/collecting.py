@@ -97,9 +97,10 @@ class EncryptedWatch(_Base):
     def __init__(self, terms: Terms, knock: Encrypted) -> None:
         super().__init__(terms, knock.interval)
         self.knock = knock
+        self.first_port = knock.offset + PREFIX[0]
 
     def begins(self, hit: Hit) -> bool:
-        return self.heeds(hit) and hit.port - self.knock.offset == PREFIX[0]
+        return self.heeds(hit) and hit.port == self.first_port
 
     def heeds(self, hit: Hit) -> bool:
         """Whether a hit changes anything; others do no harm."""
@@ -134,6 +135,7 @@ class SharedWatch(_Base):
     def __init__(self, terms: Terms, knock: Shared) -> None:
         super().__init__(terms, knock.interval)
         self.knock = knock
+        self.first_port = knock.sequence[0].port
 
     def begins(self, hit: Hit) -> bool:
         return (hit.protocol, hit.port) == self.knock.sequence[0]

@@ -63,6 +63,10 @@ class SequenceRecogniser:
     def __init__(self, policy: Policy, most: int = MOST_ATTEMPTS) -> None:
         found = (watch_of(terms) for terms in policy.stanzas)
         self._watches = [watch for watch in found if watch is not None]
+        self._firsts: dict[int, list[Watch]] = {}
+        """By the port of a first hit."""
+        for watch in self._watches:
+            self._firsts.setdefault(watch.first_port, []).append(watch)
         self._signatures = policy.signatures
         self._most = most
         self._attempts: dict[bytes, list[Attempt]] = {}
@@ -91,9 +95,13 @@ class SequenceRecogniser:
         steady = self._latest = max(now.steady, self._latest)
         now = Moment(now.wall, steady)
         told = list(self.expire(now)) if steady >= self._deadline else []
-        found: dict[KnockKind, list[Finding]] = {}
         under_way = {each.watch: each for each in self._attempts.get(hit.source, ())}
-        for watch in self._watches:
+        firsts = self._firsts.get(hit.port, ())
+        if not under_way and not firsts:
+            return told  # most of what strangers send ends here
+        found: dict[KnockKind, list[Finding]] = {}
+        concerned = sorted({*under_way, *firsts}, key=lambda each: each.terms.number)
+        for watch in concerned:
             attempt = self._attempt(watch, under_way.get(watch), hit, now)
             if attempt is not None and (findings := list(self._step(attempt, hit, now))):
                 found.setdefault(watch.knock.kind, []).extend(findings)

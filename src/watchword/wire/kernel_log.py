@@ -153,12 +153,18 @@ class Stamps:
         self._ahead: float | None = None
         self._last = 0.0
 
-    def at(self, stamp: float | None, now: float) -> float:
-        """When the line was written, steady seconds; ``now``: when it was read."""
+    def note(self, stamp: float | None, now: float) -> None:
+        """A line with this time was read at that one, steady seconds. For all lines that were
+        read at once, before the times of any are asked for."""
         if stamp is None:
-            return now
+            return
         if self._ahead is None or stamp < self._last:  # first of all, or the machine began anew
             self._ahead = now - stamp
         self._last = stamp
         self._ahead = min(self._ahead, now - stamp)
-        return stamp + self._ahead
+
+    def at(self, stamp: float | None, now: float) -> float:
+        """When a line that was noted was written; one without a time: now."""
+        if stamp is None or self._ahead is None:
+            return now
+        return min(stamp + self._ahead, now)

@@ -70,6 +70,8 @@ def _packet_fields(packet: Packet) -> dict[str, Field]:
     fields["carrier"] = _CARRIERS.get(packet.protocol) or f"ip-{packet.protocol}"
     if packet.connected:
         fields["connected"] = True
+    if packet.knock is not None:
+        fields["knock"] = packet.knock.value
     fields["digest"] = hashlib.sha256(packet.payload).hexdigest()
     if packet.interface:
         fields["interface"] = packet.interface

@@ -115,8 +115,9 @@ class GroupSource:
         try:
             while await self._wakings.come():
                 if batch := self._drain():
-                    self._wakings.stir()  # there may be more
                     yield batch
+                    self._wakings.stir()  # there may be more
+                    await asyncio.sleep(0)  # others have their turn
         finally:
             self._close()
 

@@ -3,9 +3,8 @@
 In here: reading to the end and on, rotation, lines in pieces, lines of others.
 Not in here: whose a line is and what it says (wire.kernel_log), who may write there (log_rights).
 
-A file in which other programs have lines, too, is one in which every user of this machine can
-have one: ``logger -t kernel`` looks like the kernel. Such a file is not read, unless the
-operator says that it may be.
+Where other programs have lines, too, every user of this machine can have one, and ``logger -t
+kernel`` looks like the kernel. So that is not read, unless the operator says that it may be.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ PAUSE: Final = 0.1
 """Seconds between two looks at a file: the kernel's news of it are for those who may read it."""
 PIECE: Final = 1 << 16
 _LOOKED_BACK: Final = 1 << 16
+_HEAD: Final = 256  # bytes by which a file that was written anew is told from one that grew
 
 
 class LogSource:
@@ -52,9 +52,10 @@ class LogSource:
         self._tell = tell
         self._opened = opened
         self._stamps = Stamps()
-        self._rest = b""
+        self._rest = self._head = b""
         self._others: Counter[Other] = Counter()
         self._mixed = False
+        self._said = ""
         self._wakings = Wakings()
         self._timer: asyncio.TimerHandle | None = None
         try:
@@ -115,9 +116,13 @@ class LogSource:
     def _more(self) -> bytes:
         """The next piece; empty: there is nothing more for now."""
         try:
+            if not self._wanted.pipe:
+                self._look_for_a_new_beginning()
             octets = os.read(self._file, PIECE)
-            if not octets and not self._wanted.pipe and self._begin_anew():
+            if not octets and not self._wanted.pipe and self._turn_to_another():
                 octets = os.read(self._file, PIECE)
+            if not self._wanted.pipe and len(self._head) < _HEAD:
+                self._head = os.pread(self._file, _HEAD, 0)
         except BlockingIOError:
             return b""
         except OSError as error:
@@ -125,16 +130,20 @@ class LogSource:
             return b""
         return octets
 
-    def _begin_anew(self) -> bool:
-        """Whether the file was cut, or another one has its name, which is read from its beginning.
+    def _look_for_a_new_beginning(self) -> None:
+        """Begin anew with a file that was cut, or written over. Raises OSError."""
+        at = os.lseek(self._file, 0, os.SEEK_CUR)
+        head = os.pread(self._file, _HEAD, 0)
+        if os.fstat(self._file).st_size < at or not head.startswith(self._head):
+            os.lseek(self._file, 0, os.SEEK_SET)
+            self._rest = self._head = b""
+
+    def _turn_to_another(self) -> bool:
+        """Whether another file has the name now, which is read from its beginning then.
 
         Raises OSError.
         """
         here = os.fstat(self._file)
-        if here.st_size < os.lseek(self._file, 0, os.SEEK_CUR):
-            os.lseek(self._file, 0, os.SEEK_SET)
-            self._rest = b""
-            return True
         try:
             there = self._wanted.path.stat()
             if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
@@ -143,10 +152,10 @@ class LogSource:
         except FileNotFoundError:
             return False
         except HostError as error:
-            self._tell(HostTrouble("log", str(error), error.hint))
+            self._say(str(error).removeprefix(f"{self._wanted.path} "), error.hint)
             return False
         os.close(self._file)
-        self._file, self._rest = fresh, b""
+        self._file, self._rest, self._head, self._said = fresh, b"", b"", ""
         return True
 
     def _hits(self, octets: bytes) -> list[tuple[float, Hit]]:
@@ -154,19 +163,22 @@ class LogSource:
         if len(self._rest) > LONGEST:
             self._rest = self._rest[:LONGEST]  # no line of the kernel's is as long
         now = self._clock.now().steady
-        found: list[tuple[float, Hit]] = []
+        found: list[Logged] = []
         for line in lines:
             said = self._read(line)
             if isinstance(said, Logged):
-                found.append((self._stamps.at(said.stamp, now), said.hit))
+                self._stamps.note(said.stamp, now)
+                found.append(said)
             elif line.strip():
                 self._others[said] += 1
                 self._mixed = self._mixed or self._is_somebody_elses(said)
-        return found if not self._mixed else []
+        if self._mixed:
+            return []
+        return [(self._stamps.at(said.stamp, now), said.hit) for said in found]
 
     def _is_somebody_elses(self, said: Other) -> bool:
-        """Whether the file turns out to be one for others as well; that is told once."""
-        if said is not Other.FOREIGN or self._wanted.mixed or self._wanted.pipe:
+        """Whether it turns out to be one for others as well; that is told once."""
+        if said is not Other.FOREIGN or self._wanted.mixed:
             return False
         self._say(
             "has lines of other programs from now on: no knocks are taken from it, because any "
@@ -174,8 +186,11 @@ class LogSource:
         )
         return True
 
-    def _say(self, what: str) -> None:
-        self._tell(HostTrouble("log", f"{self._wanted.path} {what}"))
+    def _say(self, what: str, hint: str = "") -> None:
+        """Once, until there is something else to say: it is looked at ten times a second."""
+        if what != self._said:
+            self._said = what
+            self._tell(HostTrouble("log", f"{self._wanted.path} {what}", hint))
 
     def hear(self, wanted: Filter | None) -> None:
         """The rules of the firewall say what is in the log."""

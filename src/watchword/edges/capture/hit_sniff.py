@@ -97,8 +97,9 @@ class HitSniffer:
                     self._look_after_interfaces()
                 for tap in self._taps:
                     if not self._wakings.closed and (batch := self._drain(tap)):
-                        self._wakings.stir()  # there may be more
                         yield batch
+                        self._wakings.stir()  # there may be more
+                await asyncio.sleep(0)  # others have their turn
         finally:
             self._close()
 
