@@ -17,6 +17,7 @@ from fuzz.targets import (
     grants,
     knocks,
     libfko,
+    old_knocks,
     openpgp,
     packets,
     plaintexts,
@@ -52,6 +53,10 @@ ALL: Final[tuple[Target, ...]] = (
     knocks.KNOCKS,
     knocks.DOORS,
     knocks.SHEETS,
+    old_knocks.HITS,
+    old_knocks.LOG_LINES,
+    old_knocks.KNOCK_MESSAGES,
+    old_knocks.SIGNATURES,
 )
 
 

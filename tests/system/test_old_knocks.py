@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.hit_sources import HitSourceContract
 from tests.daemon import PROGRAMS, Server
 from tests.old_knocks import octets
+from watchword.edges.capture.hit_group import GroupSource, joined
+from watchword.edges.capture.hit_sniff import HitSniffer
+from watchword.edges.clock import SystemClock
 from watchword.lab.hosts import Lab
-from watchword.lab.sockets import gets_through, listen, reaches
+from watchword.lab.sockets import gets_through, inside, listen, reaches, send_datagram
 from watchword.lab.trio import Station, Trio, trio
+from watchword.model.settings import KnockSniffer
+from watchword.ports import HitSource
 
 pytestmark = pytest.mark.system
 ACCESS = """\
@@ -69,6 +75,34 @@ LINE = (
 )
 
 
+class TestGroup(HitSourceContract):
+    """What a rule logs to a group."""
+
+    @pytest.fixture(autouse=True)
+    def _on_a_host(self, wire: Trio) -> None:
+        self.scene = wire
+        self.clock = SystemClock()
+
+    def make(self) -> HitSource:
+        return GroupSource(7, self.clock, inside(self.scene.server.host, lambda: joined(7)))
+
+    def feed(self, source: HitSource, port: int) -> None:
+        send_datagram(self.scene.caller.host, b"0", self.scene.server.four, port)
+
+    def now(self) -> float:
+        return self.clock.now().steady
+
+
+class TestSniffer(TestGroup):
+    """What comes in by an interface."""
+
+    def make(self) -> HitSource:
+        wanted = KnockSniffer(("eth0",))
+        return inside(
+            self.scene.server.host, lambda: HitSniffer(wanted, self.clock, lambda change: None)
+        )
+
+
 class KnockServer(Server):
     """fwknopd of ours that takes knocks and no packets."""
 
@@ -101,6 +135,14 @@ def scene() -> Iterator[Trio]:
         for port in (22, 80, 81, 82):
             listening.enter_context(listen(made.server.host, "::", port))
         yield made
+
+
+@pytest.fixture(scope="module")
+def wire(scene: Trio) -> Trio:
+    """The same, with a group of its own for the sources alone."""
+    rule = "inet", "knocklog", "input", "udp", "dport", "7000-7999", "log", "group", "7"
+    scene.server.host.run("nft", "add", "rule", *rule)
+    return scene
 
 
 @pytest.fixture(scope="module")

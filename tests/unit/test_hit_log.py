@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.hit_sources import HitSourceContract
+from tests.old_knocks import UDP, hit
 from tests.unit.test_kernel_log import HEAD, SYN, V4
 from watchword.edges.capture import hit_log
 from watchword.edges.capture.hit_log import LogSource
+from watchword.edges.capture.hit_memory import MemoryHits
 from watchword.edges.capture.log_rights import opened_log, opened_pipe
 from watchword.edges.capture.openers import Openers
 from watchword.edges.clock import FakeClock
@@ -19,12 +22,48 @@ from watchword.errors import HostError
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.hits import Hit
 from watchword.model.settings import KnockLog
+from watchword.ports import HitSource
 
 FOREIGN = "Nov 21 09:17:20 fw sshd[7]: Accepted publickey for mallory\n"
 
 
 def line(port: int, stamp: float = 1.0) -> str:
     return f"{HEAD.replace('2435.015271', f'{stamp:.6f}')}{V4}{SYN.replace('61083', str(port))}\n"
+
+
+class TestMemoryHits(HitSourceContract):
+    def make(self) -> HitSource:
+        return MemoryHits()
+
+    def feed(self, source: HitSource, port: int) -> None:
+        assert isinstance(source, MemoryHits)
+        source.feed(hit("192.0.2.7", port, UDP), at=self.now())
+
+    def now(self) -> float:
+        return 100.0
+
+
+class TestLog(HitSourceContract):
+    pipe = False
+
+    @pytest.fixture(autouse=True)
+    def _in_a_folder(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "fifo" if self.pipe else log(tmp_path)
+        self.clock = FakeClock(wall=1000.0, steady=100.0)
+
+    def make(self) -> HitSource:
+        wanted = KnockLog(self.path, pipe=self.pipe)
+        return LogSource(wanted, self.clock, lambda trouble: None, Openers().log)
+
+    def feed(self, source: HitSource, port: int) -> None:
+        append(self.path, f"{HEAD}{V4}PROTO=UDP SPT=5 DPT={port} LEN=9\n")
+
+    def now(self) -> float:
+        return self.clock.now().steady
+
+
+class TestPipe(TestLog):
+    pipe = True
 
 
 class Reader:

@@ -23,6 +23,7 @@ from tests.old_knocks import (
 from tests.unit.test_gate import House, verdict
 from watchword.dialects.fwknop.voice import Voice
 from watchword.dialects.fwknop.voice_json import fields_of
+from watchword.edges.capture.hit_memory import MemoryHits
 from watchword.errors import HostError
 from watchword.grant.knock_limits import KnockLimits
 from watchword.model.crypto import Digest
@@ -31,7 +32,6 @@ from watchword.model.old_knocks import Element, Encrypted, KnockTerms, Shared, S
 from watchword.model.outcomes import Judged
 from watchword.model.policy import Policy
 from watchword.model.services import Service
-from watchword.ports import HitSource, Interest
 from watchword.service.daemon.knocks import Knocks
 
 SSH, HIGH = Service.parse("tcp/22"), Service.parse("tcp/9999")
@@ -39,34 +39,13 @@ ONE, OTHER = "10.77.0.11", "10.77.0.12"
 LINE = Shared((Element(TCP, 7000), Element(TCP, 7001)), (SSH,))
 
 
-class Given:
-    """A source of hits that a test has in hand."""
-
-    name = "given"
-    awaited = ()
-
-    def __init__(self, *batches: Sequence[Hit], at: float) -> None:
-        self._batches = batches
-        self._at = at
-
-    async def batches(self) -> Any:
-        for batch in self._batches:
-            yield [(self._at, each) for each in batch]
-
-    def hear(self, wanted: object) -> None:
-        """Everything is heard."""
-
-    def narrow(self, interest: Interest) -> None:
-        """Nothing is narrowed."""
-
-    def dropped(self) -> dict[str, int]:
-        return {}
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-
-_: type[HitSource] = Given
+async def given(*batches: Sequence[Hit], at: float) -> MemoryHits:
+    """A source that has these, and then ends."""
+    source = MemoryHits()
+    for batch in batches:
+        source.feed(*batch, at=at)
+    await source.aclose()
+    return source
 
 
 class KnockHouse(House):
@@ -85,7 +64,7 @@ class KnockHouse(House):
     async def hear(self, *batches: Sequence[Hit]) -> list[str]:
         """What became of what was hit."""
         before = len(self.reporter.events)
-        await self.knocks.receive(Given(*batches, at=self.clock.now().steady))
+        await self.knocks.receive(await given(*batches, at=self.clock.now().steady))
         await self.gate.settle()
         await self.enforcer.written()
         self.knocks.close()
@@ -286,7 +265,7 @@ def test_a_disk_that_refuses_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_an_attempt_that_takes_too_long_is_told_without_another_packet() -> None:
     async def scene(house: KnockHouse) -> None:
-        await house.knocks.receive(Given(hits(octets(16))[:20], at=house.clock.now().steady))
+        await house.knocks.receive(await given(hits(octets(16))[:20], at=house.clock.now().steady))
         house.clock.advance(0.02)
         async with asyncio.timeout(5):
             while not house.reporter.events:
