@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import until
+from watchword.edges.firewall.firewalld import bus
 from watchword.edges.firewall.firewalld.bus import BusFirewalld
 from watchword.errors import HostError
 from watchword.lab.hosts import Host
@@ -108,9 +109,20 @@ class Firewalld:
             patch.setenv(ADDRESS, self.address)
             yield
 
-    def kill(self, number: int = signal.SIGKILL) -> None:
+    def reload(self) -> None:
+        """As ``firewall-cmd --reload``, but for the time that a program takes."""
+        with self.known_to_us():
+            asked = BusFirewalld()
+            asked._ask(bus._MAIN, "reload")
+            asked.close()
+
+    def send(self, number: int) -> None:
         assert self.process is not None
         os.killpg(self.process.pid, number)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        assert self.process is not None
+        self.send(number)
         self.process.wait(PATIENCE)
         self.process = None
 

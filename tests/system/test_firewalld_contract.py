@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 
@@ -13,10 +14,17 @@ from tests.system.nft_scene import CLOCK, entered
 from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
 from watchword.edges.firewall.firewalld.bus import BusFirewalld
 from watchword.edges.firewall.firewalld.kernel import KernelRules
+from watchword.edges.firewall.firewalld.offers import offers
+from watchword.edges.firewall.firewalld.talk import RefusedError
 from watchword.edges.programs import SystemPrograms
+from watchword.errors import HostError
 from watchword.lab.hosts import Lab
 from watchword.model.firewalls import FirewallSettings
 
+RULE = (
+    'rule priority="-6220" family="ipv4" source address="192.0.2.7" '
+    'port port="22" protocol="tcp" accept'
+)
 pytestmark = [pytest.mark.system, pytest.mark.peer("firewalld")]
 
 
@@ -33,17 +41,42 @@ def firewalld(
         yield daemon
 
 
+def test_a_firewalld_that_hangs_is_waited_for_only_so_long_and_found_again(
+    firewalld: Firewalld,
+) -> None:
+    impatient = BusFirewalld(seconds=0.2)
+    with firewalld.known_to_us():
+        assert impatient.zones() == {"public"}
+        firewalld.send(signal.SIGSTOP)
+        try:
+            with pytest.raises(HostError, match="does not answer"):
+                impatient.zones()
+        finally:
+            firewalld.send(signal.SIGCONT)
+        assert BusFirewalld().zones() == {"public"}
+        with pytest.raises(RefusedError, match="INVALID_ZONE"):
+            impatient.put("nowhere", RULE, 10)
+        impatient.put("public", RULE, 10)
+        impatient.put("public", RULE, 20)
+        impatient.take("public", RULE)
+        impatient.take("public", RULE)
+        assert RULE not in impatient.rules("public")
+        assert impatient.rules("nowhere") == ()
+        assert [each.last for each in offers(impatient, "public")] == [62201, 546]
+        impatient.close()
+
+
 class TestFirewalld(FirewallContract):
     column = "firewalld"
     seen_on = "firewalld"
-    many = 40  # each takes firewalld several milliseconds
+    many = 20  # each takes firewalld several milliseconds
 
     @pytest.fixture
     def world(self, firewalld: Firewalld) -> Iterator[World]:
         talk = BusFirewalld()
 
         def wipe() -> None:
-            firewalld.command("--reload")
+            firewalld.reload()
 
         with firewalld.known_to_us(), entered(firewalld.host):
             backend = FirewalldFirewall(

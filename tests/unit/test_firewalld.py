@@ -120,6 +120,33 @@ def test_whoever_ends_rules_knows_of_each_before_it_is_there_and_when_it_is_gone
     assert heir.wills == {}
 
 
+def test_at_no_step_of_a_change_is_there_a_rule_that_nobody_would_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, firewalld, heir, _ = scene({"public": (), "home": ()})
+    world.backend.prepare()
+    steps = []
+
+    def look() -> None:
+        there = {*firewalld.rules("public"), *firewalld.rules("home")}
+        steps.append(there <= {text(rule) for rule in heir.wills})
+
+    for name in ("put", "take"):
+
+        def step(*words: object, name: str = name) -> None:
+            getattr(type(firewalld), name)(firewalld, *words)
+            look()
+
+        monkeypatch.setattr(firewalld, name, step)
+    old = [world.opening(f"192.0.2.{last}", seconds=30) for last in range(3)]
+    new = [world.opening(f"192.0.2.{last}", seconds=60) for last in range(1, 5)]
+    world.add(*old)
+    world.backend.apply(ChangeSet(tuple(new), tags(*old)))
+    world.remove(*tags(*new))
+    assert len(steps) == 2 * (3 + 4 + 3 + 4)
+    assert all(steps)
+
+
 def test_another_one_who_ends_rules_is_told_of_those_that_are_there() -> None:
     world, _, heir, _ = scene()
     world.backend.prepare()

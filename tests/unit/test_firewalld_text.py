@@ -236,11 +236,20 @@ def test_no_program_starts_a_firewalld_and_a_zone_that_went_has_no_rules() -> No
     firewalld, programs = by_program(gone, gone, gone)
     assert firewalld.rules("work") == []
     firewalld.take("work", "rule")
-    with pytest.raises(RefusedError, match="INVALID_ZONE"):
+    with pytest.raises(RefusedError, match="firewalld refuses: INVALID_ZONE: work") as refused:
         firewalld.put("work", "rule", 10)
+    assert "has to run as root" in refused.value.hint
     assert programs.runs[-1].argv == (
         "firewall-cmd", "--zone=work", "--add-rich-rule=rule", "--timeout=10",
     )  # fmt: skip
+
+
+def test_what_others_did_to_the_kernel_behind_its_back_is_for_a_reload_to_mend() -> None:
+    failed = Completed(13, b"", b"Error: COMMAND_FAILED: 'python-nftables' failed: internal")
+    firewalld, _ = by_program(failed)
+    with pytest.raises(RefusedError) as refused:
+        firewalld.take("public", "rule")
+    assert refused.value.hint.endswith("in the kernel: firewall-cmd --reload")
 
 
 class Gone(CommandFirewalld):

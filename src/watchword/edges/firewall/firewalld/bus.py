@@ -29,7 +29,13 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.low_level import HeaderFields
 from jeepney.wrappers import Properties
 
-from watchword.edges.firewall.firewalld.talk import SECONDS, RefusedError, Zone, not_running
+from watchword.edges.firewall.firewalld.talk import (
+    SECONDS,
+    RefusedError,
+    Zone,
+    not_running,
+    refused,
+)
 from watchword.errors import HostError
 
 NAME: Final = "org.fedoraproject.FirewallD1"
@@ -42,7 +48,6 @@ PAUSE: Final = 0.05
 """Seconds between two pieces of news, so that a storm of changes costs twenty a second."""
 _AGAIN: Final = 0.5
 """Seconds until a bus that is not there is looked for again."""
-_LONGEST: Final = 300  # characters of what it says
 
 
 class BusFirewalld:
@@ -208,10 +213,7 @@ def _refused(reply: Message) -> HostError:
     if any(each in name for each in _NOBODY):
         return not_running()
     said = str(reply.body[0]) if reply.body else name
-    return RefusedError(
-        f"firewalld refuses: {' '.join(said[:_LONGEST].split())}",
-        hint="the daemon has to run as root",
-    )
+    return refused(said)
 
 
 def _says(error: RefusedError, words: Sequence[str]) -> bool:

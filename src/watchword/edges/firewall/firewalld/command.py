@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from watchword.edges.firewall.firewalld.talk import SECONDS, RefusedError, Zone, not_running
+from watchword.edges.firewall.firewalld.talk import SECONDS, Zone, not_running, refused
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.ports import ProgramRunner
@@ -18,7 +18,6 @@ from watchword.ports import ProgramRunner
 _NOT_RUNNING: Final = 252
 _INVALID_ZONE: Final = 112
 _HOMES: Final = (Home("inet", "firewalld"), Home("ip", "filter"), Home("ip6", "filter"))
-_LONGEST: Final = 300  # characters of what it says
 
 
 class CommandFirewalld:
@@ -86,10 +85,7 @@ class CommandFirewalld:
             return ""
         if done.status:
             said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
-            raise RefusedError(
-                f"{self._exe} {words[-1]}: {' '.join(said[:_LONGEST].split())}",
-                hint="the daemon has to run as root",
-            )
+            raise refused(said.removeprefix("Error: "))
         return done.stdout.decode("utf-8", "replace")
 
 

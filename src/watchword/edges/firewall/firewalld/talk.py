@@ -11,8 +11,11 @@ from typing import NamedTuple, Protocol
 
 from watchword.errors import HostError
 
-SECONDS = 20.0
+SECONDS = 10.0
 """For one answer: while it starts or reloads, firewalld answers when it is done."""
+
+
+_LONGEST = 300  # characters of what it says
 
 
 class NotRunningError(HostError):
@@ -75,6 +78,14 @@ class Firewalld(Protocol):
     def close(self) -> None:
         """Let go of it; the next question opens it again."""
         ...
+
+
+def refused(said: str) -> RefusedError:
+    """``said``: in firewalld's own words, which begin with one in capitals."""
+    hint = "the daemon has to run as root, and may not be locked out by firewalld's lockdown"
+    if said.startswith("COMMAND_FAILED"):
+        hint = "others have changed its rules in the kernel: firewall-cmd --reload"
+    return RefusedError(f"firewalld refuses: {' '.join(said[:_LONGEST].split())}", hint=hint)
 
 
 def not_running() -> NotRunningError:
