@@ -73,7 +73,8 @@ def opening(
     lead: object = None,
 ) -> str:
     until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    row = [packed(who), proto, port, None, lead, until, number, packed(source)]
+    hole = [packed(who), proto, port, None, lead, None]
+    row = [*hole, until, number, packed(source), "", "ab12"]
     return order(do="apply", add=[row], remove=[], coming=False)
 
 
@@ -164,7 +165,8 @@ def test_what_the_policy_does_not_give_is_refused_and_told_and_nothing_is_open(
 def test_one_opening_too_many_opens_none_of_a_batch(server: Server) -> None:
     until_when = time.clock_gettime(time.CLOCK_BOOTTIME) + 30
     rows = [
-        [packed(CALLER), "tcp", 22, None, None, until_when, 1, packed(CALLER)] for _ in range(3)
+        [packed(CALLER), "tcp", 22, None, None, None, until_when, 1, packed(CALLER), "", "ab"]
+        for _ in range(3)
     ]
     rows[2][2] = 25
     batch = order(do="apply", add=rows, remove=[], coming=False)
@@ -200,6 +202,7 @@ def open_by_command(folder: Path, *, seconds: int = 30, port: int = 22, number: 
         do="open", stanza=number, who=packed(CALLER), source=packed(CALLER), destination=None,
         proto="tcp",
         port=port, ends=int(time.time()) + seconds, seconds=seconds, policy=0,
+        grant="cd34",
     )  # fmt: skip
 
 
@@ -242,7 +245,7 @@ def test_only_connections_that_were_let_in_are_looked_at_and_cut(server: Server)
     caller = "198.51.100.78"
 
     def holes(port: int) -> list[object]:
-        return [[packed(caller), "tcp", port, None, None]]
+        return [[packed(caller), "tcp", port, None, None, None]]
 
     taken = Taken(
         server,
