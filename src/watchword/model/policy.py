@@ -126,6 +126,9 @@ class Terms:
     knock: KnockTerms | None = None
     """What has to be knocked, in place of a packet; None: packets are wanted."""
     callers: CallerTerms = ONE_ADDRESS
+    proves: bool = False
+    """True: what its packets were is remembered, for connections to prove that they belong to
+    them; it has an HMAC key then (PROVE)."""
     key_names: tuple[str, ...] = ()
     """What its keys are called, without giving them away (service.daemon.blocks);
     empty: nobody asked."""

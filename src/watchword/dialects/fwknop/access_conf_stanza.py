@@ -103,7 +103,8 @@ def terms(
         return _knocked(said, stanza, complaints)
     if found is None:
         return None
-    return replace(said, credential=found.symmetric, openpgp=found.openpgp)
+    said = replace(said, credential=found.symmetric, openpgp=found.openpgp)
+    return replace(said, proves=reader.proves(keyed=said.mac_key is not None))
 
 
 def _knocked(said: Terms, stanza: Stanza, complaints: Complaints) -> Terms | None:
@@ -209,6 +210,17 @@ class _Reader:
     def opened(self) -> frozenset[Service] | None:
         """What may be asked for; None: anything."""
         return None if any_port(self._stanza) else self.services("OPEN_PORTS")
+
+    def proves(self, *, keyed: bool) -> bool:
+        """Whether connections prove whose they are; without an HMAC key they cannot."""
+        on = is_on(self._stanza, "PROVE")
+        if on and not keyed:
+            self._complaints.refuse(
+                "PROVE needs an HMAC key, from which the proof is made",
+                self._stanza.given["PROVE"].place,
+                "add HMAC_KEY_BASE64, on both sides",
+            )
+        return on and keyed
 
     def check_list(self) -> None:
         """For a stanza that opens in the firewall: callers choose only where they may."""

@@ -166,6 +166,8 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
     if terms.owner_closes:
         yield "its callers may close what they have opened (ENABLE_OWNER_CLOSE)"
     yield from explain_callers.words(terms.callers)
+    if terms.proves:
+        yield "one connection for each packet may prove that it is the knocker's (PROVE)"
     for each in terms.actions:
         yield action(each)
     whom = (

@@ -112,6 +112,10 @@ class KeyringSeal:
         digest = None if self._mac_key is None else self._mac_digest
         return Sealing(CipherMode.ASYMMETRIC, digest, client_gpg.rows(self._wish, signature))
 
+    @property
+    def mac_key(self) -> Secret | None:
+        return self._mac_key
+
     def remarks(self) -> Iterable[Complaint]:
         return client_keys.remarks(CipherMode.ASYMMETRIC, None, self._mac_key)
 

@@ -208,6 +208,10 @@ class PerlSeal:
     def sealing(self) -> Sealing:
         return Sealing(CipherMode.LEGACY, None)
 
+    @property
+    def mac_key(self) -> Secret | None:
+        return None
+
     def remarks(self) -> Iterable[Complaint]:
         return client_keys.remarks(CipherMode.LEGACY, self._key, None)
 
@@ -233,6 +237,10 @@ class Unshortened:
 
     def sealing(self) -> Sealing:
         return self._inner.sealing()
+
+    @property
+    def mac_key(self) -> Secret | None:
+        return self._inner.mac_key
 
     def remarks(self) -> Iterable[Complaint]:
         return self._inner.remarks()

@@ -15,7 +15,7 @@ from watchword.dialects.fwknop.client_settings import Given, KeyForm, KeyWord
 from watchword.dialects.fwknop.client_verify import uses_gpg
 from watchword.edges import randomness
 from watchword.errors import Complaint, OperatorError
-from watchword.model.crypto import CipherMode, Credential, Digest
+from watchword.model.crypto import CipherMode, Credential, Digest, Secret
 from watchword.service.client.console import Console
 from watchword.service.client.files import exists, read_own
 from watchword.wire.spa.errors import SpaError
@@ -48,6 +48,10 @@ class Seal(Protocol):
 
     def remarks(self) -> Iterable[Complaint]:
         """What is weak about the keys."""
+
+    @property
+    def mac_key(self) -> Secret | None:
+        """The HMAC key; None: there is none."""
 
 
 class SymmetricSeal:
@@ -85,6 +89,10 @@ class SymmetricSeal:
     def remarks(self) -> Iterable[Complaint]:
         credential = self._credential
         return client_keys.remarks(credential.mode, credential.key, credential.mac_key)
+
+    @property
+    def mac_key(self) -> Secret | None:
+        return self._credential.mac_key
 
 
 def seal_of(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
+    from watchword.model.crypto import Secret
+
 _OCTETS: Final = 4  # times -v: the bytes of the packet are shown
 
 
@@ -107,6 +109,11 @@ class Knocker:
         else:
             self._dispatch(routes[0], confirm=False)
         return self._last
+
+    @property
+    def mac_key(self) -> Secret | None:
+        """The HMAC key of the packets that were sent; None: they have none."""
+        return self._seal.mac_key if self._seal is not None else None
 
     def _with_addresses(self) -> Given:
         """The settings with every name looked up that the packet has to carry as an address."""

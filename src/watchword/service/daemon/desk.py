@@ -21,6 +21,7 @@ from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.doors import Doors
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.gates import Gates
+from watchword.service.daemon.proofs import Proofs
 from watchword.service.daemon.recent import Recent
 from watchword.service.daemon.staying import Staying
 
@@ -36,6 +37,7 @@ def control_socket(
     staying: Staying,
     doors: Doors,
     recent: Recent,
+    proofs: Proofs,
     told: Callable[[], dict[str, object]],
 ) -> Control:
     """The socket with everything behind it; it is not open yet. ``told``: of the daemon itself."""
@@ -66,6 +68,7 @@ def control_socket(
         "keys": keys.keys,
         "log": recent.log,
         "refusals": recent.refusals,
+        "prove": proofs.prove,
     }
     path = settings.run_dir / asking.NAME
     return Control(path, Rights.of(settings.control), answers, changes.handlers | keys.handlers)

@@ -38,6 +38,7 @@ from watchword.service.daemon.lobby import Lobby
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.means import Means
 from watchword.service.daemon.process import PidFile
+from watchword.service.daemon.proofs import Proofs
 from watchword.service.daemon.reception import Reception
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.rotation import rotate
@@ -282,6 +283,8 @@ class _Start:
         watching = Watching(account.told, self._means.scrapes)
         self._undo.push_async_callback(watching.aclose)
         await watching.prepare(self._settings)
+        proofs = Proofs(engine.enforcer.ledger, lambda: gates.policy, self._clock)
+        self._reporter.also.append(proofs.hear)
         control = control_socket(
             self._settings,
             self._clock,
@@ -292,6 +295,7 @@ class _Start:
             staying=staying,
             doors=doors,
             recent=self._hearers.recent,
+            proofs=proofs,
             told=account.told,
         )
         control = self._means.control(control)

@@ -23,8 +23,8 @@ from watchword.edges.dial import Answer, Heard
 from watchword.errors import HostError, OperatorError
 from watchword.record import record
 from watchword.service.client.console import Console, first_line
-from watchword.service.client.send import Knocker
-from watchword.service.tool import bound, renewal
+from watchword.service.client.send import Knocker, Packet
+from watchword.service.tool import bound, proving, renewal
 from watchword.service.tool.bound import Binding
 from watchword.service.tool.caller import Called
 
@@ -56,7 +56,7 @@ class Approach:
         """``called`` is verified and asks for ``port``; ``target`` is whom to connect to.
 
         Without a port only ``knock`` makes sense. ``binds``: it is this connection that counts, so
-        a grant may be bound to it where the stanza says so.
+        a grant may be bound to it where the stanza says so, and it may have to prove itself.
         """
         self._called = called
         self._knocker = knocker
@@ -65,6 +65,7 @@ class Approach:
         self._port = port or 0
         way = client_admit.is_bound(called.settings)
         self._binding: Binding | None = None
+        self._proves = binds and client_admit.proves(called.settings)
         if binds and way != client_admit.NO:
             self._binding = Binding(knocker, console, only=way == client_admit.ONLY)
 
@@ -125,17 +126,30 @@ class Approach:
             return Answer(Heard.NO_WAY, reason=first_line(error)), self._port
         port = client_ports.outer_port(packet.message, self._port)
         self._say(f"knocked; trying {address} port {port}")
-        return dial.dial(address, port, seconds, stubborn=_STUBBORN), port
+        answer = dial.dial(address, port, seconds, stubborn=_STUBBORN)
+        return self._proved(answer, packet), port
 
     def _bound_round(self, binding: Binding, address: str, seconds: float) -> Answer:
         place = self.place_of_knock(address)
 
-        def knock() -> None:
-            self._knocker.knock(place)
+        def knock() -> Packet:
+            packet = self._knocker.knock(place)
             port = self._knocker.from_port
             self._say(f"knocked; trying {address} port {self._port} from port {port}")
+            return packet
 
-        return binding.round(address, self._port, seconds, stubborn=_STUBBORN, knock=knock)
+        answer, packet = binding.round(
+            address, self._port, seconds, stubborn=_STUBBORN, knock=knock
+        )
+        return answer if packet is None else self._proved(answer, packet)
+
+    def _proved(self, answer: Answer, packet: Packet) -> Answer:
+        """The connection with its first bytes said, where the stanza wants that."""
+        if not self._proves or answer.connection is None:
+            return answer
+        from watchword.service.tool import proving
+
+        return proving.prove(answer, self._knocker, packet)
 
     def addresses(self) -> Sequence[str]:
         """Those of the target that a grant can be for, in the system's order.
@@ -186,6 +200,11 @@ class Approach:
         )
         if client_admit.is_bound(self._called.settings) == client_admit.ONLY:
             doctor = f"{bound.FAILED}; {doctor}"
+        if self._proves and any(each.reason == proving.HUNG_UP for each in heard.values()):
+            return HostError(
+                f"{what} {proving.HUNG_UP} to the proof ({tried})",
+                hint="on the server, the stanza needs PROVE Y, and watchword front to be there",
+            )
         if Heard.REFUSAL in kinds:
             return HostError(
                 f"{what} refuses connections ({tried})",

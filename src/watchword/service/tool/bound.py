@@ -19,7 +19,7 @@ from watchword.edges.dial import Answer, Heard
 from watchword.edges.own_port import OwnPort
 from watchword.errors import HostError
 from watchword.service.client.console import Console, first_line
-from watchword.service.client.send import Knocker
+from watchword.service.client.send import Knocker, Packet
 
 ROUNDS: Final = 2
 """Ports that are tried before a grant for the whole address is asked for."""
@@ -42,27 +42,36 @@ class Binding:
         return self._only or self._tried.get(address, 0) < ROUNDS
 
     def round(
-        self, address: str, port: int, seconds: float, *, stubborn: float, knock: Callable[[], None]
-    ) -> Answer:
-        """One packet that declares a port, and what comes of connections from there."""
+        self,
+        address: str,
+        port: int,
+        seconds: float,
+        *,
+        stubborn: float,
+        knock: Callable[[], Packet],
+    ) -> tuple[Answer, Packet | None]:
+        """One packet that declares a port, and what comes of connections from there.
+
+        No packet: it could not be sent.
+        """
         try:
             own = OwnPort(address, port)
         except HostError as error:
-            return Answer(Heard.NO_WAY, reason=first_line(error))
-        answer = own.announce()
-        if answer is not None and answer.connection is not None:
-            return answer
+            return Answer(Heard.NO_WAY, reason=first_line(error)), None
+        early = own.announce()
         self._knocker.from_port = own.number
         try:
-            knock()
+            packet = knock()
         except HostError as error:
             own.close()
-            return Answer(Heard.NO_WAY, reason=first_line(error))
+            return Answer(Heard.NO_WAY, reason=first_line(error)), None
         finally:
             self._knocker.from_port = 0
+        if early is not None and early.connection is not None:  # it is open to everybody here
+            return early, packet
         answer = own.dial(min(seconds, PATIENCE), stubborn=stubborn)
         self._note(address, own.number, answer)
-        return answer
+        return answer, packet
 
     def _note(self, address: str, number: int, answer: Answer) -> None:
         if answer.connection is not None:

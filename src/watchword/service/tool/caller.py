@@ -76,6 +76,11 @@ class Called:
         """Whether a source port is to be asked for, at least first."""
         return client_admit.is_bound(self.settings) != client_admit.NO
 
+    @property
+    def proves(self) -> bool:
+        """Whether the first bytes of a connection are to prove whose it is."""
+        return client_admit.proves(self.settings)
+
     def knocker(self, console: Console, *, carry: Carry | None = None) -> Knocker:
         """What knocks. ``carry`` sends the packets; None: as the settings say."""
         return Knocker(self.line, self.settings, os.environ, console, carry=carry)

@@ -28,7 +28,7 @@ PROGRAM: Final = "watchword"
 COMMANDS: Final = (
     "connect", "run", "close", "doctor", "export", "import", "explain", "check", "diff", "status",
     "grants", "revoke", "extend", "block", "unblock", "log", "audit", "support-bundle", "setup",
-    "sheet", "conformance", "simulate", "completion",
+    "sheet", "front", "conformance", "simulate", "completion",
 )  # fmt: skip
 """In the order of the manual page."""
 RUN: Final = "run"

@@ -79,6 +79,11 @@ def _connect(arguments: argparse.Namespace) -> int:
             "a grant to one source port is for one connection, and nothing is to be renewed of it",
             hint="leave --renew out, or use --bind no",
         )
+    if called.proves and arguments.try_first:
+        raise OperatorError(
+            "--try-first sends no packet, and without one nothing can be proved (PROVE Y)",
+            hint="leave it out",
+        )
     target = arguments.to or called.target(arguments.host)
     approach = Approach(
         called, called.knocker(console), console, target, arguments.port, binds=True
@@ -122,6 +127,11 @@ def _go_through(arguments: argparse.Namespace) -> int:
         raise OperatorError(
             f"{hop.name} chooses the port that it connects from, and no grant can be bound to it",
             hint="use --bind no",
+        )
+    if called.proves:
+        raise OperatorError(
+            f"the first bytes cannot prove anything where {hop.name} connects (PROVE Y)",
+            hint="knock and connect from here",
         )
     allow = called.settings.allow
     if allow is not None and allow.kind is AllowKind.RESOLVE:

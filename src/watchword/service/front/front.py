@@ -1,0 +1,268 @@
+"""Lets connections through to a service that say in their first bytes whose they are.
+
+In here: who waits to say it, and for how long; asking the daemon; joining to the service.
+Not in here: what is said (wire.proof), the daemon's answer (service.daemon.proofs), passing bytes
+on (edges.splicing), options (service.tool.front).
+
+A stranger sees a port that accepts and says nothing, and closes. Nothing of the service can be
+seen: it is connected to only afterwards. Whoever comes has a moment for a message of one length; so
+many may wait at a time, and where there are more, the one that has waited longest goes. That is
+never a knocker whose message is on its way, unless hundreds come in that very moment.
+
+No key is here, and no right is needed but to ask the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from watchword.edges import splicing
+from watchword.model.addresses import Address, canonical
+from watchword.model.services import Proto, Service
+from watchword.service.asking import LARGEST, VERSION
+from watchword.wire.proof import ANSWER, LENGTH, halves
+from watchword.wire.proxy_header import header
+
+WAITING: Final = 256  # connections that have not proved anything yet, of one address
+ALL_WAITING: Final = 2048  # and of all
+ASKING: Final = 4  # questions to the daemon at a time; it has room for a few more
+PATIENCE: Final = 10.0  # seconds for the daemon to answer, and for the service to accept
+_BACKLOG: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is in front of what."""
+
+    listening: tuple[tuple[str, int], ...]
+    """Addresses and ports; every one is the same service to the policy."""
+    service: tuple[str, int]
+    daemon: Path
+    """The daemon's control socket."""
+    seconds: float = 3.0
+    """For the first bytes."""
+    most: int = 256
+    """Connections that go through at a time."""
+    tells: bool = False
+    """True: the service is told who called, by a header of PROXY protocol 2."""
+
+
+@dataclass(slots=True)
+class _Comer:
+    """A connection, and where it comes from."""
+
+    connection: socket.socket
+    source: Address
+    port: int
+    called: tuple[Address, int]
+
+
+class Front:
+    """Serves until it is cancelled."""
+
+    def __init__(self, place: Place, say: Callable[[str], None]) -> None:
+        self._place = place
+        self._say = say
+        self._waiting: OrderedDict[asyncio.Task[None], Address] = OrderedDict()
+        """In the order in which they came."""
+        self._of: dict[Address, int] = {}
+        self._through = 0
+        self._asking = asyncio.Semaphore(ASKING)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def serve(self, listeners: Sequence[socket.socket]) -> None:
+        """Take whoever comes at these. They are closed in the end."""
+        try:
+            await asyncio.gather(*(self._accept(each) for each in listeners))
+        finally:
+            for listener in listeners:
+                listener.close()
+            for task in list(self._running):
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:  # no descriptors, mostly: those that wait are about to go
+                self._say(f"nobody is let in: {error.strerror}")
+                await asyncio.sleep(0.1)
+                continue
+            self._begin(connection)
+
+    def _begin(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            comer = _comer(connection)
+        except (OSError, ValueError):  # it has gone already
+            connection.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._see_to(comer))
+        self._running.add(task)
+        self._waiting[task] = comer.source
+        self._of[comer.source] = self._of.get(comer.source, 0) + 1
+        task.add_done_callback(lambda done: self._over(done, connection))
+        if self._of[comer.source] > WAITING:
+            self._send_away(next(t for t, who in self._waiting.items() if who == comer.source))
+        elif len(self._waiting) > ALL_WAITING:
+            self._send_away(next(iter(self._waiting)))
+
+    def _send_away(self, task: asyncio.Task[None]) -> None:
+        self._waits_no_more(task)
+        task.cancel()
+
+    def _waits_no_more(self, task: asyncio.Task[None]) -> None:
+        source = self._waiting.pop(task, None)
+        if source is not None:
+            self._of[source] -= 1
+            if not self._of[source]:
+                del self._of[source]
+
+    def _over(self, task: asyncio.Task[None], connection: socket.socket) -> None:
+        connection.close()
+        self._waits_no_more(task)
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._say(f"a connection was dropped: {error!r}")
+
+    async def _see_to(self, comer: _Comer) -> None:
+        told = await self._proved(comer)
+        task = asyncio.current_task()
+        if task is not None:
+            self._waits_no_more(task)
+        if told is None:
+            return
+        who = f"{comer.source} port {comer.port} ({told['user']!r}, grant {told['grant']})"
+        if self._through >= self._place.most:
+            self._say(f"{who} is turned away: {self._through} connections go through")
+            return
+        self._through += 1
+        try:
+            await self._let_through(comer, who, bytes.fromhex(told["answer"]))
+        finally:
+            self._through -= 1
+
+    async def _proved(self, comer: _Comer) -> dict[str, Any] | None:
+        """What the daemon says of it; None: nothing, or that it is nobody's."""
+        try:
+            async with asyncio.timeout(self._place.seconds):
+                message = await _received(comer.connection)
+            if message is None:
+                return None
+            async with asyncio.timeout(PATIENCE), self._asking:
+                told = await _asked(self._place.daemon, _question(comer, message))
+        except TimeoutError:
+            return None
+        except OSError as error:
+            if error.errno is not None and not isinstance(error, ConnectionError):
+                self._say(f"the daemon cannot be asked: {error.strerror}")
+            return None
+        except ValueError:
+            self._say("the daemon answers what is no answer")
+            return None
+        if "error" in told:
+            self._say(f"the daemon says: {told['error']}")
+        known = told.get("proved") is True and len(str(told.get("answer"))) == 2 * ANSWER
+        return told if known else None
+
+    async def _let_through(self, comer: _Comer, who: str, answer: bytes) -> None:
+        host, port = self._place.service
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as service:
+            service.setblocking(False)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await loop.sock_connect(service, (host, port))
+                    await loop.sock_sendall(comer.connection, answer)
+                    if self._place.tells:
+                        caller = comer.source, comer.port
+                        await loop.sock_sendall(service, header(caller, comer.called))
+            except OSError as error:
+                why = os.strerror(error.errno) if error.errno else "silence"
+                self._say(f"{who} got nowhere: {host} port {port}: {why}")
+                return
+            for each in (service, comer.connection):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self._say(f"{who} goes through")
+            await splicing.join(comer.connection, service)
+
+
+def listeners(place: Place) -> list[socket.socket]:
+    """One for each address. Raises OSError."""
+    found: list[socket.socket] = []
+    try:
+        for address, port in place.listening:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            found.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.setblocking(False)
+            listener.bind((address, port))
+            listener.listen(_BACKLOG)
+    except OSError:
+        for listener in found:
+            listener.close()
+        raise
+    return found
+
+
+def _comer(connection: socket.socket) -> _Comer:
+    source, port, *_ = connection.getpeername()
+    called, own, *_ = connection.getsockname()
+    return _Comer(connection, canonical(source), port, (canonical(called), own))
+
+
+async def _received(connection: socket.socket) -> bytes | None:
+    """As many bytes as the message has, and not one more: what follows is the service's.
+
+    None: it ended before.
+    """
+    loop, message = asyncio.get_running_loop(), b""
+    while len(message) < LENGTH:
+        octets = await loop.sock_recv(connection, LENGTH - len(message))
+        if not octets:
+            return None
+        message += octets
+    return message
+
+
+def _question(comer: _Comer, message: bytes) -> dict[str, object]:
+    name, mac = halves(message)
+    return {
+        "version": VERSION,
+        "ask": "prove",
+        "name": name.hex(),
+        "mac": mac.hex(),
+        "from": str(comer.source),
+        "port": comer.port,
+        "service": str(Service(Proto.TCP, comer.called[1])),
+    }
+
+
+async def _asked(path: Path, question: dict[str, object]) -> dict[str, Any]:
+    """Raises OSError: nobody answers; ValueError: that is no answer."""
+    reader, writer = await asyncio.open_unix_connection(path, limit=LARGEST)
+    try:
+        writer.write(json.dumps(question).encode("ascii") + b"\n")
+        await writer.drain()
+        told = json.loads(await reader.readline())
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    return told if isinstance(told, dict) else {}
