@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from tests.system.firewall_kinds import clear, furnish, make
 from tests.system.nat_scene import Door, Visit, Yard, leading, yard
-from tests.system.nft_scene import CLOCK, add, asks, entered, eventually, nft, opening, remove
-from tests.system.tables_scene import close_doors, open_doors, six
-from watchword.edges.firewall.ipset.backend import IpsetFirewall
+from tests.system.nft_scene import add, asks, entered, eventually, opening, remove
+from tests.system.tables_scene import six
 from watchword.edges.firewall.nft.arrivals import Arrivals, arrivals
-from watchword.edges.firewall.nft.backend import NftFirewall
-from watchword.edges.firewall.tables.backend import TablesFirewall
-from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect, listen, open_socket
-from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom, NamedSet
 from watchword.model.openings import Feature, Hole, Lead
 from watchword.model.services import Service
 from watchword.ports import FirewallBackend
@@ -35,40 +30,7 @@ pytestmark = [pytest.mark.system, pytest.mark.peer("iptables", "ipset")]
 
 CUTTING = "watchword.edges.firewall.cutting"
 WEB, DNS = Service.parse("tcp/80"), Service.parse("udp/53")
-OPERATORS = """
-add table inet filter
-add set inet filter friends4 { type ipv4_addr . inet_proto . inet_service; flags timeout; }
-add set inet filter friends6 { type ipv6_addr . inet_proto . inet_service; flags timeout; }
-add set inet filter to4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags timeout; }
-add set inet filter to6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags timeout; }
-add chain inet filter input { type filter hook input priority 0; policy drop; }
-add rule inet filter input ct state established,related accept
-add rule inet filter input meta l4proto ipv6-icmp accept
-add rule inet filter input meta mark & 0x01000000 == 0x01000000 accept
-add rule inet filter input ip saddr . meta l4proto . th dport @friends4 accept
-add rule inet filter input ip6 saddr . meta l4proto . th dport @friends6 accept
-add rule inet filter input ip saddr . ip daddr . meta l4proto . th dport @to4 accept
-add rule inet filter input ip6 saddr . ip6 daddr . meta l4proto . th dport @to6 accept
-add chain inet filter forward { type filter hook forward priority 0; policy drop; }
-add rule inet filter forward ct state established,related accept
-add rule inet filter forward iifname "eth1" accept
-"""
-NAMED = tuple(
-    NamedSet(version, to, "inet", "filter", f"{'to' if to else 'friends'}{version}")
-    for version in (4, 6)
-    for to in (False, True)
-)
-SETTINGS = {
-    "jump": FirewallSettings(
-        attach=Attach.JUMP, jump_from=(JumpFrom("inet", "filter", "input"),), leads=True,
-        forward_from=(JumpFrom("inet", "filter", "forward"),),
-    ),
-    "mark": FirewallSettings(attach=Attach.MARK),
-    "sets": FirewallSettings(attach=Attach.SETS, sets=NAMED),
-    "iptables-nft": FirewallSettings(backend="iptables", exe="iptables-nft", leads=True),
-    "iptables-legacy": FirewallSettings(backend="iptables", exe="iptables-legacy", leads=True),
-    "ipset": FirewallSettings(backend="ipset", exe="iptables-nft"),
-}  # fmt: skip
+KINDS = ("jump", "mark", "sets", "iptables-nft", "iptables-legacy", "ipset")
 
 
 @pytest.fixture(scope="module")
@@ -80,29 +42,20 @@ def scene() -> Iterator[Yard]:
 @contextlib.contextmanager
 def standing(scene: Yard, kind: str) -> Iterator[FirewallBackend]:
     """One in the gateway, prepared, behind an operator's rules that drop what nobody accepts."""
-    settings, host = SETTINGS[kind], scene.gateway.host
-    kinds: dict[str, type[NftFirewall | TablesFirewall | IpsetFirewall]] = {
-        each.name: each for each in (NftFirewall, TablesFirewall, IpsetFirewall)
-    }
+    host = scene.gateway.host
     with entered(host):
-        if settings.backend == "nftables":
-            nft(script=OPERATORS)
-        else:
-            close_doors(host, settings.exe)
-        backend = kinds[settings.backend](settings, programs=SystemPrograms(), clock=CLOCK)
+        furnish(host, kind)
+        backend = make(kind)
         try:
             backend.prepare()
             yield backend
             backend.teardown()
         finally:
             backend.close()
-            nft("flush", "ruleset")
-            if settings.backend != "nftables":
-                open_doors(host, settings.exe)
-                subprocess.run(["ipset", "destroy"], check=True)
+            clear(host, kind)
 
 
-@pytest.fixture(params=SETTINGS)
+@pytest.fixture(params=KINDS)
 def backend(scene: Yard, request: pytest.FixtureRequest) -> Iterator[FirewallBackend]:
     with standing(scene, request.param) as backend:
         yield backend

@@ -20,9 +20,11 @@ from watchword.edges.firewall.nft.extents import Extents
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
 from watchword.edges.firewall.nft.pieces import Pieces
+from watchword.edges.firewall.nft.places import claimed
 from watchword.edges.firewall.nft.script import run, version
 from watchword.edges.firewall.nft.survey import Survey, survey
 from watchword.edges.firewall.nft.watch import Watch
+from watchword.edges.firewall.tables.claim import Claim
 from watchword.errors import HostError
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Tag
@@ -65,6 +67,7 @@ class NftFirewall:
         self._clock = clock
         self._opened_netlink: Netlink | None = None
         self._opened_watch: Watch | None = None
+        self._claims: list[Claim] = []
         self._stood: Survey | None = None
         """What stood when we last made sure."""
         self._listed_at = clock.now().steady
@@ -109,9 +112,12 @@ class NftFirewall:
     def prepare(self) -> int:
         """Make the structure stand. What was open stays open; what is lost has to be applied again.
 
-        Raises HostError: a table or chain is missing or not ours, or nft refused.
+        Raises HostError: a table or chain is missing or not ours, another server has it, or nft
+        refused.
         """
         structure = self._attachment.structure
+        if not self._claims:
+            self._claims = claimed(structure)
         found = survey(self._netlink, structure)
         self._watch.look()
         strays = False
@@ -193,7 +199,10 @@ class NftFirewall:
         for each in (self._opened_netlink, self._opened_watch):
             if each is not None:
                 each.close()
+        for claim in self._claims:
+            claim.close()
         self._opened_netlink = self._opened_watch = None
+        self._claims = []
 
     @property
     def _netlink(self) -> Netlink:

@@ -169,15 +169,16 @@ class TablesFirewall:
             if not self._ward.look():
                 return True
             self._ward.forget()
+            self._doubted = True  # until it is seen what they did
+            read = self._parts.structure.read()
         except HostError:
             return False
-        read = self._parts.structure.read()
         found = counted(self._parts.structure.ours(read))
         if not (
             self._parts.structure.stands(read) and self._known.agrees(found, self._clock.now())
         ):
-            self._doubted = True
             return False
+        self._doubted = False
         self._learn(found)
         return True
 

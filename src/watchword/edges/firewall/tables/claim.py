@@ -16,10 +16,12 @@ import os
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 
 from watchword.errors import HostError
 
+_PASSING = 2.0  # seconds
 _PEER = struct.Struct("=3i")  # pid, uid, gid
 _held: dict[tuple[int, str], tuple[socket.socket, int]] = {}
 _lock = threading.Lock()
@@ -56,20 +58,31 @@ class Claim:
 def _claim(place: str, hint: str) -> socket.socket:
     name = f"\0watchword: {place}"
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        channel.bind(name)
-        channel.listen(8)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            channel.close()
-            raise HostError(f"{place} cannot be claimed: {error}") from error
-        if (pid := _owner(name)) is not None:
-            channel.close()
-            raise HostError(
-                f"another fwknopd (pid {pid}) keeps its grants in {place}",
-                hint=f"end it, or {hint}",
-            ) from error
-    return channel
+    limit = time.monotonic() + _PASSING
+    while True:
+        try:
+            channel.bind(name)
+            channel.listen(8)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                channel.close()
+                raise HostError(f"{place} cannot be claimed: {error}") from error
+            pid = _owner(name)
+            if pid is not None and not _lives(pid) and time.monotonic() < limit:
+                time.sleep(0.01)
+                continue
+            if pid is not None:
+                channel.close()
+                raise HostError(
+                    f"another fwknopd (pid {pid}) keeps its grants in {place}",
+                    hint=f"end it, or {hint}",
+                ) from error
+        return channel
+
+
+def _lives(pid: int) -> bool:
+    """A program that it was just starting when it was killed has its name for a moment longer."""
+    return Path(f"/proc/{pid}").exists()
 
 
 def _owner(name: str) -> int | None:
