@@ -54,11 +54,17 @@ def check_line(octets: bytes) -> str:
     assert isinstance(found, Logged)
     assert "kernel" in line.partition("IN=")[0]
     for address, name in ((found.hit.source, "SRC="), (found.hit.destination, "DST=")):
-        written = line.partition(name)[2].split()[0]
-        assert ip_address(written).packed == address
+        assert any(_means(text, address) for text in line.split(name)[1:])
     assert found.hit.protocol == 1 or f"DPT={found.hit.port}" in line.replace("DPT=0", "DPT=")
     systems(found.hit, _SIGNATURES)
     return f"{len(found.hit.source)} {found.hit.protocol}"
+
+
+def _means(text: str, address: bytes) -> bool:
+    try:
+        return ip_address(text.partition(" ")[0]).packed == address
+    except ValueError:
+        return False
 
 
 def check_message(octets: bytes) -> str:

@@ -39,8 +39,6 @@ def test_a_command_line_of_1_9_means_what_it_meant(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "remedy"),
     [
-        ("--os", "logs of iptables are not read"),
-        ("--fw-log /var/log/messages", "logs of iptables are not read"),
         ("--spa-dump-packets x", "watchword explain"),
         ("--fw-type ipfw", "FIREWALL_BACKEND"),
         ("--no-gpg", "GPG_"),

@@ -23,6 +23,7 @@ from watchword.model.daemon_events import HostTrouble
 from watchword.model.hits import Hit
 from watchword.model.settings import KnockLog
 from watchword.ports import HitSource
+from watchword.programs import fwknopd
 
 FOREIGN = "Nov 21 09:17:20 fw sshd[7]: Accepted publickey for mallory\n"
 
@@ -268,3 +269,22 @@ def test_a_log_that_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -> No
     with pytest.raises(HostError, match="cannot read the log") as refused:
         Reader(KnockLog(tmp_path / "nowhere"))
     assert "IPT_SYSLOG_FILE" in refused.value.hint
+
+
+@pytest.mark.requirement("8.22", "8.23", partial=True)
+def test_a_log_is_read_from_its_beginning_for_the_systems_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The original reads only what comes later, which is nothing."""
+    linux = SYN.replace("020405B40402080A", "020405B40402080A012046E40000000001030307")
+    path = log(tmp_path, FOREIGN + f"{HEAD}{V4}DF {linux}\n" * 2 + line(3))
+    (tmp_path / "pf.os").write_text("*:64:1:60:M*,S,T,N,W*:\tLinux:2.6::Linux\n", "ascii")
+    conf = tmp_path / "fwknopd.conf"
+    conf.touch(mode=0o600)
+    conf.write_text(f"P0F_FILE {tmp_path}/pf.os;\n", "ascii")
+    assert fwknopd.main(["-c", str(conf), "--os", "--fw-log", str(path)]) == 0
+    assert capsys.readouterr().out == (
+        "[+] 10.77.0.11\n      *:64:1:60:M*,S,T,N,W*:           Linux:2.6::Linux\n"
+    )
+    assert fwknopd.main(["-c", str(conf), "--os", "--fw-log", str(tmp_path / "x")]) == 1
+    assert "cannot read the log" in capsys.readouterr().err

@@ -57,18 +57,22 @@ def options_of(octets: bytes) -> list[Option]:
 
 def systems(hit: Hit, signatures: Signatures) -> frozenset[str]:
     """The names of all systems whose SYNs look like this; empty: none, or there is no look."""
+    return frozenset(signature.name for signature in fitting(hit, signatures))
+
+
+def fitting(hit: Hit, signatures: Signatures) -> list[Signature]:
+    """The signatures themselves, in the order of their file."""
     look = hit.look
     if look is None or not look.options:
-        return frozenset()
+        return []
     try:
         options = options_of(look.options)
     except BrokenOptionsError:
-        return frozenset()
+        return []
     six = len(hit.source) == 16
     if six:
         look = look._replace(length=look.length - _LONGER_HEADER)
-    fitting = _fitting(look, options, signatures, six=six)
-    return frozenset(signature.name for signature in fitting)
+    return list(_fitting(look, options, signatures, six=six))
 
 
 def _fitting(

@@ -136,9 +136,9 @@ def _segment(found: re.Match[str], tcp: re.Match[str], ends: tuple[bytes, bytes]
 
 
 def _number(digits: str, most: int = 65535) -> int:
-    """Raises ValueError: it is more than fits."""
-    if len(digits) > 10 or int(digits) > most:
-        raise ValueError(f"{digits[:12]} is more than {most}")
+    """Raises ValueError: it is more than fits, or not as the kernel writes it."""
+    if len(digits) > 10 or int(digits) > most or (digits[0] == "0" and len(digits) > 1):
+        raise ValueError(f"{digits[:12]} is no number up to {most}")
     return int(digits)
 
 

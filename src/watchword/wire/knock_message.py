@@ -80,7 +80,7 @@ def open_message(octets: bytes, key: Secret) -> KnockMessage:
     Padding that is none is kept as text: so the first half of a longer message can be read, with
     a cut name. Raises UnreadableKnockError; its text is the original's.
     """
-    if not octets.startswith(PREFIX):
+    if len(octets) != COLLECTED or not octets.startswith(PREFIX):
         raise UnreadableKnockError("no such beginning")
     try:
         plaintext, _ = rijndael.decrypt(octets, key, CipherMode.LEGACY)

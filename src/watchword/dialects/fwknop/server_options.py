@@ -82,6 +82,8 @@ OPTIONS: Final = (
     _switch("", "fw-withdraw", "take out what only a running daemon ends on time, and exit"),
     _switch("", "rotate-digest-cache", "begin a new replay memory, keep the old as <file>-old"),
     _text("", "export-digest-cache", "write the replay memory to this file, for fwknop, and exit"),
+    _switch("", "os", "say which systems sent what the firewall's log tells of, and exit"),
+    _text("", "fw-log", "the log to look for systems in, instead of IPT_SYSLOG_FILE"),
     _switch("", "exit-parse-config", "check the configuration and exit"),
     _switch("", "exit-parse-digest-cache", "check the replay memory and exit"),
     _switch("", "dump-serv-err-codes", "list error numbers and exit"),
@@ -141,6 +143,8 @@ class ServerOptions:
     fw_withdraw: bool = False
     rotate_digest_cache: bool = False
     export_digest_cache: str | None = None
+    os: bool = False
+    fw_log: str | None = None
     exit_parse_config: bool = False
     exit_parse_digest_cache: bool = False
     dump_serv_err_codes: bool = False

@@ -42,8 +42,6 @@ _TABLE: Final = {
     ),
     "no-gpg": _Old(instead="take the lines with GPG_ out of the stanzas"),
     "spa-dump-packets": _Old(has_value=True, instead="watchword explain --pcap reads captures"),
-    "os": _Old(instead="logs of iptables are not read"),
-    "fw-log": _Old(has_value=True, instead="logs of iptables are not read"),
 }
 
 

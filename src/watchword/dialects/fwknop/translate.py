@@ -46,6 +46,7 @@ from watchword.dialects.fwknop.translate_policy import policy_of, terms_of, with
 from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.knocking import Knocking
+from watchword.model.old_knocks import Signatures
 from watchword.model.policy import Policy
 from watchword.model.policy_tests import PolicyTest
 from watchword.model.settings import ControlSettings, Settings
@@ -158,6 +159,15 @@ def settings_only(sources: Sources, options: ServerOptions) -> Settings:
     if not translate_default.is_chosen(values):
         values = _with_firewall(sources, values, complaints)
     return _settings(values, options, (), complaints)
+
+
+def fingerprinting(sources: Sources, options: ServerOptions) -> tuple[str, Signatures]:
+    """The log that is looked at for systems, and by which signatures. Raises OperatorError."""
+    complaints = Complaints()
+    values = _values(sources, options, Complaints())
+    found = translate_knocks.signatures(values, sources.read, complaints, needed=True)
+    complaints.settle()
+    return options.fw_log or values.text("IPT_SYSLOG_FILE"), found
 
 
 def _with_firewall(sources: Sources, values: Values, complaints: Complaints) -> Values:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,20 @@ PAUSE: Final = 0.1
 PIECE: Final = 1 << 16
 _LOOKED_BACK: Final = 1 << 16
 _HEAD: Final = 256  # bytes by which a file that was written anew is told from one that grew
+
+
+def hits_in(path: Path) -> Iterator[Hit]:
+    """Every hit that a log tells of, from its beginning to its end. Raises HostError."""
+    try:
+        with path.open("rb") as file:
+            while octets := file.readline(LONGEST):
+                said = read(octets.decode("utf-8", "replace").rstrip("\n"))
+                if isinstance(said, Logged):
+                    yield said.hit
+    except OSError as error:
+        raise HostError(
+            f"cannot read the log {path}: {error.strerror}", hint="name another with --fw-log"
+        ) from None
 
 
 class LogSource:

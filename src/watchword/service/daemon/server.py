@@ -83,6 +83,7 @@ def absolute(options: ServerOptions) -> ServerOptions:
         access_folder=whole(options.access_folder),
         digest_file=whole(options.digest_file),
         export_digest_cache=whole(options.export_digest_cache),
+        fw_log=whole(options.fw_log),
         pid_file=whole(options.pid_file),
         pcap_file=whole(options.pcap_file),
         run_dir=whole(options.run_dir),

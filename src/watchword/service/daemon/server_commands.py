@@ -12,6 +12,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from shutil import which
 
@@ -22,6 +23,7 @@ from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import file_rights, files, patterns, randomness, users
+from watchword.edges.capture.hit_log import hits_in
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.dated.backend import DatedFirewall
@@ -33,6 +35,7 @@ from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.crypto import Digest
 from watchword.model.daemon_events import KeyFile
 from watchword.model.settings import PacketQueue, Settings
+from watchword.recognise.fingerprints import fitting
 from watchword.service import asking, policy_trial
 from watchword.service.complain import say
 from watchword.service.daemon import assembly, listing, named_paths, process, surroundings
@@ -207,6 +210,19 @@ def _export_memory(options: ServerOptions) -> int:
     return 0
 
 
+def _systems(options: ServerOptions) -> int:
+    """Each sender in the log with the systems whose packets look like his, as 1.9 says it."""
+    file, signatures = translate.fingerprinting(sources(), options)
+    found: dict[bytes, dict[str, None]] = {}
+    for hit in hits_in(process.started_in() / file):
+        for each in fitting(hit, signatures):
+            if hit.source in found or len(found) < MOST_SENDERS:
+                found.setdefault(hit.source, {})[f"{each.text:<33}{each.name}"] = None
+    for source, lines in found.items():
+        print("\n".join((f"[+] {ip_address(source)}", *(f"      {line}" for line in lines))))
+    return 0
+
+
 def _check(options: ServerOptions) -> int:
     configuration = proven(options)
     book = Logbook(configuration.settings.log, foreground=True, syslog=False)
@@ -218,6 +234,8 @@ def _check(options: ServerOptions) -> int:
     return 0
 
 
+MOST_SENDERS = 10_000
+"""Of a log, that are listed."""
 ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions], int]], ...] = (
     (lambda options: options.help, _help),
     (lambda options: options.version, _version),
@@ -235,6 +253,7 @@ ACTIONS: tuple[tuple[Callable[[ServerOptions], object], Callable[[ServerOptions]
     (lambda options: options.exit_parse_config, _check),
     (lambda options: options.exit_parse_digest_cache, _check_memory),
     (lambda options: options.export_digest_cache, _export_memory),
+    (lambda options: options.os, _systems),
 )
 
 
