@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from watchword.errors import HostError, PeerError
 from watchword.model.addresses import Address
 from watchword.model.commands import Account
+from watchword.model.doors import KernelOpening
 from watchword.model.filters import Filter
 from watchword.model.hits import Hit
 from watchword.model.moments import Moment
@@ -246,6 +247,26 @@ class ConnectionTable(Protocol):
 
     def through(self, holes: Collection[Hole]) -> frozenset[Hole]:
         """Those of the holes that somebody is connected through now. Raises HostError."""
+        ...
+
+
+@runtime_checkable
+class FollowsKnocks(Protocol):
+    """A firewall backend whose kernel follows knocks (feature KERNEL_DOORS). Methods block."""
+
+    def knocked(self) -> Sequence[KernelOpening]:
+        """Whom it let in by itself since they were settled last. Raises HostError."""
+        ...
+
+    def settle(self, taken: Collection[KernelOpening]) -> None:
+        """Forget these: they are openings like others by now. Raises HostError.
+
+        What is gone already is no error.
+        """
+        ...
+
+    def rest(self) -> None:
+        """Follow no knocks until ``prepare`` is called again. Raises HostError."""
         ...
 
 

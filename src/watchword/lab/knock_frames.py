@@ -9,14 +9,23 @@ _NOWHERE = bytes.fromhex("ffffffffffff020000000099")
 
 
 def packet(source: str, destination: str, protocol: int, content: bytes) -> bytes:
-    """An IP packet. Nobody who only listens looks at checksums; there are none."""
+    """An IP packet. Of its checksums it has that of IPv4, without which no host looks at it."""
     here, there = ip_address(source).packed, ip_address(destination).packed
     if len(here) == 4:
         size = 20 + len(content)
-        head = struct.pack("!BBHHHBBH", 0x45, 0, size, 1, 0, 64, protocol, 0)
+        head = struct.pack("!BBHHHBB", 0x45, 0, size, 1, 0, 64, protocol)
+        head += _checksum(head + here + there)
     else:
         head = struct.pack("!IHBB", 6 << 28, len(content), protocol, 64)
     return head + here + there + content
+
+
+def _checksum(words: bytes) -> bytes:
+    """Of a header without the two bytes that it is put into."""
+    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!H", ~total & 0xFFFF)
 
 
 def segment(port: int, flags: int, source_port: int = 40000) -> bytes:

@@ -171,6 +171,28 @@ class Door:
     action: DoorAction = RunCommands()
     care: Care = _NO_CARE
     rotation: Rotation | None = None
+    kernel: bool = False
+    """True: the kernel follows its knocks and opens it, in sets of the packet filter's."""
+
+
+class KernelOpening(NamedTuple):
+    """Somebody whom the kernel let in by itself, and whom no ledger knows yet."""
+
+    door: int
+    """The door's number."""
+    who: Address
+    remaining: float
+    """Seconds until the kernel ends it."""
+
+
+class KernelStep(NamedTuple):
+    """What the kernel says of an attempt at a door that it follows."""
+
+    door: int
+    source: bytes
+    """Address, 4 or 16 bytes."""
+    stage: int
+    """How many knocks were right; 0: a wrong one ended it."""
 
 
 class Step(Enum):

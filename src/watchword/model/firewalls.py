@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchword.model.addresses import Address
+from watchword.model.addresses import Address, Network
+from watchword.model.doors import Door
 from watchword.model.services import Service
 
 
@@ -167,6 +168,14 @@ class FirewallSettings:
     """IP version and length of prefixes that openings may be for; sorted."""
     firsts: tuple[tuple[int, int], ...] = ()
     """The same of those of which only the first address that connects is let in; sorted."""
+    doors: tuple[Door, ...] = ()
+    """Those that the kernel follows (backend nftables, attachment ``guard``)."""
+    door_interfaces: tuple[str, ...] = ()
+    """Where it does; empty: on every interface."""
+    door_versions: tuple[int, ...] = (4, 6)
+    """IP versions for which it does."""
+    door_barred: tuple[Network, ...] = ()
+    """Whose knocks are nothing."""
     snat: tuple[Address, ...] = ()
     """Addresses as which others may be seen; at most MOST_SNAT."""
     mark: int = 0x0100_0000

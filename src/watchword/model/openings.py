@@ -30,6 +30,7 @@ class Feature(StrEnum):
     FORWARD = "forward"  # lead a port on to another host
     FORWARD_ALL = "forward-all"  # let everything of a caller's through this host
     SOURCE_NAT = "source-nat"  # have the inside see an address of this host's, not the caller's
+    KERNEL_DOORS = "kernel-doors"  # follow knocks in the kernel, and open by them
     OUTPUT = "output"  # let answers out past a chain that drops them
     SOURCE_PORT = "source-port"  # an opening for connections from one port of the caller's only
     PREFIX = "prefix"  # an opening for a whole network of callers

@@ -50,6 +50,8 @@ class Draft:
     secret: Secret | None = None
     knocks: int = KNOCKS
     every: int = EVERY
+    kernel: Place | None = None
+    """Where it is asked for that the kernel follows the door."""
 
     def refuse(self, place: Place, what: str, hint: str) -> None:
         self.complaints.append(complaint(place, what, hint))

@@ -18,6 +18,7 @@ from typing import Final
 from watchword.dialects.knockd.commands import command
 from watchword.dialects.knockd.door_care import CARE, rotation
 from watchword.dialects.knockd.door_draft import Draft, Read, services, whole_number, yes_or_no
+from watchword.dialects.knockd.door_kernel import kernel
 from watchword.dialects.knockd.lines import Directive, Section
 from watchword.dialects.knockd.sequences import SequenceError, flag_rule, sequence
 from watchword.errors import Complaint
@@ -94,6 +95,7 @@ def _finished(draft: Draft, number: int) -> Door:
         action=_action(draft),
         care=draft.care,
         rotation=rotation(draft),
+        kernel=kernel(draft),
     )
 
 
@@ -199,6 +201,10 @@ def _shell(draft: Draft, directive: Directive, value: str) -> None:
     draft.shell = yes_or_no(directive, value, draft.complaints)
 
 
+def _kernel(draft: Draft, directive: Directive, value: str) -> None:
+    draft.kernel = directive.place if yes_or_no(directive, value, draft.complaints) else None
+
+
 _KEYS: Final[dict[str, Read]] = {
     "sequence": _sequence,
     "one_time_sequences": _one_time,
@@ -216,6 +222,7 @@ _KEYS: Final[dict[str, Read]] = {
     "open": _open,
     "close": _close,
     "shell": _shell,
+    "kernel": _kernel,
     **CARE,
 }
 KEYS: Final[Sequence[str]] = tuple(_KEYS)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from watchword.errors import HostError
+from watchword.model.doors import KernelOpening
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
-from watchword.ports import Clock, FirewallBackend
+from watchword.ports import Clock, FirewallBackend, FollowsKnocks
 
 EVERYTHING = frozenset(
     {
@@ -29,6 +30,7 @@ EVERYTHING = frozenset(
         Feature.SOURCE_PORT,
         Feature.PREFIX,
         Feature.FIRST,
+        Feature.KERNEL_DOORS,
     }
 )
 
@@ -47,6 +49,9 @@ class MemoryFirewall:
         """False: never, or everything was removed since."""
         self.connections: Counter[Hole] = Counter()
         """Connections that are under way, by the hole that let them in."""
+        self.let_in: list[KernelOpening] = []
+        """Whom its doors let in by themselves."""
+        self.resting = False
         self._adopted = False
         self._clock = clock
         self._features = features
@@ -94,6 +99,16 @@ class MemoryFirewall:
                 kept[opening.hole] = opening
         self._openings = kept
 
+    def knocked(self) -> Sequence[KernelOpening]:
+        return list(self.let_in)
+
+    def settle(self, taken: Collection[KernelOpening]) -> None:
+        over = {(each.door, each.who) for each in taken}
+        self.let_in = [each for each in self.let_in if (each.door, each.who) not in over]
+
+    def rest(self) -> None:
+        self.resting = True
+
     def cut(self, holes: Collection[Hole]) -> int:
         return sum(self.connections.pop(hole, 0) for hole in holes)
 
@@ -122,4 +137,4 @@ class MemoryFirewall:
             yield
 
 
-_: type[FirewallBackend] = MemoryFirewall
+_: tuple[type[FirewallBackend], type[FollowsKnocks]] = (MemoryFirewall, MemoryFirewall)

@@ -83,6 +83,7 @@ class _Sides:
             sets=(*mine.sets, *called.sets, *adopted.sets),
             calls=called.calls,
             strange=mine.strange,
+            families=mine.families,
             own=mine.own,
         )
         self._own_script = script

@@ -10,13 +10,14 @@ happens often, by netlink.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from watchword.edges.firewall.cutting import can_cut, cut_off
-from watchword.edges.firewall.nft import guard
+from watchword.edges.firewall.nft import doors, guard
 from watchword.edges.firewall.nft.attachments import attachment
 from watchword.edges.firewall.nft.extents import Extents
+from watchword.edges.firewall.nft.knocked import KnockedSets
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
 from watchword.edges.firewall.nft.pieces import Pieces
@@ -26,9 +27,10 @@ from watchword.edges.firewall.nft.survey import Survey, survey
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.errors import HostError
+from watchword.model.doors import KernelOpening
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Tag
-from watchword.ports import Clock, FirewallBackend, ProgramRunner
+from watchword.ports import Clock, FirewallBackend, FollowsKnocks, ProgramRunner
 
 _LIST_EVERY = 10.0
 """Seconds between two lists of who is connected, when ``intact`` takes them."""
@@ -62,6 +64,7 @@ class NftFirewall:
         if structure.own is not None and settings.attach is Attach.GUARD:
             extents = Extents(structure.own, settings)
         self._openings = OpeningSets(structure.homes, clock, pieces, extents)
+        self._knocked = KnockedSets(guard.home(settings), settings)
         self._settings = settings
         self._programs = programs
         self._clock = clock
@@ -104,7 +107,7 @@ class NftFirewall:
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL, Feature.SOURCE_NAT}
         if self._settings.attach is Attach.GUARD:
-            able |= _of_parts(self._settings)
+            able |= {*_of_parts(self._settings), Feature.KERNEL_DOORS}
         if self._settings.output_from:
             able.add(Feature.OUTPUT)
         return frozenset(able)
@@ -151,6 +154,19 @@ class NftFirewall:
         if self._stood is None and change.add:
             raise HostError("nothing can be opened before the firewall is prepared")
         self._note_ended(self._openings.apply(self._netlink, change))
+
+    def knocked(self) -> Sequence[KernelOpening]:
+        """Whom the kernel's doors let in, and no ledger knows yet. Raises HostError."""
+        return self._knocked.read(self._netlink)
+
+    def settle(self, taken: Collection[KernelOpening]) -> None:
+        """Take these out of the doors' own sets. Raises HostError."""
+        self._knocked.settle(self._netlink, taken)
+
+    def rest(self) -> None:
+        """Have the kernel follow no knocks. Raises HostError."""
+        if script := doors.resting(self._settings, str(guard.home(self._settings))):
+            run(self._programs, script)
 
     def cut(self, holes: Collection[Hole]) -> int:
         """End connections that came in through holes that are shut. Raises HostError."""
@@ -245,4 +261,4 @@ def _of_parts(settings: FirewallSettings) -> frozenset[Feature]:
     return frozenset(able)
 
 
-_: type[FirewallBackend] = NftFirewall
+_: tuple[type[FirewallBackend], type[FollowsKnocks]] = (NftFirewall, NftFirewall)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from watchword.edges.firewall.nft import extents, leading
+from watchword.edges.firewall.nft import doors, extents, leading
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.layout import (
     PASS_SIZE,
@@ -131,14 +131,14 @@ def _sets(settings: FirewallSettings) -> dict[str, str]:
         ends = f"{address} . inet_service . {address} . inet_service . inet_proto"
         for name in (ADOPTED, CUT):
             sets[f"{name}{v}"] = f"type {ends}; size {PASS_SIZE};"
-    return sets | extents.sets(settings)
+    return sets | extents.sets(settings) | doors.sets(settings)
 
 
 def _rules(settings: FirewallSettings) -> list[tuple[str, str]]:
     """Each rule with its comment. The last comment names this structure's content."""
     rules = _under_way(settings.leads)
     rules += _everything_but(settings.public) if settings.guard_all else _only(settings.guarded)
-    rules += [*_granted(), *extents.rules(settings)]
+    rules += [*_granted(), *extents.rules(settings), *doors.rules(settings)]
     whole: tuple[object, ...] = (rules, _sets(settings), PRIORITY)
     if settings.leads:
         whole = (*whole, leading.chains(settings), leading.sets(settings))
@@ -163,7 +163,12 @@ def structure(settings: FirewallSettings) -> Structure:
         chains=(
             ExpectedChain(ours, CHAIN, comments, Hook(0, PRIORITY, 1)),
             *(leading.expected(settings, ours) if settings.leads else ()),
+            *(
+                ExpectedChain(ours, each.name, tuple(said for _, said in each.rules), each.hook)
+                for each in doors.chains(settings)
+            ),
         ),
+        families=((ours, doors.CHAIN),),
         sets=tuple((ours, name) for name in [*_sets(settings), *led]),
         strange=() if settings.leads else ((ours, leading.LEAD_ON),),
         own=ours,
@@ -194,6 +199,7 @@ def script(
     lines += [
         f'add rule {table} {CHAIN} {rule} comment "{comment}"' for rule, comment in _rules(settings)
     ]
+    lines += doors.script(settings, table)
     for name, connections in ((ADOPTED, adopted), (CUT, cut)):
         lines += _elements(table, name, connections)
     return "".join(f"{line}\n" for line in lines)

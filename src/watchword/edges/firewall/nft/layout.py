@@ -101,6 +101,8 @@ class Structure:
     calls: tuple[Call, ...] = ()
     strange: tuple[tuple[Home, str], ...] = ()
     """Chains of ours that are not to be there: of a time when more was asked for."""
+    families: tuple[tuple[Home, str], ...] = ()
+    """Beginnings of names: a chain with one of them that is not in ``chains`` is strange, too."""
     own: Home | None = None
     """A table of our own, where openings are that lead somewhere; None: there is none."""
 

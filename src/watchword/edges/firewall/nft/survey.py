@@ -94,7 +94,8 @@ class Survey:
     jumps: tuple[tuple[int, ...] | None, ...]
     """For each call the handles of the rules that make it; None: there is no such caller."""
     strange: tuple[bool, ...] = ()
-    """Which of the chains that are not to be there are there."""
+    """Which of the chains that are not to be there are there, and for each family whether one
+    of it is."""
 
     def fits(self, structure: Structure) -> bool:
         """Whether everything stands as it should."""
@@ -138,8 +139,24 @@ def survey(netlink: Netlink, structure: Structure) -> Survey:
             None if head is None else _calls(netlink, each)
             for head, each in zip(callers, structure.calls, strict=True)
         ),
-        tuple(each is not None for each in strange),
+        (
+            *(each is not None for each in strange),
+            *(_left_over(netlink, structure, home, stem) for home, stem in structure.families),
+        ),
     )
+
+
+def _left_over(netlink: Netlink, structure: Structure, home: Home, stem: str) -> bool:
+    """Whether a chain of that family is there which nobody wants any more."""
+    wanted = {each.name for each in structure.chains if each.home == home}
+    found = netlink.dump(Request(_GET_CHAIN, home.number, b"", NLM_F_DUMP))
+    for message in found:
+        parts = fields(message.attributes)
+        name = read_text(parts.get(_CHAIN_NAME, b""))
+        ours = read_text(parts.get(_TABLE_NAME, b"")) == home.table and name.startswith(stem)
+        if ours and name not in wanted:
+            return True
+    return False
 
 
 def _table(home: Home) -> Request:

@@ -1,0 +1,138 @@
+"""What the kernel says of attempts at the doors that it follows: a group of its log.
+
+In here: joining the group, reading it. Not in here: the rules that log (edges.firewall.nft.doors),
+what becomes of it (service.knock.kernel).
+
+The first bytes of a packet come with each line, of which its sender is read; nobody but the kernel
+sends them. Nothing is opened by them: whom the kernel let in stands in its sets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from watchword.edges.firewall.nft.attributes import (
+    NLM_F_ACK,
+    NLMSG_ERROR,
+    Request,
+    attribute,
+    decode,
+    encode,
+    fields,
+    number,
+    read_text,
+)
+from watchword.edges.firewall.nft.doors import PREFIX, SNAP
+from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, enlarge
+from watchword.errors import HostError
+from watchword.model.doors import KernelStep
+
+BATCH: Final = 256
+RECEIVE_BUFFER: Final = 4 << 20
+_SUBSYSTEM: Final = 4 << 8
+_PACKET, _CONFIGURE = _SUBSYSTEM, _SUBSYSTEM | 1
+_COMMAND, _MODE, _AT_ONCE = 1, 2, 5  # of a configuration
+_PAYLOAD, _PREFIX = 9, 10  # of packets
+_BIND, _COPY_PACKETS = 1, 2
+_SO_RCVBUFFORCE: Final = 33
+_DATAGRAM: Final = 1 << 16
+_SECONDS: Final = 5.0
+
+
+def joined(group: int) -> socket.socket:
+    """A socket that hears a group. Raises HostError: somebody else does, or it is not allowed."""
+    sock = socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
+    )
+    try:
+        sock.bind((0, 0))
+        enlarge(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.settimeout(_SECONDS)
+        for payload in (
+            attribute(_COMMAND, bytes([_BIND])),
+            attribute(_MODE, struct.pack("!IBx", SNAP, _COPY_PACKETS)),
+            number(_AT_ONCE, 1),
+        ):
+            _ask(sock, Request(_CONFIGURE, socket.AF_UNSPEC, payload, NLM_F_ACK, group))
+    except OSError as error:
+        sock.close()
+        raise HostError(
+            f"cannot hear of the kernel's doors (NFLOG group {group}): {error.strerror}",
+            hint="run this with CAP_NET_ADMIN; or give it another NFT_TABLE, if another daemon "
+            "has one of that name",
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _ask(sock: socket.socket, request: Request) -> None:
+    """Raises OSError with what the kernel says."""
+    sock.sendto(encode(request, 1), (0, 0))
+    for message in decode(sock.recv(_DATAGRAM)):
+        if message.kind == NLMSG_ERROR and len(message.body) >= 4:
+            refused = -struct.unpack_from("=i", message.body)[0]
+            if refused:
+                raise OSError(refused, os.strerror(refused))
+
+
+class DoorLog:
+    """One group."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """``sock``: as ``joined`` makes it."""
+        self._sock = sock
+        self._ready = asyncio.Event()
+
+    async def batches(self) -> AsyncIterator[Sequence[KernelStep]]:
+        """What each wake-up brought; nothing, where lines may have been lost."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._sock, self._ready.set)
+        try:
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                yield self._drain()
+        finally:
+            self.close()
+
+    def _drain(self) -> list[KernelStep]:
+        found: list[KernelStep] = []
+        for _ in range(BATCH):
+            try:
+                datagram = self._sock.recv(_DATAGRAM)
+            except BlockingIOError:
+                return found
+            except OSError:
+                continue  # there was no room for some
+            for message in decode(datagram):
+                if message.kind == _PACKET and (step := _step(fields(message.attributes))):
+                    found.append(step)
+        self._ready.set()  # there may be more
+        return found
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        if self._sock.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._sock)
+            self._sock.close()
+
+
+def _step(told: dict[int, bytes]) -> KernelStep | None:
+    """``ww:3:2`` is the second right knock at door 3; None: nothing of ours."""
+    stem, _, rest = read_text(told.get(_PREFIX, b"")).partition(PREFIX)
+    door, _, stage = rest.partition(":")
+    source = _source(told.get(_PAYLOAD, b""))
+    if stem or source is None or not (door.isdecimal() and stage.isdecimal()):
+        return None
+    return KernelStep(int(door), source, int(stage))
+
+
+def _source(header: bytes) -> bytes | None:
+    if len(header) >= 20 and header[0] >> 4 == 4:
+        return header[12:16]
+    return header[8:24] if len(header) >= 40 and header[0] >> 4 == 6 else None

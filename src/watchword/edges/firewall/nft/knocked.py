@@ -1,0 +1,49 @@
+"""Whom the kernel let in by itself: the elements that its doors put into sets.
+
+In here: reading them, and taking away what a ledger knows by now. Not in here: the sets and the
+rules that fill them (doors), openings of ledgers (openings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+
+from watchword.edges.firewall.nft import doors
+from watchword.edges.firewall.nft.commit import Sheet, commit, standing
+from watchword.edges.firewall.nft.elements import Place
+from watchword.edges.firewall.nft.layout import Home
+from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.model.doors import KernelOpening
+from watchword.model.firewalls import FirewallSettings
+
+
+class KnockedSets:
+    """One set for each door and IP version."""
+
+    def __init__(self, home: Home, settings: FirewallSettings) -> None:
+        self._places = {
+            (door.number, version): Place(
+                home.number, home.table, doors.opened(settings, door, version)
+            )
+            for door in settings.doors
+            for version in settings.door_versions
+        }
+
+    def read(self, netlink: Netlink) -> list[KernelOpening]:
+        """Whoever is in them now. Raises HostError."""
+        return [
+            KernelOpening(number, ip_address(live.key), live.remaining or 0.0)
+            for (number, _), place in self._places.items()
+            for live in (standing(netlink, place) or {}).values()
+        ]
+
+    def settle(self, netlink: Netlink, taken: Collection[KernelOpening]) -> None:
+        """Take these out. Raises HostError."""
+        sheets: dict[Place, Sheet] = {}
+        for each in taken:
+            place = self._places.get((each.door, each.who.version))
+            if place is not None:
+                sheets.setdefault(place, Sheet(place)).delete.add(each.who.packed)
+        if sheets:
+            commit(netlink, list(sheets.values()))
