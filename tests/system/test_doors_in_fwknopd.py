@@ -45,6 +45,13 @@ start_command = /usr/bin/touch {folder}/open-%IP%
 stop_command = /bin/rm {folder}/open-%IP%
 cmd_timeout = 60
 
+[fast]
+sequence = 7500,7700,7600
+tcpflags = syn
+kernel = yes
+open = tcp/{port}
+cmd_timeout = 60
+
 [once]
 one_time_sequences = {folder}/sheet
 tcpflags = syn
@@ -155,7 +162,7 @@ def test_the_log_has_the_lines_of_knockd_and_a_structured_one(both: Both) -> Non
     [grant] = both.grants
     assert told["grant"] == grant["grant"]
     told = both.ask("status")["doors"]
-    assert (told["doors"], told["listening_on"]) == (4, ["eth0"])
+    assert (told["doors"], told["listening_on"]) == (5, ["eth0"])
     events = both.ask("log")["events"]
     assert any(each["event"] == "services-opened" and each["door"] == "ssh" for each in events)
 
@@ -191,6 +198,24 @@ def test_a_one_time_sequence_is_marked_before_its_door_opens(both: Both) -> None
     both.place.knock(6002, 6003)
     both.server.wait_for(f"{CALLER}: once: opened", 2)
     both.server.wait_for("no more sequences left in the one time sequences file for door once")
+
+
+def test_the_kernel_opens_a_door_and_the_grant_is_one_of_the_list(both: Both) -> None:
+    with both.telling("fast: opened"):
+        both.place.knock(7500, 7700, 7600)
+    said = [f"{CALLER}: fast: {each}" for each in ("Stage 1", "Stage 2", "Stage 3", "OPEN SESAME")]
+    assert [each for each in both.server.log.splitlines() if f"{CALLER}: fast" in each][:4] == said
+    assert both.server.judged[-1]["door"] == "fast"
+    both.packet()
+    until(lambda: both.server.judged[-1].get("stanza") == 1)
+    door, packet = sorted(both.grants, key=lambda each: each["remaining"])
+    assert (door["door"], door["in_force"], packet["stanza"]) == ("fast", True, 1)
+    [end] = both.ends  # one opening for both
+    assert end > 200
+    both.ask("revoke", grant=packet["grant"])
+    assert gets_through(both.place.outside, HERE, PORT)
+    both.ask("revoke", grant=door["grant"])
+    assert not reaches(both.place.outside, HERE, PORT)
 
 
 def test_a_broken_file_changes_nothing_and_a_good_one_everything(both: Both) -> None:

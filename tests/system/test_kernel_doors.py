@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from tests.contract.doors import EVERY, DoorContract, Sent, Steps, noise
-from tests.knockd_scene import Street, street
+from tests.knockd_scene import CALLER, CALLER_6, HERE, HERE_6, Knockd, Street, street
 from tests.unit.test_door_contract import OrdinaryDoors
 from watchword.dialects.knockd import conf
 from watchword.edges.capture import door_log
 from watchword.edges.capture.door_log import DoorLog, joined
 from watchword.edges.firewall.nft import doors as kernel
 from watchword.edges.firewall.nft import guard
-from watchword.lab.sockets import inside
+from watchword.lab.sockets import gets_through, inside, listen, reaches
 from watchword.model.firewalls import FirewallSettings
+from watchword.service import asking
 
 pytestmark = pytest.mark.system
 _UNLIMITED = "limit rate 1000000/second burst 100000 packets"
@@ -93,3 +98,124 @@ def test_kernel_and_recogniser_agree_on_every_packet(
     steps = OrdinaryDoors().told(EVERY[number], packets)
     assert kernel_doors.told(EVERY[number], packets) == steps
     assert len(steps) > 100
+
+
+# --- with a daemon ---------------------------------------------------------------------
+
+PORT = 10001
+DOORS = f"""[ssh]
+sequence = 7000,9000,8000
+seq_timeout = 1
+tcpflags = syn
+kernel = yes
+open = tcp/{PORT}
+cmd_timeout = 60
+
+[slow]
+sequence = 7100,7300
+tcpflags = syn
+open = tcp/{PORT}
+cmd_timeout = 60
+"""
+
+
+@pytest.fixture(scope="module")
+def listening(place: Street) -> Iterator[None]:
+    with ExitStack() as listeners:
+        for address in (HERE, HERE_6):
+            listeners.enter_context(listen(place.inside, address, PORT))
+        yield
+
+
+@pytest.fixture
+def knockd(place: Street, listening: None, tmp_path: Path) -> Iterator[Knockd]:
+    place.inside.run("nft", "flush", "ruleset")
+    found = Knockd(place, tmp_path)
+    yield found
+    if found.process is not None:
+        found.stop(signal.SIGKILL)
+    place.inside.run("nft", "flush", "ruleset")
+
+
+def sets_of(place: Street, table: str) -> dict[str, list[str]]:
+    """Who is in the sets of the table, by the beginning of their names."""
+    told = json.loads(place.inside.run("nft", "-j", "list", "table", "inet", table).stdout)
+    found: dict[str, list[str]] = {}
+    for each in told["nftables"]:
+        if "set" in each:
+            members = [str(one) for one in each["set"].get("elem", [])]
+            found[each["set"]["name"].rpartition("_")[0] or each["set"]["name"]] = members
+    return found
+
+
+@pytest.mark.parametrize(("caller", "here"), [(CALLER, HERE), (CALLER_6, HERE_6)], ids=["4", "6"])
+def test_a_door_of_the_kernels_has_the_same_lines_and_becomes_the_same_grant(
+    place: Street, knockd: Knockd, caller: str, here: str
+) -> None:
+    knockd.start(DOORS)
+    assert not reaches(place.outside, here, PORT)
+    place.knock(7000, 9000, 8000, source=caller, to=here)
+    knockd.wait_for(f"{caller}: ssh: opened tcp/{PORT} for 60 seconds")
+    said = ["Stage 1", "Stage 2", "Stage 3", "OPEN SESAME"]
+    lines = [each for each in knockd.log.splitlines() if each.startswith(caller)]
+    assert lines[:4] == [f"{caller}: ssh: {each}" for each in said]
+    assert gets_through(place.outside, here, PORT)
+    [grant] = asking.ask(knockd.folder / "run" / "control.sock", "grants")["grants"]
+    assert (grant["door"], grant["who"], grant["in_force"]) == ("ssh", caller, True)
+    assert 55 < grant["remaining"] <= 61
+    sets = sets_of(place, "watchword_knockd")
+    assert sets[f"door1_open{'4' if here == HERE else '6'}"] == []  # it is an opening like others
+    asking.change(knockd.folder / "run" / "control.sock", "revoke", all=True)
+    assert not reaches(place.outside, here, PORT)
+
+
+def test_a_sequence_that_takes_too_long_is_told_and_ordinary_doors_stand_beside(
+    place: Street, knockd: Knockd
+) -> None:
+    knockd.start(DOORS)
+    place.knock(7000, 9000)
+    knockd.wait_for(f"{CALLER}: ssh: sequence timeout (stage 2)")
+    place.knock(8000)
+    place.knock(7100, 7300)
+    knockd.wait_for(f"{CALLER}: slow: opened tcp/{PORT} for 60 seconds")
+    assert "ssh: OPEN SESAME" not in knockd.log
+
+
+def test_the_kernel_opens_and_closes_while_the_daemon_is_dead_and_rests_when_it_was_stopped(
+    place: Street, knockd: Knockd
+) -> None:
+    knockd.start(DOORS)
+    knockd.stop(signal.SIGKILL)
+    place.knock(7000, 9000, 8000)
+    assert gets_through(place.outside, HERE, PORT)
+    knockd.start(DOORS)
+    knockd.wait_for(f"{CALLER}: ssh: opened tcp/{PORT}")
+    [grant] = asking.ask(knockd.folder / "run" / "control.sock", "grants")["grants"]
+    assert grant["remaining"] <= 60
+    assert gets_through(place.outside, HERE, PORT)
+    asking.change(knockd.folder / "run" / "control.sock", "revoke", all=True)
+    assert knockd.stop() == 15
+    place.knock(7000, 9000, 8000)
+    assert not reaches(place.outside, HERE, PORT)
+
+
+def test_a_reload_has_the_kernel_follow_other_doors(place: Street, knockd: Knockd) -> None:
+    knockd.start(DOORS)
+    place.knock(7000, 9000, 8000)
+    knockd.wait_for("ssh: opened")
+    knockd.write(DOORS.replace("7000,9000,8000", "7001,9001,8001"))
+    knockd.send(signal.SIGHUP)
+    knockd.wait_for("re-opening log file")
+    assert gets_through(place.outside, HERE, PORT)  # the grant is still there
+    place.knock(7000, 9000, 8000)
+    place.knock(7001, 9001, 8001)
+    knockd.wait_for("ssh: opened", 2)
+    assert knockd.log.count("ssh: Stage 1") == 2
+    knockd.write(DOORS.replace("kernel = yes\n", ""))
+    knockd.send(signal.SIGHUP)
+    knockd.wait_for("re-opening log file", 2)
+    assert (
+        "door1" not in place.inside.run("nft", "list", "table", "inet", "watchword_knockd").stdout
+    )
+    place.knock(7000, 9000, 8000)
+    knockd.wait_for("ssh: opened", 3)

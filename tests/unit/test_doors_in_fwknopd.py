@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
@@ -16,20 +17,30 @@ from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.edges.clock import FakeClock
 from watchword.edges.debts import NAME, Debts
+from watchword.edges.firewall.memory import EVERYTHING, MemoryFirewall
+from watchword.edges.firewall.nft import doors as kernel
+from watchword.edges.replay.memory import MemoryJournal
+from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import OperatorError
 from watchword.grant import warrants
 from watchword.model.door_events import ServicesOpened, Told
-from watchword.model.doors import Progress, Step
-from watchword.model.openings import Grant, Hole, Lead, Opening
+from watchword.model.doors import KernelOpening, KernelStep, Progress, Step
+from watchword.model.openings import Feature, Grant, Hole, Lead, Opening
 from watchword.model.orders import CloseByCommand, OpenDoor, UseUp, Wanted
 from watchword.model.outcomes import Knocked
 from watchword.model.services import Service
 from watchword.model.settings import Settings
 from watchword.ports import Completed, ForbiddenError
+from watchword.recognise import kernel_doors
+from watchword.recognise.kernel_doors import KernelAttempts
 from watchword.service.apart.counter import Counter
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.workshop import Tools, Workshop
+from watchword.service.daemon.assembly import fitted
+from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.restraint import is_overheard
+from watchword.service.knock.door_grants import DoorGrants
+from watchword.service.knock.kernel import KernelDoors
 
 SSH = Service.parse("tcp/2222")
 CALLER, OTHER = ip_address("198.51.100.2"), ip_address("198.51.100.3")
@@ -207,3 +218,130 @@ def test_an_opened_door_has_one_structured_line_and_a_stage_none() -> None:
     assert [text for _, text in voice_doors.lines(stage)] == [f"{CALLER}: ssh: Stage 1"]
     assert is_overheard(stage)
     assert not is_overheard(Knocked(ServicesOpened("ssh", grant), NOW.wall))
+
+
+# --- doors of the kernel ------------------------------------------------------------
+
+FAST = """[fast]
+sequence = 7000,9000,8000
+kernel = yes
+open = tcp/2222
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("open = tcp/2222|start_command = id", "it runs no commands"),
+        ("open = tcp/2222|close = tcp/22", "Close"),
+        ("open = tcp/2222|seq_timeout = 5", "there is nothing that it opens"),
+        ("sequence = 7000,9000,8000|one_time_sequences = /sheet", "one-time sequence"),
+        (f"sequence = 7000,9000,8000|secret = {'QUJD' * 8}", "follows from a secret"),
+        ("[fast]|[fast]\nmax_failures = 3/60", "does not count who failed"),
+        ("[fast]|[fast]\ntcpflags = syn,!syn", "no packet has the flags"),
+        ("[fast]|[fast]\nseq_timeout = 0", "no time for its sequence"),
+    ],
+)
+def test_what_needs_a_program_is_refused_to_the_kernel_with_the_reason(line: str, why: str) -> None:
+    before, _, after = line.partition("|")
+    said = [each for each in refused(FAST.replace(before, after)) if "by the kernel" in each]
+    assert any(why in each for each in said), said
+    assert all(each.startswith("/doors:") for each in said)
+
+
+def test_the_kernel_follows_doors_in_the_guard_of_nftables_only() -> None:
+    assert [each.name for each in configured(FAST).settings.firewall.doors] == ["fast"]
+    assert "only a guard in nftables" in refused(FAST, "FIREWALL_BACKEND iptables")[0]
+    jump = "FIREWALL_ATTACH jump\nNFT_JUMP_FROM inet filter input"
+    assert "only a guard in nftables" in refused(FAST, jump)[0]
+    assert any("ENABLE_DESTINATION_RULE" in e for e in refused(FAST, "ENABLE_DESTINATION_RULE Y"))
+    barred = configured(FAST, "BLACKLIST 192.0.2.0/24").settings.firewall
+    assert barred.door_barred == (ip_network("192.0.2.0/24"),)
+
+
+def test_a_policy_whose_doors_the_kernel_cannot_follow_starts_nothing() -> None:
+    policy = configured(FAST).policy
+    with pytest.raises(OperatorError, match="cannot be followed by the kernel"):
+        fitted(policy, "memory", EVERYTHING - {Feature.KERNEL_DOORS})
+    assert fitted(policy, "memory", EVERYTHING).doors == policy.doors
+
+
+def test_other_doors_have_other_names_in_the_kernel() -> None:
+    one = configured(FAST).settings.firewall
+    names = {each.name for each in kernel.chains(one)}
+    for other in (
+        configured(FAST.replace("7000", "7001")).settings.firewall,
+        configured(f"[options]\nInterface = eth1\n{FAST}").settings.firewall,
+        configured(FAST, "BLACKLIST 192.0.2.0/24").settings.firewall,
+    ):
+        assert names.isdisjoint(each.name for each in kernel.chains(other))
+        assert set(kernel.sets(one)).isdisjoint(kernel.sets(other))
+    assert {
+        each.name for each in kernel.chains(configured(f"\n\n{FAST}").settings.firewall)
+    } == names
+
+
+def test_what_the_kernel_tells_is_told_with_the_ends_that_it_does_not_tell() -> None:
+    [door] = configured(
+        FAST.replace("open", "seq_timeout = 5\nstep_timeout = 2\nopen")
+    ).policy.doors
+    attempts = KernelAttempts([door])
+    one, two = CALLER.packed, OTHER.packed
+
+    def heed(source: bytes, stage: int, now: float) -> tuple[Step, int]:
+        progress = attempts.heed(KernelStep(1, source, stage), now)
+        assert progress is not None
+        return progress.step, progress.stage
+
+    assert attempts.next_deadline() is None
+    assert heed(one, 1, 10.0) == (Step.ADVANCED, 1)
+    assert heed(two, 1, 11.0) == (Step.ADVANCED, 1)
+    assert attempts.next_deadline() == 12.0
+    assert heed(one, 2, 11.5) == (Step.ADVANCED, 2)
+    assert [(e.step, e.source, e.stage) for e in attempts.expire(13.0)] == [
+        (Step.TIMED_OUT, OTHER, 1)
+    ]
+    assert heed(one, 0, 13.1) == (Step.SPOILT, 2)
+    assert attempts.expire(99.0) == []
+    assert heed(one, 3, 100.0) == (Step.ADVANCED, 3)  # lines before it were lost
+    assert attempts.next_deadline() is None
+    assert attempts.heed(KernelStep(7, one, 1), 100.0) is None
+
+
+def test_of_attempts_that_the_kernel_tells_the_oldest_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kernel_doors, "MOST", 2)
+    attempts = KernelAttempts(configured(FAST).policy.doors)
+    for number in (1, 2, 3):
+        attempts.heed(KernelStep(1, ip_address(f"192.0.2.{number}").packed, 1), float(number))
+    assert [str(each.source) for each in attempts.expire(99.0)] == ["192.0.2.2", "192.0.2.3"]
+
+
+def test_whom_the_kernel_let_in_becomes_a_grant_with_the_end_that_it_has() -> None:
+    async def scene() -> None:
+        clock = FakeClock(*NOW)
+        firewall, reporter = MemoryFirewall(clock), MemoryReporter()
+        firewall.prepare()
+        enforcer = Enforcer(firewall, MemoryJournal("boot"), reporter, clock)
+        told: list[Any] = []
+        grants = DoorGrants(enforcer, told.append, clock, numbered=False)
+        followed = KernelDoors(
+            cast("Any", None), enforcer, grants, told.append, clock=clock,
+            barred=lambda who: "barred" if who == OTHER else "",
+        )  # fmt: skip
+        followed.take_up(configured(FAST).policy.doors)
+        firewall.let_in = [
+            KernelOpening(1, "fast", CALLER, 7.2),
+            KernelOpening(1, "fast", OTHER, 7.2),
+            KernelOpening(2, "another", CALLER, 7.2),
+        ]
+        await followed.take_over()
+        [grant] = enforcer.ledger.grants()
+        assert (grant.door, grant.who, grant.until - NOW.steady) == ("fast", CALLER, 8.0)
+        assert [each.name for each in firewall.let_in] == ["another"]  # of a door that is not there
+        assert [type(each).__name__ for each in told] == ["Trouble", "ServicesOpened"]
+        await enforcer.rest()
+        assert firewall.resting
+
+    asyncio.run(scene())

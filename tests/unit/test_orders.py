@@ -33,6 +33,7 @@ from watchword.model.orders import (
     Prolong,
     Recognise,
     RunCommand,
+    Settle,
     Through,
     UseUp,
     Wanted,
@@ -83,6 +84,8 @@ OF_FIREWALLS = (
     Plain.INSTALLED,
     Plain.INTACT,
     Plain.TEARDOWN,
+    Plain.KNOCKED,
+    Plain.REST,
 )
 NAMES = st.text(max_size=9)
 ORDERS: st.SearchStrategy[Order] = st.one_of(
@@ -97,6 +100,11 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
         st.booleans(),
     ),
     st.builds(Recognise, st.lists(OPENINGS, max_size=4).map(tuple), st.booleans()),
+    st.builds(
+        Settle,
+        st.lists(st.tuples(st.integers(1, 10_000), ADDRESSES), max_size=4).map(tuple),
+        st.booleans(),
+    ),
     st.builds(Through, st.lists(HOLES, max_size=4).map(tuple)),
     st.builds(Cut, st.lists(HOLES, max_size=4).map(tuple), st.booleans()),
     st.builds(RunCommand, NUMBERS, st.text(max_size=50), NUMBERS),

@@ -180,6 +180,8 @@ class KernelOpening(NamedTuple):
 
     door: int
     """The door's number."""
+    name: str
+    """The door's, for who may have other doors under that number by now."""
     who: Address
     remaining: float
     """Seconds until the kernel ends it."""

@@ -24,6 +24,8 @@ class Plain(StrEnum):
     INSTALLED = "installed"
     INTACT = "intact"
     TEARDOWN = "teardown"
+    KNOCKED = "knocked"
+    REST = "rest"
     REREAD = "reread"  # what the configuration says now; only after the operator asked for it
     TAKEN = "taken"  # packets are decided by what was read last
     REFUSED = "refused"  # what was read last is of no use, and the policy stays
@@ -39,7 +41,7 @@ class Plain(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """One of the first six, of the firewall that the settings of now name, or those read last."""
+    """One of the first eight, of the firewall that the settings of now name, or those read last."""
 
     what: Plain
     coming: bool = False
@@ -64,6 +66,15 @@ class Wanted:
 class Apply:
     add: tuple[Wanted, ...] = ()
     remove: frozenset[Tag] = field(default_factory=frozenset)
+    coming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """There are openings for those whom the kernel let in by a door, or there will be none."""
+
+    taken: tuple[tuple[int, Address], ...]
+    """The door's number, and who it is."""
     coming: bool = False
 
 
@@ -180,6 +191,7 @@ class Way(StrEnum):
     DIGESTS = "digests"
     METRICS = "metrics"
     LOG = "log"
+    DOORS = "doors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +217,8 @@ class OpenControl:
 
 
 Order: TypeAlias = (
-    Plain | Firewall | Apply | Recognise | Cut | RunCommand | OpenByCommand | CloseByCommand
+    Plain | Firewall | Apply | Settle | Recognise | Cut | RunCommand | OpenByCommand
+    | CloseByCommand
     | OpenDoor | UseUp | Prolong | Through | Decrypt | Awaiting | Mail | OpenWay | Compile
     | OpenControl
 )  # fmt: skip

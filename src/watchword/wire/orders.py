@@ -30,6 +30,7 @@ from watchword.model.orders import (
     Prolong,
     Recognise,
     RunCommand,
+    Settle,
     Through,
     UseUp,
 )
@@ -53,6 +54,11 @@ def _written_apply(order: Apply) -> _Fields:
         for each in order.add
     ]
     return {"do": "apply", "add": rows, "remove": list(order.remove), "coming": order.coming}
+
+
+def _written_settle(order: Settle) -> _Fields:
+    rows = [[door, who.packed.hex()] for door, who in order.taken]
+    return {"do": "settle", "taken": rows, "coming": order.coming}
 
 
 def _written_recognise(order: Recognise) -> _Fields:
@@ -154,7 +160,8 @@ def _opening(opening: Opening) -> list[object]:
 
 
 _WRITERS: Final[Mapping[type, Callable[[Any], _Fields]]] = {
-    Firewall: _written_firewall, Apply: _written_apply, Recognise: _written_recognise,
+    Firewall: _written_firewall, Apply: _written_apply, Settle: _written_settle,
+    Recognise: _written_recognise,
     Cut: _written_cut, Through: _written_through, RunCommand: _written_command,
     OpenByCommand: _written_open, OpenDoor: _written_door, UseUp: _written_use,
     CloseByCommand: _written_close, Prolong: _written_prolong, Decrypt: _written_decrypt,

@@ -37,6 +37,7 @@ from watchword.model.orders import (
     Prolong,
     Recognise,
     RunCommand,
+    Settle,
     Through,
     UseUp,
     Wanted,
@@ -194,6 +195,12 @@ def _apply(fields: _Fields) -> Order:
     )
 
 
+def _settle(fields: _Fields) -> Order:
+    _only(fields, "do", "taken", "coming")
+    taken = tuple((_number(door, 1, _STANZAS), _address(who)) for door, who in fields["taken"])
+    return Settle(taken, _flag(fields["coming"]))
+
+
 def _recognise(fields: _Fields) -> Order:
     _only(fields, "do", "openings", "coming")
     openings = tuple(_read_opening(row) for row in fields["openings"])
@@ -308,10 +315,12 @@ def _control(fields: _Fields) -> Order:
     return OpenControl(_texts(fields["answers"]), _texts(fields["changes"]))
 
 
-_OF_FIREWALLS: Final = frozenset({"name", "probe", "prepare", "installed", "intact", "teardown"})
+_OF_FIREWALLS: Final = frozenset({
+    "name", "probe", "prepare", "installed", "intact", "teardown", "knocked", "rest",
+})  # fmt: skip
 _PLAIN: Final = frozenset(each.value for each in Plain) - _OF_FIREWALLS
 _READERS: Final[Mapping[str, Callable[[_Fields], Order]]] = {
-    "firewall": _firewall, "apply": _apply, "recognise": _recognise, "cut": _cut,
+    "firewall": _firewall, "apply": _apply, "settle": _settle, "recognise": _recognise, "cut": _cut,
     "through": _through,
     "command": _command, "open": _open, "door": _door, "use": _use,
     "close": _close, "prolong": _prolong,

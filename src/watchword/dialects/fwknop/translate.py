@@ -106,7 +106,9 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     )
     doors = translate_doors.knocking(values, sources.read, complaints)
     if doors is not None:
-        firewall = translate_doors.hiding(firewall, doors, values, complaints)
+        firewall = translate_doors.hiding(
+            firewall, doors, values, complaints, blacklist=policy.blacklist
+        )
         policy = translate_doors.with_doors(policy, doors)
     _verify(values, complaints)
     translate_callers.verify(policy, complaints)

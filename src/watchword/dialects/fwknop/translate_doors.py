@@ -16,11 +16,12 @@ from dataclasses import replace
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.translate_sources import doors as own_ports
-from watchword.dialects.knockd import conf, one_time
+from watchword.dialects.knockd import conf, door_kernel, one_time
 from watchword.errors import OperatorError, Place
+from watchword.model.addresses import Network
 from watchword.model.doors import Door, OpenServices
 from watchword.model.firewalls import Attach, FirewallSettings
-from watchword.model.knocking import Knocking, KnockSettings
+from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
 from watchword.model.policy import Policy
 from watchword.model.services import Service
 
@@ -95,10 +96,24 @@ def opened(doors: Sequence[Door]) -> frozenset[Service]:
 
 
 def hiding(
-    firewall: FirewallSettings, found: Knocking, values: Values, complaints: Complaints
+    firewall: FirewallSettings,
+    found: Knocking,
+    values: Values,
+    complaints: Complaints,
+    blacklist: tuple[Network, ...],
 ) -> FirewallSettings:
-    """The same, hiding what doors open as well."""
+    """The same, hiding what doors open as well, and following those that the kernel can."""
     services = opened(found.doors)
+    for each in door_kernel.unfit(found.doors, firewall):
+        complaints.add(each)
+    kernel = tuple(each for each in found.doors if each.kernel)
+    if kernel and values.flag("ENABLE_DESTINATION_RULE"):
+        complaints.refuse(
+            f"[{kernel[0].name}] cannot be followed by the kernel: ENABLE_DESTINATION_RULE is Y, "
+            "and it opens every address of this host",
+            kernel[0].place,
+            "leave Kernel = yes out",
+        )
     for door in found.doors:
         for service in sorted(opened([door]) & own_ports(values)):
             complaints.refuse(
@@ -108,7 +123,11 @@ def hiding(
             )
     if not services:
         return firewall
-    firewall = replace(firewall, needed=True)
+    firewall = replace(firewall, needed=True, doors=kernel)
+    if kernel:
+        named = found.settings.interfaces
+        listens = () if EVERY_INTERFACE in named else named
+        firewall = replace(firewall, door_interfaces=listens, door_barred=blacklist)
     if firewall.attach is not Attach.GUARD or firewall.guard_all or firewall.in_iptables:
         return firewall
     return replace(firewall, guarded=tuple(sorted(services.union(firewall.guarded))))

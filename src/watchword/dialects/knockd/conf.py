@@ -58,7 +58,12 @@ def _guarding(settings: KnockSettings, doors: Sequence[Door]) -> KnockSettings:
         if isinstance(action, OpenServices)
         for service in action.services
     }
-    firewall = replace(settings.firewall, guarded=tuple(sorted(services)), needed=bool(services))
+    firewall = replace(
+        settings.firewall,
+        guarded=tuple(sorted(services)),
+        needed=bool(services),
+        doors=tuple(each for each in doors if each.kernel),
+    )
     return replace(settings, firewall=firewall)
 
 

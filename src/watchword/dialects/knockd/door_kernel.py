@@ -6,9 +6,12 @@ In here: what a door must not ask for, then, and why. Not in here: how the kerne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from watchword.dialects.knockd.door_draft import Draft
+from watchword.errors import Complaint
+from watchword.model.doors import Door
+from watchword.model.firewalls import Attach, FirewallSettings
 
 
 def kernel(draft: Draft) -> bool:
@@ -22,6 +25,17 @@ def kernel(draft: Draft) -> bool:
             f"leave Kernel = yes out, or {hint}",
         )
     return True
+
+
+def unfit(doors: Sequence[Door], firewall: FirewallSettings) -> Iterator[Complaint]:
+    """What is to be followed by the kernel, and this firewall cannot have it done."""
+    if firewall.backend in ("nftables", "memory") and firewall.attach is Attach.GUARD:
+        return
+    for door in doors:
+        if door.kernel:
+            said = f"[{door.name}] cannot be followed by the kernel: only a guard in nftables can"
+            hint = "leave Kernel = yes out, or the other firewall"
+            yield Complaint(said, door.place, hint)
 
 
 def _reasons(draft: Draft) -> Iterator[tuple[str, str]]:

@@ -96,6 +96,8 @@ class DoorLog:
             while True:
                 await self._ready.wait()
                 self._ready.clear()
+                if self._sock.fileno() < 0:
+                    return
                 yield self._drain()
         finally:
             self.close()
@@ -120,6 +122,7 @@ class DoorLog:
         if self._sock.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self._sock)
             self._sock.close()
+            self._ready.set()
 
 
 def _step(told: dict[int, bytes]) -> KernelStep | None:

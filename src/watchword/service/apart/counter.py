@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from watchword.edges import scrapes
+from watchword.edges.capture import door_log
 from watchword.edges.capture.openers import Openers
+from watchword.edges.firewall.nft.doors import group
 from watchword.edges.report import lines
 from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
 from watchword.model.addresses import Address
 from watchword.model.door_events import DoorEvent
+from watchword.model.doors import KernelOpening
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Hole, Tag
 from watchword.model.orders import (
@@ -33,6 +36,7 @@ from watchword.model.orders import (
     Order,
     Plain,
     Recognise,
+    Settle,
     UseUp,
     Wanted,
     Way,
@@ -50,13 +54,20 @@ from watchword.model.settings import (
     UdpPort,
     UnixSocket,
 )
-from watchword.ports import Clock, ForbiddenError, KeepsNoTags, UnwarrantedError
+from watchword.ports import (
+    Clock,
+    FirewallBackend,
+    FollowsKnocks,
+    ForbiddenError,
+    KeepsNoTags,
+    UnwarrantedError,
+)
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.rulebook import Rulebook, Rules
 from watchword.service.daemon import assembly
 from watchword.service.knock.one_time_doors import used_up
 
-_TAKE_LONG: Final = (Plain.PROBE, Plain.PREPARE, Plain.TEARDOWN)
+_TAKE_LONG: Final = (Plain.PROBE, Plain.PREPARE, Plain.TEARDOWN, Plain.REST)
 _SHOWN: Final = 5  # openings that a refusal names
 Files = list[int]
 
@@ -99,6 +110,8 @@ class Counter:
                 return self._apply(order)
             case Recognise():
                 return self._recognise(order)
+            case Settle(taken, coming):
+                return self._settle(self._rules(coming), taken)
             case Cut(holes, coming):
                 self.check_known(holes)
                 return self._rules(coming).firewall.cut(holes)
@@ -172,12 +185,17 @@ class Counter:
                 adopted = firewall.prepare()
                 rules.prepared = True
                 return adopted
-            case Plain.INSTALLED:
-                return firewall.installed()
-            case Plain.INTACT:
-                return firewall.intact()
+            case Plain.INSTALLED | Plain.INTACT:
+                return firewall.installed() if what is Plain.INSTALLED else firewall.intact()
+            case Plain.KNOCKED | Plain.REST:
+                return _of_doors(what, firewall)
             case _:
                 return self._teardown(rules)
+
+    def _settle(self, rules: Rules, taken: Sequence[tuple[int, Address]]) -> None:
+        """It shuts what the kernel opened: nothing to be held against a policy."""
+        if isinstance(rules.firewall, FollowsKnocks):
+            rules.firewall.settle([KernelOpening(door, "", who, 0.0) for door, who in taken])
 
     def _teardown(self, rules: Rules) -> None:
         """What hides goes only where something else hides already."""
@@ -211,6 +229,13 @@ class Counter:
             for each in settings.sources:
                 if isinstance(each, (Sniffer, CaptureFile)):
                     yield each.filter
+
+    def _door_log(self) -> Files:
+        """What the kernel says of the doors that it follows."""
+        firewall = (self._book.coming or self._book.now).settings.firewall
+        if not firewall.doors:
+            raise ForbiddenError("the kernel follows no doors")
+        return [door_log.joined(group(firewall)).detach()]
 
     def _metrics(self) -> Files:
         settings = (self._book.coming or self._book.now).settings
@@ -247,6 +272,8 @@ class Counter:
                 return [lines.connected().detach()]
             case Way.METRICS:
                 return self._metrics()
+            case Way.DOORS:
+                return self._door_log()
             case Way.DIGESTS:
                 return _if_there(_readable, self._book.now.settings.digest_file)
             case _:
@@ -282,6 +309,13 @@ class Counter:
 def _whose(wanted: Wanted) -> tuple[Address, Address]:
     """Of whom a grant is, as far as that does not change with a reload."""
     return wanted.opening.hole.who, wanted.source
+
+
+def _of_doors(what: Plain, firewall: FirewallBackend) -> Any:
+    """Of those that the kernel follows. To rest only shuts: no policy is asked."""
+    if not isinstance(firewall, FollowsKnocks):
+        return ()
+    return firewall.knocked() if what is Plain.KNOCKED else firewall.rest()
 
 
 def _place_of_metrics(settings: Settings) -> Path | None:

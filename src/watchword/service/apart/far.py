@@ -17,6 +17,7 @@ from typing import Any, Final
 from watchword.edges.capture.openers import Openers
 from watchword.errors import Complaint
 from watchword.grant.cycles import Values
+from watchword.model.doors import KernelOpening
 from watchword.model.openings import ChangeSet, Feature, Grant, Hole, Opening, Tag
 from watchword.model.openpgp import Decrypted, Keyring
 from watchword.model.orders import (
@@ -31,6 +32,7 @@ from watchword.model.orders import (
     Plain,
     Recognise,
     RunCommand,
+    Settle,
     Through,
     Wanted,
     Way,
@@ -39,6 +41,7 @@ from watchword.model.policy import Policy
 from watchword.ports import (
     Completed,
     FirewallBackend,
+    FollowsKnocks,
     OpenPgp,
 )
 from watchword.service.apart.line import Line
@@ -89,6 +92,16 @@ class FarFirewall:
         """Raises UnwarrantedError: the hand's own reading of the policy forbids some of it."""
         wanted = tuple(map(self._wanted, change.add))
         self._line.ask(Apply(wanted, change.remove, self._coming))
+
+    def knocked(self) -> Sequence[KernelOpening]:
+        found: Sequence[KernelOpening] = self._ask(Plain.KNOCKED)
+        return found
+
+    def settle(self, taken: Collection[KernelOpening]) -> None:
+        self._line.ask(Settle(tuple((each.door, each.who) for each in taken), self._coming))
+
+    def rest(self) -> None:
+        self._ask(Plain.REST)
 
     def cut(self, holes: Collection[Hole]) -> int:
         count: int = self._line.ask(Cut(tuple(holes), self._coming))
@@ -284,4 +297,8 @@ class FarControl(Control):
         await self._line.replied(WORK)
 
 
-_: tuple[type[FirewallBackend], type[OpenPgp]] = (FarFirewall, FarOpenPgp)
+_: tuple[type[FirewallBackend], type[FollowsKnocks], type[OpenPgp]] = (
+    FarFirewall,
+    FarFirewall,
+    FarOpenPgp,
+)

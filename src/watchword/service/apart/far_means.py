@@ -24,6 +24,7 @@ from watchword.grant.ledger import Ledger
 from watchword.model.commands import Closing
 from watchword.model.door_events import SequenceNotMarked
 from watchword.model.doors import Door
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Grant, Hole, Opening
 from watchword.model.orders import (
     Awaiting,
@@ -114,6 +115,7 @@ class FarMeans:
             awaiting=self._awaiting,
             door_command=self._door_command,
             use_up=self._use_up,
+            door_log=self._door_log,
             policy=lambda: line.policy,
         )
 
@@ -213,6 +215,13 @@ class FarMeans:
         """Where metrics are served is what the hand has read."""
         _, [descriptor] = self._line.ask_for_files(OpenWay(Way.METRICS))
         return socket.socket(fileno=descriptor)
+
+    def _door_log(self, _firewall: FirewallSettings) -> socket.socket:
+        """Which group it is, the hand has read."""
+        _, [descriptor] = self._line.ask_for_files(OpenWay(Way.DOORS))
+        heard = socket.socket(fileno=descriptor)
+        heard.setblocking(False)
+        return heard
 
     def _digests(self, settings: Settings) -> str | None:
         _, found = self._line.ask_for_files(OpenWay(Way.DIGESTS))

@@ -190,6 +190,14 @@ def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
                     "for it"
                 ),
             )
+    followed = [each for each in policy.doors if each.kernel]
+    if followed and Feature.KERNEL_DOORS not in features:
+        raise OperatorError(
+            f"[{followed[0].name}] cannot be followed by the kernel: the firewall backend {name} "
+            "has none that could",
+            place=followed[0].place,
+            hint="leave Kernel = yes out, or use FIREWALL_BACKEND nftables, FIREWALL_ATTACH guard",
+        )
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)
     return replace(policy, families=able)

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.translate import Configuration
+from watchword.edges.capture.door_log import DoorLog
 from watchword.edges.capture.openers import Openers
+from watchword.edges.firewall.nft.doors import group
 from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.model.addresses import Address
 from watchword.model.door_events import DoorEvent, ListeningOn, Noise, Remark, Trouble
 from watchword.model.doors import Door, Progress
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.knocking import EVERY_INTERFACE, Knocking
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Knocked
@@ -27,6 +30,7 @@ from watchword.ports import Clock, Journal, ReplayStore, Reporter
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.means import Means
 from watchword.service.knock.door_grants import DoorGrants
+from watchword.service.knock.kernel import KernelDoors
 from watchword.service.knock.listener import Duties, Listener
 from watchword.service.knock.runs import Runs
 from watchword.service.knock.sesame import Sesame
@@ -44,10 +48,18 @@ class Prepared:
     knocking: Knocking | None
     listener: Listener | None
     """None: there are no doors, or the listener of now goes on."""
+    kernel: KernelDoors | None = None
+    """None: the kernel follows none, or what hears of them goes on."""
+    followed: tuple[Door, ...] = ()
+    """By the kernel."""
+    group: int = 0
+    """Of the kernel's log, that is heard of them."""
 
     def give_up(self) -> None:
         if self.listener is not None:
             self.listener.close()
+        if self.kernel is not None:
+            self.kernel.close()
 
 
 class Doors:
@@ -71,6 +83,9 @@ class Doors:
         self._policy = Policy(())
         self._knocking: Knocking | None = None
         self._listener: Listener | None = None
+        self._kernel: KernelDoors | None = None
+        self._group = 0
+        """Of the kernel's log, that is heard."""
         self._sparing = Sparing(lambda: clock.now().steady)
         self._flushing: asyncio.TimerHandle | None = None
         self._journal = journal
@@ -80,6 +95,7 @@ class Doors:
         self._runs.journal = journal
         self._sesame = Sesame(self._runs, self._tell, clock)
         self._sesame.keys = keys
+        self._enforcer = enforcer
         self._grants = DoorGrants(enforcer, self._tell, clock, numbered=False)
         self._sesame.grants = self._grants
 
@@ -92,10 +108,35 @@ class Doors:
 
         Raises HostError: it cannot be had.
         """
-        knocking = configuration.knocking
+        knocking, firewall = configuration.knocking, configuration.settings.firewall
+        followed = () if self._dry_run else firewall.doors
+        kernel = None
+        if followed and (self._kernel is None or self._group != group(firewall)):
+            kernel = self._heard(firewall)
+        heard = group(firewall)
         if knocking is None or knocking == self._knocking:
-            return Prepared(knocking, None)
-        return Prepared(knocking, self._opened(knocking))
+            return Prepared(knocking, None, kernel, followed, heard)
+        try:
+            return Prepared(knocking, self._opened(knocking), kernel, followed, heard)
+        except HostError:
+            if kernel is not None:
+                kernel.close()
+            raise
+
+    def _heard(self, firewall: FirewallSettings) -> KernelDoors:
+        """What hears of the kernel's doors from now on."""
+        log = DoorLog(self._means.door_log(firewall))
+        return KernelDoors(
+            log,
+            self._enforcer,
+            self._grants,
+            self._tell,
+            clock=self._clock,
+            barred=self._barred,
+        )
+
+    def _barred(self, who: Address) -> str:
+        return warrants.against_caller(self._policy, who)
 
     def _opened(self, knocking: Knocking) -> Listener:
         duties = Duties(self._tell, self._completed, self._used_up)
@@ -117,6 +158,7 @@ class Doors:
         self._runs.policy = self._means.policy()
         self._grants.families = policy.families
         self._grants.to_one_destination = policy.destination_rule
+        self._take_over_kernel(prepared)
         if prepared.knocking is not None and prepared.listener is None:
             return False
         old, self._listener = self._listener, prepared.listener
@@ -126,6 +168,19 @@ class Doors:
             self._tell(ListeningOn(",".join(_interfaces(prepared.knocking))))
             return True
         return before is not None
+
+    def _take_over_kernel(self, prepared: Prepared) -> None:
+        if prepared.kernel is not None or not prepared.followed:
+            if self._kernel is not None:
+                self._kernel.close()
+            self._kernel, self._group = prepared.kernel, prepared.group
+        if self._kernel is not None:
+            self._kernel.take_up(prepared.followed)
+
+    @property
+    def kernel(self) -> KernelDoors | None:
+        """What hears of the doors that the kernel follows; None: it follows none."""
+        return self._kernel
 
     async def listen(self) -> None:
         """Until cancelled. An interface that goes is waited for; packets are not our affair."""
@@ -194,7 +249,7 @@ class Doors:
             "doors": len(self._knocking.doors),
             "listening_on": list(_interfaces(self._knocking)),
             "attempts": 0 if self._listener is None else self._listener.attempts,
-            "opened": self._sesame.opened,
+            "opened": self._sesame.opened + (self._kernel.opened if self._kernel else 0),
             "open_by_commands": self._runs.waiting,
         }
 
@@ -202,6 +257,10 @@ class Doors:
         """Listen no more; wait for what runs, and for what is closed soon."""
         if self._listener is not None:
             self._listener.close()
+        if self._kernel is not None:
+            await self._kernel.take_over()
+            self._kernel.close()
+            await self._enforcer.rest()
         if self._flushing is not None:
             self._flushing.cancel()
             self._flush_noise()

@@ -28,12 +28,14 @@ from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
+from watchword.model.doors import KernelOpening
 from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Feature, Grant, Opening, Tag
 from watchword.model.outcomes import Change, Changed, Disowned, GrantEnded, Restored
 from watchword.ports import (
     Clock,
     FirewallBackend,
+    FollowsKnocks,
     Journal,
     KeepsNoTags,
     Reporter,
@@ -310,6 +312,29 @@ class Enforcer:
         """The openings that the firewall really has now. Raises HostError."""
         async with self._lock:
             return await self._done(self.firewall.installed)
+
+    async def knocked(self) -> Sequence[KernelOpening]:
+        """Whom the kernel let in by itself, and no grant stands for. Raises HostError."""
+        async with self._lock:
+            firewall = self.firewall
+            if not isinstance(firewall, FollowsKnocks):
+                return ()
+            return await self._done(firewall.knocked)
+
+    async def settle(self, taken: Sequence[KernelOpening]) -> None:
+        """There are grants for these by now, or there will be none. Raises HostError."""
+        async with self._lock:
+            if taken and isinstance(self.firewall, FollowsKnocks):
+                await self._done(partial(self.firewall.settle, taken))
+
+    async def rest(self) -> None:
+        """Have the kernel follow no knocks any more. What it refuses is told."""
+        async with self._lock:
+            if isinstance(self.firewall, FollowsKnocks):
+                try:
+                    await aside(self.firewall.rest)
+                except HostError as error:
+                    self._doubt(error)
 
     def record(self, change: Change) -> None:
         """Note and tell what somebody had us do."""

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from watchword.edges import children, mail
+from watchword.edges.capture.door_log import joined
 from watchword.edges.capture.openers import Openers
+from watchword.edges.firewall.nft.doors import group
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.scrapes import Scrapes
 from watchword.model.commands import Closing
 from watchword.model.daemon_events import ProgramRan
 from watchword.model.door_events import DoorEvent
 from watchword.model.doors import Door
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Grant
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
@@ -51,6 +55,10 @@ async def command_of_a_door(errand: Errand) -> int:
 
 def use_up(door: Door, tell: Tell) -> tuple[bool, Door]:
     return used_up(door, door.one_time or "", tell)
+
+
+def door_log(firewall: FirewallSettings) -> socket.socket:
+    return joined(group(firewall))
 
 
 class Ends(Protocol):
@@ -109,6 +117,8 @@ class Means:
     """Runs a command of a door's to its end; its status. Raises HostError."""
     use_up: Callable[[Door, Tell], tuple[bool, Door]] = use_up
     """Marks the sequence of a one-time door: whether it may open, and as it waits now."""
+    door_log: Callable[[FirewallSettings], socket.socket] = door_log
+    """What hears of the doors that the kernel follows. Raises HostError."""
     policy: Callable[[], int] = lambda: 0
     """Which policy is gone by, counted from the start; only who has another process act asks."""
     awaiting: Callable[[Sequence[str]], None] = lambda what: None

@@ -108,6 +108,9 @@ class Running:
         """Go by these doors, and by this policy, from now on."""
         if self.doors.take_over(prepared, policy):
             self.tasks.run("doors", self.doors.listen())
+        kernel = self.doors.kernel
+        if kernel is not None and kernel is prepared.kernel:
+            self.tasks.run("doors of the kernel", kernel.follow())
 
     def keep(self) -> None:
         """End what comes to its end, repair the firewall, forget packets: with the parts of now."""

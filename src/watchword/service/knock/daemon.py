@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from watchword.dialects.knockd import conf
@@ -26,7 +27,7 @@ from watchword.model.door_events import (
     ShuttingDown,
     Trouble,
 )
-from watchword.model.knocking import Knocking, KnockSettings
+from watchword.model.knocking import EVERY_INTERFACE, Knocking, KnockSettings
 from watchword.ports import Clock
 from watchword.service.knock.listener import Duties, Listener
 from watchword.service.knock.loading import load
@@ -58,6 +59,8 @@ class KnockDaemon:
         self._reopen = reopen
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._openings = Openings(self._tell, clock)
+        self._listening: tuple[str, ...] = ()
+        """Interfaces, since the start."""
         self._listener: Listener
 
     async def run(self, ready: Callable[[], None]) -> int:
@@ -68,6 +71,7 @@ class KnockDaemon:
         loop = asyncio.get_running_loop()
         for each in _SIGNALS:
             loop.add_signal_handler(each, self._signals.put_nowait, each)
+        self._listening = self.interfaces
         self._listener = self._made()
         try:
             await self._take_up(self._knocking)
@@ -92,7 +96,7 @@ class KnockDaemon:
             lambda door: used_up(door, door.one_time or "", self._tell),
         )
         return Listener(
-            self.interfaces,
+            self._listening,
             duties,
             self._clock,
             only_ipv4=self._options.only_ipv4,
@@ -106,8 +110,19 @@ class KnockDaemon:
             return conf.interfaces(self._options.interface)
         return self._knocking.settings.interfaces or (INTERFACE,)
 
+    def _where_we_listen(self, knocking: Knocking) -> Knocking:
+        """The same for the kernel, which follows some doors itself."""
+        firewall = knocking.settings.firewall
+        if not firewall.doors:
+            return knocking
+        named = () if EVERY_INTERFACE in self._listening else self._listening
+        versions = (4,) if self._options.only_ipv4 else (4, 6)
+        firewall = replace(firewall, door_interfaces=named, door_versions=versions)
+        return replace(knocking, settings=replace(knocking.settings, firewall=firewall))
+
     async def _take_up(self, knocking: Knocking) -> None:
         """Begin to follow these doors. Raises HostError: what they need cannot be had."""
+        knocking = self._where_we_listen(knocking)
         await self._openings.take_up(knocking)
         self._knocking = knocking
         self._listener.take_up(knocking.doors)

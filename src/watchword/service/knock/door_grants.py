@@ -7,7 +7,9 @@ knockd, service.daemon.doors for fwknopd), commands (runs).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 from watchword.edges.randomness import key_bytes
 from watchword.errors import HostError
@@ -22,6 +24,16 @@ from watchword.ports import Clock
 from watchword.service.daemon.enforcer import Enforcer
 
 _DIGEST = 32  # bytes of a digest, made up: there is no packet to take one of
+
+
+class Taken(NamedTuple):
+    """What the kernel has opened already, to become a grant."""
+
+    door: Door
+    action: OpenServices
+    who: Address
+    remaining: float
+    """Seconds until its end."""
 
 
 class DoorGrants:
@@ -55,12 +67,25 @@ class DoorGrants:
             return
         to = destination if self.to_one_destination else None
         try:
-            [answer] = await self._enforcer.grant([self._permit(door, action, source, to)])
+            permit = self._permit(door, action, source, to, action.seconds)
+            [answer] = await self._enforcer.grant([permit])
         except HostError as error:
             self._tell(Trouble(f"{door.name}: not opened for {source}: {error}", error.hint))
             return
         if isinstance(answer, Grant):  # what leads elsewhere is not made by doors
             self._tell(ServicesOpened(door.name, answer))
+
+    async def take_over(self, found: Sequence[Taken]) -> None:
+        """Make grants of what is open already. Raises HostError."""
+        permits = [
+            self._permit(each.door, each.action, each.who, None, math.ceil(each.remaining))
+            for each in found
+            if each.who.version in self.families
+        ]
+        answers = await self._enforcer.grant(permits) if permits else ()
+        for permit, answer in zip(permits, answers, strict=True):
+            if isinstance(answer, Grant):
+                self._tell(ServicesOpened(permit.request.user, answer))
 
     async def close(self, door: Door, action: CloseServices, source: Address) -> None:
         """End what doors granted a caller of some services. What the machine refuses is told."""
@@ -77,7 +102,12 @@ class DoorGrants:
             self._tell(Remark(f"{source}: {door.name}: nothing was open"))
 
     def _permit(
-        self, door: Door, action: OpenServices, source: Address, destination: Address | None
+        self,
+        door: Door,
+        action: OpenServices,
+        source: Address,
+        destination: Address | None,
+        seconds: int,
     ) -> Permit:
         now = self._clock.now()
         digest = key_bytes(_DIGEST)
@@ -93,7 +123,7 @@ class DoorGrants:
             version="knock",
             wish=AccessWish(action.services),
             allow=None,
-            seconds=action.seconds,
+            seconds=seconds,
             key=ReplayKey(digest, digest, seen),
         )
         return Permit(
@@ -101,6 +131,6 @@ class DoorGrants:
             who=source,
             services=action.services,
             destination=destination,
-            seconds=action.seconds,
+            seconds=seconds,
             key=f"{DOOR}{door.name}",
         )

@@ -77,7 +77,8 @@ class Listener:
 
         Raises HostError: the kernel refuses.
         """
-        self._recogniser = DoorRecogniser(doors, self._local())
+        ours = [each for each in doors if not each.kernel]
+        self._recogniser = DoorRecogniser(ours, self._local())
         self._turn()
         self._narrow()
         for door in doors:

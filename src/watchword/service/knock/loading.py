@@ -10,7 +10,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from watchword.dialects.knockd import conf, one_time
+from watchword.dialects.knockd import conf, door_kernel, one_time
 from watchword.edges import files
 from watchword.edges.one_time import LIMIT
 from watchword.errors import Complaint, OperatorError
@@ -30,6 +30,8 @@ def load(path: str) -> Knocking:
     except OperatorError as error:
         raise _as_original(path, error) from None
     found = conf.read(text, path)
+    if unfit := list(door_kernel.unfit(found.doors, found.settings.firewall)):
+        raise OperatorError.of(unfit)
     complaints = [*found.complaints, *_rights(path)]
     doors = [_supplied(door, complaints) for door in found.doors]
     return Knocking(found.settings, tuple(doors), tuple(complaints))

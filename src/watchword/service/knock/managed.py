@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from watchword.edges.capture.door_log import DoorLog, joined
+from watchword.edges.firewall.nft.doors import group
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.door_events import (
@@ -31,6 +34,9 @@ from watchword.service.daemon.assembly import firewall_for, place_of, way_of
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.keeper import Keeper
 from watchword.service.knock.door_grants import DoorGrants
+
+if TYPE_CHECKING:
+    from watchword.service.knock.kernel import KernelDoors
 
 _FAMILIES = {4: Feature.IPV4, 6: Feature.IPV6}
 
@@ -72,6 +78,10 @@ class ManagedDoors:
         self._settings: FirewallSettings | None = None
         self.grants: DoorGrants | None = None
         """What opens and closes; None: the firewall is not touched yet."""
+        self._kernel: KernelDoors | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._heard = 0
+        """The group of its log."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take_up(self, settings: FirewallSettings) -> None:
@@ -89,6 +99,7 @@ class ManagedDoors:
             old = self._settings
             elsewhere = old is not None and place_of(old) != place_of(settings)
             await self._enforcer.replace_firewall(firewall, elsewhere=elsewhere)
+        self._listen_to_the_kernel(settings)
         self._settings = settings
         if self.grants is not None:
             self.grants.families = [v for v, feature in _FAMILIES.items() if feature in features]
@@ -116,6 +127,30 @@ class ManagedDoors:
         ):  # fmt: skip
             self._tasks.add(loop.create_task(work))
 
+    def _listen_to_the_kernel(self, settings: FirewallSettings) -> None:
+        """Hear of the doors that it follows. Raises HostError: that cannot be."""
+        if self._kernel is not None and self._heard != group(settings):
+            self._hear_the_kernel_no_more(self._kernel)
+        if self._kernel is None and settings.doors and self._enforcer and self.grants:
+            from watchword.service.knock.kernel import KernelDoors  # noqa: PLC0415  (for few)
+
+            log = DoorLog(joined(group(settings)))
+            self._kernel = KernelDoors(
+                log, self._enforcer, self.grants, self._tell, clock=self._clock
+            )
+            self._heard = group(settings)
+            self._following = asyncio.get_running_loop().create_task(self._kernel.follow())
+            self._tasks.add(self._following)
+        if self._kernel is not None:
+            self._kernel.take_up(settings.doors)
+
+    def _hear_the_kernel_no_more(self, kernel: KernelDoors) -> None:
+        kernel.close()
+        self._kernel = None
+        if self._following is not None:
+            self._tasks.discard(self._following)
+            self._following.cancel()
+
     @property
     def loops(self) -> frozenset[asyncio.Task[None]]:
         """Tasks that run until the end; one that ends before failed."""
@@ -131,5 +166,10 @@ class ManagedDoors:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._kernel is not None:
+            await self._kernel.take_over()
+            self._kernel.close()
         if self._enforcer is not None:
+            if self._kernel is not None:
+                await self._enforcer.rest()
             await self._enforcer.written()

@@ -22,6 +22,7 @@ class KnockedSets:
     """One set for each door and IP version."""
 
     def __init__(self, home: Home, settings: FirewallSettings) -> None:
+        self._names = {each.number: each.name for each in settings.doors}
         self._places = {
             (door.number, version): Place(
                 home.number, home.table, doors.opened(settings, door, version)
@@ -33,7 +34,7 @@ class KnockedSets:
     def read(self, netlink: Netlink) -> list[KernelOpening]:
         """Whoever is in them now. Raises HostError."""
         return [
-            KernelOpening(number, ip_address(live.key), live.remaining or 0.0)
+            KernelOpening(number, self._names[number], ip_address(live.key), live.remaining or 0.0)
             for (number, _), place in self._places.items()
             for live in (standing(netlink, place) or {}).values()
         ]
