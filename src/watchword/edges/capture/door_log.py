@@ -36,7 +36,8 @@ BATCH: Final = 256
 RECEIVE_BUFFER: Final = 4 << 20
 _SUBSYSTEM: Final = 4 << 8
 _PACKET, _CONFIGURE = _SUBSYSTEM, _SUBSYSTEM | 1
-_COMMAND, _MODE, _AT_ONCE = 1, 2, 5  # of a configuration
+_COMMAND, _MODE, _ROOM, _AT_ONCE = 1, 2, 3, 5  # of a configuration
+_ONE_LINE: Final = 512  # bytes that the kernel takes for one; it would take a page
 _PAYLOAD, _PREFIX = 9, 10  # of packets
 _BIND, _COPY_PACKETS = 1, 2
 _SO_RCVBUFFORCE: Final = 33
@@ -56,6 +57,7 @@ def joined(group: int) -> socket.socket:
         for payload in (
             attribute(_COMMAND, bytes([_BIND])),
             attribute(_MODE, struct.pack("!IBx", SNAP, _COPY_PACKETS)),
+            number(_ROOM, _ONE_LINE),
             number(_AT_ONCE, 1),
         ):
             _ask(sock, Request(_CONFIGURE, socket.AF_UNSPEC, payload, NLM_F_ACK, group))
@@ -87,6 +89,8 @@ class DoorLog:
         """``sock``: as ``joined`` makes it."""
         self._sock = sock
         self._ready = asyncio.Event()
+        self._lost = False
+        """Whether the kernel had no room for some lines."""
 
     async def batches(self) -> AsyncIterator[Sequence[KernelStep]]:
         """What each wake-up brought; nothing, where lines may have been lost."""
@@ -98,7 +102,11 @@ class DoorLog:
                 self._ready.clear()
                 if self._sock.fileno() < 0:
                     return
-                yield self._drain()
+                steps = self._drain()
+                if self._lost and steps:
+                    yield ()
+                self._lost = False
+                yield steps
         finally:
             self.close()
 
@@ -110,7 +118,8 @@ class DoorLog:
             except BlockingIOError:
                 return found
             except OSError:
-                continue  # there was no room for some
+                self._lost = True
+                continue
             for message in decode(datagram):
                 if message.kind == _PACKET and (step := _step(fields(message.attributes))):
                     found.append(step)
