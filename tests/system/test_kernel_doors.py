@@ -44,8 +44,16 @@ class KernelDoors:
             time.sleep(sent.pause)
             self.place.knock(sent.port, source=sent.source, to=sent.to, flags=sent.flags)
             steps += self._heard()
-        while found := (time.sleep(0.02), self._heard())[1]:  # a busy kernel looks at them later
+        return steps + self._late()
+
+    def _late(self) -> Steps:
+        """A busy kernel looks at some packets a moment later."""
+        steps, quiet = self._heard(), 0
+        while quiet < 2:
+            time.sleep(0.01)
+            found = self._heard()
             steps += found
+            quiet = 0 if found else quiet + 1
         return steps
 
     def _make(self, text: str) -> None:
