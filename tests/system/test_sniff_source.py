@@ -13,7 +13,9 @@ from tests.contract.sources import PacketSourceContract
 from tests.sealing import sealed
 from watchword.dialects.pcap_filter import parse
 from watchword.edges.capture import tap
+from watchword.edges.capture.knocks import KnockSource
 from watchword.edges.capture.sniff import SniffSource
+from watchword.edges.clock import SystemClock
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import inside
 from watchword.model.settings import CaptureFilter, Sniffer
@@ -144,3 +146,26 @@ def test_garbage_never_wakes_anybody_and_what_is_nearly_right_is_counted(host: H
     assert dropped == {
         "bytes: alphabet": 1, "no whole packet": 0, "kernel: no room for sniffed ones": 0,
     }  # fmt: skip
+
+
+def test_a_source_of_knocks_says_when_an_interface_goes_down_and_comes_back(host: Host) -> None:
+    async def scene() -> list[tuple[str, ...]]:
+        told: list[tuple[str, ...]] = []
+        source = inside(host, lambda: KnockSource(("lo",), None, SystemClock()))
+        source.news = lambda: told.append(source.awaited)
+
+        async def listen() -> None:
+            async for _ in source.batches():
+                pass
+
+        listening = asyncio.ensure_future(listen())
+        for number, state in enumerate(("down", "up"), start=1):
+            await asyncio.to_thread(host.run, "ip", "link", "set", "lo", state)
+            async with asyncio.timeout(5):
+                while len(told) < number:
+                    await asyncio.sleep(0.005)
+        listening.cancel()
+        await asyncio.wait([listening])
+        return told
+
+    assert asyncio.run(scene()) == [("interface lo",), ()]

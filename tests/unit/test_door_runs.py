@@ -136,6 +136,23 @@ def test_the_end_does_not_wait_for_what_fails() -> None:
     asyncio.run(scene())
 
 
+def test_what_is_still_being_opened_at_the_end_is_closed_if_all_is_to_be() -> None:
+    async def scene() -> None:
+        house = House(DOOR.replace("cmd_timeout = 0", "cmd_timeout = 60"))
+        house.opens_slowly = True
+        house.open()
+        await until(lambda: house.ran == ["open"])
+        ending = asyncio.ensure_future(house.runs.finish(9.0, at_once=True))
+        await asyncio.sleep(0.01)
+        house.slow.set()
+        async with asyncio.timeout(5):
+            assert await ending == 0
+        assert house.ran == ["open", "close"]
+        assert await house.unfinished() == 0
+
+    asyncio.run(scene())
+
+
 def test_who_opens_slowly_and_a_lot_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "AT_ONCE", 3)
 

@@ -72,6 +72,8 @@ class KnockSource:
         """
         self.stray = 0
         """Packets that were no knocks after all."""
+        self.news: Callable[[], None] = lambda: None
+        """Called when ``awaited`` has changed."""
         self._clock = clock
         self._buffer = bytearray(SNAP)
         self._ready = asyncio.Event()
@@ -111,6 +113,13 @@ class KnockSource:
         for tap in self._taps:
             tap.attach(program)
 
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Interfaces that no knock can come from now."""
+        return tuple(
+            f"interface {tap.name}" for tap in self._taps if tap.state is InterfaceState.DOWN
+        )
+
     def wake(self) -> None:
         """Have the sockets looked at now, even if nothing came."""
         self._ready.set()
@@ -147,6 +156,7 @@ class KnockSource:
         return Heard(knocks, until)
 
     def _look_after_interfaces(self) -> None:
+        before = self.awaited
         self._links.hear()
         for tap in self._taps:
             if not tap.name:
@@ -156,6 +166,8 @@ class KnockSource:
                 raise InterfaceGoneError(
                     "pcap: The interface disappeared", hint=f"{tap.name} is listened on"
                 )
+        if self.awaited != before:
+            self.news()
 
     def _drain(self, tap: Tap, moment: Moment, knocks: list[tuple[float, Knock]]) -> float:
         """Add what came; up to when all of it was heard.

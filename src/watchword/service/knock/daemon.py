@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -49,14 +49,18 @@ class KnockDaemon:
         teller: Teller,
         clock: Clock,
         reopen: Callable[[KnockSettings], str],
+        *,
+        awaiting: Callable[[Sequence[str]], None] = lambda what: None,
     ) -> None:
-        """``reopen`` opens the log anew, as settings say, and returns the path of its file."""
+        """``reopen`` opens the log anew, as settings say, and returns the path of its file;
+        ``awaiting`` is told where no knock can be heard now, each time that this changes."""
         self._options = options
         self._knocking = knocking
         self._teller = teller
         self._tell = teller.tell
         self._clock = clock
         self._reopen = reopen
+        self._awaiting = awaiting
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._openings = Openings(self._tell, clock)
         self._listening: tuple[str, ...] = ()
@@ -94,6 +98,7 @@ class KnockDaemon:
             self._tell,
             self._openings.sesame.open,
             lambda door: used_up(door, door.one_time or "", self._tell),
+            self._awaiting,
         )
         return Listener(
             self._listening,

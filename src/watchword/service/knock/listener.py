@@ -37,6 +37,8 @@ class Duties:
     """A sequence was completed; with the address that the last knock was sent to."""
     use_up: Callable[[Door], tuple[bool, Door]]
     """Marks the sequence of a one-time door: whether it may open, and as it waits now."""
+    awaiting: Callable[[Sequence[str]], None] = lambda what: None
+    """Told where no knock can be heard now, for people, each time that this changes."""
 
 
 class Listener:
@@ -63,6 +65,7 @@ class Listener:
         self._only_ipv4 = only_ipv4
         self._debugging = debugging
         self._source = KnockSource(self._interfaces, None, clock, made)
+        self._source.news = lambda: duties.awaiting(self._source.awaited)
         self._recogniser = DoorRecogniser((), ())
         self._timer: asyncio.TimerHandle | None = None
         self._turning: asyncio.TimerHandle | None = None

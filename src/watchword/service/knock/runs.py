@@ -92,6 +92,8 @@ class Runs:
         """Names of those in ``_waiting`` whose closing failed, and is tried again."""
         self._room = Limit(MOST, "openings by commands", tell, clock)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = False
+        """What opens from now on is closed at once."""
         self._waiting: dict[str, tuple[Grant, asyncio.Event]] = {}
         """What is closed later, and what has it closed at once."""
 
@@ -179,6 +181,8 @@ class Runs:
 
     async def _close_later(self, grant: Grant) -> None:
         at_once = asyncio.Event()
+        if self._ending:
+            at_once.set()
         self._waiting[grant.id] = (grant, at_once)
         try:
             left = grant.until - self._clock.now().steady
@@ -279,6 +283,7 @@ class Runs:
         """
         limit = self._clock.now().steady + patience
         if at_once:
+            self._ending = True
             self._failed.clear()  # those are tried once more now
             for _, event in self._waiting.values():
                 event.set()

@@ -97,7 +97,8 @@ def _started(options: DaemonOptions) -> int:
         flushing.flush(knocking.settings)
         return 0
     if not options.daemon:
-        return _daemon(options, knocking, Supervision().ready)
+        told = Supervision()
+        return _daemon(options, knocking, told.ready, told.awaiting)
     return process.into_background(lambda ready: _daemon(options, knocking, ready))
 
 
@@ -109,14 +110,19 @@ def _refuse_no_interfaces(text: str) -> None:
         raise OperatorError(f"{text!r} names no interface", hint=str(error)) from None
 
 
-def _daemon(options: DaemonOptions, knocking: Knocking, ready: Callable[[], None]) -> int:
+def _daemon(
+    options: DaemonOptions,
+    knocking: Knocking,
+    ready: Callable[[], None],
+    awaiting: Callable[[Sequence[str]], None] = lambda what: None,
+) -> int:
     gc.freeze()
     gc.set_threshold(*_RUBBISH)
     names = Names(look_up) if options.lookup else None
     teller = Teller(aloud=options.verbose, debug=options.debug, names=names)
     log = _Log(options, teller)
     log.open(knocking.settings)
-    daemon = KnockDaemon(options, knocking, teller, SystemClock(), log.open)
+    daemon = KnockDaemon(options, knocking, teller, SystemClock(), log.open, awaiting=awaiting)
     pid_file = None
     if options.daemon:
         pid_file = Path(knocking.settings.pid_file or options.pid_file or PID_FILE)
