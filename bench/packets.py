@@ -47,28 +47,31 @@ def key_text(stanza: int) -> str:
     )
 
 
-def access_text(stanzas: int) -> str:
-    """access.conf with stanzas numbered from 1."""
+def access_text(stanzas: int, more: str = "") -> str:
+    """access.conf with stanzas numbered from 1; ``more``: lines that each of them has."""
     return "\n".join(
         f"SOURCE              ANY\n"
         f"OPEN_PORTS          tcp/{SERVICE_PORT}\n"
         f"{key_text(number)}"
         f"FW_ACCESS_TIMEOUT   {LONG}\n"
         f"MAX_FW_TIMEOUT      {LONG}\n"
+        f"{more}"
         for number in range(1, stanzas + 1)
     )
 
 
-def sealed(allow: str, *, stanza: int = 1, seconds: int = 0) -> bytes:
-    """A valid packet that asks for the service on behalf of an address."""
+def sealed(allow: str, *, stanza: int = 1, seconds: int = 0, admit: str = "") -> bytes:
+    """A valid packet that asks for the service on behalf of an address; ``admit``: from where, in
+    the words of that message."""
+    service = f"tcp/{SERVICE_PORT}"
     noise = os.urandom(16)
     message = spa.Message(
         random=f"{int.from_bytes(noise[:8], 'big') % 10**16:016d}",
         user=USER,
         sent_at=int(time.time()),
         version=spa.VERSION,
-        type=spa.MessageType.ACCESS,
-        text=f"{allow},tcp/{SERVICE_PORT}",
+        type=spa.MessageType.COMMAND if admit else spa.MessageType.ACCESS,
+        text=f"{allow},admit {service} {admit}" if admit else f"{allow},{service}",
         seconds=seconds,
     )
     return spa.seal(message, credential(stanza), salt=noise[8:])

@@ -49,6 +49,8 @@ class Server(ABC):
         self.folder = folder
         self.sniffs = False
         """Whether packets are taken off the wire, and come to no port; until ``clear``."""
+        self.lines = ""
+        """What each stanza has beside keys, ports and times; until ``clear``."""
         self._process: subprocess.Popen[bytes] | None = None
         self._account: Account | None = None
 
@@ -56,7 +58,7 @@ class Server(ABC):
 
     def clear(self) -> None:
         """Make its directory anew; packets come to a port."""
-        self.sniffs = False
+        self.sniffs, self.lines = False, ""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
 
@@ -66,7 +68,7 @@ class Server(ABC):
         The directory is used as it is: ``clear`` first, and put into it what
         is to be remembered. Raises NotMeasuredError: it does not start.
         """
-        self._write("access.conf", packets.access_text(stanzas))
+        self._write("access.conf", packets.access_text(stanzas, self.lines))
         self._write("fwknopd.conf", self._settings())
         self.berth.host.run("nft", "flush", "ruleset")
         self._hide()
@@ -233,11 +235,16 @@ class Ours(Server):
         return found
 
     def judged(self) -> int:
+        return sum(self.verdicts().values())
+
+    def verdicts(self) -> dict[str, int]:
+        """How many packets it has judged in which way since its start."""
         answer = self.berth.host.run(
             sys.executable, "-m", "watchword.programs.watchword", "status", "--json",
             "-c", f"{self.folder}/fwknopd.conf", "-a", f"{self.folder}/access.conf",
         )  # fmt: skip
-        return sum(json.loads(answer.stdout)["packets"].values())
+        found: dict[str, int] = json.loads(answer.stdout)["packets"]
+        return found
 
     def remember(self, number: int) -> None:
         # Imported where it is used: the packaged server can be measured without it.

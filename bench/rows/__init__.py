@@ -17,6 +17,7 @@ from bench.rows import (
     knocking,
     latency,
     library,
+    modes,
     refused,
     replay,
     sniffed,
@@ -38,4 +39,5 @@ ROWS: tuple[Row, ...] = (
     *connect.ROWS,
     *firewalls.ROWS,
     *knocking.ROWS,
+    *modes.ROWS,
 )

@@ -108,6 +108,22 @@ def test_the_source_decides_which_stanzas_have_a_say(desk: Desk) -> None:
     assert (told["stage"], told["reason"]) == ("source", "no-stanza-for-source")
 
 
+def test_for_whom_a_grant_would_be_is_told_though_it_is_not_for_one_address(desk: Desk) -> None:
+    desk.access += "BIND_SOURCE_PORT offered\nMORE_ADDRESSES 1\nPROVE Y\n"
+    text = "198.51.100.2,admit tcp/22 port 40123 also 2001:db8::7"
+    payload = sealed(text, type=MessageType.COMMAND)
+    _, told = desk.explain(payload)
+    assert "asks for 'admit tcp/22 port 40123 also 2001:db8::7'" in told
+    assert "GRANTED: tcp/22 for 198.51.100.2 port 40123, 2001:db8::7 port 40123, 30 se" in told
+    assert desk.judged(payload)["for_all"] == [
+        "198.51.100.2 port 40123", "2001:db8::7 port 40123",
+    ]  # fmt: skip
+    _, said, _ = desk.ask("check")
+    assert "its callers may bind a grant to their source port" in said
+    assert "a packet may name 1 more addresses" in said
+    assert "may prove that it is the knocker's" in said
+
+
 def test_a_packet_that_the_daemon_has_seen_is_told_as_a_replay(desk: Desk) -> None:
     payload = sealed()
     assert desk.judged(payload)["granted"]

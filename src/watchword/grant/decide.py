@@ -59,6 +59,11 @@ class Permit:
     also: tuple[Caller, ...] = ()
     """As ``Grant.also``."""
 
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        """As ``Grant.callers``."""
+        return (Caller(self.who, self.extent), *self.also)
+
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from watchword.dialects.fwknop import explain_callers, explain_leads
-from watchword.model.actions import Action, Argument, Kind
+from watchword.model.actions import ADMIT, Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.firewalls import Attach
 from watchword.model.old_knocks import PORTS, Encrypted, Shared
@@ -303,6 +303,8 @@ def request_in_words(request: Request) -> str:
     match request.wish:
         case AccessWish(wanted):
             what = services(wanted)
+        case CommandWish(command) if command.split(maxsplit=1)[:1] == [ADMIT]:
+            what = f"{command[:100]!r}"
         case CommandWish():
             what = "a command to be run"
         case wish:

@@ -42,9 +42,13 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
                 yield f"WOULD RUN: {cycles.opening(permit.cycle, values).text}"
         yield (
             f"GRANTED: {explain_words.services(permit.services)}"
-            f"{explain_leads.lead(permit.lead)} for {permit.who}, "
+            f"{explain_leads.lead(permit.lead)} for {_whom(permit)}, "
             f"{permit.seconds} seconds, by stanza #{permit.request.stanza}"
         )
+
+
+def _whom(permit: Permit) -> str:
+    return ", ".join(map(str, permit.callers))
 
 
 def _would_close(permit: ClosePermit) -> str:
@@ -94,6 +98,7 @@ def as_json(told: Explanation) -> dict[str, object]:
         "would_open": [str(service) for service in opens.services] if opens else [],
         "leads_to": str(opens.lead) if opens and opens.lead else None,
         "for": str(opens.who) if opens else None,
+        "for_all": [str(each) for each in opens.callers] if opens else [],
         "seconds": opens.seconds if opens else None,
         "would_close": isinstance(permit, ClosePermit),
         "stanzas": [_verdict_as_json(each) for each in told.verdicts],

@@ -95,6 +95,8 @@ class OpeningSets:
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
+        self._tokens: set[Slot] = set()
+        """For the first of each prefix, that were put in."""
 
     @property
     def holes(self) -> Container[Hole]:
@@ -113,14 +115,14 @@ class OpeningSets:
         now = self._clock.now().steady
         wanted = self._wanted(change.add, now)
         removed = [self._held[tag].hole for tag in change.remove if tag in self._held]
-        sheets = _Sheets(self._homes)
+        sheets, noted = _Sheets(self._homes), dict[Place, list[bytes]]()
         for hole in (*removed, *wanted):
             known = self._tags.get(hole)
             standing_ = known is not None and self._held[known].until > now
             if standing_:  # else the kernel ended it
                 self._delete(sheets, hole)
             if hole.extent is not None and hole.extent.first and not (standing_ and hole in wanted):
-                self._begin_anew(netlink, sheets, hole, admits=hole in wanted)
+                self._begin_anew(netlink, sheets, hole, noted, admits=hole in wanted)
         for hole, opening in wanted.items():
             self._add(sheets, hole, opening.until - now, opening.tag)
         commit(netlink, list(sheets))
@@ -131,20 +133,35 @@ class OpeningSets:
             self._remember(opening.tag, _Held(hole, opening.until, opening.until + slack))
         return [hole for hole in removed if hole not in self._tags]
 
-    def _begin_anew(self, netlink: Netlink, sheets: _Sheets, hole: Hole, *, admits: bool) -> None:
-        """Forget who was the first of a prefix; ``admits``: the next one who connects is it."""
+    def _begin_anew(
+        self,
+        netlink: Netlink,
+        sheets: _Sheets,
+        hole: Hole,
+        noted: dict[Place, list[bytes]],
+        *,
+        admits: bool,
+    ) -> None:
+        """Forget who was the first of a prefix; ``admits``: the next one who connects is it.
+
+        ``noted``: what each set of notes was found to have in this change.
+        """
         slot = None if self._extents is None else self._extents.slot(hole)
         if self._extents is None or slot is None:
             return
-        place_ = self._extents.notes(slot)
-        noted = [
-            key for key in standing(netlink, place_) or () if self._extents.is_note_of(key, slot)
-        ]
-        sheets.of(place_).delete.update(noted)
+        notes = self._extents.notes(slot)
+        if notes not in noted:
+            noted[notes] = list(standing(netlink, notes) or ())
+        sheets.of(notes).delete.update(
+            each for each in noted[notes] if self._extents.is_note_of(each, slot)
+        )
         there, element = self._extents.token(slot)
-        sheets.of(there.place).delete.add(there.key)
+        if there in self._tokens:  # one of an earlier run is found by its being in the way
+            sheets.of(there.place).delete.add(there.key)
+            self._tokens.discard(there)
         if admits:
             sheets.of(there.place).add[there.key] = element
+            self._tokens.add(there)
 
     def _add(self, sheets: _Sheets, hole: Hole, seconds: float, tag: Tag) -> None:
         if hole.extent is not None:
