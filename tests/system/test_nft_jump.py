@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +27,7 @@ from tests.system.nft_scene import (
 )
 from watchword.errors import HostError
 from watchword.lab.trio import Trio
-from watchword.model.firewalls import Attach, FirewallSettings
+from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom
 from watchword.model.openings import Feature, Opening
 
 pytestmark = pytest.mark.system
@@ -309,3 +312,64 @@ def test_the_way_it_hangs_is_said(scene: Trio) -> None:
     with firewall(settings) as jump, firewall(guarding()) as guard:
         assert jump.way == "jump inet filter input, inet filter forward"
         assert guard.way == "guard inet watchword"
+
+
+ROUTERS = """
+add table inet first
+add chain inet first input { type filter hook input priority 0; policy drop; }
+add chain inet first forward { type filter hook forward priority 0; policy drop; }
+add table ip second
+add chain ip second input { type filter hook input priority 5; policy accept; }
+add chain ip second watchword
+add rule ip second watchword counter comment "the operator's own"
+add rule ip second input jump watchword comment "the operator's own"
+"""
+
+
+def test_calls_from_chains_that_the_settings_name_no_longer_are_taken_out(scene: Trio) -> None:
+    nft(script=ROUTERS)
+    before = nft("list", "ruleset")
+    forward = (JumpFrom("inet", "first", "forward"),)
+    wide = replace(
+        jumping("inet first input"), leads=True, forward_from=forward, output_from=forward
+    )
+    with firewall(wide) as backend:
+        backend.prepare()
+        backend.apply(add(opening(scene.caller.four)))
+    with firewall(replace(wide, forward_from=(), output_from=())) as backend:
+        backend.prepare()
+        ruleset = nft("list", "ruleset")
+        assert "jump watchword_forward" not in ruleset
+        assert "chain watchword_forward" not in ruleset
+        assert "chain watchword_output" not in ruleset
+        assert "jump watchword comment" in ruleset
+        assert len(backend.installed()) == 1, "who has a grant goes on"
+    with firewall(guarding()) as backend:
+        backend.prepare()
+        ruleset = nft("list", "ruleset")
+        assert "watchword_" not in ruleset
+        assert ruleset.count("jump watchword") == 1, "and that is the operator's own"
+        backend.teardown()
+    assert nft("list", "ruleset") == before
+
+
+def test_calls_of_another_server_are_no_leftovers(scene: Trio) -> None:
+    nft(script=ROUTERS)
+    ready, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        with firewall(jumping("inet first input")) as theirs:
+            theirs.prepare()
+            os.write(told, b"!")
+            signal.pause()
+    assert os.read(ready, 1) == b"!"
+    try:
+        with firewall(guarding()) as backend:
+            backend.prepare()
+            assert 'jump watchword comment "watchword"' in nft("list", "ruleset")
+            backend.teardown()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ready)
+        os.close(told)

@@ -11,6 +11,7 @@ happens often, by netlink.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from watchword.edges.firewall.cutting import can_cut, cut_off
@@ -18,6 +19,7 @@ from watchword.edges.firewall.nft import doors, guard
 from watchword.edges.firewall.nft.attachments import attachment
 from watchword.edges.firewall.nft.extents import Extents
 from watchword.edges.firewall.nft.knocked import KnockedSets
+from watchword.edges.firewall.nft.leftovers import leftovers
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
 from watchword.edges.firewall.nft.pieces import Pieces
@@ -134,9 +136,20 @@ class NftFirewall:
         standing = survey(self._netlink, structure)
         if not standing.fits(structure):
             raise HostError("somebody else changes what was just made", hint="see nft monitor")
+        if self._stood is None:
+            self._tidy()
         self._stood = standing
         self._list_connections()
         return taken
+
+    def _tidy(self) -> None:
+        """Settings of before may have named other chains. That is put right once, if it can be:
+        what it leaves open ends by itself."""
+        with suppress(HostError):
+            script = leftovers(self._netlink, self._attachment.structure)
+            if script:
+                run(self._programs, script)
+                self._watch.forget()
 
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force. None where the tables are gone."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from watchword.edges.firewall.nft.layout import Structure
+from watchword.edges.firewall.nft.layout import Home, Structure
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.errors import HostError
 
@@ -35,7 +35,20 @@ def _places(structure: Structure) -> Iterator[tuple[str, str]]:
         if home == structure.own:
             yield f"the table {home}", "give this one a table of its own with NFT_TABLE"
         elif str(home) not in theirs:
-            yield f"chains in the table {home}", "give this one another table, or the guard"
+            yield _chains_in(home), "give this one another table, or the guard"
     for home in structure.homes:
         for _, _, name in home.names:
             yield f"the set {home} {name}", "give this one sets of its own"
+
+
+def _chains_in(home: Home) -> str:
+    return f"chains in the table {home}"
+
+
+def is_free(home: Home) -> bool:
+    """Whether no other server keeps chains in a table of the operator's."""
+    try:
+        Claim(_chains_in(home), "").close()
+    except HostError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from watchword.edges.firewall.nft.attributes import (
+    AF_UNSPEC,
     NLM_F_ACK,
     NLM_F_DUMP,
     SUBSYS_NFTABLES,
@@ -157,6 +158,37 @@ def _left_over(netlink: Netlink, structure: Structure, home: Home, stem: str) ->
         if ours and name not in wanted:
             return True
     return False
+
+
+class Placed(NamedTuple):
+    """A rule, and where it stands."""
+
+    family: int
+    table: str
+    chain: str
+    rule: Rule
+
+
+def every_rule(netlink: Netlink) -> list[Placed]:
+    """Of every table. Raises HostError."""
+    placed = []
+    for message in netlink.dump(Request(_GET_RULE, AF_UNSPEC, b"", NLM_F_DUMP)):
+        parts = fields(message.attributes)
+        table, chain = (read_text(parts.get(each, b"")) for each in (_TABLE_NAME, _RULE_CHAIN))
+        placed.append(Placed(message.body[0], table, chain, _read_rule(parts)))
+    return placed
+
+
+def maps_of(netlink: Netlink, home: Home, prefix: str) -> list[str]:
+    """Names of sets and maps in a table that begin so. Raises HostError."""
+    asked = Request(_GET_SET, home.number, text(_TABLE_NAME, home.table), NLM_F_DUMP)
+    parts = [fields(each.attributes) for each in netlink.dump(asked)]
+    found = [
+        read_text(each.get(_SET_NAME, b""))
+        for each in parts
+        if read_text(each.get(_TABLE_NAME, b"")) == home.table
+    ]
+    return [each for each in found if each.startswith(prefix)]
 
 
 def _table(home: Home) -> Request:
