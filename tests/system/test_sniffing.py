@@ -378,6 +378,7 @@ def test_a_packet_longer_than_what_is_kept_of_it_is_refused(scene: Scene, tmp_pa
     server.stop()
 
 
+@pytest.mark.requirement("5.15")
 def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -402,6 +403,15 @@ def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
     server.wait_for("The interface ens99 is there")
     opens("pens99")
     assert "NOT YET THERE" not in server.tool("status").stdout
+
+    for pid in server.pids:  # it sniffs, and has no libpcap
+        assert "pcap" not in Path(f"/proc/{pid}/maps").read_text("utf-8")
+
+    for address in ("10.99.0.1/24", "10.99.0.2/24"):  # it gets one, and then another
+        ip("ip", "address", "flush", "dev", "ens99")
+        ip("ip", "address", "add", address, "dev", "ens99")
+        opens("pens99")
+    ip("ip", "address", "flush", "dev", "ens99")
 
     ip("ip", "link", "set", "ens99", "down")
     server.wait_for("The interface ens99 is down.")

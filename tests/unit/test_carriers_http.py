@@ -105,6 +105,9 @@ def test_a_payload_that_is_no_packet_s_text_is_not_sent(payload: bytes) -> None:
         asked(b"User-Agent: curl/8", AGENT),
         asked(AGENT) + b"a body that nobody asked for",
         asked(AGENT)[:-2],  # the blank line is in a segment to come
+        asked(AGENT, b"Transfer-Encoding: chunked"),
+        asked(b"Transfer-Encoding: chunked", AGENT) + b"5\r\nhello\r\n0\r\n\r\n",
+        asked(AGENT, b"Content-Length: 5") + b"hello",
     ],
 )
 def test_a_request_is_read_whatever_the_order_and_the_rest(octets: bytes) -> None:
@@ -122,7 +125,9 @@ def test_a_request_is_read_whatever_the_order_and_the_rest(octets: bytes) -> Non
         asked(AGENT, start=b"HEAD /" + PATH + b" HTTP/1.1"),
         asked(AGENT, start=b" GET /" + PATH + b" HTTP/1.1"),
         asked(AGENT, start=b"GET " + PATH + b" HTTP/1.1"),
+        # Asked of a proxy, and overheard on its way there: it comes once more, from the proxy.
         asked(AGENT, start=b"GET http://198.51.100.1/" + PATH + b" HTTP/1.1"),
+        asked(AGENT, start=b"GET HTTP://[2001:db8::1]:8080/" + PATH + b" HTTP/1.1"),
         asked(AGENT) + b"A" * LONGEST,
     ],
 )

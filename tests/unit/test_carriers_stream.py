@@ -105,3 +105,23 @@ def test_no_more_is_held_than_one_request() -> None:
     for _ in range(1000):
         collector.feed(b"A" * (LONGEST - 100))
         assert len(collector._held) <= LONGEST
+
+
+@pytest.mark.parametrize("body", [b"", b"5\r\nhello\r\n0\r\n\r\n"])
+def test_a_request_in_single_bytes_with_or_without_chunks_behind_it_is_read(body: bytes) -> None:
+    head = REQUEST
+    if body:
+        head = head.replace(b"\r\n", b"\r\nTransfer-Encoding: chunked\r\n", 1)
+    collector = Collector(requests=True)
+    seen = [collector.feed(head[at : at + 1]) for at in range(len(head))]
+    assert seen == [MORE] * (len(head) - 1) + [WHOLE]
+    assert collector.feed(body) is WHOLE
+    found = extract(collector.end() or b"")
+    assert found is not None
+    assert found.payload == PACKET
+
+
+def test_what_a_proxy_is_asked_is_given_up_as_soon_as_it_shows() -> None:
+    collector = Collector(requests=True)
+    assert collector.feed(b"GET ") is MORE
+    assert collector.feed(b"http://198.51.100.1/") is HOPELESS
