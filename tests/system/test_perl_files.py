@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PROGRAMS, Server
+from tests.daemon import PROGRAMS, Server, until
 from watchword.conformance.golden import load
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import listen, reaches, send_datagram
@@ -62,6 +62,9 @@ ENABLE_CMD_EXEC: N;
 class PerlServer(Server):
     """fwknopd of ours on files of 1.9; only where state is kept is said beside them."""
 
+    override = ""
+    """More lines of the override file."""
+
     @property
     def files(self) -> list[str]:
         names = ("fwknop.conf", "override.conf")
@@ -72,7 +75,7 @@ class PerlServer(Server):
         texts = {
             "fwknop.conf": SERVER_FILE.format(folder=self.folder),
             "access.conf": ACCESS,
-            "override.conf": f"STATE_DIR {self.folder}/state;\n",
+            "override.conf": f"STATE_DIR {self.folder}/state;\n{self.override}",
         }
         for name, text in texts.items():
             path = self.folder / name
@@ -154,10 +157,18 @@ def test_check_says_what_the_files_of_1_9_amount_to_and_the_dump_shows_no_key(
     assert "OPEN_PORTS:  tcp/22, tcp/80" in dumped
 
 
-@pytest.mark.requirement("5.8", "6.6")
-@pytest.mark.requirement("8.24", partial=True)
-def test_knopwatchd_starts_the_daemon_again_when_it_is_killed(scene: Trio, server: Server) -> None:
+@pytest.mark.requirement("5.8", "6.6", "8.24")
+def test_knopwatchd_starts_the_daemon_again_whichever_part_is_killed_and_mails_it(
+    scene: Trio, server: Server
+) -> None:
     """The override file says where state is, so it has reached the daemon."""
+    box, sendmail = server.folder / "box", server.folder / "sendmail"
+    sendmail.write_text(f"#!/bin/sh\ncat >>{box}\n", "ascii")
+    sendmail.chmod(0o700)
+    assert isinstance(server, PerlServer)
+    server.override = (
+        f"ALERTING_METHODS ALL;\nsendmailCmd {sendmail};\nKNOPWATCHD_CHECK_INTERVAL 1;\n"
+    )
     server.command = [sys.executable, "-m", "watchword.programs.knopwatchd"]
     server.start()
     pid_file = server.folder / "run" / "fwknopd.pid"
@@ -167,8 +178,15 @@ def test_knopwatchd_starts_the_daemon_again_when_it_is_killed(scene: Trio, serve
     server.wait_for("Starting fwknopd main event loop.", 2)
     second = int(pid_file.read_text())
     assert second != first
-    assert f"restarting fwknopd on {socket.gethostname()} (signal 9)" in server.log
+    restarting = f"restarting fwknopd on {socket.gethostname()}"
+    assert f"{restarting} (signal 9)" in server.log
+    gate = Path(f"/proc/{second}/task/{second}/children").read_text("ascii").split()[0]
+    os.kill(int(gate), signal.SIGKILL)
+    server.wait_for("Starting fwknopd main event loop.", 3)
+    third = int(pid_file.read_text())
+    assert third != second
+    until(lambda: box.exists() and box.read_text("utf-8").count("Restarting fwknopd") == 2)
     assert (server.folder / "state").is_dir()
     assert server.stop() == 0
     with pytest.raises(ProcessLookupError):
-        os.kill(second, 0)
+        os.kill(third, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -535,6 +536,37 @@ def test_a_server_takes_the_mails_where_one_is_named() -> None:
     ]
     subject = next(each for each in server.heard if each.startswith("Subject: "))
     assert "häßlich" in str(make_header(decode_header(subject)))
+
+
+@pytest.mark.requirement("7.10")
+def test_a_mail_goes_by_sendmail_or_else_by_mail_or_to_the_server_that_is_named(
+    tmp_path: Path,
+) -> None:
+    """By programs that run: a sendmail that passes its message on to a server, as an MTA does."""
+    sendmail, mailx, box = tmp_path / "sendmail", tmp_path / "mail", tmp_path / "box"
+    mailx.write_text(f'#!/bin/sh\necho "mail: $*" >{box}\n', "ascii")
+    both = {"f": f"{CONFIG}EMAIL_ADDRESSES root\nsendmailCmd {sendmail}\nmailCmd {mailx}\n"}
+    with exchange() as server:
+        port = server.server_address[1]
+        passing_on = (
+            f"#!{sys.executable} -I\nimport smtplib, sys\n"
+            f"with smtplib.SMTP('127.0.0.1', {port}) as server:\n"
+            "    server.sendmail('x@door', sys.argv[2:], sys.stdin.buffer.read())\n"
+        )
+        sendmail.write_text(passing_on, "utf-8")
+        for program in (sendmail, mailx):
+            program.chmod(0o700)
+        there = {str(sendmail): "", str(mailx): ""}
+        for programs, subject in ((there, "one"), ({str(mailx): ""}, "two")):
+            found = loaded(both | {"a": STANZA} | programs).settings.mail
+            assert found is not None
+            mail.send(found, subject, SystemPrograms())
+        mail.send(by_smtp(server), "three", SystemPrograms())
+    assert [each for each in server.heard if each.startswith("Subject: ")] == [
+        "Subject: one",
+        "Subject: three",
+    ]
+    assert box.read_text("ascii") == "mail: -s two root\n"
 
 
 def test_a_server_that_takes_no_mail_or_is_not_there_is_told_with_its_words() -> None:
