@@ -188,6 +188,7 @@ def test_a_clock_set_back_while_nobody_lived_to_end_a_grant_prolongs_it_by_nothi
     server.wait_for("Removed rule")
 
 
+@pytest.mark.requirement("4.24", partial=True)
 def test_what_others_do_to_our_chains_is_put_right_and_said(
     scene: Trio, server: Server, exe: str
 ) -> None:

@@ -98,3 +98,48 @@ def test_whom_a_grant_leads_on_gets_there_and_nobody_else(
     assert not there.lets_in(caller, outside, 22)
     there.close()
     here.close()
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_everything_is_let_through_and_a_neighbour_reaches_a_host_by_the_address_outside(
+    scene: Yard, firewall: TablesFirewall, version: int
+) -> None:
+    four = version == 4
+    caller, inside, neighbour = scene.caller, scene.inside, scene.neighbour
+    who, outside, host, near, gate = (
+        (caller.four, scene.gateway.four, inside.four, neighbour.four, GATE4)
+        if four
+        else (caller.six, scene.gateway.six, inside.six, neighbour.six, GATE6)
+    )
+    there = Door(inside.host, "0.0.0.0" if four else "::", 22)
+    through = leading(who, None, Lead(None, 0, everything=True, source=SourceNat()))
+    assert not there.lets_in(caller, host, 22)
+    firewall.apply(ChangeSet(add=(through,)))
+    with there.enter(caller, host, 22) as visit:
+        assert visit.seen_as == canonical(gate)
+    assert not there.lets_in(scene.stranger, host, 22)
+    hairpin = leading(near, "tcp/8022", Lead(ip_address(host), 22, source=SourceNat()))
+    firewall.apply(ChangeSet(add=(hairpin,), remove=frozenset({through.tag})))
+    assert not there.lets_in(caller, host, 22)
+    with there.enter(neighbour, outside, 8022) as visit:
+        assert visit.seen_as == canonical(gate), "else the answer would take a short cut"
+        assert visit.goes_on()
+    there.close()
+
+
+def test_behind_a_router_that_leads_on_itself_it_goes_by_packets_as_they_arrive(
+    scene: Yard, firewall: TablesFirewall
+) -> None:
+    outer, there = "192.0.2.254", Door(scene.inside.host, "0.0.0.0", 22)
+    internet = scene.outside.internet
+    internet.run("nft", "add table ip outer; add chain ip outer ahead "
+                 "{ type nat hook prerouting priority -100; }; "
+                 f"add rule ip outer ahead ip daddr {outer} tcp dport 8022 "
+                 f"dnat to {scene.gateway.four}")  # fmt: skip
+    led = leading(scene.caller.four, "tcp/8022", Lead(ip_address(scene.inside.four), 22))
+    firewall.apply(ChangeSet(add=(led,)))
+    with there.enter(scene.caller, outer, 8022) as visit:
+        assert visit.seen_as == canonical(scene.caller.four)
+    assert not there.lets_in(scene.stranger, outer, 8022)
+    internet.run("nft", "delete table ip outer")
+    there.close()

@@ -168,6 +168,7 @@ def branch(position: int = 1, *rules: str) -> Branch:
     return Branch(4, ChainUse("INPUT", "FWKNOP_INPUT", position=position), rules)
 
 
+@pytest.mark.requirement("7.14")
 def test_only_what_is_missing_is_built() -> None:
     found = parse(SAVED)
     assert building([branch()], found) == ""
@@ -184,6 +185,7 @@ def test_only_what_is_missing_is_built() -> None:
         )
 
 
+@pytest.mark.requirement("7.14")
 def test_every_call_of_our_chain_goes_and_nothing_else() -> None:
     twice = f"{SAVED}-A FORWARD -j FWKNOP_INPUT\n-A INPUT -s 10.0.0.0/8 -j FWKNOP_INPUT\n"
     assert removal([branch()], parse(twice)) == (
