@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 import pytest
 
@@ -20,3 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # In the background of a script and in a process of several it is ignored, and programs that
     # tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The tests start our programs a thousand times. Where Python is told to keep no bytecode, each of
+# them would compile seven hundred modules first, which is most of what it costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
