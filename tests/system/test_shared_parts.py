@@ -7,8 +7,11 @@ stranger, and all three come from one address.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -109,6 +112,13 @@ def let_in_of(
         ]
 
 
+def unanswered(connection: socket.socket) -> int:
+    """Bytes that the other side has not acknowledged."""
+    room = bytearray(4)
+    fcntl.ioctl(connection, termios.TIOCOUTQ, room)
+    return int.from_bytes(room, sys.byteorder)
+
+
 @pytest.mark.requirement("2.23", partial=True)
 @pytest.mark.parametrize("six", [False, True])
 def test_a_grant_that_is_bound_lets_in_its_owner_by_that_port_and_no_neighbour(
@@ -128,6 +138,32 @@ def test_a_grant_that_is_bound_lets_in_its_owner_by_that_port_and_no_neighbour(
         assert let_in_of(scene, BOUND, [(net.bob, own), (net.mallory, own)], six=six) == []
     whom = f"{net.office.six if six else net.office.four} port {own}"
     assert f"for {whom} ->" in scene.server.log
+
+
+def test_a_connection_by_its_own_port_lives_through_a_lost_guard_and_ends_when_it_is_cut(
+    scene: Shared,
+) -> None:
+    net, own = scene.net, 40150
+    admit(scene, net.alice, BOUND, f"port {own}")
+    made = connect(net.alice.host, net.server.four, BOUND, 5.0, ("", own))
+    assert made is not None
+    with made:
+        made.settimeout(5)
+        assert made.recv(100) == b"welcome"
+        net.server.host.run("nft", "flush", "ruleset")
+        scene.server.wait_for("other hands had changed the firewall")
+        made.sendall(b"still here")
+        until(lambda: not unanswered(made))
+        assert let_in_of(scene, BOUND, [(net.bob, 0)]) == []
+        assert (
+            scene.program(
+                net.server, "watchword", "revoke", "--all", "--cut", *scene.server.files
+            ).returncode
+            == 0
+        )
+        made.sendall(b"and now?")
+        with pytest.raises(AssertionError):
+            until(lambda: not unanswered(made), 0.5)
 
 
 def test_where_the_office_rewrites_ports_nobody_is_let_in_by_a_bound_grant(scene: Shared) -> None:

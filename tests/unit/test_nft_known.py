@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from watchword.edges.firewall import live
 from watchword.edges.firewall.nft import connections
+from watchword.edges.firewall.nft.arrivals import Arrivals
 from watchword.edges.firewall.nft.connections import Connection, Sockets, read_sockets
 from watchword.edges.firewall.nft.known import MOST_ENDED, Known
 from watchword.model.firewalls import FirewallSettings
-from watchword.model.openings import Hole
+from watchword.model.openings import Extent, Hole
 from watchword.model.services import Service
 
 SSH, WEB = Service.parse("tcp/22"), Service.parse("tcp/80")
@@ -54,6 +56,38 @@ def test_who_has_an_opening_belongs(destination: str | None) -> None:
     to = None if destination is None else ip_address(destination)
     hole = Hole(ip_address("192.0.2.7"), SSH, to)
     assert judged(known(), line(), holes=(hole,)) == ({line()}, set())
+
+
+PARTS = [
+    Hole(ip_address("192.0.2.7"), SSH, extent=Extent(port=4000)),
+    Hole(ip_address("192.0.2.7"), SSH, ip_address("203.0.113.1"), extent=Extent(port=4000)),
+    Hole(ip_address("192.0.2.0"), SSH, extent=Extent(bits=24)),
+    Hole(ip_address("192.0.2.0"), SSH, extent=Extent(bits=24, first=True)),
+]
+
+
+@pytest.mark.parametrize("hole", PARTS)
+def test_who_has_an_opening_for_his_port_or_his_network_belongs_while_it_lasts_and_after(
+    hole: Hole,
+) -> None:
+    memory = known(prefixes=((4, 24),), firsts=((4, 24),))
+    stranger = line("192.0.3.7", 4001)
+    assert judged(memory, line(), stranger, holes=(hole,)) == ({line()}, {stranger})
+    memory.ended([hole])
+    assert judged(memory, line(), stranger) == ({line()}, {stranger})
+
+
+@pytest.mark.parametrize("hole", PARTS)
+def test_who_came_in_by_his_port_or_his_network_is_found_to_be_cut_and_nobody_else(
+    hole: Hole,
+) -> None:
+    others = {line("192.0.3.7", 4001), line(service=WEB)}
+    if hole.extent and hole.extent.port:
+        others.add(line(port=4001))
+    found = Arrivals(Sockets(frozenset({line(), *others}), frozenset()), {}, NOBODY)
+    assert found.through([hole]) == {line()}
+    assert live._let_in(list(found.here), [hole]) == [hole]
+    assert live._let_in(list(others), [hole]) == []
 
 
 @pytest.mark.parametrize(
