@@ -13,7 +13,7 @@ specification, so that a run is over soon.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from watchword.model.doors import Flag
@@ -352,3 +352,49 @@ def by_door(lines: Sequence[str]) -> dict[str, list[str]]:
         who, what = line.rsplit(" ", 1)
         found.setdefault(who, []).append(what)
     return found
+
+
+ELSEWHERE: Mapping[int, str] = {
+    32: "interop/test_knockd_life.py::test_knocks_at_open_ports_need_the_flag_syn",
+    33: "interop/test_knockd_life.py::test_knocks_at_open_ports_need_the_flag_syn",
+    51: "interop/test_knockd_life.py::test_an_address_that_is_added_later_counts",
+    54: "interop/test_knockd_life.py::test_an_end_waits_for_the_stop_command_and_says_so_last",
+    55: "interop/test_knockd_life.py::test_an_end_waits_for_every_stop_command",
+    56: "interop/test_knockd_life.py::test_what_was_to_be_closed_is_closed_after_a_crash",
+    57: "interop/test_knockd_life.py::test_a_child_that_is_killed_takes_no_stop_command_with_it",
+    58: "interop/test_knockd_life.py::"
+    "test_a_reload_takes_new_doors_and_forgets_attempts_but_no_stop_command",
+    59: "interop/test_knockd_life.py::"
+    "test_a_reload_takes_new_doors_and_forgets_attempts_but_no_stop_command",
+    60: "interop/test_knockd_life.py::test_a_reload_of_a_wrong_file_leaves_the_doors_as_they_were",
+    61: "interop/test_knockd_life.py::test_each_sequence_of_a_sheet_opens_once_and_is_marked",
+    62: "interop/test_knockd_life.py::test_a_used_sequence_lends_nothing_to_the_next_one",
+    63: "interop/test_knockd_life.py::test_a_line_that_is_no_sequence_is_passed_over",
+    64: "interop/test_knockd_life.py::test_a_used_sequence_lends_nothing_to_the_next_one",
+    65: "interop/test_knockd_life.py::"
+    "test_a_door_whose_sheet_is_used_up_is_shut_and_the_others_are_not",
+    71: "system/test_doors_with_care.py::test_scans_open_what_they_open_for_the_original_too",
+    72: "system/test_doors_with_care.py::test_scans_open_what_they_open_for_the_original_too",
+    73: "unit/test_door_care.py::test_the_odds_of_a_scan_are_those_of_the_order",
+    74: "system/test_doors_with_care.py::test_scans_open_what_they_open_for_the_original_too",
+    77: "interop/test_knockd_life.py::test_the_loopback_interface_can_be_listened_on",
+    78: "interop/test_knockd_life.py::test_every_interface_or_several_can_be_listened_on",
+    79: "interop/test_knockd_life.py::"
+    "test_an_interface_that_is_removed_ends_the_daemon_with_an_error",
+    80: "interop/test_knockd_life.py::test_an_interface_that_goes_down_and_up_is_listened_on_again",
+    81: "interop/test_knockd_life.py::test_names_of_callers_are_looked_up_if_that_is_asked_for",
+}
+"""Rows about more than packets, and the tests that play them."""
+DIFFERENT: Mapping[int, str] = {
+    14: "A sequence times out", 16: "A sequence times out",
+    17: "One caller's attempt fails", 19: "One caller's attempt fails",
+    21: "One caller's attempt fails", 26: "A shorter door of the same beginning completes",
+    44: "An empty `Stop_Command_6`", 51: "Addresses that the interface gets after the start",
+    55: "Stop commands when the daemon ends", 56: "Stop commands after a crash",
+    57: "Stop commands after a crash", 60: "Reload with a mistake in the file",
+    61: "One-time sequences: the last one", 62: "One-time sequences: the next one is longer",
+    63: "One-time sequences: a line that is none", 64: "One-time sequences over IPv6",
+    65: "One-time sequences: the last one", 78: "`-i any`", 79: "The interface is removed",
+}  # fmt: skip
+"""Rows that the specification marks as mended or as our choice, and the line of
+docs/differences.md that says so."""

@@ -27,7 +27,7 @@ FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-serv
     dbus-daemon:dbus-daemon fail2ban-server:fail2ban firewalld:firewalld fish:fish gpg:gnupg ipset:ipset iptables:iptables knock:knockd knockd:knockd
     locale-gen:locales man:man-db mandoc:mandoc nc:netcat-openbsd
     nginx:nginx-light openssl:openssl openvpn:openvpn ping:iputils-ping rsync:rsync socat:socat tcpdump:tcpdump
-    tinyproxy:tinyproxy-bin tor:tor turnserver:coturn ufw:ufw ulogd:ulogd2-pcap wg:wireguard-tools
+    systemctl:systemd tinyproxy:tinyproxy-bin tor:tor turnserver:coturn ufw:ufw ulogd:ulogd2-pcap wg:wireguard-tools
     wireguard-go:wireguard-go wget:wget zbarimg:zbar-tools zsh:zsh"
 FOR_FUZZ="fwknopd:fwknop-server"
 

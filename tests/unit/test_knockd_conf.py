@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from watchword.dialects.knockd import conf
@@ -66,6 +68,29 @@ def test_options_may_be_written_in_any_case_and_stand_anywhere() -> None:
     assert (settings.log_file, settings.pid_file) == ("/a/b", "/c")
     assert settings.interfaces == ("eth1", "eth2")
     assert not settings.syslog
+
+
+@pytest.mark.requirement("3.9")
+@pytest.mark.parametrize("spelt", [str.lower, str.upper, str.title])
+def test_every_key_may_be_written_in_any_case_and_a_section_in_its_own(
+    spelt: Callable[[str], str],
+) -> None:
+    """[options] alone is the global section, as for the original; [Options] is a door."""
+    values = {
+        "logfile": "/l", "pidfile": "/p", "interface": "eth1", "syslogfacility": "user",
+        "statedir": "/s", "rundir": "/r", "firewallbackend": "nftables", "nfttable": "t",
+        "jumpfrom": "inet filter input", "closeatexit": "yes",
+    }  # fmt: skip
+    assert {*values, "usesyslog"} == {*conf.KEYS}
+    lines = [f"{spelt(key)} = {value}\n" for key, value in values.items()]
+    text = f"[options]\n{spelt('usesyslog')}\n{''.join(lines)}"
+    plain = f"[options]\nUseSyslog\n{''.join(f'{k} = {v}' + chr(10) for k, v in values.items())}"
+    assert read(text).settings == read(plain).settings != read("").settings
+    keys = {"sequence": "1,2", "seq_timeout": "7", "tcpflags": "syn", "open": "tcp/22"}
+    door = "".join(f"{spelt(key)} = {value}\n" for key, value in keys.items())
+    assert only_door(f"[d]\n{door}") == only_door(f"[d]\n{door.lower()}")
+    with pytest.raises(OperatorError, match="empty knock sequence"):
+        read("[Options]\nUseSyslog\n")
 
 
 def test_a_door_may_ask_for_the_systems_log_too() -> None:
