@@ -10,7 +10,7 @@ are told as the log tells them. No key and no packet is in here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from watchword.dialects.fwknop import voice_callers, voice_doors
 from watchword.dialects.fwknop.voice_json import fields_of, utc
@@ -52,7 +52,23 @@ def what_happened(event: Event, now: float) -> dict[str, Any] | None:
     return {"event": name, "time": utc(now), **fields}
 
 
-def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR0911, PLR0912 - one arm for each event
+_Entry: TypeAlias = tuple[str, Mapping[str, Any]]
+
+
+def _what(event: Event) -> _Entry | None:
+    if isinstance(event, Flooded):
+        return _flooded(event)
+    return _of_life(event) or _of_grants(event) or _of_commands(event)
+
+
+def _flooded(event: Flooded) -> _Entry | None:
+    if event.reason.stage < Stage.REPLAY:
+        return None
+    said = {"reason": event.reason.word, "count": event.count, "source": event.last_peer}
+    return "flooded", said
+
+
+def _of_life(event: Event) -> _Entry | None:
     match event:
         case Starting(version, again):
             return ("reloaded" if again else "started"), {"version": version}
@@ -64,6 +80,12 @@ def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR091
             return "limit-reached", {"packets": packets}
         case Stopped():
             return "stopped", {}
+        case _:
+            return None
+
+
+def _of_grants(event: Event) -> _Entry | None:
+    match event:
         case GrantEnded(grant, ending):
             return "ended", {**_of(grant), "ending": ending.value}
         case GrantStays(grant, latest):
@@ -76,6 +98,16 @@ def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR091
                 "pid": change.pid,
                 "result": change.result[:_LONGEST],
             }
+        case Restored(grants, why):
+            return "restored", {"grants": grants, "why": why}
+        case Disowned(openings):
+            return "disowned", {"openings": openings}
+        case _:
+            return None
+
+
+def _of_commands(event: Event) -> _Entry | None:
+    match event:
         case CommandStarted(request, command, account):
             whom = {} if account is None else {"account": account.user}
             return "command", {**_asked(request), "command": command[:_LONGEST], **whom}
@@ -88,12 +120,6 @@ def _what(event: Event) -> tuple[str, Mapping[str, Any]] | None:  # noqa: PLR091
             how = {"tries": event.tries, "given_up": given_up}
             said = {"command": command[:_LONGEST], "why": why[:_LONGEST]}
             return "close-failed", {**_of(grant), **said, **how}
-        case Restored(grants, why):
-            return "restored", {"grants": grants, "why": why}
-        case Disowned(openings):
-            return "disowned", {"openings": openings}
-        case Flooded(reason, count) if reason.stage >= Stage.REPLAY:
-            return "flooded", {"reason": reason.word, "count": count, "source": event.last_peer}
         case _:
             return None
 

@@ -89,6 +89,13 @@ def verify(values: Values, complaints: Complaints) -> None:
             values.place("PACKET_SOURCES"),
             f"write some of {', '.join(WAYS)}, or remove the line",
         )
+    _verify_file(values, ways, complaints)
+    _verify_mode(values, complaints)
+    if "sniff" not in ways and values.text("KNOCK_SOURCE") != "sniff":
+        _remark_on_options(values, complaints)
+
+
+def _verify_file(values: Values, ways: tuple[str, ...], complaints: Complaints) -> None:
     if "file" in ways and not _capture_file(values):
         complaints.refuse(
             "PACKET_SOURCES has file, and PCAP_FILE is not set",
@@ -107,16 +114,18 @@ def verify(values: Values, complaints: Complaints) -> None:
             values.place("PCAP_FILE"),
             "write ENABLE_SPA_PACKET_AGING Y if the file is being written now",
         )
-    _verify_mode(values, complaints)
-    if "sniff" not in ways and values.text("KNOCK_SOURCE") != "sniff":
-        for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
-            if name in values.given and values.given[name].name == option:
-                complaints.remark(
-                    f"{option} has no effect: packets come to a socket, and it listens on every "
-                    "interface",
-                    values.place(name),
-                    "to sniff, write ENABLE_UDP_SERVER N",
-                )
+
+
+def _remark_on_options(values: Values, complaints: Complaints) -> None:
+    """Options that are about sniffing, where nobody sniffs."""
+    for name, option in (("PCAP_INTF", "--interface"), ("PCAP_FILTER", "--pcap-filter")):
+        if name in values.given and values.given[name].name == option:
+            complaints.remark(
+                f"{option} has no effect: packets come to a socket, and it listens on every "
+                "interface",
+                values.place(name),
+                "to sniff, write ENABLE_UDP_SERVER N",
+            )
 
 
 def verify_interfaces(

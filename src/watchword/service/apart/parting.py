@@ -26,6 +26,7 @@ from typing import Any, Final, NoReturn
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges import sandbox, supervisor
+from watchword.edges.debts import Debts
 from watchword.edges.gpg import gpg_programs
 from watchword.edges.pair import Channel
 from watchword.edges.programs import SystemPrograms
@@ -49,7 +50,7 @@ from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.run_files import RunFiles
 from watchword.service.daemon.supervision import beat
 
-__all__ = ["LOST", "Apart", "serve"]
+__all__ = ["LOST", "Apart", "Front", "serve"]
 
 _MOST_FILES: Final = 65536  # descriptors that a gate may have from before
 PATIENCE: Final = 10.0  # seconds for the rest of a message of the gate's
@@ -84,16 +85,19 @@ class Apart:
         return self.configuration.settings
 
 
-def serve(
-    apart: Apart,
-    lock: PidFile,
-    reporter: Logbook,
-    ready: Callable[[], None],
-    awaiting: Callable[[Sequence[str]], None],
-) -> int:
-    """Part, and serve as the hand until the gate has ended; its exit status, or LOST.
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What the hand has of its own."""
 
-    ``lock`` is that on the PID file. ``ready`` and ``awaiting`` are called when the gate says so.
+    lock: PidFile
+    reporter: Logbook
+    ready: Callable[[], None]
+    """Called when the gate says so, as is ``awaiting``."""
+    awaiting: Callable[[Sequence[str]], None]
+
+
+def serve(apart: Apart, front: Front) -> int:
+    """Part, and serve as the hand until the gate has ended; its exit status, or LOST.
 
     Raises HostError: another daemon uses the state directory, or what is owed cannot be read.
     Raises OperatorError: what is owed would lie where the gate writes.
@@ -104,37 +108,39 @@ def serve(
     state = assembly.keep_to_ourselves(settings)
     debts = owed.taken_up(settings, apart.clock, _written(settings))
     parent, watchdog = os.getpid(), supervisor.watchdog()
-    tools = Tools(command_programs(), command_programs(), gpg_programs(), SystemPrograms())
     ours, theirs = zip(_pair(), _pair(), strict=True)
     gate = os.fork()
     if gate == 0:
         _as_the_gate(apart, theirs, parent, watchdog)
     for each in theirs:
         each.close()
-    calls, work = (Channel(each, patience=PATIENCE) for each in ours)
-
-    async def as_the_hand() -> int:
-        told = reporter.report if apart.settings.log.verbosity >= PROGRAMS else None
-        book = Rulebook(apart.configuration, apart.read, tools.commands, apart.clock, told)
-        made = partial(Workshop, book, debts, tools, reporter, apart.clock)
-        hand = HandProcess(
-            book,
-            calls,
-            work,
-            reporter,
-            apart.clock,
-            workshop=lambda answer, licences: made(answer=answer, licences=licences),
-            ready=ready,
-            alive=lambda: supervisor.notify("WATCHDOG=1"),
-            awaiting=awaiting,
-            found_by=RunFiles(settings.run_dir, lock, reporter),
-        )
-        return await hand.run(gate)
-
-    status = asyncio.run(as_the_hand())
+    status = asyncio.run(_as_the_hand(apart, front, debts, ours, gate))
     if state is not None:
         state.close()
     return status
+
+
+async def _as_the_hand(
+    apart: Apart, front: Front, debts: Debts | None, sockets: Sequence[socket.socket], gate: int
+) -> int:
+    calls, work = (Channel(each, patience=PATIENCE) for each in sockets)
+    tools = Tools(command_programs(), command_programs(), gpg_programs(), SystemPrograms())
+    told = front.reporter.report if apart.settings.log.verbosity >= PROGRAMS else None
+    book = Rulebook(apart.configuration, apart.read, tools.commands, apart.clock, told)
+    made = partial(Workshop, book, debts, tools, front.reporter, apart.clock)
+    hand = HandProcess(
+        book,
+        calls,
+        work,
+        front.reporter,
+        apart.clock,
+        workshop=lambda answer, licences: made(answer=answer, licences=licences),
+        ready=front.ready,
+        alive=lambda: supervisor.notify("WATCHDOG=1"),
+        awaiting=front.awaiting,
+        found_by=RunFiles(apart.settings.run_dir, front.lock, front.reporter),
+    )
+    return await hand.run(gate)
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:

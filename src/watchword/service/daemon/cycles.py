@@ -38,7 +38,7 @@ from watchword.model.services import Service
 from watchword.ports import Clock, Completed, Journal, NotStartedError, Reporter
 from watchword.service.daemon.cases import Case
 from watchword.service.daemon.closer import Closer
-from watchword.service.daemon.enforcer import check_extension, extended, not_in_force
+from watchword.service.daemon.extending import check_extension, extended, not_in_force
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.hand import (
     Blocked,

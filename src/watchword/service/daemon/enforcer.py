@@ -5,7 +5,7 @@ new grants, ends, restarts, and when other hands or failures have put the
 firewall out of step. Nobody waits for the journal: it is written in the
 background, in order, and what a crash keeps out of it is closed at the next
 start.
-Not in here: packets (gate), the timing of it all (keeper).
+Not in here: packets (gate), the timing of it all (keeper), the journal (books).
 
 One lock makes each change whole. Whatever goes wrong with the firewall, the way
 back is the same: read back what it has, work out the difference, apply it.
@@ -17,21 +17,20 @@ neither packets nor a supervisor's watchdog.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from watchword.errors import HostError, OperatorError
+from watchword.errors import HostError
 from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.doors import KernelOpening
-from watchword.model.moments import Moment
 from watchword.model.openings import Ending, Feature, Grant, Opening, Tag
-from watchword.model.outcomes import Change, Changed, Disowned, GrantEnded, Restored
+from watchword.model.outcomes import Change, Disowned, Restored
 from watchword.ports import (
     Clock,
     FirewallBackend,
@@ -41,6 +40,8 @@ from watchword.ports import (
     Reporter,
     UnwarrantedError,
 )
+from watchword.service.daemon.books import Books
+from watchword.service.daemon.extending import check_extension, extended, not_in_force
 from watchword.service.daemon.whole import aside, whole
 
 _T = TypeVar("_T")
@@ -56,29 +57,6 @@ class Revoked:
     """Connections."""
     trouble: HostError | None = None
     """The firewall refused; the grants are over all the same, and it is tried again."""
-
-
-def not_in_force(name: str) -> OperatorError:
-    return OperatorError(f"no grant {name} is in force", hint="see watchword grants")
-
-
-def check_extension(grant: Grant, seconds: float, most: float | None, now: Moment) -> None:
-    """Raises OperatorError: more time would remain than may."""
-    remaining = grant.until - now.steady
-    if most is not None and remaining + seconds > most:
-        possible = max(0, int(most - remaining))
-        who, by = f"stanza #{grant.stanza}", "MAX_FW_TIMEOUT"
-        if grant.door:
-            who, by = f"door {grant.door}", "Cmd_Timeout"
-        raise OperatorError(
-            f"{who} lets nobody in for more than {most:g} seconds "
-            f"({by}), and {int(remaining)} of them remain",
-            hint=f"extend it by {possible} at most, or as root with --beyond-policy",
-        )
-
-
-def extended(grant: Grant, seconds: float) -> Grant:
-    return replace(grant, ends=grant.ends + seconds, until=round(grant.until + seconds, 3))
 
 
 class Enforcer:
@@ -99,11 +77,10 @@ class Enforcer:
         """Counts what was done to the firewall."""
         self.granted: Callable[[Grant], None] = lambda grant: None
         """Told of each grant that a packet got or renewed."""
-        self._journal = journal
+        self._books = Books(journal, reporter, clock)
         self._reporter = reporter
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._writing: asyncio.Future[None] | None = None
 
     async def resume(self, *, flush: bool) -> None:
         """Take up the grants of an earlier run, or end them, and make the firewall agree.
@@ -116,7 +93,7 @@ class Enforcer:
         async with self._lock:
             now = self._clock.now()
             kept, over = [], []
-            for grant in await self._journal.unfinished(now):
+            for grant in await self._books.unfinished(now):
                 if grant.cycle is not None:
                     continue  # commands close those (service.daemon.cycles)
                 if grant.until <= now.steady:
@@ -134,7 +111,7 @@ class Enforcer:
             except UnwarrantedError as error:
                 over += self._disallowed(error)
                 disowned = await self._realign()
-            self._note_ends(over)
+            self._books.ended(over)
         if kept:
             self._reporter.report(Restored(len(kept), "they were open before this start"))
         if disowned and not flush:
@@ -184,7 +161,7 @@ class Enforcer:
                 self._take_back(grants, before)
                 raise
             latest = {grant.id: grant for grant in grants}  # one may be in it twice
-            self._note(self._journal.granted(list(latest.values())))
+            self._books.granted(list(latest.values()))
             for grant in latest.values():
                 self.granted(grant)
         self.stirred.set()
@@ -221,7 +198,7 @@ class Enforcer:
             except HostError:
                 self._take_back([grant], [before])
                 raise
-            self._note(self._journal.granted([grant]))
+            self._books.granted([grant])
         self.stirred.set()
         return grant
 
@@ -246,7 +223,7 @@ class Enforcer:
                 self._take_back(longer, before)
                 raise
             if longer:
-                self._note(self._journal.granted(longer))
+                self._books.granted(longer)
         self.stirred.set()
         return longer
 
@@ -277,7 +254,7 @@ class Enforcer:
                     await self._apply()
             except HostError as error:
                 self._doubt(error)
-            self._note_ends([(grant, Ending.CLOSED) for grant in over])
+            self._books.ended([(grant, Ending.CLOSED) for grant in over])
         self.stirred.set()
         return over
 
@@ -300,7 +277,7 @@ class Enforcer:
             except HostError as error:
                 self._doubt(error)
                 trouble = error
-            self._note_ends([(grant, Ending.REVOKED) for grant in over])
+            self._books.ended([(grant, Ending.REVOKED) for grant in over])
         self.stirred.set()
         return Revoked(tuple(over), count, trouble)
 
@@ -338,8 +315,7 @@ class Enforcer:
 
     def record(self, change: Change) -> None:
         """Note and tell what somebody had us do."""
-        self._note(self._journal.changed(change))
-        self._reporter.report(Changed(change))
+        self._books.changed(change)
 
     @whole
     async def expire(self) -> None:
@@ -352,7 +328,7 @@ class Enforcer:
                 await self._apply()
             except HostError as error:
                 self._doubt(error)
-            self._note_ends([(grant, Ending.EXPIRED) for grant in over])
+            self._books.ended([(grant, Ending.EXPIRED) for grant in over])
 
     @whole
     async def heal(self, *, thoroughly: bool = False) -> None:
@@ -389,7 +365,7 @@ class Enforcer:
         async with self._lock:
             old, self.firewall = self.firewall, firewall
             try:
-                self._note_ends(await self._beyond(firewall))
+                self._books.ended(await self._beyond(firewall))
                 await self._realign()
             except HostError:
                 self.firewall = old
@@ -412,7 +388,7 @@ class Enforcer:
                     await aside(self.firewall.teardown)
             except HostError as error:
                 self._doubt(error)
-            self._note_ends([(grant, Ending.REVOKED) for grant in over])
+            self._books.ended([(grant, Ending.REVOKED) for grant in over])
 
     async def _apply(self) -> None:
         """Make the change; if the firewall is not what we thought, start from what it is."""
@@ -451,28 +427,6 @@ class Enforcer:
         self.stirred.set()
         self._reporter.report(HostTrouble.of("firewall", error))
 
-    def _note_ends(self, over: Sequence[tuple[Grant, Ending]]) -> None:
-        if not over:
-            return
-        wall = self._clock.now().wall
-        self._note(self._journal.ended([(grant.id, ending) for grant, ending in over], wall))
-        for grant, ending in over:
-            self._reporter.report(GrantEnded(grant, ending, wall))
-
-    def _note(self, writing: Awaitable[None]) -> None:
-        """Have something written down after all that is being written down already."""
-        self._writing = asyncio.ensure_future(self._write(self._writing, writing))
-
-    async def _write(self, before: Awaitable[None] | None, writing: Awaitable[None]) -> None:
-        """A journal that cannot be written to is trouble, and does not undo what holds."""
-        if before is not None:
-            await before
-        try:
-            await writing
-        except HostError as error:
-            self._reporter.report(HostTrouble("journal", str(error), error.hint))
-
     async def written(self) -> None:
         """Wait until everything is in the journal, or was reported as trouble."""
-        if self._writing is not None:
-            await self._writing
+        await self._books.written()

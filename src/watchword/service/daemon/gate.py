@@ -2,8 +2,8 @@
 
 In here: the order of these steps, and what becomes of a packet when one of
 them fails.
-Not in here: each step itself; how OpenPGP packets are opened (vault); ends and
-repairs (enforcer, keeper).
+Not in here: each step itself; how OpenPGP packets are opened (vault); counting and
+telling refusals (verdicts); ends and repairs (enforcer, keeper).
 
 Receiving and settling are two: what no stanza sealed is refused as it arrives
 (``receive``, which never waits), what is authentic waits in a queue, and
@@ -43,6 +43,7 @@ from watchword.service.daemon.names import Names
 from watchword.service.daemon.numbering import Numbering
 from watchword.service.daemon.restraint import Restraint
 from watchword.service.daemon.vault import Answer, Vault
+from watchword.service.daemon.verdicts import Verdicts
 
 BATCH = 1024  # requests settled together at the most: bounds the time one disk write takes
 WAITING = 65_536  # authentic requests in the queue at the most; beyond it they are dropped
@@ -80,8 +81,8 @@ class Gate:
         self._enforcer = enforcer
         self._reporter = reporter
         self._clock = clock
-        self._restraint = restraint or Restraint()
         self._figures = figures or Figures(clock.now().wall)
+        self._verdicts = Verdicts(reporter, restraint or Restraint(), self._figures, clock)
         self._recognised = recognised
         self._vault = Vault(openpgp, lambda peer: known(peer, clock.now().steady))
         self._hand = hand or Hand(policy, command_programs())
@@ -119,7 +120,7 @@ class Gate:
         refusals: list[Refusal] = []
         found = next_found(findings, refusals)
         if found is None:
-            self._refuse(Judged(packet, now.wall, tuple(refusals)), now)
+            self._verdicts.refuse(Judged(packet, now.wall, tuple(refusals)), now)
         else:
             self._go_on(Case(packet, findings, refusals), found)
 
@@ -138,7 +139,9 @@ class Gate:
             found = self._next_after(case, found, answer)
         if found is None:
             now = self._clock.now()
-            self._refuse(Judged(case.packet, now.wall, tuple(case.refusals), case.request), now)
+            self._verdicts.refuse(
+                Judged(case.packet, now.wall, tuple(case.refusals), case.request), now
+            )
         elif len(self._waiting) < WAITING:
             case.request = found
             self._waiting.append(case)
@@ -166,13 +169,6 @@ class Gate:
             return finding
         case.refusals.append(finding)
         return next_found(case.findings, case.refusals)
-
-    def _refuse(self, judged: Judged, now: Moment) -> None:
-        """What no stanza let in, whoever sent it: counted, and told unless there is too much."""
-        reason = judged.refusals[-1].reason
-        self._figures.verdicts[reason.word] += 1
-        if self._told_alone(reason, judged.packet, now.steady):
-            self._reporter.report(judged)
 
     async def open_forever(self) -> None:
         """Have key rings opened for what waits for them, until cancelled."""
@@ -226,12 +222,16 @@ class Gate:
         decided = [(case, self._decide(case, now)) for case in going_on]
         permitted = [(case, permit) for case, permit in decided if permit is not None]
         for case, permit in decided:
-            if permit is None and not case.away and self._counted(case, nearest(case.refusals)):
-                self._tell(case)
+            if (
+                permit is None
+                and not case.away
+                and self._verdicts.counted(case, nearest(case.refusals))
+            ):
+                self._verdicts.tell(case)
         if permitted and self._dry_run:
             for case, _ in permitted:
                 self._figures.verdicts["would-grant"] += 1
-                self._tell(case, dry_run=True)
+                self._verdicts.tell(case, dry_run=True)
         else:
             await self._carry_out(permitted)
 
@@ -282,7 +282,7 @@ class Gate:
             self._go_on(case, found)
             return
         self._figures.verdicts[case.refusals[-1].reason.word] += 1
-        self._tell(case)
+        self._verdicts.tell(case)
 
     async def _claim(self, cases: list[Case]) -> list[Case]:
         """The cases that were never seen before; the others are judged here and now."""
@@ -304,22 +304,22 @@ class Gate:
 
     def _store_failed(self, cases: Sequence[Case], error: HostError) -> None:
         """The trouble is told with refusals that are told: an overheard packet brings it about."""
-        told = [case for case in cases if self._counted(case, Reason.STORE_REFUSED)]
+        told = [case for case in cases if self._verdicts.counted(case, Reason.STORE_REFUSED)]
         if told:
             self._reporter.report(HostTrouble("replay store", str(error), error.hint))
         for case in told:
             case.refusals.append(Refusal(Reason.STORE_REFUSED, (case.asked.stanza,)))
-            self._tell(case)
+            self._verdicts.tell(case)
 
     async def _replayed(self, case: Case) -> None:
-        if not self._counted(case, Reason.REPLAYED):
+        if not self._verdicts.counted(case, Reason.REPLAYED):
             return
         try:
             original = await self._store.first_sighting(case.asked.key)
         except HostError:
             original = None  # what is said of it is poorer; it is refused all the same
         case.refusals = [Refusal(Reason.REPLAYED, original=original)]
-        self._tell(case)
+        self._verdicts.tell(case)
 
     def _beyond_memory(self, case: Case) -> None:
         """Nobody knows whether it was seen. Mostly it is too old anyhow, and is told so."""
@@ -327,8 +327,8 @@ class Gate:
         if not isinstance(answer, Refusal) or answer.reason is not Reason.TOO_OLD:
             answer = Refusal(Reason.BEYOND_MEMORY, (case.asked.stanza,))
         case.refusals = [answer]
-        if self._counted(case, answer.reason):
-            self._tell(case)
+        if self._verdicts.counted(case, answer.reason):
+            self._verdicts.tell(case)
 
     def _decide(self, case: Case, now: Moment) -> Yes | None:
         """The first stanza that says yes, in order; its refusals are kept on the way.
@@ -369,7 +369,7 @@ class Gate:
             for case, _ in permitted:
                 self._figures.verdicts[Reason.FIREWALL_REFUSED.word] += 1
                 case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
-                self._tell(case)
+                self._verdicts.tell(case)
             return
         at = self._clock.now().wall
         for (case, permit), grant in zip(permitted, answers, strict=True):
@@ -391,18 +391,4 @@ class Gate:
         detail = f"to {other.hole.lead} for another {remaining} seconds"
         self._figures.verdicts[Reason.LED_ELSEWHERE.word] += 1
         case.refusals.append(Refusal(Reason.LED_ELSEWHERE, (case.asked.stanza,), detail))
-        self._tell(case)
-
-    def _counted(self, case: Case, reason: Reason) -> bool:
-        """Count a refusal; whether it is told on its own."""
-        self._figures.verdicts[reason.word] += 1
-        return self._told_alone(reason, case.packet, self._clock.now().steady)
-
-    def _told_alone(self, reason: Reason, packet: Packet, steady: float) -> bool:
-        return self._restraint.tells(reason, packet.peer, steady, connected=packet.connected)
-
-    def _tell(self, case: Case, *, dry_run: bool = False) -> None:
-        at = self._clock.now().wall
-        self._reporter.report(
-            Judged(case.packet, at, tuple(case.refusals), case.request, dry_run=dry_run)
-        )
+        self._verdicts.tell(case)

@@ -139,7 +139,9 @@ def _daemon(
             print(dump.dump_config(configuration), end="", file=sys.stderr, flush=True)
         lock = process.PidFile(settings.pid_file)
         if _parts(settings, reporter):
-            status = parting.serve(_apart(configuration, options), lock, reporter, ready, awaiting)
+            status = parting.serve(
+                _apart(configuration, options), parting.Front(lock, reporter, ready, awaiting)
+            )
         else:
             owed.forget(settings)
             found_by = RunFiles(settings.run_dir, lock, reporter)

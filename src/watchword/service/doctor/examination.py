@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, NamedTuple
 
 from watchword.dialects.fwknop import client_ports
 from watchword.edges import dial, send
@@ -28,6 +28,18 @@ from watchword.service.tool.caller import Called
 
 _GLANCE: Final = 1.0  # seconds for what answers at once or not at all
 _STUBBORN: Final = 1.0  # seconds after the packet in which a refusal is taken for a firewall's
+
+
+class _Knock(NamedTuple):
+    """What became of the packet."""
+
+    port: int | None
+    """That is to open."""
+    packet: bytes = b""
+    after: Answer | None = None
+    """At that port; None: it was not tried."""
+    not_sent: str = ""
+    """Why; empty: it was sent."""
 
 
 class Examination:
@@ -59,20 +71,9 @@ class Examination:
             clock = beside.submit(compare, address)
             if self._port is not None:
                 address, before = self._first_that_has_a_way(addresses, self._port)
-        after, packet, not_sent, port = None, b"", "", self._port
-        try:
-            knocked = self._knocker.knock(self._approach.place_of_knock(address))
-        except HostError as error:
-            not_sent = first_line(error)
-        else:
-            packet = knocked.payload
-            kept = self._sending is not None and self._sending.kept
-            if port is not None and not kept:
-                port = client_ports.outer_port(knocked.message, port)
-                after = dial.dial(address, port, seconds, stubborn=_STUBBORN)
-                _hang_up(after)
+        knock = self._knock(address, seconds)
         # Where the port was waited for, objections have come by now.
-        wait = _GLANCE if after is None else 0.0
+        wait = _GLANCE if knock.after is None else 0.0
         passage = self._sending.passage(wait) if self._sending else None
         route = self._route
         seen = Seen(
@@ -81,17 +82,31 @@ class Examination:
             carrier=str(route.carrier) if route else "",
             server_port=route.port if route else 0,
             address=address,
-            port=port,
+            port=knock.port,
             before=before.heard if before else None,
-            after=after.heard if after else None,
+            after=knock.after.heard if knock.after else None,
             passage=passage,
-            not_sent=not_sent,
+            not_sent=knock.not_sent,
             clock=clock.result(),
             clock_of=self._clock or self._called.server,
-            packet=packet.decode("ascii", "replace"),
-            digest=hashlib.sha256(packet).hexdigest() if packet else "",
+            packet=knock.packet.decode("ascii", "replace"),
+            digest=hashlib.sha256(knock.packet).hexdigest() if knock.packet else "",
         )
         return seen, addresses
+
+    def _knock(self, address: str, seconds: float) -> _Knock:
+        """Send the packet, and wait so long for the port."""
+        try:
+            knocked = self._knocker.knock(self._approach.place_of_knock(address))
+        except HostError as error:
+            return _Knock(self._port, not_sent=first_line(error))
+        kept = self._sending is not None and self._sending.kept
+        if self._port is None or kept:
+            return _Knock(self._port, knocked.payload)
+        port = client_ports.outer_port(knocked.message, self._port)
+        after = dial.dial(address, port, seconds, stubborn=_STUBBORN)
+        _hang_up(after)
+        return _Knock(port, knocked.payload, after)
 
     def _first_that_has_a_way(self, addresses: Sequence[str], port: int) -> tuple[str, Answer]:
         answer = Answer(Heard.NO_WAY)
