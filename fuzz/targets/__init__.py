@@ -10,6 +10,7 @@ from typing import Final
 
 from fuzz.target import Target
 from fuzz.targets import (
+    admits,
     carriers,
     clocks,
     files,
@@ -30,6 +31,7 @@ ALL: Final[tuple[Target, ...]] = (
     packets.TARGET,
     plaintexts.TARGET,
     grants.TARGET,
+    admits.TARGET,
     libfko.PACKETS,
     libfko.PLAINTEXTS,
     openpgp.PACKETS,
