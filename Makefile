@@ -37,7 +37,7 @@ test: JOBS ?= 2
 test:
 	$(SETUP) test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check:
 	$(SETUP) check

@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("tests.contract")  # what differs is told there, 
 pytest_plugins = (
     "pytester",
     "tests.plugins.firewalls",
+    "tests.plugins.longest_first",
     "tests.plugins.own_firewall",
     "tests.plugins.privileges",
     "tests.plugins.requirements",
