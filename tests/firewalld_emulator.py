@@ -22,6 +22,7 @@ class EmulatedFirewalld:
     ) -> None:
         """``zones``: those that are active, with the rules that are there; ``named``: others."""
         self.running = True
+        self.starts = 1
         self.refuses = ""
         """A word; rules that have it are not taken."""
         self.active = {*zones}
@@ -41,6 +42,16 @@ class EmulatedFirewalld:
     def families(self) -> frozenset[int]:
         self._check()
         return frozenset((4, 6))
+
+    def incarnation(self) -> str:
+        self._check()
+        return f":1.{self.starts}"
+
+    def restart(self) -> None:
+        """As after a kill: what had a timeout is forgotten."""
+        self.running = True
+        self.starts += 1
+        self.reload()
 
     def zones(self) -> frozenset[str]:
         self._check()

@@ -7,26 +7,33 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.daemon import READY, Server, base64, stanza, until
+from tests.daemon import Server, base64, stanza, until
+from tests.fwknopd_files import configure
 from tests.sealing import sealed
-from tests.system.firewalld_scene import PATIENCE, Firewalld, heirs, hide_jeepney
+from tests.system.firewalld_scene import PATIENCE, Firewalld, heirs
 from tests.system.nat_scene import Yard, yard
+from tests.system.nft_scene import CLOCK, entered
 from tests.system.seed_001_server import SeedServer
 from tests.system.tables_scene import knock, listed
 from tests.values import KEY, MAC_KEY
+from watchword.edges.firewall.firewalld.bus import BusFirewalld
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect, listen, send_datagram
 from watchword.lab.trio import Station
+from watchword.model.openings import ChangeSet, Hole, Opening
+from watchword.model.services import Service
+from watchword.service.daemon.assembly import firewall_for
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("firewalld", "dbus-daemon")]
-SHORT = ("-f", "1")
 
 
 class Scene(NamedTuple):
@@ -85,10 +92,15 @@ def cleaned(scene: Scene, server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def server(scene: Scene, tmp_path: Path) -> Iterator[Server]:
-    with cleaned(scene, Server(scene.yard.gateway.host, tmp_path)) as server:
-        server.settings["FIREWALL_EXE"] = "/usr/bin/firewall-cmd"
-        server.access = stanza(OPEN_PORTS="tcp/22", FW_ACCESS_TIMEOUT="60")
+    with cleaned(scene, settled(scene, tmp_path)) as server:
         yield server
+
+
+def settled(scene: Scene, folder: Path) -> Server:
+    server = Server(scene.yard.gateway.host, folder)
+    server.settings["FIREWALL_EXE"] = "/usr/bin/firewall-cmd"
+    server.access = stanza(OPEN_PORTS="tcp/22", FW_ACCESS_TIMEOUT="60")
+    return server
 
 
 def packaged(scene: Scene) -> None:
@@ -146,8 +158,8 @@ def test_grants_open_for_both_families_outlive_reloads_end_on_time_and_are_cut_o
     assert all(comes_in(caller, each) for each in both)
     assert not comes_in(scene.yard.stranger, gateway.four)
 
-    for number, reload in enumerate(("--reload", "--complete-reload"), 1):
-        firewalld.command(reload)
+    for number, method in enumerate(("reload", "completeReload"), 1):
+        firewalld.reload(method)
         server.wait_for("Restored 2 grants: other hands had changed the firewall", number)
         assert all(comes_in(caller, each) for each in both)
 
@@ -165,14 +177,9 @@ def test_grants_open_for_both_families_outlive_reloads_end_on_time_and_are_cut_o
         with pytest.raises(ConnectionResetError):
             theirs.recv(1)
 
-    knock(scene.yard.outside, caller.four, "tcp/22", *SHORT)
+    knock(scene.yard.outside, caller.four, "tcp/22", "-f", "1")
     server.wait_for_judgements(4)
     until(lambda: firewalld.ours() == [rule(caller.six)], PATIENCE)
-    assert caller.six in server.program("--fw-list").stdout
-    assert server.program("--fw-list").stdout.rstrip().endswith(rule(caller.six))
-    doctor = server.tool("doctor", "--server").stdout
-    assert "grants are rich rules of firewalld in public" in doctor
-    assert "no zone lets everybody reach tcp/22" in doctor
 
 
 def test_whoever_is_killed_grants_end_on_time_and_come_back_with_firewalld(
@@ -180,17 +187,9 @@ def test_whoever_is_killed_grants_end_on_time_and_come_back_with_firewalld(
 ) -> None:
     caller, firewalld = scene.yard.caller, scene.firewalld
     server.start()
-    knock(scene.yard.outside, caller.four, "tcp/22", *SHORT)
+    knock(scene.yard.outside, caller.four, "tcp/22", "-f", "1")
     knock(scene.yard.outside, caller.six)
     server.wait_for_judgements(2)
-    server.kill()
-    until(lambda: not firewalld.in_kernel(caller.four), PATIENCE)
-    assert firewalld.in_kernel(caller.six)
-    server.start()
-    server.wait_for("Restored 1 grants: they were open before this start")
-    knock(scene.yard.outside, caller.four, "tcp/22", "-f", "2")
-    server.wait_for_judgements(1)
-    assert firewalld.in_kernel(caller.four)
     firewalld.kill()
     try:
         until(lambda: not firewalld.in_kernel(caller.four), PATIENCE)
@@ -200,54 +199,69 @@ def test_whoever_is_killed_grants_end_on_time_and_come_back_with_firewalld(
         firewalld.start()
     server.wait_for("Restored 1 grants: the firewall works again")
     assert firewalld.ours() == [rule(caller.six)]
+    assert len(firewalld.in_kernel(caller.six)) == 1, "nothing is left of the one that was killed"
+
+    knock(scene.yard.outside, caller.four, "tcp/22", "-f", "1")
+    server.wait_for_judgements(3)
+    server.kill()
+    until(lambda: not firewalld.in_kernel(caller.four), PATIENCE)
+    firewalld.kill()
+    try:
+        assert firewalld.in_kernel(caller.six)
+        [heir] = heirs(scene.yard.gateway.host)
+        os.kill(heir, signal.SIGTERM)  # told to end, it ends first what is still open
+        until(lambda: not firewalld.in_kernel(caller.six), PATIENCE)
+    finally:
+        firewalld.start()
 
 
 @pytest.mark.requirement("2.16")
 def test_when_grants_end_at_a_start_or_a_stop_is_said_by_flush(
-    scene: Scene, server: Server
+    on_nftables: Scene, tmp_path: Path
 ) -> None:
-    caller, firewalld = scene.yard.caller, scene.firewalld
-    server.start()
-    knock(scene.yard.outside, caller.four)
-    server.wait_for_judgements(1)
-    server.stop()
-    assert firewalld.ours() == [rule(caller.four)]
-    server.settings |= {"FLUSH_FIREWD_AT_INIT": "Y", "FLUSH_FIREWD_AT_EXIT": "Y"}
-    server.start()
-    assert firewalld.ours() == []
-    knock(scene.yard.outside, caller.four)
-    server.wait_for_judgements(1)
-    assert firewalld.ours() == [rule(caller.four)]
-    server.stop()
-    assert firewalld.ours() == []
+    caller, firewalld = on_nftables.yard.caller, on_nftables.firewalld
+    with cleaned(on_nftables, settled(on_nftables, tmp_path)) as server:
+        server.start()
+        knock(on_nftables.yard.outside, caller.four)
+        server.wait_for_judgements(1)
+        server.stop()
+        assert firewalld.ours() == [rule(caller.four)]
+        server.settings |= {"FLUSH_FIREWD_AT_INIT": "Y", "FLUSH_FIREWD_AT_EXIT": "Y"}
+        server.start()
+        assert firewalld.ours() == []
+        knock(on_nftables.yard.outside, caller.four)
+        server.wait_for_judgements(1)
+        assert firewalld.ours() == [rule(caller.four)]
+        server.stop()
+        assert firewalld.ours() == []
 
 
-def test_callers_are_led_on_to_other_ports_and_other_hosts(scene: Scene, server: Server) -> None:
-    gateway, caller, inside = scene.yard.gateway, scene.yard.caller, scene.yard.inside
-    server.settings |= {"ENABLE_FIREWD_FORWARDING": "Y", "ENABLE_FIREWD_LOCAL_NAT": "Y"}
-    server.access = stanza(
-        OPEN_PORTS="",
-        FW_ACCESS_TIMEOUT="60",
-        NAT_TARGETS=f"{inside.four}:22, [{inside.six}]:22, local:22",
-    )
-    server.start()
-    for number, (who, target) in enumerate(
-        ((caller.four, inside.four), (caller.six, f"[{inside.six}]"))
-    ):
-        here = gateway.four if who == caller.four else gateway.six
-        assert not comes_in(caller, here, 6543)
-        knock(scene.yard.outside, who, "tcp/6543", "-N", f"{target}:22")
-        told = server.wait_for_judgements(number + 1)[number]
-        assert told["verdict"] == "granted", told
-        assert comes_in(caller, here, 6543)
-    assert not comes_in(scene.yard.stranger, gateway.four, 6543)
-    knock(scene.yard.outside, caller.four, "tcp/22", "--nat-local", "--nat-port", "6544")
-    assert server.wait_for_judgements(3)[2]["verdict"] == "granted"
-    assert comes_in(caller, gateway.four, 6544)
-    assert not comes_in(caller, gateway.four, 22)
-    assert len(scene.firewalld.ours()) == 3
-    server.stop()
-    server.program("--fw-flush")
+def test_callers_are_led_on_to_other_ports_and_other_hosts(
+    on_nftables: Scene, tmp_path: Path
+) -> None:
+    yard = on_nftables.yard
+    gateway, caller, inside = yard.gateway, yard.caller, yard.inside
+    with cleaned(on_nftables, settled(on_nftables, tmp_path)) as server:
+        server.settings |= {"ENABLE_FIREWD_FORWARDING": "Y", "ENABLE_FIREWD_LOCAL_NAT": "Y"}
+        server.access = stanza(
+            OPEN_PORTS="",
+            FW_ACCESS_TIMEOUT="60",
+            NAT_TARGETS=f"{inside.four}:22, [{inside.six}]:22, local:22",
+        )
+        server.start()
+        knock(yard.outside, caller.four, "tcp/6543", "-N", f"{inside.four}:22")
+        knock(yard.outside, caller.six, "tcp/6543", "-N", f"[{inside.six}]:22")
+        knock(yard.outside, caller.four, "tcp/22", "--nat-local", "--nat-port", "6544")
+        told = server.wait_for_judgements(3)
+        assert [each["verdict"] for each in told] == ["granted"] * 3, told
+        assert comes_in(caller, gateway.four, 6543)
+        assert comes_in(caller, gateway.six, 6543)
+        assert comes_in(caller, gateway.four, 6544)
+        assert not comes_in(yard.stranger, gateway.four, 6543)
+        assert not comes_in(caller, gateway.four, 22)
+        assert len(on_nftables.firewalld.ours()) == 3
+        server.stop()
+        assert server.program("--fw-flush").returncode == 0
 
 
 @pytest.mark.requirement("2.8", "2.9")
@@ -273,6 +287,10 @@ def test_the_files_of_the_how_to_run_as_they_are_and_do_what_they_say(
         send_datagram(caller.host, packet, gateway.four, 62201)
         assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
         assert on_nftables.firewalld.ours() == [rich]
+        assert server.program("--fw-list").stdout.endswith(f"zone public\n  {rich}\n")
+        doctor = server.tool("doctor", "--server").stdout
+        assert "grants are rich rules of firewalld in public" in doctor
+        assert "no zone lets everybody reach tcp/1234" in doctor
         assert comes_in(caller, gateway.four, 1234)
         assert not comes_in(on_nftables.yard.stranger, gateway.four, 1234)
 
@@ -290,34 +308,30 @@ exec /usr/bin/firewall-cmd "$@"
 def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to_do(
     on_nftables: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway, caller = on_nftables.yard.gateway, on_nftables.yard.caller
     exe = tmp_path / "firewall-cmd"
     exe.write_text(RECORDER, "ascii")
     exe.chmod(0o700)
-    hide_jeepney(tmp_path / "shadow", monkeypatch)
-    with cleaned(on_nftables, Server(gateway.host, tmp_path)) as server:
-        server.settings |= {
-            "FIREWALL_EXE": str(exe),
-            "ENABLE_FIREWD_COMMENT_CHECK": "N",
-            "FLUSH_FIREWD_AT_EXIT": "Y",
-        }
-        server.launch()
-        until(lambda: READY[0] in server.log, PATIENCE)  # a program for each question
-        packaged(on_nftables)
-        server.wait_for_judgements(1)
-        assert on_nftables.firewalld.ours() == [rule(caller.four)]
+    monkeypatch.setitem(sys.modules, BusFirewalld.__module__, None)
+    settings = configure(f"FIREWALL_EXE {exe}\nENABLE_FIREWD_COMMENT_CHECK N\n").settings
+    caller, gateway = on_nftables.yard.caller, on_nftables.yard.gateway
+    with on_nftables.firewalld.known_to_us(), entered(gateway.host):
+        backend = firewall_for(settings, CLOCK)
+        backend.probe()
+        backend.prepare()
+        hole = Hole(ip_address(caller.four), Service.parse("tcp/22"))
+        opening = Opening(hole, CLOCK.now().steady + 30)
+        backend.apply(ChangeSet(add=(opening,)))
         assert comes_in(caller, gateway.four)
-        on_nftables.firewalld.command("--reload")
-        server.wait_for("Restored 1 grants")
-        server.stop()
+        assert backend.installed() == {opening.tag}
+        backend.apply(ChangeSet(remove=frozenset({opening.tag})))
+        assert backend.installed() == frozenset()
     told = (tmp_path / "firewall-cmd.log").read_text("ascii").splitlines()
-    changes = [each for each in told if "-rich-rule=" in each]
-    add, again, remove = (each.split("\t")[:-1] for each in changes)
-    assert add[:2] == again[:2] == ["--zone=public", f"--add-rich-rule={rule(caller.four)}"]
-    assert re.fullmatch("--timeout=2[789]", add[2])
+    [add, remove] = (each.split("\t")[:-1] for each in told if "-rich-rule=" in each)
+    assert add[:2] == ["--zone=public", f"--add-rich-rule={rule(caller.four)}"]
+    assert re.fullmatch("--timeout=2[0-9]", add[2])
     assert remove == ["--zone=public", f"--remove-rich-rule={rule(caller.four)}"]
     asked = {"--state", "--get-zones", "--get-active-zones", "--get-default-zone"}
-    others = {each.strip() for each in told if each not in changes}
+    others = {each.strip() for each in told if "-rich-rule=" not in each}
     assert others == {*asked, "--zone=public\t--list-rich-rules"}, "no rule to try something out"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.contract.firewall import World
@@ -15,6 +15,7 @@ from watchword.edges.firewall.firewalld.talk import NotRunningError
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.programs import SystemPrograms
 from watchword.model.firewalls import FirewalldSettings, FirewallSettings
+from watchword.model.openings import Hole
 
 
 class Tables(KernelRules):
@@ -23,9 +24,13 @@ class Tables(KernelRules):
     def __init__(self) -> None:
         super().__init__(SystemPrograms())
         self.taken: list[tuple[str, Rule]] = []
+        self.swept: list[tuple[set[Hole], Mapping[str, Sequence[Hole]]]] = []
 
-    def take(self, zone: str, rule: Rule) -> None:
-        self.taken.append((zone, rule))
+    def take(self, zones: Collection[str], rule: Rule) -> None:
+        self.taken += [(zone, rule) for zone in zones]
+
+    def sweep(self, holes: Collection[Hole], there: Mapping[str, Sequence[Hole]]) -> None:
+        self.swept.append((set(holes), there))
 
 
 class Unclaimed(Claim):

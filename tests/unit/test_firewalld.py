@@ -195,6 +195,17 @@ def test_after_a_restart_rules_of_the_earlier_run_are_those_of_its_grants() -> N
     assert firewalld.rules("public") == []
 
 
+def test_a_rule_of_an_earlier_run_that_is_not_in_every_zone_is_made_anew() -> None:
+    world, firewalld, _, _ = made = scene({"public": (), "home": ()})
+    grant = world.opening()
+    firewalld.put("public", OURS, 50)
+    world.backend.prepare()
+    there = made.backend.recognise([grant])
+    assert not there & tags(grant)
+    world.backend.apply(ChangeSet((grant,), there))
+    assert firewalld.rules("public") == firewalld.rules("home") == [NEXT]
+
+
 def test_without_a_firewalld_grants_end_in_the_kernel_and_nothing_is_opened() -> None:
     world, firewalld, _, tables = scene()
     world.backend.prepare()
@@ -208,6 +219,26 @@ def test_without_a_firewalld_grants_end_in_the_kernel_and_nothing_is_opened() ->
     tables.taken.clear()
     world.remove(there.tag)
     assert tables.taken == [("public", Rule(there.hole, -6220))]
+
+
+def test_what_a_firewalld_was_killed_with_is_swept_out_when_another_one_is_there() -> None:
+    world, firewalld, _, tables = made = scene({"public": (OTHERS,)})
+    made.backend.prepare()
+    made.backend.recognise([])
+    over, there = world.opening(), world.opening("192.0.2.8")
+    world.add(over, there)
+    assert tables.swept == []
+    firewalld.restart()
+    tables.swept.clear()
+    world.remove(over.tag)
+    assert tables.swept == [({over.hole}, {"public": [over.hole]})], "that of others stays"
+    assert not world.backend.intact()
+    made.backend.prepare()
+    assert made.backend.recognise([there]) == frozenset()
+    assert tables.swept[1:] == [({there.hole}, {"public": [over.hole]})]
+    world.add(there)
+    world.remove(there.tag)
+    assert len(tables.swept) == 2
 
 
 def test_what_no_rich_rule_does_is_refused_whole() -> None:

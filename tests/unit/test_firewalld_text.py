@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from watchword.edges.firewall.firewalld.bus import BusFirewalld
 from watchword.edges.firewall.firewalld.command import CommandFirewalld
 from watchword.edges.firewall.firewalld.ending import Ending
-from watchword.edges.firewall.firewalld.kernel import KernelRules, found
+from watchword.edges.firewall.firewalld.kernel import KernelRules, copies
 from watchword.edges.firewall.firewalld.offers import Offer, offers
 from watchword.edges.firewall.firewalld.pending import AGAIN, Pending, Will, told
 from watchword.edges.firewall.firewalld.rules import Rule, parse, text
@@ -100,6 +100,12 @@ def test_whatever_is_listed_is_a_rule_or_is_passed_over(line: str) -> None:
         'rule priority="-6220" family="ipv4" source address="192.0.2.7" '
         'port port="22-23" protocol="tcp" accept',
         'rule priority="-6220" family="ipv4" source address="192.0.2.7" service name="ssh" accept',
+        'rule priority="-6220" family="ipv4" source address="192.0.2.7" '
+        'port port="22" protocol="tcp"',
+        'rule priority="-6220" family="ipv4" source address="192.0.2.7" '
+        'port port="22" protocol="tcp" to-port="23" accept',
+        'rule priority="-6220" family="ipv4" source address="192.0.2.7" '
+        'forward-port port="22" protocol="tcp" to-port="23" accept',
         'rule priority="-6220" family="ipv4" port port="22" protocol="tcp" accept',
         'rule priority="-6220" family="ipv6" source address="192.0.2.7" '
         'port port="22" protocol="tcp" accept',
@@ -111,36 +117,56 @@ def test_rules_that_no_opening_is_like_are_not_ours(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hole", "zone", "where"),
+    ("hole", "zone", "handles"),
     [
-        (Hole(FOUR, SSH), "public", ("filter_IN_public_pre", "197")),
-        (Hole(FOUR, SSH), "home", ("filter_IN_home_pre", "190")),
-        (Hole(SIX, SSH, ip_address("2001:db8::1")), "public", ("filter_IN_public_pre", "195")),
-        (
-            Hole(ip_address("192.0.2.0"), SSH, extent=Extent(bits=24)),
-            "public",
-            ("filter_IN_public_pre", "199"),
-        ),
-        (Hole(FOUR, OUTER, None, HERE), "public", ("nat_PRE_public_pre", "201")),
-        (Hole(FOUR, OUTER, None, AWAY4), "public", ("nat_PRE_public_pre", "202")),
-        (Hole(SIX, OUTER, None, AWAY6), "public", ("nat_PRE_public_pre", "203")),
-        (Hole(SIX, SSH), "public", None),
-        (Hole(FOUR, SSH), "work", None),
+        (Hole(FOUR, SSH), "public", [197, 198]),
+        (Hole(FOUR, SSH), "home", [190]),
+        (Hole(SIX, SSH, ip_address("2001:db8::1")), "public", [195]),
+        (Hole(ip_address("192.0.2.0"), SSH, extent=Extent(bits=24)), "public", [199]),
+        (Hole(FOUR, OUTER, None, HERE), "public", [201]),
+        (Hole(FOUR, OUTER, None, AWAY4), "public", [202]),
+        (Hole(SIX, OUTER, None, AWAY6), "public", [203]),
+        (Hole(SIX, SSH), "public", []),
+        (Hole(FOUR, SSH), "work", []),
     ],
 )
 def test_in_nftables_a_rule_is_found_by_its_words_in_the_chain_of_its_zone(
-    hole: Hole, zone: str, where: tuple[str, str] | None
+    hole: Hole, zone: str, handles: list[int]
 ) -> None:
-    assert list(found(LISTING, zone, Rule(hole, -6220))) == ([where] if where else [])
+    chain = f"{'filter_IN' if hole.lead is None else 'nat_PRE'}_{zone}_pre"
+    assert copies(LISTING, zone, hole) == [(chain, each) for each in handles]
 
 
-def test_a_rule_of_a_firewalld_that_is_gone_is_deleted_by_its_handle() -> None:
-    listed = Completed(0, LISTING.encode(), b"")
-    programs = MemoryPrograms([listed, listed])
-    KernelRules(programs).take("public", Rule(Hole(FOUR, SSH), -6220))
-    assert programs.runs[-1].argv == (
-        "nft", "delete", "rule", "inet", "firewalld", "filter_IN_public_pre", "handle", "197",
-    )  # fmt: skip
+LISTED = Completed(0, LISTING.encode(), b"")
+DELETE = "delete rule inet firewalld"
+
+
+def test_rules_of_a_firewalld_that_is_gone_are_deleted_by_their_handles() -> None:
+    programs = MemoryPrograms([LISTED, LISTED])
+    KernelRules(programs).take(["public", "home"], Rule(Hole(FOUR, SSH), -6220))
+    assert programs.runs[-1].argv == ("nft", "-f", "-")
+    assert programs.runs[-1].stdin.decode("ascii").splitlines() == [
+        f"{DELETE} filter_IN_public_pre handle 197",
+        f"{DELETE} filter_IN_public_pre handle 198",
+        f"{DELETE} filter_IN_home_pre handle 190",
+    ]
+
+
+@pytest.mark.parametrize(("known", "handles"), [(0, [197, 198]), (1, [197]), (2, []), (3, [])])
+def test_of_a_rule_that_is_there_more_often_than_firewalld_knows_the_older_ones_go(
+    known: int, handles: list[int]
+) -> None:
+    programs = MemoryPrograms([LISTED, LISTED])
+    there = {"public": [Hole(FOUR, SSH)] * known + [Hole(SIX, SSH)], "work": []}
+    KernelRules(programs).sweep([Hole(FOUR, SSH), Hole(SIX, SSH)], there)
+    done = programs.runs[2].stdin.decode("ascii") if len(programs.runs) > 2 else ""
+    assert done.splitlines() == [f"{DELETE} filter_IN_public_pre handle {each}" for each in handles]
+
+
+def test_firewalld_makes_its_tables_of_iptables_anew_so_nothing_is_swept_there() -> None:
+    programs = MemoryPrograms([Completed(1, b"", b"no such table")])
+    KernelRules(programs).sweep([Hole(FOUR, SSH)], {"public": []})
+    assert len(programs.runs) == 1
 
 
 @pytest.mark.parametrize(
@@ -168,22 +194,24 @@ def test_of_iptables_a_rule_is_deleted_by_what_it_says(
     hole: Hole, words: str, nft: Completed | HostError
 ) -> None:
     programs = MemoryPrograms([nft])
-    KernelRules(programs).take("public", Rule(hole, -6220))
+    KernelRules(programs).take(["public"], Rule(hole, -6220))
     assert " ".join(programs.runs[-1].argv) == words
 
 
 def test_a_rule_that_is_gone_is_no_error_and_one_that_stays_is() -> None:
+    rule = Rule(Hole(FOUR, SSH), -6220)
     no, yes = Completed(1, b"", b"Bad rule"), Completed(0, b"", b"")
-    KernelRules(MemoryPrograms([no, no, no])).take("public", Rule(Hole(FOUR, SSH), -6220))
+    KernelRules(MemoryPrograms([no, no, no])).take(["public"], rule)
     with pytest.raises(HostError, match="iptables -D: Bad rule"):
-        KernelRules(MemoryPrograms([no, no, yes])).take("public", Rule(Hole(FOUR, SSH), -6220))
-    listed = Completed(0, LISTING.encode(), b"")
+        KernelRules(MemoryPrograms([no, no, yes])).take(["public"], rule)
     gone = Completed(1, b"", b"Error: No such file or directory")
-    KernelRules(MemoryPrograms([listed, listed, gone])).take("home", Rule(Hole(FOUR, SSH), -6220))
+    programs = MemoryPrograms([LISTED, LISTED, gone, LISTED, yes])
+    KernelRules(programs).take(["home"], rule)
+    assert [each.argv[1] for each in programs.runs] == ["list", "-a", "-f", "-a", "-f"]
     refused = Completed(1, b"", b"Error: Operation not permitted")
-    kernel = KernelRules(MemoryPrograms([listed, listed, refused]))
+    kernel = KernelRules(MemoryPrograms([LISTED, LISTED, refused]))
     with pytest.raises(HostError, match="nft delete rule: Error: Operation not permitted"):
-        kernel.take("home", Rule(Hole(FOUR, SSH), -6220))
+        kernel.take(["home"], rule)
 
 
 def test_what_is_pending_is_due_at_its_end_and_tried_again() -> None:
@@ -261,7 +289,7 @@ class Gone(CommandFirewalld):
 
 
 def test_without_a_firewalld_a_rule_is_taken_from_the_kernel_zone_by_zone() -> None:
-    programs = MemoryPrograms([said("", 1)] * 4)
+    programs = MemoryPrograms([said("", 1)] * 5)
     Ending(Gone(), KernelRules(programs)).take(Rule(Hole(FOUR, SSH), -6220), ["b", "a"])
     chains = [each.argv[5] for each in programs.runs if each.argv[4:5] == ("-D",)]
     assert chains == ["IN_a_pre", "IN_b_pre"]

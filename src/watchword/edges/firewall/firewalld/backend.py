@@ -23,7 +23,7 @@ from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.known import Entry, Found, Known
 from watchword.edges.firewall.firewalld.pending import Will
 from watchword.edges.firewall.firewalld.rules import Rule, parse, service_of, text
-from watchword.edges.firewall.firewalld.talk import Firewalld
+from watchword.edges.firewall.firewalld.talk import Firewalld, NotRunningError
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
@@ -71,6 +71,8 @@ class FirewalldFirewall:
         self._families: frozenset[int] = frozenset()
         self._zones: set[str] = set()
         """Those that may have rules of ours."""
+        self._incarnation = ""
+        """Of the firewalld whose tables have nothing left of another one."""
         self._claim: Claim | None = None
         self._lock = threading.RLock()
         self._prepared = False
@@ -116,7 +118,11 @@ class FirewalldFirewall:
     def recognise(self, openings: Iterable[Opening]) -> frozenset[Tag]:
         """Read back the openings in force, knowing which there may be: of an earlier run."""
         with self._lock:
+            openings = list(openings)
             found, now = self._compared(), self._clock.now().steady
+            if self._prepared:
+                self._incarnation = self._firewalld.incarnation()
+                self._ending.sweep({each.hole for each in openings}, found)
             claimed = [(each, self._known.claim(each, found, now)) for each in openings]
             if self._heir is not None:
                 self._heir.tell(
@@ -214,10 +220,17 @@ class FirewalldFirewall:
                 self._put(entry, places)
             for rule in going:
                 self._ending.take(rule, self._zones)
+            self._sweep({rule.hole for rule in going})
         except HostError:
             self._undo(new, take, heir)
             raise
         heir.tell(drop=going)
+
+    def _sweep(self, holes: Collection[Hole]) -> None:
+        """What a firewalld was killed with is in the kernel still when another one is there."""
+        with suppress(NotRunningError):
+            if holes and self._firewalld.incarnation() != self._incarnation:
+                self._ending.sweep(holes, self._zones)
 
     def _undo(self, new: Collection[Rule], take: Iterable[Entry], heir: Heir) -> None:
         """As it was, as far as that can be; whoever hears of the error looks at all of it."""

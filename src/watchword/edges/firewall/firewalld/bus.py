@@ -65,6 +65,11 @@ class BusFirewalld:
             raise HostError(f"firewalld is in state {state}", hint="see systemctl status firewalld")
         return frozenset(version for version in (4, 6) if self._property(f"IPv{version}"))
 
+    def incarnation(self) -> str:
+        """Raises HostError."""
+        [owner] = self._answer(message_bus.GetNameOwner(NAME))
+        return str(owner)
+
     def zones(self) -> frozenset[str]:
         """Raises HostError."""
         [active] = self._ask(_ZONE, "getActiveZones")

@@ -33,6 +33,10 @@ class CommandFirewalld:
         six = Path("/proc/thread-self/net/if_inet6").exists()
         return frozenset((4, 6) if six else (4,))
 
+    def incarnation(self) -> str:
+        """The program does not say."""
+        return ""
+
     def zones(self) -> frozenset[str]:
         """Raises HostError."""
         active = self._run("--get-active-zones").splitlines()

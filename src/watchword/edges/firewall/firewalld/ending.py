@@ -5,11 +5,12 @@ In here: the choice. Not in here: when (backend, heir_process), how (bus, comman
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from watchword.edges.firewall.firewalld.kernel import KernelRules
-from watchword.edges.firewall.firewalld.rules import Rule, text
+from watchword.edges.firewall.firewalld.rules import Rule, parse, text
 from watchword.edges.firewall.firewalld.talk import Firewalld, NotRunningError
+from watchword.model.openings import Hole
 
 
 class Ending:
@@ -21,8 +22,21 @@ class Ending:
 
     def take(self, rule: Rule, zones: Iterable[str]) -> None:
         """Out of all of these zones. What is gone is no error. Raises HostError."""
-        for zone in sorted(zones):
-            try:
+        names = sorted(zones)
+        try:
+            for zone in names:
                 self._firewalld.take(zone, text(rule))
-            except NotRunningError:
-                self._kernel.take(zone, rule)
+        except NotRunningError:
+            self._kernel.take(names, rule)
+
+    def sweep(self, holes: Collection[Hole], zones: Iterable[str]) -> None:
+        """Remove what a firewalld that was killed has left, and this one does not know of.
+
+        Raises HostError.
+        """
+        if holes:
+            self._kernel.sweep(holes, {each: self._holes(each) for each in zones})
+
+    def _holes(self, zone: str) -> list[Hole]:
+        """Of all rules that one of ours could be mistaken for."""
+        return [each.hole for each in map(parse, self._firewalld.rules(zone)) if each is not None]

@@ -16,11 +16,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.firewalld.ending import Ending
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.pending import AGAIN, Pending, Will
+from watchword.edges.firewall.firewalld.talk import NotRunningError
 from watchword.edges.firewall.firewalld.ways import bus_environment, way_to
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
@@ -66,11 +68,17 @@ class Loop:
     def _end(self, will: Will) -> bool:
         try:
             self._ending.take(will.rule, will.zones)
+            if self.pending.alone:  # else the server has done it when firewalld came back
+                self._sweep(will)
         except HostError:
             self.pending.put_off(will.rule, self._steady())
             return False
         self.pending.forget(will.rule)
         return True
+
+    def _sweep(self, will: Will) -> None:
+        with suppress(NotRunningError):
+            self._ending.sweep([will.rule.hole], will.zones)
 
     def _listen(self, seconds: float) -> None:
         heard = [self._alarm] if self.pending.alone else [self._alarm, self._channel]

@@ -1,23 +1,27 @@
-"""Takes rules of firewalld's out of the kernel, when there is no firewalld to do it.
+"""Takes rules of firewalld's out of the kernel that it does not look after any more.
 
 In here: what a rich rule of ours is there, by either back end of firewalld's. Not in here: when
-that is (ending).
+that is (ending, backend).
 
-firewalld counts timeouts itself. If it is killed its rules stay, and nobody ends them; when it
-starts again, it makes everything anew. In between, and only then, its tables are ours to change.
+firewalld counts timeouts itself. If it is killed its rules stay, and nobody ends them. When it
+starts again, it makes its tables of iptables anew; in nftables it adds its rules to those that are
+there, and knows nothing of the old ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from watchword.edges.firewall.firewalld.rules import Rule, service_of, source_of
 from watchword.errors import HostError
-from watchword.model.openings import Lead
+from watchword.model.openings import Hole, Lead
 from watchword.ports import Completed, NotStartedError, ProgramRunner
 
+Place = tuple[str, int]
+"""A chain, and the handle of a rule in it."""
+_TRIES: Final = 3
 _TABLE: Final = ("inet", "firewalld")
 _CHAIN: Final = re.compile(r"\tchain (\S+) \{")
 _HANDLE: Final = re.compile(r"\t\t(.+) # handle (\d+)")
@@ -38,16 +42,35 @@ class KernelRules:
         except NotStartedError:  # then firewalld has no use for nftables either
             return False
 
-    def take(self, zone: str, rule: Rule) -> None:
-        """Remove a rule. One that is gone is no error. Raises HostError."""
+    def take(self, zones: Collection[str], rule: Rule) -> None:
+        """Remove a rule, however often it is there. One that is gone is no error.
+
+        For when there is no firewalld. Raises HostError.
+        """
         if self.is_nftables():
-            listed = self._run("nft", "-a", "list", "table", *_TABLE)
-            for chain, handle in found(listed.stdout.decode("utf-8", "replace"), zone, rule):
-                done = self._run("nft", "delete", "rule", *_TABLE, chain, "handle", handle)
-                if done.status and b"No such file" not in done.stderr:
-                    raise _failed("nft delete rule", done)
+            self._delete(
+                lambda listing: [
+                    each for zone in zones for each in copies(listing, zone, rule.hole)
+                ]
+            )
         else:
-            self._take_by_iptables(zone, rule)
+            for zone in zones:
+                self._take_by_iptables(zone, rule)
+
+    def sweep(self, holes: Collection[Hole], there: Mapping[str, Sequence[Hole]]) -> None:
+        """Remove rules for these holes of which firewalld knows nothing.
+
+        ``there``: the holes of all rules that it has, by zone. Raises HostError.
+        """
+        if holes and self.is_nftables():
+            self._delete(
+                lambda listing: [
+                    each
+                    for zone, known in there.items()
+                    for hole in holes
+                    for each in surplus(copies(listing, zone, hole), known.count(hole))
+                ]
+            )
 
     def _take_by_iptables(self, zone: str, rule: Rule) -> None:
         exe = _BY_IPTABLES[rule.hole.who.version]
@@ -56,27 +79,48 @@ class KernelRules:
         if done.status and not self._run(exe, "-w", "-t", table, "-C", chain, *words).status:
             raise _failed(f"{exe} -D", done)
 
+    def _delete(self, wanted: Callable[[str], Sequence[Place]]) -> None:
+        """Of what is listed, what is wanted: all of it, or what is left if some has gone."""
+        family, table = _TABLE
+        for _ in range(_TRIES):
+            listed = self._run("nft", "-a", "list", "table", family, table).stdout
+            places = wanted(listed.decode("utf-8", "replace"))
+            if not places:
+                return
+            lines = [f"delete rule {family} {table} {chain} handle {n}\n" for chain, n in places]
+            done = self._programs.run(["nft", "-f", "-"], stdin="".join(lines).encode())
+            if done.status == 0:
+                return
+            if b"No such file" not in done.stderr:
+                break
+        raise _failed("nft delete rule", done)
+
     def _run(self, *words: str) -> Completed:
         return self._programs.run(words)
 
 
-def found(listing: str, zone: str, rule: Rule) -> Iterator[tuple[str, str]]:
-    """The chain and the handle of a rule in what ``nft -a list table`` prints; at most one."""
-    chain, wanted = "", sorted(by_nft(rule))
-    home = f"{'filter_IN' if rule.hole.lead is None else 'nat_PRE'}_{zone}_pre"
+def copies(listing: str, zone: str, hole: Hole) -> list[Place]:
+    """Where a rule is in what ``nft -a list table`` prints, the oldest first."""
+    chain, wanted, places = "", sorted(by_nft(hole)), []
+    home = f"{'filter_IN' if hole.lead is None else 'nat_PRE'}_{zone}_pre"
     for line in listing.splitlines():
         if match := _CHAIN.match(line):
             chain = match[1]
         elif chain == home and (match := _HANDLE.fullmatch(line)):
             words = [each for each in match[1].split() if each not in _FAMILIES]
             if sorted(words) == wanted:
-                yield chain, match[2]
-                return
+                places.append((chain, int(match[2])))
+    return sorted(places)
 
 
-def by_nft(rule: Rule) -> list[str]:
+def surplus(places: Sequence[Place], known: int) -> Sequence[Place]:
+    """Those that are there beyond the ``known``, which are the newest."""
+    return places[: max(0, len(places) - known)]
+
+
+def by_nft(hole: Hole) -> list[str]:
     """The words of a rule as nft lists it, without those for the family; in some order."""
-    hole, service = rule.hole, service_of(rule.hole)
+    service = service_of(hole)
     words = ["saddr", source_of(hole), str(service.proto), "dport", str(service.port)]
     if hole.destination is not None:
         words += ["daddr", str(hole.destination)]

@@ -43,6 +43,10 @@ class Firewalld(Protocol):
         """The IP versions that it filters."""
         ...
 
+    def incarnation(self) -> str:
+        """Another one after each start of firewalld; empty: that is not known."""
+        ...
+
     def zones(self) -> frozenset[str]:
         """Those that packets may come to now: active ones, and the default zone."""
         ...
