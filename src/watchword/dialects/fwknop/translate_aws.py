@@ -39,12 +39,14 @@ _FORMS: Final = {
 
 
 def aws(values: Values, backend: str, complaints: Complaints) -> AwsSettings:
-    """What AWS_* says. With backend ``aws`` a group has to be named."""
+    """What AWS_* says. With backend ``aws`` a group has to be named; with others nothing counts."""
+    if backend != "aws":
+        return AwsSettings()
     for name, (form, what, remedy) in _FORMS.items():
         text = values.text(name)
         if text and not form.fullmatch(text):
             complaints.refuse(f"{name} is '{shown(text)}', not {what}", values.place(name), remedy)
-    if backend == "aws" and not values.text("AWS_SECURITY_GROUP"):
+    if not values.text("AWS_SECURITY_GROUP"):
         complaints.refuse(
             "FIREWALL_BACKEND is aws, and no AWS_SECURITY_GROUP is named",
             values.place("FIREWALL_BACKEND"),
