@@ -65,8 +65,8 @@ def exchange(
         ValueError: Two cells want different settings of one server.
     """
     with (
+        tempfile.TemporaryDirectory(prefix="watchword-exchange-") as folder,  # outlives a server
         Lab() as lab,
-        tempfile.TemporaryDirectory(prefix="watchword-exchange-") as folder,
         closing(Venue(lab)) as venue,
     ):
         meeting = _Meeting(venue, Path(folder), client, ServerProgram(server, venue, Path(folder)))
