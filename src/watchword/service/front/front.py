@@ -36,6 +36,7 @@ WAITING: Final = 256  # connections that have not proved anything yet, of one ad
 ALL_WAITING: Final = 2048  # and of all
 ASKING: Final = 4  # questions to the daemon at a time; it has room for a few more
 PATIENCE: Final = 10.0  # seconds for the daemon to answer, and for the service to accept
+SELDOM: Final = 60.0  # seconds between two complaints of the same kind
 _BACKLOG: Final = 512
 
 
@@ -78,6 +79,8 @@ class Front:
         self._through = 0
         self._asking = asyncio.Semaphore(ASKING)
         self._running: set[asyncio.Task[None]] = set()
+        self._complained: dict[str, float] = {}
+        """What was complained of last, and when."""
 
     async def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Take whoever comes at these. They are closed in the end."""
@@ -96,7 +99,7 @@ class Front:
             try:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:  # no descriptors, mostly: those that wait are about to go
-                self._say(f"nobody is let in: {error.strerror}")
+                self._complain(f"nobody is let in: {error.strerror}")
                 await asyncio.sleep(0.1)
                 continue
             self._begin(connection)
@@ -158,23 +161,37 @@ class Front:
         try:
             async with asyncio.timeout(self._place.seconds):
                 message = await _received(comer.connection)
-            if message is None:
-                return None
-            async with asyncio.timeout(PATIENCE), self._asking:
-                told = await _asked(self._place.daemon, _question(comer, message))
-        except TimeoutError:
+        except OSError:  # it took too long, or went
             return None
-        except OSError as error:
-            if error.errno is not None and not isinstance(error, ConnectionError):
-                self._say(f"the daemon cannot be asked: {error.strerror}")
+        if message is None:
             return None
-        except ValueError:
-            self._say("the daemon answers what is no answer")
-            return None
-        if "error" in told:
-            self._say(f"the daemon says: {told['error']}")
+        told = await self._answer(_question(comer, message))
         known = told.get("proved") is True and len(str(told.get("answer"))) == 2 * ANSWER
         return told if known else None
+
+    async def _answer(self, question: dict[str, object]) -> dict[str, Any]:
+        """The daemon's; empty: there is none."""
+        try:
+            async with self._asking, asyncio.timeout(PATIENCE):
+                told = await _asked(self._place.daemon, question)
+        except TimeoutError:
+            self._complain("the daemon does not answer")
+        except OSError as error:
+            self._complain(f"the daemon cannot be asked: {error.strerror}")
+        except ValueError:
+            self._complain("the daemon answers what is no answer")
+        else:
+            if "error" in told:
+                self._complain(f"the daemon says: {told['error']}")
+            return told
+        return {}
+
+    def _complain(self, text: str) -> None:
+        """Of what every stranger can bring about while it lasts: once a minute."""
+        now = asyncio.get_running_loop().time()
+        if self._complained.get(text, -SELDOM) + SELDOM <= now:
+            self._complained = {text: now}
+            self._say(text)
 
     async def _let_through(self, comer: _Comer, who: str, answer: bytes) -> None:
         host, port = self._place.service

@@ -7,6 +7,8 @@ Not in here: what they are (wire.proof), the other side (service.front).
 from __future__ import annotations
 
 import hmac
+import socket
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -42,10 +44,21 @@ def prove(answer: Answer, knocker: Knocker, packet: Packet) -> Answer:
     with suppress(OSError):
         connection.settimeout(PATIENCE)
         connection.sendall(proof.message)
-        while len(heard) < ANSWER and (octets := connection.recv(ANSWER - len(heard))):
-            heard += octets
+        heard = _heard(connection, time.monotonic() + PATIENCE)
     if hmac.compare_digest(heard, proof.answer):
         connection.settimeout(None)
         return answer
     connection.close()
     return Answer(Heard.SILENCE, reason=HUNG_UP)
+
+
+def _heard(connection: socket.socket, end: float) -> bytes:
+    """As much of an answer as there is. Raises OSError: nothing more came in time."""
+    heard = b""
+    while len(heard) < ANSWER:
+        connection.settimeout(max(0.001, end - time.monotonic()))
+        octets = connection.recv(ANSWER - len(heard))
+        if not octets:
+            break
+        heard += octets
+    return heard
