@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -41,6 +44,7 @@ from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.restraint import is_overheard
 from watchword.service.knock.door_grants import DoorGrants
 from watchword.service.knock.kernel import KernelDoors
+from watchword.service.tool import command as tool
 
 SSH = Service.parse("tcp/2222")
 CALLER, OTHER = ip_address("198.51.100.2"), ip_address("198.51.100.3")
@@ -345,3 +349,64 @@ def test_whom_the_kernel_let_in_becomes_a_grant_with_the_end_that_it_has() -> No
         assert firewall.resting
 
     asyncio.run(scene())
+
+
+# --- what people are told ---------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """A command of watchword's on files with the doors above; its status, and what it says."""
+    doors = DOORS.replace("eth0", "lo") + FAST.replace("7000", "7007")
+    (tmp_path / "doors").write_text(doors, "ascii")
+    settings = f"KNOCKD_CONF {tmp_path}/doors\nBLACKLIST 192.0.2.66\nSTATE_DIR {tmp_path}/state\n"
+    (tmp_path / "f").write_text(settings, "ascii")
+    (tmp_path / "a").write_text(STANZA, "ascii")
+    for each in tmp_path.iterdir():
+        each.chmod(0o600)
+
+    def run(*words: str) -> tuple[int, str]:
+        status = tool.run([*words, "-c", str(tmp_path / "f"), "-a", str(tmp_path / "a")])
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    return run
+
+
+def test_the_check_of_a_configuration_looks_at_its_doors(
+    command: Callable[..., tuple[int, str]],
+) -> None:
+    status, said = command("check")
+    assert status == 0
+    assert "[ssh]: one of 6 scans of all ports in random order opens it" in said
+    assert "3 knocks, within 25 s, opens tcp/2222 for 60 seconds\n" in said
+    assert "2 knocks, within 25 s, has a command run, and another one 20 seconds later" in said
+    assert "opens tcp/2222 for 10 seconds, followed by the kernel" in said
+    assert "9000" not in said.replace("/9000", "")  # sequences are secrets
+
+
+def test_knocks_are_explained_step_by_step(command: Callable[..., tuple[int, str]]) -> None:
+    status, said = command("explain", "--knocks", "7000,9000,8000")
+    assert (status, said.splitlines()) == (0, [
+        "tcp/7000: ssh: right, 1 of 3", "tcp/9000: ssh: right, 2 of 3",
+        "tcp/8000: ssh: right, 3 of 3", "door ssh opens tcp/2222 for 60 seconds",
+    ])  # fmt: skip
+    status, said = command("explain", "--knocks", "7000,7001,5:udp,7007,9000,8000")
+    assert status == 0
+    assert said.splitlines()[1:3] == [
+        "tcp/7001: ssh: spoilt after 1 right ones",
+        ("udp/5: no door minds it"),
+    ]
+    assert (
+        said.splitlines()[-1] == "door fast opens tcp/2222 for 10 seconds, followed by the kernel"
+    )
+    status, said = command("explain", "--json", "--knocks", "7000,8000")
+    told = json.loads(said)
+    assert (status, told["opened"]) == (1, [])
+    assert told["knocks"][1]["doors"] == [{"door": "ssh", "step": "spoilt", "stage": 1, "of": 3}]
+    whole = "7000,9000,8000"
+    assert command("explain", "--knocks", whole, "-d", "192.0.2.9")[0] == 0
+    status, said = command("explain", "--knocks", whole, "-s", "192.0.2.66")
+    assert (status, said.splitlines()[-1]) == (1, "nothing is opened: 192.0.2.66 is blacklisted")
+    assert command("explain", "--knocks", "7000,x")[0] != 0
+    assert command("explain", "--knocks", "7000", "-s", "here")[0] != 0

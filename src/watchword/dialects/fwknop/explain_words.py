@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from watchword.dialects.fwknop import explain_callers, explain_leads
+from watchword.dialects.fwknop import explain_callers, explain_doors, explain_leads
 from watchword.model.actions import ADMIT, Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.firewalls import Attach
@@ -64,6 +64,7 @@ def policy_in_words(settings: Settings, policy: Policy) -> Iterator[str]:
             yield "  BLOCKED: nothing sealed with its key is accepted (watchword unblock)"
         yield from (f"  {line}" for line in terms_in_words(terms))
         yield from (f"  {line}" for line in explain_leads.leading(terms, policy))
+    yield from explain_doors.in_words(policy.doors)
 
 
 def _ways(settings: Settings) -> Iterator[str]:

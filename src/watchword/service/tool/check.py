@@ -44,6 +44,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.knockd:
         return _doors(arguments)
     from watchword.dialects.fwknop import explain_words
+    from watchword.dialects.knockd.weakness import weaknesses
     from watchword.service import policy_trial
     from watchword.service.daemon import leading, server_commands
     from watchword.service.daemon.sources import doubts
@@ -61,7 +62,7 @@ def _check(arguments: argparse.Namespace) -> int:
     policy, tests = configuration.policy, configuration.tests
     failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
     doubtful = (*doubts(configuration.settings), *leading.doubts(policy))
-    said = (*configuration.complaints, *doubtful, *failed)
+    said = (*configuration.complaints, *doubtful, *failed, *weaknesses(policy.doors))
     usable = not any(each.fatal for each in said)
     shown, doubt = _blocked(configuration.settings.state_dir, policy)
     said = (*said, *doubt)

@@ -42,6 +42,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     given.add_argument(
         "--live", action="store_true", help="what the running daemon has refused lately"
     )
+    given.add_argument(
+        "--knocks", metavar="PORTS", help="what these knocks do at the doors (as in a sequence)"
+    )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="with --live: and what it refuses from now on"
     )
@@ -86,6 +89,10 @@ def _explain(arguments: argparse.Namespace) -> int:
         return _live(arguments)
     if arguments.follow:
         raise OperatorError("--follow goes with --live", hint="watchword explain --live --follow")
+    if arguments.knocks:
+        from watchword.service.tool import explain_knocks
+
+        return explain_knocks.answer(arguments, tool_questions.configuration(arguments))
     from watchword.service.tool import explain_answers
 
     answers, places = judged(arguments, tool_questions.configuration(arguments))

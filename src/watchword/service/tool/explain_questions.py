@@ -32,7 +32,7 @@ class Question:
 
 def questions(arguments: argparse.Namespace) -> Iterator[Question]:
     """Every packet that the arguments of ``watchword explain`` name. Raises OperatorError."""
-    at = None if arguments.time is None else _time(arguments.time)
+    at = None if arguments.time is None else moment(arguments.time)
     if arguments.pcap:
         yield from _captured(arguments, at)
         return
@@ -73,7 +73,8 @@ def _address(text: str | None) -> str:
         raise OperatorError(f"{text!r} is no address") from error
 
 
-def _time(text: str) -> float:
+def moment(text: str) -> float:
+    """Unix seconds, as somebody wrote them. Raises OperatorError."""
     try:
         return float(text)
     except ValueError:
