@@ -16,7 +16,7 @@ import pytest
 
 from tests.system.firewall_kinds import clear, furnish, make
 from tests.system.nat_scene import Door, Visit, Yard, leading, yard
-from tests.system.nft_scene import add, asks, entered, eventually, opening, remove
+from tests.system.nft_scene import add, asks, entered, eventually, nft, opening, remove
 from tests.system.tables_scene import six
 from watchword.edges.firewall.nft.arrivals import Arrivals, arrivals
 from watchword.errors import HostError
@@ -50,6 +50,7 @@ def standing(scene: Yard, kind: str) -> Iterator[FirewallBackend]:
             backend.prepare()
             yield backend
             backend.teardown()
+            assert "watchword" not in nft("list", "ruleset")
         finally:
             backend.close()
             clear(host, kind)
@@ -165,11 +166,34 @@ def test_what_was_led_on_ends_behind_this_host_and_at_another_port_of_it(
             backend.apply(remove(kept.tag))
             for each in visits:
                 each.close()
+            _is_let_through_and_cut(scene, backend, there, who, host)
         there.close()
         here.close()
         if kind != "jump":
             for exe in (kind, six(kind)):
                 gateway.host.run(exe, "-P", "FORWARD", "ACCEPT")
+
+
+def _is_let_through_and_cut(
+    scene: Yard, backend: FirewallBackend, there: Door, who: str, host: str
+) -> None:
+    through = leading(who, None, Lead(None, 0, everything=True))
+    backend.apply(add(through))
+    gone, kept = (there.enter(scene.caller, host, 22) for _ in range(2))
+    kept.close()
+    backend.apply(remove(through.tag))
+    assert gone.goes_on()
+    assert backend.cut([through.hole]) >= 1
+    gone.near.sendall(b"what the host behind says begins nothing anew")
+    gone.far.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        gone.far.recv(10)
+    assert gone.is_cut()
+    backend.apply(add(through))
+    with there.enter(scene.caller, host, 22) as visit:
+        assert visit.goes_on(), "another connection of his is another one"
+    backend.apply(remove(through.tag))
+    gone.close()
 
 
 def test_a_kernel_that_ends_no_sockets_is_told_with_a_remedy_and_the_feature_is_missing(

@@ -334,6 +334,11 @@ def failing_nft(scene: Trio, server: Server) -> Iterator[None]:
         scene.server.host.run(*enter, "umount", NFT)
 
 
+def told(server: Server) -> int:
+    """Lines of the log, without those that repeat a failure in fwknopd's own words."""
+    return sum("Error 1 from cmd" not in line for line in server.log.splitlines())
+
+
 def test_when_nft_fails_grants_go_on_and_a_lost_table_is_told_once_a_second_until_it_is_back(
     scene: Trio, server: Server
 ) -> None:
@@ -342,14 +347,14 @@ def test_when_nft_fails_grants_go_on_and_a_lost_table_is_told_once_a_second_unti
         assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
         assert gets_through(scene.caller.host, scene.server.four, 22)
         assert_balanced(server)
-        began, lines = time.monotonic(), server.log.count("\n")
+        began, lines = time.monotonic(), told(server)
         scene.server.host.run("nft", "flush", "ruleset")
         server.wait_for("firewall: ")
         ask(scene, fresh("192.0.2.77,tcp/22"))
         assert server.wait_for_judgements(2)[1]["reason"] == "firewall-refused"
         server.wait_for("firewall: ", 5)
         seconds = time.monotonic() - began
-        assert server.log.count("\n") - lines <= seconds + seconds / 5 + 6
+        assert told(server) - lines <= seconds + seconds / 5 + 6
     until(lambda: (scene.caller.four, "tcp/22") in openings(scene.server.host))
     assert_balanced(server)
     assert not reaches(scene.stranger.host, scene.server.four, 22)

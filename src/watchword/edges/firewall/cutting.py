@@ -5,15 +5,15 @@ ends; then connection tracking forgets the connection, and with it where it was 
 Not in here: the guard, which drops the packets of what it cuts by itself (nft.passes).
 
 What was led on cannot come back: without its translation the answers of the host behind come
-from an address that the caller does not talk to. What only passed through (FORWARD_ALL) is as
-new as a stranger's from then on, and the operator's chain has to refuse it: from both sides, if
-the host behind is not to begin it again.
+from an address that the caller does not talk to. What only passed through (FORWARD_ALL) is
+barred (barring), since the host behind would begin it again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.nft.arrivals import arrivals, passing_through
 from watchword.edges.firewall.nft.conntrack import drop, forget
 from watchword.edges.firewall.nft.netlink import Netlink
@@ -31,9 +31,10 @@ def can_cut() -> bool:
         diag.close()
 
 
-def cut_off(holes: Collection[Hole], spared: Collection[Hole]) -> int:
+def cut_off(holes: Collection[Hole], spared: Collection[Hole], bars: Bars | None = None) -> int:
     """End what came in through these holes, and may not by others that are ``spared``.
 
+    ``bars``: to bar what only passes through; None: these holes let nothing through.
     Works on the network namespace of the calling thread. Returns how many connections that
     were. Raises HostError, also for no holes if this kernel cannot do it.
     """
@@ -44,19 +45,29 @@ def cut_off(holes: Collection[Hole], spared: Collection[Hole]) -> int:
                 "this kernel ends no connections: it was built without CONFIG_INET_DIAG_DESTROY",
                 hint="use FIREWALL_BACKEND nftables with FIREWALL_ATTACH guard",
             )
-        return _cut_off(diag, netlink, holes, spared) if holes else 0
+        return _cut_off(diag, netlink, holes, spared, bars) if holes else 0
     finally:
         diag.close()
         netlink.close()
 
 
 def _cut_off(
-    diag: Netlink, netlink: Netlink, holes: Collection[Hole], spared: Collection[Hole]
+    diag: Netlink,
+    netlink: Netlink,
+    holes: Collection[Hole],
+    spared: Collection[Hole],
+    bars: Bars | None,
 ) -> int:
     found = arrivals(netlink, passing_through(holes))
     let_in, else_let_in = (found.through(each, translated=True) for each in (holes, spared))
     came = let_in - else_let_in
     # First the sockets: the reset finds its way back by what connection tracking knows.
     destroy(diag, {found.led.get(each, each) for each in came})
-    drop(netlink, came)
-    return len(came | forget(netlink, holes, spared))
+    passing = came & found.transit
+    try:
+        if passing and bars is not None:
+            bars.bar(passing)
+    finally:
+        drop(netlink, came)
+        forgotten = forget(netlink, holes, spared)
+    return len(came | forgotten)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.nft import doors, guard
 from watchword.edges.firewall.nft.attachments import attachment
@@ -68,6 +69,7 @@ class NftFirewall:
         self._openings = OpeningSets(structure.homes, clock, pieces, extents)
         self._knocked = KnockedSets(guard.home(settings), settings)
         self._settings = settings
+        self._bars = Bars(settings, programs)
         self._programs = programs
         self._clock = clock
         self._opened_netlink: Netlink | None = None
@@ -185,7 +187,7 @@ class NftFirewall:
         """End connections that came in through holes that are shut. Raises HostError."""
         passes, spared = self._attachment.passes, self._openings.in_force()
         if passes is None:
-            return cut_off(holes, spared)
+            return cut_off(holes, spared, self._bars)
         return passes.cut_off(self._netlink, holes, spared) if holes else 0
 
     def intact(self) -> bool:
@@ -221,6 +223,7 @@ class NftFirewall:
         script = self._attachment.removal(survey(self._netlink, self._attachment.structure))
         if script:
             run(self._programs, script)
+        self._bars.remove()
         self._stood = None
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.tables.batches import by_table, script
 from watchword.edges.firewall.tables.chains import Branch
@@ -61,6 +62,7 @@ class TablesFirewall:
         self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
     ) -> None:
         self._settings = settings
+        self._bars = Bars(settings, programs)
         self._tools = Tools(settings.exe, programs)
         self._clock = clock
         self._known = Known()
@@ -159,7 +161,7 @@ class TablesFirewall:
 
     def cut(self, holes: Collection[Hole]) -> int:
         """End connections that came in through holes that are shut. Raises HostError."""
-        return cut_off(holes, self._known.in_force(self._clock.now()))
+        return cut_off(holes, self._known.in_force(self._clock.now()), self._bars)
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""
@@ -197,6 +199,7 @@ class TablesFirewall:
         if self._ward is not None and self._ward.alive:
             self._ward.change(self._known.tags(), {})
         self._parts.structure.remove()
+        self._bars.remove()
         if self._ward is not None and self._ward.alive:
             self._ward.dismiss()
         self._known = Known()
