@@ -42,8 +42,8 @@ def sit(program: Sequence[str], one: Round, rings: Rings | None = None) -> list[
     ``rings`` are the key rings that its stanzas need, if they need any.
     """
     with (
+        tempfile.TemporaryDirectory(prefix="watchword-server-") as folder,  # outlives the server
         Lab() as lab,
-        tempfile.TemporaryDirectory(prefix="watchword-server-") as folder,
         closing(Venue(lab)) as venue,
         closing(_Sitting(program, one, venue, Path(folder), rings)) as sitting,
     ):
