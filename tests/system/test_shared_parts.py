@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 
 from tests.daemon import base64, stanza, until
 from tests.system.building_scene import Shared
-from tests.system.connect_scene import answering, section
+from tests.system.connect_scene import answering, name_hosts, section
 from tests.values import MAC_KEY, credential
 from watchword.lab.building import building
 from watchword.lab.hosts import Lab
@@ -76,7 +77,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         made.server.stop()
 
 
-INSIDE = "2001:db8:1::/48, 2001:db8:2::/64, 192.0.2.0/24"
+INSIDE = "2001:db8:2::/64, 2001:db8:3::/64, 192.0.2.0/24"
 
 
 def admit(scene: Shared, who: Station, port: int, words: str = "", **more: Any) -> dict[str, Any]:
@@ -253,6 +254,33 @@ def test_who_knocks_over_one_ip_version_connects_over_the_other(scene: Shared) -
     assert is_let_in(scene, net.alice, MANY, ("", 0))
 
 
+@pytest.mark.requirement("2.23", partial=True)
+@pytest.mark.parametrize("six", [False, True])
+def test_the_client_finds_its_own_address_of_the_other_ip_version(
+    scene: Shared, tmp_path: Path, six: bool
+) -> None:
+    net, since = scene.net, len(scene.server.judged)
+    others = (net.elsewhere.four, SECOND[0]) if six else (net.elsewhere.six, SECOND[1])
+    rc = tmp_path / ".fwknoprc"
+    rc.touch(mode=0o600)
+    lines = {"KEY_BASE64": base64(KEYS[MANY]), "ACCESS": f"tcp/{MANY}", "ALSO_ALLOW": "other"}
+    hosts = name_hosts(net.elsewhere.host, f"{net.server.four} both\n{net.server.six} both\n")
+    try:
+        rc.write_text(section("home", "both", **lines), "utf-8")
+        options = ("-6",) if six else ("-4",)
+        done = scene.program(
+            net.elsewhere, "watchword", "connect", "home", str(MANY), "--check", *options,
+            home=tmp_path,
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(hosts)
+    assert done.returncode == 0, done.stderr
+    [told] = scene.server.judged[since:]
+    [also] = told["also"]
+    assert also in others
+    assert is_let_in(scene, net.elsewhere, MANY, ("", 0), six=not six)
+
+
 def test_inner_and_outer_address_are_let_in_by_one_packet_of_an_unmodified_client(
     scene: Shared,
 ) -> None:
@@ -276,6 +304,10 @@ def test_whoever_asks_for_more_is_refused_and_named(scene: Shared) -> None:
     for port, words, reason in wishes:
         told = admit(scene, net.mallory, port, words, user="mallory")
         assert (told["verdict"], told["reason"], told["user"]) == ("refused", reason, "mallory")
+    told = scene.knock(net.mallory, "0.0.0.0,tcp/99", sealed_for(NEAR), user="mallory")
+    assert (told["reason"], told["user"]) == ("port-not-offered", "mallory")
+    told = admit(scene, net.mallory, NEAR, "for 999999", user="mallory")
+    assert (told["seconds"], told["user"]) == (300, "mallory")
     assert "An address that may not be named here, by mallory: 203.0.113.77." in scene.server.log
     assert "A prefix that is not offered, by mallory: 198.51.100.2/16." in scene.server.log
 
