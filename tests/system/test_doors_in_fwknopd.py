@@ -26,7 +26,7 @@ pytestmark = pytest.mark.system
 PORT = 10001
 SECOND = "10.77.0.12"
 DOORS = """[options]
-Interface = eth0
+Interface = eth0,d0
 
 [ssh]
 sequence = 7000,9000,8000
@@ -58,6 +58,13 @@ tcpflags = syn
 open = tcp/{port}
 cmd_timeout = 2
 """
+D0 = "ip link add d0 type veth peer name d1; ip link set d0 up"
+OLD = f"""SOURCE: ANY;
+SHARED_SEQUENCE: tcp/5001, udp/5002, tcp/5003;
+OPEN_PORTS: tcp/{PORT};
+FW_ACCESS_TIMEOUT: 120;
+"""
+"""Knocks of fwknop 1.9."""
 
 
 class Both:
@@ -68,7 +75,8 @@ class Both:
         self.server = Server(place.inside, folder)
         self.conf = folder / "knockd.conf"
         self.server.settings["KNOCKD_CONF"] = str(self.conf)
-        self.server.access = stanza(OPEN_PORTS=f"tcp/{PORT}", FW_ACCESS_TIMEOUT="300")
+        self.server.access = stanza(OPEN_PORTS=f"tcp/{PORT}", FW_ACCESS_TIMEOUT="300") + OLD
+        self.server.settings |= {"KNOCK_SOURCE": "sniff", "PCAP_INTF": "eth0"}
         sheet = folder / "sheet"
         sheet.touch(mode=0o600)
         sheet.write_text(" 6000,6001\n 6002,6003\n", "ascii")
@@ -113,6 +121,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with street() as place, ExitStack() as listeners:
         for address in (HERE, HERE_6):
             listeners.enter_context(listen(place.inside, address, PORT))
+        place.inside.run("sh", "-ec", D0)
         found = Both(place, tmp_path_factory.mktemp("both"))
         found.server.start()
         try:
@@ -148,6 +157,29 @@ def test_who_knocks_and_sends_a_packet_has_one_opening_to_the_later_end(both: Bo
     assert both.ends == []
 
 
+def test_packets_doors_and_old_knocks_have_one_ledger_one_list_and_one_opening(both: Both) -> None:
+    place = both.place
+    with both.telling("ssh: opened"):
+        place.knock(7000, 9000, 8000)
+    with both.telling("port knock access sequence matched"):
+        place.knock(5001)
+        place.knock(5002, flags=None)
+        place.knock(5003)
+    with both.telling('"verdict":"granted","stanzas_tried":1'):
+        both.packet()
+    until(lambda: len(both.grants) == 3)
+    found = sorted(both.grants, key=lambda each: each["remaining"])
+    assert [(each["door"], each["stanza"]) for each in found] == [
+        ("ssh", None), (None, 2), (None, 1),
+    ]  # fmt: skip
+    for each, most in zip(reversed(found), (300, 120, 60), strict=True):
+        [end] = both.ends
+        assert end <= most
+        both.ask("revoke", grant=each["grant"])
+    assert both.ends == []
+    assert not reaches(place.outside, HERE, PORT)
+
+
 def test_the_log_has_the_lines_of_knockd_and_a_structured_one(both: Both) -> None:
     before = len(both.server.judged)
     both.place.knock(7000, 9000, 8000, source=CALLER_6, to=HERE_6)
@@ -162,7 +194,7 @@ def test_the_log_has_the_lines_of_knockd_and_a_structured_one(both: Both) -> Non
     [grant] = both.grants
     assert told["grant"] == grant["grant"]
     told = both.ask("status")["doors"]
-    assert (told["doors"], told["listening_on"]) == (5, ["eth0"])
+    assert (told["doors"], told["listening_on"]) == (5, ["eth0", "d0"])
     events = both.ask("log")["events"]
     assert any(each["event"] == "services-opened" and each["door"] == "ssh" for each in events)
 
@@ -227,7 +259,7 @@ def test_a_broken_file_changes_nothing_and_a_good_one_everything(both: Both) -> 
     with both.telling("ssh: opened"):
         place.knock(7000, 9000, 8000)
     both.write(whole.replace("7000,9000,8000", "7005,9005,8005"))
-    with both.telling("starting up, listening on eth0"):
+    with both.telling("starting up, listening on eth0,d0"):
         server.send(signal.SIGHUP)
     assert len(both.grants) == 1
     both.ask("revoke", all=True)
@@ -237,7 +269,7 @@ def test_a_broken_file_changes_nothing_and_a_good_one_everything(both: Both) -> 
         place.knock(7005, 9005, 8005)
     assert server.log.count("ssh: Stage") == stages + 3
     both.write(whole)
-    with both.telling("starting up, listening on eth0"):
+    with both.telling("starting up, listening on eth0,d0"):
         server.send(signal.SIGHUP)
 
 
@@ -251,6 +283,18 @@ def test_the_gate_cannot_open_more_than_a_door_says(both: Both) -> None:
         both.ask("extend", **longer)
     both.ask("extend", **longer, beyond_policy=True)
     assert both.grants[0]["remaining"] > 300
+
+
+def test_an_interface_that_is_gone_is_waited_for_and_packets_go_on(both: Both) -> None:
+    place = both.place
+    with both.telling("The interface disappeared"):
+        place.inside.run("ip", "link", "delete", "d0")
+    with both.telling('"verdict":"granted","stanzas_tried":1'):
+        both.packet()
+    with both.telling("starting up, listening on eth0,d0"):
+        place.inside.run("sh", "-ec", D0)
+    with both.telling("ssh: opened"):
+        place.knock(7000, 9000, 8000)
 
 
 def test_what_doors_opened_outlives_the_daemon(both: Both) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.doors import EVERY, DoorContract, Sent, Steps, noise
+from tests.contract.doors import EVERY, OTHER, DoorContract, Sent, Steps, noise, opens
+from tests.daemon import until
 from tests.knockd_scene import CALLER, CALLER_6, HERE, HERE_6, Knockd, Street, street
 from tests.unit.test_door_contract import OrdinaryDoors
 from watchword.dialects.knockd import conf
@@ -112,6 +113,32 @@ def test_kernel_and_recogniser_agree_on_every_packet(
     assert len(steps) > 100
 
 
+def test_a_flood_of_made_up_senders_takes_room_for_so_many_and_pushes_nobody_out(
+    kernel_doors: KernelDoors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "SIZE", 100)
+    door = opens("sequence = 7000,8000,9000\ntcpflags = syn\nseq_timeout = 1")
+    begun = kernel_doors.told(door, [Sent(7000)])
+    assert begun == [(1, CALLER, 1)]
+    place = kernel_doors.place
+    flood = [f"198.18.{number >> 8}.{number & 255}" for number in range(1, 2001)]
+    for source in flood:
+        place.knock(7000, source=source)
+    assert len(kernel_doors._late()) <= 100  # those that found room
+    live = sets_of(place, "watchword")["door1_live4"]
+    assert len(live) <= 100
+    place.knock(7000, source=OTHER)
+    assert kernel_doors._late() == []  # no room, and nothing is opened for that
+    place.knock(8000, 9000)
+    assert kernel_doors._late() == [(1, CALLER, 2), (1, CALLER, 3)]
+
+    def begins() -> bool:
+        place.knock(7000, 8000, 9000, source=OTHER)
+        return (1, OTHER, 3) in kernel_doors._late()
+
+    until(begins)  # once the made-up ones have ended
+
+
 # --- with a daemon ---------------------------------------------------------------------
 
 PORT = 10001
@@ -209,6 +236,17 @@ def test_the_kernel_opens_and_closes_while_the_daemon_is_dead_and_rests_when_it_
     assert knockd.stop() == 15
     place.knock(7000, 9000, 8000)
     assert not reaches(place.outside, HERE, PORT)
+
+
+def test_what_others_flush_is_followed_again(place: Street, knockd: Knockd) -> None:
+    knockd.start(DOORS)
+    place.knock(7000, 9000, 8000)
+    knockd.wait_for("ssh: opened")
+    place.inside.run("nft", "flush", "ruleset")
+    knockd.wait_for("other hands had changed the firewall")
+    place.knock(7000, 9000, 8000, source=OTHER)
+    knockd.wait_for(f"{OTHER}: ssh: opened")
+    assert gets_through(place.outside, HERE, PORT)
 
 
 def test_a_reload_has_the_kernel_follow_other_doors(place: Street, knockd: Knockd) -> None:

@@ -38,7 +38,7 @@ from watchword.service.knock.sparing import SECOND, Sparing, concerns_debuggers
 
 COMMANDS_AT_ONCE: Final = 32
 """Of those that open, and of those that close."""
-_AGAIN: Final = 5.0  # seconds between two looks for an interface that is gone
+_AGAIN: Final = 1.0  # seconds between two looks for an interface that is gone
 
 
 @dataclass(frozen=True, slots=True)
