@@ -25,6 +25,7 @@ from tests.system.nft_scene import CLOCK, entered
 from tests.system.seed_001_server import SeedServer
 from tests.system.tables_scene import knock, listed
 from tests.values import KEY, MAC_KEY
+from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
 from watchword.edges.firewall.firewalld.bus import BusFirewalld
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect, listen, send_datagram
@@ -316,6 +317,7 @@ def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to
     caller, gateway = on_nftables.yard.caller, on_nftables.yard.gateway
     with on_nftables.firewalld.known_to_us(), entered(gateway.host):
         backend = firewall_for(settings, CLOCK)
+        assert isinstance(backend, FirewalldFirewall)
         backend.probe()
         backend.prepare()
         hole = Hole(ip_address(caller.four), Service.parse("tcp/22"))
@@ -325,6 +327,7 @@ def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to
         assert backend.installed() == {opening.tag}
         backend.apply(ChangeSet(remove=frozenset({opening.tag})))
         assert backend.installed() == frozenset()
+        backend.close()
     told = (tmp_path / "firewall-cmd.log").read_text("ascii").splitlines()
     [add, remove] = (each.split("\t")[:-1] for each in told if "-rich-rule=" in each)
     assert add[:2] == ["--zone=public", f"--add-rich-rule={rule(caller.four)}"]

@@ -10,10 +10,8 @@ firewalld ends it if we do not. A reload of firewalld takes such rules away: the
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from watchword.edges.firewall.cutting import can_cut, cut_off
@@ -21,9 +19,9 @@ from watchword.edges.firewall.firewalld.ending import Ending
 from watchword.edges.firewall.firewalld.heir import Heir, shared_heir
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.known import Entry, Found, Known
-from watchword.edges.firewall.firewalld.pending import Will
-from watchword.edges.firewall.firewalld.rules import Rule, parse, service_of, text
-from watchword.edges.firewall.firewalld.talk import Firewalld, NotRunningError
+from watchword.edges.firewall.firewalld.rules import service_of, text
+from watchword.edges.firewall.firewalld.talk import Firewalld
+from watchword.edges.firewall.firewalld.zones import ZoneRules
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
@@ -31,10 +29,6 @@ from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags
 
-EARLY = 0.3
-"""Seconds by which firewalld may end a rule before its timeout: it counts them in bundles."""
-LATE = 0.8
-"""And after it."""
 _ABLE = frozenset({
     Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.LOCAL_NAT, Feature.FORWARD, Feature.PREFIX,
 })  # fmt: skip
@@ -61,18 +55,12 @@ class FirewalldFirewall:
         """``kernel``: for when there is no firewalld."""
         self._settings = settings
         self._firewalld = firewalld
-        self._ending = Ending(firewalld, kernel)
         self._clock = clock
         self._make_heir, self._make_claim = heir, claim
         self._heir: Heir | None = None
-        first = settings.firewalld.priority
-        self._priorities = (first, first + 1)
-        self._known = Known(self._priorities)
+        self._zones = ZoneRules(settings.firewalld, firewalld, Ending(firewalld, kernel), clock)
+        self._known = Known(self._zones.priorities)
         self._families: frozenset[int] = frozenset()
-        self._zones: set[str] = set()
-        """Those that may have rules of ours."""
-        self._incarnation = ""
-        """Of the firewalld whose tables have nothing left of another one."""
         self._claim: Claim | None = None
         self._lock = threading.RLock()
         self._prepared = False
@@ -98,13 +86,12 @@ class FirewalldFirewall:
         with self._lock:
             self._families = self._firewalld.families()
             if self._claim is None:
-                place = f"rich rules of the priority {self._priorities[0]}"
+                place = f"rich rules of the priority {self._zones.priorities[0]}"
                 self._claim = self._make_claim(place, "give this one another FIREWALLD_PRIORITY")
             if self._heir is None or not self._heir.alive:
                 self._heir = self._make_heir(self._settings.exe)
-                self._heir.tell(
-                    self._will(each) for each in self._known.entries() if not each.stray
-                )
+                standing = (each for each in self._known.entries() if not each.stray)
+                self._heir.tell(map(self._zones.will, standing))
             self._prepared = self._fresh = True
             self._doubted = False
         return 0
@@ -119,17 +106,12 @@ class FirewalldFirewall:
         """Read back the openings in force, knowing which there may be: of an earlier run."""
         with self._lock:
             openings = list(openings)
-            found, now = self._compared(), self._clock.now().steady
+            found = self._compared()
             if self._prepared:
-                self._incarnation = self._firewalld.incarnation()
-                self._ending.sweep({each.hole for each in openings}, found)
-            claimed = [(each, self._known.claim(each, found, now)) for each in openings]
+                self._zones.sweep({each.hole for each in openings})
+            claimed = [entry for each in openings if (entry := self._known.claim(each, found))]
             if self._heir is not None:
-                self._heir.tell(
-                    Will(rule, tuple(self._zones), opening.until)
-                    for opening, rule in claimed
-                    if rule is not None
-                )
+                self._heir.tell(map(self._zones.will, claimed))
             return self._known.tags()
 
     def apply(self, change: ChangeSet) -> None:
@@ -139,7 +121,8 @@ class FirewalldFirewall:
                 raise HostError("firewalld was not prepared yet")
             now = self._clock.now().steady
             put, take = self._planned(change, now)
-            self._carry_out(put, [self._known.entry(tag) for tag in take], self._heir)
+            gone = [self._known.entry(tag) for tag in take]
+            self._zones.change(list(put.values()), gone, self._heir)
             self._known.forget(take)
             for tag, entry in put.items():
                 self._known.note(tag, entry)
@@ -149,13 +132,12 @@ class FirewalldFirewall:
     def rehearsed(self, openings: Sequence[Opening]) -> tuple[list[str], list[str]]:
         """Zones and their rich rules, as they are and as they would be. Raises HostError."""
         self._families = self._firewalld.families()
-        zones = self._places()
-        before = {zone: set(self._firewalld.rules(zone)) for zone in zones}
-        self.installed()
+        found = self._compared()
+        before = {zone: set(self._firewalld.rules(zone)) for zone in found}
         put, _ = self._planned(ChangeSet(add=tuple(openings)), self._clock.now().steady)
         new = {text(each.rule) for each in put.values()}
         holes = {each.rule.hole for each in put.values()}
-        old = {text(each) for zone in zones for each in self._in(zone) if each.hole in holes}
+        old = {text(each) for there in found.values() for each in there if each.hole in holes}
         return _listed(before), _listed({z: (rules - old) | new for z, rules in before.items()})
 
     def cut(self, holes: Collection[Hole]) -> int:
@@ -177,13 +159,10 @@ class FirewalldFirewall:
     def teardown(self) -> None:
         """Take out everything that is ours. Raises HostError."""
         with self._lock:
-            zones = self._places() | self._zones
-            for zone in zones:
-                for rule in self._in(zone):
-                    self._ending.take(rule, [zone])
+            self._zones.clear()
             if self._heir is not None:
                 self._heir.tell(drop=[each.rule for each in self._known.entries()])
-            self._known = Known(self._priorities)
+            self._known = Known(self._zones.priorities)
             self._prepared, self._doubted = False, True
 
     def close(self) -> None:
@@ -193,59 +172,18 @@ class FirewalldFirewall:
             self._claim.close()
         self._heir = self._claim = None
 
-    def _planned(self, change: ChangeSet, now: float) -> tuple[dict[Tag, Entry], list[Tag]]:
+    def _planned(self, change: ChangeSet, now: float) -> tuple[dict[Tag, Entry], set[Tag]]:
         """What is to be put in, and which openings are to go. Raises HostError: it cannot be."""
         put: dict[Tag, Entry] = {}
+        take = {tag for tag in change.remove if tag in self._known}
         for hole, opening in wanted(change.add, now).items():
             self._check(hole)
             if opening.tag not in self._known:
-                rule, _ = self._known.free_rule(hole)
-                sure = now + _seconds(opening.until - now) - EARLY
-                put[opening.tag] = Entry(rule, opening.until, sure)
-        take = {tag for tag in change.remove if tag in self._known and tag not in put}
-        for entry in put.values():
-            before = self._known.standing(entry.rule.hole)
-            take |= {before} if before is not None else set()
-        return put, sorted(take)
-
-    def _carry_out(self, put: dict[Tag, Entry], take: list[Entry], heir: Heir) -> None:
-        """New rules first, so that who is let in by both is never kept out."""
-        new = {entry.rule for entry in put.values()}
-        going = [entry.rule for entry in take if entry.rule not in new]
-        places = self._places() if put else frozenset()
-        self._zones |= places
-        heir.tell(hold=[self._will(entry) for entry in put.values()])
-        try:
-            for entry in put.values():
-                self._put(entry, places)
-            for rule in going:
-                self._ending.take(rule, self._zones)
-            self._sweep({rule.hole for rule in going})
-        except HostError:
-            self._undo(new, take, heir)
-            raise
-        heir.tell(drop=going)
-
-    def _sweep(self, holes: Collection[Hole]) -> None:
-        """What a firewalld was killed with is in the kernel still when another one is there."""
-        with suppress(NotRunningError):
-            if holes and self._firewalld.incarnation() != self._incarnation:
-                self._ending.sweep(holes, self._zones)
-
-    def _undo(self, new: Collection[Rule], take: Iterable[Entry], heir: Heir) -> None:
-        """As it was, as far as that can be; whoever hears of the error looks at all of it."""
-        with suppress(HostError):
-            for rule in new:
-                self._ending.take(rule, self._zones)
-            heir.tell(drop=new)
-            for entry in take:
-                self._put(entry, self._places())
-
-    def _put(self, entry: Entry, zones: Iterable[str]) -> None:
-        left = entry.until - self._clock.now().steady
-        if left > 0:
-            for zone in sorted(zones):
-                self._firewalld.put(zone, text(entry.rule), _seconds(left))
+                rule, stray = self._known.free_rule(hole)
+                put[opening.tag] = Entry(rule, opening.until)
+                before = self._known.standing(hole)
+                take |= {each for each in (before, stray) if each is not None}
+        return put, take - put.keys()
 
     def _check(self, hole: Hole) -> None:
         """Raises HostError: it cannot be opened here."""
@@ -265,7 +203,7 @@ class FirewalldFirewall:
         if self._heir is None or not self._heir.alive:
             return False
         with self._lock:
-            return self._known.agrees(self._found(), self._clock.now().steady)
+            return self._known.agrees(self._zones.found(), self._clock.now().steady)
 
     def _undisturbed_or_broken(self) -> bool:
         """Something that cannot be looked at is looked at again by whoever is woken."""
@@ -276,26 +214,10 @@ class FirewalldFirewall:
 
     def _compared(self) -> Found:
         """Learn what there is of ours; where, too."""
-        found = self._found()
-        self._zones |= found.keys()
+        found = self._zones.found()
         surprising = self._known.compare(found, self._clock.now().steady)
         self._doubted = self._doubted or surprising
         return found
-
-    def _found(self) -> Found:
-        return {zone: self._in(zone) for zone in self._places()}
-
-    def _in(self, zone: str) -> list[Rule]:
-        """The rules of a zone that are ours."""
-        rules = map(parse, self._firewalld.rules(zone))
-        return [each for each in rules if each is not None and each.priority in self._priorities]
-
-    def _places(self) -> frozenset[str]:
-        """The zones that rules are to be in."""
-        return frozenset(self._settings.firewalld.zones) or self._firewalld.zones()
-
-    def _will(self, entry: Entry) -> Will:
-        return Will(entry.rule, tuple(self._zones), entry.until)
 
 
 def _listed(rules: Mapping[str, Collection[str]]) -> list[str]:
@@ -304,11 +226,6 @@ def _listed(rules: Mapping[str, Collection[str]]) -> list[str]:
         for zone in sorted(rules)
         for line in (f"zone {zone}", *(f"  {each}" for each in sorted(rules[zone])))
     ]
-
-
-def _seconds(left: float) -> int:
-    """The timeout of a rule that is to be there so long, not longer; at least 1."""
-    return max(1, math.floor(left - LATE))
 
 
 def _forwards(version: int) -> bool:

@@ -65,6 +65,9 @@ class HeirProcess:
 
     def tell(self, hold: Iterable[Will] = (), drop: Iterable[Rule] = ()) -> None:
         """Raises HostError."""
+        hold, drop = list(hold), list(drop)
+        if not hold and not drop:
+            return
         with self._speaking:
             try:
                 self._channel.sendall(told(hold, drop))

@@ -16,6 +16,9 @@ from typing import NamedTuple
 from watchword.edges.firewall.firewalld.rules import Rule
 from watchword.model.openings import Hole, Opening, Tag
 
+EARLIEST = 2.1
+"""Seconds by which firewalld may end a rule before its time: timeouts are whole seconds, from 0.8
+seconds before its end down, and counted in bundles, by up to 0.3 seconds less."""
 Found = Mapping[str, Collection[Rule]]
 """Rules of ours that are in force, by zone."""
 
@@ -24,9 +27,11 @@ class Entry(NamedTuple):
     rule: Rule
     until: float
     """Steady seconds."""
-    sure: float
-    """Steady seconds: not before this firewalld ends it by itself."""
     stray: bool = False
+
+    def sure(self, now: float) -> bool:
+        """Whether firewalld cannot have ended it by itself."""
+        return self.until - EARLIEST > now
 
 
 class Known:
@@ -82,7 +87,7 @@ class Known:
     def agrees(self, found: Found, now: float) -> bool:
         """Whether everything that firewalld cannot have ended is in each zone, and no stray."""
         ours = {each.rule for each in self._held.values()}
-        live = {each.rule for each in self._held.values() if each.sure > now}
+        live = {each.rule for each in self._held.values() if each.sure(now)}
         return all(live <= set(there) <= ours for there in found.values())
 
     def compare(self, found: Found, now: float) -> bool:
@@ -90,23 +95,24 @@ class Known:
         everywhere = set.intersection(*map(set, found.values())) if found else set()
         somewhere = set().union(*found.values())
         lost = [tag for tag, each in self._held.items() if each.rule not in everywhere]
-        early = any(self._held[tag].sure > now for tag in lost)
+        early = any(self._held[tag].sure(now) for tag in lost)
         self.forget(lost)
         strays = somewhere - {each.rule for each in self._held.values()}
         for rule in strays:
-            self.note(_name(rule), Entry(rule, now, now, stray=True))
+            self.note(_name(rule), Entry(rule, now, stray=True))
         return early or bool(strays)
 
-    def claim(self, opening: Opening, found: Found, sure: float) -> Rule | None:
-        """A stray that is this opening, in each zone, is known from now on; which it is."""
+    def claim(self, opening: Opening, found: Found) -> Entry | None:
+        """A stray that is this opening, in each zone, is known from now on; as what."""
         if opening.tag in self._held:
             return None
         for priority in self._priorities:
             rule = Rule(opening.hole, priority)
             if _name(rule) in self._held and all(rule in there for there in found.values()):
                 self.forget([_name(rule)])
-                self.note(opening.tag, Entry(rule, opening.until, sure))
-                return rule
+                entry = Entry(rule, opening.until)
+                self.note(opening.tag, entry)
+                return entry
         return None
 
 
