@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.fwknopd_files import complaints, configure, fatal
+from tests.fwknopd_files import STANZA, complaints, configure, fatal
+from watchword.dialects.fwknop.explain_words import policy_in_words
+from watchword.edges.gpg_memory import MemoryOpenPgp
+from watchword.model.moments import Moment
 from watchword.model.old_knocks import Element, Encrypted, KnockTerms, Shared, SystemRule
+from watchword.model.packets import Packet
 from watchword.model.policy import Terms
+from watchword.model.requests import Claim
 from watchword.model.services import Service
 from watchword.model.settings import KnockGroup, KnockLog, KnockSniffer, SourceSettings, UdpPort
 from watchword.recognise.spa import SpaRecogniser
+from watchword.service.explain import explain
 
 MODE = "AUTH_MODE KNOCK;\nENABLE_UDP_SERVER N;\n"
 SHARED = "SOURCE: ANY;\nSHARED_SEQUENCE: tcp/7000, udp/7001, icmp, tcp/7002;\nOPEN_PORTS: tcp/22;\n"
@@ -196,3 +202,42 @@ def test_what_is_no_source_is_refused(line: str, wrong: str) -> None:
 def test_reading_what_every_user_can_write_is_remarked_on() -> None:
     said = complaints(f"{MODE}TRUST_SYSLOG_FILE Y;\n", SHARED)
     assert any("knock for anybody" in str(each) for each in said)
+
+
+def test_what_a_stanza_amounts_to_is_said_in_words() -> None:
+    config = f"{MODE}KNOCK_SOURCE nflog;\n"
+    access = (
+        f"{SHARED}KNOCK_LIMIT: 2;\nMIN_TIME_DIFF: 1;\nMAX_TIME_DIFF: 4;\nREQUIRE_OS_REGEX: bsd;\n"
+        f"\n{ENCRYPTED}"
+    )
+    loaded = configure(config, access)
+    words = "\n".join(policy_in_words(loaded.settings, loaded.policy))
+    assert "received as knocks that the firewall logs to NFLOG group 5" in words
+    shared, encrypted = words.split("stanza #")[1:]
+    for said in (
+        "knocks from anywhere",
+        "in a shared sequence of 4 hits, which WHOEVER WATCHES IT CAN REPEAT",
+        "each hit more than 1 seconds after the one before",
+        "each hit less than 4 seconds after the one before",
+        "at most 2 times for each address",
+        "with the looks of OS regex: bsd, which anybody can have",
+        "for the address that the knocks came from, for 300 seconds\n",
+    ):
+        assert said in shared
+    assert "in an encrypted sequence at ports 61000 to 61255, each of them once" in encrypted
+    assert "for an address that the knock names, or the one it came from, for 300" in encrypted
+    assert "HMAC" not in shared + encrypted
+
+
+def test_a_weak_key_of_knocks_is_remarked_on() -> None:
+    said = [str(each) for each in complaints(MODE, ENCRYPTED.replace("testtest12", "password1"))]
+    assert any("KEY" in each and "fwknop --key-gen" in each for each in said)
+
+
+def test_no_packet_is_held_against_a_stanza_that_is_knocked_at() -> None:
+    policy = configure(f"{MODE}PACKET_SOURCES udp;\n", f"{ENCRYPTED}\n{STANZA}").policy
+    told = explain(
+        Packet(b"8" * 150, "192.0.2.7", 1, "", 62201), policy, Moment(1e9, 1.0),
+        lambda key: (Claim.FIRST, None), MemoryOpenPgp(),
+    )  # fmt: skip
+    assert [each.stanza for each in told.verdicts] == [2]

@@ -125,6 +125,8 @@ def explain(
         if before is None or _nearness(verdict) > _nearness(before):
             by_stanza[verdict.stanza] = verdict
     for terms in policy.stanzas:
+        if terms.knock is not None:
+            continue  # no packet is for it
         shut_out = Verdict(terms.number, Refusal(Reason.NO_STANZA, (terms.number,)))
         told.verdicts.append(by_stanza.get(terms.number, shut_out))
     if policy.remember:

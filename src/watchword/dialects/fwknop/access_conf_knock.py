@@ -19,6 +19,7 @@ from typing import Final
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_keys import UnusableError, keyless, keys
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, service_list
+from watchword.dialects.fwknop.key_strength import REMEDY, weakness
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.old_knocks import (
@@ -84,7 +85,10 @@ def _encrypted(reader: _Reader, common: _Common) -> Encrypted | None:
     except UnusableError as unusable:
         complaints.add(unusable.complaint)
         return None
-    reader.idle("MIN_TIME_DIFF", "MAX_TIME_DIFF", why="they are for shared sequences")
+    reader.idle("MIN_TIME_DIFF", "MAX_TIME_DIFF", why="it is for shared sequences")
+    if weak := weakness(credential.key):
+        line = stanza.last_of("KEY", "KEY_BASE64") or stanza.source
+        complaints.remark(f"{line.name.removesuffix(':')} {weak}", line.place, REMEDY)
     complaints.remark(
         f"access stanza #{stanza.number} is knocked at with an encrypted sequence: whoever watches "
         "one can guess at its key, and nothing but a sum of eight bits protects it",

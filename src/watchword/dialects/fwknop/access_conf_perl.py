@@ -47,13 +47,14 @@ def translate(stanza: Stanza, complaints: Complaints, *, hears: bool = False) ->
     if not is_sign(stanza.source) or LATER & stanza.given.keys():
         return
     stanza.perl = True
-    complaints.remark(
-        f"access stanza #{stanza.number} is read as one of fwknop 1.9: a KEY of less than "
-        f"{_FILLED_UP} characters is filled up with zeros, and packets that ask for a time count "
-        "only with PERMIT_CLIENT_TIMEOUT Y",
-        stanza.source.place,
-        "if it is for clients of 2.x, write SOURCE without the colon",
-    )
+    if not stanza.knocks:
+        complaints.remark(
+            f"access stanza #{stanza.number} is read as one of fwknop 1.9: a KEY of less than "
+            f"{_FILLED_UP} characters is filled up with zeros, and packets that ask for a time "
+            "count only with PERMIT_CLIENT_TIMEOUT Y",
+            stanza.source.place,
+            "if it is for clients of 2.x, write SOURCE without the colon",
+        )
     for step in (_texts, _flags, _key, _time, _ports, _may_be_source, _collected):
         step(stanza, complaints)
 

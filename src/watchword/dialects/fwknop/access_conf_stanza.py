@@ -25,7 +25,7 @@ from watchword.dialects.fwknop.access_conf_credentials import credentials
 from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
 from watchword.dialects.fwknop.access_conf_external import external_pair, external_terms
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
-from watchword.dialects.fwknop.access_conf_knock import cut_users, knock_terms
+from watchword.dialects.fwknop.access_conf_knock import SHARED, cut_users, knock_terms
 from watchword.dialects.fwknop.access_conf_lists import (
     UnfitError,
     networks,
@@ -279,6 +279,8 @@ class _Reader:
         line = self._stanza.given.get("REQUIRE_SOURCE_ADDRESS")
         if everywhere if line is None else line.value[:1] in ("y", "Y"):
             return True
+        if SHARED in self._stanza.given:
+            return False  # nobody can name an address there
         self._complaints.remark(
             "Warning: REQUIRE_SOURCE_ADDRESS not enabled "
             f"for access stanza source: '{self._label}'",

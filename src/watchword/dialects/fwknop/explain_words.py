@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from watchword.dialects.fwknop import explain_callers, explain_doors, explain_leads
+from watchword.dialects.fwknop import (
+    explain_callers,
+    explain_doors,
+    explain_knocks,
+    explain_leads,
+)
 from watchword.model.actions import ADMIT, Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.firewalls import Attach
-from watchword.model.old_knocks import PORTS, Encrypted, Shared
+from watchword.model.old_knocks import Shared
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
 from watchword.model.requests import AccessWish, CommandWish, Request
@@ -150,8 +155,12 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
     where = ", ".join(map(str, terms.sources)) or "anywhere"
     if terms.barred:
         where += f" except {', '.join(map(str, terms.barred))}"
-    yield f"packets from {where}{_to(terms)}"
-    yield " or ".join(_seals(terms)) + f", {_mac(terms)}"
+    if terms.knock is not None:
+        yield f"knocks from {where}{_to(terms)}"
+        yield from explain_knocks.words(terms.knock)
+    else:
+        yield f"packets from {where}{_to(terms)}"
+        yield " or ".join(_seals(terms)) + f", {_mac(terms)}"
     if terms.users:
         yield f"carrying the user name {' or '.join(sorted(terms.users))}"
     yield f"may open {_offer(terms)}" if terms.access else "opens nothing"
@@ -171,16 +180,21 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield "one connection for each packet may prove that it is the knocker's (PROVE)"
     for each in terms.actions:
         yield action(each)
-    whom = (
-        "for an address that the packet names"
-        if terms.source_required
-        else ("for an address that the packet names, or the one it came from")
-    )
-    if terms.source_required and terms.source_optional_from:
-        whom += f" (from {', '.join(map(str, terms.source_optional_from))}: also without)"
-    yield f"{whom}, for {_time(terms)}"
+    yield f"{_whom(terms)}, for {_time(terms)}"
     if terms.expires is not None:
         yield f"until the stanza expires at {terms.expires:.0f} (Unix seconds)"
+
+
+def _whom(terms: Terms) -> str:
+    if isinstance(terms.knock, Shared):
+        return "for the address that the knocks came from"
+    what = "packet" if terms.knock is None else "knock"
+    whom = f"for an address that the {what} names"
+    if not terms.source_required:
+        return f"{whom}, or the one it came from"
+    if terms.source_optional_from:
+        whom += f" (from {', '.join(map(str, terms.source_optional_from))}: also without)"
+    return whom
 
 
 def _to(terms: Terms) -> str:
@@ -191,14 +205,6 @@ def _to(terms: Terms) -> str:
 
 
 def _seals(terms: Terms) -> Iterator[str]:
-    match terms.knock:
-        case Encrypted() as knock:
-            last = knock.offset + PORTS - 1
-            yield f"knocked in an encrypted sequence at ports {knock.offset} to {last}"
-        case Shared() as knock:
-            yield f"knocked in a shared sequence of {len(knock.sequence)} hits"
-        case None:
-            pass
     if terms.credential is not None:
         yield f"sealed with a key of {len(terms.credential.key)} bytes"
     if terms.openpgp is not None:
@@ -284,6 +290,8 @@ def as_whom(account: Account | None, prefix: tuple[str, ...]) -> str:
 
 def _time(terms: Terms) -> str:
     default = min(terms.default_seconds, terms.max_seconds)
+    if terms.knock is not None:
+        return f"{default} seconds"
     if not terms.seconds_by_caller:
         return f"{default} seconds; one that asks for a time is refused"
     return f"{default} seconds unless it asks for a time, at most {terms.max_seconds}"
