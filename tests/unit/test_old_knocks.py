@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,14 @@ from tests.old_knocks import (
     octets,
     policy,
     recogniser,
+    stanza,
 )
 from tests.unit.test_pf_os import signatures
 from watchword.model.crypto import Secret
 from watchword.model.hits import Hit, Look
 from watchword.model.moments import Moment
 from watchword.model.old_knocks import Element, Encrypted, Shared, Signatures, SystemRule
+from watchword.model.policy import Policy
 from watchword.model.requests import Request
 from watchword.model.services import Service
 from watchword.recognise.sequences import SequenceRecogniser
@@ -168,6 +171,51 @@ def test_a_hit_too_many_spoils_the_sequence_and_one_sent_again_on_its_way_does_n
     assert in_words(heard(recogniser(), again)) == [f"1 opens tcp/22 for {ONE}"]
 
 
+def test_a_client_may_send_all_hits_from_one_port() -> None:
+    some = [
+        each._replace(source_port=40000, sequence=at) for at, each in enumerate(hits(octets(16)))
+    ]
+    assert in_words(heard(recogniser(), some)) == [f"1 opens tcp/22 for {ONE}"]
+    pair = replace(LINE, sequence=(Element(TCP, 7000), Element(TCP, 7002)))
+    some = [hit(ONE, port, source_port=40000) for port in (7000, 7002)]
+    assert in_words(heard(recogniser(pair), some)) == [OPENS]
+
+
+def test_a_sequence_may_begin_within_the_last_hits_of_one_that_came_to_nothing() -> None:
+    spoilt = hits(octets(16))[:28]
+    told = in_words(heard(recogniser(), [*spoilt, *hits(octets(17))]))
+    assert told[0].startswith("1 knock-unreadable")
+    assert told[1:] == [f"1 opens tcp/22 for {OTHER}"]
+
+
+def test_what_began_anew_has_its_time_from_its_own_beginning_on() -> None:
+    """Also where others that began later stand before it."""
+    some = recogniser(Encrypted(KEY, interval=10))
+    first = hits(octets(16))
+    heard(some, [*first[:28], *hits(octets(17))[:3]], at=100.0, step=0.0)
+    heard(some, [hit(OTHER, 61083)], at=101.0)
+    heard(some, hits(octets(17))[3:31], at=102.0, step=0.0)
+    assert in_words(heard(some, hits(octets(17))[31:], at=110.5)) == []
+
+
+def test_only_stanzas_that_are_for_a_hit_begin_with_it() -> None:
+    networks = (ip_network("10.77.0.12/32"),)
+    each_alone: tuple[dict[str, Any], ...] = (
+        {"sources": networks},
+        {"barred": (ip_network("10.77.0.11/32"),)},
+        {"destinations": networks},
+        {"interfaces": frozenset({"eth1"})},
+        {"expires": 1.0},
+    )
+    for changes in each_alone:
+        some = SequenceRecogniser(Policy((stanza(Encrypted(KEY), **changes),)))
+        assert in_words(heard(some, hits(octets(16)))) == [], changes
+    wide: dict[str, Any] = {"sources": (ip_network("10.77.0.0/24"),), "interfaces": frozenset({"eth0"})}
+    some = SequenceRecogniser(Policy((stanza(Encrypted(KEY), **wide),)))
+    seen = [each._replace(interface="eth0") for each in hits(octets(16))]
+    assert in_words(heard(some, seen)) == [f"1 opens tcp/22 for {ONE}"]
+
+
 def test_another_offset_is_another_door() -> None:
     there = recogniser(Encrypted(KEY, offset=55000))
     assert in_words(heard(there, hits(octets(16)))) == []
@@ -216,13 +264,18 @@ def test_each_stanza_tries_its_own_key() -> None:
 
 
 def test_a_sequence_is_known_again_by_its_salt_and_another_one_is_not() -> None:
-    first, again, other = (
-        heard(recogniser(), hits(octets(number), source))[0].findings[0]
-        for number, source in ((16, ONE), (16, OTHER), (1, ONE))
-    )
+    same_salt = seal(KnockMessage(None, TCP, 23), KEY, salt=octets(16)[8:16])
+    first, again, other, salted = (
+        heard(recogniser(), hits(message, source))[0].findings[0]
+        for message, source in (
+            (octets(16), ONE), (octets(16), OTHER), (octets(1), ONE), (same_salt, ONE),
+        )
+    )  # fmt: skip
     assert isinstance(first, Request)
     assert isinstance(again, Request)
     assert isinstance(other, Request)
+    assert isinstance(salted, Request)
+    assert first.key.plaintext == salted.key.plaintext
     assert not first.repeatable
     assert first.key.plaintext == again.key.plaintext
     assert (first.key.sent_at, first.key.until) == (again.key.sent_at, None)

@@ -31,6 +31,7 @@ from watchword.model.hits import Hit
 from watchword.model.old_knocks import Element, Encrypted, KnockTerms, Shared, SystemRule
 from watchword.model.outcomes import Judged
 from watchword.model.policy import Policy
+from watchword.model.requests import Claim, ReplayKey, Sighting
 from watchword.model.services import Service
 from watchword.service.daemon.knocks import Knocks
 
@@ -110,8 +111,11 @@ def test_it_is_known_again_although_younger_packets_were_forgotten() -> None:
     """It has no time stamp, and what was forgotten of others says nothing of it."""
 
     async def scene(house: KnockHouse) -> None:
-        assert await house.hear(pairs()) == ["granted"]
-        await house.store.forget(house.clock.now().wall + 10**9)
+        now = int(house.clock.now().wall)
+        sighting = Sighting(17, ONE, 1, "", 62201, now)
+        packet = ReplayKey(bytes(32), bytes(32), sighting, until=now, sent_at=now)
+        assert await house.store.claim([packet]) == [Claim.FIRST]
+        assert await house.store.forget(now + 10**9) == 1
         assert await house.hear(hits(octets(16))) == ["granted"]
         await house.store.forget(house.clock.now().wall + 10**9)
         assert await house.hear(hits(octets(16))) == ["replayed"]

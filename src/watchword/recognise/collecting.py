@@ -23,7 +23,6 @@ from watchword.wire.knock_message import COLLECTED, PREFIX
 LOOKS: Final = 4
 """Of one attempt that are kept: an honest sender has one."""
 _TCP: Final = 6
-_ICMP: Final = 1
 
 
 class Attempt:
@@ -104,7 +103,7 @@ class EncryptedWatch(_Base):
 
     def heeds(self, hit: Hit) -> bool:
         """Whether a hit changes anything; others do no harm."""
-        return hit.protocol != _ICMP and 0 <= hit.port - self.knock.offset < PORTS
+        return 0 <= hit.port - self.knock.offset < PORTS
 
     def step(self, attempt: Attempt, hit: Hit, now: float) -> bool | Refusal:
         """Take a hit; whether the attempt goes on or is complete. What begins like a message
