@@ -210,10 +210,8 @@ def test_only_stanzas_that_are_for_a_hit_begin_with_it() -> None:
     for changes in each_alone:
         some = SequenceRecogniser(Policy((stanza(Encrypted(KEY), **changes),)))
         assert in_words(heard(some, hits(octets(16)))) == [], changes
-    wide: dict[str, Any] = {
-        "sources": (ip_network("10.77.0.0/24"),),
-        "interfaces": frozenset({"eth0"}),
-    }
+    wide = (ip_network("10.77.0.0/24"),)
+    here = stanza(Encrypted(KEY), sources=wide, interfaces=frozenset({"eth0"}))
     some = SequenceRecogniser(Policy((here,)))
     seen = [each._replace(interface="eth0") for each in hits(octets(16))]
     assert in_words(heard(some, seen)) == [f"1 opens tcp/22 for {ONE}"]
