@@ -350,6 +350,7 @@ def test_when_nft_fails_grants_go_on_and_a_lost_table_is_told_once_a_second_unti
         began, lines = time.monotonic(), told(server)
         scene.server.host.run("nft", "flush", "ruleset")
         server.wait_for("firewall: ")
+        server.wait_for("apply() Error 1 from cmd:'nft ")  # beside it, in fwknopd's words
         ask(scene, fresh("192.0.2.77,tcp/22"))
         assert server.wait_for_judgements(2)[1]["reason"] == "firewall-refused"
         server.wait_for("firewall: ", 5)

@@ -138,6 +138,8 @@ class Control:
         try:
             await self.open()
         except HostError:
+            if self._server is not None:
+                self._server.close()
             self._server = before
             raise
         if before is not None:
