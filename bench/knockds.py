@@ -51,8 +51,11 @@ class KnockDaemon:
         ours = Path(sys.executable).parent / "knockd"
         return str(ours) if self.ours else _PACKAGED
 
-    def start(self) -> None:
-        """Start it with one door, and wait until it listens. Raises NotMeasuredError."""
+    def start(self, *, kernel: bool = False) -> None:
+        """Start it with one door, and wait until it listens. Raises NotMeasuredError.
+
+        ``kernel``: the kernel is to follow the door, which only ours can have it do.
+        """
         if not Path(self._program).exists():
             raise NotMeasuredError(f"not installed: {self._program}")
         log, conf = self._folder / "log", self._folder / "knockd.conf"
@@ -61,6 +64,7 @@ class KnockDaemon:
         if self.ours:
             options += f"StateDir = {self._folder}/state\nRunDir = {self._folder}/run\n"
             door += f"open = tcp/{PORT}\ncmd_timeout = 600\n"
+            door += "kernel = yes\n" if kernel else ""
         else:
             self.inside.run("sh", "-c", _RULES)
             door += f"command = {_COMMAND}\n"
@@ -94,9 +98,9 @@ class KnockDaemon:
 
 
 @contextmanager
-def knock_daemon(server: Server) -> Iterator[KnockDaemon]:
+def knock_daemon(server: Server, *, kernel: bool = False) -> Iterator[KnockDaemon]:
     with Lab() as lab, closing(KnockDaemon(server, lab)) as found:
-        found.start()
+        found.start(kernel=kernel)
         yield found
 
 
