@@ -22,12 +22,14 @@ from watchword.grant.ledger import Ledger
 from watchword.grant.warrants import against
 from watchword.model.addresses import Address
 from watchword.model.callers import Binding, CallerTerms
+from watchword.model.commands import CycleTerms
 from watchword.model.openings import Caller, Extent, Feature, Hole, Opening
 from watchword.model.orders import Wanted
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import NatTerms, Policy
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Particulars, Request
 from watchword.model.services import Service
+from watchword.model.templates import Template
 
 SSH = Service.parse("tcp/22")
 HOME, HOME6 = ip_address("198.51.100.2"), ip_address("2001:db8:2::2")
@@ -139,6 +141,13 @@ def test_other_peoples_addresses_are_not_let_in_and_the_line_says_who_asked() ->
     many = admit("tcp/22 also 10.0.0.1 also 10.0.0.2 also 10.0.0.3", **mine)
     assert whom(rules, many) == ["too-many-addresses", "mallory: 3 where 2 may be named"]
     assert whom(rules, admit("tcp/22 also 224.0.0.1"))[0] == "address-not-a-host"
+
+
+def test_where_commands_open_nobody_names_other_peoples_addresses_either() -> None:
+    cycle = CycleTerms(Template((), ()), None)
+    rules = policy(terms(callers=CallerTerms(only=()), cycle=cycle))
+    assert whom(rules, request(allow="192.0.2.9"))[0] == "address-not-to-be-named"
+    assert whom(rules, request(allow=None)) == ["198.51.100.2"]
 
 
 def test_each_further_address_is_held_against_what_the_firewall_and_the_blacklist_say() -> None:

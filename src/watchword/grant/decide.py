@@ -175,8 +175,6 @@ def _permit(
 def _whom(
     policy: Policy, terms: Terms, request: Request, lead: Lead | None
 ) -> tuple[Caller, ...] | callers.No:
-    if terms.cycle is not None:
-        return (Caller(_who(request)),)
     found = callers.callers(policy, terms, request)
     if isinstance(found, callers.No):
         return found
