@@ -66,6 +66,28 @@ def test_a_firewalld_that_hangs_is_waited_for_only_so_long_and_found_again(
         impatient.close()
 
 
+def test_a_flush_that_firewalld_does_not_notice_is_noticed(firewalld: Firewalld) -> None:
+    with firewalld.known_to_us(), entered(firewalld.host):
+        backend = backend_of(BusFirewalld())
+        backend.prepare()
+        assert backend.intact()
+        firewalld.host.run("nft", "flush", "ruleset")
+        with pytest.raises(HostError, match="the kernel has none of its rules"):
+            backend.intact()
+        with pytest.raises(HostError, match="the kernel has none of its rules"):
+            backend.prepare()
+        firewalld.kill(signal.SIGTERM)
+        firewalld.start()
+        backend.prepare()
+        assert backend.intact()
+        backend.close()
+
+
+def backend_of(talk: BusFirewalld) -> FirewalldFirewall:
+    settings = FirewallSettings(backend="firewalld")
+    return FirewalldFirewall(settings, talk, KernelRules(SystemPrograms()), clock=CLOCK)
+
+
 class TestFirewalld(FirewallContract):
     column = "firewalld"
     seen_on = "firewalld"
@@ -79,12 +101,7 @@ class TestFirewalld(FirewallContract):
             firewalld.reload()
 
         with firewalld.known_to_us(), entered(firewalld.host):
-            backend = FirewalldFirewall(
-                FirewallSettings(backend="firewalld"),
-                talk,
-                KernelRules(SystemPrograms()),
-                clock=CLOCK,
-            )
+            backend = backend_of(talk)
             try:
                 yield World(backend, CLOCK, time.sleep, wipe)
             finally:

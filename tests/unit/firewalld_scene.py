@@ -23,8 +23,12 @@ class Tables(KernelRules):
 
     def __init__(self) -> None:
         super().__init__(SystemPrograms())
+        self.flushed = False
         self.taken: list[tuple[str, Rule]] = []
         self.swept: list[tuple[set[Hole], Mapping[str, Sequence[Hole]]]] = []
+
+    def stands(self, zones: Collection[str]) -> bool:
+        return not self.flushed
 
     def take(self, zones: Collection[str], rule: Rule) -> None:
         self.taken += [(zone, rule) for zone in zones]

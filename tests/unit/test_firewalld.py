@@ -241,6 +241,20 @@ def test_what_a_firewalld_was_killed_with_is_swept_out_when_another_one_is_there
     assert len(tables.swept) == 2
 
 
+def test_rules_that_are_not_in_the_kernel_are_said_to_mean_nothing() -> None:
+    world, _, _, tables = scene()
+    world.backend.prepare()
+    there = world.opening()
+    world.add(there)
+    tables.flushed = True
+    for look in (world.backend.intact, world.backend.prepare):
+        with pytest.raises(HostError, match="nobody is refused anything") as told:
+            look()
+        assert told.value.hint.endswith("systemctl restart firewalld")
+    tables.flushed = False
+    assert world.backend.intact()
+
+
 def test_what_no_rich_rule_does_is_refused_whole() -> None:
     world, firewalld, _, _ = scene()
     world.backend.prepare()

@@ -141,6 +141,18 @@ LISTED = Completed(0, LISTING.encode(), b"")
 DELETE = "delete rule inet firewalld"
 
 
+@pytest.mark.parametrize(
+    ("answers", "stands"),
+    [((0,), True), ((1, 0, 0), True), ((1, 0, 1), False), ((1, 1), False)],
+)
+def test_firewalld_stands_where_its_table_is_or_the_chains_of_its_zones(
+    answers: tuple[int, ...], stands: bool
+) -> None:
+    programs = MemoryPrograms(Completed(each, b"", b"") for each in answers)
+    assert KernelRules(programs).stands(["home", "public"]) is stands
+    assert len(programs.runs) == len(answers)
+
+
 def test_rules_of_a_firewalld_that_is_gone_are_deleted_by_their_handles() -> None:
     programs = MemoryPrograms([LISTED, LISTED])
     KernelRules(programs).take(["public", "home"], Rule(Hole(FOUR, SSH), -6220))
@@ -272,12 +284,12 @@ def test_no_program_starts_a_firewalld_and_a_zone_that_went_has_no_rules() -> No
     )  # fmt: skip
 
 
-def test_what_others_did_to_the_kernel_behind_its_back_is_for_a_reload_to_mend() -> None:
+def test_what_others_did_to_the_kernel_behind_its_back_is_for_a_restart_to_mend() -> None:
     failed = Completed(13, b"", b"Error: COMMAND_FAILED: 'python-nftables' failed: internal")
     firewalld, _ = by_program(failed)
     with pytest.raises(RefusedError) as refused:
         firewalld.take("public", "rule")
-    assert refused.value.hint.endswith("in the kernel: firewall-cmd --reload")
+    assert refused.value.hint.endswith("in the kernel: systemctl restart firewalld")
 
 
 class Gone(CommandFirewalld):

@@ -85,6 +85,7 @@ class FirewalldFirewall:
         """See that firewalld is there, and somebody who ends rules. Raises HostError."""
         with self._lock:
             self._families = self._firewalld.families()
+            self._zones.check()
             if self._claim is None:
                 place = f"rich rules of the priority {self._zones.priorities[0]}"
                 self._claim = self._make_claim(place, "give this one another FIREWALLD_PRIORITY")
@@ -148,6 +149,8 @@ class FirewalldFirewall:
 
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``. Raises HostError."""
+        if self._prepared:
+            self._zones.check()
         return self._prepared and not self._doubted and self._undisturbed()
 
     async def disturbances(self) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.rules import Rule, parse, text
 from watchword.edges.firewall.firewalld.talk import Firewalld, NotRunningError
+from watchword.errors import HostError
 from watchword.model.openings import Hole
 
 
@@ -19,6 +20,14 @@ class Ending:
     def __init__(self, firewalld: Firewalld, kernel: KernelRules) -> None:
         self._firewalld = firewalld
         self._kernel = kernel
+
+    def check(self) -> None:
+        """See that the kernel refuses what firewalld refuses. Raises HostError."""
+        if not self._kernel.stands(self._firewalld.zones()):
+            raise HostError(
+                "firewalld runs, and the kernel has none of its rules: nobody is refused anything",
+                hint="somebody flushed them: systemctl restart firewalld",
+            )
 
     def take(self, rule: Rule, zones: Iterable[str]) -> None:
         """Out of all of these zones. What is gone is no error. Raises HostError."""

@@ -30,7 +30,7 @@ _BY_IPTABLES: Final = {4: "iptables", 6: "ip6tables"}
 
 
 class KernelRules:
-    """Of a firewalld that is gone."""
+    """What the kernel has of a firewalld's, whether that is there or not."""
 
     def __init__(self, programs: ProgramRunner) -> None:
         self._programs = programs
@@ -41,6 +41,13 @@ class KernelRules:
             return not self._run("nft", "list", "table", *_TABLE).status
         except NotStartedError:  # then firewalld has no use for nftables either
             return False
+
+    def stands(self, zones: Collection[str]) -> bool:
+        """Whether what firewalld made of its zones is there. Raises HostError."""
+        if self.is_nftables():
+            return True
+        words = ("-w", "-t", "filter", "-n", "-L")
+        return all(self._run("iptables", *words, f"IN_{zone}_pre").status == 0 for zone in zones)
 
     def take(self, zones: Collection[str], rule: Rule) -> None:
         """Remove a rule, however often it is there. One that is gone is no error.

@@ -88,7 +88,7 @@ def refused(said: str) -> RefusedError:
     """``said``: in firewalld's own words, which begin with one in capitals."""
     hint = "the daemon has to run as root, and may not be locked out by firewalld's lockdown"
     if said.startswith("COMMAND_FAILED"):
-        hint = "others have changed its rules in the kernel: firewall-cmd --reload"
+        hint = "others have changed its rules in the kernel: systemctl restart firewalld"
     return RefusedError(f"firewalld refuses: {' '.join(said[:_LONGEST].split())}", hint=hint)
 
 

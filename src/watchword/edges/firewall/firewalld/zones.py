@@ -49,6 +49,10 @@ class ZoneRules:
         self._touched |= found.keys()
         return found
 
+    def check(self) -> None:
+        """See that they mean something: firewalld does not notice who flushes its tables."""
+        self._ending.check()
+
     def will(self, entry: Entry) -> Will:
         """What somebody else has to know to end it."""
         return Will(entry.rule, tuple(self._touched), entry.until)
