@@ -11,7 +11,7 @@ import pytest
 from tests.values import NOW, policy, terms
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
-from watchword.model.openings import Hole, Opening, Tag
+from watchword.model.openings import Hole, Lead, Opening, Tag
 from watchword.model.orders import Apply, Cut, Order, Recognise, Wanted
 from watchword.model.services import Proto, Service
 from watchword.ports import ForbiddenError, UnwarrantedError
@@ -110,6 +110,12 @@ def test_only_connections_that_were_let_in_are_cut(desk: Desk) -> None:
     assert desk.serve(Cut((opening().hole,))) == 1
     assert desk.serve(Cut(())) == 0
     assert desk.firewall.connections.total() == 1
+
+
+def test_a_cut_that_may_start_a_program_is_left_to_a_thread(desk: Desk) -> None:
+    through = opening().hole._replace(lead=Lead(None, 0, everything=True))
+    assert desk.counter.may_take_long(Cut((opening().hole, through)))
+    assert not desk.counter.may_take_long(Cut((opening().hole,)))
 
 
 def test_roots_word_lets_one_grant_last_longer_and_no_other(desk: Desk) -> None:

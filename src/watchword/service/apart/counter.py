@@ -86,6 +86,8 @@ class Counter:
         """Whether it may start programs, and so has to be left to a thread."""
         if isinstance(order, Firewall) and order.what in _TAKE_LONG:
             return True
+        if isinstance(order, Cut) and any(each.lead is not None for each in order.holes):
+            return True
         slow = any(each.firewall.slow for each in (self._book.now, self._book.coming) if each)
         return slow or isinstance(order, (OpenWay, Compile, UseUp))
 

@@ -273,7 +273,7 @@ class Enforcer:
                 if cut:
                     holes = {hole for grant in over for hole in grant.holes}
                     shut = [hole for hole in holes if self.ledger.opening(hole) is None]
-                    count = self.firewall.cut(shut)
+                    count = await aside(partial(self.firewall.cut, shut))
             except HostError as error:
                 self._doubt(error)
                 trouble = error
