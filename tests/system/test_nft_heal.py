@@ -181,6 +181,39 @@ def test_an_old_dump_opens_nothing_and_prolongs_nothing_and_who_came_in_by_it_is
         web.close()
 
 
+def test_what_the_kernel_would_end_too_late_is_put_in_anew_whoever_looks(
+    scene: Trio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is after the machine has slept: the kernel counts on from where it was."""
+    with firewall(guarding()) as guard:
+        guard.prepare()
+        hole = opening(scene.caller.four)
+        with monkeypatch.context() as slept:
+            slept.setattr("watchword.edges.firewall.nft.openings._SLACK", -30.0)
+            guard.apply(add(hole))
+        assert guard.installed() == frozenset(), "somebody asked for the list"
+        assert not guard.intact()
+        heal(guard, hole)
+        assert guard.installed() == {hole.tag}
+
+
+def test_after_the_machine_has_slept_it_is_looked_what_the_kernel_makes_of_it(
+    scene: Trio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with firewall(guarding()) as guard:
+        guard.prepare()
+        hole, over = opening(scene.caller.four), opening(scene.stranger.four, seconds=0.05)
+        guard.apply(add(hole, over))
+        stale = f'{scene.stranger.four} . tcp . 22 timeout 60s comment "ww:{over.tag}"'
+        assert eventually(lambda: over.tag not in guard.installed())
+        assert guard.intact()
+        monkeypatch.setattr("watchword.edges.firewall.nft.backend._asleep", lambda: 1e6)
+        assert not guard.intact()
+        nft("add", "element", "inet", "watchword", "open4", f"{{ {stale} }}")
+        heal(guard, hole)
+        assert guard.installed() == {hole.tag}
+
+
 @pytest.mark.parametrize("tracking", ["", TRACKING], ids=["untracked", "tracked meanwhile"])
 @pytest.mark.parametrize("first", ["server", "client"])
 @pytest.mark.parametrize("version", [4, 6])

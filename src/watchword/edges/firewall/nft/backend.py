@@ -10,6 +10,7 @@ happens often, by netlink.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -37,6 +38,9 @@ from watchword.ports import Clock, FirewallBackend, FollowsKnocks, ProgramRunner
 
 _LIST_EVERY = 10.0
 """Seconds between two lists of who is connected, when ``intact`` takes them."""
+
+
+_NAP = 0.5  # seconds; a shorter one is within what clocks differ by
 
 
 class NftFirewall:
@@ -77,6 +81,9 @@ class NftFirewall:
         self._claims: list[Claim] = []
         self._stood: Survey | None = None
         """What stood when we last made sure."""
+        self._asleep = _asleep()
+        self._fresh = False
+        """It was prepared, and nothing was applied since."""
         self._listed_at = clock.now().steady
 
     @property
@@ -140,7 +147,7 @@ class NftFirewall:
             raise HostError("somebody else changes what was just made", hint="see nft monitor")
         if self._stood is None:
             self._tidy()
-        self._stood = standing
+        self._stood, self._fresh = standing, True
         self._list_connections()
         return taken
 
@@ -157,6 +164,8 @@ class NftFirewall:
         """Read back the openings in force. None where the tables are gone."""
         tags, gone = self._openings.read(self._netlink)
         self._note_ended(gone)
+        if self._openings.shortened and not self._fresh:
+            self._watch.stir()
         if self._attachment.passes is not None and self._attachment.passes.known.stale:
             self._list_connections()
         return tags
@@ -169,6 +178,8 @@ class NftFirewall:
         if self._stood is None and change.add:
             raise HostError("nothing can be opened before the firewall is prepared")
         self._note_ended(self._openings.apply(self._netlink, change))
+        if self._fresh:  # and whoever prepared has seen what was missing
+            self._openings.shortened = self._fresh = False
 
     def knocked(self) -> Sequence[KernelOpening]:
         """Whom the kernel's doors let in, and no ledger knows yet. Raises HostError."""
@@ -195,7 +206,9 @@ class NftFirewall:
         if self._stood is None:
             return False
         self._watch.look()
-        if self._watch.elements_changed:
+        if (asleep := _asleep()) - self._asleep > _NAP:
+            self._asleep, self._watch.elements_changed = asleep, True
+        if self._watch.elements_changed or self._openings.shortened:
             return False
         if survey(self._netlink, self._attachment.structure) != self._stood:
             return False
@@ -265,6 +278,12 @@ class NftFirewall:
         if survey(self._netlink, self._attachment.structure) == self._stood:
             passes.known.listed(connected)
             self._listed_at = self._clock.now().steady
+
+
+def _asleep() -> float:
+    """Seconds that this machine has slept since its start: the kernel ends elements later by
+    those, and openings are not to."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _of_parts(settings: FirewallSettings) -> frozenset[Feature]:

@@ -95,6 +95,8 @@ class OpeningSets:
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
+        self.shortened = False
+        """What ended too late was taken out; for whoever puts it in again to reset."""
         self._tokens: set[Slot] = set()
         """For the first of each prefix, that were put in."""
 
@@ -218,12 +220,16 @@ class OpeningSets:
         return frozenset(self._held), [hole for hole in before if hole not in self._tags]
 
     def _set_aside_overlong(self, found: _Read) -> None:
-        """What would end later than we know that it does is as good as not there."""
+        """What would end later than we know that it does is as good as not there.
+
+        Others may have prolonged it; and the kernel does not count while the machine sleeps.
+        """
         for tag, held in self._held.items():
             there = found.whole.get(tag)
             if there is not None and there.until > held.latest:
                 found.parts[tag] = self._slots(held.hole)
                 del found.whole[tag]
+                self.shortened = True
 
     def purge(self, netlink: Netlink) -> tuple[bool, list[Hole]]:
         """Take out what looks like an opening of ours and is none that we know.

@@ -93,6 +93,10 @@ class Watch:
             loop.remove_reader(self._socket)
             self._loop = None
 
+    def stir(self) -> None:
+        """Wake whoever waits: something is not as it should be."""
+        self._wake()
+
     def close(self) -> None:
         self._socket.close()
 
