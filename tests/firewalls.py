@@ -38,6 +38,8 @@ ROWS: Final = {
     Feature.SOURCE_PORT: "lets in one source port of a caller (`BIND_SOURCE_PORT`)",
     Feature.PREFIX: "lets in a whole prefix (`PREFIXES_IPV4`, `PREFIXES_IPV6`)",
     Feature.FIRST: "of a prefix only the first that connects (`FIRST_CONNECTS_ONLY`)",
+    Feature.COUNT: "lets in a number of connections (`COUNT_CONNECTIONS`)",
+    Feature.AT_ONCE: "a number at once of one address (`MAX_CONNECTIONS_PER_ADDRESS`)",
 }
 
 Found = Mapping[str, Mapping[str, Any]]

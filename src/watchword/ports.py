@@ -279,6 +279,15 @@ class KeepsNoTags(Protocol):
         ...
 
 
+@runtime_checkable
+class CountsConnections(Protocol):
+    """A firewall backend that lets in a number of connections."""
+
+    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+        """Which of these tickets nobody has taken yet. Raises HostError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """How a program ended."""

@@ -48,7 +48,9 @@ class TestGuard(FirewallContract):
     @pytest.fixture
     def world(self) -> Iterator[World]:
         prefixes = ((4, 24), (6, 64))
-        parts = replace(guarding(), binds=True, prefixes=prefixes, firsts=prefixes)
+        parts = replace(
+            guarding(), binds=True, prefixes=prefixes, firsts=prefixes, counts=True, at_once=1000
+        )
         yield from world_of(parts, "")
 
 

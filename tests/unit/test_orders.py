@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from watchword.errors import PeerError
 from watchword.model.addresses import Address
-from watchword.model.openings import Extent, Hole, Lead, Opening, SourceNat, Tag
+from watchword.model.openings import (
+    MOST_TICKETS,
+    ON_TICKETS,
+    Extent,
+    Hole,
+    Lead,
+    Opening,
+    SourceNat,
+    Tag,
+)
 from watchword.model.orders import (
     Apply,
     Awaiting,
@@ -35,6 +44,7 @@ from watchword.model.orders import (
     RunCommand,
     Settle,
     Through,
+    Unused,
     UseUp,
     Wanted,
     Way,
@@ -66,11 +76,18 @@ PARTS = st.tuples(ADDRESSES, st.integers(1, 65535).map(Extent)) | st.builds(
     network, ADDRESSES, st.integers(0, 200), st.booleans()
 )
 HOLES = st.one_of(
-    st.builds(Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none()),
-    st.builds(Hole, ADDRESSES, st.none(), st.none(), EVERYTHING, st.none()),
+    st.builds(Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none(), st.just(0)),
+    st.builds(Hole, ADDRESSES, st.none(), st.none(), EVERYTHING, st.none(), st.just(0)),
     st.builds(
         lambda part, service, to: Hole(part[0], service, to, None, part[1]),
         PARTS, SERVICES, st.none() | ADDRESSES,
+    ),
+    st.builds(
+        Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none(), st.just(ON_TICKETS)
+    ),
+    st.builds(
+        Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, st.none(), st.none(),
+        st.integers(1, MOST_TICKETS),
     ),
 )  # fmt: skip
 OPENINGS = st.builds(Opening, HOLES, st.floats(0, 1e11))
@@ -106,6 +123,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
         st.booleans(),
     ),
     st.builds(Through, st.lists(HOLES, max_size=4).map(tuple)),
+    st.builds(Unused, st.lists(HOLES, max_size=4).map(tuple)),
     st.builds(Cut, st.lists(HOLES, max_size=4).map(tuple), st.booleans()),
     st.builds(RunCommand, NUMBERS, st.text(max_size=50), NUMBERS),
     st.builds(
@@ -140,7 +158,7 @@ def test_every_order_says_the_same_on_the_other_side(order: Order) -> None:
 def test_an_opening_has_no_part_that_is_left_behind() -> None:
     """Whoever gives openings another part has to write and read it (wire.orders)."""
     assert [each.name for each in fields(Opening)] == ["hole", "until"]
-    assert Hole._fields == ("who", "service", "destination", "lead", "extent")
+    assert Hole._fields == ("who", "service", "destination", "lead", "extent", "ticket")
     assert Lead._fields == ("host", "port", "everything", "source")
 
 

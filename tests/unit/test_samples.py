@@ -82,4 +82,4 @@ def test_each_stanza_that_it_shows_can_be_used(title: str, lines: str) -> None:
 
 
 def test_it_shows_some_stanzas() -> None:
-    assert len(examples()) == 8
+    assert len(examples()) == 10

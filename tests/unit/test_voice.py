@@ -44,6 +44,7 @@ from watchword.model.door_events import ServicesOpened
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import (
     Action,
+    AddressShared,
     Change,
     Changed,
     CommandStarted,
@@ -59,6 +60,7 @@ from watchword.model.outcomes import (
     Knocked,
     Refusal,
     Restored,
+    Together,
 )
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sighting
@@ -304,6 +306,8 @@ def test_every_kind_of_event_has_words() -> None:
         CycleNotClosed(grant(), "close", "exit status 1"),
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
         GrantStays(grant(), NOW.wall + 600),
+        AddressShared(grant().who, Together.COUNT, ("alice", "bob")),
+        AddressShared(grant().who, Together.WAITS, ("bob",), grant()),
         Changed(Change(Action.REVOKE, "all", 0, 1, NOW.wall, "1 grant revoked")),
         Starting("1"),
         Listening(Service(Proto.UDP, 62201), (4, 6)),

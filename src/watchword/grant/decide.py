@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from watchword.grant import actions, asking, callers, closing, commands, leads
+from watchword.grant import actions, asking, callers, closing, commands, leads, secret
 from watchword.grant.callers import is_host
 from watchword.grant.callers import who as _who
 from watchword.grant.closing import ClosePermit
@@ -25,6 +25,7 @@ from watchword.model.policy import Policy, Terms
 from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Request
 from watchword.model.services import Service
+from watchword.model.sharing import SHARED_BY_ALL, SharingTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,20 @@ class Permit:
     """As ``Grant.extent``."""
     also: tuple[Caller, ...] = ()
     """As ``Grant.also``."""
+    sharing: SharingTerms = SHARED_BY_ALL
+    """What it does against others at the same address."""
+    identity: str = ""
+    """As ``Grant.identity``."""
+
+    @property
+    def connections(self) -> int | None:
+        """How many may be made to each service; None: any number."""
+        return self.sharing.connections
+
+    @property
+    def door_seconds(self) -> int | None:
+        """For how long somebody new is let in; None: for as long as it is in force."""
+        return self.sharing.door_seconds
 
     @property
     def callers(self) -> tuple[Caller, ...]:
@@ -158,6 +173,11 @@ def _permit(
     limited = policy.destination_rule and terms.cycle is None
     limited = limited and not (lead is not None and lead.everything)
     services = tuple(dict.fromkeys(wish.services))
+    if terms.sharing.secret_ports is not None and terms.cycle is None:
+        way = secret.way(terms, request, wish, lead, terms.sharing.secret_ports)
+        if isinstance(way, secret.No):
+            return _no(request, way.reason, way.detail)
+        services, lead = (way.service,), way.lead
     return Permit(
         request=request,
         who=whom[0].who,
@@ -169,6 +189,8 @@ def _permit(
         lead=lead,
         extent=whom[0].extent,
         also=whom[1:],
+        sharing=terms.sharing,
+        identity=_identity(terms, request),
     )
 
 
@@ -184,6 +206,12 @@ def _whom(
         if (no := _reachable(policy, request, each.who)) is not None:
             return callers.No(no.reason, no.detail)
     return found
+
+
+def _identity(terms: Terms, request: Request) -> str:
+    """A name counts where it is checked; else who has a key could be as many as he likes."""
+    key = _key(terms) or f"#{terms.number}"
+    return f"{key} {request.user}" if terms.users else key
 
 
 def _key(terms: Terms) -> str:
@@ -291,7 +319,12 @@ def _no_command(terms: Terms) -> Reason:
 
 
 def _ports(terms: Terms, request: Request, wish: AccessWish | ForwardWish) -> Refusal | None:
-    """Plain subset tests on sets (access.conf, 4.2). Of what is led on, on the port outside."""
+    """Plain subset tests on sets (access.conf, 4.2). Of what is led on, on the port outside.
+
+    A secret port is not listed anywhere; what it leads to is looked at elsewhere.
+    """
+    if terms.sharing.secret_ports is not None and isinstance(wish, ForwardWish):
+        return None
     wanted = frozenset(wish.services)
     if restricted := wanted & terms.closed_services:
         return _no(request, Reason.PORT_RESTRICTED, _list(restricted))

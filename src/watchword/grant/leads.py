@@ -33,6 +33,8 @@ class No(NamedTuple):
 
 def enabled(policy: Policy, terms: Terms, wish: ForwardWish) -> bool:
     """Whether the server, and this stanza, let callers ask for this kind of leading on."""
+    if wish.local and terms.sharing.secret_ports is not None:
+        return True
     return terms.nat.enabled and (policy.local_nat if wish.local else policy.forwarding)
 
 

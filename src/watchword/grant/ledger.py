@@ -23,7 +23,17 @@ from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn, step
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Caller, ChangeSet, Extent, Grant, Hole, Lead, Opening, Tag
+from watchword.model.openings import (
+    MOST_TICKETS,
+    Caller,
+    ChangeSet,
+    Extent,
+    Grant,
+    Hole,
+    Lead,
+    Opening,
+    Tag,
+)
 from watchword.model.requests import Request
 from watchword.model.services import Service
 
@@ -49,15 +59,18 @@ class _Holding:
 
 _Identity: TypeAlias = tuple[
     int, str, str, Address, Extent | None, tuple[Caller, ...],
-    frozenset[Service], Address | None, Lead | None,
+    frozenset[Service], Address | None, Lead | None, int,
 ]  # fmt: skip
-"""What makes two grants one: stanza, key, user, callers, services, destination, lead.
+"""What makes two grants one: stanza, key, user, callers, services, destination, lead, and how many
+connections.
 
 The key, because a reload may give a stanza's number to another one.
 """
 SHORT: Final = 10
 """Digits of the digest of a request that its grant is called by."""
 
+_LATER: Final = 0.001  # seconds; the least by which two ends differ
+_EVER: Final = Moment(0.0, 0.0)
 _MOVED: Final = 1000  # ends that are kept at the least, though they were moved
 
 
@@ -76,9 +89,20 @@ def name_of(request: Request, taken: Callable[[str], bool] = _never) -> str:
     return next(name for name in names if not taken(name))
 
 
-def granted(permit: Permit, now: Moment, taken: Callable[[str], bool] = _never) -> Grant:
-    """The grant that a permit comes to, from now on; ``taken`` as for ``name_of``."""
+def granted(
+    permit: Permit,
+    now: Moment,
+    taken: Callable[[str], bool] = _never,
+    tickets: tuple[int, ...] = (),
+) -> Grant:
+    """The grant that a permit comes to, from now on; ``taken`` as for ``name_of``.
+
+    ``tickets``: as many as the permit is good for, if it counts connections.
+    """
     request = permit.request
+    door = permit.door_seconds
+    if door is None and permit.connections:
+        door = permit.seconds  # what gives it more time later gives no more connections
     return Grant(
         id=name_of(request, taken),
         stanza=request.stanza,
@@ -94,6 +118,10 @@ def granted(permit: Permit, now: Moment, taken: Callable[[str], bool] = _never) 
         lead=permit.lead,
         extent=permit.extent,
         also=permit.also,
+        tickets=tickets,
+        identity=permit.identity,
+        lease=permit.sharing.lease,
+        door_until=None if door is None else round(now.steady + door, 3),
     )
 
 
@@ -115,6 +143,7 @@ class Ledger:
         self._fresh: list[str] = []
         self._names: dict[_Identity, str] = {}
         self._by_caller: dict[Address, set[str]] = {}
+        self._last_ticket = 0
         self.taken_elsewhere: Callable[[str], bool] = _never
         """Whether a grant of that name is in the journal because of somebody else."""
 
@@ -123,14 +152,47 @@ class Ledger:
 
         Who has the same already keeps it, with its name and its beginning, to the later end.
         """
-        grant = granted(permit, now, self._taken)
         before = self.standing(permit)
         if before is not None:
-            return self.set_end(
-                before, max(grant.ends, before.ends), max(grant.until, before.until)
-            )
+            return self._renew(before, granted(permit, now))
+        grant = granted(permit, now, self._taken, self._deal(permit))
         self.resume(grant, State.WANTED)
         return grant
+
+    def _renew(self, before: Grant, grant: Grant) -> Grant:
+        """To the later end. All of its tickets are good again, also where they were used: so its
+        openings have another end in any case."""
+        ends, until = max(grant.ends, before.ends), max(grant.until, before.until)
+        door = grant.door_until
+        if door is not None and before.door_until is not None and door <= before.door_until:
+            door = round(before.door_until + _LATER, 3)
+            until = max(until, door)
+        return self.set_end(replace(before, door_until=door), ends, until)
+
+    def lacks_tickets(self, permit: Permit) -> bool:
+        """Whether there are not as many left as it is good for; then it is not to be admitted."""
+        if not permit.connections or self.standing(permit) is not None:
+            return False
+        return len(self._deal(permit)) < permit.connections
+
+    def _deal(self, permit: Permit) -> tuple[int, ...]:
+        """Tickets that nobody has for any of its services: those that were free the longest."""
+        if not permit.connections:
+            return ()
+        doors = [hole for hole in granted(permit, _EVER, tickets=(1,)).holes if hole.ticket > 0]
+        found: list[int] = []
+        for _ in range(MOST_TICKETS):
+            self._last_ticket = self._last_ticket % MOST_TICKETS + 1
+            holes = (each._replace(ticket=self._last_ticket) for each in doors)
+            if not any(self._is_shared(each) for each in holes):
+                found.append(self._last_ticket)
+                if len(found) == permit.connections:
+                    break
+        return tuple(found)
+
+    def _is_shared(self, hole: Hole) -> bool:
+        holding = self._holdings.get(hole)
+        return holding is not None and bool(holding.sharers)
 
     def _taken(self, name: str) -> bool:
         return name in self._entries or self.taken_elsewhere(name)
@@ -141,7 +203,8 @@ class Ledger:
         services = frozenset(permit.services)
         caller = (asked.stanza, permit.key, asked.user)
         whom = (permit.who, permit.extent, permit.also)
-        wanted = (*caller, *whom, services, permit.destination, permit.lead)
+        counted = permit.connections or 0
+        wanted = (*caller, *whom, services, permit.destination, permit.lead, counted)
         name = self._names.get(wanted)
         return None if name is None else self._entries[name].grant
 
@@ -153,7 +216,7 @@ class Ledger:
         """
         if permit.lead is None:
             return None
-        hole = granted(permit, now).holes[0]
+        hole = granted(permit, now, tickets=(1,) if permit.connections else ()).holes[0]
         holding = self._led.get(hole.door)
         if holding is None or holding.hole == hole or not holding.sharers:
             return None
@@ -162,14 +225,16 @@ class Ledger:
     def set_end(self, grant: Grant, ends: float, until: float) -> Grant:
         """Move the end of a grant that is in force, and of its openings, either way.
 
-        Returns the grant as it is then. KeyError if it is not in force.
+        Returns the grant as it is then. KeyError if it is not in force. Nobody is let in for longer
+        than he was (``Grant.door_until``).
         """
         entry = self._entries[grant.id]
-        entry.grant = replace(entry.grant, ends=ends, until=until)
+        entry.grant = replace(grant, ends=ends, until=until)
         self._await_end(entry.grant)
+        shuts = entry.grant.shuts
         for holding in entry.holdings:
-            if holding.wanted is None or holding.wanted.until <= until:
-                latest = until
+            if holding.wanted is None or holding.wanted.until <= shuts:
+                latest = shuts
             else:
                 latest = self._latest(holding)
             if holding.wanted is None or holding.wanted.until != latest:
@@ -181,7 +246,8 @@ class Ledger:
         holdings = [self._holding(hole) for hole in grant.holes]
         self._entries[grant.id] = _Entry(grant, state, holdings)
         self._names[_identity(grant)] = grant.id
-        self._by_caller.setdefault(grant.who, set()).add(grant.id)
+        for who in {each.who for each in grant.callers}:
+            self._by_caller.setdefault(who, set()).add(grant.id)
         if state is State.WANTED:
             self._fresh.append(grant.id)
         self._await_end(grant)
@@ -189,8 +255,8 @@ class Ledger:
             holding.sharers.add(grant.id)
             if holding.hole.lead is not None:
                 self._led[holding.hole.door] = holding
-            if holding.wanted is None or holding.wanted.until < grant.until:
-                self._want(holding, Opening(holding.hole, grant.until))
+            if holding.wanted is None or holding.wanted.until < grant.shuts:
+                self._want(holding, Opening(holding.hole, grant.shuts))
 
     def expire(self, now: Moment) -> list[Grant]:
         """Drop every grant whose end has come, in the order of ends, then of beginnings."""
@@ -259,7 +325,7 @@ class Ledger:
         if holding is None or not holding.sharers:
             return None
         grants = (self._entries[each].grant for each in holding.sharers)
-        return max(grants, key=lambda each: each.until)
+        return max(grants, key=lambda each: each.shuts)
 
     def openings(self) -> Iterator[Opening]:
         """What the firewall should have now."""
@@ -297,10 +363,10 @@ class Ledger:
         identity = _identity(entry.grant)
         if self._names.get(identity) == name:
             del self._names[identity]
-        names = self._by_caller[entry.grant.who]
-        names.discard(name)
-        if not names:
-            del self._by_caller[entry.grant.who]
+        for who in {each.who for each in entry.grant.callers}:
+            self._by_caller[who].discard(name)
+            if not self._by_caller[who]:
+                del self._by_caller[who]
         for holding in entry.holdings:
             self._release(holding, entry.grant)
         return entry.grant
@@ -312,18 +378,18 @@ class Ledger:
             self._want(holding, None)
             if holding.hole.lead is not None and self._led.get(holding.hole.door) is holding:
                 del self._led[holding.hole.door]
-        elif holding.wanted is not None and grant.until >= holding.wanted.until:
+        elif holding.wanted is not None and grant.shuts >= holding.wanted.until:
             latest = self._latest(holding)
             if holding.wanted.until != latest:
                 self._want(holding, Opening(holding.hole, latest))
 
     def _latest(self, holding: _Holding) -> float:
         """The latest end among those who share a hole."""
-        return max(self._entries[each].grant.until for each in holding.sharers)
+        return max(self._entries[each].grant.shuts for each in holding.sharers)
 
 
 def _identity(grant: Grant) -> _Identity:
     services = frozenset(grant.services)
     caller = (grant.stanza, grant.key, grant.user)
     whom = (grant.who, grant.extent, grant.also)
-    return (*caller, *whom, services, grant.destination, grant.lead)
+    return (*caller, *whom, services, grant.destination, grant.lead, len(grant.tickets))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Final
 
-from watchword.grant import callers, leads
+from watchword.grant import callers, leads, secret
 from watchword.grant.cycles import Values
 from watchword.model.addresses import Address
 from watchword.model.doors import OpenServices
@@ -43,6 +43,9 @@ def against(policy: Policy, wanted: Wanted, now: Moment) -> str:
     if terms.cycle is not None:
         return "its stanza opens by commands"
     remaining = wanted.opening.until - now.steady
+    door = terms.sharing.door_seconds
+    if door is not None and remaining > door + SLACK:
+        return f"{remaining:.0f} seconds are more than the {door} of its stanza's door"
     stay = STAY if terms.keep_seconds is not None else 0.0
     if remaining > terms.max_seconds + stay + SLACK:
         return f"{remaining:.0f} seconds are more than the {terms.max_seconds} of its stanza"
@@ -132,19 +135,41 @@ def _of_the_family(policy: Policy, who: Address) -> str:
 
 def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
     """Whether there is a request to which this would be the answer."""
-    service, lead = hole.service, hole.lead
-    if service is None:
-        if not terms.access or lead is None or not lead.everything:
-            return "its stanza opens nothing"
-    elif not terms.offers(service):
-        return f"its stanza does not offer {service}"
-    if why := callers.covers(policy, terms, Caller(hole.who, hole.extent)):
+    why = (
+        _of_the_service(terms, hole)
+        or _of_the_number(terms, hole)
+        or callers.covers(policy, terms, Caller(hole.who, hole.extent))
+        or _of_the_lead(policy, terms, hole)
+    )
+    if why or (hole.lead is not None and hole.lead.everything):
         return why
-    if leads_for(policy, terms, hole) != lead:
-        return f"its stanza leads nobody to {lead}" if lead else "its stanza leads elsewhere"
-    if lead is not None and lead.everything:
-        return ""
     return _of_the_destination(policy, terms, hole.who, hole.destination)
+
+
+def _of_the_service(terms: Terms, hole: Hole) -> str:
+    service, lead, ports = hole.service, hole.lead, terms.sharing.secret_ports
+    if ports is not None:
+        return secret.may_lead(terms, hole, ports)
+    if service is None:
+        opens = terms.access and lead is not None and lead.everything
+        return "" if opens else "its stanza opens nothing"
+    return "" if terms.offers(service) else f"its stanza does not offer {service}"
+
+
+def _of_the_number(terms: Terms, hole: Hole) -> str:
+    """Whether connections are counted as the stanza says. Who is bound to a port has one."""
+    counts = terms.sharing.connections is not None and hole.extent is None
+    if counts is bool(hole.ticket):
+        return ""
+    return f"its stanza lets in {'a number of' if counts else 'any number of'} connections"
+
+
+def _of_the_lead(policy: Policy, terms: Terms, hole: Hole) -> str:
+    if hole.ticket > 0:  # of a hole that may lead somewhere, and is asked for as well
+        return "" if hole.lead is None else "a ticket leads nowhere"
+    if leads_for(policy, terms, hole) == hole.lead:
+        return ""
+    return f"its stanza leads nobody to {hole.lead}" if hole.lead else "its stanza leads elsewhere"
 
 
 def leads_for(policy: Policy, terms: Terms, hole: Hole) -> Lead | str | leads.No | None:

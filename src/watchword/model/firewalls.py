@@ -176,6 +176,14 @@ class FirewallSettings:
     """IP versions for which it does."""
     door_barred: tuple[Network, ...] = ()
     """Whose knocks are nothing."""
+    counts: bool = False
+    """True: openings may be good for a number of connections."""
+    at_once: int = 0
+    """So many connections may there be at once from one address (attachment ``guard``); 0: any
+    number."""
+    secret_ports: tuple[tuple[int, int], ...] = ()
+    """First and last of ports that are hidden beside ``guarded``, as each may lead somewhere for
+    somebody; sorted, not overlapping."""
     snat: tuple[Address, ...] = ()
     """Addresses as which others may be seen; at most MOST_SNAT."""
     mark: int = 0x0100_0000

@@ -35,6 +35,20 @@ class Feature(StrEnum):
     SOURCE_PORT = "source-port"  # an opening for connections from one port of the caller's only
     PREFIX = "prefix"  # an opening for a whole network of callers
     FIRST = "first"  # one for the first address of a network that connects, and no other
+    COUNT = "count"  # let in so many new connections, and no more
+    AT_ONCE = "at-once"  # let in no more than so many at once from one address
+
+
+class Lease(StrEnum):
+    """What becomes of others who ask, while somebody holds an address."""
+
+    TELL = "tell"  # they are let in, and it is told that they share it
+    QUEUE = "queue"  # they wait until it is free
+    REFUSE = "refuse"
+
+    @property
+    def strictness(self) -> int:
+        return list(Lease).index(self)
 
 
 class SourceNat(NamedTuple):
@@ -120,6 +134,11 @@ class Caller(NamedTuple):
         return f"{self.who}{self.extent or ''}"
 
 
+MOST_TICKETS: Final = 64
+"""So many connections may be outstanding for one address and service, where they are counted."""
+ON_TICKETS: Final = -1
+
+
 class Hole(NamedTuple):
     """Who may reach what: the identity of an opening, without its end."""
 
@@ -132,15 +151,21 @@ class Hole(NamedTuple):
     """Where it leads; None: to the service itself, on this host."""
     extent: Extent | None = None
     """How much of ``who``; None: whatever comes from there. What leads somewhere has none."""
+    ticket: int = 0
+    """0: any number of connections may be made. ON_TICKETS: as many as there are tickets for the
+    same door. From 1 to MOST_TICKETS: one of these, which lets one connection in and leads nowhere
+    itself."""
 
     def __hash__(self) -> int:
         """Cheaper than that of a tuple of addresses: holes are looked up for every grant."""
-        return int(self.who) ^ hash(self.service)
+        return int(self.who) ^ hash(self.service) ^ self.ticket
 
     @property
     def door(self) -> Hole:
-        """The same from outside, wherever it leads: a door leads to one place at a time."""
-        return self if self.lead is None else self._replace(lead=None)
+        """The same from outside, wherever it leads, and however often it lets somebody in: a door
+        leads to one place at a time."""
+        plain = self.lead is None and not self.ticket
+        return self if plain else self._replace(lead=None, ticket=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +179,14 @@ class Opening:
     @property
     def tag(self) -> Tag:
         """A name derived from the content: equal openings, equal tags."""
-        who, service, destination, lead, extent = self.hole
+        who, service, destination, lead, extent, ticket = self.hole
         text = f"{who} {service} {destination or '*'} {self.until:.3f}"
         if lead is not None:
             text = f"{text} {lead}"
         if extent is not None:
             text = f"{text} of {tuple(extent)}"
+        if ticket:
+            text = f"{text} ticket {ticket}"
         return Tag(hashlib.blake2s(text.encode("ascii"), digest_size=8).hexdigest())
 
 
@@ -209,6 +236,21 @@ class Grant:
     """How much of ``who``; None: whatever comes from there."""
     also: tuple[Caller, ...] = ()
     """Who may come in as well: other addresses of the same caller's."""
+    tickets: tuple[int, ...] = ()
+    """For each of its services, which connections are to be made; none: any number may."""
+    door_until: float | None = None
+    """Steady-clock seconds: from then on nobody new is let in, though it is in force; None: as long
+    as it is."""
+
+    identity: str = ""
+    """Who has it, as far as he proved it: his key, and his name if that is checked."""
+    lease: Lease | None = None
+    """What becomes of others at the same address; None: nothing."""
+
+    @property
+    def shuts(self) -> float:
+        """Steady-clock seconds; the end of its openings."""
+        return self.until if self.door_until is None else min(self.until, self.door_until)
 
     @property
     def callers(self) -> tuple[Caller, ...]:
@@ -221,7 +263,7 @@ class Grant:
         needed = self.lead.features if self.lead is not None else frozenset[Feature]()
         for extent in {each.extent for each in self.callers}:
             needed |= extent.features if extent is not None else frozenset()
-        return needed
+        return needed | {Feature.COUNT} if self.tickets else needed
 
     @property
     def door(self) -> str:
@@ -233,11 +275,23 @@ class Grant:
         """What the firewall has to have for it."""
         if self.cycle is not None:
             return ()
+        doors = self._doors
+        tickets = (
+            door._replace(lead=None, ticket=each)
+            for door in doors
+            if door.ticket
+            for each in self.tickets
+        )
+        return *doors, *tickets
+
+    @property
+    def _doors(self) -> tuple[Hole, ...]:
+        on = ON_TICKETS if self.tickets else 0
         if self.lead is not None:
             service = None if self.lead.everything else self.services[0]
-            return (Hole(self.who, service, self.destination, self.lead),)
+            return (Hole(self.who, service, self.destination, self.lead, ticket=on),)
         return tuple(
-            Hole(who, service, self.destination, extent=extent)
+            Hole(who, service, self.destination, extent=extent, ticket=0 if extent else on)
             for who, extent in self.callers
             for service in self.services
         )

@@ -87,6 +87,13 @@ class Recognise:
 
 
 @dataclass(frozen=True, slots=True)
+class Unused:
+    """Which of these tickets has nobody taken yet?"""
+
+    holes: tuple[Hole, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Through:
     """Which of these holes is somebody connected through?"""
 
@@ -219,6 +226,6 @@ class OpenControl:
 Order: TypeAlias = (
     Plain | Firewall | Apply | Settle | Recognise | Cut | RunCommand | OpenByCommand
     | CloseByCommand
-    | OpenDoor | UseUp | Prolong | Through | Decrypt | Awaiting | Mail | OpenWay | Compile
+    | OpenDoor | UseUp | Prolong | Through | Unused | Decrypt | Awaiting | Mail | OpenWay | Compile
     | OpenControl
 )  # fmt: skip

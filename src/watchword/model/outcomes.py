@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from watchword.model.addresses import Address
 from watchword.model.commands import Account, Ran
 from watchword.model.daemon_events import (
     Attached,
@@ -182,6 +183,26 @@ class GrantStays:
     """Unix seconds at which it ends all the same."""
 
 
+class Together(StrEnum):
+    """What there is to be told of people at one address."""
+
+    COUNT = "count"  # how many they are
+    HELD = "held"  # somebody was let in, though another holds it
+    WAITS = "waits"  # somebody waits until it is free
+
+
+@dataclass(frozen=True, slots=True)
+class AddressShared:
+    """Several people use one address."""
+
+    who: Address
+    how: Together
+    people: tuple[str, ...]
+    """What they call themselves. HELD, WAITS: the one who asked."""
+    holder: Grant | None = None
+    """HELD, WAITS: whose it is."""
+
+
 class Action(StrEnum):
     """What somebody can have the daemon do by the control socket."""
 
@@ -250,6 +271,7 @@ Event: TypeAlias = (
     | Flooded
     | GrantEnded
     | GrantStays
+    | AddressShared
     | Changed
     | Starting
     | LocaleSet

@@ -16,6 +16,7 @@ from watchword.model.old_knocks import NO_SIGNATURES, KnockTerms, Signatures
 from watchword.model.openings import Feature, Lead, SourceNat
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
+from watchword.model.sharing import SHARED_BY_ALL, SharingTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class Terms:
     proves: bool = False
     """True: what its packets were is remembered, for connections to prove that they belong to
     them; it has an HMAC key then (PROVE)."""
+    sharing: SharingTerms = SHARED_BY_ALL
     key_names: tuple[str, ...] = ()
     """What its keys are called, without giving them away (service.daemon.blocks);
     empty: nobody asked."""
@@ -200,6 +202,8 @@ class Policy:
     """By which the systems of those who knock are told (P0F_FILE, MAX_HOPS)."""
     doors: tuple[Door, ...] = ()
     """What knocks open, in the order of their file (KNOCKD_CONF)."""
+    at_once: bool = False
+    """True: connections at once from one address are limited (MAX_CONNECTIONS_PER_ADDRESS)."""
     families: tuple[int, ...] = (4, 6)
     """Address families that the firewall can open; what the backend's probe said."""
 
@@ -207,7 +211,9 @@ class Policy:
         """What a firewall has to be able to do for one stanza, beyond opening a service."""
         if terms.cycle is not None or not terms.access:
             return frozenset()
-        nat, needed = terms.nat, set(terms.callers.features)
+        nat, needed = terms.nat, {*terms.callers.features, *terms.sharing.features}
+        if self.at_once:
+            needed.add(Feature.AT_ONCE)
         for lead in nat.forced:
             needed |= lead.features
         if nat.through:

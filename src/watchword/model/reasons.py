@@ -29,7 +29,8 @@ class Stage(IntEnum):
     KIND = 14
     PORTS = 15
     COMMAND = 16
-    FIREWALL = 17
+    CROWD = 17
+    FIREWALL = 18
 
 
 class Reason(Enum):
@@ -82,6 +83,8 @@ class Reason(Enum):
     PORT_NOT_OFFERED = ("port-not-offered", Stage.PORTS)
     NAT_TARGET_NOT_ALLOWED = ("nat-target-not-allowed", Stage.PORTS)
     NAT_NAME_NOT_RESOLVED = ("nat-name-not-resolved", Stage.PORTS)
+    ONE_SERVICE_ONLY = ("one-service-only", Stage.PORTS)
+    PORT_NOT_SECRET = ("port-not-secret", Stage.PORTS)
     KNOCK_LIMIT = ("knock-limit", Stage.PORTS)
     COMMAND_UNREADABLE = ("command-unreadable", Stage.COMMAND)
     ACTION_UNFIT = ("action-arguments-unfit", Stage.COMMAND)
@@ -93,6 +96,13 @@ class Reason(Enum):
     COMMAND_NOT_STARTED = ("command-not-started", Stage.COMMAND)
     CYCLE_UNRECORDED = ("close-not-recorded", Stage.COMMAND)
     CYCLE_FAILED = ("open-command-failed", Stage.COMMAND)
+    ADDRESS_HELD = ("address-held", Stage.CROWD)
+    HELD_TOO_LONG = ("address-held-too-long", Stage.CROWD)
+    TOO_MANY_IDENTITIES = ("too-many-identities", Stage.CROWD)
+    TOO_MANY_GRANTS = ("too-many-grants", Stage.CROWD)
+    TOO_MANY_CONNECTIONS = ("too-many-connections", Stage.CROWD)
+    PORT_USED_LATELY = ("port-used-lately", Stage.CROWD)
+    WAITED_TOO_LONG = ("waited-too-long", Stage.CROWD)
     LED_ELSEWHERE = ("port-leads-elsewhere", Stage.FIREWALL)
     FIREWALL_REFUSED = ("firewall-refused", Stage.FIREWALL)
 

@@ -32,6 +32,7 @@ from watchword.model.orders import (
     RunCommand,
     Settle,
     Through,
+    Unused,
     UseUp,
 )
 
@@ -72,6 +73,10 @@ def _written_cut(order: Cut) -> _Fields:
 
 def _written_through(order: Through) -> _Fields:
     return {"do": "through", "holes": [_hole(each) for each in order.holes]}
+
+
+def _written_unused(order: Unused) -> _Fields:
+    return {"do": "unused", "holes": [_hole(each) for each in order.holes]}
 
 
 def _written_command(order: RunCommand) -> _Fields:
@@ -142,11 +147,11 @@ def _told(address: Address | None) -> str | None:
 
 
 def _hole(hole: Hole) -> list[object]:
-    who, service, destination, lead, extent = hole
+    who, service, destination, lead, extent, ticket = hole
     proto, port = ("", 0) if service is None else (service.proto.value, service.port)
     to = None if lead is None else _lead(lead)
     part = None if extent is None else list(extent)
-    return [who.packed.hex(), proto, port, _told(destination), to, part]
+    return [who.packed.hex(), proto, port, _told(destination), to, part, ticket]
 
 
 def _lead(lead: Lead) -> list[object]:
@@ -162,7 +167,8 @@ def _opening(opening: Opening) -> list[object]:
 _WRITERS: Final[Mapping[type, Callable[[Any], _Fields]]] = {
     Firewall: _written_firewall, Apply: _written_apply, Settle: _written_settle,
     Recognise: _written_recognise,
-    Cut: _written_cut, Through: _written_through, RunCommand: _written_command,
+    Cut: _written_cut, Through: _written_through, Unused: _written_unused,
+    RunCommand: _written_command,
     OpenByCommand: _written_open, OpenDoor: _written_door, UseUp: _written_use,
     CloseByCommand: _written_close, Prolong: _written_prolong, Decrypt: _written_decrypt,
     Awaiting: _written_awaiting, Mail: _written_mail, OpenWay: _written_way,

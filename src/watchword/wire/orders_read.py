@@ -18,7 +18,16 @@ from typing import Any, Final
 from watchword.errors import PeerError
 from watchword.model.addresses import Address
 from watchword.model.doors import MOST_KNOCKS
-from watchword.model.openings import Extent, Hole, Lead, Opening, SourceNat, Tag
+from watchword.model.openings import (
+    MOST_TICKETS,
+    ON_TICKETS,
+    Extent,
+    Hole,
+    Lead,
+    Opening,
+    SourceNat,
+    Tag,
+)
 from watchword.model.orders import (
     Apply,
     Awaiting,
@@ -39,6 +48,7 @@ from watchword.model.orders import (
     RunCommand,
     Settle,
     Through,
+    Unused,
     UseUp,
     Wanted,
     Way,
@@ -124,7 +134,7 @@ def _service(proto: object, port: object) -> Service:
 
 
 def _read_hole(row: Any) -> Hole:
-    who, proto, port, destination, lead, extent = row
+    who, proto, port, destination, lead, extent, ticket = row
     to = None if lead is None else _read_lead(lead)
     if proto == "" and port == 0 and to is not None and to.everything:
         service = None
@@ -134,7 +144,10 @@ def _read_hole(row: Any) -> Hole:
     part = None if extent is None else _read_extent(extent, address)
     if to is not None and part is not None:
         raise PeerError("what leads somewhere is for a whole address")
-    return Hole(address, service, _maybe_address(destination), to, part)
+    number = _number(ticket, ON_TICKETS, MOST_TICKETS)
+    if number and (service is None or part is not None or (number > 0 and to is not None)):
+        raise PeerError("a ticket for what is not counted")
+    return Hole(address, service, _maybe_address(destination), to, part, number)
 
 
 def _read_extent(row: Any, who: Address) -> Extent:
@@ -215,6 +228,11 @@ def _cut(fields: _Fields) -> Order:
 def _through(fields: _Fields) -> Order:
     _only(fields, "do", "holes")
     return Through(tuple(_read_hole(row) for row in fields["holes"]))
+
+
+def _unused(fields: _Fields) -> Order:
+    _only(fields, "do", "holes")
+    return Unused(tuple(_read_hole(row) for row in fields["holes"]))
 
 
 def _command(fields: _Fields) -> Order:
@@ -321,7 +339,7 @@ _OF_FIREWALLS: Final = frozenset({
 _PLAIN: Final = frozenset(each.value for each in Plain) - _OF_FIREWALLS
 _READERS: Final[Mapping[str, Callable[[_Fields], Order]]] = {
     "firewall": _firewall, "apply": _apply, "settle": _settle, "recognise": _recognise, "cut": _cut,
-    "through": _through,
+    "through": _through, "unused": _unused,
     "command": _command, "open": _open, "door": _door, "use": _use,
     "close": _close, "prolong": _prolong,
     "decrypt": _decrypt, "awaiting": _awaiting, "mail": _mail, "way": _way,

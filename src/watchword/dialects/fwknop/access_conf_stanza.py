@@ -34,6 +34,7 @@ from watchword.dialects.fwknop.access_conf_lists import (
 )
 from watchword.dialects.fwknop.access_conf_nat import ServerNat, nat_terms
 from watchword.dialects.fwknop.access_conf_perl import any_port, is_off
+from watchword.dialects.fwknop.access_conf_sharing import sharing_terms
 from watchword.dialects.fwknop.access_conf_table import (
     FLAGS,
     OF_KNOCKS,
@@ -99,6 +100,7 @@ def terms(
     said = replace(
         said, callers=caller_terms(stanza, complaints, by_commands=said.cycle is not None)
     )
+    said = replace(said, sharing=sharing_terms(stanza, said, complaints))
     if knocks:
         return _knocked(said, stanza, complaints)
     if found is None:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
-from watchword.dialects.fwknop import voice_callers, voice_doors
+from watchword.dialects.fwknop import voice_callers, voice_doors, voice_sharing
 from watchword.dialects.fwknop.voice_json import fields_of, utc
 from watchword.model.daemon_events import LimitReached, ReloadRefused, Starting, Stopped, Stopping
 from watchword.model.openings import Grant
 from watchword.model.outcomes import (
+    AddressShared,
     Changed,
     CommandStarted,
     CycleClosing,
@@ -34,6 +35,7 @@ from watchword.model.outcomes import (
 from watchword.model.reasons import Stage
 from watchword.model.requests import Request
 
+_PEOPLE: Final = 20  # names that are listed
 _LONGEST: Final = 300  # characters of a text
 
 
@@ -90,6 +92,11 @@ def _of_grants(event: Event) -> _Entry | None:
             return "ended", {**_of(grant), "ending": ending.value}
         case GrantStays(grant, latest):
             return "stays", {**_of(grant), "latest": utc(latest)}
+        case AddressShared(who, way, people, holder):
+            held = {} if holder is None else {"holder": holder.id}
+            listed = [each[:_LONGEST] for each in people[:_PEOPLE]]
+            crowd = {"how": way.value, "count": len(people), "people": listed}
+            return "shared", {"who": str(who), **crowd, **held}
         case Changed(change):
             return "changed", {
                 "action": change.action.value,
@@ -131,6 +138,7 @@ def _of(grant: Grant) -> dict[str, Any]:
         "user": grant.user[:_LONGEST],
         "who": str(grant.who),
         **voice_callers.fields(grant),
+        **voice_sharing.fields(grant),
         "services": [str(service) for service in grant.services],
     }
 

@@ -14,6 +14,7 @@ from watchword.dialects.fwknop import (
     explain_doors,
     explain_knocks,
     explain_leads,
+    explain_sharing,
 )
 from watchword.model.actions import ADMIT, Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
@@ -178,6 +179,7 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
     yield from explain_callers.words(terms.callers)
     if terms.proves:
         yield "one connection for each packet may prove that it is the knocker's (PROVE)"
+    yield from explain_sharing.words(terms.sharing)
     for each in terms.actions:
         yield action(each)
     yield f"{_whom(terms)}, for {_time(terms)}"

@@ -176,6 +176,7 @@ _OURS: Final = (
     Variable("PACKET_SOURCES"),
     Variable("TRUSTED_PROXIES"),
     _number("MAX_COMMANDS", "32", 1, 1000),
+    _number("MAX_CONNECTIONS_PER_ADDRESS", "0", 0, 1_000_000),
     _flag("PRIVILEGE_SEPARATION", "Y"),
     Variable("CONTROL_GROUP"),
     _flag("CONTROL_GROUP_CHANGES"),

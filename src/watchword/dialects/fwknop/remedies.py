@@ -163,6 +163,42 @@ _ADVICE: Final = {
         "it asks for NAT to {detail}, which the stanza does not allow",
         "add it to NAT_TARGETS in the stanza and reload",
     ),
+    Reason.ONE_SERVICE_ONLY: Advice(
+        "it asks for several services ({detail}), and a secret port leads to one",
+        "knock for each of them on its own",
+    ),
+    Reason.PORT_NOT_SECRET: Advice(
+        "it asks to be led on from {detail}, which is none of the stanza's SECRET_PORTS",
+        "knock without --nat-port, or widen SECRET_PORTS (fwknop --nat-rand-port: 10000-65534)",
+    ),
+    Reason.PORT_USED_LATELY: Advice(
+        "that secret port was used for the same address a moment ago: {detail}",
+        "knock again: each packet has another port",
+    ),
+    Reason.ADDRESS_HELD: Advice(
+        "somebody else holds that address: {detail}",
+        "knock again when it is free, or see EXCLUSIVE_LEASE in the stanza",
+    ),
+    Reason.HELD_TOO_LONG: Advice(
+        "nobody may hold an address for ever: {detail}",
+        "wait until then, or see MAX_LEASE_TIME in the stanza",
+    ),
+    Reason.WAITED_TOO_LONG: Advice(
+        "it waited for an address that somebody else holds: {detail}",
+        "knock again, or see EXCLUSIVE_LEASE in the stanza",
+    ),
+    Reason.TOO_MANY_IDENTITIES: Advice(
+        "too many have grants for that address: {detail}",
+        "wait until one of them ends, or raise MAX_IDENTITIES_PER_ADDRESS in the stanza",
+    ),
+    Reason.TOO_MANY_GRANTS: Advice(
+        "there are too many grants for that address: {detail}",
+        "wait until one of them ends, or raise MAX_GRANTS_PER_ADDRESS in the stanza",
+    ),
+    Reason.TOO_MANY_CONNECTIONS: Advice(
+        "too many connections to that service are outstanding for that address: {detail}",
+        "wait until grants end; there is room for 64 connections of one address to one service",
+    ),
     Reason.LED_ELSEWHERE: Advice(
         "that port leads the caller's address elsewhere already: {detail}",
         "wait until that is over, or ask for another port (fwknop --nat-rand-port)",

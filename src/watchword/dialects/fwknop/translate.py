@@ -25,6 +25,7 @@ from watchword.dialects.fwknop import (
     translate_knocks,
     translate_log,
     translate_nat,
+    translate_sharing,
     translate_sources,
     translate_watching,
     translate_webhooks,
@@ -103,6 +104,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         snat=translate_nat.snat(policy, complaints),
         seen_as=any(terms.nat.sources for terms in policy.stanzas),
         **translate_callers.firewall(policy),
+        **translate_sharing.firewall(policy, values),
     )
     doors = translate_doors.knocking(values, sources.read, complaints)
     if doors is not None:

@@ -101,7 +101,7 @@ def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) 
         "sets": translate_nft.sets(values, attach, complaints),
         "leads": leads,
         "mark": translate_nat.mark(values, complaints),
-        "own": tuple(sorted(doors(values))) if leads else (),
+        "own": tuple(sorted(doors(values))),
     }
 
 

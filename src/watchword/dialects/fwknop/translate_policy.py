@@ -69,6 +69,7 @@ def policy_of(
         forwarding=nat.forwarding,
         local_nat=nat.local,
         nat_names=values.flag("ENABLE_NAT_DNS"),
+        at_once=values.number("MAX_CONNECTIONS_PER_ADDRESS") > 0,
     )
 
 

@@ -49,6 +49,7 @@ from watchword.model.daemon_events import (
     Waiting,
 )
 from watchword.model.outcomes import (
+    AddressShared,
     Changed,
     CommandStarted,
     CycleClosing,
@@ -120,7 +121,15 @@ class Voice:
     def _others(self, event: OfWays | OfGrants | OfLife, debug: bool) -> Iterator[Line]:
         """What there is no need to remember anything for."""
         match event:
-            case Attached() | Changed() | Disowned() | GrantEnded() | GrantStays() | Restored():
+            case (
+                AddressShared()
+                | Attached()
+                | Changed()
+                | Disowned()
+                | GrantEnded()
+                | GrantStays()
+                | Restored()
+            ):
                 yield from voice_grants.lines(event, self._chains, debug)
             case (
                 Listening()

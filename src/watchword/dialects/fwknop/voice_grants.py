@@ -13,15 +13,24 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TypeAlias, assert_never
 
-from watchword.dialects.fwknop import voice_start
+from watchword.dialects.fwknop import voice_sharing, voice_start
 from watchword.dialects.fwknop.voice_added import rules
 from watchword.dialects.fwknop.voice_words import Line, Priority, listed
 from watchword.model.daemon_events import Attached
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import Changed, Disowned, GrantEnded, GrantStays, Restored
+from watchword.model.outcomes import (
+    AddressShared,
+    Changed,
+    Disowned,
+    GrantEnded,
+    GrantStays,
+    Restored,
+)
 from watchword.model.settings import LogChains
 
-OfGrants: TypeAlias = Attached | Changed | Disowned | GrantEnded | GrantStays | Restored
+OfGrants: TypeAlias = (
+    AddressShared | Attached | Changed | Disowned | GrantEnded | GrantStays | Restored
+)
 
 
 def lines(event: OfGrants, chains: LogChains, debug: bool) -> Iterator[Line]:
@@ -30,6 +39,8 @@ def lines(event: OfGrants, chains: LogChains, debug: bool) -> Iterator[Line]:
             yield from _ended(event, chains, debug)
         case GrantStays():
             yield from _stays(event)
+        case AddressShared():
+            yield voice_sharing.shared(event)
         case Changed():
             yield from _changed(event)
         case Attached():

@@ -16,7 +16,7 @@ import json
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from watchword.dialects.fwknop import voice_callers
+from watchword.dialects.fwknop import voice_callers, voice_sharing
 from watchword.model.commands import Ran
 from watchword.model.openings import Grant
 from watchword.model.outcomes import Judged
@@ -150,6 +150,7 @@ def _grant_fields(grant: Grant, renewed: float | None) -> dict[str, Field]:
         "user": grant.user[:_LONGEST],
         "who": str(grant.who),
         **voice_callers.fields(grant),
+        **voice_sharing.fields(grant),
         "services": [str(service) for service in grant.services],
         **({"leads_to": str(grant.lead)} if grant.lead is not None else {}),
         "seconds": round(grant.ends - (grant.began if renewed is None else renewed)),

@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from watchword.dialects.fwknop import voice_commands, voice_dump
+from watchword.dialects.fwknop import voice_commands, voice_dump, voice_sharing
 from watchword.dialects.fwknop.voice_added import added
 from watchword.dialects.fwknop.voice_reasons import USER, before, besides, line, newer_wording
 from watchword.dialects.fwknop.voice_words import ERROR_CODES, Line, Priority
@@ -105,6 +105,7 @@ class PacketVoice:
         if event.resolved and grant.lead is not None:
             yield _I, "Resolved NAT IP in SPA message"
         yield from added(grant, self._chains, self._style)
+        yield from voice_sharing.granted(grant, f"(stanza #{grant.stanza})")
 
     def _received(self, packet: Packet, name: str) -> Line:
         said = f"SPA Packet from IP: {packet.peer} received with access source match"

@@ -31,6 +31,8 @@ EVERYTHING = frozenset(
         Feature.PREFIX,
         Feature.FIRST,
         Feature.KERNEL_DOORS,
+        Feature.COUNT,
+        Feature.AT_ONCE,
     }
 )
 
@@ -52,6 +54,8 @@ class MemoryFirewall:
         self.let_in: list[KernelOpening] = []
         """Whom its doors let in by themselves."""
         self.resting = False
+        self.taken: set[Hole] = set()
+        """Tickets that somebody has used."""
         self._adopted = False
         self._clock = clock
         self._features = features
@@ -111,6 +115,11 @@ class MemoryFirewall:
 
     def cut(self, holes: Collection[Hole]) -> int:
         return sum(self.connections.pop(hole, 0) for hole in holes)
+
+    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+        now = self._clock.now().steady
+        there = {hole for hole, each in self._openings.items() if each.until > now}
+        return frozenset(holes) & there - self.taken
 
     def intact(self) -> bool:
         return self._intact

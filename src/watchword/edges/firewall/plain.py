@@ -17,4 +17,6 @@ def service_of(hole: Hole) -> Service:
         raise HostError(f"nothing here can lead {hole.who} on ({hole.lead})")
     if hole.extent is not None:
         raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
+    if hole.ticket:
+        raise HostError(f"nothing here counts the connections of {hole.who}")
     return hole.service

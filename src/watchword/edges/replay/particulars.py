@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from watchword.model.addresses import canonical
-from watchword.model.openings import Caller, Extent, Grant
+from watchword.model.openings import Caller, Extent, Grant, Lease
+
+_KNOWN: Final = {"extent", "also", "tickets", "door_until", "identity", "lease"}
 
 
 def written(grant: Grant) -> str:
@@ -20,6 +22,14 @@ def written(grant: Grant) -> str:
         found["extent"] = list(grant.extent)
     if grant.also:
         found["also"] = [[str(each.who), _extent(each.extent)] for each in grant.also]
+    if grant.tickets:
+        found["tickets"] = list(grant.tickets)
+    if grant.door_until is not None:
+        found["door_until"] = grant.door_until
+    if grant.identity:
+        found["identity"] = grant.identity
+    if grant.lease is not None:
+        found["lease"] = grant.lease.value
     return json.dumps(found, separators=(",", ":")) if found else ""
 
 
@@ -29,10 +39,19 @@ def with_particulars(grant: Grant, text: str) -> Grant:
     if not text:
         return grant
     found = json.loads(text)
-    if type(found) is not dict or found.keys() - {"extent", "also"}:
+    if type(found) is not dict or found.keys() - _KNOWN:
         raise ValueError("particulars that nobody knows")
     also = tuple(Caller(canonical(who), _read(part)) for who, part in found.get("also", ()))
-    return replace(grant, extent=_read(found.get("extent")), also=also)
+    door, lease = found.get("door_until"), found.get("lease")
+    return replace(
+        grant,
+        extent=_read(found.get("extent")),
+        also=also,
+        tickets=tuple(map(int, found.get("tickets", ()))),
+        door_until=None if door is None else float(door),
+        identity=str(found.get("identity", "")),
+        lease=None if lease is None else Lease(lease),
+    )
 
 
 def _extent(extent: Extent | None) -> list[object] | None:

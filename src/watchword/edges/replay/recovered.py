@@ -19,4 +19,6 @@ def recovered(grant: Grant, noted_in: str, running: str, now: Moment) -> Grant:
     if noted_in and noted_in == running:
         return grant
     left = min(grant.ends - now.wall, grant.ends - grant.began)
-    return replace(grant, until=now.steady + left)
+    until = now.steady + left
+    door = None if grant.door_until is None else until + (grant.door_until - grant.until)
+    return replace(grant, until=until, door_until=door)

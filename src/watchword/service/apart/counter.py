@@ -37,6 +37,7 @@ from watchword.model.orders import (
     Plain,
     Recognise,
     Settle,
+    Unused,
     UseUp,
     Wanted,
     Way,
@@ -56,6 +57,7 @@ from watchword.model.settings import (
 )
 from watchword.ports import (
     Clock,
+    CountsConnections,
     FirewallBackend,
     FollowsKnocks,
     ForbiddenError,
@@ -119,6 +121,12 @@ class Counter:
                 return self._rules(coming).firewall.cut(holes)
             case Firewall(what, coming):
                 return self._plain(what, coming)
+            case Unused(holes):
+                self.check_known(holes)
+                firewall = self._book.now.firewall
+                if not isinstance(firewall, CountsConnections):
+                    return frozenset()
+                return firewall.unused(holes)
             case _:
                 raise ForbiddenError(f"{type(order).__name__} is nothing for the firewall")
 

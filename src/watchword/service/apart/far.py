@@ -34,6 +34,7 @@ from watchword.model.orders import (
     RunCommand,
     Settle,
     Through,
+    Unused,
     Wanted,
     Way,
 )
@@ -106,6 +107,10 @@ class FarFirewall:
     def cut(self, holes: Collection[Hole]) -> int:
         count: int = self._line.ask(Cut(tuple(holes), self._coming))
         return count
+
+    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+        left: frozenset[Hole] = self._line.ask(Unused(tuple(holes)))
+        return left
 
     def intact(self) -> bool:
         whole: bool = self._ask(Plain.INTACT)

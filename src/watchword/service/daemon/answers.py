@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from itertools import chain, islice
 from typing import Final
 
 from watchword.errors import OperatorError
 from watchword.model.moments import Moment
-from watchword.model.openings import Grant, Tag
+from watchword.model.openings import Grant, Hole, Tag
 from watchword.model.policy import Policy
 from watchword.model.services import Service
 from watchword.ports import Clock
@@ -90,18 +90,32 @@ class GrantAnswers:
         now = self._clock.now()
         others = self._others()
         everything = chain(enforcer.ledger.grants(), self._cycles.ledger.grants(), others)
+        grants = list(islice(everything, start, start + PAGE))
+        unused = await enforcer.unused(grants)
         return {
             "at": now.wall,
             "total": len(enforcer.ledger) + len(self._cycles.ledger) + len(others),
-            "grants": self._page(islice(everything, start, start + PAGE), installed, now),
+            "grants": self._page(grants, installed, unused, now),
         }
 
     def _page(
-        self, grants: Iterable[Grant], installed: frozenset[Tag], now: Moment
+        self,
+        grants: Iterable[Grant],
+        installed: frozenset[Tag],
+        unused: Collection[Hole],
+        now: Moment,
     ) -> list[dict[str, object]]:
         numbering, found, size = Numbering(self._policy()), [], 0
         for grant in grants:
-            told = row(grant, missing_of(self._enforcer, grant, installed), now, self._stays(grant))
+            shut = grant.shuts <= now.steady
+            told = row(
+                grant,
+                () if shut else missing_of(self._enforcer, grant, installed),
+                now,
+                self._stays(grant),
+                left=sum(hole in unused for hole in grant.holes) if grant.tickets else None,
+                people=self._enforcer.crowd.people(grant.who, now),
+            )
             told["stanza"] = numbering.now(grant)
             size += len(json.dumps(told))
             found.append(told)

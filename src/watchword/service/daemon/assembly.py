@@ -57,6 +57,8 @@ _FEATURES = {
     Feature.SOURCE_PORT: "a grant to one source port (BIND_SOURCE_PORT)",
     Feature.PREFIX: "a grant to a prefix (PREFIXES_IPV4, PREFIXES_IPV6)",
     Feature.FIRST: "a grant to the first of a prefix that connects (FIRST_CONNECTS_ONLY)",
+    Feature.COUNT: "a number of connections (COUNT_CONNECTIONS, MAX_CONNECTIONS)",
+    Feature.AT_ONCE: "a number of connections at once (MAX_CONNECTIONS_PER_ADDRESS)",
 }
 _SHARED = (
     "it uses the state directory {} as well: end it, or give this one a STATE_DIR and an "

@@ -7,7 +7,7 @@ Not in here: what is written (enforcer), where to (edges.replay.journal).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from watchword.errors import HostError
 from watchword.model.daemon_events import HostTrouble
@@ -20,7 +20,15 @@ from watchword.ports import Clock, Journal, Reporter
 class Books:
     """The journal, for who does not wait for it."""
 
-    def __init__(self, journal: Journal, reporter: Reporter, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        reporter: Reporter,
+        clock: Clock,
+        freed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``freed`` is called after grants have ended."""
+        self._freed = freed
         self._journal = journal
         self._reporter = reporter
         self._clock = clock
@@ -41,6 +49,7 @@ class Books:
         self._note(self._journal.ended([(grant.id, ending) for grant, ending in over], wall))
         for grant, ending in over:
             self._reporter.report(GrantEnded(grant, ending, wall))
+        self._freed()
 
     def changed(self, change: Change) -> None:
         """What somebody had us do; told as well."""

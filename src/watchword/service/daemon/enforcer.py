@@ -17,22 +17,32 @@ neither packets nor a supervisor's watchdog.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from watchword.errors import HostError
+from watchword.grant.crowd import Crowd, Wait
 from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.doors import KernelOpening
-from watchword.model.openings import Ending, Feature, Grant, Opening, Tag
-from watchword.model.outcomes import Change, Disowned, Restored
+from watchword.model.moments import Moment
+from watchword.model.openings import Ending, Feature, Grant, Hole, Opening, Tag
+from watchword.model.outcomes import (
+    AddressShared,
+    Change,
+    Disowned,
+    Refusal,
+    Restored,
+    Together,
+)
 from watchword.ports import (
     Clock,
+    CountsConnections,
     FirewallBackend,
     FollowsKnocks,
     Journal,
@@ -45,6 +55,8 @@ from watchword.service.daemon.extending import check_extension, extended, not_in
 from watchword.service.daemon.whole import aside, whole
 
 _T = TypeVar("_T")
+Answer: TypeAlias = Grant | Opening | Refusal | Wait
+"""What becomes of a permit."""
 _CHANGED = "other hands had changed the firewall"
 
 
@@ -66,6 +78,7 @@ class Enforcer:
         self, firewall: FirewallBackend, journal: Journal, reporter: Reporter, clock: Clock
     ) -> None:
         self.ledger = Ledger()
+        self.crowd = Crowd(self.ledger)
         self.firewall = firewall
         self.in_doubt = False
         """True: the firewall may not have what the ledger says."""
@@ -75,9 +88,11 @@ class Enforcer:
         """Told what was open before this start, before the firewall is made to agree."""
         self.changes = 0
         """Counts what was done to the firewall."""
+        self.freed: Callable[[], None] = lambda: None
+        """Called after grants have ended: an address may be free."""
         self.granted: Callable[[Grant], None] = lambda grant: None
         """Told of each grant that a packet got or renewed."""
-        self._books = Books(journal, reporter, clock)
+        self._books = Books(journal, reporter, clock, lambda: self.freed())
         self._reporter = reporter
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -133,12 +148,13 @@ class Enforcer:
         names = [each.id for each in self.ledger.grants() if error.holes.intersection(each.holes)]
         return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
-    async def grant(self, permits: Sequence[Permit]) -> list[Grant | Opening]:
+    async def grant(self, permits: Sequence[Permit]) -> list[Answer]:
         """Open what was permitted, all or nothing.
 
         Returns the grants, in order; each is in the firewall now, and is on
         its way into the journal. In place of a grant there is an opening where that leads the
-        caller elsewhere by the same port, and nothing was granted.
+        caller elsewhere by the same port, a refusal where others at his address are in the way,
+        and a wait where he is to come again when they are not: then nothing was granted.
         Raises HostError: nothing was opened, and nothing is remembered of it.
         """
         async with self._lock:
@@ -146,26 +162,49 @@ class Enforcer:
             now = self._clock.now()
             before = []
             grants: list[Grant] = []
-            answers: list[Grant | Opening] = []
-            for permit in permits:
+            answers: list[Answer] = []
+            told: list[AddressShared] = []
+            for asked in permits:
+                permit = self.crowd.judge(asked, now)
+                if not isinstance(permit, Permit):
+                    answers.append(permit)
+                    continue
                 other = self.ledger.led_elsewhere(permit, now)
                 if other is not None:
                     answers.append(other)
                     continue
+                told += self._beside_others(permit)
                 before.append(self.ledger.standing(permit))
                 grants.append(self.ledger.admit(permit, now))
                 answers.append(grants[-1])
+                told += self._crowded(permit, grants[-1], now)
             try:
                 await self._apply()
             except HostError:
                 self._take_back(grants, before)
                 raise
+            for each in told:
+                self._reporter.report(each)
             latest = {grant.id: grant for grant in grants}  # one may be in it twice
             self._books.granted(list(latest.values()))
             for grant in latest.values():
                 self.granted(grant)
         self.stirred.set()
         return answers
+
+    def _beside_others(self, permit: Permit) -> list[AddressShared]:
+        holder = self.crowd.company(permit)
+        if holder is None:
+            return []
+        return [AddressShared(permit.who, Together.HELD, (permit.request.user,), holder)]
+
+    def _crowded(self, permit: Permit, grant: Grant, now: Moment) -> list[AddressShared]:
+        """Remember that somebody is there, and tell how many they are by now, if they are more."""
+        self.crowd.admitted(permit, grant, now)
+        if not permit.identity:  # a door of knocks: nobody knows who it was
+            return []
+        people = self.crowd.seen(permit, now)
+        return [AddressShared(permit.who, Together.COUNT, people)] if people else []
 
     def _take_back(self, grants: Sequence[Grant], before: Sequence[Grant | None]) -> None:
         """Nothing was granted; what was there before is to be as it was."""
@@ -312,6 +351,15 @@ class Enforcer:
                     await aside(self.firewall.rest)
                 except HostError as error:
                     self._doubt(error)
+
+    async def unused(self, grants: Iterable[Grant]) -> Collection[Hole]:
+        """Tickets of these that nobody has taken yet, if somebody counts. Raises HostError."""
+        holes = [hole for grant in grants for hole in grant.holes if hole.ticket > 0]
+        firewall = self.firewall
+        if not holes or not isinstance(firewall, CountsConnections):
+            return ()
+        async with self._lock:
+            return await self._done(partial(firewall.unused, holes))
 
     def record(self, change: Change) -> None:
         """Note and tell what somebody had us do."""

@@ -19,6 +19,12 @@ def not_in_force(name: str) -> OperatorError:
 
 def check_extension(grant: Grant, seconds: float, most: float | None, now: Moment) -> None:
     """Raises OperatorError: more time would remain than may."""
+    if grant.door_until is not None:
+        raise OperatorError(
+            f"grant {grant.id} lets nobody new in by more time: how many come in, or until when, "
+            "was settled by the packet (MAX_CONNECTIONS, DOOR_TIMEOUT)",
+            hint="have its caller knock again",
+        )
     remaining = grant.until - now.steady
     if most is not None and remaining + seconds > most:
         possible = max(0, int(most - remaining))

@@ -20,6 +20,7 @@ from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.closing import ClosePermit
+from watchword.grant.crowd import Wait
 from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
 from watchword.grant.knock_limits import KnockLimits
 from watchword.grant.ledger import name_of
@@ -27,7 +28,7 @@ from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant, Opening
-from watchword.model.outcomes import Finding, Judged, Refusal
+from watchword.model.outcomes import AddressShared, Finding, Judged, Refusal, Together
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
@@ -42,10 +43,12 @@ from watchword.service.daemon.hand import Hand, command_programs
 from watchword.service.daemon.names import Names
 from watchword.service.daemon.numbering import Numbering
 from watchword.service.daemon.restraint import Restraint
+from watchword.service.daemon.turns import PATIENCE, Turn, Turns
 from watchword.service.daemon.vault import Answer, Vault
 from watchword.service.daemon.verdicts import Verdicts
 
 BATCH = 1024  # requests settled together at the most: bounds the time one disk write takes
+_NAME = 40  # characters of what a caller calls himself
 WAITING = 65_536  # authentic requests in the queue at the most; beyond it they are dropped
 
 
@@ -94,6 +97,9 @@ class Gate:
         self._numbering: Numbering | None = None
         """Of the policy, once somebody needed it."""
         self._waiting: list[Case] = []
+        self._turns = Turns()
+        """Who waits for an address that is held."""
+        enforcer.freed = self._freed
         self._arrived = asyncio.Event()
         self._under_way = asyncio.Lock()
         """One batch at a time, in the order of arrival."""
@@ -183,6 +189,10 @@ class Gate:
         """Give up what waits for key rings, for the next gate to judge it anew."""
         return self._vault.abandon()
 
+    def _freed(self) -> None:
+        if self._turns:
+            self._arrived.set()
+
     async def settle_forever(self) -> None:
         """Settle what gathers, until cancelled; ``finish`` first, so that nothing is cut short."""
         while True:
@@ -196,6 +206,9 @@ class Gate:
                 await self.settle()
             await self._commands.checked()  # what is not run may be for the next stanza
             await self._names.answered()
+            for turn in self._turns.all():
+                self._turns.leave(turn)
+                self._turned_away(turn, "the server was stopped, or read its files again")
             if not self._waiting:
                 return
 
@@ -206,6 +219,48 @@ class Gate:
             if not self._waiting:
                 self._arrived.clear()
             await self._settle(cases)
+            await self._serve_the_line()
+
+    async def _serve_the_line(self) -> None:
+        """Let in who has waited for an address, if it is free by now; or not any more."""
+        if not self._turns:
+            return
+        now = self._clock.now()
+        ready: list[Turn] = []
+        for turn in self._turns.all():
+            if turn.until <= now.steady:
+                self._turns.leave(turn)
+                self._turned_away(turn, "nobody left in time")
+            elif not isinstance(self._enforcer.crowd.judge(turn.permit, now), Wait):
+                ready.append(turn)
+        if ready:
+            await self._grant([(each.case, each.permit) for each in ready], ready)
+
+    def _turned_away(self, turn: Turn, why: str) -> None:
+        self._denied(turn.case, Refusal(
+            Reason.WAITED_TOO_LONG, (turn.permit.request.stanza,),
+            f"{turn.permit.request.user[:_NAME]}: {why}",
+        ))  # fmt: skip
+
+    def _wait(self, case: Case, permit: Permit, wait: Wait) -> None:
+        """Get somebody in line."""
+        steady = self._clock.now().steady
+        there, before = self._turns.take_place(case, permit, steady)
+        if before is not None:
+            self._turned_away(before, "asked once more")
+        if not there:
+            detail = f"{permit.request.user[:_NAME]}: too many wait for {permit.who} already"
+            self._denied(case, Refusal(Reason.ADDRESS_HELD, (permit.request.stanza,), detail))
+            return
+        asyncio.get_running_loop().call_later(PATIENCE + 0.1, self._arrived.set)
+        user = (permit.request.user,)
+        self._reporter.report(AddressShared(permit.who, Together.WAITS, user, wait.holder))
+
+    def _denied(self, case: Case, refusal: Refusal) -> None:
+        """What nothing but others at the same address speaks against: no other stanza is asked."""
+        case.refusals.append(refusal)
+        self._figures.verdicts[refusal.reason.word] += 1
+        self._tell(case)
 
     async def _settle(self, cases: list[Case]) -> None:
         for case in cases:
@@ -360,21 +415,36 @@ class Gate:
         case.named = addresses
         self._go_on(case, request)
 
-    async def _grant(self, permitted: Sequence[tuple[Case, Permit]]) -> None:
+    async def _grant(
+        self, permitted: Sequence[tuple[Case, Permit]], turns: Sequence[Turn] = ()
+    ) -> None:
+        """``turns``: of those who waited in line, as many; who has to wait on keeps his."""
         try:
             with self._figures.timing("grant"):
                 answers = await self._enforcer.grant([permit for _, permit in permitted])
         except HostError as error:
+            for turn in turns:
+                self._turns.leave(turn)
             self._reporter.report(HostTrouble.of("firewall", error))
             for case, _ in permitted:
                 self._figures.verdicts[Reason.FIREWALL_REFUSED.word] += 1
                 case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
                 self._verdicts.tell(case)
             return
+        for turn, answer in zip(turns, answers, strict=False):
+            if not isinstance(answer, Wait):
+                self._turns.leave(turn)
         at = self._clock.now().wall
         for (case, permit), grant in zip(permitted, answers, strict=True):
             if isinstance(grant, Opening):
                 self._led_elsewhere(case, grant)
+                continue
+            if isinstance(grant, Refusal):
+                self._denied(case, grant)
+                continue
+            if isinstance(grant, Wait):
+                if not turns:
+                    self._wait(case, permit, grant)
                 continue
             self._figures.verdicts["granted"] += 1
             renewed = not grant.id.startswith(name_of(permit.request))

@@ -17,16 +17,24 @@ from watchword.model.services import Service
 HEAD: Final = (
     "grant", "ends in", "for", "services", "from", "user", "stanza", "since", "in the firewall",
 )  # fmt: skip
+_PEOPLE: Final = 12  # of an address, named one by one
 _LONGEST = 40  # characters of a cell
 
 
 def row(
-    grant: Grant, missing: Collection[Service], now: Moment, stays: float | None = None
+    grant: Grant,
+    missing: Collection[Service],
+    now: Moment,
+    stays: float | None = None,
+    *,
+    left: int | None = None,
+    people: Sequence[str] = (),
 ) -> dict[str, object]:
     """What is told of one grant. Times are Unix seconds, ``remaining`` is seconds.
 
     ``missing``: services that it should have opened, and that are not open. ``stays``: until
-    when it stays while somebody is connected; None: it does not.
+    when it stays while somebody is connected; None: it does not. ``left``: connections that may
+    still be made, where they are counted and somebody knows. ``people``: who is at the address.
     """
     by_commands = grant.cycle is not None
     return {
@@ -45,6 +53,12 @@ def row(
         "ends": grant.ends,
         "remaining": round(max(0.0, grant.until - now.steady), 3),
         "stays_until": stays,
+        "connections": len(grant.tickets) or None,
+        "connections_left": left,
+        "door_until": None if grant.door_until is None else grant.ends - grant.until + grant.shuts,
+        "door_open": grant.shuts > now.steady and left != 0,
+        "lease": None if grant.lease is None else grant.lease.value,
+        "people": list(people),
         "by": "commands" if by_commands else "firewall",
         "closed_by_command": bool(grant.cycle and grant.cycle.closings),
         "in_force": not missing,
@@ -59,8 +73,22 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     cells = [_cells(each) for each in rows]
     widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (HEAD, *cells)
+        *(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in (HEAD, *cells)
+        ),
+        *_crowds(rows),
+    ]
+
+
+def _crowds(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who shares an address, a line for each."""
+    crowds = {str(each["who"]): each.get("people") or () for each in rows}
+    return [
+        f"{len(people)} people share {who}: {', '.join(map(_plain, people[:_PEOPLE]))}"
+        + (f" and {len(people) - _PEOPLE} more" if len(people) > _PEOPLE else "")
+        for who, people in crowds.items()
+        if len(people) > 1
     ]
 
 
@@ -96,7 +124,16 @@ def _where(told: Mapping[str, Any]) -> str:
     if told["by"] == "commands":
         closed = "one closes it" if told["closed_by_command"] else "no close"
         return f"no: a command opened it, {closed}"
-    return f"NO: {','.join(told['missing'])}" if told["missing"] else "yes"
+    if told["missing"]:
+        return f"NO: {','.join(told['missing'])}"
+    said = ["yes"]
+    if told.get("connections_left") is not None:
+        said.append(f"{told['connections_left']} of {told['connections']} connections left")
+    if told.get("connections_left") != 0 and not told.get("door_open", True):
+        said.append("nobody new")
+    if told.get("lease"):
+        said.append("held")
+    return ", ".join(said)
 
 
 def _plain(text: str) -> str:

@@ -117,6 +117,6 @@ class Known:
 
 
 def _name(rule: Rule) -> Tag:
-    who, service, destination, lead, extent = rule.hole
+    who, service, destination, lead, extent, _ = rule.hole
     words = f"{rule.priority} {who}{extent} {service} {destination} {lead}"
     return Tag(hashlib.blake2s(words.encode(), digest_size=8).hexdigest())

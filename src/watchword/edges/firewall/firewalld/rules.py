@@ -39,6 +39,11 @@ def service_of(hole: Hole) -> Service:
             f"no rich rule of firewalld can let in just {hole.who}{extent}",
             hint="use FIREWALL_BACKEND nftables",
         )
+    if hole.ticket:
+        raise HostError(
+            f"no rich rule of firewalld counts the connections of {hole.who}",
+            hint="use FIREWALL_BACKEND nftables",
+        )
     if service is None or (lead is not None and (lead.everything or lead.source is not None)):
         raise HostError(
             f"no rich rule of firewalld can lead {hole.who} on ({lead})",

@@ -44,7 +44,7 @@ class Arrivals(NamedTuple):
 
         ``translated``: who lets in looks at packets after others have translated where they go.
         """
-        plain = {hole for hole in holes if hole.lead is None}
+        plain = {hole.door for hole in holes if hole.lead is None}
         leads = {hole.door: hole.lead for hole in holes if hole.lead is not None}
         near = prefixes_of(plain)
         found = {each for each in self.here if each.came_through(plain, near)}

@@ -28,6 +28,7 @@ from watchword.edges.firewall.nft.pieces import Pieces
 from watchword.edges.firewall.nft.places import claimed
 from watchword.edges.firewall.nft.script import run, version
 from watchword.edges.firewall.nft.survey import Survey, survey
+from watchword.edges.firewall.nft.tickets import Tickets
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.errors import HostError
@@ -70,7 +71,9 @@ class NftFirewall:
         extents = None
         if structure.own is not None and settings.attach is Attach.GUARD:
             extents = Extents(structure.own, settings)
-        self._openings = OpeningSets(structure.homes, clock, pieces, extents)
+        counts = structure.own is not None and settings.counts
+        tickets = Tickets(structure.own, settings) if counts and structure.own else None
+        self._openings = OpeningSets(structure.homes, clock, pieces, extents, tickets)
         self._knocked = KnockedSets(guard.home(settings), settings)
         self._settings = settings
         self._bars = Bars(settings, programs)
@@ -201,6 +204,10 @@ class NftFirewall:
             return cut_off(holes, spared, self._bars)
         return passes.cut_off(self._netlink, holes, spared) if holes else 0
 
+    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+        """Which of these tickets nobody has taken yet. Raises HostError."""
+        return self._openings.unused(self._netlink, holes)
+
     def intact(self) -> bool:
         """Whether nobody replaced or removed anything since ``prepare``."""
         if self._stood is None:
@@ -293,6 +300,10 @@ def _of_parts(settings: FirewallSettings) -> frozenset[Feature]:
         able.add(Feature.PREFIX)
     if settings.firsts:
         able.add(Feature.FIRST)
+    if settings.counts:
+        able.add(Feature.COUNT)
+    if settings.at_once:
+        able.add(Feature.AT_ONCE)
     return frozenset(able)
 
 

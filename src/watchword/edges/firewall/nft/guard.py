@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from watchword.edges.firewall.nft import doors, extents, leading
+from watchword.edges.firewall.nft import crowding, doors, extents, leading, tickets
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.layout import (
     PASS_SIZE,
@@ -57,12 +57,14 @@ def _services(services: Iterable[Service]) -> str:
     return f"meta l4proto . th dport {{ {listed} }}"
 
 
-def _under_way(leads: bool) -> list[tuple[str, str]]:
+def _under_way(settings: FirewallSettings) -> list[tuple[str, str]]:
+    leads = settings.leads
     rules = [("iif lo accept", "this host itself")]
     rules += [
         (f"{_tuple(v)} @{CUT}{v} {'' if leads else 'fib daddr type local '}drop", _CUT_OFF)
         for v in (4, 6)
     ]
+    rules += tickets.begun(settings)
     rules += [
         ("ct state related accept", "belongs to a connection"),
         ("ct state established meta l4proto != tcp accept", "under way"),
@@ -100,14 +102,26 @@ def _everything_but(public: tuple[Service, ...]) -> list[tuple[str, str]]:
     return rules
 
 
-def _only(guarded: tuple[Service, ...]) -> list[tuple[str, str]]:
-    if not guarded:
+def _only(settings: FirewallSettings) -> list[tuple[str, str]]:
+    if not settings.guarded and not settings.secret_ports:
         return [("accept", "nothing is guarded")]
-    negated = _services(guarded).replace("th dport", "th dport !=")
-    return [
-        ("meta l4proto != { tcp, udp } accept", "not guarded"),
-        (f"{negated} accept", "not guarded"),
-    ]
+    rules = [("meta l4proto != { tcp, udp } accept", "not guarded")]
+    others = []
+    if settings.secret_ports:
+        ranges = ", ".join(f"{low}-{high}" for low, high in settings.secret_ports)
+        others.append(f"th dport != {{ {ranges} }}")
+        if settings.own:
+            rules.append((f"{_services(settings.own)} accept", "packets come by it"))
+    if settings.guarded:
+        others.append(_services(settings.guarded).replace("th dport", "th dport !="))
+    return [*rules, (f"{' '.join(others)} accept", "not guarded")]
+
+
+def _ungoverned(settings: FirewallSettings) -> list[tuple[str, str]]:
+    """What is not hidden, and so not our affair."""
+    if settings.guard_all:
+        return _everything_but(settings.public)
+    return _only(settings)
 
 
 def _granted() -> list[tuple[str, str]]:
@@ -131,18 +145,28 @@ def _sets(settings: FirewallSettings) -> dict[str, str]:
         ends = f"{address} . inet_service . {address} . inet_service . inet_proto"
         for name in (ADOPTED, CUT):
             sets[f"{name}{v}"] = f"type {ends}; size {PASS_SIZE};"
-    return sets | extents.sets(settings) | doors.sets(settings)
+    ours = sets | tickets.sets(settings) | crowding.sets(settings)
+    return ours | extents.sets(settings) | doors.sets(settings)
 
 
 def _rules(settings: FirewallSettings) -> list[tuple[str, str]]:
     """Each rule with its comment. The last comment names this structure's content."""
-    rules = _under_way(settings.leads)
-    rules += _everything_but(settings.public) if settings.guard_all else _only(settings.guarded)
-    rules += [*_granted(), *extents.rules(settings), *doors.rules(settings)]
+    rules = _under_way(settings)
+    rules += _ungoverned(settings)
+    rules += [*_granted(), *extents.rules(settings), *tickets.granted(settings)]
+    rules += doors.rules(settings)
     whole: tuple[object, ...] = (rules, _sets(settings), PRIORITY)
+    if settings.counts:
+        whole = (*whole, tickets.chains(settings))
+    if settings.at_once:
+        whole = (*whole, crowding.rules(settings, _open_to_all(settings)))
     if settings.leads:
         whole = (*whole, leading.chains(settings), leading.sets(settings))
     return [*rules, ("counter drop", f"hidden until granted ({_digest(repr(whole))})")]
+
+
+def _open_to_all(settings: FirewallSettings) -> list[str]:
+    return [rule for rule, _ in _ungoverned(settings)]
 
 
 def _digest(whole: str) -> str:
@@ -162,6 +186,8 @@ def structure(settings: FirewallSettings) -> Structure:
         homes=(ours,),
         chains=(
             ExpectedChain(ours, CHAIN, comments, Hook(0, PRIORITY, 1)),
+            *tickets.expected(settings, ours),
+            *crowding.expected(settings, ours, _open_to_all(settings)),
             *(leading.expected(settings, ours) if settings.leads else ()),
             *(
                 ExpectedChain(ours, each.name, tuple(said for _, said in each.rules), each.hook)
@@ -188,6 +214,7 @@ def script(
     """
     table = str(home(settings))
     lines = [f'add table {table} {{ comment "{MARK}"; }}']
+    lines += tickets.script(settings, home(settings))
     if settings.leads:
         lines += leading.script(settings, home(settings))
     lines += [f"add set {table} {name} {{ {what} }}" for name, what in _sets(settings).items()]
@@ -200,6 +227,7 @@ def script(
         f'add rule {table} {CHAIN} {rule} comment "{comment}"' for rule, comment in _rules(settings)
     ]
     lines += doors.script(settings, table)
+    lines += crowding.script(settings, home(settings), _open_to_all(settings))
     for name, connections in ((ADOPTED, adopted), (CUT, cut)):
         lines += _elements(table, name, connections)
     return "".join(f"{line}\n" for line in lines)

@@ -20,13 +20,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from watchword.edges.firewall.nft import tickets
 from watchword.edges.firewall.nft.layout import ExpectedChain, Home, Hook
 from watchword.model.addresses import Address
 from watchword.model.firewalls import MOST_SNAT, FirewallSettings
 from watchword.model.openings import SourceNat
 
-LED, LEAD, PORT = "led", "lead", "port"
-"""By what was called for: may go on; led on to a host and port; to a port of this host."""
+LED, ONCE, LEAD, PORT = "led", "once", "lead", "port"
+"""By what was called for: may go on; may by the number; led on to a host and port; to a port of
+this host."""
 THROUGH, ALL, HOST = "through", "all", "host"
 """By caller: may pass through; may come to whatever; led on to a host."""
 LEAD_ON, SEEN_AS, ANSWERS = "lead_on", "seen_as", "answers"
@@ -67,7 +69,8 @@ def sets(settings: FirewallSettings) -> dict[str, tuple[str, str]]:
         for to in ("", "_to"):
             key = " . ".join([*[address] * (2 if to else 1), "inet_proto", "inet_service"])
             for _, source in fitting(settings, v):
-                found[f"{LED}{v}{suffix(source)}{to}"] = "set", f"type {key}; {_SERVICES}"
+                for name in (LED, ONCE) if settings.counts else (LED,):
+                    found[f"{name}{v}{suffix(source)}{to}"] = "set", f"type {key}; {_SERVICES}"
             where = f"{address} . inet_service"
             found[f"{LEAD}{v}{to}"] = "map", f"type {key} : {where}; {_SERVICES}"
             found[f"{PORT}{v}{to}"] = "map", f"type {key} : inet_service; {_SERVICES}"
@@ -132,6 +135,9 @@ def _by_service(settings: FirewallSettings) -> Iterator[str]:
             name, then = f"{LED}{v}{suffix(source)}", f"{marking(settings, number)} accept"
             yield f"{address} saddr . {address} daddr . {service} @{name}_to {then}"
             yield f"{address} saddr . {service} @{name} {then}"
+            for to in ("_to", "") if settings.counts else ():
+                once = f"{ONCE}{v}{suffix(source)}{to}"
+                yield from tickets.admitting(v, once, then, to=bool(to))
 
 
 def _by_caller(settings: FirewallSettings, kind: str) -> Iterator[str]:
@@ -180,8 +186,12 @@ def _quoted(address: Address) -> str:
 
 def _comment(settings: FirewallSettings) -> str:
     """Names the content of everything here."""
-    whole = repr((chains(settings), sets(settings)))
-    return f"leads on ({hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()})"
+    return f"leads on ({digest((chains(settings), sets(settings)))})"
+
+
+def digest(whole: object) -> str:
+    """Eight hex digits that name some content."""
+    return hashlib.blake2s(repr(whole).encode(), digest_size=4).hexdigest()
 
 
 def expected(settings: FirewallSettings, home: Home) -> tuple[ExpectedChain, ...]:

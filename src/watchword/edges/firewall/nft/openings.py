@@ -25,6 +25,7 @@ from watchword.edges.firewall.nft.extents import Extents
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.pieces import Pieces
+from watchword.edges.firewall.nft.tickets import Tickets
 from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.ports import Clock
@@ -86,12 +87,15 @@ class OpeningSets:
         clock: Clock,
         pieces: Pieces | None = None,
         extents: Extents | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
         """``pieces``: for openings that lead somewhere; ``extents``: for those for parts of
-        addresses, or more than one; None: there can be none."""
+        addresses, or more than one; ``tickets``: for those by the number; None: there can be
+        none."""
         self._homes = tuple(homes)
         self._pieces = pieces
         self._extents = extents
+        self._tickets = tickets
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
@@ -103,7 +107,7 @@ class OpeningSets:
     @property
     def holes(self) -> Container[Hole]:
         """In force, or over and not taken out yet; where they lead is left out."""
-        if self._pieces is None:
+        if self._pieces is None and self._tickets is None:
             return self._tags.keys()
         return {hole.door for hole in self._tags}
 
@@ -111,6 +115,13 @@ class OpeningSets:
         """What is not over, as far as we know, and where it leads."""
         now = self._clock.now().steady
         return [held.hole for held in self._held.values() if held.until > now]
+
+    def unused(self, netlink: Netlink, holes: Iterable[Hole]) -> frozenset[Hole]:
+        """Those of these tickets that nobody has taken yet. Raises HostError."""
+        if self._tickets is None:
+            return frozenset()
+        doors = {slot: hole for hole in holes for slot in self._tickets.slots(hole)[1:]}
+        return frozenset(doors[slot] for slot in look_up(netlink, list(doors)))
 
     def apply(self, netlink: Netlink, change: ChangeSet) -> list[Hole]:
         """Carry out a change; return the holes that are no more. Raises HostError."""
@@ -171,6 +182,10 @@ class OpeningSets:
                 sheets.of(slot.place).add[slot.key] = opening_element(
                     slot.place, slot.key, seconds, tag
                 )
+        elif hole.ticket and hole.lead is None:
+            if self._tickets is not None:
+                for slot, element in self._tickets.elements(hole, seconds, tag):
+                    sheets.of(slot.place).add[slot.key] = element
         elif hole.lead is None:
             element_key = key(hole)
             for sheet in sheets.plain(hole):
@@ -180,7 +195,7 @@ class OpeningSets:
                 sheets.of(piece.slot.place).add[piece.slot.key] = piece.element(seconds, tag)
 
     def _delete(self, sheets: _Sheets, hole: Hole) -> None:
-        if hole.lead is None and hole.extent is None:
+        if hole.lead is None and hole.extent is None and not hole.ticket:
             element_key = key(hole)
             for sheet in sheets.plain(hole):
                 sheet.delete.add(element_key)
@@ -258,8 +273,9 @@ class OpeningSets:
                 continue
             for live in lives.values():
                 hole = self._hole(place_, live.key)
-                if live.tag is not None and hole is not None:
-                    until = math.inf if live.remaining is None else now + live.remaining
+                late = 0.0 if self._tickets is None else self._tickets.late(place_)
+                until = math.inf if live.remaining is None else now + live.remaining - late
+                if live.tag is not None and hole is not None and until > now:
                     held = _Held(hole, until, until + _SLACK), Slot(place_, live.key)
                     plain.setdefault(live.tag, []).append(held)
         whole, parts = {}, {}
@@ -281,6 +297,8 @@ class OpeningSets:
         """What leads nowhere and is stood for by a key; None: nothing of ours."""
         if self._extents is not None and place_ in self._extents.places:
             return self._extents.hole(place_, key)
+        if self._tickets is not None and place_ in self._tickets.places:
+            return self._tickets.hole(place_, key)
         return hole_of(key)
 
     def _other_homes(self, found: _Read) -> list[Slot]:
@@ -309,6 +327,8 @@ class OpeningSets:
         if hole.extent is not None:
             there = None if self._extents is None else self._extents.slot(hole)
             return [] if there is None else [there]
+        if hole.ticket and hole.lead is None:
+            return [] if self._tickets is None else self._tickets.slots(hole)
         if hole.lead is None:
             element_key = key(hole)
             return [Slot(each.place, element_key) for each in _Sheets(self._homes).plain(hole)]
@@ -318,8 +338,8 @@ class OpeningSets:
 
     def _copies(self, hole: Hole) -> int:
         """How many homes have a hole that leads nowhere else."""
-        if hole.extent is not None:
-            return len(self._slots(hole))
+        if hole.extent is not None or hole.ticket:
+            return len(self._slots(hole)[:1])
         to = hole.destination is not None
         version = hole.who.version
         return sum(
@@ -346,6 +366,9 @@ class OpeningSets:
                     raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
                 if not self._copies(hole):
                     continue  # a length of a policy that is no more: nobody gets in by it
+            elif hole.ticket:
+                if not self._copies(hole):
+                    continue  # the same: nothing is counted any more
             elif not self._copies(hole):
                 raise HostError(f"nothing here lets IPv{hole.who.version} in")
             other = wanted.get(hole)
@@ -365,7 +388,8 @@ class OpeningSets:
     def _places(self) -> list[Place]:
         led = [] if self._pieces is None else list(self._pieces.places)
         parts = [] if self._extents is None else list(self._extents.places)
-        return [*self._plain_places(), *led, *parts]
+        counted = [] if self._tickets is None else list(self._tickets.places)
+        return [*self._plain_places(), *led, *parts, *counted]
 
     def _remember(self, tag: Tag, held: _Held) -> None:
         other = self._tags.get(held.hole)

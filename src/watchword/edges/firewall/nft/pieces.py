@@ -29,7 +29,7 @@ from watchword.edges.firewall.nft.elements import hole as hole_of
 from watchword.edges.firewall.nft.layout import Home
 from watchword.model.addresses import Address
 from watchword.model.firewalls import FirewallSettings
-from watchword.model.openings import Hole, Lead, SourceNat, Tag
+from watchword.model.openings import ON_TICKETS, Hole, Lead, SourceNat, Tag
 
 _PORT = struct.Struct("!H2x")
 
@@ -84,7 +84,8 @@ class Pieces:
             where = self._piece(f"{leading.PORT}{version}{to}", door, port[:2])
         else:
             where = self._piece(f"{leading.LEAD}{version}{to}", door, lead.host.packed + port)
-        return self._piece(f"{leading.LED}{version}{seen}{to}", door), where
+        first = leading.ONCE if hole.ticket else leading.LED
+        return self._piece(f"{first}{version}{seen}{to}", door), where
 
     def _piece(self, name: str, key: bytes, data: bytes = b"") -> Piece:
         return Piece(Slot(self.place(name), key), data)
@@ -138,7 +139,10 @@ def _source(name: str, sources: Iterable[SourceNat | None]) -> SourceNat | None:
 def _hole(pieces: Mapping[str, Live], source: SourceNat | None) -> Hole | None:
     """None: it is not whole."""
     if leading.LED in pieces:
-        return _led(pieces, source)
+        return _led(pieces, pieces[leading.LED], source)
+    if leading.ONCE in pieces:
+        led = _led(pieces, pieces[leading.ONCE], source)
+        return led and led._replace(ticket=ON_TICKETS)
     first = pieces.get(leading.THROUGH) or pieces.get(leading.ALL)
     who = None if first is None else _address(first.key)
     if first is None or who is None:
@@ -152,8 +156,8 @@ def _hole(pieces: Mapping[str, Live], source: SourceNat | None) -> Hole | None:
     return Hole(who, None, None, Lead(host, 0, everything=True, source=source))
 
 
-def _led(pieces: Mapping[str, Live], source: SourceNat | None) -> Hole | None:
-    first, second = pieces[leading.LED], pieces.get(leading.LEAD) or pieces.get(leading.PORT)
+def _led(pieces: Mapping[str, Live], first: Live, source: SourceNat | None) -> Hole | None:
+    second = pieces.get(leading.LEAD) or pieces.get(leading.PORT)
     door = hole_of(first.key)
     if door is None or second is None or second.key != first.key:
         return None

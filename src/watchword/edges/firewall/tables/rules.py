@@ -35,6 +35,8 @@ def lines(hole: Hole, expires: int, settings: FirewallSettings) -> tuple[Line, .
     writing = _Writing(hole, f"-m comment --comment _exp_{expires}", settings)
     if hole.lead is None:
         return tuple(writing.access(service_of(hole)))
+    if hole.ticket:
+        raise HostError(f"nothing here counts the connections of {hole.who}")
     if not settings.leads or (hole.lead.source is not None and not settings.seen_as):
         raise HostError(f"nothing here can lead {hole.who} on ({hole.lead})")
     return tuple(writing.leading(hole.lead))

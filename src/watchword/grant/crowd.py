@@ -1,0 +1,216 @@
+"""Who else comes from an address, and what follows from that for who asks now.
+
+In here: leases, how many may share an address, ports that were somebody's a moment ago, and the
+evidence of how many people there are.
+Not in here: the stanza's other rules (decide), grants and openings (ledger), the waiting of who
+has to wait (service.daemon.lobby).
+
+Somebody is known by his key, and by his user name where the stanza lists names: what a caller
+merely calls himself must give him no second turn. The people who are told of are counted by what
+they call themselves. No clock: methods are told the time. Everything is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from watchword.grant.decide import Permit
+from watchword.grant.ledger import Ledger
+from watchword.model.addresses import Address
+from watchword.model.moments import Moment
+from watchword.model.openings import Grant, Lease
+from watchword.model.outcomes import Refusal
+from watchword.model.reasons import Reason
+from watchword.model.services import Service
+
+WINDOW: Final = 600.0
+"""Seconds for which a packet is evidence that its sender is at an address."""
+PAUSE: Final = 60.0
+"""Seconds that have to pass until somebody may hold an address again that he held too long."""
+NOT_AGAIN: Final = 600.0
+"""Seconds after the end of a grant in which its secret port is nobody else's."""
+_ADDRESSES: Final = 4096
+_PEOPLE: Final = 64  # remembered of one address
+_PORTS: Final = 16_384
+_HOLDERS: Final = 4096
+_NAME: Final = 40  # characters of what somebody calls himself
+
+
+class Wait(NamedTuple):
+    """Not yet: an address is held."""
+
+    holder: Grant
+
+
+class Company(NamedTuple):
+    """Let in, beside somebody who holds the address and wants to know."""
+
+    holder: Grant
+
+
+@dataclass(slots=True)
+class _Address:
+    people: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    """When each was last heard of, steady seconds; the last one last."""
+    told: int = 1
+    """How many were told of last."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    since: float
+    until: float
+
+
+class Crowd:
+    """What is remembered of addresses beside the grants in force."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._addresses: OrderedDict[Address, _Address] = OrderedDict()
+        self._ports: OrderedDict[tuple[Address, Service], float] = OrderedDict()
+        """Until when a secret port is not to be had again."""
+        self._holds: OrderedDict[tuple[Address, str], _Hold] = OrderedDict()
+
+    def judge(self, permit: Permit, now: Moment) -> Permit | Refusal | Wait:
+        """What remains of a permit, going by who else is there; nothing is changed by that.
+
+        A permit may come back shorter than it was.
+        """
+        standing = self._ledger.standing(permit)
+        no = self._too_many(permit, standing) or self._port_used(permit, standing, now)
+        if no is not None:
+            return no
+        other = self._in_the_way(permit)
+        if other is not None:
+            holder, lease = other
+            if lease is Lease.QUEUE:
+                return Wait(holder)
+            if lease is Lease.REFUSE:
+                return _no(permit, Reason.ADDRESS_HELD, _held(permit, holder, now))
+        return self._leased(permit, now)
+
+    def company(self, permit: Permit) -> Grant | None:
+        """Whose grant it is beside which this one is to be told of; None: nobody's."""
+        found = self._in_the_way(permit)
+        return found[0] if found is not None and found[1] is Lease.TELL else None
+
+    def admitted(self, permit: Permit, grant: Grant, now: Moment) -> None:
+        """Remember what a grant has taken."""
+        if permit.sharing.lease is not None:
+            self._hold(permit, grant, now)
+        if permit.sharing.secret_ports is not None:
+            for service in permit.services:
+                self._ports[permit.who, service] = grant.until + NOT_AGAIN
+                self._ports.move_to_end((permit.who, service))
+            while len(self._ports) > _PORTS:
+                self._ports.popitem(last=False)
+
+    def seen(self, permit: Permit, now: Moment) -> tuple[str, ...]:
+        """Note that somebody is at an address; who is there, if they are more than were told of."""
+        address = self._addresses.setdefault(permit.who, _Address())
+        self._addresses.move_to_end(permit.who)
+        if len(self._addresses) > _ADDRESSES:
+            self._addresses.popitem(last=False)
+        address.people[_name(permit)] = now.steady
+        address.people.move_to_end(_name(permit))
+        if len(address.people) > _PEOPLE:
+            address.people.popitem(last=False)
+        names = self.people(permit.who, now)
+        more = len(names) > address.told
+        address.told = max(1, len(names))
+        return names if more else ()
+
+    def people(self, who: Address, now: Moment) -> tuple[str, ...]:
+        """What those call themselves who are at an address, each once, whatever keys he has.
+
+        Of whom nothing was heard for a while, and who has no grant, is not among them.
+        """
+        address = self._addresses.get(who)
+        found = {grant.user[:_NAME]: None for grant in self._ledger.grants_for(who)}
+        if address is not None:
+            for name in [each for each, at in address.people.items() if now.steady - at > WINDOW]:
+                del address.people[name]
+            found |= dict.fromkeys(address.people)
+        return tuple(found)
+
+    def _too_many(self, permit: Permit, standing: Grant | None) -> Refusal | None:
+        sharing = permit.sharing
+        if standing is None and (sharing.identities is not None or sharing.grants is not None):
+            there = list(self._ledger.grants_for(permit.who))
+            others = {each.identity for each in there} - {permit.identity}
+            if sharing.identities is not None and len(others) >= sharing.identities:
+                said = f"{_name(permit)}: {permit.who} is shared by {len(others)} already"
+                return _no(permit, Reason.TOO_MANY_IDENTITIES, said)
+            if sharing.grants is not None and len(there) >= sharing.grants:
+                said = f"{_name(permit)}: there are {len(there)} grants for {permit.who}"
+                return _no(permit, Reason.TOO_MANY_GRANTS, said)
+        if self._ledger.lacks_tickets(permit):
+            said = f"{_name(permit)}: too many are outstanding for {permit.who}"
+            return _no(permit, Reason.TOO_MANY_CONNECTIONS, said)
+        return None
+
+    def _port_used(self, permit: Permit, standing: Grant | None, now: Moment) -> Refusal | None:
+        if permit.sharing.secret_ports is None or standing is not None:
+            return None
+        for service in permit.services:
+            if self._ports.get((permit.who, service), 0.0) > now.steady:
+                return _no(permit, Reason.PORT_USED_LATELY, f"{_name(permit)}: {service}")
+        return None
+
+    def _in_the_way(self, permit: Permit) -> tuple[Grant, Lease] | None:
+        """Whose grant matters, and what follows: the strictest that he or the permit says."""
+        found: tuple[Grant, Lease] | None = None
+        for grant in self._others(permit):
+            for lease in (grant.lease, permit.sharing.lease):
+                if lease is not None and (found is None or lease.strictness > found[1].strictness):
+                    found = grant, lease
+        return found
+
+    def _others(self, permit: Permit) -> Iterator[Grant]:
+        grants = self._ledger.grants_for(permit.who)
+        return (each for each in grants if each.identity != permit.identity)
+
+    def _leased(self, permit: Permit, now: Moment) -> Permit | Refusal:
+        if permit.sharing.lease is None:
+            return permit
+        hold = self._holds.get((permit.who, permit.identity))
+        anew = hold is None or now.steady >= hold.until + PAUSE
+        since = now.steady if hold is None or anew else hold.since
+        most = since + permit.sharing.lease_seconds - now.steady
+        if hold is not None and most < 1:
+            again = max(1, round(hold.until + PAUSE - now.steady))
+            said = (
+                f"{_name(permit)} has held {permit.who} for as long as he may, again in {again} s"
+            )
+            return _no(permit, Reason.HELD_TOO_LONG, said)
+        return replace(permit, seconds=min(permit.seconds, int(most)))
+
+    def _hold(self, permit: Permit, grant: Grant, now: Moment) -> None:
+        at = permit.who, permit.identity
+        hold = self._holds.get(at)
+        if hold is None or now.steady >= hold.until + PAUSE:
+            hold = self._holds[at] = _Hold(now.steady, grant.until)
+        hold.until = max(hold.until, grant.until)
+        self._holds.move_to_end(at)
+        while len(self._holds) > _HOLDERS:
+            self._holds.popitem(last=False)
+
+
+def _no(permit: Permit, reason: Reason, detail: str) -> Refusal:
+    return Refusal(reason, (permit.request.stanza,), detail)
+
+
+def _name(permit: Permit) -> str:
+    return permit.request.user[:_NAME]
+
+
+def _held(permit: Permit, holder: Grant, now: Moment) -> str:
+    left = max(1, round(holder.until - now.steady))
+    return (
+        f"{_name(permit)}: {permit.who} is held by {holder.user[:_NAME]} "
+        f"(grant {holder.id}) for another {left} s"
+    )

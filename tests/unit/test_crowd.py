@@ -1,0 +1,265 @@
+"""Who else comes from an address, and what follows from that (mode by mode, and in numbers)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.values import NOW, later, policy, request, terms
+from watchword.grant.crowd import NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
+from watchword.grant.decide import Permit, authorise
+from watchword.grant.ledger import Ledger
+from watchword.model.moments import Moment
+from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Grant, Lease
+from watchword.model.outcomes import Refusal
+from watchword.model.reasons import Reason
+from watchword.model.services import Service
+from watchword.model.sharing import SharingTerms
+
+OFFICE = "198.51.100.2"
+
+
+class Town:
+    """A ledger and its crowd, and people with keys of their own."""
+
+    def __init__(self, **sharing: Any) -> None:
+        self.ledger = Ledger()
+        self.crowd = Crowd(self.ledger)
+        self.sharing = SharingTerms(**sharing)
+
+    def permit(self, who: str, now: Moment = NOW, **more: Any) -> Permit:
+        stanza = terms(
+            key_names=(more.pop("key", f"key of {who}"),),
+            sharing=more.pop("sharing", self.sharing),
+            users=more.pop("users", frozenset()),
+        )
+        asked = request(user=who, allow=more.pop("allow", OFFICE), sent_at=int(now.wall), **more)
+        found = authorise(policy(stanza), asked, now)
+        assert isinstance(found, Permit), found
+        return found
+
+    def asks(self, who: str, now: Moment = NOW, **more: Any) -> Grant | Refusal | Wait:
+        permit = self.permit(who, now, **more)
+        judged = self.crowd.judge(permit, now)
+        if not isinstance(judged, Permit):
+            return judged
+        grant = self.ledger.admit(judged, now)
+        self.crowd.admitted(judged, grant, now)
+        self.crowd.seen(judged, now)
+        return grant
+
+    def gets(self, who: str, now: Moment = NOW, **more: Any) -> Grant:
+        found = self.asks(who, now, **more)
+        assert isinstance(found, Grant), found
+        return found
+
+    def refused(self, who: str, now: Moment = NOW, **more: Any) -> tuple[Reason, str]:
+        found = self.asks(who, now, **more)
+        assert isinstance(found, Refusal), found
+        return found.reason, found.detail
+
+
+def test_a_held_address_is_nobody_elses_until_its_holders_grants_are_over() -> None:
+    town = Town(lease=Lease.REFUSE)
+    grant = town.gets("alice")
+    reason, detail = town.refused("bob", later(10))
+    assert reason is Reason.ADDRESS_HELD
+    assert detail == f"bob: {OFFICE} is held by alice (grant {grant.id}) for another 20 s"
+    town.ledger.expire(later(30))
+    assert town.gets("bob", later(30)).user == "bob"
+
+
+def test_another_name_with_the_same_key_is_the_same_holder() -> None:
+    town = Town(lease=Lease.REFUSE)
+    town.gets("alice")
+    assert town.gets("not alice", key="key of alice")
+
+
+def test_where_names_are_checked_they_are_others() -> None:
+    town = Town(lease=Lease.REFUSE)
+    both = frozenset({"alice", "bob"})
+    town.gets("alice", key="the same", users=both)
+    assert town.refused("bob", key="the same", users=both)[0] is Reason.ADDRESS_HELD
+
+
+def test_a_lease_binds_those_as_well_whose_stanzas_have_none() -> None:
+    town = Town(lease=Lease.REFUSE)
+    town.gets("alice")
+    assert town.refused("bob", sharing=SharingTerms())[0] is Reason.ADDRESS_HELD
+
+
+def test_who_wants_an_address_for_himself_does_not_get_it_while_others_are_in() -> None:
+    town = Town(lease=Lease.REFUSE)
+    town.gets("bob", sharing=SharingTerms())
+    assert town.refused("alice")[0] is Reason.ADDRESS_HELD
+
+
+@pytest.mark.parametrize("mine", list(Lease))
+@pytest.mark.parametrize("his", list(Lease))
+def test_of_two_leases_the_stricter_counts(mine: Lease, his: Lease) -> None:
+    town = Town()
+    town.gets("alice", sharing=SharingTerms(lease=his))
+    found = town.asks("bob", sharing=SharingTerms(lease=mine))
+    kinds = {Lease.TELL: Grant, Lease.QUEUE: Wait, Lease.REFUSE: Refusal}
+    assert isinstance(found, kinds[max(mine, his, key=lambda each: each.strictness)])
+
+
+def test_other_addresses_are_held_by_others() -> None:
+    town = Town(lease=Lease.REFUSE)
+    town.gets("alice")
+    assert town.gets("bob", allow="198.51.100.3")
+
+
+def test_nobody_keeps_an_address_for_ever() -> None:
+    """His last grant ends with his time, and then he has to pause."""
+    town = Town(lease=Lease.REFUSE, lease_seconds=100)
+    now = NOW
+    for _ in range(5):
+        town.ledger.expire(now)
+        last = town.gets("alice", now)
+        now = later(20, now)
+    assert last.until == NOW.steady + 100
+    town.ledger.expire(now)
+    reason, detail = town.refused("alice", now)
+    assert reason is Reason.HELD_TOO_LONG
+    assert detail == f"alice has held {OFFICE} for as long as he may, again in {PAUSE:.0f} s"
+    assert town.gets("bob", now)
+    town.ledger.expire(later(PAUSE, now))
+    assert town.gets("alice", later(PAUSE, now)).until == NOW.steady + 100 + PAUSE + 30
+
+
+def test_no_more_identities_share_an_address_than_the_stanza_says() -> None:
+    town = Town(identities=2)
+    town.gets("alice")
+    town.gets("bob")
+    assert town.refused("carol") == (
+        Reason.TOO_MANY_IDENTITIES,
+        f"carol: {OFFICE} is shared by 2 already",
+    )
+    assert town.gets("alice", services="tcp/80")
+    assert town.gets("calls himself carol", key="key of bob")
+    assert town.gets("carol", allow="198.51.100.3")
+
+
+def test_no_more_grants_are_there_for_an_address_than_the_stanza_says() -> None:
+    town = Town(grants=2)
+    first = town.gets("alice")
+    town.gets("alice", services="tcp/80")
+    assert town.refused("alice", services="tcp/443") == (
+        Reason.TOO_MANY_GRANTS,
+        f"alice: there are 2 grants for {OFFICE}",
+    )
+    assert town.gets("alice", later(1)).id == first.id
+    town.ledger.expire(later(31))
+    assert town.gets("alice", later(31), services="tcp/443")
+
+
+def test_a_flood_of_valid_packets_makes_no_more_grants_than_allowed() -> None:
+    town = Town(secret_ports=(40000, 59999), grants=64)
+    found = [town.asks("mallory") for _ in range(500)]
+    assert len(town.ledger) == 64
+    assert {each.reason for each in found if isinstance(each, Refusal)} == {Reason.TOO_MANY_GRANTS}
+
+
+def test_tickets_of_an_address_are_dealt_to_nobody_twice_and_end() -> None:
+    town = Town(connections=16)
+    dealt = [town.gets(f"person {number}").tickets for number in range(MOST_TICKETS // 16)]
+    assert sorted(ticket for each in dealt for ticket in each) == list(range(1, MOST_TICKETS + 1))
+    assert town.refused("one more") == (
+        Reason.TOO_MANY_CONNECTIONS,
+        f"one more: too many are outstanding for {OFFICE}",
+    )
+    assert town.gets("one more", services="tcp/80").tickets
+    town.ledger.expire(later(30))
+    assert town.gets("one more", later(30)).tickets
+
+
+def test_a_counted_grant_needs_its_door_and_a_ticket_for_each_connection() -> None:
+    grant = Town(connections=2).gets("alice", services="tcp/22,tcp/80")
+    tickets = [(hole.service, hole.ticket) for hole in grant.holes]
+    ssh, web = Service.parse("tcp/22"), Service.parse("tcp/80")
+    assert tickets[:2] == [(ssh, ON_TICKETS), (web, ON_TICKETS)]
+    assert sorted(tickets[2:]) == sorted((s, t) for s in (ssh, web) for t in grant.tickets)
+    assert len(grant.tickets) == 2
+
+
+def test_who_knocks_again_has_his_tickets_again_and_more_time_gives_none() -> None:
+    town = Town(connections=1)
+    grant = town.gets("alice")
+    town.ledger.settled()
+    [ticket] = [hole for hole in grant.holes if hole.ticket > 0]
+    again = town.gets("alice", NOW)
+    assert again.id == grant.id
+    assert [each.hole for each in town.ledger.change().add] == list(again.holes)
+    town.ledger.settled()
+    town.ledger.set_end(again, again.ends + 60, again.until + 60)
+    assert not town.ledger.change()
+    opening = town.ledger.opening(ticket)
+    assert opening is not None
+    assert opening.until == again.shuts
+
+
+def test_a_short_door_ends_before_its_grant_and_opens_again_with_the_next_packet() -> None:
+    town = Town(door_seconds=5)
+    grant = town.gets("alice")
+    assert (grant.shuts - NOW.steady, grant.until - NOW.steady) == (5, 30)
+    again = town.gets("alice", later(20))
+    assert (again.shuts - NOW.steady, again.until - NOW.steady) == (25, 50)
+
+
+def test_a_time_beyond_the_stanzas_moves_neither_end() -> None:
+    grant = Town(door_seconds=5).gets("mallory", seconds=100_000)
+    assert (grant.shuts - NOW.steady, grant.until - NOW.steady) == (5, 300)
+
+
+def test_a_secret_port_is_nobody_elses_for_a_while() -> None:
+    town = Town(secret_ports=(40000, 59999))
+    grant = town.gets("alice")
+    port = str(grant.services[0])
+    permit = town.permit("bob")
+    asked = replace(permit, services=grant.services)
+    assert isinstance(town.crowd.judge(asked, later(1)), Refusal)
+    town.ledger.expire(later(31))
+    over = later(30 + NOT_AGAIN - 1)
+    refused = town.crowd.judge(asked, over)
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.detail) == (Reason.PORT_USED_LATELY, f"bob: {port}")
+    assert isinstance(town.crowd.judge(asked, later(30 + NOT_AGAIN)), Permit)
+
+
+def test_it_is_told_when_more_people_are_there_than_were_told_of() -> None:
+    town = Town()
+    told = []
+    for who in ("alice", "bob", "alice", "carol"):
+        permit = town.permit(who)
+        town.ledger.admit(permit, NOW)
+        told.append(sorted(town.crowd.seen(permit, NOW)))
+    assert told == [[], ["alice", "bob"], [], ["alice", "bob", "carol"]]
+
+
+def test_who_was_not_heard_of_for_a_while_is_not_counted() -> None:
+    town = Town()
+    town.gets("alice")
+    bob = town.gets("bob", later(WINDOW))
+    town.ledger.expire(later(WINDOW + 1))
+    assert town.crowd.people(bob.who, later(WINDOW + 1)) == ("bob",)
+
+
+def test_what_is_remembered_of_addresses_is_bounded() -> None:
+    town = Town(lease=Lease.TELL, secret_ports=(40000, 59999))
+    permit = town.permit("alice")
+    grant = town.ledger.admit(permit, NOW)
+    for number in range(6000):
+        other = replace(permit, who=permit.who + number, identity=str(number % 70))
+        other = replace(other, request=replace(other.request, user=f"user {number}"))
+        for _ in range(2):
+            town.crowd.seen(other, NOW)
+            town.crowd.admitted(other, grant, NOW)
+    assert len(town.crowd._addresses) <= 4096
+    assert len(town.crowd._holds) <= 4096
+    for number in range(100):
+        name = replace(permit.request, user=f"user {number}")
+        town.crowd.seen(replace(permit, request=name), NOW)
+    assert len(town.crowd.people(permit.who, NOW)) <= 65
