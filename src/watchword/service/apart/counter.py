@@ -103,10 +103,17 @@ class Counter:
                 return None, self._open(order)
             case Compile(text):
                 return self._compiled(text), []
+            case Unused(holes):
+                return self._unused(holes), []
             case UseUp():
                 return self._use_up(order), []
             case _:
                 return self._firewall(order), []
+
+    def _unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+        self.check_known(holes)
+        firewall = self._book.now.firewall
+        return firewall.unused(holes) if isinstance(firewall, CountsConnections) else frozenset()
 
     def _firewall(self, order: Order) -> Any:
         match order:
@@ -121,12 +128,6 @@ class Counter:
                 return self._rules(coming).firewall.cut(holes)
             case Firewall(what, coming):
                 return self._plain(what, coming)
-            case Unused(holes):
-                self.check_known(holes)
-                firewall = self._book.now.firewall
-                if not isinstance(firewall, CountsConnections):
-                    return frozenset()
-                return firewall.unused(holes)
             case _:
                 raise ForbiddenError(f"{type(order).__name__} is nothing for the firewall")
 
