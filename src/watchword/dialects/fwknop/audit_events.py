@@ -78,6 +78,8 @@ def _of_life(event: Event) -> _Entry | None:
             return "reload-refused", {"why": [str(each)[:_LONGEST] for each in complaints[:3]]}
         case Stopping(signal):
             return "signal", {"signal": signal}
+        case AddressShared():
+            return "shared", _shared(event)
         case LimitReached(packets):
             return "limit-reached", {"packets": packets}
         case Stopped():
@@ -86,17 +88,19 @@ def _of_life(event: Event) -> _Entry | None:
             return None
 
 
+def _shared(event: AddressShared) -> Mapping[str, Any]:
+    holder = {} if event.holder is None else {"holder": event.holder.id}
+    listed = [each[:_LONGEST] for each in event.people[:_PEOPLE]]
+    crowd = {"how": event.how.value, "count": len(event.people), "people": listed}
+    return {"who": str(event.who), **crowd, **holder}
+
+
 def _of_grants(event: Event) -> _Entry | None:
     match event:
         case GrantEnded(grant, ending):
             return "ended", {**_of(grant), "ending": ending.value}
         case GrantStays(grant, latest):
             return "stays", {**_of(grant), "latest": utc(latest)}
-        case AddressShared(who, way, people, holder):
-            held = {} if holder is None else {"holder": holder.id}
-            listed = [each[:_LONGEST] for each in people[:_PEOPLE]]
-            crowd = {"how": way.value, "count": len(people), "people": listed}
-            return "shared", {"who": str(who), **crowd, **held}
         case Changed(change):
             return "changed", {
                 "action": change.action.value,

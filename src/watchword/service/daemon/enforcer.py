@@ -92,7 +92,7 @@ class Enforcer:
         """Called after grants have ended: an address may be free."""
         self.granted: Callable[[Grant], None] = lambda grant: None
         """Told of each grant that a packet got or renewed."""
-        self._books = Books(journal, reporter, clock, lambda: self.freed())
+        self._books = Books(journal, reporter, clock, self._freed)
         self._reporter = reporter
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -191,6 +191,9 @@ class Enforcer:
                 self.granted(grant)
         self.stirred.set()
         return answers
+
+    def _freed(self) -> None:
+        self.freed()
 
     def _beside_others(self, permit: Permit) -> list[AddressShared]:
         holder = self.crowd.company(permit)

@@ -260,7 +260,7 @@ class Gate:
         """What nothing but others at the same address speaks against: no other stanza is asked."""
         case.refusals.append(refusal)
         self._figures.verdicts[refusal.reason.word] += 1
-        self._tell(case)
+        self._verdicts.tell(case)
 
     async def _settle(self, cases: list[Case]) -> None:
         for case in cases:
