@@ -60,6 +60,8 @@ _Entry: TypeAlias = tuple[str, Mapping[str, Any]]
 def _what(event: Event) -> _Entry | None:
     if isinstance(event, Flooded):
         return _flooded(event)
+    if isinstance(event, AddressShared):
+        return "shared", _shared(event)
     return _of_life(event) or _of_grants(event) or _of_commands(event)
 
 
@@ -78,8 +80,6 @@ def _of_life(event: Event) -> _Entry | None:
             return "reload-refused", {"why": [str(each)[:_LONGEST] for each in complaints[:3]]}
         case Stopping(signal):
             return "signal", {"signal": signal}
-        case AddressShared():
-            return "shared", _shared(event)
         case LimitReached(packets):
             return "limit-reached", {"packets": packets}
         case Stopped():
