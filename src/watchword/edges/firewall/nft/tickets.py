@@ -2,7 +2,7 @@
 
 In here: the text, and both directions of the elements' keys.
 Not in here: whole addresses (guard, elements), changes (openings), how many there are
-(grant.ledger). No I/O. Why it is made like this, and what it withstands: decision record 34.
+(grant.ledger). No I/O. Why it is made like this, and what it withstands: decision record 43.
 
 For each connection that an opening is good for there is a ticket, and a door that it opens. A SYN
 goes on while there is a door, and its connection is labelled as pending. What its caller sends
