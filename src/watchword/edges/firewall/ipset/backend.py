@@ -16,9 +16,10 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 
-from watchword.edges.firewall.cutting import can_cut, cut_off
+from watchword.edges.firewall.cutting import cut_off
 from watchword.edges.firewall.ipset.sets import OpeningSets, Place
 from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.tables import abilities
 from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.tables.structure import Structure
@@ -34,7 +35,6 @@ LOOK_EVERY = 0.25
 _SHARE = 0.01
 """Of the time may be spent on looking: the kernel counts members one by one."""
 _RELEASE_SECONDS = 2.0
-_FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +76,10 @@ class IpsetFirewall:
         Raises HostError with a remedy.
         """
         parts = self._parts
-        for version in parts.versions:
-            if not self._tools.has_match(version, "set"):
-                raise HostError(
-                    f"{self._tools.program(version)} cannot ask sets of ipset",
-                    hint="install its extension set, or use FIREWALL_BACKEND nftables",
-                )
+        abilities.require(self._tools, parts.versions, "set", "ask sets of ipset")
         parts.structure.check()
         parts.sets.check(parts.netlink)
-        able = {Feature.DESTINATION, Feature.SELF_EXPIRY}
-        able |= {_FAMILY[each] for each in parts.versions}
-        if self._settings.output is not None:
-            able.add(Feature.OUTPUT)
-        if can_cut():
-            able.add(Feature.CUT)
-        return frozenset(able)
+        return frozenset(abilities.of_chains(self._settings, parts.versions))
 
     def prepare(self) -> int:
         """Make sets, chain and calls stand. What was open stays open. Raises HostError."""

@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from watchword.edges.firewall.barring import Bars
-from watchword.edges.firewall.cutting import can_cut, cut_off
+from watchword.edges.firewall.cutting import cut_off
+from watchword.edges.firewall.tables import abilities
 from watchword.edges.firewall.tables.batches import by_table, script
 from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
@@ -34,7 +35,6 @@ from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
 
-_FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
 _WAIT_FOR_WARD = 0.25  # seconds between two looks whether there is one yet
 
 
@@ -80,20 +80,10 @@ class TablesFirewall:
         Raises HostError with a remedy.
         """
         parts = self._parts
-        for version in parts.versions:
-            if not self._tools.has_match(version, "comment"):
-                raise HostError(
-                    f"{self._tools.program(version)} cannot keep comments, which say when a "
-                    "grant ends",
-                    hint="install its extension comment, or use FIREWALL_BACKEND nftables",
-                )
+        what_for = "keep comments, which say when a grant ends"
+        abilities.require(self._tools, parts.versions, "comment", what_for)
         parts.structure.check()
-        able = {Feature.DESTINATION, Feature.SELF_EXPIRY}
-        able |= {_FAMILY[each] for each in parts.versions}
-        if self._settings.output is not None:
-            able.add(Feature.OUTPUT)
-        if can_cut():
-            able.add(Feature.CUT)
+        able = abilities.of_chains(self._settings, parts.versions)
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL}
             if self._settings.seen_as:
