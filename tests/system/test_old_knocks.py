@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.hit_sources import HitSourceContract
-from tests.daemon import PROGRAMS, Server
+from tests.daemon import PROGRAMS, Server, stanza
 from tests.old_knocks import octets
+from tests.sealing import sealed
 from watchword.edges.capture.hit_group import GroupSource, joined
 from watchword.edges.capture.hit_sniff import HitSniffer
 from watchword.edges.clock import SystemClock
@@ -51,7 +53,7 @@ KNOCK_LIMIT: 2;
 FW_ACCESS_TIMEOUT: 60;
 
 SOURCE: ANY;
-SHARED_SEQUENCE: tcp/6001, udp/6002, icmp;
+SHARED_SEQUENCE: tcp/6001, icmp;
 OPEN_PORTS: tcp/81;
 MIN_TIME_DIFF: 1;
 REQUIRE_OS_REGEX: linux;
@@ -114,12 +116,14 @@ class KnockServer(Server):
             "GUARD_SERVICES": "tcp/22,tcp/80,tcp/81,tcp/82",
             **settings,
         }
-        self.access = ACCESS
 
 
 @contextmanager
-def running(scene: Trio, folder: Path, **settings: str) -> Iterator[KnockServer]:
+def running(
+    scene: Trio, folder: Path, access: str = ACCESS, **settings: str
+) -> Iterator[KnockServer]:
     server = KnockServer(scene, folder, **settings)
+    server.access = access
     try:
         yield server.start()  # type: ignore[misc]
     finally:
@@ -153,6 +157,14 @@ def server(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kn
         yield found
 
 
+@pytest.fixture
+def alone(scene: Trio, server: KnockServer) -> Trio:
+    """The scene for a daemon of a test's own."""
+    if not server.ended:
+        assert server.stop() == 0, server.log
+    return scene
+
+
 def knock(who: Station, home: Path, to: str, *words: str, pause: str = "0.005") -> None:
     """Run our client there, as ``mbr``; the shared sequences are in its file."""
     rc = home / ".fwknoprc"
@@ -160,7 +172,7 @@ def knock(who: Station, home: Path, to: str, *words: str, pause: str = "0.005") 
     rc.write_text("203.0.113.1: tcp/5001, udp/5002, tcp/5003\n", "ascii")
     slow = home / "slow"
     slow.touch(mode=0o600)
-    slow.write_text("203.0.113.1: tcp/6001, udp/6002, icmp\n", "ascii")
+    slow.write_text("203.0.113.1: tcp/6001, icmp\n", "ascii")
     who.host.run(
         str(PROGRAMS / "fwknop"), "--key-rijndael", "testtest12", "-D", to,
         "--no-save-args", "--time-delay", pause, *words,
@@ -243,31 +255,41 @@ def test_a_shared_sequence_opens_as_often_as_its_limit_says(
     assert gets_through(scene.caller.host, scene.server.four, 80)
 
 
-@pytest.mark.requirement("8.21", "8.23")
+@pytest.mark.requirement("8.21", "8.23", "9.50")
 def test_hits_have_to_be_far_enough_apart_and_come_from_the_right_system(
     scene: Trio, server: KnockServer, tmp_path: Path
 ) -> None:
     words = ("--Server-mode", "shared", "--user-rc", str(tmp_path / "slow"))
     knock(scene.caller, tmp_path, scene.server.four, *words)
-    server.wait_for("Sequence min_time (1 seconds) not met: udp/6002 (port sequence num: 1)")
+    server.wait_for("Sequence min_time (1 seconds) not met: icmp (port sequence num: 1)")
     assert not reaches(scene.caller.host, scene.server.four, 81)
     knock(scene.caller, tmp_path, scene.server.four, *words, pause="1.1")
     server.wait_for(f"port knock access sequence matched for {scene.caller.four} (SOURCE block: 5)")
     assert gets_through(scene.caller.host, scene.server.four, 81)
 
 
-def test_knocks_are_sniffed_where_no_rule_logs_them(scene: Trio, tmp_path: Path) -> None:
-    with running(scene, tmp_path, KNOCK_SOURCE="sniff", PCAP_INTF="eth0") as server:
-        knock(scene.stranger, tmp_path, scene.server.four, *ENCRYPTED, "-s")
-        server.wait_for(f"add FWKNOP_INPUT {scene.stranger.four} -> 0.0.0.0/0(tcp/22)")
-        assert gets_through(scene.stranger.host, scene.server.four, 22)
+def test_knocks_are_sniffed_while_packets_come_to_the_same_daemon(
+    alone: Trio, tmp_path: Path
+) -> None:
+    """Somebody who is let in by both has one opening."""
+    settings = {"KNOCK_SOURCE": "sniff", "PCAP_INTF": "eth0", "PACKET_SOURCES": "udp"}
+    with running(alone, tmp_path, f"{ACCESS}\n{stanza()}", **settings) as server:
+        knock(alone.stranger, tmp_path, alone.server.four, *ENCRYPTED, "-s")
+        server.wait_for(f"add FWKNOP_INPUT {alone.stranger.four} -> 0.0.0.0/0(tcp/22)")
+        assert gets_through(alone.stranger.host, alone.server.four, 22)
+        packet = sealed(f"{alone.stranger.four},tcp/22", sent_at=int(time.time()))
+        send_datagram(alone.caller.host, packet, alone.server.four, 62201)
+        server.wait_for("SPA Packet from IP: 198.51.100.2 received with access source match")
+        server.wait_for_judgements(2)
+        [opening] = [each for each in server.ruleset().split("{") if alone.stranger.four in each]
+        assert opening.count(alone.stranger.four) == 1
 
 
 @pytest.mark.requirement("8.22")
-def test_knocks_are_read_from_the_pipe_that_syslog_writes_to(scene: Trio, tmp_path: Path) -> None:
+def test_knocks_are_read_from_the_pipe_that_syslog_writes_to(alone: Trio, tmp_path: Path) -> None:
     pipe = tmp_path / "fifo"
     settings = {"ENABLE_SYSLOG_FILE": "N", "KNOPMD_FIFO": str(pipe)}
-    with running(scene, tmp_path, **settings) as server:
+    with running(alone, tmp_path, **settings) as server:
         assert pipe.stat().st_mode & 0o777 == 0o600
         lines = [
             LINE.format(stamp=1, source="198.51.100.2", source_port=40000 + at, port=61000 + each)
@@ -277,7 +299,7 @@ def test_knocks_are_read_from_the_pipe_that_syslog_writes_to(scene: Trio, tmp_pa
             syslog.write("Nov 21 09:17:20 fw kernel: [2.000000] IN= OUT= and nothing else\n")
             syslog.writelines(lines)
         server.wait_for("add FWKNOP_INPUT 198.51.100.2 -> 0.0.0.0/0(tcp/22)")
-        assert gets_through(scene.caller.host, scene.server.four, 22)
+        assert gets_through(alone.caller.host, alone.server.four, 22)
         with pipe.open("w") as syslog:
             for line in lines:
                 forged = line.replace("198.51.100.2", "192.0.2.66")

@@ -136,7 +136,7 @@ def test_a_shared_sequence_is_that_of_the_file(mode: str, desk: Desk) -> None:
     assert desk.hits == [Element(6, 8), Element(6, 9)]
 
 
-@pytest.mark.requirement("9.50")
+@pytest.mark.requirement("9.50", partial=True)
 @pytest.mark.parametrize(
     ("words", "pauses"),
     [

@@ -183,7 +183,7 @@ def test_a_log_that_turns_out_to_have_them_is_not_read_any_more(tmp_path: Path) 
         reader = Reader(KnockLog(path))
         append(path, line(1) + FOREIGN + line(2))
         assert "has lines of other programs from now on" in await reader.until_told()
-        assert reader.source.awaited == (f"log {path}",)
+        assert reader.source.awaited == (f"log {path} of the kernel's lines alone",)
         reader = Reader(KnockLog(path, mixed=True))
         append(path, FOREIGN + line(3))
         assert await reader.ports() == [3]
@@ -218,8 +218,9 @@ def test_what_others_can_write_is_not_believed(
 def test_a_pipe_is_made_for_its_owner_alone_and_nothing_else_is_taken_for_one(
     tmp_path: Path,
 ) -> None:
-    pipe = tmp_path / "fifo"
+    pipe = tmp_path / "fwknop" / "fifo"
     os.close(opened_pipe(pipe))
+    assert pipe.parent.stat().st_mode & 0o777 == 0o700
     assert pipe.stat().st_mode & 0o777 == 0o600
     with pytest.raises(HostError, match="is no named pipe"):
         opened_pipe(log(tmp_path))

@@ -104,7 +104,7 @@ class LogSource:
 
     @property
     def awaited(self) -> tuple[str, ...]:
-        return (f"log {self._wanted.path}",) if self._mixed else ()
+        return (f"log {self._wanted.path} of the kernel's lines alone",) if self._mixed else ()
 
     async def batches(self) -> AsyncIterator[Sequence[tuple[float, Hit]]]:
         if self._wakings.closed:
@@ -196,7 +196,8 @@ class LogSource:
             return False
         self._say(
             "has lines of other programs from now on: no knocks are taken from it, because any "
-            "user could write one that looks like the kernel's"
+            "user could write one that looks like the kernel's",
+            "have syslog write kern.* alone to it, and start fwknopd again",
         )
         return True
 

@@ -22,11 +22,14 @@ _SYSLOG: Final = ("root", "syslog")
 
 
 def opened_pipe(path: Path) -> int:
-    """A descriptor of the named pipe that syslog writes to, which is made where there is none.
+    """A descriptor of the named pipe that syslog writes to, which is made where there is none,
+    with its folder.
 
     It is open for writing as well, so that there is no end where no syslog runs. Raises OSError;
     HostError: it is something else, or others may write to it.
     """
+    with suppress(FileExistsError):
+        path.parent.mkdir(mode=0o700)
     with suppress(FileExistsError):
         os.mkfifo(path, 0o600)
     flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
