@@ -18,7 +18,7 @@ from ipaddress import ip_address
 
 from fuzz.target import Target
 from watchword.model.crypto import Secret
-from watchword.model.routes import Login
+from watchword.model.relays import Login
 from watchword.wire.carriers.answers import DeclinedError, status
 from watchword.wire.carriers.relays import LONGEST_HEAD, Conversation, connect, socks4, socks5
 from watchword.wire.carriers.unreachable import undelivered

@@ -21,7 +21,7 @@ from watchword.wire.spa.libcrypto import encrypt_cbc
 STANDARD = {
     "__future__", "collections", "enum", "functools", "itertools", "keyword",
     "operator", "reprlib", "types",  # what enumerations are made of
-    "binascii", "ctypes", "hashlib", "hmac", "struct", "warnings",  # keys, digests, enciphering
+    "binascii", "ctypes", "hashlib", "struct",  # keys, digests, enciphering
     "errno", "gc", "pwd", "resource",
 }  # fmt: skip
 """Of the standard library, beyond what every Python loads; private modules follow these."""
@@ -78,12 +78,11 @@ OF_PORT_KNOCK = {
     "", "errors", "record", "programs", "programs.knock", "service", "service.knock",
     "service.knock.client", "dialects", "dialects.knockd", "dialects.knockd.client_options",
     "dialects.knockd.words", "edges", "edges.send", "edges.send.knocks", "edges.send.names",
-    "edges.send.sent", "edges.send.sockets", "edges.streams", "model", "model.crypto",
-    "model.routes", "model.undisclosed",
+    "edges.send.sent", "edges.send.sockets", "edges.streams", "model", "model.routes",
 }  # fmt: skip
 WITH_PORT_KNOCK = {
     "getopt", "gettext", "typing", "re", "copyreg", "contextlib", "socket", "selectors", "select",
-    "array", "math",
+    "array", "math", "warnings",
 }  # fmt: skip
 
 

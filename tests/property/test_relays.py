@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from watchword.dialects.fwknop.client_relays import written
 from watchword.dialects.fwknop.client_settings import RelayForm, RelayWord
 from watchword.model.crypto import Secret
-from watchword.model.routes import Login, RelayKind, endpoint
+from watchword.model.relays import Login, RelayKind
+from watchword.model.routes import endpoint
 from watchword.wire.carriers.answers import DeclinedError
 from watchword.wire.carriers.relays import LONGEST_HEAD, Conversation, connect, socks5
 

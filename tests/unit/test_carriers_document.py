@@ -11,7 +11,8 @@ from watchword.dialects.fwknop import client_routes
 from watchword.dialects.fwknop.client_options import parse
 from watchword.dialects.fwknop.client_settings import Given, combine
 from watchword.dialects.fwknop.client_verify import verify
-from watchword.model.routes import RelayKind, Route
+from watchword.model.relays import RelayKind
+from watchword.model.routes import Route
 
 PAGE = Path(__file__).parents[2] / "docs" / "carriers.md"
 STANZA = Given(server="home.example", access="tcp/22")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from watchword.model.crypto import Secret
-from watchword.model.routes import Login
+from watchword.model.relays import Login
 from watchword.wire.carriers.answers import DeclinedError, Status, status
 from watchword.wire.carriers.relays import LONGEST_HEAD, Conversation, connect, socks4, socks5
 

@@ -15,7 +15,8 @@ from watchword.dialects.fwknop.rcfile_read import read
 from watchword.dialects.fwknop.rcfile_write import INITIAL, save, variables
 from watchword.errors import OperatorError
 from watchword.model.crypto import Secret
-from watchword.model.routes import Carrier, Login, Relay, RelayKind, Route
+from watchword.model.relays import Login, Relay, RelayKind
+from watchword.model.routes import Carrier, Route
 
 WHO = ("-A", "tcp/22", "-a", "192.0.2.1")
 

@@ -18,7 +18,8 @@ from tests.relay_double import relaying
 from watchword.edges.send import addresses, connections, names, send, sockets
 from watchword.errors import HostError
 from watchword.model.crypto import Secret
-from watchword.model.routes import Carrier, Login, Relay, RelayKind, Route
+from watchword.model.relays import Login, Relay, RelayKind
+from watchword.model.routes import Carrier, Route
 from watchword.wire.carriers.http import extract, request
 
 PAYLOAD = b"+/" + b"A" * 200

@@ -15,7 +15,8 @@ from tests.certificates import certificate
 from tests.relay_double import relaying
 from watchword.edges.send import require, send
 from watchword.errors import HostError
-from watchword.model.routes import Carrier, Relay, RelayKind, Route
+from watchword.model.relays import Relay, RelayKind
+from watchword.model.routes import Carrier, Route
 from watchword.wire.carriers.http import extract
 
 PAYLOAD = b"+/" + b"A" * 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from watchword.conformance.golden import (
@@ -188,6 +188,7 @@ LOCKS = [
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=1600)
     | st.lists(st.sampled_from(BASE64), max_size=1600).map(bytes)

@@ -1,17 +1,20 @@
-"""How a packet gets to its server: what carries it, and through whom.
+"""How a packet gets to its server: what carries it.
 
-In here: carriers, relays, and a route, which is everything that sending needs
-to know beside the packet itself.
-Not in here: options and variables that choose a route (dialects), sockets
-(edges.send), bytes (wire.carriers).
+In here: carriers, and a route, which is everything that sending needs to know beside
+the packet itself.
+Not in here: through whom it goes (relays), options and variables that choose a route
+(dialects), sockets (edges.send), bytes (wire.carriers).
 """
 
 from __future__ import annotations
 
-from enum import Enum, StrEnum
+from enum import StrEnum
 
-from watchword.model.crypto import Secret
 from watchword.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from watchword.model.relays import Relay
 
 
 class Carrier(StrEnum):
@@ -39,36 +42,6 @@ class Carrier(StrEnum):
     def connected(self) -> bool:
         """Needs a TCP connection, and so can go through a relay."""
         return self is Carrier.TCP or self.web
-
-
-class RelayKind(Enum):
-    """What is spoken with a relay."""
-
-    HTTP = "HTTP proxy"
-    SOCKS4 = "SOCKS4 proxy"
-    SOCKS5 = "SOCKS5 proxy"
-
-
-@record
-class Login:
-    """Who we are to a relay."""
-
-    user: str
-    password: Secret
-
-
-@record
-class Relay:
-    """Somebody who connects to the server for us, and looks its name up."""
-
-    kind: RelayKind
-    host: str
-    port: int
-    login: Login | None = None
-
-    def __str__(self) -> str:
-        """For messages; says nothing of the login."""
-        return f"{self.kind.value} {endpoint(self.host, self.port)}"
 
 
 @record

@@ -15,7 +15,7 @@ from typing import Final
 
 from watchword.dialects.fwknop.client_settings import RelayForm, RelayWord
 from watchword.model.crypto import Secret
-from watchword.model.routes import Login, Relay, RelayKind
+from watchword.model.relays import Login, Relay, RelayKind
 from watchword.record import record
 
 _WRITTEN: Final = (

@@ -17,13 +17,15 @@ from watchword.dialects.fwknop.client_settings import DEFAULT_PORT, Given, Relay
 from watchword.dialects.fwknop.client_values import Stop
 from watchword.errors import OperatorError
 from watchword.model.crypto import Secret
-from watchword.model.routes import Carrier, Login, Relay, Route
+from watchword.model.routes import Carrier, Route
 from watchword.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final
+
+    from watchword.model.relays import Login, Relay
 
 WEB_PORT: Final = 80
 SOCKS_PORT: Final = 1080
@@ -164,6 +166,7 @@ def _relay(carrier: Carrier, settings: Given, environment: Mapping[str, str]) ->
     if word is None or not carrier.connected:
         return None
     from watchword.dialects.fwknop.client_relays import written  # noqa: PLC0415  (few have one)
+    from watchword.model.relays import Relay  # noqa: PLC0415
 
     if word.form is RelayForm.SOCKS:
         return written(word).at(SOCKS_PORT)
@@ -193,6 +196,7 @@ def _login(settings: Given) -> Login | None:
     if not settings.relay_user:
         return None
     from watchword.dialects.fwknop.client_keys import octets  # noqa: PLC0415  (few have one)
+    from watchword.model.relays import Login  # noqa: PLC0415
 
     word = settings.relay_password
     return Login(settings.relay_user, Secret(octets(word) if word else b""))

@@ -13,7 +13,8 @@ from watchword.edges.send import names
 from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.sent import NOT_SENT
 from watchword.errors import HostError
-from watchword.model.routes import Relay, RelayKind, Route
+from watchword.model.relays import Relay, RelayKind
+from watchword.model.routes import Route
 from watchword.wire.carriers.answers import DeclinedError
 from watchword.wire.carriers.relays import Conversation, connect, socks4, socks5
 

@@ -16,7 +16,8 @@ from watchword.edges.send.connections import Connection, reached
 from watchword.edges.send.relays import declined, open_way
 from watchword.edges.send.sent import NO_SIGN, NOT_SENT, UNKNOWN, Sent
 from watchword.errors import HostError
-from watchword.model.routes import Carrier, Relay, RelayKind, Route
+from watchword.model.relays import Relay, RelayKind
+from watchword.model.routes import Carrier, Route
 from watchword.record import replace
 from watchword.wire.carriers.answers import LONGEST_LINE, DeclinedError, Status, status
 from watchword.wire.carriers.http import AGENT, request

@@ -22,11 +22,12 @@ from watchword.errors import HostError, OperatorError
 from watchword.record import record, replace
 from watchword.service.client import files as client_files
 from watchword.service.client.console import Console
-from watchword.service.client.kept import KeptLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from watchword.service.client.kept import KeptLines
 
 _BY_NAME = "-n"  # with the name of a stanza and nothing else, the line holds no key
 
@@ -129,12 +130,11 @@ class _Round:
     def _go_on(self, line: CommandLine, settings: Given) -> int:
         """Steps 6 and later: kept options, and the packet."""
         path = self.kept or client_files.args_path(line, self.environment)
-        lines = KeptLines(path, line, self.console)
         if line.show_last or line.perl.show_host is not None:
-            self.console.say(_shown(line, lines))
+            self.console.say(_shown(line, self._lines(path, line)))
             return 0
         if line.last or line.perl.last_host is not None:
-            return self._again(line, lines, path)
+            return self._again(line, self._lines(path, line), path)
         words = ["fwknop", *self.argv]
         keeping = self.kept is None and not settings.no_save_args
         kept = client_last.kept(words, as_perl=self.as_perl) if keeping else None
@@ -145,10 +145,15 @@ class _Round:
             status = _knock(line, settings, self.environment, self.console)
         finally:
             if kept is not None:  # whatever became of the packet, which does not wait for the disk
-                lines.keep(kept, for_good=line.perl.save_dst)
+                self._lines(path, line).keep(kept, for_good=line.perl.save_dst)
         if kept is not None and line.given.server:
-            lines.keep_for_host(kept)
+            self._lines(path, line).keep_for_host(kept)
         return status
+
+    def _lines(self, path: str, line: CommandLine) -> KeptLines:
+        from watchword.service.client.kept import KeptLines  # noqa: PLC0415  (after the packet)
+
+        return KeptLines(path, line, self.console)
 
     def _again(self, line: CommandLine, lines: KeptLines, path: str) -> int:
         if self.kept is not None:

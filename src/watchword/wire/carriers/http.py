@@ -18,7 +18,7 @@ from itertools import takewhile
 from typing import Final
 
 from watchword.model.addresses import Address, canonical
-from watchword.model.routes import Login
+from watchword.model.relays import Login
 from watchword.record import record
 from watchword.wire.spa.base64text import ALPHABET
 

@@ -21,7 +21,8 @@ from collections.abc import Generator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
 
-from watchword.model.routes import Login, endpoint
+from watchword.model.relays import Login
+from watchword.model.routes import endpoint
 from watchword.record import record
 from watchword.wire.carriers.answers import DeclinedError, status
 from watchword.wire.carriers.http import basic

@@ -7,12 +7,16 @@ Not in here: trying a key on the packets of strangers (keyed, bunch).
 
 from __future__ import annotations
 
-import hmac
 from binascii import a2b_base64, b2a_base64
 
 from watchword.model.crypto import Digest, Secret
 from watchword.wire.spa import errors
 from watchword.wire.spa.errors import SpaError
+
+try:
+    from _hashlib import hmac_digest  # what ``hmac.digest`` calls, without the rest of that module
+except ImportError:
+    from hmac import digest as hmac_digest  # type: ignore[assignment]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ def mac_of(body: bytes, key: Secret, kind: Digest, prefix: bytes = PREFIX) -> by
     """
     check_key(key)
     try:
-        return hmac.digest(key.reveal(), prefix + body, kind.name.lower())
+        return hmac_digest(key.reveal(), prefix + body, kind.name.lower())
     except ValueError:
         raise unsupported(kind) from None
 
