@@ -230,6 +230,8 @@ def _take_away(kind: str) -> None:
                 subprocess.run([exe, *words.split()], check=True)
 
 
+STALE = '192.0.2.9 . tcp . 22 timeout 60s comment "ww:0123456789abcdef"'
+"""A grant that is over, as an old dump has it."""
 DAMAGES = {
     "mark": (
         "flush ruleset\n" + OPERATORS,
@@ -239,11 +241,13 @@ DAMAGES = {
         "flush chain inet watchword ahead\ndelete set inet watchword open6",
         "flush set inet watchword open4",
         "delete element inet watchword open4 { 192.0.2.7 . tcp . 22 }",
+        f"add element inet watchword open4 {{ {STALE} }}",
     ),
     "sets": (
         "flush ruleset\n" + OPERATORS,
         "flush set inet filter friends4",
         "delete element inet filter friends6 { 2001:db8::7 . tcp . 22 }",
+        f"add element inet filter friends4 {{ {STALE} }}",
     ),
     "ipset": (
         "ipset flush watchword6",
@@ -251,12 +255,14 @@ DAMAGES = {
         "iptables-nft -D INPUT -j FWKNOP_INPUT",
         "ip6tables-nft -F FWKNOP_INPUT",
         "iptables-nft -F FWKNOP_INPUT\nipset destroy watchword4",
+        "ipset add watchword4 192.0.2.9,tcp:22 timeout 60 comment ww:0123456789abcdef",
+        "ipset add watchword4 192.0.2.10,tcp:22 timeout 60 comment theirs",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_whatever_others_remove_is_missed_and_put_back_and_theirs_is_left_alone(
+def test_whatever_others_remove_or_put_in_is_noticed_and_put_right_and_theirs_is_left_alone(
     host: Host, kind: str
 ) -> None:
     backend, openings = make(kind), (opening("192.0.2.7"), opening("2001:db8::7"))
@@ -273,6 +279,8 @@ def test_whatever_others_remove_is_missed_and_put_back_and_theirs_is_left_alone(
         assert backend.intact(), damage
         assert backend.installed() == {each.tag for each in openings}, damage
         assert sorted(rules(kind)) == sorted(whole), damage
+    if kind == "ipset":
+        assert "theirs" in str(saved(kind))
     backend.teardown()
     backend.close()
 
