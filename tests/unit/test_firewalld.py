@@ -184,6 +184,37 @@ def test_rules_of_others_stay_and_one_that_nobody_was_granted_goes() -> None:
     assert firewalld.rules("public") == [OTHERS]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_strays_that_took_both_priorities_do_not_take_an_opening_along(at_once: bool) -> None:
+    world, firewalld, _, _ = scene()
+    for rule in (OURS, NEXT):
+        firewalld.put("public", rule, 300)
+    world.backend.prepare()
+    strays = world.backend.installed()
+    there = world.opening()
+    world.backend.apply(ChangeSet((there,), strays if at_once else frozenset()))
+    world.remove(*strays)
+    assert world.backend.installed() == tags(there)
+    assert len(firewalld.rules("public")) == 1
+
+
+def test_what_is_taken_down_goes_from_zones_that_nobody_comes_to_any_more() -> None:
+    world, firewalld, _, _ = made = scene({"public": (), "home": ()})
+    made.backend.prepare()
+    world.add(world.opening())
+    firewalld.active.remove("home")
+    world.backend.teardown()
+    assert firewalld.rules("home") == firewalld.rules("public") == []
+
+
+def test_whoever_only_looks_changes_nothing() -> None:
+    world, firewalld, heir, tables = made = scene()
+    firewalld.put("public", OURS, 300)
+    firewalld.told.clear()
+    assert made.backend.recognise([world.opening()])
+    assert (firewalld.told, tables.swept, heir.wills) == ([], [], {})
+
+
 def test_after_a_restart_rules_of_the_earlier_run_are_those_of_its_grants() -> None:
     world, firewalld, heir, _ = made = scene()
     grant = world.opening()
