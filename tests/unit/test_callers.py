@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
@@ -15,6 +16,7 @@ from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from tests.values import NOW, policy, request, terms
 from watchword.dialects.fwknop import client_admit
 from watchword.dialects.fwknop.client_settings import Given
+from watchword.edges.firewall.memory import EVERYTHING
 from watchword.errors import OperatorError
 from watchword.grant import asking
 from watchword.grant.decide import Permit, authorise
@@ -30,6 +32,7 @@ from watchword.model.policy import NatTerms, Policy
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Particulars, Request
 from watchword.model.services import Service
 from watchword.model.templates import Template
+from watchword.service.daemon.assembly import fitted
 
 SSH = Service.parse("tcp/22")
 HOME, HOME6 = ip_address("198.51.100.2"), ip_address("2001:db8:2::2")
@@ -349,6 +352,25 @@ def test_a_prefix_is_refused_where_grants_are_for_one_destination() -> None:
 def test_what_has_no_effect_is_remarked_on() -> None:
     told = remarks("GUARD_SERVICES ALL", STANZA + "WIDEN_TO_PREFIX Y")
     assert "no effect without PREFIXES_IPV4" in "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"binding": Binding.OFFERED}, "a grant to one source port (BIND_SOURCE_PORT)"),
+        ({"prefixes": PREFIXES}, "a grant to a prefix (PREFIXES_IPV4, PREFIXES_IPV6)"),
+        ({"prefixes": PREFIXES, "first": True}, "the first of a prefix that connects"),
+    ],
+)
+def test_where_the_backend_has_no_such_openings_the_start_is_refused_at_the_stanza(
+    more: dict[str, Any], told: str
+) -> None:
+    rules = allowed(**more)
+    able = EVERYTHING - rules.features(rules.stanzas[0])
+    with pytest.raises(OperatorError, match=re.escape(told)) as refused:
+        fitted(rules, "ipset", able)
+    assert refused.value.complaints[0].place == rules.stanzas[0].place
+    assert fitted(rules, "nftables", EVERYTHING).stanzas == rules.stanzas
 
 
 def test_the_firewall_is_set_up_for_what_the_stanzas_have() -> None:
