@@ -42,6 +42,16 @@ _MODES: Final = (
     ),
     _Mode("modes.several", "... to two addresses", "MORE_ADDRESSES 1\n", "also 192.0.2.1"),
     _Mode("modes.proved", "... with a connection to be proved", "PROVE Y\n"),
+    _Mode("modes.counted", "... for one connection", "COUNT_CONNECTIONS Y\n"),
+    _Mode("modes.counted-5", "... for five connections", "MAX_CONNECTIONS 5\n"),
+    _Mode("modes.door", "... with a short door", "DOOR_TIMEOUT 5\n"),
+    _Mode("modes.secret", "... with a secret port", "SECRET_PORTS 40000-59999\n"),
+    _Mode("modes.lease", "... that holds its address", "EXCLUSIVE_LEASE refuse\n"),
+    _Mode(
+        "modes.quota",
+        "... where so many may share an address",
+        "MAX_IDENTITIES_PER_ADDRESS 9\nMAX_GRANTS_PER_ADDRESS 9\n",
+    ),
 )
 
 

@@ -11,14 +11,16 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon import stanza, until
+from tests.daemon import base64, stanza, until
 from tests.sealing import sealed
 from tests.system.building_scene import Shared, shared_scene
+from tests.system.connect_scene import section
 from watchword.lab.hosts import can_make_namespaces
 from watchword.lab.sockets import send_datagram
 from watchword.lab.trio import Station
@@ -259,3 +261,44 @@ def _acknowledged(made: socket.socket) -> bool:
 def _unacknowledged(made: socket.socket) -> int:
     """Octets: SIOCOUTQ."""
     return int.from_bytes(fcntl.ioctl(made, 0x5411, bytes(4)), sys.byteorder)
+
+
+def test_connect_finds_the_secret_port_of_its_packet_and_fwknop_says_it(
+    scene: Shared, tmp_path: Path
+) -> None:
+    real, sealed_with = PORTS["secret"], key("secret", "alice")
+    assert sealed_with.mac_key is not None
+    more = {"SECRET_PORTS": "40000-59999", "ACCESS": f"tcp/{real}"}
+    keys = {"KEY_BASE64": base64(sealed_with.key), "HMAC_KEY_BASE64": base64(sealed_with.mac_key)}
+    rc = tmp_path / ".fwknoprc"
+    rc.touch(mode=0o600)
+    rc.write_text(section("home", scene.net.server.four, **more, **keys), "utf-8")
+    run = partial(scene.program, scene.net.alice, home=tmp_path)
+    asked = ("connect", "home", str(real), "--check", "-v", "--timeout", "10")
+    made = run("watchword", *asked)
+    assert made.returncode == 0, made.stderr
+    said = run("fwknop", "-n", "home").stdout
+    [row] = [each for each in grants(scene) if f"tcp/{_of(said)}" in each["services"]]
+    assert f"[+] Secret port '{_of(said)}' on: 'tcp/{_of(said)}' will grant access to: " in said
+    assert row["leads_to"] == f"here:{real}"
+    assert scene.connects(scene.net.alice, _of(said)) is not None
+
+
+def _of(said: str) -> int:
+    return int(said.partition("Secret port '")[2].partition("'")[0])
+
+
+def test_a_daemon_that_is_killed_counts_on_and_a_new_one_gives_no_connection_twice(
+    scene: Shared,
+) -> None:
+    """The last one of this file: the daemon is another one after it."""
+    port = PORTS["counted"]
+    knock(scene, scene.net.alice, "counted", "alice")
+    knock(scene, scene.net.bob, "counted", "bob")
+    scene.server.kill()
+    assert scene.connects(scene.net.alice, port) is not None
+    assert scene.connects(scene.net.bob, port) is not None
+    assert scene.is_shut_for(scene.net.mallory, port, seconds=_MOMENT)
+    scene.server.start()
+    assert [each["connections_left"] for each in grants(scene)] == [0, 0]
+    assert scene.is_shut_for(scene.net.mallory, port, seconds=_MOMENT)

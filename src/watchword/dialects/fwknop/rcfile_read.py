@@ -83,6 +83,12 @@ def _key(name: str, form: KeyForm) -> _Take:
     return take
 
 
+def _ports(text: str) -> object:
+    from watchword.dialects.fwknop import client_secret  # noqa: PLC0415  (few runs need it)
+
+    return client_secret.ports(text)
+
+
 def _admitted(name: str) -> Callable[[str], object]:
     def read(text: str) -> object:
         from watchword.dialects.fwknop import client_admit  # noqa: PLC0415  (few runs need it)
@@ -156,6 +162,7 @@ VARIABLES: Final[dict[str, _Take]] = {
     "ASK_PREFIX": _elsewhere("ASK_PREFIX", _admitted("prefix")),
     "ALSO_ALLOW": _elsewhere("ALSO_ALLOW", _admitted("also")),
     "PROVE": _elsewhere("PROVE", _YES),
+    "SECRET_PORTS": _elsewhere("SECRET_PORTS", _ports),
 }  # fmt: skip
 
 SECRETS: Final = frozenset(

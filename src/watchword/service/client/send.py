@@ -42,6 +42,8 @@ class Packet:
     message: Message
     plaintext: bytes
     payload: bytes
+    secret: int = 0
+    """The port that leads to what it asks for; 0: none does (SECRET_PORTS)."""
 
 
 def knock(
@@ -131,7 +133,8 @@ class Knocker:
         plaintext = _compose(manner, message)
         seal = self._seal or manner.seal(settings)
         self._seal = seal
-        packet = Packet(message, plaintext, seal.seal(message, plaintext))
+        secret = _secret_port(settings, message, plaintext)
+        packet = Packet(message, plaintext, seal.seal(message, plaintext), secret)
         manner.tell_packet(message, plaintext)
         self._show(packet, seal)
         _check_size(manner, packet.payload)
@@ -142,6 +145,10 @@ class Knocker:
             return None
         sent = self._transmit(packet.payload, route, confirm=confirm)
         manner.tell_sending(len(packet.payload), sent, route)
+        if secret:
+            from watchword.dialects.fwknop.client_secret import told  # noqa: PLC0415  (few runs)
+
+            console.say(told(message, secret))
         if first and (verbose or (console.attended and not console.quiet)):
             # The original says nothing of it, and what scripts see stays as it is.
             for each in seal.remarks():
@@ -237,6 +244,14 @@ class Knocker:
             write(path, payload + b"\n")
         except HostError as error:
             self._console.warn(f"write_spa_packet_data: {error}")
+
+
+def _secret_port(settings: Given, message: Message, plaintext: bytes) -> int:
+    if "SECRET_PORTS" not in settings.elsewhere:
+        return 0
+    from watchword.dialects.fwknop import client_secret  # noqa: PLC0415  (few runs have them)
+
+    return client_secret.port(settings, message, plaintext)
 
 
 def _random_port() -> int:

@@ -103,7 +103,7 @@ class Examination:
         kept = self._sending is not None and self._sending.kept
         if self._port is None or kept:
             return _Knock(self._port, knocked.payload)
-        port = client_ports.outer_port(knocked.message, self._port)
+        port = knocked.secret or client_ports.outer_port(knocked.message, self._port)
         after = dial.dial(address, port, seconds, stubborn=_STUBBORN)
         _hang_up(after)
         return _Knock(port, knocked.payload, after)

@@ -124,7 +124,7 @@ class Approach:
             packet = self._knocker.knock(self.place_of_knock(address))
         except HostError as error:  # of one family, as a rule; the other may do
             return Answer(Heard.NO_WAY, reason=first_line(error)), self._port
-        port = client_ports.outer_port(packet.message, self._port)
+        port = packet.secret or client_ports.outer_port(packet.message, self._port)
         self._say(f"knocked; trying {address} port {port}")
         answer = dial.dial(address, port, seconds, stubborn=_STUBBORN)
         return self._proved(answer, packet), port

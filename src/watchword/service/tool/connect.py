@@ -142,7 +142,9 @@ def _go_through(arguments: argparse.Namespace) -> int:
     target = arguments.to or called.target(arguments.host)
     hop.onwards(target, arguments.port)  # what is wrong with it is said before anything is sent
     packet = called.knocker(console, carry=hop.carry).knock()
-    return takeover.become(hop.onwards(target, outer_port(packet.message, arguments.port)))
+    return takeover.become(
+        hop.onwards(target, packet.secret or outer_port(packet.message, arguments.port))
+    )
 
 
 def _renew(
