@@ -21,9 +21,10 @@ from watchword.edges.clock import FakeClock
 from watchword.errors import HostError
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.hits import Hit
-from watchword.model.settings import KnockLog
+from watchword.model.settings import KnockLog, Settings
 from watchword.ports import HitSource
 from watchword.programs import fwknopd
+from watchword.service.daemon.sources import doubts
 
 FOREIGN = "Nov 21 09:17:20 fw sshd[7]: Accepted publickey for mallory\n"
 
@@ -264,6 +265,17 @@ def test_a_line_without_end_costs_no_memory(tmp_path: Path) -> None:
         await reader.source.aclose()
 
     asyncio.run(scene())
+
+
+def test_what_is_wrong_with_a_log_is_known_before_the_start(tmp_path: Path) -> None:
+    path = log(tmp_path, FOREIGN)
+    [mixed] = doubts(Settings(sources=(KnockLog(path),)))
+    assert "has lines of other programs" in mixed.message
+    [missing] = doubts(Settings(sources=(KnockLog(tmp_path / "nowhere"),)))
+    assert "cannot read the log" in missing.message
+    path.write_text(line(1), "ascii")
+    pipe = KnockLog(tmp_path / "fifo", pipe=True)
+    assert doubts(Settings(sources=(KnockLog(path), pipe))) == []
 
 
 def test_a_log_that_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def parse(argv: Sequence[str], *, as_perl: bool = False) -> CommandLine:
     from watchword.dialects.fwknop.client_perl_settled import settled  # noqa: PLC0415  (few)
 
     perl = Perl(**flags.pop("perl", {}))
-    if perl.knocks and layer.rand_port:  # its letter stands for something else there
+    if perl.knocks and layer.rand_port and not as_perl:  # its letter means something else there
         perl = replace(perl, rotate_proto=True)
     layer = settled(perl, layer, verbose=bool(flags.get("verbose")), as_perl=as_perl)
     return CommandLine(given=layer, perl=perl, as_perl=as_perl, **flags)

@@ -16,8 +16,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from watchword.edges.capture.log_rights import opened_log
 from watchword.edges.capture.wakings import Wakings
-from watchword.errors import HostError
+from watchword.edges.clock import SystemClock
+from watchword.errors import Complaint, HostError
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.filters import Filter
 from watchword.model.hits import Hit
@@ -44,6 +46,19 @@ def hits_in(path: Path) -> Iterator[Hit]:
         raise HostError(
             f"cannot read the log {path}: {error.strerror}", hint="name another with --fw-log"
         ) from None
+
+
+def doubts(wanted: KnockLog) -> list[Complaint]:
+    """Why a log would not be read here, as things are now; of a pipe nothing, it is made."""
+    if wanted.pipe:
+        return []
+    try:
+        LogSource(
+            wanted, SystemClock(), lambda trouble: None, lambda path, _: opened_log(path)
+        ).close()
+    except HostError as error:
+        return [Complaint(str(error), hint=error.hint, fatal=False)]
+    return []
 
 
 class LogSource:
@@ -121,7 +136,7 @@ class LogSource:
                 if not self._wanted.pipe:
                     self._again()
         finally:
-            self._close()
+            self.close()
 
     def _again(self) -> None:
         loop = asyncio.get_running_loop()
@@ -217,10 +232,11 @@ class LogSource:
         return {f"lines: {each.value}": count for each, count in self._others.items()}
 
     async def aclose(self) -> None:
-        self._close()
+        self.close()
         await asyncio.sleep(0)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of it, on whichever thread made it."""
         if self._timer is not None:
             self._timer.cancel()
         self._wakings.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeAlias, assert_never
 
-from watchword.edges.capture import links
+from watchword.edges.capture import hit_log, links
 from watchword.edges.capture.file import FileSource
 from watchword.edges.capture.hit_group import GroupSource
 from watchword.edges.capture.hit_log import LogSource
@@ -220,6 +220,8 @@ def doubts(settings: Settings) -> list[Complaint]:
                 found_for(each.filter, Openers().compiled)
             except OperatorError as error:
                 found += error.complaints
+        if isinstance(each, KnockLog):
+            found += hit_log.doubts(each)
         if isinstance(each, (Sniffer, KnockSniffer)):
             there = links.names()
             found += (
