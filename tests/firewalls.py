@@ -40,6 +40,7 @@ ROWS: Final = {
     Feature.FIRST: "of a prefix only the first that connects (`FIRST_CONNECTS_ONLY`)",
     Feature.COUNT: "lets in a number of connections (`COUNT_CONNECTIONS`)",
     Feature.AT_ONCE: "a number at once of one address (`MAX_CONNECTIONS_PER_ADDRESS`)",
+    Feature.KERNEL_DOORS: "follows the knocks of doors (`Kernel = yes`)",
 }
 
 Found = Mapping[str, Mapping[str, Any]]

@@ -12,9 +12,10 @@ import pytest
 
 from watchword.errors import HostError
 from watchword.model.addresses import Address
+from watchword.model.doors import KernelOpening
 from watchword.model.openings import ChangeSet, Extent, Feature, Hole, Lead, Opening, SourceNat, Tag
 from watchword.model.services import Service
-from watchword.ports import Clock, FirewallBackend
+from watchword.ports import Clock, FirewallBackend, FollowsKnocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,18 @@ class FirewallContract:
     def ready(self, world: World) -> World:
         world.backend.prepare()
         return world
+
+    def test_who_follows_doors_knows_of_nobody_who_did_not_knock_and_can_rest(
+        self, world: World
+    ) -> None:
+        backend = world.backend
+        able = Feature.KERNEL_DOORS in backend.probe()
+        assert not able or isinstance(backend, FollowsKnocks)
+        if able and isinstance(backend, FollowsKnocks):
+            backend.prepare()
+            assert list(backend.knocked()) == []
+            backend.settle([KernelOpening(7, "ssh", ip_address("192.0.2.7"), 1.0)])
+            backend.rest()
 
     def test_it_says_what_it_can(
         self, world: World, record_property: Callable[[str, object], None]

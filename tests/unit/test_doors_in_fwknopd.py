@@ -22,11 +22,11 @@ from watchword.edges.clock import FakeClock
 from watchword.edges.debts import NAME, Debts
 from watchword.edges.firewall.memory import EVERYTHING, MemoryFirewall
 from watchword.edges.firewall.nft import doors as kernel
-from watchword.edges.replay.memory import MemoryJournal
+from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.report.lines import MemoryReporter
-from watchword.errors import OperatorError
+from watchword.errors import HostError, OperatorError
 from watchword.grant import warrants
-from watchword.model.door_events import ServicesOpened, Told
+from watchword.model.door_events import Noise, ServicesOpened, Told
 from watchword.model.doors import KernelOpening, KernelStep, Progress, Step
 from watchword.model.openings import Feature, Grant, Hole, Lead, Opening
 from watchword.model.orders import CloseByCommand, OpenDoor, UseUp, Wanted
@@ -39,11 +39,15 @@ from watchword.recognise.kernel_doors import KernelAttempts
 from watchword.service.apart.counter import Counter
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.workshop import Tools, Workshop
+from watchword.service.daemon import doors as doors_of_fwknopd
 from watchword.service.daemon.assembly import fitted
+from watchword.service.daemon.doors import Doors
 from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.means import ourselves
 from watchword.service.daemon.restraint import is_overheard
 from watchword.service.knock.door_grants import DoorGrants
 from watchword.service.knock.kernel import KernelDoors
+from watchword.service.knock.sparing import BURST
 from watchword.service.tool import command as tool
 
 SSH = Service.parse("tcp/2222")
@@ -410,3 +414,76 @@ def test_knocks_are_explained_step_by_step(command: Callable[..., tuple[int, str
     assert (status, said.splitlines()[-1]) == (1, "nothing is opened: 192.0.2.66 is blacklisted")
     assert command("explain", "--knocks", "7000,x")[0] != 0
     assert command("explain", "--knocks", "7000", "-s", "here")[0] != 0
+
+
+def test_spoilt_attempts_are_for_debuggers_and_floods_are_counted() -> None:
+    async def scene() -> None:
+        clock, reporter = FakeClock(*NOW), MemoryReporter()
+        debugging = False
+        enforcer = Enforcer(MemoryFirewall(clock), MemoryJournal("boot"), reporter, clock)
+        doors = Doors(
+            reporter, clock, ourselves(), enforcer, journal=MemoryJournal("boot"),
+            keys=MemoryReplayStore(), dry_run=False, debugging=lambda: debugging,
+        )  # fmt: skip
+        door = configured().policy.doors[0]
+        doors._tell(Told(Progress(Step.SPOILT, door, CALLER, 1, 3)))
+        assert reporter.events == []
+        debugging = True
+        doors._tell(Told(Progress(Step.SPOILT, door, CALLER, 1, 3)))
+        assert len(reporter.events) == 1
+        for _ in range(BURST + 50):
+            doors._tell(Told(Progress(Step.ADVANCED, door, CALLER, 1, 3)))
+        assert len(reporter.events) == BURST
+        await doors.stop(0.0)
+        assert Knocked(Noise(51), NOW.wall) in reporter.events
+
+    asyncio.run(scene())
+
+
+def test_a_used_sequence_is_not_waited_for_again_when_an_interface_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What listens then is given the doors as they wait by now."""
+    heard: list[list[tuple[Service, ...]]] = []
+
+    class Listens:
+        def __init__(self, *_: object, **__: object) -> None:
+            self.take_up = lambda doors: heard.append([each.sequence for each in doors])
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+        def forget(self) -> None:
+            """Nothing has come."""
+
+        async def listen(self) -> None:
+            raise HostError("it is gone")
+
+    async def scene() -> None:
+        clock, reporter = FakeClock(*NOW), MemoryReporter()
+        enforcer = Enforcer(MemoryFirewall(clock), MemoryJournal("boot"), reporter, clock)
+        after = (Service.parse("tcp/5"), Service.parse("tcp/6"))
+        means = replace(
+            ourselves(), use_up=lambda door, tell: (True, replace(door, sequence=after))
+        )
+        doors = Doors(
+            reporter, clock, means, enforcer, journal=MemoryJournal("boot"),
+            keys=MemoryReplayStore(), dry_run=False,
+        )  # fmt: skip
+        monkeypatch.setattr(doors_of_fwknopd, "Listener", Listens)
+        monkeypatch.setattr(doors_of_fwknopd, "_AGAIN", 0.0)
+        once = "[once]\none_time_sequences = /sheet\nopen = tcp/2222\n"
+        configuration = configured(once, **{"/sheet": " 3,4\n 5,6\n"})
+        doors.take_over(doors.prepare(configuration), configuration.policy)
+        doors._used_up(configuration.policy.doors[0])
+        listening = asyncio.ensure_future(doors.listen())
+        while len(heard) < 2:
+            await asyncio.sleep(0)
+        listening.cancel()
+
+    asyncio.run(scene())
+    assert heard[:2] == [[services("tcp/3 tcp/4")], [services("tcp/5 tcp/6")]]
+
+
+def services(text: str) -> tuple[Service, ...]:
+    return tuple(map(Service.parse, text.split()))

@@ -120,6 +120,11 @@ class KnockSource:
             f"interface {tap.name}" for tap in self._taps if tap.state is InterfaceState.DOWN
         )
 
+    def forget(self) -> None:
+        """Drop what has come by now and was not looked at."""
+        for tap in self._taps:
+            tap.forget()
+
     def wake(self) -> None:
         """Have the sockets looked at now, even if nothing came."""
         self._ready.set()

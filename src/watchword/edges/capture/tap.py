@@ -79,10 +79,10 @@ class Tap:
         if not both_directions:
             with contextlib.suppress(OSError):
                 self.sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        self._forget_what_came_before()
+        self.forget()
 
-    def _forget_what_came_before(self) -> None:
-        """What arrived before there was a filter was not asked for."""
+    def forget(self) -> None:
+        """Drop what has come by now; before there was a filter it was not asked for."""
         for _ in range(_MOST_STALE):
             try:
                 self.sock.recv(1)

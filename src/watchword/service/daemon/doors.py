@@ -8,7 +8,7 @@ firewall (enforcer), the file (dialects.fwknop.translate_doors).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +38,7 @@ from watchword.service.knock.sparing import SECOND, Sparing, concerns_debuggers
 
 COMMANDS_AT_ONCE: Final = 32
 """Of those that open, and of those that close."""
+_AS_READ: Final[Mapping[int, Door]] = {}
 _AGAIN: Final = 1.0  # seconds between two looks for an interface that is gone
 
 
@@ -75,13 +76,18 @@ class Doors:
         journal: Journal,
         keys: ReplayStore,
         dry_run: bool,
+        debugging: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``debugging``: whether somebody wants to hear of attempts that were spoilt."""
+        self._debugging = debugging
         self._reporter = reporter
         self._clock = clock
         self._means = means
         self._dry_run = dry_run
         self._policy = Policy(())
         self._knocking: Knocking | None = None
+        self._waiting: dict[int, Door] = {}
+        """Doors whose one-time sequence was used up since they were read, as they wait now."""
         self._listener: Listener | None = None
         self._kernel: KernelDoors | None = None
         self._group = 0
@@ -138,12 +144,13 @@ class Doors:
     def _barred(self, who: Address) -> str:
         return warrants.against_caller(self._policy, who)
 
-    def _opened(self, knocking: Knocking) -> Listener:
+    def _opened(self, knocking: Knocking, waiting: Mapping[int, Door] = _AS_READ) -> Listener:
+        """``waiting``: doors as they wait by now, by their numbers, where that has changed."""
         duties = Duties(self._tell, self._completed, self._used_up)
         openers = self._means.openers or Openers()
         listener = Listener(_interfaces(knocking), duties, self._clock, made=openers.packets)
         try:
-            listener.take_up(knocking.doors)
+            listener.take_up([waiting.get(each.number, each) for each in knocking.doors])
         except HostError:
             listener.close()
             raise
@@ -162,8 +169,11 @@ class Doors:
         if prepared.knocking is not None and prepared.listener is None:
             return False
         old, self._listener = self._listener, prepared.listener
+        self._waiting.clear()
         if old is not None:
             old.close()
+        if self._listener is not None:
+            self._listener.forget()  # the old one has heard it
         if prepared.knocking is not None:
             self._tell(ListeningOn(",".join(_interfaces(prepared.knocking))))
             return True
@@ -199,7 +209,7 @@ class Doors:
             if self._knocking is None:
                 continue
             try:
-                listener = self._opened(self._knocking)
+                listener = self._opened(self._knocking, self._waiting)
             except HostError:
                 continue
             self._tell(ListeningOn(",".join(_interfaces(self._knocking))))
@@ -215,12 +225,17 @@ class Doors:
             self._sesame.open(progress, destination)
 
     def _used_up(self, door: Door) -> tuple[bool, Door]:
-        return (True, door) if self._dry_run else self._means.use_up(door, self._tell)
+        if self._dry_run:
+            return True, door
+        opens, self._waiting[door.number] = self._means.use_up(door, self._tell)
+        return opens, self._waiting[door.number]
 
     # --- the log ------------------------------------------------------------------
 
     def _tell(self, event: DoorEvent) -> None:
-        if concerns_debuggers(event) or self._sparing.admits(event):
+        if concerns_debuggers(event) and not self._debugging():
+            return
+        if self._sparing.admits(event):
             self._reporter.report(Knocked(event, self._clock.now().wall))
         elif self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(SECOND, self._flush_noise)

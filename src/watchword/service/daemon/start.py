@@ -262,6 +262,7 @@ class _Start:
             journal=engine.memory.journal,
             keys=engine.memory.store,
             dry_run=self._settings.dry_run,
+            debugging=lambda: self._reporter.verbosity > 0,
         )
 
     async def _answer(

@@ -88,6 +88,10 @@ class Listener:
             if not door.sequence and door.rotation is None:
                 self._tell(SequencesUsedUp(door.name))
 
+    def forget(self) -> None:
+        """Begin now: what came before has been heard by somebody else."""
+        self._source.forget()
+
     @property
     def local(self) -> list[Address]:
         """This host's addresses, as far as they are listened to."""
