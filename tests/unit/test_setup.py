@@ -15,7 +15,7 @@ from watchword.dialects.fwknop import server_options, translate
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.model.services import Service
 from watchword.model.settings import Sniffer, UdpPort
-from watchword.service.daemon import server_commands
+from watchword.service.daemon import own_files
 from watchword.service.tool import command, setup
 
 
@@ -36,7 +36,7 @@ class Desk:
     @property
     def loaded(self) -> Configuration:
         argv = ["-c", str(self.config), "-a", str(self.access)]
-        return translate.load(server_commands.sources(), server_options.parse(argv))
+        return translate.load(own_files.sources(), server_options.parse(argv))
 
     @property
     def written(self) -> bool:

@@ -21,7 +21,7 @@ from watchword.edges.clock import SystemClock
 from watchword.model.settings import Settings
 from watchword.service.daemon import companions, listing, overdue, process
 from watchword.service.daemon.logbook import Logbook
-from watchword.service.daemon.server_commands import sources
+from watchword.service.daemon.own_files import sources
 
 PROGRAM: Final = "knoptm"
 

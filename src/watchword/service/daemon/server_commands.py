@@ -11,24 +11,21 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from shutil import which
 
 from watchword import __version__
 from watchword.dialects.fwknop import dump, generated_keys, server_options, translate
 from watchword.dialects.fwknop.anonymous import Anonymous
-from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges import file_rights, files, patterns, randomness, users
+from watchword.edges import files, patterns, randomness
 from watchword.edges.capture.hit_log import hits_in
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.tables.backend import TablesFirewall
-from watchword.edges.programs import CLEAN_ENVIRONMENT, SystemPrograms
+from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
 from watchword.errors import Complaint, HostError, OperatorError
@@ -38,25 +35,12 @@ from watchword.model.settings import PacketQueue, Settings
 from watchword.recognise.fingerprints import fitting
 from watchword.service import asking, policy_trial
 from watchword.service.complain import say
-from watchword.service.daemon import assembly, listing, named_paths, process, surroundings
+from watchword.service.daemon import assembly, listing, process, surroundings
 from watchword.service.daemon.flushing import end_everything
 from watchword.service.daemon.logbook import Logbook
+from watchword.service.daemon.own_files import configured, sources
 
 PROGRAM = "fwknopd"
-
-
-def sources() -> Sources:
-    """Files of this machine. What is relative is so to where we were started."""
-    here = process.started_in()
-    return Sources(
-        read=lambda name: files.read_text(here / name),
-        list_folder=lambda name: [path.name for path in files.list_folder(here / name)],
-        is_folder=lambda name: (here / name).is_dir(),
-        is_program=lambda name: which(name, path=CLEAN_ENVIRONMENT["PATH"]) is not None,
-        is_private=lambda name: files.is_private_folder(here / name),
-        user=users.user,
-        group=users.group,
-    )
 
 
 def _help(options: ServerOptions) -> int:
@@ -270,21 +254,3 @@ def proven(options: ServerOptions) -> Configuration:
 def fits(pattern: str, command: str) -> bool:
     """Whether a CMD_REGEX matches a command, tried as the daemon does. May raise HostError."""
     return patterns.fits(SystemPrograms(), pattern, command)
-
-
-def configured(options: ServerOptions) -> Configuration:
-    """What the files say, with what is wrong about the files themselves.
-
-    Raises OperatorError with every complaint if one of them is fatal.
-    """
-    named_paths.check(options)
-    configuration = translate.load(sources(), options)
-    loose = [
-        complaint
-        for name in configuration.files
-        for complaint in file_rights.permission_complaints(process.started_in() / name)
-    ]
-    fatal = [each for each in loose if each.fatal]
-    if fatal:
-        raise OperatorError.of(fatal)
-    return replace(configuration, complaints=(*loose, *configuration.complaints))

@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watchword import __version__
-from watchword.ports import Clock
-from watchword.service.daemon.blocks import Blocks
-from watchword.service.daemon.commands import Commands
-from watchword.service.daemon.cycles import Cycles
-from watchword.service.daemon.enforcer import Enforcer
-from watchword.service.daemon.figures import Figures
-from watchword.service.daemon.gates import Gates
-from watchword.service.daemon.lobby import Lobby
-from watchword.service.daemon.sources import Sources
+
+if TYPE_CHECKING:  # who only shows what was told does without the daemon
+    from watchword.ports import Clock
+    from watchword.service.daemon.blocks import Blocks
+    from watchword.service.daemon.commands import Commands
+    from watchword.service.daemon.cycles import Cycles
+    from watchword.service.daemon.enforcer import Enforcer
+    from watchword.service.daemon.figures import Figures
+    from watchword.service.daemon.gates import Gates
+    from watchword.service.daemon.lobby import Lobby
+    from watchword.service.daemon.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from watchword.dialects.fwknop import translate
 from watchword.errors import OperatorError
-from watchword.service.daemon import server_commands
+from watchword.service.daemon import own_files
 from watchword.service.doctor import server_diagnosis
 from watchword.service.doctor.findings import Finding, Severity
 from watchword.service.doctor.server_examination import Examination
@@ -25,7 +25,7 @@ UNUSABLE = 2
 def answer(arguments: argparse.Namespace) -> int:
     """Look, print, and say by the exit status how bad it is."""
     try:
-        configuration = translate.load(server_commands.sources(), tool_questions.given(arguments))
+        configuration = translate.load(own_files.sources(), tool_questions.given(arguments))
     except OperatorError as error:
         _print(list(server_diagnosis.configuration(error.complaints)), as_json=arguments.json)
         return UNUSABLE

@@ -65,9 +65,9 @@ def _print(told: Iterable[Mapping[str, Any]], arguments: argparse.Namespace) -> 
 def _changes(arguments: argparse.Namespace) -> int:
     from watchword.dialects.fwknop import translate
     from watchword.edges.replay.reading import read_changes
-    from watchword.service.daemon import server_commands
+    from watchword.service.daemon import own_files
 
-    settings = translate.settings_only(server_commands.sources(), tool_questions.given(arguments))
+    settings = translate.settings_only(own_files.sources(), tool_questions.given(arguments))
     for each in reversed(read_changes(settings.state_dir, arguments.last or 1000)):
         if arguments.json:
             told = {

@@ -48,11 +48,11 @@ def socket_of(arguments: argparse.Namespace) -> Path:
     """Where the daemon answers. What is wrong with its files does not matter for that."""
     from watchword.dialects.fwknop import translate
     from watchword.service import asking
-    from watchword.service.daemon import server_commands
+    from watchword.service.daemon import own_files
 
     if arguments.socket:
         return Path(arguments.socket)
-    settings = translate.settings_only(server_commands.sources(), given(arguments))
+    settings = translate.settings_only(own_files.sources(), given(arguments))
     return settings.run_dir / asking.NAME
 
 
@@ -69,9 +69,9 @@ def given(arguments: argparse.Namespace) -> ServerOptions:
 
 def configuration(arguments: argparse.Namespace) -> Configuration:
     """What these files say. Raises OperatorError."""
-    from watchword.service.daemon import server_commands
+    from watchword.service.daemon import own_files
 
-    return server_commands.configured(given(arguments))
+    return own_files.configured(given(arguments))
 
 
 def complaints(found: Sequence[Any]) -> list[dict[str, object]]:
