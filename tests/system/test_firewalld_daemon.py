@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.daemon import Server, base64, stanza, until
-from tests.fwknopd_files import configure
+from tests.fwknopd_files import configure, fatal
 from tests.sealing import sealed
 from tests.system.firewalld_scene import PATIENCE, Firewalld, heirs
 from tests.system.nat_scene import Yard, yard
@@ -338,8 +338,8 @@ def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to
     assert others == {*asked, "--zone=public\t--list-rich-rules"}, "no rule to try something out"
 
 
-@pytest.mark.requirement("2.2")
-@pytest.mark.requirement("2.18", partial=True)
+@pytest.mark.requirement("2.2", "2.18")
+@pytest.mark.requirement("4.24", partial=True)
 def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_where_they_do_not(
     on_nftables: Scene, on_iptables: Scene, tmp_path: Path
 ) -> None:
@@ -347,8 +347,13 @@ def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_wher
         "FIREWALL_EXE": "/usr/bin/firewall-cmd",
         "FIREWALLD_RULES": "direct",
         "FIREWD_INPUT_ACCESS": "ACCEPT, filter, INPUT, 2, MY_INPUT, 1",
+        "FIREWD_FORWARD_ACCESS": "ACCEPT, filter, FORWARD, 3, MY_FORWARD, 1",
+        "ENABLE_FIREWD_FORWARDING": "Y",
         "FLUSH_FIREWD_AT_EXIT": "Y",
     }
+    for kind in ("INPUT", "FORWARD"):
+        [told] = fatal(f"FIREWD_{kind}_ACCESS ACCEPT, filter, {kind}, 2, MINE")
+        assert f"Invalid FIREWD_{kind}_ACCESS specification" in told
     server = Server(on_nftables.yard.gateway.host, tmp_path)
     server.settings |= direct
     with on_nftables.firewalld.known_to_us():
@@ -372,6 +377,8 @@ def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_wher
         until(lambda: comes_in(caller, gateway.four), PATIENCE)  # firewalld may not be done yet
         calls = [each for each in listed(gateway.host, "iptables") if each[:9] == "-A INPUT "]
         assert calls[1] == "-A INPUT -j MY_INPUT"
+        passing = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A FORWARD "]
+        assert passing[2] == "-A FORWARD -j MY_FORWARD"
         rules = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A MY_INPUT"]
         assert len(rules) == 1
         assert re.fullmatch(
