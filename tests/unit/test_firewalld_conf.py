@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.fwknopd_files import configure, fatal, remarks
+from watchword.dialects.fwknop.explain_words import policy_in_words
+from watchword.dialects.fwknop.voice import lines
+from watchword.model.daemon_events import Attached
 from watchword.model.firewalls import Attach, ChainUse, FirewalldSettings
 
 BACKEND = "FIREWALL_BACKEND firewalld\n"
@@ -83,3 +86,32 @@ def test_what_has_no_effect_is_remarked_on(lines: str, told: str) -> None:
 
 def test_chains_as_they_are_by_default_are_not_worth_a_word() -> None:
     assert remarks(f"{BACKEND}FIREWD_INPUT_ACCESS ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1") == []
+
+
+@pytest.mark.parametrize(
+    ("zones", "told"),
+    [
+        ("", "rich rules in every active zone, and the default one, of firewalld"),
+        ("FIREWALLD_ZONES home, work", "rich rules in the zones home, work of firewalld"),
+    ],
+)
+def test_the_policy_in_words_says_in_which_zones_grants_are(zones: str, told: str) -> None:
+    found = configure(BACKEND + zones)
+    words = list(policy_in_words(found.settings, found.policy))
+    assert any(
+        told in each and "what is closed without a grant is for the zone to say" in each
+        for each in words
+    )
+
+
+def test_the_log_says_that_zones_hide_or_with_direct_rules_which_chains_there_are() -> None:
+    rich = [text for _, text in lines(Attached("firewalld", "zones of firewalld", ()))]
+    assert rich == [
+        "Attached to the firewall (firewalld, zones of firewalld), what is hidden is up to them"
+    ]
+    jumps = (("INPUT", "FWKNOP_INPUT"),)
+    direct = [text for _, text in lines(Attached("firewalld", "jump", (), jumps=jumps))]
+    assert direct[:2] == [
+        "Added jump rule from chain: INPUT to chain: FWKNOP_INPUT",
+        "firewalld 'comment' match is available",
+    ]
