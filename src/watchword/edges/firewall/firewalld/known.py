@@ -117,6 +117,5 @@ class Known:
 
 
 def _name(rule: Rule) -> Tag:
-    who, service, destination, lead, extent, _ = rule.hole
-    words = f"{rule.priority} {who}{extent} {service} {destination} {lead}"
+    words = " ".join(map(str, (rule.priority, *rule.hole)))
     return Tag(hashlib.blake2s(words.encode(), digest_size=8).hexdigest())
