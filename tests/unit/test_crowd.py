@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from tests.values import NOW, later, policy, request, terms
-from watchword.grant.crowd import NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
+from watchword.grant.crowd import MOST_BOUND, NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
+from watchword.model.callers import Binding, CallerTerms
 from watchword.model.moments import Moment
 from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Grant, Lease
 from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason
+from watchword.model.requests import CommandWish
 from watchword.model.services import Service
 from watchword.model.sharing import SharingTerms
 
@@ -263,3 +265,61 @@ def test_what_is_remembered_of_addresses_is_bounded() -> None:
         name = replace(permit.request, user=f"user {number}")
         town.crowd.seen(replace(permit, request=name), NOW)
     assert len(town.crowd.people(permit.who, NOW)) <= 65
+
+
+BOTH = CallerTerms(Binding.OFFERED, more=1)
+ELSEWHERE = "192.0.2.9"
+
+
+def named(town: Town, who: str, words: str, now: Moment = NOW) -> Permit:
+    """What somebody may have who names more than one address, or a port."""
+    stanza = terms(key_names=(f"key of {who}",), sharing=town.sharing, callers=BOTH)
+    asked = request(user=who, allow=ELSEWHERE, sent_at=int(now.wall))
+    asked = replace(asked, wish=CommandWish(f"admit tcp/22 {words}"))
+    found = authorise(policy(stanza), asked, now)
+    assert isinstance(found, Permit), found
+    return found
+
+
+def test_an_address_that_is_named_second_is_held_by_whom_it_was_held() -> None:
+    town = Town(lease=Lease.REFUSE)
+    town.gets("alice")
+    judged = town.crowd.judge(named(town, "bob", f"also {OFFICE}"), NOW)
+    assert isinstance(judged, Refusal)
+    assert judged.reason is Reason.ADDRESS_HELD
+    assert judged.detail.startswith(f"bob: {OFFICE} is held by alice")
+
+
+def test_an_address_that_is_named_second_has_no_more_people_than_it_may() -> None:
+    town = Town(identities=1)
+    town.gets("alice")
+    judged = town.crowd.judge(named(town, "bob", f"also {OFFICE}"), NOW)
+    assert isinstance(judged, Refusal)
+    assert judged.detail == f"bob: {OFFICE} is shared by 1 already"
+
+
+def test_nobody_keeps_an_address_for_ever_by_naming_another_one_before_it() -> None:
+    town = Town(lease=Lease.REFUSE, lease_seconds=60)
+    for seconds in (0, 30):
+        now = later(seconds)
+        permit = town.crowd.judge(named(town, "alice", f"also {OFFICE}", now), now)
+        assert isinstance(permit, Permit)
+        grant = town.ledger.admit(permit, now)
+        town.crowd.admitted(permit, grant, now)
+    assert town.refused("alice", later(60))[0] is Reason.HELD_TOO_LONG
+
+
+def test_a_flood_of_ports_to_be_bound_to_makes_a_bounded_number_of_grants() -> None:
+    town, made = Town(), []
+    for port in range(1, MOST_BOUND + 10):
+        judged = town.crowd.judge(named(town, "mallory", f"port {port}"), NOW)
+        made.append(judged)
+        if isinstance(judged, Permit):
+            town.ledger.admit(judged, NOW)
+    assert sum(isinstance(each, Permit) for each in made) == MOST_BOUND == len(town.ledger)
+    assert isinstance(made[-1], Refusal)
+    assert made[-1].reason is Reason.TOO_MANY_GRANTS
+    assert made[-1].detail.startswith("mallory: there are 64 grants of his own")
+    assert isinstance(town.crowd.judge(named(town, "bob", "port 1"), NOW), Permit)
+    again = town.crowd.judge(named(town, "mallory", "port 1"), NOW)
+    assert isinstance(again, Permit), "what he has already he may renew"

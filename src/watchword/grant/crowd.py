@@ -32,6 +32,8 @@ PAUSE: Final = 60.0
 """Seconds that have to pass until somebody may hold an address again that he held too long."""
 NOT_AGAIN: Final = 600.0
 """Seconds after the end of a grant in which its secret port is nobody else's."""
+MOST_BOUND: Final = 64
+"""Grants for ports of one address that somebody may have at once."""
 _ADDRESSES: Final = 4096
 _PEOPLE: Final = 64  # remembered of one address
 _PORTS: Final = 16_384
@@ -138,19 +140,31 @@ class Crowd:
         return tuple(found)
 
     def _too_many(self, permit: Permit, standing: Grant | None) -> Refusal | None:
-        sharing = permit.sharing
-        if standing is None and (sharing.identities is not None or sharing.grants is not None):
-            there = list(self._ledger.grants_for(permit.who))
-            others = {each.identity for each in there} - {permit.identity}
-            if sharing.identities is not None and len(others) >= sharing.identities:
-                said = f"{_name(permit)}: {permit.who} is shared by {len(others)} already"
-                return _no(permit, Reason.TOO_MANY_IDENTITIES, said)
-            if sharing.grants is not None and len(there) >= sharing.grants:
-                said = f"{_name(permit)}: there are {len(there)} grants for {permit.who}"
-                return _no(permit, Reason.TOO_MANY_GRANTS, said)
+        if standing is None:
+            for who in _addresses(permit):
+                if (no := self._too_many_at(who, permit)) is not None:
+                    return no
         if self._ledger.lacks_tickets(permit):
             said = f"{_name(permit)}: too many are outstanding for {permit.who}"
             return _no(permit, Reason.TOO_MANY_CONNECTIONS, said)
+        return None
+
+    def _too_many_at(self, who: Address, permit: Permit) -> Refusal | None:
+        sharing, bound = permit.sharing, permit.extent is not None and permit.extent.port
+        if sharing.identities is None and sharing.grants is None and not bound:
+            return None
+        there = list(self._ledger.grants_for(who))
+        others = {each.identity for each in there} - {permit.identity}
+        if sharing.identities is not None and len(others) >= sharing.identities:
+            said = f"{_name(permit)}: {who} is shared by {len(others)} already"
+            return _no(permit, Reason.TOO_MANY_IDENTITIES, said)
+        if sharing.grants is not None and len(there) >= sharing.grants:
+            said = f"{_name(permit)}: there are {len(there)} grants for {who}"
+            return _no(permit, Reason.TOO_MANY_GRANTS, said)
+        own = [each for each in there if each.identity == permit.identity and each.extent]
+        if bound and len(own) >= MOST_BOUND:
+            said = f"{_name(permit)}: there are {len(own)} grants of his own for ports of {who}"
+            return _no(permit, Reason.TOO_MANY_GRANTS, said)
         return None
 
     def _port_used(self, permit: Permit, standing: Grant | None, now: Moment) -> Refusal | None:
@@ -171,33 +185,43 @@ class Crowd:
         return found
 
     def _others(self, permit: Permit) -> Iterator[Grant]:
-        grants = self._ledger.grants_for(permit.who)
-        return (each for each in grants if each.identity != permit.identity)
+        for who in _addresses(permit):
+            for each in self._ledger.grants_for(who):
+                if each.identity != permit.identity:
+                    yield each
 
     def _leased(self, permit: Permit, now: Moment) -> Permit | Refusal:
+        """For as long as it may yet be had, of each address."""
         if permit.sharing.lease is None:
             return permit
-        hold = self._holds.get((permit.who, permit.identity))
-        anew = hold is None or now.steady >= hold.until + PAUSE
-        since = now.steady if hold is None or anew else hold.since
-        most = since + permit.sharing.lease_seconds - now.steady
-        if hold is not None and most < 1:
-            again = max(1, round(hold.until + PAUSE - now.steady))
-            said = (
-                f"{_name(permit)} has held {permit.who} for as long as he may, again in {again} s"
-            )
-            return _no(permit, Reason.HELD_TOO_LONG, said)
-        return replace(permit, seconds=min(permit.seconds, int(most)))
+        seconds = permit.seconds
+        for who in _addresses(permit):
+            hold = self._holds.get((who, permit.identity))
+            anew = hold is None or now.steady >= hold.until + PAUSE
+            since = now.steady if hold is None or anew else hold.since
+            most = since + permit.sharing.lease_seconds - now.steady
+            if hold is not None and most < 1:
+                again = max(1, round(hold.until + PAUSE - now.steady))
+                said = f"{_name(permit)} has held {who} for as long as he may, again in {again} s"
+                return _no(permit, Reason.HELD_TOO_LONG, said)
+            seconds = min(seconds, int(most))
+        return replace(permit, seconds=seconds)
 
     def _hold(self, permit: Permit, grant: Grant, now: Moment) -> None:
-        at = permit.who, permit.identity
-        hold = self._holds.get(at)
-        if hold is None or now.steady >= hold.until + PAUSE:
-            hold = self._holds[at] = _Hold(now.steady, grant.until)
-        hold.until = max(hold.until, grant.until)
-        self._holds.move_to_end(at)
+        for who in _addresses(permit):
+            at = who, permit.identity
+            hold = self._holds.get(at)
+            if hold is None or now.steady >= hold.until + PAUSE:
+                hold = self._holds[at] = _Hold(now.steady, grant.until)
+            hold.until = max(hold.until, grant.until)
+            self._holds.move_to_end(at)
         while len(self._holds) > _HOLDERS:
             self._holds.popitem(last=False)
+
+
+def _addresses(permit: Permit) -> Iterator[Address]:
+    """All that it is for, each once: whoever names several is held to what each of them allows."""
+    yield from dict.fromkeys(caller.who for caller in permit.callers)
 
 
 def _no(permit: Permit, reason: Reason, detail: str) -> Refusal:
@@ -210,7 +234,9 @@ def _name(permit: Permit) -> str:
 
 def _held(permit: Permit, holder: Grant, now: Moment) -> str:
     left = max(1, round(holder.until - now.steady))
+    held = {caller.who for caller in holder.callers}
+    where = next((each for each in _addresses(permit) if each in held), permit.who)
     return (
-        f"{_name(permit)}: {permit.who} is held by {holder.user[:_NAME]} "
+        f"{_name(permit)}: {where} is held by {holder.user[:_NAME]} "
         f"(grant {holder.id}) for another {left} s"
     )

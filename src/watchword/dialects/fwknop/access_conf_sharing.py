@@ -28,6 +28,8 @@ NAMES: Final = (
     "COUNT_CONNECTIONS", "MAX_CONNECTIONS", "DOOR_TIMEOUT", "SECRET_PORTS", "EXCLUSIVE_LEASE",
     "MAX_LEASE_TIME", "MAX_IDENTITIES_PER_ADDRESS", "MAX_GRANTS_PER_ADDRESS",
 )  # fmt: skip
+BY_ADDRESS: Final = ("EXCLUSIVE_LEASE", "MAX_IDENTITIES_PER_ADDRESS", "MAX_GRANTS_PER_ADDRESS")
+"""What goes by the address that somebody comes from, which has to be one."""
 _MOST: Final = 100_000
 _GRANTS: Final = 64
 """Of one address where each packet is a grant of its own, if no number is given."""
@@ -134,6 +136,10 @@ class _Reader:
             if everything:
                 self._contradicts(line, "FORWARD_ALL lets everything of a caller's through")
             elif said.callers.prefixes:
+                self._contradicts(line, "PREFIXES_IPV4 and PREFIXES_IPV6 let in whole networks")
+
+        for line in self._lines(*BY_ADDRESS):
+            if said.callers.prefixes:
                 self._contradicts(line, "PREFIXES_IPV4 and PREFIXES_IPV6 let in whole networks")
 
     def _lines(self, *names: str) -> list[Entry]:
