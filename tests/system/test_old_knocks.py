@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.hit_sources import HitSourceContract
+from tests.contract.hit_sources import PORTS, HitSourceContract
 from tests.daemon import PROGRAMS, Server, stanza
 from tests.old_knocks import octets
 from tests.sealing import sealed
@@ -103,6 +104,31 @@ class TestSniffer(TestGroup):
         return inside(
             self.scene.server.host, lambda: HitSniffer(wanted, self.clock, lambda change: None)
         )
+
+
+def test_what_waited_to_be_read_has_the_time_at_which_it_came(wire: Trio) -> None:
+    """So a busy machine does not bring two hits together that were apart."""
+    clock = SystemClock()
+
+    async def scene() -> list[float]:
+        wanted = KnockSniffer(("eth0",))
+        host = wire.server.host
+        source = inside(host, lambda: HitSniffer(wanted, clock, lambda change: None))
+        source.hear(PORTS)
+        for port in (7000, 7001):
+            send_datagram(wire.caller.host, b"0", wire.server.four, port)
+            time.sleep(0.2)
+        found: list[float] = []
+        async with asyncio.timeout(5):
+            async for batch in source.batches():
+                found += [at for at, _ in batch]
+                if len(found) == 2:
+                    break
+        await source.aclose()
+        return found
+
+    first, second = asyncio.run(scene())
+    assert second - first > 0.15
 
 
 class KnockServer(Server):

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 from watchword.edges.capture.addresses import AddressNews, addresses
-from watchword.edges.capture.knocks import compiled
+from watchword.edges.capture.knocks import NEAR, compiled, have_stamped, waited
 from watchword.edges.capture.links import Links, names
 from watchword.edges.capture.tap import Tap, deaf_socket
 from watchword.edges.capture.wakings import Wakings
@@ -60,6 +60,7 @@ class HitSniffer:
             self._local = frozenset(addresses())
             for name in wanted.interfaces or ("",):
                 self._taps.append(Tap(name, promiscuous=False, both_directions=False, made=made))
+                have_stamped(self._taps[-1])
             self._follow()
         except HostError:
             self._close()
@@ -118,8 +119,10 @@ class HitSniffer:
             self._tell(HostTrouble("addresses of this host", str(error), error.hint))
 
     def _drain(self, tap: Tap) -> list[tuple[float, Hit]]:
+        """What came, each with its time: that of a packet is asked for as knocks.py does."""
         found: list[tuple[float, Hit]] = []
-        now = self._clock.now().steady
+        moment = self._clock.now()
+        late, at = True, moment.steady
         for _ in range(BATCH):
             try:
                 octets, (interface, _, way, _, _) = tap.sock.recvfrom(LONGEST)
@@ -127,13 +130,16 @@ class HitSniffer:
                 break
             except OSError:
                 continue  # the interface went down, which the news tell better
+            if late:
+                ago = waited(tap, moment)
+                late, at = ago > NEAR, moment.steady - ago
             if way == _OUTGOING:
                 continue
             hit = hit_of(octets, interface, beginnings=True)
             if hit is None or hit.destination not in self._local:
                 self._stray += 1
             else:
-                found.append((now, hit))
+                found.append((at, hit))
         return found
 
     def narrow(self, interest: Interest) -> None:

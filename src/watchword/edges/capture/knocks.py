@@ -37,7 +37,7 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 _STAMP: Final = struct.Struct("@ll")
 _STAMP_OF_LAST: Final = 0x8907  # SIOCGSTAMPNS
 _NO_STAMP: Final = bytes(_STAMP.size)
-_NEAR: Final = 0.02
+NEAR: Final = 0.02
 _LONGEST: Final = 60.0
 _EVERYTHING: Final = ProtocolIs(frozenset({4, 6}))
 
@@ -83,6 +83,7 @@ class KnockSource:
             for name in interfaces or ("",):
                 self._taps.append(Tap(name, promiscuous=False, both_directions=False, made=made))
                 self._follow(self._taps[-1])
+                have_stamped(self._taps[-1])
             self.narrow(wanted)
         except HostError:
             self.close()
@@ -190,8 +191,8 @@ class KnockSource:
             except OSError:
                 continue  # the interface went down, which the news tell better
             if late:
-                waited = _waited(tap, moment)
-                late, at = waited > _NEAR, moment.steady - waited
+                ago = waited(tap, moment)
+                late, at = ago > NEAR, moment.steady - ago
             knock = knock_in(buffer, size)
             if knock is None:
                 self.stray += 1
@@ -213,15 +214,21 @@ class KnockSource:
                 sock.close()
 
 
-def _waited(tap: Tap, moment: Moment) -> float:
+def have_stamped(tap: Tap) -> None:
+    """Have the kernel note when packets come: by the first question, which it cannot answer."""
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(tap.sock, _STAMP_OF_LAST, _NO_STAMP)
+
+
+def waited(tap: Tap, moment: Moment) -> float:
     """How long the packet that was read last had been there, seconds."""
     try:
         stamp = fcntl.ioctl(tap.sock, _STAMP_OF_LAST, _NO_STAMP)
     except OSError:
         return 0.0
     seconds, nanoseconds = _STAMP.unpack(stamp)
-    waited: float = moment.wall - seconds - nanoseconds / 1e9
-    return min(max(waited, 0.0), _LONGEST)  # the wall clock may have been set meanwhile
+    ago: float = moment.wall - seconds - nanoseconds / 1e9
+    return min(max(ago, 0.0), _LONGEST)  # the wall clock may have been set meanwhile
 
 
 def compiled(wanted: Filter | None) -> list[Instruction]:
