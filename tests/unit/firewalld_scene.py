@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tests.contract.firewall import World
 from tests.firewalld_emulator import EmulatedFirewalld, NoHeir
@@ -14,6 +14,7 @@ from watchword.edges.firewall.firewalld.rules import Rule
 from watchword.edges.firewall.firewalld.talk import NotRunningError
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.programs import SystemPrograms
+from watchword.errors import HostError
 from watchword.model.firewalls import FirewalldSettings, FirewallSettings
 from watchword.model.openings import Hole
 
@@ -37,14 +38,21 @@ class Tables(KernelRules):
         self.swept.append((set(holes), there))
 
 
-class Unclaimed(Claim):
-    """Other tests may run beside this one."""
+class Claims(Claim):
+    """In memory: other tests may run beside this one."""
+
+    taken: ClassVar[set[str]] = set()
+    """By another server."""
+    held: ClassVar[set[str]] = set()
 
     def __init__(self, place: str, hint: str) -> None:
-        """Claims nothing."""
+        if place in self.taken:
+            raise HostError(f"another fwknopd keeps its grants in {place}", hint=hint)
+        self.place = place
+        self.held.add(place)
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        self.held.remove(self.place)
 
 
 class Scene(NamedTuple):
@@ -65,7 +73,7 @@ def scene(zones: Mapping[str, Iterable[str]] | None = None, named: tuple[str, ..
     firewalld = EmulatedFirewalld(clock, {"public": ()} if zones is None else zones, ("work",))
     settings = FirewallSettings(backend="firewalld", firewalld=FirewalldSettings(zones=named))
     backend = FirewalldFirewall(
-        settings, firewalld, tables, clock=clock, heir=lambda exe: heir, claim=Unclaimed
+        settings, firewalld, tables, clock=clock, heir=lambda exe: heir, claim=Claims
     )
 
     def wait(seconds: float) -> None:

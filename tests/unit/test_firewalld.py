@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.contract.firewall import FirewallContract, World, tags
-from tests.unit.firewalld_scene import scene
+from tests.unit.firewalld_scene import Claims, scene
 from watchword.edges.firewall.firewalld import backend as module
 from watchword.edges.firewall.firewalld.rules import Rule, text
 from watchword.errors import HostError
@@ -270,6 +270,24 @@ def test_what_a_firewalld_was_killed_with_is_swept_out_when_another_one_is_there
     world.add(there)
     world.remove(there.tag)
     assert len(tables.swept) == 2
+
+
+def test_a_second_server_has_to_have_two_priorities_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Claims, "held", set())
+    monkeypatch.setattr(Claims, "taken", {"rich rules of the priority -6219"})
+    world, _, _, _ = made = scene()
+    with pytest.raises(HostError, match="another fwknopd keeps its grants") as told:
+        world.backend.prepare()
+    assert told.value.hint == "give this one another FIREWALLD_PRIORITY"
+    assert set() == Claims.held
+    Claims.taken.clear()
+    world.backend.prepare()
+    world.backend.prepare()
+    assert len(Claims.held) == 2
+    made.backend.close()
+    assert set() == Claims.held
 
 
 def test_rules_that_are_not_in_the_kernel_are_said_to_mean_nothing() -> None:

@@ -61,7 +61,7 @@ class FirewalldFirewall:
         self._zones = ZoneRules(settings.firewalld, firewalld, Ending(firewalld, kernel), clock)
         self._known = Known(self._zones.priorities)
         self._families: frozenset[int] = frozenset()
-        self._claim: Claim | None = None
+        self._claims: list[Claim] = []
         self._lock = threading.RLock()
         self._prepared = False
         self._doubted = True
@@ -86,9 +86,7 @@ class FirewalldFirewall:
         with self._lock:
             self._families = self._firewalld.families()
             self._zones.check()
-            if self._claim is None:
-                place = f"rich rules of the priority {self._zones.priorities[0]}"
-                self._claim = self._make_claim(place, "give this one another FIREWALLD_PRIORITY")
+            self._claim_priorities()
             if self._heir is None or not self._heir.alive:
                 self._heir = self._make_heir(self._settings.exe)
                 standing = (each for each in self._known.entries() if not each.stray)
@@ -171,9 +169,25 @@ class FirewalldFirewall:
     def close(self) -> None:
         """Leave what is open to firewalld and the heir, until the last opening has ended."""
         self._firewalld.close()
-        if self._claim is not None:
-            self._claim.close()
-        self._heir = self._claim = None
+        self._let_go()
+        self._heir = None
+
+    def _claim_priorities(self) -> None:
+        """Both, or neither. Raises HostError: another server has one of them."""
+        if self._claims:
+            return
+        remedy = "give this one another FIREWALLD_PRIORITY"
+        try:
+            for each in self._zones.priorities:
+                place = f"rich rules of the priority {each}"
+                self._claims.append(self._make_claim(place, remedy))
+        except HostError:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        while self._claims:
+            self._claims.pop().close()
 
     def _planned(self, change: ChangeSet, now: float) -> tuple[dict[Tag, Entry], set[Tag]]:
         """What is to be put in, and which openings are to go. Raises HostError: it cannot be."""
