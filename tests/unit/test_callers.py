@@ -31,6 +31,7 @@ from watchword.model.outcomes import Refusal
 from watchword.model.policy import NatTerms, Policy
 from watchword.model.requests import AccessWish, CommandWish, ForwardWish, Particulars, Request
 from watchword.model.services import Service
+from watchword.model.sharing import SharingTerms
 from watchword.model.templates import Template
 from watchword.service.daemon.assembly import fitted
 
@@ -295,6 +296,15 @@ def test_whatever_is_granted_the_hand_opens(
         assert [held_against(rules, hole) for hole in grant.holes] == [""] * len(grant.holes)
 
 
+def test_a_grant_that_is_bound_is_not_counted_and_what_it_falls_back_to_is() -> None:
+    callers, sharing = CallerTerms(binding=Binding.OFFERED), SharingTerms(connections=1)
+    rules = policy(terms(callers=callers, sharing=sharing))
+    for asked, connections in ((admit("tcp/22 port 40123"), None), (request(), 1)):
+        answer = authorise(rules, asked, NOW)
+        assert isinstance(answer, Permit)
+        assert answer.connections == connections
+
+
 def test_two_ports_of_one_caller_are_two_grants_and_each_ends_by_itself() -> None:
     rules, ledger = allowed(binding=Binding.OFFERED), Ledger()
     made = []
@@ -336,6 +346,8 @@ def test_the_lines_of_a_stanza_are_read() -> None:
         ("MORE_ADDRESSES 7", "MORE_ADDRESSES is '7'"),
         ("NAMED_ADDRESSES me", "NAMED_ADDRESSES"),
         ("BIND_SOURCE_PORT Y\nFORCE_NAT 127.0.0.1 22", "cannot be with FORCE_NAT"),
+        ("BIND_SOURCE_PORT Y\nSECRET_PORTS 40000-40999", "cannot be with SECRET_PORTS"),
+        ("PREFIXES_IPV4 24\nEXCLUSIVE_LEASE refuse", "EXCLUSIVE_LEASE cannot be"),
         ("PREFIXES_IPV4 24\nCMD_CYCLE_OPEN /bin/true\nCMD_CYCLE_CLOSE NONE", "commands open"),
     ],
 )

@@ -9,7 +9,7 @@ Not in here: who sealed the packet (recognise), whether it was seen before
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from watchword.grant import actions, asking, callers, closing, commands, leads, secret
@@ -189,9 +189,14 @@ def _permit(
         lead=lead,
         extent=whom[0].extent,
         also=whom[1:],
-        sharing=terms.sharing,
+        sharing=_sharing(terms, whom[0].extent),
         identity=_identity(terms, request),
     )
+
+
+def _sharing(terms: Terms, extent: Extent | None) -> SharingTerms:
+    """As the stanza says; but one port of a caller's has one connection at a time as it is."""
+    return terms.sharing if extent is None else replace(terms.sharing, connections=None)
 
 
 def _whom(

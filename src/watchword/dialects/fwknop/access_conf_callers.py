@@ -139,12 +139,13 @@ class _Reader:
                     line.place,
                     "remove the line, or the commands",
                 )
-            elif "FORCE_NAT" in self._given:
-                self._complaints.refuse(
-                    f"{line.name} cannot be with FORCE_NAT: who is led on comes from one address",
-                    line.place,
-                    "remove one of the two",
-                )
+            for name in ("FORCE_NAT", "SECRET_PORTS"):
+                if name in self._given and not by_commands:
+                    self._complaints.refuse(
+                        f"{line.name} cannot be with {name}: who is led on comes from one address",
+                        line.place,
+                        "remove one of the two",
+                    )
 
     def _in_part(self) -> list[Entry]:
         """Lines by which a grant is for something else than one address."""
