@@ -28,5 +28,14 @@ class Mode:
     """Whether owners come with ``watchword connect``; else with ``fwknop``, and by themselves."""
 
 
-MODES = (Mode("plain", "a grant for the address, as with fwknop"),)
+MODES = (
+    Mode("plain", "a grant for the address, as with fwknop"),
+    Mode(
+        "bound",
+        "a grant for one source port",
+        {"BIND_SOURCE_PORT": "required"},
+        client={"BIND_SOURCE_PORT": "only"},
+        connects=True,
+    ),
+)
 """In the order of the table."""
