@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from watchword.simulation.cast import PATIENCE, Play
+from watchword.simulation.cast import Play
 from watchword.simulation.modes import MODES
 from watchword.simulation.stage import Stage
 
 pytestmark = pytest.mark.system
-PLAY = Play(owners=20, neighbours=5, minutes=(PATIENCE + 5) / 60, visits=200, stay=1.0)
+PLAY = Play(owners=20, neighbours=5, minutes=0.2, visits=400, stay=1.0, patience=6.0)
 
 
 @pytest.mark.requirement("2.23", partial=True)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from watchword.programs import watchword
-from watchword.simulation.cast import PATIENCE, Play, visits
+from watchword.simulation.cast import Play, visits
 from watchword.simulation.figures import Result, picture, table
 from watchword.simulation.modes import MODES
 from watchword.simulation.stage import Stage
@@ -30,7 +30,7 @@ def test_owners_come_as_often_as_is_said_in_order_and_never_twice_at_once() -> N
     assert found == sorted(found, key=lambda each: each.at)
     until = dict.fromkeys(range(300), 0.0)
     for each in found:
-        assert until[each.owner] <= each.at <= play.seconds - PATIENCE
+        assert until[each.owner] <= each.at <= play.seconds - play.patience
         until[each.owner] = each.at + each.stay
     assert max(until.values()) <= play.seconds
 

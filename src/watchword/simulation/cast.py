@@ -9,8 +9,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-PATIENCE = 15.0
-"""Seconds within which an owner who knocks has to be in."""
 KNOCK_AGAIN = 4.0
 """Seconds after which somebody who is not in knocks again."""
 TRY = 1.0
@@ -35,6 +33,8 @@ class Play:
     seed: int = 1
     six: bool = False
     """Over IPv6."""
+    patience: float = 60.0
+    """Seconds within which an owner has to be in, however often he knocks; else he is shut out."""
 
     @property
     def seconds(self) -> float:
@@ -58,7 +58,7 @@ def visits(play: Play) -> list[Visit]:
     found = []
     for owner in range(play.owners):
         at = chance.expovariate(play.visits / 3600)
-        while at < play.seconds - PATIENCE:
+        while at < play.seconds - play.patience:
             stay = min(chance.expovariate(1 / play.stay), play.seconds - at)
             found.append(Visit(at, owner, stay))
             at += stay + chance.expovariate(play.visits / 3600)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import sys
 import time
@@ -18,7 +19,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from watchword.simulation import lines
-from watchword.simulation.cast import KNOCK_AGAIN, PATIENCE, Visit
+from watchword.simulation.cast import KNOCK_AGAIN, Visit
 
 _SECRET = re.compile(rb"assigned port '(\d+)'")
 ANSWER = 2.0
@@ -34,6 +35,8 @@ class Way(NamedTuple):
     rc_file: str
     connects: bool
     """By ``watchword connect``; else by ``fwknop``, and a connection of their own."""
+    patience: float
+    """Seconds."""
 
 
 class ShutOutError(Exception):
@@ -66,7 +69,7 @@ class Owners:
     @asynccontextmanager
     async def _by_fwknop(self, owner: int) -> AsyncIterator[None]:
         """Knock, and try; knock again when nothing comes of it for a while."""
-        limit = time.monotonic() + PATIENCE
+        limit = time.monotonic() + self._way.patience
         writer = None
         while writer is None and time.monotonic() < limit:
             port = await self._knock(owner)
@@ -117,7 +120,7 @@ class Owners:
         self.knocks += 1
         process = await asyncio.create_subprocess_exec(
             *_PROGRAM, "watchword.programs.watchword", "connect", "-n", f"owner-{owner}",
-            "--rc-file", self._way.rc_file, "--timeout", str(int(PATIENCE)),
+            "--rc-file", self._way.rc_file, "--timeout", str(int(self._way.patience)),
             self._way.address, str(self._way.port),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -137,7 +140,7 @@ class Owners:
             return False
         process.stdin.write(word)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE + 1):
+            async with asyncio.timeout(self._way.patience + 1):
                 return bool(await process.stdout.readline())
         return False
 
@@ -149,6 +152,8 @@ class Owners:
 
 
 async def play() -> None:
+    # Of a process that ended just before it was killed, asyncio says that it does not know it.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     told: Any = lines.order()
     owners = Owners(Way(**told["way"]), told["words"])
     await asyncio.gather(*(owners.visit(Visit(*each)) for each in told["visits"]))

@@ -20,12 +20,14 @@ from typing import Any
 from watchword.errors import HostError
 from watchword.lab.building import Building, building
 from watchword.lab.hosts import Host, Lab
-from watchword.simulation.cast import PATIENCE, Play, visits
+from watchword.lab.sockets import reaches
+from watchword.simulation.cast import Play, visits
 from watchword.simulation.figures import Result
 from watchword.simulation.modes import Mode
 
 PORT = 22
 READY = ("Kicking off UDP server", "Starting fwknopd main event loop.")
+_LATE = 60.0  # seconds, on a busy machine
 STARTING = 60.0
 """Seconds; a machine may play several modes at once."""
 
@@ -54,25 +56,28 @@ class Stage:
     def _run(self, net: Building) -> Result:
         address = net.server.six if self._play.six else net.server.four
         self._write(address)
+        behind = ["127.0.0.1"] if self._mode.front else [net.server.four, net.server.six]
         hidden = _player(net.server.host, "hidden", {
-            "words": self._words, "address": [net.server.four, net.server.six], "port": PORT,
+            "words": self._words, "address": behind, "port": PORT,
         })  # fmt: skip
         _first_line(hidden)
         self._start_server(net.server.host)
+        if self._mode.front:
+            self._start_front(net.server.host, self._mode.front)
         where = {"address": address, "seconds": self._play.seconds}
         neighbours = _player(net.mallory.host, "neighbours", {
             **where, "neighbours": self._play.neighbours, "seed": self._play.seed,
-            "ports": self._mode.ports or (PORT, PORT),
+            "ports": self._mode.ports or (self._port, self._port),
         })  # fmt: skip
         owners = _player(net.alice.host, "owners", {
             "words": self._words,
             "visits": [astuple(each) for each in visits(self._play)],
-            "way": {"address": address, "port": PORT, "rc_file": str(self._rc_file),
-                    "connects": self._mode.connects},
+            "way": {"address": address, "port": self._port, "rc_file": str(self._rc_file),
+                    "connects": self._mode.connects, "patience": self._play.patience},
         })  # fmt: skip
-        told = _account(owners, self._play.seconds + 3 * PATIENCE)
-        tried = _account(neighbours, 3 * PATIENCE)
-        served = _account(hidden, 3 * PATIENCE)
+        told = _account(owners, self._play.seconds + _LATE)
+        tried = _account(neighbours, _LATE)
+        served = _account(hidden, _LATE)
         return Result(
             mode=self._mode.name, title=self._mode.title, visits=told["visits"],
             knocks=told["knocks"], shut_out=tuple(told["shut_out"]),
@@ -81,23 +86,28 @@ class Stage:
         )  # fmt: skip
 
     @property
+    def _port(self) -> int:
+        """Where everybody goes."""
+        return self._mode.front or PORT
+
+    @property
     def _rc_file(self) -> Path:
         return self._folder / "fwknoprc"
 
     def _write(self, address: str) -> None:
         settings = {
-            "ENABLE_UDP_SERVER": "Y", "GUARD_SERVICES": f"tcp/{PORT}",
+            "ENABLE_UDP_SERVER": "Y", "GUARD_SERVICES": f"tcp/{self._port}",
             "STATE_DIR": str(self._folder / "state"), "FWKNOP_RUN_DIR": str(self._folder / "run"),
             **self._mode.settings,
         }  # fmt: skip
         access = [
-            {"SOURCE": "ANY", "OPEN_PORTS": f"tcp/{PORT}", "KEY_BASE64": key,
+            {"SOURCE": "ANY", "OPEN_PORTS": f"tcp/{self._port}", "KEY_BASE64": key,
              "HMAC_KEY_BASE64": mac, **self._mode.stanza}
             for key, mac in self._keys
         ]  # fmt: skip
         rc = "".join(
             f"[owner-{number}]\n" + _lines({
-                "SPA_SERVER": address, "ACCESS": f"tcp/{PORT}", "ALLOW_IP": "source",
+                "SPA_SERVER": address, "ACCESS": f"tcp/{self._port}", "ALLOW_IP": "source",
                 "KEY_BASE64": key, "HMAC_KEY_BASE64": mac, "USE_HMAC": "Y", **self._mode.client,
             })
             for number, (key, mac) in enumerate(self._keys)
@@ -120,6 +130,27 @@ class Stage:
                 said = log.read_text("utf-8", "replace").strip()[-1000:]
                 raise HostError(f"fwknopd does not start for mode {self._mode.name}: {said}")
             time.sleep(0.05)
+
+    def _start_front(self, host: Host, port: int) -> None:
+        """Wait until it can be connected to."""
+        host.start(
+            sys.executable, "-m", "watchword.programs.watchword", "front",
+            "--socket", str(self._folder / "run" / "control.sock"), str(port), f"127.0.0.1:{PORT}",
+            stdout=subprocess.DEVNULL, stderr=(self._folder / "front").open("wb"),
+        )  # fmt: skip
+        limit = time.monotonic() + STARTING
+        while not _answers(host, "::1" if self._play.six else "127.0.0.1", port):
+            if time.monotonic() > limit:
+                said = (self._folder / "front").read_text("utf-8", "replace")[-1000:]
+                raise HostError(f"watchword front does not start: {said}")
+            time.sleep(0.05)
+
+
+def _answers(host: Host, address: str, port: int) -> bool:
+    try:
+        return reaches(host, address, port)
+    except ConnectionRefusedError:
+        return False
 
 
 def _player(host: Host, name: str, order: Mapping[str, Any]) -> subprocess.Popen[bytes]:
@@ -148,7 +179,7 @@ def _account(process: subprocess.Popen[bytes], seconds: float) -> Any:
 
 
 def _lines(values: Mapping[str, str], end: str = "") -> str:
-    return "".join(f"{name:<24}{value}{end}\n" for name, value in values.items())
+    return "".join(f"{name:<30} {value}{end}\n" for name, value in values.items())
 
 
 def _write(path: Path, text: str) -> None:
