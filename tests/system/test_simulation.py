@@ -1,23 +1,55 @@
-"""A short play of a building on a real kernel, and what it shows."""
+"""A short play of a building on a real kernel, in several ways at once, and what it shows."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from watchword.simulation.cast import Play
+from watchword.simulation.figures import Result
 from watchword.simulation.modes import MODES
 from watchword.simulation.stage import Stage
 
 pytestmark = pytest.mark.system
-PLAY = Play(owners=20, neighbours=5, minutes=0.2, visits=400, stay=1.0, patience=6.0)
+PLAY = Play(owners=20, neighbours=5, minutes=0.25, visits=400, stay=1.0, patience=8.0)
+PLAYED = ("plain", "counted", "bound", "proof")
 
 
-@pytest.mark.requirement("2.23", partial=True)
-def test_neighbours_get_in_beside_a_plain_grant_and_no_owner_is_shut_out(tmp_path: Path) -> None:
-    plain = Stage(PLAY, MODES[0], tmp_path).run()
-    assert plain.visits >= 3
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    modes = [each for each in MODES if each.name in PLAYED]
+    stages = [Stage(PLAY, each, tmp_path_factory.mktemp(each.name)) for each in modes]
+    with ThreadPoolExecutor(len(stages)) as pool:
+        found = list(pool.map(Stage.run, stages))
+    return {each.mode: each for each in found}
+
+
+def test_neighbours_get_in_beside_a_plain_grant_and_no_owner_is_shut_out(
+    played: dict[str, Result],
+) -> None:
+    plain = played["plain"]
+    assert plain.visits >= 5
     assert plain.shut_out == ()
     assert plain.knocks >= plain.visits
     assert 100 < plain.admitted <= plain.tries
+
+
+@pytest.mark.requirement("2.23")
+def test_with_a_bound_port_or_a_proof_no_neighbour_gets_in_and_every_owner_does(
+    played: dict[str, Result],
+) -> None:
+    for name in ("bound", "proof"):
+        assert played[name].shut_out == ()
+        assert played[name].tries > 20
+        assert played[name].admitted == 0
+
+
+@pytest.mark.requirement("2.23", partial=True)
+def test_with_a_counted_grant_never_more_get_in_than_there_were_knocks(
+    played: dict[str, Result],
+) -> None:
+    counted = played["counted"]
+    knocks = counted.knocks * int(1 + PLAY.patience / 3)  # connect sends again every three seconds
+    assert counted.admitted <= knocks
+    assert counted.admitted < played["plain"].admitted / 10
