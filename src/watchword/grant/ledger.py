@@ -66,11 +66,13 @@ connections.
 
 The key, because a reload may give a stanza's number to another one.
 """
+_Door: TypeAlias = tuple[Address, Service, Address | None]
+"""Of what connections are counted at."""
+_NONE: Final[dict[int, int]] = {}
 SHORT: Final = 10
 """Digits of the digest of a request that its grant is called by."""
 
 _LATER: Final = 0.001  # seconds; the least by which two ends differ
-_EVER: Final = Moment(0.0, 0.0)
 _MOVED: Final = 1000  # ends that are kept at the least, though they were moved
 
 
@@ -144,6 +146,8 @@ class Ledger:
         self._names: dict[_Identity, str] = {}
         self._by_caller: dict[Address, set[str]] = {}
         self._last_ticket = 0
+        self._dealt: dict[_Door, dict[int, int]] = {}
+        """Tickets that are out, with how many have each."""
         self.taken_elsewhere: Callable[[str], bool] = _never
         """Whether a grant of that name is in the journal because of somebody else."""
 
@@ -173,26 +177,40 @@ class Ledger:
         """Whether there are not as many left as it is good for; then it is not to be admitted."""
         if not permit.connections or self.standing(permit) is not None:
             return False
-        return len(self._deal(permit)) < permit.connections
+        return MOST_TICKETS - len(self._out(permit)) < permit.connections
+
+    def _out(self, permit: Permit) -> set[int]:
+        """Tickets that somebody has for any of its services."""
+        out: set[int] = set()
+        for service in permit.services:
+            out |= self._dealt.get((permit.who, service, permit.destination), _NONE).keys()
+        return out
 
     def _deal(self, permit: Permit) -> tuple[int, ...]:
         """Tickets that nobody has for any of its services: those that were free the longest."""
         if not permit.connections:
             return ()
-        doors = [hole for hole in granted(permit, _EVER, tickets=(1,)).holes if hole.ticket > 0]
-        found: list[int] = []
+        out, found = self._out(permit), list[int]()
         for _ in range(MOST_TICKETS):
             self._last_ticket = self._last_ticket % MOST_TICKETS + 1
-            holes = (each._replace(ticket=self._last_ticket) for each in doors)
-            if not any(self._is_shared(each) for each in holes):
+            if self._last_ticket not in out:
                 found.append(self._last_ticket)
                 if len(found) == permit.connections:
                     break
         return tuple(found)
 
-    def _is_shared(self, hole: Hole) -> bool:
-        holding = self._holdings.get(hole)
-        return holding is not None and bool(holding.sharers)
+    def _hand_out(self, grant: Grant, change: int) -> None:
+        """Note that a grant has its tickets, or (-1) has them no more. In a journal that somebody
+        edited, two may have the same."""
+        for service in grant.services:
+            door = grant.who, service, grant.destination
+            dealt = self._dealt.setdefault(door, {})
+            for ticket in grant.tickets:
+                dealt[ticket] = dealt.get(ticket, 0) + change
+                if not dealt[ticket]:
+                    del dealt[ticket]
+            if not dealt:
+                del self._dealt[door]
 
     def _taken(self, name: str) -> bool:
         return name in self._entries or self.taken_elsewhere(name)
@@ -248,6 +266,8 @@ class Ledger:
         self._names[_identity(grant)] = grant.id
         for who in {each.who for each in grant.callers}:
             self._by_caller.setdefault(who, set()).add(grant.id)
+        if grant.tickets:
+            self._hand_out(grant, 1)
         if state is State.WANTED:
             self._fresh.append(grant.id)
         self._await_end(grant)
@@ -363,6 +383,8 @@ class Ledger:
         identity = _identity(entry.grant)
         if self._names.get(identity) == name:
             del self._names[identity]
+        if entry.grant.tickets:
+            self._hand_out(entry.grant, -1)
         for who in {each.who for each in entry.grant.callers}:
             self._by_caller[who].discard(name)
             if not self._by_caller[who]:

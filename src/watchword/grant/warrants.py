@@ -135,6 +135,9 @@ def _of_the_family(policy: Policy, who: Address) -> str:
 
 def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
     """Whether there is a request to which this would be the answer."""
+    if hole.ticket > 0:  # of a hole that may lead somewhere, and is asked for as well
+        why = _of_the_service(terms, hole) or _of_the_number(terms, hole)
+        return why or _of_the_destination(policy, terms, hole.who, hole.destination)
     why = (
         _of_the_service(terms, hole)
         or _of_the_number(terms, hole)
@@ -158,6 +161,8 @@ def _of_the_service(terms: Terms, hole: Hole) -> str:
 
 def _of_the_number(terms: Terms, hole: Hole) -> str:
     """Whether connections are counted as the stanza says. Who is bound to a port has one."""
+    if hole.ticket > 0 and (hole.lead is not None or hole.extent is not None):
+        return "a ticket leads nowhere, and is for a whole address"
     counts = terms.sharing.connections is not None and hole.extent is None
     if counts is bool(hole.ticket):
         return ""
@@ -165,8 +170,6 @@ def _of_the_number(terms: Terms, hole: Hole) -> str:
 
 
 def _of_the_lead(policy: Policy, terms: Terms, hole: Hole) -> str:
-    if hole.ticket > 0:  # of a hole that may lead somewhere, and is asked for as well
-        return "" if hole.lead is None else "a ticket leads nowhere"
     if leads_for(policy, terms, hole) == hole.lead:
         return ""
     return f"its stanza leads nobody to {hole.lead}" if hole.lead else "its stanza leads elsewhere"

@@ -276,12 +276,14 @@ class Grant:
         if self.cycle is not None:
             return ()
         doors = self._doors
-        tickets = (
-            door._replace(lead=None, ticket=each)
+        if not self.tickets:
+            return doors
+        tickets = [
+            Hole(door.who, door.service, door.destination, ticket=each)
             for door in doors
             if door.ticket
             for each in self.tickets
-        )
+        ]
         return *doors, *tickets
 
     @property
