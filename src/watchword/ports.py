@@ -283,8 +283,8 @@ class KeepsNoTags(Protocol):
 class CountsConnections(Protocol):
     """A firewall backend that lets in a number of connections."""
 
-    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
-        """Which of these tickets nobody has taken yet. Raises HostError."""
+    def unused(self, holes: Collection[Hole]) -> Mapping[Hole, int]:
+        """How many of these tickets nobody has taken yet; none: left out. Raises HostError."""
         ...
 
 

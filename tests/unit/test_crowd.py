@@ -180,11 +180,11 @@ def test_tickets_of_an_address_are_dealt_to_nobody_twice_and_end() -> None:
 
 def test_a_counted_grant_needs_its_door_and_a_ticket_for_each_connection() -> None:
     grant = Town(connections=2).gets("alice", services="tcp/22,tcp/80")
-    tickets = [(hole.service, hole.ticket) for hole in grant.holes]
+    found = [(hole.service, hole.ticket) for hole in grant.holes]
     ssh, web = Service.parse("tcp/22"), Service.parse("tcp/80")
-    assert tickets[:2] == [(ssh, ON_TICKETS), (web, ON_TICKETS)]
-    assert sorted(tickets[2:]) == sorted((s, t) for s in (ssh, web) for t in grant.tickets)
-    assert len(grant.tickets) == 2
+    assert found[:2] == [(ssh, ON_TICKETS), (web, ON_TICKETS)]
+    assert [service for service, _ in found[2:]] == [ssh, web]
+    assert all(tuple(hole.numbers) == grant.tickets == (1, 2) for hole in grant.holes[2:])
 
 
 def test_who_knocks_again_has_his_tickets_again_and_more_time_gives_none() -> None:
@@ -323,3 +323,11 @@ def test_a_flood_of_ports_to_be_bound_to_makes_a_bounded_number_of_grants() -> N
     assert isinstance(town.crowd.judge(named(town, "bob", "port 1"), NOW), Permit)
     again = town.crowd.judge(named(town, "mallory", "port 1"), NOW)
     assert isinstance(again, Permit), "what he has already he may renew"
+
+
+def test_tickets_in_a_row_are_one_opening_and_others_as_few_as_can_be() -> None:
+    town = Town(connections=3)
+    grants = [town.gets(f"person {number}") for number in range(MOST_TICKETS // 3)]
+    assert all(len(each.holes) == 2 for each in grants)
+    odd = replace(grants[0], tickets=(9, 3, 4, 64))
+    assert [tuple(each.numbers) for each in odd.holes[1:]] == [(3, 4), (9,), (64,)]

@@ -23,6 +23,7 @@ from watchword.model.openings import (
     Opening,
     SourceNat,
     Tag,
+    tickets,
 )
 from watchword.model.orders import (
     Apply,
@@ -87,7 +88,11 @@ HOLES = st.one_of(
     ),
     st.builds(
         Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, st.none(), st.none(),
-        st.integers(1, MOST_TICKETS),
+        st.integers(1, MOST_TICKETS).flatmap(
+            lambda first: st.integers(1, MOST_TICKETS + 1 - first).map(
+                lambda number: tickets(first, number)
+            )
+        ),
     ),
 )  # fmt: skip
 OPENINGS = st.builds(Opening, HOLES, st.floats(0, 1e11))

@@ -190,14 +190,15 @@ class Ledger:
         """Tickets that nobody has for any of its services: those that were free the longest."""
         if not permit.connections:
             return ()
-        out, found = self._out(permit), list[int]()
-        for _ in range(MOST_TICKETS):
-            self._last_ticket = self._last_ticket % MOST_TICKETS + 1
-            if self._last_ticket not in out:
-                found.append(self._last_ticket)
-                if len(found) == permit.connections:
-                    break
-        return tuple(found)
+        out, number = self._out(permit), permit.connections
+        turns = [(self._last_ticket + each) % MOST_TICKETS + 1 for each in range(MOST_TICKETS)]
+        free = [each for each in turns if each not in out]
+        rows = (free[at : at + number] for at in range(len(free)))
+        # In a row they are one opening.
+        row = next((r for r in rows if len(r) == number and r[-1] - r[0] == number - 1), free)
+        found = tuple(row[:number])
+        self._last_ticket = found[-1] if found else 0
+        return found
 
     def _hand_out(self, grant: Grant, change: int) -> None:
         """Note that a grant has its tickets, or (-1) has them no more. In a journal that somebody

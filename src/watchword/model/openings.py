@@ -137,6 +137,12 @@ class Caller(NamedTuple):
 MOST_TICKETS: Final = 64
 """So many connections may be outstanding for one address and service, where they are counted."""
 ON_TICKETS: Final = -1
+_MORE: Final = 8  # bits above which it is said how many tickets follow the first
+
+
+def tickets(first: int, number: int = 1) -> int:
+    """So many tickets in a row, as ``Hole.ticket`` has them. ``first`` from 1 on."""
+    return first | number - 1 << _MORE
 
 
 class Hole(NamedTuple):
@@ -153,12 +159,20 @@ class Hole(NamedTuple):
     """How much of ``who``; None: whatever comes from there. What leads somewhere has none."""
     ticket: int = 0
     """0: any number of connections may be made. ON_TICKETS: as many as there are tickets for the
-    same door. From 1 to MOST_TICKETS: one of these, which lets one connection in and leads nowhere
-    itself."""
+    same door. From 1 on: these tickets (``tickets``), each of which lets one connection in, and
+    which lead nowhere themselves."""
 
     def __hash__(self) -> int:
         """Cheaper than that of a tuple of addresses: holes are looked up for every grant."""
         return int(self.who) ^ hash(self.service) ^ self.ticket
+
+    @property
+    def numbers(self) -> range:
+        """Of its tickets, each from 1 to MOST_TICKETS."""
+        if self.ticket < 1:
+            return range(0)
+        first = self.ticket & (1 << _MORE) - 1
+        return range(first, first + 1 + (self.ticket >> _MORE))
 
     @property
     def door(self) -> Hole:
@@ -278,13 +292,14 @@ class Grant:
         doors = self._doors
         if not self.tickets:
             return doors
-        tickets = [
+        rows = _in_rows(self.tickets)
+        by_number = [
             Hole(door.who, door.service, door.destination, ticket=each)
             for door in doors
             if door.ticket
-            for each in self.tickets
+            for each in rows
         ]
-        return *doors, *tickets
+        return *doors, *by_number
 
     @property
     def _doors(self) -> tuple[Hole, ...]:
@@ -297,6 +312,17 @@ class Grant:
             for who, extent in self.callers
             for service in self.services
         )
+
+
+def _in_rows(numbers: tuple[int, ...]) -> list[int]:
+    """As few holes as there can be: tickets in a row are one."""
+    rows: list[tuple[int, int]] = []
+    for each in sorted(numbers):
+        if rows and sum(rows[-1]) == each:
+            rows[-1] = rows[-1][0], rows[-1][1] + 1
+        else:
+            rows.append((each, 1))
+    return [tickets(first, number) for first, number in rows]
 
 
 class Ending(StrEnum):

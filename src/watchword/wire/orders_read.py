@@ -27,6 +27,7 @@ from watchword.model.openings import (
     Opening,
     SourceNat,
     Tag,
+    tickets,
 )
 from watchword.model.orders import (
     Apply,
@@ -60,6 +61,7 @@ _WORDS: Final = 1024  # of one command
 _NAME: Final = 1024  # characters of a door's or a grant's
 _STANZAS: Final = 10_000_000
 _TAG: Final = 16
+_TICKETS: Final = tickets(MOST_TICKETS, MOST_TICKETS)
 _IPV4: Final = 4  # bytes of an address
 _MOST_SECONDS: Final = 1e12
 _HEX: Final = frozenset("0123456789abcdef")
@@ -144,10 +146,13 @@ def _read_hole(row: Any) -> Hole:
     part = None if extent is None else _read_extent(extent, address)
     if to is not None and part is not None:
         raise PeerError("what leads somewhere is for a whole address")
-    number = _number(ticket, ON_TICKETS, MOST_TICKETS)
+    number = _number(ticket, ON_TICKETS, _TICKETS)
     if number and (service is None or part is not None or (number > 0 and to is not None)):
         raise PeerError("a ticket for what is not counted")
-    return Hole(address, service, _maybe_address(destination), to, part, number)
+    hole = Hole(address, service, _maybe_address(destination), to, part, number)
+    if number > 0 and not 1 <= hole.numbers[0] <= hole.numbers[-1] <= MOST_TICKETS:
+        raise PeerError("tickets that cannot be")
+    return hole
 
 
 def _read_extent(row: Any, who: Address) -> Extent:

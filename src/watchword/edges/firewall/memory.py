@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from watchword.errors import HostError
 from watchword.model.doors import KernelOpening
@@ -54,8 +54,8 @@ class MemoryFirewall:
         self.let_in: list[KernelOpening] = []
         """Whom its doors let in by themselves."""
         self.resting = False
-        self.taken: set[Hole] = set()
-        """Tickets that somebody has used."""
+        self.taken: Counter[Hole] = Counter()
+        """How many tickets somebody has used."""
         self._adopted = False
         self._clock = clock
         self._features = features
@@ -116,10 +116,11 @@ class MemoryFirewall:
     def cut(self, holes: Collection[Hole]) -> int:
         return sum(self.connections.pop(hole, 0) for hole in holes)
 
-    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+    def unused(self, holes: Collection[Hole]) -> Mapping[Hole, int]:
         now = self._clock.now().steady
         there = {hole for hole, each in self._openings.items() if each.until > now}
-        return frozenset(holes) & there - self.taken
+        left = {hole: len(hole.numbers) - self.taken[hole] for hole in holes if hole in there}
+        return {hole: number for hole, number in left.items() if number > 0}
 
     def intact(self) -> bool:
         return self._intact

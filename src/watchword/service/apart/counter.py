@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -110,10 +110,10 @@ class Counter:
             case _:
                 return self._firewall(order), []
 
-    def _unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
+    def _unused(self, holes: Collection[Hole]) -> Mapping[Hole, int]:
         self.check_known(holes)
         firewall = self._book.now.firewall
-        return firewall.unused(holes) if isinstance(firewall, CountsConnections) else frozenset()
+        return firewall.unused(holes) if isinstance(firewall, CountsConnections) else {}
 
     def _firewall(self, order: Order) -> Any:
         match order:

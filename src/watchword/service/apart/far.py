@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,8 +108,8 @@ class FarFirewall:
         count: int = self._line.ask(Cut(tuple(holes), self._coming))
         return count
 
-    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
-        left: frozenset[Hole] = self._line.ask(Unused(tuple(holes)))
+    def unused(self, holes: Collection[Hole]) -> Mapping[Hole, int]:
+        left: Mapping[Hole, int] = self._line.ask(Unused(tuple(holes)))
         return left
 
     def intact(self) -> bool:

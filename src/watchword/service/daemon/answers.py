@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Final
 
@@ -102,7 +102,7 @@ class GrantAnswers:
         self,
         grants: Iterable[Grant],
         installed: frozenset[Tag],
-        unused: Collection[Hole],
+        unused: Mapping[Hole, int],
         now: Moment,
     ) -> list[dict[str, object]]:
         numbering, found, size = Numbering(self._policy()), [], 0
@@ -113,7 +113,7 @@ class GrantAnswers:
                 () if shut else missing_of(self._enforcer, grant, installed),
                 now,
                 self._stays(grant),
-                left=sum(hole in unused for hole in grant.holes) if grant.tickets else None,
+                left=sum(unused.get(hole, 0) for hole in grant.holes) if grant.tickets else None,
                 people=self._enforcer.crowd.people(grant.who, now),
             )
             told["stanza"] = numbering.now(grant)

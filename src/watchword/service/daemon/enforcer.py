@@ -17,7 +17,7 @@ neither packets nor a supervisor's watchdog.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -355,12 +355,12 @@ class Enforcer:
                 except HostError as error:
                     self._doubt(error)
 
-    async def unused(self, grants: Iterable[Grant]) -> Collection[Hole]:
-        """Tickets of these that nobody has taken yet, if somebody counts. Raises HostError."""
+    async def unused(self, grants: Iterable[Grant]) -> Mapping[Hole, int]:
+        """How many tickets of these nobody has taken yet, if somebody counts. Raises HostError."""
         holes = [hole for grant in grants for hole in grant.holes if hole.ticket > 0]
         firewall = self.firewall
         if not holes or not isinstance(firewall, CountsConnections):
-            return ()
+            return {}
         async with self._lock:
             return await self._done(partial(firewall.unused, holes))
 

@@ -11,7 +11,7 @@ happens often, by netlink.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -204,8 +204,8 @@ class NftFirewall:
             return cut_off(holes, spared, self._bars)
         return passes.cut_off(self._netlink, holes, spared) if holes else 0
 
-    def unused(self, holes: Collection[Hole]) -> frozenset[Hole]:
-        """Which of these tickets nobody has taken yet. Raises HostError."""
+    def unused(self, holes: Collection[Hole]) -> Mapping[Hole, int]:
+        """How many of these tickets nobody has taken yet. Raises HostError."""
         return self._openings.unused(self._netlink, holes)
 
     def intact(self) -> bool:

@@ -8,6 +8,7 @@ openings that lead somewhere (pieces), the transaction (commit).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -116,12 +117,12 @@ class OpeningSets:
         now = self._clock.now().steady
         return [held.hole for held in self._held.values() if held.until > now]
 
-    def unused(self, netlink: Netlink, holes: Iterable[Hole]) -> frozenset[Hole]:
-        """Those of these tickets that nobody has taken yet. Raises HostError."""
+    def unused(self, netlink: Netlink, holes: Iterable[Hole]) -> Mapping[Hole, int]:
+        """How many of these tickets nobody has taken yet. Raises HostError."""
         if self._tickets is None:
-            return frozenset()
-        doors = {slot: hole for hole in holes for slot in self._tickets.slots(hole)[1:]}
-        return frozenset(doors[slot] for slot in look_up(netlink, list(doors)))
+            return {}
+        doors = {slot: hole for hole in holes for slot in self._tickets.doors(hole)}
+        return Counter(doors[slot] for slot in look_up(netlink, list(doors)))
 
     def apply(self, netlink: Netlink, change: ChangeSet) -> list[Hole]:
         """Carry out a change; return the holes that are no more. Raises HostError."""
@@ -280,8 +281,13 @@ class OpeningSets:
                     plain.setdefault(live.tag, []).append(held)
         whole, parts = {}, {}
         for tag, found in plain.items():
-            if len(found) == self._copies(found[0][0].hole):
-                whole[tag] = found[0][0]
+            one = found[0][0]
+            if one.hole.ticket > 0 and self._tickets is not None:
+                joined = self._tickets.joined([each.hole for each, _ in found])
+                one = one._replace(hole=joined)
+            known = self._held.get(tag, one)
+            if len(found) == self._copies(one.hole) == self._copies(known.hole):
+                whole[tag] = one
             else:
                 parts[tag] = [slot for _, slot in found]
         if self._pieces is not None:
@@ -338,8 +344,10 @@ class OpeningSets:
 
     def _copies(self, hole: Hole) -> int:
         """How many homes have a hole that leads nowhere else."""
-        if hole.extent is not None or hole.ticket:
-            return len(self._slots(hole)[:1])
+        if hole.ticket:
+            return 0 if self._tickets is None else self._tickets.copies(hole)
+        if hole.extent is not None:
+            return len(self._slots(hole))
         to = hole.destination is not None
         version = hole.who.version
         return sum(

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from watchword.edges.firewall.nft.elements import Place, Slot, opening_element, token
@@ -29,7 +29,7 @@ from watchword.edges.firewall.nft.elements import hole as whole_hole
 from watchword.edges.firewall.nft.elements import key as whole_key
 from watchword.edges.firewall.nft.layout import PASS_SIZE, SET_SIZE, ExpectedChain, Home
 from watchword.model.firewalls import FirewallSettings
-from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Hole, Tag
+from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Hole, Tag, tickets
 
 COUNTED, DOOR, TICKET = "counted", "door", "ticket"
 """Sets: who has tickets; where a connection may begin; what it takes to go on."""
@@ -200,25 +200,44 @@ class Tickets:
         yield from self._tickets.values()
 
     def slots(self, hole: Hole) -> list[Slot]:
-        """Where it is: by its name, and then its door, which may be gone; none: there is no set
-        for it."""
+        """Where it is: first what has its name (``copies``), then doors, which may be gone; none:
+        there is no set for it."""
         kind = _Kind(hole.who.version, hole.destination is not None)
         key = whole_key(hole.door)
         if hole.ticket < 0:
             return [Slot(self._counted[kind], key)] if kind in self._counted else []
         if kind not in self._tickets:
             return []
-        place, key = self._tickets[kind], key + _NUMBER.pack(hole.ticket)
-        return [Slot(place, key), Slot(self._doors[place], key)]
+        place = self._tickets[kind]
+        keys = [key + _NUMBER.pack(each) for each in hole.numbers]
+        return [Slot(each, key) for each in (place, self._doors[place]) for key in keys]
+
+    def copies(self, hole: Hole) -> int:
+        """How many elements have its name; 0: there is no set for it."""
+        kind = _Kind(hole.who.version, hole.destination is not None)
+        if kind not in self._tickets:
+            return 0
+        return 1 if hole.ticket < 0 else len(hole.numbers)
+
+    def doors(self, hole: Hole) -> list[Slot]:
+        return self.slots(hole)[self.copies(hole) :] if hole.ticket > 0 else []
+
+    @staticmethod
+    def joined(holes: Sequence[Hole]) -> Hole:
+        """What elements of one name stand for."""
+        numbers = sorted(each.ticket for each in holes)
+        if numbers[0] < 1:
+            return holes[0]
+        return holes[0]._replace(ticket=tickets(numbers[0], len(numbers)))
 
     def elements(self, hole: Hole, seconds: float, tag: Tag) -> Iterator[tuple[Slot, bytes]]:
         """All that it consists of at first. ``seconds`` from now, more than 0."""
-        for slot in self.slots(hole):
-            if slot.place in self._doors.values():
-                yield slot, token(slot.key, seconds)
-            else:
-                late = self.late(slot.place)
-                yield slot, opening_element(slot.place, slot.key, seconds + late, tag)
+        slots, named = self.slots(hole), self.copies(hole)
+        for slot in slots[:named]:
+            late = self.late(slot.place)
+            yield slot, opening_element(slot.place, slot.key, seconds + late, tag)
+        for slot in slots[named:]:
+            yield slot, token(slot.key, seconds)
 
     def hole(self, place: Place, key: bytes) -> Hole | None:
         """What a key in one of these sets stands for; None: nothing of ours."""
