@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.firewall import FirewallContract, World, tags
 from tests.unit.firewalld_scene import Claims, scene
-from watchword.edges.firewall.firewalld import backend as module
+from watchword.edges.firewall.firewalld import forwarding as module
 from watchword.edges.firewall.firewalld.rules import Rule, text
 from watchword.errors import HostError
 from watchword.model.openings import ChangeSet, Extent, Hole, Lead, Opening, SourceNat
@@ -26,7 +26,7 @@ OTHERS = RULE.format(-6221)
 
 @pytest.fixture(autouse=True)
 def forwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_forwards", lambda version: True)
+    monkeypatch.setattr(module, "forwards", lambda version: True)
 
 
 class TestFirewalldInMemory(FirewallContract):
@@ -323,7 +323,7 @@ def test_what_no_rich_rule_does_is_refused_whole() -> None:
 def test_nobody_is_led_to_another_host_where_the_kernel_forwards_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_forwards", lambda version: False)
+    monkeypatch.setattr(module, "forwards", lambda version: False)
     world, firewalld, _, _ = scene()
     world.backend.prepare()
     away = world.opening(lead=Lead(ip_address("10.0.0.5"), 22))

@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.firewalld.ending import Ending
+from watchword.edges.firewall.firewalld.forwarding import check_forwarding
 from watchword.edges.firewall.firewalld.heir import Heir, shared_heir
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.known import Entry, Found, Known
@@ -33,7 +33,6 @@ _ABLE = frozenset({
     Feature.DESTINATION, Feature.SELF_EXPIRY, Feature.LOCAL_NAT, Feature.FORWARD, Feature.PREFIX,
 })  # fmt: skip
 _FAMILY = {4: Feature.IPV4, 6: Feature.IPV6}
-_FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 
 class FirewalldFirewall:
@@ -208,13 +207,7 @@ class FirewalldFirewall:
         version = hole.who.version
         if version not in self._families:
             raise HostError(f"firewalld does not filter IPv{version} here")
-        if hole.lead is not None and hole.lead.host is not None and not _forwards(version):
-            # firewalld would switch it on, for everybody, and nobody would switch it off.
-            name = _FORWARDING[version].replace("/", ".")
-            raise HostError(
-                f"this host forwards nothing of IPv{version}, so {hole.who} is led nowhere",
-                hint=f"sysctl -w {name}=1",
-            )
+        check_forwarding(hole)
 
     def _undisturbed(self) -> bool:
         if self._heir is None or not self._heir.alive:
@@ -243,13 +236,6 @@ def _listed(rules: Mapping[str, Collection[str]]) -> list[str]:
         for zone in sorted(rules)
         for line in (f"zone {zone}", *(f"  {each}" for each in sorted(rules[zone])))
     ]
-
-
-def _forwards(version: int) -> bool:
-    try:
-        return Path("/proc/sys", _FORWARDING[version]).read_text("ascii").strip() != "0"
-    except OSError:
-        return False
 
 
 _: tuple[type[FirewallBackend], type[KeepsNoTags]] = (FirewalldFirewall, FirewalldFirewall)
