@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tests.values import NOW, policy, terms
+from watchword.edges.capture.openers import Openers
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.model.openings import Hole, Lead, Opening, Tag
-from watchword.model.orders import Apply, Cut, Order, Recognise, Wanted
+from watchword.model.orders import Apply, Cut, OpenWay, Order, Recognise, Wanted, Way
 from watchword.model.services import Proto, Service
+from watchword.model.settings import KnockGroup, KnockLog, Settings
 from watchword.ports import ForbiddenError, UnwarrantedError
 from watchword.service.apart.counter import Counter
 from watchword.service.apart.rulebook import Rulebook
@@ -142,3 +145,40 @@ def test_a_gate_that_calls_one_grant_by_the_name_of_another_has_nothing_of_roots
     with pytest.raises(UnwarrantedError, match="more than the 60"):  # nor by saying so beforehand
         desk.serve(Apply((Wanted(longer, 1, NEXT, grant=str(CALLER)),)))
     desk.apply(opening(seconds=630))
+
+
+@pytest.mark.parametrize(
+    ("order", "opened"),
+    [
+        (OpenWay(Way.KERNEL_LOG, path="/var/log/kern.log"), "log /var/log/kern.log"),
+        (OpenWay(Way.KERNEL_LOG, path="/etc/shadow"), ""),
+        (OpenWay(Way.KERNEL_PIPE, path="/var/log/kern.log"), ""),
+        (OpenWay(Way.KERNEL_PIPE, path="/run/fifo"), "pipe /run/fifo"),
+        (OpenWay(Way.KERNEL_LOG, path="/run/fifo"), ""),
+        (OpenWay(Way.GROUP, port=5), "group 5"),
+        (OpenWay(Way.GROUP, port=6), ""),
+    ],
+)
+def test_only_the_logs_of_knocks_that_are_configured_are_opened(
+    order: OpenWay, opened: str, desk: Desk
+) -> None:
+    asked: list[str] = []
+
+    def log(path: Path, pipe: bool) -> int:
+        asked.append(f"{'pipe' if pipe else 'log'} {path}")
+        return 7
+
+    def group(number: int) -> Any:
+        asked.append(f"group {number}")
+        return SimpleNamespace(detach=lambda: 8)
+
+    ways = (KnockLog(Path("/var/log/kern.log")), KnockLog(Path("/run/fifo"), True), KnockGroup(5))
+    desk.book.now.settings = Settings(sources=ways)
+    book = cast("Rulebook", desk.book)
+    counter = Counter(book, desk.clock, Openers(log=log, group=group))
+    if opened:
+        counter.serve(order)
+    else:
+        with pytest.raises(ForbiddenError, match="is configured"):
+            counter.serve(order)
+    assert asked == [opened] * bool(opened)
