@@ -51,6 +51,14 @@ def server(scene: Trio, tmp_path: Path) -> Server:
         stanza(KEY, MAC_KEY, SOURCE="198.51.100.0/24", MAX_FW_TIMEOUT="60") + commands + cycles
     )
     found.settings |= {"BLACKLIST": "198.51.100.66", "GUARD_SERVICES": "tcp/22"}
+    doors = tmp_path / "knockd.conf"
+    doors.touch(mode=0o600)
+    doors.write_text(
+        "[front]\nsequence = 7000\nopen = tcp/22\ncmd_timeout = 20\n"
+        f"[run]\nsequence = 7001\nstart_command = /usr/bin/touch {tmp_path}/door-%IP%\n",
+        "ascii",
+    )
+    found.settings["KNOCKD_CONF"] = str(doors)
     return found
 
 
@@ -71,10 +79,11 @@ def opening(
     source: str = CALLER,
     proto: str = "tcp",
     lead: object = None,
+    door: str = "",
 ) -> str:
     until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    hole = [packed(who), proto, port, None, lead, None]
-    row = [*hole, until, number, packed(source), "", "ab12"]
+    hole = [packed(who), proto, port, None, lead, None, 0]
+    row = [*hole, until, number, packed(source), door, "ab12"]
     return order(do="apply", add=[row], remove=[], coming=False)
 
 
@@ -141,6 +150,16 @@ FORBIDDEN: dict[str, Any] = {
     "a stanza that does not exist": (lambda: opening(number=9), "there is no stanza #9"),
     "a stanza that runs commands": (lambda: opening(number=2), "does not offer tcp/22"),
     "a stanza that opens by commands": (lambda: opening(number=3), "opens by commands"),
+    "a door that does not exist": (lambda: opening(door="ssh"), "no such door opens that"),
+    "another port of a door": (lambda: opening(port=23, door="front"), "no such door opens that"),
+    "a door for a longer time": (
+        lambda: opening(door="front", seconds=61),
+        "more than the 20 of its door",
+    ),
+    "a door for somebody else": (
+        lambda: opening(door="front", source="203.0.113.77", seconds=9),
+        "knocked for",
+    ),
 }
 
 
@@ -162,10 +181,29 @@ def test_what_the_policy_does_not_give_is_refused_and_told_and_nothing_is_open(
     assert taken.end() == 0
 
 
+def test_doors_run_and_mark_what_they_say_and_nothing_else(server: Server) -> None:
+    def run(door: int, who: str = CALLER) -> tuple[str, str]:
+        return "work", order(do="door", door=door, who=packed(who), policy=0)
+
+    use = order(do="use", door=1, sequence=[["tcp", 7000]], policy=0)
+    taken = Taken(
+        server, ("calls", opening(door="front", seconds=20)), run(2), run(1), run(9),
+        run(2, "198.51.100.66"), run(2, "224.0.0.1"), ("calls", use),
+    )  # fmt: skip
+    assert "Completed(status=0" in taken.said[1]
+    assert (server.folder / f"door-{CALLER}").exists()
+    whys = ("runs no commands", "runs no commands", "is blacklisted", "is not one host", "one-time")
+    for why, said in zip(whys, taken.said[2:], strict=True):
+        assert "ForbiddenError" in said
+        assert why in said
+    assert len(list(server.folder.glob("door-*"))) == 1
+    assert taken.end() == 0
+
+
 def test_one_opening_too_many_opens_none_of_a_batch(server: Server) -> None:
     until_when = time.clock_gettime(time.CLOCK_BOOTTIME) + 30
     rows = [
-        [packed(CALLER), "tcp", 22, None, None, None, until_when, 1, packed(CALLER), "", "ab"]
+        [packed(CALLER), "tcp", 22, None, None, None, 0, until_when, 1, packed(CALLER), "", "ab"]
         for _ in range(3)
     ]
     rows[2][2] = 25
@@ -245,7 +283,7 @@ def test_only_connections_that_were_let_in_are_looked_at_and_cut(server: Server)
     caller = "198.51.100.78"
 
     def holes(port: int) -> list[object]:
-        return [[packed(caller), "tcp", port, None, None, None]]
+        return [[packed(caller), "tcp", port, None, None, None, 0]]
 
     taken = Taken(
         server,
@@ -278,6 +316,7 @@ def test_it_does_not_keep_the_hand_from_closing(server: Server) -> None:
 
 
 def test_sockets_and_files_that_are_not_configured_are_not_opened(server: Server) -> None:
+    del server.settings["KNOCKD_CONF"]  # doors need packets of every interface
     ways = [
         {"way": "udp", "family": 4, "port": 53, "path": ""},
         {"way": "tcp", "family": 4, "port": 62201, "path": ""},
