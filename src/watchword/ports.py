@@ -280,6 +280,14 @@ class KeepsNoTags(Protocol):
 
 
 @runtime_checkable
+class WorksElsewhere(Protocol):
+    """A firewall backend whose work another process does."""
+
+    elsewhere: bool
+    """True. It may be asked from any thread, one call at a time."""
+
+
+@runtime_checkable
 class CountsConnections(Protocol):
     """A firewall backend that lets in a number of connections."""
 

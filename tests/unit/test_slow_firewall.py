@@ -73,6 +73,48 @@ def test_while_a_change_is_made_other_packets_are_judged(firewall: SlowFirewall)
     play(scene, slow_house(firewall))
 
 
+class Elsewhere(SlowFirewall):
+    """Not slow, and the work of another process."""
+
+    slow = False
+    elsewhere = True
+
+    def apply(self, change: ChangeSet) -> None:
+        self.by = threading.current_thread()
+        super().apply(change)
+
+
+def test_while_another_process_opens_for_many_others_are_judged() -> None:
+    firewall = Elsewhere(FakeClock())
+
+    async def scene(house: House) -> None:
+        house.gate.receive([packet(sealed(f"192.0.2.{number + 1},tcp/22")) for number in range(64)])
+        settling = asyncio.ensure_future(house.gate.settle())
+        await begun(firewall)
+        house.gate.receive([packet(sealed(sealed_with=NOBODYS))])
+        assert verdicts(house) == [False]
+        firewall.go.set()
+        await settling
+        assert verdicts(house) == [False] + [True] * 64
+        assert len(house.open) == 64
+        assert firewall.by is not threading.main_thread()
+
+    play(scene, slow_house(firewall))
+
+
+def test_for_a_few_no_thread_is_changed() -> None:
+    firewall = Elsewhere(FakeClock())
+
+    async def scene(house: House) -> None:
+        firewall.go.set()
+        house.gate.receive([packet(sealed(f"192.0.2.{number + 1},tcp/22")) for number in range(63)])
+        await house.gate.settle()
+        assert len(house.open) == 63
+        assert firewall.by is threading.main_thread()
+
+    play(scene, slow_house(firewall))
+
+
 def test_an_end_that_is_under_way_is_told_although_nobody_waits_for_it_any_more(
     firewall: SlowFirewall,
 ) -> None:

@@ -54,7 +54,9 @@ _LOG_PAUSE: Final = 1.0  # seconds between two tries to reach a log that is not 
 
 
 class FarFirewall:
-    """A firewall that the hand holds. From the loop's thread only."""
+    """A firewall that the hand holds. One call after the other, whichever thread makes it."""
+
+    elsewhere = True
 
     def __init__(
         self,

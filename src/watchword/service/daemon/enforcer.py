@@ -31,7 +31,7 @@ from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.doors import KernelOpening
 from watchword.model.moments import Moment
-from watchword.model.openings import Ending, Feature, Grant, Hole, Opening, Tag
+from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Opening, Tag
 from watchword.model.outcomes import (
     AddressShared,
     Change,
@@ -49,6 +49,7 @@ from watchword.ports import (
     KeepsNoTags,
     Reporter,
     UnwarrantedError,
+    WorksElsewhere,
 )
 from watchword.service.daemon.books import Books
 from watchword.service.daemon.extending import check_extension, extended, not_in_force
@@ -57,6 +58,7 @@ from watchword.service.daemon.whole import aside, whole
 _T = TypeVar("_T")
 Answer: TypeAlias = Grant | Opening | Refusal | Wait
 """What becomes of a permit."""
+MANY = 64  # openings: two milliseconds, twenty times what a change of thread costs
 _CHANGED = "other hands had changed the firewall"
 
 
@@ -445,7 +447,7 @@ class Enforcer:
         """Make the change; if the firewall is not what we thought, start from what it is."""
         self.changes += 1
         try:
-            await self._done(partial(self.firewall.apply, self.ledger.change()))
+            await self._carried_out(self.ledger.change())
         except UnwarrantedError:  # nothing is wrong with the firewall
             raise
         except HostError:
@@ -459,10 +461,19 @@ class Enforcer:
         self.changes += 1
         await aside(self.firewall.prepare)
         change = self.ledger.full_change(await self._done(self._installed))
-        await self._done(partial(self.firewall.apply, change))
+        await self._carried_out(change)
         self.ledger.settled()
         self.in_doubt = False
         return len(change.remove)
+
+    async def _carried_out(self, change: ChangeSet) -> None:
+        """Many openings take a while: if another process is at them, packets go on being read."""
+        work = partial(self.firewall.apply, change)
+        many = len(change.add) + len(change.remove) >= MANY
+        if many and isinstance(self.firewall, WorksElsewhere):
+            await aside(work)
+        else:
+            await self._done(work)
 
     async def _done(self, work: Callable[[], _T]) -> _T:
         """Here what answers at once, in another thread what starts programs."""
