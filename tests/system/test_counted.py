@@ -188,6 +188,7 @@ def test_as_many_connections_come_in_as_were_granted_and_go_on_when_no_more_do(
         assert all(each.talks() for each in made)
 
 
+@pytest.mark.parametrize("door", [4], indirect=True)
 def test_what_was_not_used_is_known(door: Door) -> None:
     with door.listen() as service:
         openings = door.grant(2)
@@ -196,6 +197,7 @@ def test_what_was_not_used_is_known(door: Door) -> None:
         assert {each.tag for each in openings} <= door.backend.installed()
 
 
+@pytest.mark.parametrize("door", [4], indirect=True)
 def test_a_lost_answer_to_a_syn_costs_nothing(door: Door) -> None:
     lost = "(syn | ack) == (syn | ack) limit rate 1/hour burst 1 packets"
     with door.listen() as service, door.losing(door.net.alice, lost, "input"):
@@ -204,6 +206,7 @@ def test_a_lost_answer_to_a_syn_costs_nothing(door: Door) -> None:
         assert door.is_shut_for(door.net.bob, service)
 
 
+@pytest.mark.parametrize("door", [4], indirect=True)
 def test_a_lost_acknowledgement_costs_nothing(door: Door) -> None:
     lost = "(syn | ack | psh) == ack limit rate 1/hour burst 1 packets"
     with door.listen() as service:
@@ -217,6 +220,7 @@ def test_a_lost_acknowledgement_costs_nothing(door: Door) -> None:
         assert door.is_shut_for(door.net.bob, service)
 
 
+@pytest.mark.parametrize("door", [4], indirect=True)
 def test_a_service_that_was_down_for_a_moment_costs_nothing(door: Door) -> None:
     door.grant(1)
     with pytest.raises(ConnectionRefusedError):
@@ -241,6 +245,7 @@ def test_a_neighbour_who_begins_and_does_not_go_on_keeps_nobody_out_and_comes_to
         assert not Visit(begun[0].far, service).came_in
 
 
+@pytest.mark.parametrize("door", [4], indirect=True)
 def test_of_many_who_begin_at_once_no_more_come_in_than_were_granted(door: Door) -> None:
     with door.listen() as service:
         door.grant(2)
@@ -261,6 +266,7 @@ def test_of_many_who_begin_at_once_no_more_come_in_than_were_granted(door: Door)
         assert came == [True, True, False, False]
 
 
+@pytest.mark.parametrize("door", [4], indirect=True)
 def test_who_began_before_the_end_may_go_on_a_moment_after_it(door: Door) -> None:
     with door.listen() as service:
         openings = door.grant(1, seconds=0.3)
