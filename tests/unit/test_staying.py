@@ -21,10 +21,11 @@ from watchword.edges.firewall.live import MemoryConnections
 from watchword.errors import HostError
 from watchword.model.addresses import canonical
 from watchword.model.daemon_events import HostTrouble
-from watchword.model.openings import ChangeSet, Ending, Grant, Hole
+from watchword.model.openings import ChangeSet, Ending, Grant, Hole, Lease
 from watchword.model.outcomes import GrantEnded, GrantStays
 from watchword.model.policy import Policy, Terms
 from watchword.model.services import Service
+from watchword.model.sharing import SharingTerms
 from watchword.ports import UnwarrantedError
 from watchword.service.daemon.grant_rows import row, table
 from watchword.service.daemon.staying import LEADS, STEP, Staying
@@ -137,6 +138,22 @@ def test_no_grant_stays_longer_than_its_stanza_allows(most: int) -> None:
         return not (house.staying._asked or house.staying._next or house.staying._told)
 
     play(scene, keeping(most))
+
+
+def test_who_holds_an_address_does_not_hold_it_longer_by_staying_connected() -> None:
+    async def scene(house: Scene) -> None:
+        await house.take(sealed())
+        house.connections.live = {SSH}
+        await house.wait(70)
+        await house.take(sealed(sent_at=int(house.clock.now().wall)))
+        await house.wait(29.5)
+        assert house.open
+        [stays] = house.told(GrantStays)
+        assert stays.latest == pytest.approx(house.grant.began + 100, abs=1)
+        await house.wait(1)
+        assert not house.open
+
+    play(scene, keeping(600, sharing=SharingTerms(lease=Lease.TELL, lease_seconds=100)))
 
 
 def test_a_new_packet_begins_the_longest_time_anew() -> None:

@@ -95,6 +95,14 @@ class Crowd:
                 return _no(permit, Reason.ADDRESS_HELD, _held(permit, holder, now))
         return self._leased(permit, now)
 
+    def lease_ends(self, grant: Grant, seconds: int) -> float:
+        """Steady seconds beyond which a grant may not be prolonged that holds its address for so
+        long at the most."""
+        holds = (self._holds.get((each.who, grant.identity)) for each in grant.callers)
+        since = [hold.since for hold in holds if hold is not None]
+        began = grant.until - (grant.ends - grant.began)  # all that is known after a restart
+        return min(since, default=began) + seconds
+
     def company(self, permit: Permit) -> Grant | None:
         """Whose grant it is beside which this one is to be told of; None: nobody's."""
         found = self._in_the_way(permit)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -60,6 +61,8 @@ class Staying:
         self._clock = clock
         self._keeps: dict[int, int] = {}
         """Seconds by the numbers of the stanzas that let grants stay."""
+        self._leases: dict[int, int] = {}
+        """The same of those whose grants hold their addresses."""
         self._policy = Policy(())
         self._numbering = Numbering(self._policy)
         self._asked: dict[str, tuple[Moment, float]] = {}
@@ -78,6 +81,11 @@ class Staying:
             each.number: each.keep_seconds
             for each in policy.stanzas
             if each.keep_seconds is not None
+        }
+        self._leases = {
+            each.number: each.sharing.lease_seconds
+            for each in policy.stanzas
+            if each.sharing.lease is not None
         }
         self._policy = policy
         self._numbering = Numbering(policy)
@@ -103,7 +111,8 @@ class Staying:
         seconds, asked = self._seconds(grant), self._asked.get(grant.id)
         if seconds is None or asked is None:
             return None
-        return max(grant.ends, asked[0].wall + seconds)
+        lease = self._end_of_lease(grant) - asked[0].steady
+        return max(grant.ends, asked[0].wall + min(seconds, lease))
 
     async def stay_forever(self) -> None:
         """Look at the right times, until cancelled."""
@@ -170,7 +179,12 @@ class Staying:
         """Steady seconds of its next end: one step later, or as late as may be."""
         asked, step = self._asked[grant.id]
         latest = asked.steady + (self._seconds(grant) or 0)
-        return round(min(grant.until + step, latest), 3)
+        return round(min(grant.until + step, latest, self._end_of_lease(grant)), 3)
+
+    def _end_of_lease(self, grant: Grant) -> float:
+        number = self._numbering.now(grant)
+        seconds = None if number is None else self._leases.get(number)
+        return math.inf if seconds is None else self._enforcer.crowd.lease_ends(grant, seconds)
 
     def _may_stay(self, grant: Grant, now: Moment) -> bool:
         """Whether it may end later, going by the policy as it is now."""
