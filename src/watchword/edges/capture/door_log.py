@@ -1,7 +1,7 @@
 """What the kernel says of attempts at the doors that it follows: a group of its log.
 
-In here: joining the group, reading it. Not in here: the rules that log (edges.firewall.nft.doors),
-what becomes of it (service.knock.kernel).
+In here: reading the group. Not in here: joining it (log_group), the rules that log
+(edges.firewall.nft.doors), what becomes of it (service.knock.kernel).
 
 The first bytes of a packet come with each line, of which its sender is read; nobody but the kernel
 sends them. Nothing is opened by them: whom the kernel let in stands in its sets.
@@ -10,76 +10,31 @@ sends them. Nothing is opened by them: whom the kernel let in stands in its sets
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import struct
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from watchword.edges.firewall.nft.attributes import (
-    NLM_F_ACK,
-    NLMSG_ERROR,
-    Request,
-    attribute,
-    decode,
-    encode,
-    fields,
-    number,
-    read_text,
-)
+from watchword.edges.capture import log_group
+from watchword.edges.capture.log_group import DATAGRAM, PACKET
+from watchword.edges.firewall.nft.attributes import decode, fields, read_text
 from watchword.edges.firewall.nft.doors import PREFIX, SNAP
-from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, enlarge
 from watchword.errors import HostError
 from watchword.model.doors import KernelStep
 
 BATCH: Final = 256
-RECEIVE_BUFFER: Final = 4 << 20
-_SUBSYSTEM: Final = 4 << 8
-_PACKET, _CONFIGURE = _SUBSYSTEM, _SUBSYSTEM | 1
-_COMMAND, _MODE, _ROOM, _AT_ONCE = 1, 2, 3, 5  # of a configuration
-_ONE_LINE: Final = 512  # bytes that the kernel takes for one; it would take a page
 _PAYLOAD, _PREFIX = 9, 10  # of packets
-_BIND, _COPY_PACKETS = 1, 2
-_SO_RCVBUFFORCE: Final = 33
-_DATAGRAM: Final = 1 << 16
-_SECONDS: Final = 5.0
 
 
 def joined(group: int) -> socket.socket:
     """A socket that hears a group. Raises HostError: somebody else does, or it is not allowed."""
-    sock = socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
-    )
     try:
-        sock.bind((0, 0))
-        enlarge(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        sock.settimeout(_SECONDS)
-        for payload in (
-            attribute(_COMMAND, bytes([_BIND])),
-            attribute(_MODE, struct.pack("!IBx", SNAP, _COPY_PACKETS)),
-            number(_ROOM, _ONE_LINE),
-            number(_AT_ONCE, 1),
-        ):
-            _ask(sock, Request(_CONFIGURE, socket.AF_UNSPEC, payload, NLM_F_ACK, group))
+        return log_group.joined(group, SNAP)
     except OSError as error:
-        sock.close()
         raise HostError(
             f"cannot hear of the kernel's doors (NFLOG group {group}): {error.strerror}",
             hint="run this with CAP_NET_ADMIN; or give it another NFT_TABLE, if another daemon "
             "has one of that name",
         ) from error
-    sock.setblocking(False)
-    return sock
-
-
-def _ask(sock: socket.socket, request: Request) -> None:
-    """Raises OSError with what the kernel says."""
-    sock.sendto(encode(request, 1), (0, 0))
-    for message in decode(sock.recv(_DATAGRAM)):
-        if message.kind == NLMSG_ERROR and len(message.body) >= 4:
-            refused = -struct.unpack_from("=i", message.body)[0]
-            if refused:
-                raise OSError(refused, os.strerror(refused))
 
 
 class DoorLog:
@@ -114,14 +69,14 @@ class DoorLog:
         found: list[KernelStep] = []
         for _ in range(BATCH):
             try:
-                datagram = self._sock.recv(_DATAGRAM)
+                datagram = self._sock.recv(DATAGRAM)
             except BlockingIOError:
                 return found
             except OSError:
                 self._lost = True
                 continue
             for message in decode(datagram):
-                if message.kind == _PACKET and (step := _step(fields(message.attributes))):
+                if message.kind == PACKET and (step := _step(fields(message.attributes))):
                     found.append(step)
         self._ready.set()  # there may be more
         return found

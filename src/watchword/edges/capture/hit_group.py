@@ -1,7 +1,6 @@
 """Hits from the firewall's own log by netlink (``nft ... log group 5``, ``-j NFLOG``).
 
-In here: joining a group, reading it. Not in here: the packet's bytes (wire.hits), messages and
-attributes (edges.firewall.nft).
+In here: reading a group. Not in here: joining it (log_group), the packet's bytes (wire.hits).
 
 Whole packets come, and nobody but the kernel sends them: so this works inside a network namespace,
 where the kernel's LOG is silent, and no line can be made up.
@@ -11,26 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
+from watchword.edges.capture import log_group
 from watchword.edges.capture.links import name_of
+from watchword.edges.capture.log_group import DATAGRAM, PACKET
 from watchword.edges.capture.wakings import Wakings
-from watchword.edges.firewall.nft.attributes import (
-    NLM_F_ACK,
-    NLMSG_ERROR,
-    Request,
-    attribute,
-    decode,
-    encode,
-    fields,
-    number,
-    read_number,
-)
-from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, enlarge
+from watchword.edges.firewall.nft.attributes import decode, fields, read_number
 from watchword.errors import HostError
 from watchword.model.filters import Filter
 from watchword.model.hits import Hit
@@ -38,16 +27,7 @@ from watchword.ports import Clock, HitSource, Interest
 from watchword.wire.hits import LONGEST, hit_of
 
 BATCH: Final = 256
-RECEIVE_BUFFER: Final = 4 << 20
-_SUBSYSTEM: Final = 4 << 8
-_PACKET, _CONFIGURE = _SUBSYSTEM, _SUBSYSTEM | 1
-_COMMAND, _MODE, _AT_ONCE = 1, 2, 5  # of a configuration
 _STAMP, _INTERFACE, _PAYLOAD = 3, 4, 9  # of packets
-_BIND: Final = 1
-_COPY_PACKETS: Final = 2
-_SO_RCVBUFFORCE: Final = 33
-_DATAGRAM: Final = 1 << 16
-_SECONDS: Final = 5.0
 _TIME: Final = struct.Struct("!QQ")
 _LONGEST_AGO: Final = 60.0
 
@@ -57,21 +37,9 @@ def joined(group: int) -> socket.socket:
 
     Raises HostError: another program reads that group, or this is not allowed.
     """
-    sock = socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
-    )
     try:
-        sock.bind((0, 0))
-        enlarge(sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        sock.settimeout(_SECONDS)
-        for payload in (
-            attribute(_COMMAND, bytes([_BIND])),
-            attribute(_MODE, struct.pack("!IBx", LONGEST, _COPY_PACKETS)),
-            number(_AT_ONCE, 1),
-        ):
-            _ask(sock, Request(_CONFIGURE, socket.AF_UNSPEC, payload, NLM_F_ACK, group))
+        return log_group.joined(group, LONGEST)
     except OSError as error:
-        sock.close()
         hint = ""
         if error.errno in (errno.EBUSY, errno.EPERM):
             hint = (
@@ -79,18 +47,6 @@ def joined(group: int) -> socket.socket:
                 "group: choose another KNOCK_NFLOG_GROUP"
             )
         raise HostError(f"cannot read NFLOG group {group}: {error.strerror}", hint=hint) from error
-    sock.setblocking(False)
-    return sock
-
-
-def _ask(sock: socket.socket, request: Request) -> None:
-    """Raises OSError with what the kernel says."""
-    sock.sendto(encode(request, 1), (0, 0))
-    for message in decode(sock.recv(_DATAGRAM)):
-        if message.kind == NLMSG_ERROR and len(message.body) >= 4:
-            refused = -struct.unpack_from("=i", message.body)[0]
-            if refused:
-                raise OSError(refused, os.strerror(refused))
 
 
 class GroupSource:
@@ -125,14 +81,14 @@ class GroupSource:
         found: list[tuple[float, Hit]] = []
         for _ in range(BATCH):
             try:
-                datagram = self._sock.recv(_DATAGRAM)
+                datagram = self._sock.recv(DATAGRAM)
             except BlockingIOError:
                 break
             except OSError as error:
                 self._lost += error.errno == errno.ENOBUFS
                 continue
             for message in decode(datagram):
-                if message.kind == _PACKET and (hit := self._hit(fields(message.attributes))):
+                if message.kind == PACKET and (hit := self._hit(fields(message.attributes))):
                     found.append(hit)
         return found
 
