@@ -76,7 +76,7 @@ class Stage:
                     "connects": self._mode.connects, "patience": self._play.patience},
         })  # fmt: skip
         told = _account(owners, self._play.seconds + _LATE)
-        tried = _account(neighbours, _LATE)
+        tried = _account(neighbours, self._play.seconds + _LATE)
         served = _account(hidden, _LATE)
         return Result(
             mode=self._mode.name, title=self._mode.title, visits=told["visits"],

@@ -88,6 +88,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         visits=arguments.visits,
         seed=arguments.seed,
         six=arguments.six,
+        patience=min(60.0, arguments.minutes * 15.0),
     )
     results = _played(play, modes)
     _tell(results, play, arguments)
