@@ -351,8 +351,7 @@ def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to
     assert others == {*asked, "--zone=public\t--list-rich-rules"}, "no rule to try something out"
 
 
-@pytest.mark.requirement("2.2", "2.18")
-@pytest.mark.requirement("4.24", partial=True)
+@pytest.mark.requirement("2.2", "2.18", "4.24")
 def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_where_they_do_not(
     on_nftables: Scene, on_iptables: Scene, tmp_path: Path
 ) -> None:

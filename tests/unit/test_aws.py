@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from tests.unit.aws_scene import CREDENTIALS, aws, client, impatient, new_group,
 from tests.unit.dated_scene import StillHeir, world_of
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.dated.aws import ORPHANED, SecurityGroup
-from watchword.edges.firewall.dated.aws_calls import Group, Inbound, _client, _session
+from watchword.edges.firewall.dated.aws_calls import ATTEMPTS, Group, Inbound, _client, _session
 from watchword.edges.firewall.dated.backend import DatedFirewall
 from watchword.edges.firewall.dated.heir import environment, order, ordered
 from watchword.edges.firewall.dated.rule import Rule
@@ -115,7 +118,7 @@ def scene(endpoint: str, tmp_path: Path) -> Scene:
     return Scene(endpoint, tmp_path)
 
 
-@pytest.mark.requirement("4.34")
+@pytest.mark.requirement("4.34", "7.20")
 def test_a_grant_is_an_inbound_rule_that_says_whose_it_is_and_when_it_ends(scene: Scene) -> None:
     world = scene.world
     world.add(world.opening(), world.opening("2001:db8::7", "udp/1194"))
@@ -235,6 +238,70 @@ def test_what_aws_refuses_is_said_with_a_remedy_and_nothing_is_open(
         scene.world.add(scene.world.opening())
     assert said in refused.value.hint
     assert scene.world.backend.installed() == frozenset()
+
+
+class Busy(BaseHTTPRequestHandler):
+    """AWS's words for being asked too often, so many times; then a group without rules."""
+
+    calls = 0
+    busy = 0
+
+    def do_POST(self) -> None:
+        type(self).calls += 1
+        code = 503 if self.calls <= self.busy else 200
+        page = _THROTTLED if code == 503 else _NO_RULES
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on standard error."""
+
+
+_THROTTLED = (
+    b"<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>slower, please</Message>"
+    b"</Error></Errors><RequestID>1</RequestID></Response>"
+)
+_NO_RULES = (
+    b'<DescribeSecurityGroupsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+    b"<securityGroupInfo><item><groupId>sg-1</groupId><ipPermissions/></item></securityGroupInfo>"
+    b"</DescribeSecurityGroupsResponse>"
+)
+
+
+@pytest.mark.parametrize(("busy", "refused"), [(ATTEMPTS - 1, False), (ATTEMPTS + 1, True)])
+def test_aws_that_is_asked_too_often_is_asked_again_after_pauses_up_to_four_times(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, busy: int, refused: bool
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", pauses.append)
+    handler = type("ThisBusy", (Busy,), {"busy": busy})
+    with serving(handler) as where:
+        group = Group(replace(scene.settings.aws, endpoint=where))
+        if refused:
+            with pytest.raises(HostError, match="RequestLimitExceeded: slower") as told:
+                group.listed()
+            assert "not open" in told.value.hint
+        else:
+            assert group.listed() == {}
+    assert handler.calls == ATTEMPTS == 4
+    assert all(each <= most for each, most in zip(pauses, (1, 2, 4), strict=True))
+
+
+@contextmanager
+def serving(handler: type[Busy]) -> Iterator[str]:
+    """A web server on loopback, while it is needed."""
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_group_that_is_not_there_or_nobody_who_answers_is_told_at_the_start(
