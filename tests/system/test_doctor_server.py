@@ -427,3 +427,18 @@ def test_the_doctors_packet_goes_the_way_that_the_daemon_looks_at(
     assert said in told.about("capture", severity)
     links = json.loads(scene.stranger.host.run("ip", "-j", "link").stdout)
     assert sorted(each["ifname"] for each in links) == ["eth0", "lo"]
+
+
+@pytest.mark.peer("iptables")
+def test_tables_of_the_other_make_of_iptables_are_named(scene: Trio, tmp_path: Path) -> None:
+    other = Server(scene.caller.host, tmp_path)
+    other.write()
+    drop = ("-A", "INPUT", "-s", "192.0.2.99", "-j", "DROP")
+    other.host.run("iptables-legacy", *drop)
+    told = doctor(other).about("rules", "remark")
+    assert "iptables-legacy has tables as well (filter): what a rule there drops" in told
+    other.settings |= {"FIREWALL_EXE": "/usr/sbin/iptables-legacy"}
+    other.write()
+    assert "has tables as well" not in doctor(other).about("rules")
+    other.host.run("iptables-nft", *drop)
+    assert "nftables has chains as well (ip filter INPUT)" in doctor(other).about("rules", "remark")

@@ -277,8 +277,12 @@ def test_aws_that_is_asked_too_often_is_asked_again_after_pauses_up_to_four_time
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("botocore.endpoint.time.sleep", pauses.append)
-    handler = type("ThisBusy", (Busy,), {"busy": busy})
-    with serving(handler) as where:
+
+    class Handler(Busy):
+        calls = 0
+
+    Handler.busy = busy
+    with serving(Handler) as where:
         group = Group(replace(scene.settings.aws, endpoint=where))
         if refused:
             with pytest.raises(HostError, match="RequestLimitExceeded: slower") as told:
@@ -286,7 +290,7 @@ def test_aws_that_is_asked_too_often_is_asked_again_after_pauses_up_to_four_time
             assert "not open" in told.value.hint
         else:
             assert group.listed() == {}
-    assert handler.calls == ATTEMPTS == 4
+    assert Handler.calls == ATTEMPTS == 4
     assert all(each <= most for each, most in zip(pauses, (1, 2, 4), strict=True))
 
 

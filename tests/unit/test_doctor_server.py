@@ -14,6 +14,7 @@ import pytest
 from tests.values import policy, terms
 from watchword.edges import host_clock, keeping, listeners
 from watchword.edges.firewall import ruleset
+from watchword.edges.firewall.tables import seen
 from watchword.edges.programs import MemoryPrograms
 from watchword.errors import Complaint, HostError
 from watchword.model.firewalls import Attach, FirewallSettings
@@ -219,3 +220,31 @@ def test_complaints_of_the_files_reader_are_findings_and_keys_are_told_apart() -
     assert [(each.severity.word, each.topic) for each in found] == [
         ("warning", "keys"), ("remark", "configuration"), ("fault", "configuration")
     ]  # fmt: skip
+
+
+def test_tables_of_the_other_make_of_iptables_are_remarked_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = tmp_path / "names"
+    names.write_text("nat\nfilter\n", "ascii")
+    (tmp_path / "none").write_bytes(b"")
+    for files, told in (
+        ({"iptables-legacy": names, "ip6tables-legacy": tmp_path / "none"}, ["(filter, nat)"]),
+        ({"iptables-legacy": tmp_path / "not there", "ip6tables-legacy": names}, ["ip6tables"]),
+        ({"iptables-legacy": tmp_path / "none", "ip6tables-legacy": tmp_path / "none"}, []),
+    ):
+        monkeypatch.setattr(seen, "_OLD", files)
+        found = list(server_diagnosis.old_tables(seen.old_tables()))
+        assert [want in each.sentence for want, each in zip(told, found, strict=True)] == [
+            True for _ in told
+        ]
+        assert all(each.severity is Severity.REMARK for each in found)
+    rule = ruleset.Rule("drop", None, conditional=False)
+    there = [
+        ruleset.Chain("inet", "other", "first", (rule,), hook="input"),
+        ruleset.Chain("inet", "other", "called", (rule,)),
+        ruleset.Chain("inet", "other", "empty", (), hook="input"),
+    ]
+    [found_new] = server_diagnosis.new_tables(there)
+    assert "(inet other first)" in found_new.sentence
+    assert list(server_diagnosis.new_tables(there[1:])) == []

@@ -132,6 +132,19 @@ def test_an_argument_that_cannot_be_is_the_machines_refusal() -> None:
         SystemPrograms().run(["echo", "a\0b"])
 
 
+def test_a_program_that_may_not_be_executed_is_told_with_where_to_look(tmp_path: Path) -> None:
+    """As with a profile of AppArmor, whose refusal is the same error."""
+    there = tmp_path / "iptables"
+    there.write_text("#!/bin/sh\n", "ascii")
+    with pytest.raises(NotStartedError, match="Permission denied") as refused:
+        SystemPrograms().run([str(there)])
+    assert f"see that {there} may be executed" in refused.value.hint
+    assert "AppArmor" in refused.value.hint
+    with pytest.raises(NotStartedError, match="No such file") as missing:
+        SystemPrograms().run([str(tmp_path / "nowhere")])
+    assert missing.value.hint == ""
+
+
 def test_no_descriptors_are_left_open() -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
     for argv in (["true"], sh("exit 3")):

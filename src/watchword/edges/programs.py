@@ -33,6 +33,10 @@ CLEAN_ENVIRONMENT: Mapping[str, str] = {
 OUTPUT_LIMIT = 64 << 20  # bytes; a listing of 100,000 set elements is about 20 MiB
 _PIECE = 1 << 16
 _DYING = 2.0  # seconds; a process in the middle of a file system that hangs does not die
+_FORBIDDEN = (
+    "see that {} may be executed (ls -l, and the mount option noexec); if it may, AppArmor or "
+    "SELinux forbids it: see dmesg"
+)
 _LOOK_AGAIN = 0.05  # seconds; a program may end while a child of it keeps our pipes open
 
 
@@ -106,6 +110,9 @@ class SystemPrograms:
                 umask=self._umask,
                 **_identity(account),
             )
+        except PermissionError as error:
+            refused = f"{argv[0]}: cannot be started: {error}"
+            raise NotStartedError(refused, hint=_FORBIDDEN.format(argv[0])) from error
         except (OSError, ValueError) as error:
             raise NotStartedError(f"{argv[0]}: cannot be started: {error}") from error
 

@@ -8,11 +8,12 @@ printing (doctor_server).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from watchword.dialects.fwknop import key_strength
+from watchword.edges.firewall.ruleset import Chain
 from watchword.edges.keeping import Looseness, Room
 from watchword.edges.listeners import Listener
 from watchword.errors import Complaint
@@ -159,3 +160,26 @@ def disk(folder: Path, left: Room | None) -> Finding:
             "make room there, or move STATE_DIR",
         )
     return fine("disk", f"there are {left.free >> 20} MiB left where {folder} lies")
+
+
+def old_tables(found: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """The kernel's old tables, by the program that lists them, where grants are elsewhere."""
+    for program, names in found.items():
+        yield remark(
+            "rules",
+            f"{program} has tables as well ({', '.join(names)}): what a rule there drops, no "
+            "grant lets in",
+            f"look at {program}-save, and keep all rules with one make of iptables",
+        )
+
+
+def new_tables(there: Iterable[Chain]) -> Iterator[Finding]:
+    """Chains of nftables that packets pass, where grants are in the kernel's old tables."""
+    names = [str(each) for each in there if each.hook in ("prerouting", "input") and each.rules]
+    if names:
+        yield remark(
+            "rules",
+            f"nftables has chains as well ({', '.join(names)}): what a rule there drops, no "
+            "grant lets in",
+            "look at nft list ruleset, and keep all rules with one make of iptables",
+        )

@@ -15,6 +15,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -175,6 +176,7 @@ class Examination:
         # Of a guard that is not there nothing good is said.
         yield from (each for each in reached if not (broken and each.severity is Severity.FINE))
         yield from firewall_diagnosis.rules(firewall, policy, there)
+        yield from self._other_make(programs)
         if self._probe:
             ports = _tcp_ports(self._listeners, translated)
             try:
@@ -188,6 +190,15 @@ class Examination:
         if not firewall.in_iptables:
             return ruleset.chains(programs)
         return seen.chains(Tools(firewall.exe, programs), firewall.input.table)
+
+    def _other_make(self, programs: SystemPrograms) -> Iterator[Finding]:
+        """What packets have to pass besides: rules of that make of tables that is not ours."""
+        firewall = self._settings.firewall
+        with suppress(HostError):  # without the program there are no rules of its make
+            if not (firewall.in_iptables and Tools(firewall.exe, programs).is_legacy()):
+                yield from server_diagnosis.old_tables(seen.old_tables())
+                return
+            yield from server_diagnosis.new_tables(ruleset.chains(programs))
 
     def _in_step(self) -> bool | None:
         if self._pid is None:

@@ -1,6 +1,7 @@
 """What stands in iptables, in the words in which the doctor reads rulesets.
 
-In here: the tables filter and nat of both IP versions, as chains of edges.firewall.ruleset.
+In here: the tables filter and nat of both IP versions, as chains of edges.firewall.ruleset;
+which of the kernel's old tables there are.
 Not in here: what it means (service.doctor). As there, a rule is understood as far as ports
 and verdicts go.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from watchword.edges.firewall.ruleset import Chain, Rule
 from watchword.edges.firewall.tables.listing import Listing
@@ -20,6 +22,11 @@ _VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject", "RETURN": "
 _TRANSLATES = ("DNAT", "REDIRECT")
 _FAMILIES = {4: "ip", 6: "ip6"}
 _QUIET = ("LOG", "NFLOG", "ULOG")
+_OLD = {
+    "iptables-legacy": Path("/proc/net/ip_tables_names"),
+    "ip6tables-legacy": Path("/proc/net/ip6_tables_names"),
+}
+"""Where the kernel names its old tables, once somebody has used them. For root to read."""
 
 
 def chains(tools: Tools, table: str) -> list[Chain]:
@@ -30,6 +37,15 @@ def chains(tools: Tools, table: str) -> list[Chain]:
         with contextlib.suppress(HostError):  # a kernel without address translation
             found += read(_FAMILIES[version], "nat", tools.table(version, "nat"))
     return found
+
+
+def old_tables() -> dict[str, list[str]]:
+    """The kernel's old tables that are in use, by the program that lists them."""
+    found = {}
+    for program, names in _OLD.items():
+        with contextlib.suppress(OSError):  # a kernel that has none
+            found[program] = sorted(names.read_text("ascii").split())
+    return {program: names for program, names in found.items() if names}
 
 
 def read(family: str, table: str, listing: Listing) -> Iterator[Chain]:
