@@ -200,8 +200,11 @@ def test_what_is_no_source_is_refused(line: str, wrong: str) -> None:
 
 
 def test_reading_what_every_user_can_write_is_remarked_on() -> None:
-    said = complaints(f"{MODE}TRUST_SYSLOG_FILE Y;\n", SHARED)
-    assert any("knock for anybody" in str(each) for each in said)
+    for lines in ("TRUST_SYSLOG_FILE Y;\n", "KNOCK_SOURCE log;\n", "KNOCK_SOURCE pipe;\n"):
+        said = complaints(f"{MODE}{lines}", SHARED)
+        assert sum("knock for anybody" in str(each) for each in said) == 1
+    said = complaints(f"{MODE}KNOCK_SOURCE nflog;\n", SHARED)
+    assert not any("knock for anybody" in str(each) for each in said)
 
 
 def test_what_a_stanza_amounts_to_is_said_in_words() -> None:

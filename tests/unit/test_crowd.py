@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from tests.values import NOW, later, policy, request, terms
-from watchword.grant.crowd import MOST_BOUND, NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
+from watchword.grant.crowd import MOST_BOUND, MOST_OWN, NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
+from watchword.grant.lifecycle import Turn
 from watchword.model.callers import Binding, CallerTerms
 from watchword.model.moments import Moment
-from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Grant, Lease
+from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Caller, Grant, Lease
 from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish
@@ -331,3 +333,26 @@ def test_tickets_in_a_row_are_one_opening_and_others_as_few_as_can_be() -> None:
     assert all(len(each.holes) == 2 for each in grants)
     odd = replace(grants[0], tickets=(9, 3, 4, 64))
     assert [tuple(each.numbers) for each in odd.holes[1:]] == [(3, 4), (9,), (64,)]
+
+
+def test_nobody_keeps_others_out_by_names_without_end_that_take_every_ticket() -> None:
+    town = Town(connections=16)
+    found = [town.asks(f"mallory {number}", key="key of mallory") for number in range(10)]
+    assert sum(len(each.tickets) for each in found if isinstance(each, Grant)) == MOST_OWN
+    assert found[-1] == Refusal(
+        Reason.TOO_MANY_CONNECTIONS, (1,), f"mallory 9: too many are outstanding for {OFFICE}"
+    )
+    assert town.gets("mallory 0", key="key of mallory").user == "mallory 0"  # it is his already
+    assert len(town.gets("alice").tickets) == 16
+
+
+def test_tickets_are_nobody_elses_at_any_address_of_a_grant() -> None:
+    town = Town(connections=1)
+    mobile = ip_address("192.0.2.77")
+    whole = replace(town.permit("alice"), also=(Caller(mobile),))
+    first = town.ledger.admit(whole, NOW)
+    town.ledger._last_ticket = 0  # as after so many others
+    assert town.gets("bob", allow=str(mobile)).tickets != first.tickets
+    town.ledger.withdraw(first.id, Turn.REVOKED)
+    town.ledger._last_ticket = 0
+    assert town.gets("carol", allow=str(mobile)).tickets == first.tickets

@@ -249,3 +249,10 @@ def test_a_capture_file_beside_other_ways_lifts_no_age_limit_from_their_packets(
     assert configure(FILE).policy.max_age is None
     assert configure(FILE + also).policy.max_age == 120
     assert not [each for each in remarks(FILE + also) if "any age" in each]
+
+
+def test_the_policy_knows_of_whom_a_forwarded_address_is_believed() -> None:
+    line = "TRUSTED_PROXIES 192.0.2.7,2001:db8:7::/64;\nENABLE_SPA_OVER_HTTP Y;\n"
+    believed = configure(f"{line}ENABLE_X_FORWARDED_FOR Y;\nENABLE_TCP_SERVER Y;\n", STANZA)
+    assert [str(each) for each in believed.policy.proxies] == ["192.0.2.7/32", "2001:db8:7::/64"]
+    assert configure(line, STANZA).policy.proxies == ()

@@ -16,12 +16,14 @@ from watchword.grant.cycles import Values
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.warrants import LATE, STAY, against, against_command
+from watchword.model.callers import CallerTerms
 from watchword.model.commands import CycleTerms
-from watchword.model.openings import Hole, Lead, Opening, SourceNat
+from watchword.model.openings import Extent, Hole, Lead, Opening, SourceNat, tickets
 from watchword.model.orders import Wanted
 from watchword.model.policy import NatTerms, Policy, Target
 from watchword.model.requests import AccessWish, ForwardWish
 from watchword.model.services import Proto, Service
+from watchword.model.sharing import SharingTerms
 from watchword.model.templates import Template
 
 SSH, WEB = Service(Proto.TCP, 22), Service(Proto.TCP, 80)
@@ -81,6 +83,45 @@ def test_the_last_second_that_is_allowed_is_allowed() -> None:
 )
 def test_what_no_request_could_be_given_is_not_opened(stanza: Policy, hole: Hole, why: str) -> None:
     assert why in against(stanza, wanted(hole), NOW)
+
+
+NAMED = CallerTerms(only=(ip_network("10.0.0.0/8"),), prefixes=((4, 24),))
+STRANGER = ip_address("203.0.113.66")
+
+
+@pytest.mark.parametrize(
+    ("hole", "opens"),
+    [
+        (Hole(CALLER, SSH), True),  # where the packet came from
+        (Hole(ip_address("10.1.2.3"), SSH), True),
+        (Hole(STRANGER, SSH), False),
+        (Hole(ip_address("198.51.100.0"), SSH, extent=Extent(bits=24)), True),
+        (Hole(ip_address("10.1.2.0"), SSH, extent=Extent(bits=24)), True),
+        (Hole(ip_address("203.0.113.0"), SSH, extent=Extent(bits=24)), False),
+    ],
+)
+def test_whom_no_packet_may_name_is_not_let_in(hole: Hole, opens: bool) -> None:
+    found = only(callers=NAMED)
+    said = against(found, wanted(hole), NOW)
+    assert (said == "") is opens
+    assert opens or "lets nobody name 203.0.113." in said
+    believing = replace(found, proxies=(ip_network("198.51.100.0/24"),))
+    assert against(believing, wanted(hole), NOW) == ""  # a proxy says for whom it asks
+
+
+def test_a_command_opens_for_nobody_whom_no_packet_may_name() -> None:
+    found = only(cycle=CycleTerms(Template((), ()), None), callers=NAMED)
+    ours = by_command(NOW.wall + 30)
+    assert against_command(found, 1, ours, NOW) == ""
+    said = against_command(found, 1, replace(ours, who=STRANGER), NOW)
+    assert said == "its stanza lets nobody name 203.0.113.66"
+
+
+def test_no_more_tickets_than_the_stanza_gives_come_in_one_opening() -> None:
+    found = only(sharing=SharingTerms(connections=3))
+    assert against(found, wanted(Hole(CALLER, SSH, ticket=tickets(5, 3))), NOW) == ""
+    said = against(found, wanted(Hole(CALLER, SSH, ticket=tickets(5, 4))), NOW)
+    assert said == "4 connections are more than the 3 of its stanza"
 
 
 OURS, OTHER = ip_address("192.0.2.7"), ip_address("192.0.2.8")

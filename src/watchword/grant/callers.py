@@ -91,6 +91,20 @@ def covers(policy: Policy, terms: Terms, caller: Caller) -> str:
     return "" if extent.first is allowed.first else "its stanza lets in another part of a network"
 
 
+def may_be_named(policy: Policy, terms: Terms, caller: Caller, source: Address) -> str:
+    """What speaks against letting somebody in by a packet from there; empty: nothing does."""
+    only = terms.callers.only
+    if only is None or any(source in network for network in policy.proxies):
+        return ""
+    bits = caller.extent.bits if caller.extent is not None else 0
+    whole = ip_network((caller.who, bits or caller.who.max_prefixlen))
+    if source in whole or any(
+        each.version == whole.version and each.overlaps(whole) for each in only
+    ):
+        return ""
+    return f"its stanza lets nobody name {caller}"
+
+
 def _binding(allowed: CallerTerms, said: Particulars, request: Request) -> No | None:
     if said.port and allowed.binding is Binding.NEVER:
         return _no(Reason.SOURCE_PORT_NOT_OFFERED, request, str(said.port))

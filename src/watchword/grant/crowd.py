@@ -21,7 +21,7 @@ from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Grant, Lease
+from watchword.model.openings import MOST_TICKETS, Grant, Lease
 from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason
 from watchword.model.services import Service
@@ -34,6 +34,8 @@ NOT_AGAIN: Final = 600.0
 """Seconds after the end of a grant in which its secret port is nobody else's."""
 MOST_BOUND: Final = 64
 """Grants for ports of one address that somebody may have at once."""
+MOST_OWN: Final = MOST_TICKETS - 16
+"""Tickets for one service that somebody may have at one address: the rest is for others."""
 _ADDRESSES: Final = 4096
 _PEOPLE: Final = 64  # remembered of one address
 _PORTS: Final = 16_384
@@ -152,10 +154,26 @@ class Crowd:
             for who in _addresses(permit):
                 if (no := self._too_many_at(who, permit)) is not None:
                     return no
-        if self._ledger.lacks_tickets(permit):
+        if self._ledger.lacks_tickets(permit) or (standing is None and self._hoards(permit)):
             said = f"{_name(permit)}: too many are outstanding for {permit.who}"
             return _no(permit, Reason.TOO_MANY_CONNECTIONS, said)
         return None
+
+    def _hoards(self, permit: Permit) -> bool:
+        """Whether somebody would have so many tickets that others could not come in."""
+        if not permit.connections:
+            return False
+        services = frozenset(permit.services)
+        return any(
+            sum(
+                len(each.tickets)
+                for each in self._ledger.grants_for(who)
+                if each.identity == permit.identity and services.intersection(each.services)
+            )
+            + permit.connections
+            > MOST_OWN
+            for who in _addresses(permit)
+        )
 
     def _too_many_at(self, who: Address, permit: Permit) -> Refusal | None:
         sharing, bound = permit.sharing, permit.extent is not None and permit.extent.port

@@ -180,10 +180,11 @@ class Ledger:
         return MOST_TICKETS - len(self._out(permit)) < permit.connections
 
     def _out(self, permit: Permit) -> set[int]:
-        """Tickets that somebody has for any of its services."""
+        """Tickets that somebody has for any of its services, at any of its addresses."""
         out: set[int] = set()
-        for service in permit.services:
-            out |= self._dealt.get((permit.who, service, permit.destination), _NONE).keys()
+        for who in {each.who for each in permit.callers}:
+            for service in permit.services:
+                out |= self._dealt.get((who, service, permit.destination), _NONE).keys()
         return out
 
     def _deal(self, permit: Permit) -> tuple[int, ...]:
@@ -203,8 +204,8 @@ class Ledger:
     def _hand_out(self, grant: Grant, change: int) -> None:
         """Note that a grant has its tickets, or (-1) has them no more. In a journal that somebody
         edited, two may have the same."""
-        for service in grant.services:
-            door = grant.who, service, grant.destination
+        whom = dict.fromkeys(each.who for each in grant.callers)
+        for door in ((who, each, grant.destination) for who in whom for each in grant.services):
             dealt = self._dealt.setdefault(door, {})
             for ticket in grant.tickets:
                 dealt[ticket] = dealt.get(ticket, 0) + change

@@ -49,8 +49,10 @@ def against(policy: Policy, wanted: Wanted, now: Moment) -> str:
     stay = STAY if terms.keep_seconds is not None else 0.0
     if remaining > terms.max_seconds + stay + SLACK:
         return f"{remaining:.0f} seconds are more than the {terms.max_seconds} of its stanza"
+    hole = wanted.opening.hole
     return (
-        _of_the_hole(policy, terms, wanted.opening.hole)
+        _of_the_hole(policy, terms, hole)
+        or callers.may_be_named(policy, terms, Caller(who, hole.extent), wanted.source)
         or _of_the_stanza(policy, terms, who, wanted.source, now)
         or _of_the_family(policy, who)
     )
@@ -99,7 +101,9 @@ def against_command(policy: Policy, stanza: int, values: Values, now: Moment) ->
         return f"no packet of now ends at {values.ends}"
     if not terms.admits_destination(values.destination):
         return f"its stanza takes no packet for {values.destination}"
-    return _of_the_stanza(policy, terms, values.who, values.source, now)
+    return callers.may_be_named(policy, terms, Caller(values.who), values.source) or _of_the_stanza(
+        policy, terms, values.who, values.source, now
+    )
 
 
 def _could_be_sent(policy: Policy, sent_at: int, now: Moment) -> bool:
@@ -163,7 +167,10 @@ def _of_the_number(terms: Terms, hole: Hole) -> str:
     """Whether connections are counted as the stanza says. Who is bound to a port has one."""
     if hole.ticket > 0 and (hole.lead is not None or hole.extent is not None):
         return "a ticket leads nowhere, and is for a whole address"
-    counts = terms.sharing.connections is not None and hole.extent is None
+    most = terms.sharing.connections
+    if most is not None and len(hole.numbers) > most:
+        return f"{len(hole.numbers)} connections are more than the {most} of its stanza"
+    counts = most is not None and hole.extent is None
     if counts is bool(hole.ticket):
         return ""
     return f"its stanza lets in {'a number of' if counts else 'any number of'} connections"

@@ -190,6 +190,8 @@ class Policy:
     """Inner digests that packets may have; None: any."""
     blacklist: tuple[Network, ...] = ()
     """Nothing is done for packets from there, and nothing is opened for anybody there."""
+    proxies: tuple[Network, ...] = ()
+    """From these comes what others ask for, whom they name (TRUSTED_PROXIES)."""
     destination_rule: bool = False
     """True: a grant opens only the address that the packet was sent to."""
     forwarding: bool = False

@@ -106,6 +106,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         **translate_callers.firewall(policy),
         **translate_sharing.firewall(policy, values),
     )
+    if settings.requests is not None:
+        policy = replace(policy, proxies=settings.requests.proxies)
     doors = translate_doors.knocking(values, sources.read, complaints)
     if doors is not None:
         firewall = translate_doors.hiding(

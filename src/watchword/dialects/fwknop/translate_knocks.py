@@ -84,7 +84,16 @@ def verify(values: Values, stanzas: tuple[Terms, ...], complaints: Complaints) -
             "with TRUST_SYSLOG_FILE Y every user of this host can write a line that looks like the "
             "kernel's, and knock for anybody",
             values.place(_TRUST),
-            "have syslog write kern.* alone to a file or pipe of its own, and remove the line",
+            "have syslog write what the kernel says, and no more, to a file or pipe of its own "
+            "(docs/knocking.md), and remove the line",
+        )
+    elif way in _FILES:
+        complaints.remark(
+            "knocks are read from the kernel's log: where syslog goes by the facility (kern.*), "
+            "every user of this host can send it a line like the kernel's, and knock for anybody",
+            values.place(_SOURCE if _SOURCE in values.given else "AUTH_MODE"),
+            'have rsyslog go by the input (:inputname, isequal, "imklog"), or use KNOCK_SOURCE '
+            "nflog",
         )
     if way in _FILES and not values.text(_FILES[way]).startswith("/"):
         complaints.refuse(

@@ -107,8 +107,8 @@ class LogSource:
             raise HostError(
                 f"{self._wanted.path} has lines of other programs: any user could write one that "
                 "looks like the kernel's, and knock for anybody",
-                hint="have syslog write kern.* alone to a file or pipe of its own; with "
-                "TRUST_SYSLOG_FILE Y it is read all the same",
+                hint="have syslog write what the kernel says, and no more, to a file or pipe of "
+                "its own (docs/knocking.md); with TRUST_SYSLOG_FILE Y it is read all the same",
             )
 
     def _is_foreign(self, line: bytes) -> bool:
@@ -212,7 +212,8 @@ class LogSource:
         self._say(
             "has lines of other programs from now on: no knocks are taken from it, because any "
             "user could write one that looks like the kernel's",
-            "have syslog write kern.* alone to it, and start fwknopd again",
+            "have syslog write what the kernel says to it, and no more (docs/knocking.md), and "
+            "start fwknopd again",
         )
         return True
 
