@@ -110,12 +110,52 @@ def test_members_of_sets_are_shown(host: Host, server: Server) -> None:
 
 
 @pytest.mark.peer("iptables")
-def test_rules_of_iptables_are_shown_as_iptables_has_them(host: Host, server: Server) -> None:
-    server.settings["FIREWALL_BACKEND"] = "iptables"
-    host.run("iptables", "-A", "INPUT", "-p", "tcp", "-m", "tcp", "--dport", "80", "-j", "ACCEPT")
+@pytest.mark.parametrize("exe", ["iptables", "iptables-legacy"])
+def test_rules_of_iptables_are_shown_as_iptables_has_them(
+    host: Host, server: Server, exe: str
+) -> None:
+    server.settings |= {"FIREWALL_BACKEND": "iptables", "FIREWALL_EXE": f"/usr/sbin/{exe}"}
+    port_80 = "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT"
+    host.run(exe, *port_80.split())
+    if exe == "iptables-legacy":  # and the other make beside it
+        host.run("nft", "add table ip theirs; add chain ip theirs plain")
     done = diff(server, packet())
     assert done.returncode == 0, done.stderr
+    assert f" {port_80}" in done.stdout.splitlines(), "the copy is one of all that is there"
     new, gone = changes(done)
     assert gone == []
     assert any(each.startswith(f"-A FWKNOP_INPUT -s {CALLER}/32 -p tcp") for each in new)
-    assert "FWKNOP" not in host.run("iptables-save").stdout
+    assert "FWKNOP" not in host.run(f"{exe}-save").stdout
+
+
+ALLOWED = (
+    "add set inet filter allowed4 { type ipv4_addr . inet_proto . inet_service; flags timeout; }"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        (
+            {"FIREWALL_ATTACH": "jump", "NFT_JUMP_FROM": "inet filter input"},
+            ["jump watchword", f"{CALLER} . tcp . 22"],
+        ),
+        ({"FIREWALL_ATTACH": "mark"}, ["meta mark set", f"{CALLER} . tcp . 22"]),
+        (
+            {"FIREWALL_ATTACH": "sets", "NFT_SET4": "inet filter allowed4"},
+            [f"{CALLER} . tcp . 22"],
+        ),
+    ],
+)
+def test_in_an_operators_own_table_it_is_shown_as_well_and_nothing_is_changed(
+    host: Host, server: Server, settings: dict[str, str], shown: list[str]
+) -> None:
+    host.run("nft", "-f", "-", input=OPERATORS + ALLOWED)
+    before = host.run("nft", "-s", "list", "ruleset").stdout
+    server.settings |= settings
+    done = diff(server, packet())
+    assert done.returncode == 0, done.stderr
+    new, _ = changes(done)
+    for each in shown:
+        assert any(each in line for line in new), done.stdout
+    assert host.run("nft", "-s", "list", "ruleset").stdout == before

@@ -39,6 +39,8 @@ class Ruleset:
     """Family, name and text of each table."""
     saved: tuple[tuple[str, str], ...]
     """Program that restores it, and what the one that saves it said."""
+    old: bool
+    """Whether those programs are of the make whose tables nft does not see."""
     ipset: str
     """Empty: there are no sets, or no program to list them."""
 
@@ -54,7 +56,8 @@ def of_this_host(programs: ProgramRunner, exe: str = "iptables") -> Ruleset:
         said = _perhaps(programs, f"{program}-save")
         if said is not None:
             saved.append((f"{program}-restore", said))
-    return Ruleset(tuple(tables), tuple(saved), _perhaps(programs, "ipset", "save") or "")
+    old = bool(saved) and "nf_tables" not in _said(programs, exe, "--version")
+    return Ruleset(tuple(tables), tuple(saved), old, _perhaps(programs, "ipset", "save") or "")
 
 
 def in_a_copy(ruleset: Ruleset, programs: ProgramRunner, work: Callable[[], Answer]) -> Answer:
@@ -107,8 +110,7 @@ def _load(ruleset: Ruleset, programs: ProgramRunner) -> None:
             if family not in ("ip", "ip6"):
                 raise HostError(f"the table {family} {name} cannot be copied: nft does not read it")
             by_iptables = True
-    legacy = not any(family in ("ip", "ip6") for family, _, _ in ruleset.nft)
-    for program, text in ruleset.saved if by_iptables or legacy else ():
+    for program, text in ruleset.saved if by_iptables or ruleset.old else ():
         _fed(programs, text, program)
 
 
