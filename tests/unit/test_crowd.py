@@ -353,6 +353,9 @@ def test_tickets_are_nobody_elses_at_any_address_of_a_grant() -> None:
     first = town.ledger.admit(whole, NOW)
     town.ledger._last_ticket = 0  # as after so many others
     assert town.gets("bob", allow=str(mobile)).tickets != first.tickets
+    town.ledger._last_ticket = 1  # bob's is the next
+    both = town.ledger.admit(replace(town.permit("dora"), also=(Caller(mobile),)), NOW)
+    assert both.tickets == (3,)
     town.ledger.withdraw(first.id, Turn.REVOKED)
     town.ledger._last_ticket = 0
     assert town.gets("carol", allow=str(mobile)).tickets == first.tickets

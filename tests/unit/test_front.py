@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from watchword.service.front import front
 from watchword.service.front.front import Front, Place, listeners
-from watchword.wire.proof import LENGTH
+from watchword.wire.proof import ANSWER, LENGTH
 
 
 class House:
@@ -25,7 +26,7 @@ class House:
         self.asked: list[dict[str, Any]] = []
         self.socket = folder / "control.sock"
         self.answer = b'{"proved": false}\n'
-        place = Place((("127.0.0.1", 0),), ("127.0.0.1", 9), self.socket, **more)
+        place = replace(Place((("127.0.0.1", 0),), ("127.0.0.1", 9), self.socket), **more)
         self.listeners = listeners(place)
         self._front = Front(place, self.said.append)
 
@@ -131,6 +132,36 @@ def test_of_those_who_wait_the_one_that_has_waited_longest_goes(
                 writer.close()
 
     play(scene, seconds=30.0)
+
+
+def test_no_key_has_all_the_connections_that_may_go_through(play: Any) -> None:
+    async def scene(house: House) -> None:
+        async def comes(whose: str) -> bool:
+            fields = {
+                "proved": True,
+                "answer": "00" * ANSWER,
+                "user": "",
+                "grant": "",
+                "whose": whose,
+            }
+            house.answer = json.dumps(fields).encode() + b"\n"
+            reader, writer = await house.comer(bytes(LENGTH))
+            there.append(writer)
+            return bool(await asyncio.wait_for(reader.read(ANSWER), 10))
+
+        there: list[asyncio.StreamWriter] = []
+        async with house.open():
+            assert [await comes("mallory") for _ in range(4)] == [True, True, True, False]
+            assert [await comes("alice") for _ in range(2)] == [True, False]
+            for each in there:
+                each.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        said = play(scene, most=4, service=service.getsockname()[:2]).said
+    assert [each.partition(" is turned away: ")[2] for each in said if "turned away" in each] == [
+        "3 of the same key go through",
+        "4 connections go through",
+    ]
 
 
 def test_a_port_that_is_taken_is_said_to_be() -> None:

@@ -69,6 +69,7 @@ def test_a_message_is_good_for_one_connection_of_the_caller_to_what_he_was_grant
     told = house.says(proof.message)
     assert told == {
         "proved": True, "answer": proof.answer.hex(), "user": "alice", "grant": grant.id,
+        "whose": grant.identity,
     }  # fmt: skip
     assert not house.lets_through(proof.message)
     assert len(house.proofs) == 0

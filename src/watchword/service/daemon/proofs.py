@@ -89,7 +89,10 @@ class Proofs:
             return {"proved": False}
         pledge = self._drop(name)
         answer = "" if pledge is None else pledge.proof.answer.hex()
-        return {"proved": True, "answer": answer, "user": grant.user, "grant": grant.id}
+        return {
+            "proved": True, "answer": answer, "user": grant.user, "grant": grant.id,
+            "whose": grant.identity,
+        }  # fmt: skip
 
     def _proved(
         self, name: bytes, mac: bytes, source: Address, port: int, service: Service

@@ -18,7 +18,7 @@ import asyncio
 import json
 import os
 import socket
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,7 +76,8 @@ class Front:
         self._waiting: OrderedDict[asyncio.Task[None], Address] = OrderedDict()
         """In the order in which they came."""
         self._of: dict[Address, int] = {}
-        self._through = 0
+        self._through: Counter[str] = Counter()
+        """Connections that go through, by whose they are."""
         self._asking = asyncio.Semaphore(ASKING)
         self._running: set[asyncio.Task[None]] = set()
         self._complained: dict[str, float] = {}
@@ -147,14 +148,24 @@ class Front:
         if told is None:
             return
         who = f"{comer.source} port {comer.port} ({told['user']!r}, grant {told['grant']})"
-        if self._through >= self._place.most:
-            self._say(f"{who} is turned away: {self._through} connections go through")
+        whose = str(told.get("whose", ""))
+        if why := self._full(whose):
+            self._say(f"{who} is turned away: {why}")
             return
-        self._through += 1
+        self._through[whose] += 1
         try:
             await self._let_through(comer, who, bytes.fromhex(told["answer"]))
         finally:
-            self._through -= 1
+            self._through[whose] -= 1
+            self._through += Counter()  # forgets whoever has none
+
+    def _full(self, whose: str) -> str:
+        """Why nobody more gets through; empty: there is room. A quarter of it is for others than
+        any one key."""
+        most, everybody, own = self._place.most, self._through.total(), self._through[whose]
+        if everybody >= most:
+            return f"{everybody} connections go through"
+        return f"{own} of the same key go through" if own >= most - most // 4 else ""
 
     async def _proved(self, comer: _Comer) -> dict[str, Any] | None:
         """What the daemon says of it; None: nothing, or that it is nobody's."""
