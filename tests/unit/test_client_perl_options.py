@@ -268,6 +268,7 @@ def test_fwknop1_still_takes_letters_in_a_bundle() -> None:
     assert (line.verbose, line.given.allow, line.given.access) == (2, SOURCE, "tcp/22")
 
 
+@pytest.mark.requirement("5.18")
 @pytest.mark.requirement("9.40", partial=True)
 @pytest.mark.parametrize(
     ("argv", "modern", "perl"),
