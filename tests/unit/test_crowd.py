@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.values import NOW, later, policy, request, terms
+from watchword.edges.firewall.nft.tickets import LATE
 from watchword.grant.crowd import MOST_BOUND, MOST_OWN, NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
 from watchword.grant.decide import Permit, authorise
 from watchword.grant.ledger import Ledger
@@ -359,3 +360,14 @@ def test_tickets_are_nobody_elses_at_any_address_of_a_grant() -> None:
     town.ledger.withdraw(first.id, Turn.REVOKED)
     town.ledger._last_ticket = 0
     assert town.gets("carol", allow=str(mobile)).tickets == first.tickets
+
+
+def test_a_counted_grant_lets_nobody_new_in_when_a_used_ticket_would_be_good_again() -> None:
+    week, two = 7 * 86400, 14 * 86400
+    for door_seconds in (None, two):
+        town = Town(connections=1, door_seconds=door_seconds)
+        grant = town.ledger.admit(replace(town.permit("alice"), seconds=two), NOW)
+        assert grant.until == NOW.steady + two
+        assert grant.shuts + LATE < NOW.steady + week
+    anybody = Town().ledger.admit(replace(Town().permit("alice"), seconds=two), NOW)
+    assert anybody.shuts == anybody.until

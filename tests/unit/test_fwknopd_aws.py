@@ -26,6 +26,23 @@ def test_group_region_address_and_name_are_taken() -> None:
     assert not [each for each in remarks(AWS + more) if "AWS_" in each]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "clear"),
+    [
+        ("https://ec2.eu-central-1.example", False),
+        ("http://localhost:4566", False),
+        ("http://[::1]:4566/ec2", False),
+        ("http://127.0.0.1", False),
+        ("http://ec2.eu-central-1.example", True),
+        ("http://127.0.0.1.example:80", True),
+        ("http://localhost.example", True),
+    ],
+)
+def test_what_goes_over_a_network_in_the_clear_is_remarked_on(endpoint: str, clear: bool) -> None:
+    said = remarks(f"{AWS}AWS_ENDPOINT {endpoint}\n")
+    assert any("whoever is on the way" in each for each in said) is clear
+
+
 def test_a_group_has_to_be_named() -> None:
     [said] = fatal("FIREWALL_BACKEND aws")
     assert "no AWS_SECURITY_GROUP is named" in said

@@ -73,6 +73,9 @@ SHORT: Final = 10
 """Digits of the digest of a request that its grant is called by."""
 
 _LATER: Final = 0.001  # seconds; the least by which two ends differ
+COUNTED_SECONDS: Final = 600_000
+"""For so long connections are counted at the most: a week after its use a ticket of the kernel's
+would be good again."""
 _MOVED: Final = 1000  # ends that are kept at the least, though they were moved
 
 
@@ -103,8 +106,8 @@ def granted(
     """
     request = permit.request
     door = permit.door_seconds
-    if door is None and permit.connections:
-        door = permit.seconds  # what gives it more time later gives no more connections
+    if permit.connections:  # what gives it more time later gives no more connections
+        door = min(permit.seconds if door is None else door, COUNTED_SECONDS)
     return Grant(
         id=name_of(request, taken),
         stanza=request.stanza,

@@ -37,6 +37,8 @@ _FORMS: Final = {
     ),
 }
 
+_THIS_HOST: Final = re.compile(r"http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/.*)?")
+
 
 def aws(values: Values, backend: str, complaints: Complaints) -> AwsSettings:
     """What AWS_* says. With backend ``aws`` a group has to be named; with others nothing counts."""
@@ -52,9 +54,17 @@ def aws(values: Values, backend: str, complaints: Complaints) -> AwsSettings:
             values.place("FIREWALL_BACKEND"),
             "name the group that the hidden instances have: AWS_SECURITY_GROUP sg-...",
         )
+    endpoint = values.text("AWS_ENDPOINT")
+    if endpoint.startswith("http:") and not _THIS_HOST.fullmatch(endpoint):
+        complaints.remark(
+            "AWS_ENDPOINT begins with http: whoever is on the way can read the session's token, "
+            "and make up what is open",
+            values.place("AWS_ENDPOINT"),
+            "write https, unless it is on this host",
+        )
     return AwsSettings(
         group=values.text("AWS_SECURITY_GROUP"),
         region=values.text("AWS_REGION"),
-        endpoint=values.text("AWS_ENDPOINT"),
+        endpoint=endpoint,
         name=values.text("AWS_RULE_NAME"),
     )
