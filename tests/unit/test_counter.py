@@ -104,6 +104,16 @@ def test_what_an_earlier_run_opened_may_be_put_back(desk: Desk) -> None:
     assert desk.firewall.openings == {opening()}
 
 
+def test_an_opening_that_is_over_lets_nothing_be_cut_that_was_never_open(desk: Desk) -> None:
+    desk.firewall.connections.update([opening().hole, opening(OTHER).hole])
+    desk.apply(opening(OTHER, -1), opening(OTHER, 0, NEXT))  # no offence
+    assert not desk.firewall.openings
+    with pytest.raises(ForbiddenError, match=r"tcp/23 for 198\.51\.100\.2 was never open"):
+        desk.serve(Cut((opening(OTHER).hole,)))
+    desk.apply(opening(seconds=-1))  # it came too late: its end is carried through all the same
+    assert desk.serve(Cut((opening().hole,))) == 1
+
+
 def test_only_connections_that_were_let_in_are_cut(desk: Desk) -> None:
     desk.firewall.connections.update([opening().hole, opening(OTHER).hole])
     desk.apply(opening())

@@ -140,15 +140,18 @@ class Counter:
 
     def _apply(self, order: Apply) -> None:
         rules, now = self._rules(order.coming), self._clock.now()
-        found = ((each, self._against(rules, each, now)) for each in order.add)
-        forbidden = [(each, why) for each, why in found if why]
+        found = [(each, self._against(rules, each, now)) for each in order.add]
+        # What is over by now is no offence: its stanza may have ended with it. It is left out, for
+        # what was never open is not to be cut either.
+        forbidden = [(each, why) for each, why in found if why and each.opening.until > now.steady]
         if forbidden:
             raise UnwarrantedError(
                 _told(forbidden), holes=[each.opening.hole for each, _ in forbidden]
             )
-        added = tuple(each.opening for each in order.add)
+        wanted = [each for each, why in found if not why]
+        added = tuple(each.opening for each in wanted)
         rules.firewall.apply(ChangeSet(added, order.remove))
-        for each in order.add:
+        for each in wanted:
             self.licences.know(each.grant, _whose(each), each.opening.until)
         # with two firewalls, what is out of one may still be in the other
         gone = () if self._book.coming else order.remove
@@ -164,7 +167,7 @@ class Counter:
 
     def _against(self, rules: Rules, wanted: Wanted, now: Moment) -> str:
         opening = wanted.opening
-        if self._approved.covers(opening) or opening.until <= now.steady:
+        if self._approved.covers(opening):
             return ""
         why = warrants.against(rules.policy, wanted, now)
         before = self._approved.until(opening.hole)
