@@ -203,14 +203,22 @@ def _owner_changes() -> MatchRule:
 
 async def _is_news(connection: Any) -> bool:
     """Wait for a message, and let what comes with it come; whether a signal was among it."""
-    heard = bool((await connection.receive()).header.message_type is MessageType.signal)
+    heard = _is_for_all(await connection.receive())
     limit = time.monotonic() + PAUSE
     with contextlib.suppress(TimeoutError):
         while (left := limit - time.monotonic()) > 0:
             async with asyncio.timeout(left):
                 message = await connection.receive()
-            heard = heard or message.header.message_type is MessageType.signal
+            heard = heard or _is_for_all(message)
     return heard
+
+
+def _is_for_all(message: Message) -> bool:
+    """Whether it is a signal that we asked the bus for. What is addressed to us alone anybody on
+    this host may have sent."""
+    header = message.header
+    signal = header.message_type is MessageType.signal
+    return signal and HeaderFields.destination not in header.fields
 
 
 def _refused(reply: Message) -> HostError:

@@ -1,0 +1,38 @@
+"""What counts as news of firewalld on the bus."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jeepney import DBusAddress, Message, new_signal
+from jeepney.low_level import HeaderFields
+
+from watchword.edges.firewall.firewalld.bus import NAME, _is_news
+
+_FIREWALLD = DBusAddress("/org/fedoraproject/FirewallD1", bus_name=NAME, interface=NAME)
+
+
+class Connection:
+    """Messages that have come, and then none."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._messages = list(messages)
+
+    async def receive(self) -> Message:
+        if not self._messages:
+            await asyncio.Event().wait()
+        return self._messages.pop(0)
+
+
+def signal(destination: str = "") -> Message:
+    message = new_signal(_FIREWALLD, "Reloaded")
+    if destination:
+        message.header.fields[HeaderFields.destination] = destination
+    return message
+
+
+def test_what_any_user_may_send_to_the_daemon_alone_is_no_news() -> None:
+    forged = [signal(":1.42") for _ in range(3)]
+    assert not asyncio.run(_is_news(Connection(*forged)))
+    assert asyncio.run(_is_news(Connection(signal())))
+    assert asyncio.run(_is_news(Connection(*forged, signal())))
