@@ -182,6 +182,7 @@ ON_PURPOSE = {
     "a TCP port too large": "there is no such port",
     "a UDP port of nought": "ports end at 65535",
     "seven fields": "are those of 1.9",
+    "a field with a dash": "chains that call ours may have one, as Docker's has",
     "a variable that is not set": "is told once, and its name is known",
     "external commands": "there are",
     "the sets of ipfw": "names for other firewalls are known",
