@@ -84,10 +84,10 @@ def test_what_a_packet_costs_does_not_grow_with_attempts() -> None:
         noise = list(strangers(20_000, port=8000))[10_000:]
         best = 1.0
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             for knock in noise:
                 tracker.observe(knock, 0.0)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert cost(10_000) < 4 * cost(1)

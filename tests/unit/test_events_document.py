@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from tests.unit.test_voice import grant
 from tests.values import NOW, packet, request
 from watchword.dialects.fwknop.voice import structured
 from watchword.model.commands import Cycle, Ran
+from watchword.model.hits import KnockKind
+from watchword.model.openings import Caller, Extent, Lease
 from watchword.model.outcomes import Judged, Refusal
 from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish, ForwardWish
@@ -30,6 +33,14 @@ _KINDS: Final[dict[str, Callable[[Any], bool]]] = {
     "list of strings": lambda value: (
         isinstance(value, list) and all(isinstance(each, str) for each in value)
     ),
+}
+
+_SHARED: Final[dict[str, Any]] = {
+    "extent": Extent(bits=24, first=True),
+    "also": (Caller(ip_address("2001:db8::7")),),
+    "tickets": (1, 2),
+    "door_until": NOW.steady + 3,
+    "lease": Lease.QUEUE,
 }
 
 
@@ -51,6 +62,9 @@ def judgements() -> Iterator[Judged]:
         yield Judged(over_tcp, NOW.wall, (replace(refusal, stanzas=(1, 2)),))
     yield Judged(over_tcp, NOW.wall, (), request(), grant())
     yield Judged(over_tcp, NOW.wall, (), request(), replace(grant(), cycle=Cycle()))
+    yield Judged(over_tcp, NOW.wall, (), request(), grant(**_SHARED))
+    bound = grant(extent=Extent(port=40123))
+    yield Judged(sniffed._replace(knock=KnockKind.SHARED), NOW.wall, (), request(), bound)
     yield Judged(over_tcp, NOW.wall, (), request(), dry_run=True)
     command = replace(request(), wish=CommandWish("true"))
     yield Judged(over_tcp, NOW.wall, (), command, ran=Ran(0, 0.25))
