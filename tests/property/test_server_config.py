@@ -77,6 +77,7 @@ def outcome(config: str, access: str, more: str, options: ServerOptions) -> Conf
 @given(CONFIGS, ACCESSES, CONFIGS)
 @settings(max_examples=300, deadline=None)
 @example("$", "SOURCE", "")
+@example("KNOCKD_CONF /\U00018cd6\n", "", "")
 @example("UDPSERV_PORT 99999\n", STANZA, "")
 @example(CONFIG, "SOURCE ANY\nKEY \ud800\n", "")
 @example(CONFIG, "SOURCE ANY\n%include access.conf\n", "")

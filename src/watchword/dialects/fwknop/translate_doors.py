@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.lines import shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.translate_sources import doors as own_ports
 from watchword.dialects.knockd import conf, door_kernel, one_time
@@ -45,13 +46,15 @@ def knocking(values: Values, read: Callable[[str], str], complaints: Complaints)
         found = conf.read(read(path), path)
     except OperatorError as error:
         for each in error.complaints:
-            complaints.add(each if each.place else replace(each, place=values.place(VARIABLE)))
+            named = replace(each, message=shown_file(each.message), place=values.place(VARIABLE))
+            complaints.add(each if each.place else named)
         return None
     for each in found.complaints:
         complaints.add(each)
     if names := list(_idle(found.settings)):
         complaints.remark(
-            f"{', '.join(names)} below [options] of {path}: fwknopd does not look at that",
+            f"{', '.join(names)} below [options] of {shown_file(path)}: fwknopd does not look at "
+            "that",
             values.place(VARIABLE),
             "say it in fwknopd.conf",
         )
@@ -77,7 +80,7 @@ def _supplied(door: Door, read: Callable[[str], str], complaints: Complaints) ->
         content = read(door.one_time).encode("utf-8", "surrogateescape")
     except OperatorError as error:
         for each in error.complaints:
-            complaints.refuse(f"[{door.name}]: {each.message}", door.place, each.hint)
+            complaints.refuse(f"[{door.name}]: {shown_file(each.message)}", door.place, each.hint)
         return door
     found = one_time.next_sequence(content)
     for number, puzzle in found.puzzles:
