@@ -7,6 +7,7 @@ refuses. Nothing of it filters anything.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -145,12 +146,18 @@ class Ipfw:
 def main(argv: Sequence[str]) -> int:
     """``argv``: the file of its state, and arguments for ipfw."""
     path = Path(argv[0])
+    with path.with_suffix(".lock").open("w") as lock:  # as the kernel has one for its rules
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _answer(path, argv[1:])
+
+
+def _answer(path: Path, words: Sequence[str]) -> int:
     ipfw = Ipfw()
     if path.exists():
         kept = json.loads(path.read_text("utf-8"))
         ipfw.rules = [(number, of, body) for number, of, body in kept["rules"]]
         ipfw.disabled = set(kept["disabled"])
-    done = ipfw.run(["ipfw", *argv[1:]])
+    done = ipfw.run(["ipfw", *words])
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps({"rules": ipfw.rules, "disabled": list(ipfw.disabled)}), "utf-8")
     beside.replace(path)
