@@ -265,7 +265,7 @@ def test_status_and_kill_speak_of_the_process_that_holds_the_lock(
     server.start()
     status = server.program("-S")
     assert status.stdout == f"Detected fwknopd is running (pid={server.pid}).\n"
-    assert status.returncode == 0
+    assert (status.returncode, status.stderr) == (0, "")
     second = server.program("-f")
     assert second.returncode == 1
     assert f"already running: (PID={server.pid})" in second.stderr

@@ -12,6 +12,8 @@ from tests.daemon import stanza
 from watchword import __version__
 from watchword.edges.replay.digest_cache import HEADER
 from watchword.programs.fwknopd import main
+from watchword.service import asking
+from watchword.service.daemon import process
 
 
 class Desk:
@@ -104,6 +106,17 @@ def test_without_a_daemon_the_commands_that_speak_to_it_say_so(desk: Desk) -> No
     assert desk.run("-R") == (1, nobody, "")
     assert desk.run("-K") == (1, "", nobody)
     assert not (desk.folder / "run").exists()
+
+
+def test_a_daemon_that_holds_its_pid_file_and_does_not_answer_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "holder", lambda path: 4711)
+    status, answer, said = desk.run("-S")
+    assert (status, answer) == (0, "Detected fwknopd is running (pid=4711).\n")
+    assert "does not answer at" in said
+    monkeypatch.setattr(asking, "answers", lambda path, seconds: True)
+    assert desk.run("-S") == (0, "Detected fwknopd is running (pid=4711).\n", "")
 
 
 def test_they_work_although_the_files_are_broken(desk: Desk) -> None:

@@ -38,10 +38,23 @@ def change(path: Path, what: str, **more: object) -> dict[str, Any]:
     return _exchange(path, {"do": what, **more})
 
 
-def _exchange(path: Path, question: dict[str, object]) -> dict[str, Any]:
+def answers(path: Path, seconds: float) -> bool:
+    """Whether a daemon answers there in time; also if it only says that one may not ask."""
+    try:
+        _exchange(path, {"ask": "status"}, seconds)
+    except NobodyAnswersError:
+        return False
+    except (HostError, OperatorError):
+        return True
+    return True
+
+
+def _exchange(
+    path: Path, question: dict[str, object], patience: float = PATIENCE
+) -> dict[str, Any]:
     line = json.dumps({"version": VERSION, **question}).encode("ascii") + b"\n"
     try:
-        answer = json.loads(_answer(path, line))
+        answer = json.loads(_answer(path, line, patience))
     except PermissionError as error:
         raise HostError(
             f"you may not ask the daemon at {path}",
@@ -63,9 +76,9 @@ def _exchange(path: Path, question: dict[str, object]) -> dict[str, Any]:
     return answer
 
 
-def _answer(path: Path, line: bytes) -> bytes:
+def _answer(path: Path, line: bytes, patience: float) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(patience)
         sock.connect(str(path))
         sock.sendall(line)
         with sock.makefile("rb") as stream:

@@ -41,6 +41,7 @@ from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.own_files import configured, sources
 
 PROGRAM = "fwknopd"
+_ANSWER = 2.0  # seconds for a daemon to say that it is there
 
 
 def _help(options: ServerOptions) -> int:
@@ -75,6 +76,12 @@ def _status(options: ServerOptions) -> int:
         print("No running fwknopd detected.")
         return 1
     print(f"Detected fwknopd is running (pid={pid}).")
+    if not asking.answers(settings.run_dir / asking.NAME, _ANSWER):
+        print(
+            f"{PROGRAM}: warning: it holds its PID file, and does not answer at "
+            f"{settings.run_dir / asking.NAME}: it is busy, has just begun, or hangs",
+            file=sys.stderr,
+        )
     if options.verbose:
         print(listing.summary(settings), end="")
     return 0
