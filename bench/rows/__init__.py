@@ -20,6 +20,7 @@ from bench.rows import (
     modes,
     refused,
     replay,
+    restart,
     sniffed,
 )
 from bench.table import Row
@@ -33,6 +34,7 @@ ROWS: tuple[Row, ...] = (
     *sniffed.ROWS,
     *ends.ROWS,
     *replay.ROWS,
+    *restart.ROWS,
     *footprint.ROWS,
     *library.ROWS,
     *client_start.ROWS,

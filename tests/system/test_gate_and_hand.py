@@ -134,7 +134,7 @@ def test_whatever_is_killed_whenever_what_is_open_ends_on_time_and_no_close_is_l
         hand, gate = pair(pid_file)
         repairs[moment % 2].append(lasted - waited(hand) - waited(gate))
     for victim in repairs.values():
-        # On a machine with nothing else to do it is 0.6 to 0.8 seconds; here others run tests.
+        # How long it takes on a quiet machine is printed by the benchmark (row restart).
         assert median(victim) < 5, f"seconds from death to packets looked at: {repairs}"
     until(lambda: not reaches(scene.caller.host, scene.server.four, 22, 0.2))
     until(lambda: not list(server.folder.glob("open-*")))
