@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from watchword.simulation.cast import Play
 from watchword.simulation.figures import Result
 from watchword.simulation.modes import MODES
-from watchword.simulation.stage import Stage
+from watchword.simulation.stage import READY, Stage
 
 pytestmark = pytest.mark.system
 PLAY = Play(owners=20, neighbours=5, minutes=0.25, visits=400, stay=1.0, patience=8.0)
@@ -53,3 +59,26 @@ def test_with_a_counted_grant_never_more_get_in_than_there_were_knocks(
     knocks = counted.knocks * int(1 + PLAY.patience / 3)  # connect sends again every three seconds
     assert counted.admitted <= knocks
     assert counted.admitted < played["plain"].admitted / 10
+
+
+def test_a_play_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    play = subprocess.Popen(
+        [sys.executable, "-m", "watchword.programs.watchword", "simulate", "plain"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    limit = time.monotonic() + 60
+    while not any(READY[0] in each.read_text() for each in tmp_path.rglob("fwknopd.log")):
+        assert play.poll() is None
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    assert namespaces(play.pid)
+    play.send_signal(signal.SIGTERM)
+    said, _ = play.communicate(timeout=60)
+    assert (play.returncode, said) == (130, b"")
+    assert not namespaces(play.pid)
+    assert not list(tmp_path.iterdir())
+
+
+def namespaces(pid: int) -> list[str]:
+    """Of a lab of this process."""
+    return [each.name for each in Path("/run/netns").glob(f"ww{pid}-*")]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from watchword.errors import HostError
 from watchword.programs import watchword
 from watchword.simulation.cast import Play, visits
 from watchword.simulation.figures import Result, picture, table
@@ -74,7 +77,7 @@ def test_every_mode_has_a_name_of_its_own_and_the_first_is_the_base_line(
 
 @pytest.mark.parametrize(
     ("argv", "said"),
-    [(["nosuch"], "no mode 'nosuch'"), (["--owners", "0"], "invalid choice: 0")],
+    [(["nosuch"], "no mode 'nosuch'"), (["--owners", "0"], "a number from 1 to 1000")],
 )
 def test_what_cannot_be_played_is_refused_before_anything_is_made(
     argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
@@ -95,3 +98,30 @@ def test_its_answer_for_machines_says_what_was_played(
     told = json.loads(capsys.readouterr().out)
     assert told["play"]["owners"] == 3
     assert [each["admitted"] for each in told["modes"]] == [7]
+
+
+def test_a_mode_that_cannot_be_played_ends_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    over = threading.Event()
+
+    def run(stage: Stage) -> Result:
+        if stage._mode.name == "plain":
+            raise HostError("no room for it")
+        assert over.wait(30)
+        raise HostError("killed")
+
+    monkeypatch.setattr(Stage, "run", run)
+    monkeypatch.setattr(Stage, "stop", lambda stage: over.set())
+    assert watchword.main(["simulate", "short", "plain"]) == 1
+    assert "no room for it" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_does_not_take_the_figures_along(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Stage, "run", lambda self: result("plain", 7))
+    assert watchword.main(["simulate", "plain", "--plot", str(tmp_path / "no" / "file")]) == 2
+    told = capsys.readouterr()
+    assert "| 5,000 | 7 |" in told.out
+    assert "No such file" in told.err

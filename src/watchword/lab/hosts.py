@@ -58,10 +58,15 @@ class Host:
     def sysctl(self, name: str, value: str | int) -> None:
         self.run("sysctl", "-qw", f"{name}={value}")
 
-    def end_processes(self) -> None:
+    def kill_processes(self) -> None:
+        """Whoever waits for one of them has an end of it; another thread may call this."""
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    def end_processes(self) -> None:
+        self.kill_processes()
+        for process in self.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
         self.processes.clear()

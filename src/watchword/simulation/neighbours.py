@@ -26,7 +26,6 @@ class Neighbours:
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._chance = random.Random(told["seed"])  # noqa: S311 - a play, not a secret
         self.tries = 0
-        self.answered = 0
 
     async def one(self) -> None:
         """Tries until the play is over."""
@@ -43,7 +42,6 @@ class Neighbours:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(TRY):
                     await loop.sock_connect(sock, (self._address, port))
-                    self.answered += 1
                     await loop.sock_sendall(sock, b"let me in\n")
                     await loop.sock_recv(sock, 1)
 
@@ -52,10 +50,10 @@ async def play() -> None:
     told = lines.order()
     neighbours = Neighbours(told)
     tasks = [asyncio.ensure_future(neighbours.one()) for _ in range(told["neighbours"])]
-    await asyncio.wait(tasks or [asyncio.ensure_future(asyncio.sleep(0))], timeout=told["seconds"])
+    await asyncio.sleep(told["seconds"])
     for each in tasks:
         each.cancel()
-    lines.account({"tries": neighbours.tries, "answered": neighbours.answered})
+    lines.account({"tries": neighbours.tries})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -40,18 +40,27 @@ class Stage:
         self._play = play
         self._mode = mode
         self._folder = folder
+        self._lab = Lab()
         self._words = [secrets.token_hex(12) for _ in range(play.owners)]
         self._keys = [(_key(), _key()) for _ in range(play.owners)]
 
     def run(self) -> Result:
         """Play it from beginning to end. Raises HostError: it cannot be played here."""
         try:
-            with Lab() as lab:
-                return self._run(building(lab))
+            with self._lab:
+                return self._run(building(self._lab))
         except (OSError, subprocess.SubprocessError) as error:
             raise HostError(
                 f"the building cannot be made: {error}", hint="run it as root"
             ) from error
+
+    def stop(self) -> None:
+        """Kill all that plays now, so that ``run``, in another thread, ends with a HostError.
+
+        It may be about to start the next one: to be called until it has ended.
+        """
+        for host in self._lab.hosts:
+            host.kill_processes()
 
     def _run(self, net: Building) -> Result:
         address = net.server.six if self._play.six else net.server.four
@@ -75,7 +84,7 @@ class Stage:
             "way": {"address": address, "port": self._port, "rc_file": str(self._rc_file),
                     "connects": self._mode.connects, "patience": self._play.patience},
         })  # fmt: skip
-        told = _account(owners, self._play.seconds + _LATE)
+        told = _account(owners, self._play.seconds + self._play.patience + _LATE)
         tried = _account(neighbours, self._play.seconds + _LATE)
         served = _account(hidden, _LATE)
         return Result(
@@ -117,32 +126,30 @@ class Stage:
         _write(self._rc_file, rc)
 
     def _start_server(self, host: Host) -> None:
-        log = self._folder / "log"
-        with log.open("wb") as out:
-            process = host.start(
-                sys.executable, "-m", "watchword.programs.fwknopd", "-f",
-                "-c", str(self._folder / "fwknopd.conf"), "-a", str(self._folder / "access.conf"),
-                stdout=out, stderr=out,
-            )  # fmt: skip
-        limit = time.monotonic() + STARTING
-        while not any(each in log.read_text("utf-8", "replace") for each in READY):
-            if process.poll() is not None or time.monotonic() > limit:
-                said = log.read_text("utf-8", "replace").strip()[-1000:]
-                raise HostError(f"fwknopd does not start for mode {self._mode.name}: {said}")
-            time.sleep(0.05)
+        self._start(
+            host, lambda said: any(each in said for each in READY), "fwknopd", "-f",
+            "-c", str(self._folder / "fwknopd.conf"), "-a", str(self._folder / "access.conf"),
+        )  # fmt: skip
 
     def _start_front(self, host: Host, port: int) -> None:
-        """Wait until it can be connected to."""
-        host.start(
-            sys.executable, "-m", "watchword.programs.watchword", "front",
+        address = "::1" if self._play.six else "127.0.0.1"
+        self._start(
+            host, lambda _: _answers(host, address, port), "watchword", "front",
             "--socket", str(self._folder / "run" / "control.sock"), str(port), f"127.0.0.1:{PORT}",
-            stdout=subprocess.DEVNULL, stderr=(self._folder / "front").open("wb"),
         )  # fmt: skip
+
+    def _start(self, host: Host, ready: Callable[[str], bool], program: str, *argv: str) -> None:
+        """Start one of our programs and wait for it. ``ready`` is told what it has said so far."""
+        log = self._folder / f"{program}.log"
+        with log.open("wb") as out:
+            process = host.start(
+                sys.executable, "-m", f"watchword.programs.{program}", *argv, stdout=out, stderr=out
+            )
         limit = time.monotonic() + STARTING
-        while not _answers(host, "::1" if self._play.six else "127.0.0.1", port):
-            if time.monotonic() > limit:
-                said = (self._folder / "front").read_text("utf-8", "replace")[-1000:]
-                raise HostError(f"watchword front does not start: {said}")
+        while not ready(said := log.read_text("utf-8", "replace")):
+            if process.poll() is not None or time.monotonic() > limit:
+                said = said.strip()[-1000:]
+                raise HostError(f"{program} does not start for mode {self._mode.name}: {said}")
             time.sleep(0.05)
 
 

@@ -46,8 +46,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="how long the first bytes may take (3)",
     )  # fmt: skip
     parser.add_argument(
-        "--most", metavar="N", type=_count, default=256, help="connections at a time (256)"
-    )
+        "--most", metavar="N", type=knock_options.whole(10_000), default=256,
+        help="connections at a time (256)",
+    )  # fmt: skip
     parser.add_argument(
         "--proxy-protocol", action="store_true",
         help="tell the service who called, by the header of PROXY protocol version 2",
@@ -61,13 +62,6 @@ def _endpoint(text: str) -> tuple[str, int]:
     if found is None or not 1 <= int(found[3]) <= 65535:
         raise argparse.ArgumentTypeError("write an address and a port: 127.0.0.1:22 or [::1]:22")
     return found[1] or found[2], int(found[3])
-
-
-def _count(text: str) -> int:
-    """Raises argparse.ArgumentTypeError."""
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10_000):
-        raise argparse.ArgumentTypeError("a number from 1 to 10000")
-    return int(text)
 
 
 def _front(arguments: argparse.Namespace) -> int:

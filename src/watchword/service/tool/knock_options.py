@@ -1,12 +1,13 @@
 """The options about the knock, alike for every command of watchword that knocks.
 
-In here: adding them to a parser.
+In here: adding them to a parser, and reading ports, seconds and other numbers, for any command.
 Not in here: what they do (caller).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,17 @@ def port(text: str) -> int:
     if not 1 <= number <= 65535:
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
     return number
+
+
+def whole(most: int) -> Callable[[str], int]:
+    """What reads numbers from 1 to ``most``; it raises argparse.ArgumentTypeError."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"a number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def seconds(text: str) -> float:

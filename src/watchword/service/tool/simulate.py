@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from watchword.edges import streams
 from watchword.errors import OperatorError
+from watchword.service.tool import knock_options
 
 if TYPE_CHECKING:
     from watchword.simulation.cast import Play
     from watchword.simulation.figures import Result
     from watchword.simulation.modes import Mode
+    from watchword.simulation.stage import Stage
 
 LONGEST: Final = 24 * 60
 MOST: Final = 1000
+_OFTEN: Final = 0.5  # seconds
 _CLEAR_LINE: Final = "\r\033[K"
 
 
@@ -56,21 +61,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _number(parser: argparse.ArgumentParser, name: str, usual: int, most: int, text: str) -> None:
     parser.add_argument(
-        name, metavar="N", type=int, default=usual, choices=_Range(most), help=f"{text} ({usual})"
+        name, metavar="N", type=knock_options.whole(most), default=usual, help=f"{text} ({usual})"
     )
-
-
-class _Range:
-    """From one to the most, for argparse, which would print a thousand numbers."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-
-    def __contains__(self, number: int) -> bool:
-        return 1 <= number <= self._most
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((f"1 to {self._most}",))
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
@@ -105,36 +97,57 @@ def _chosen(names: Sequence[str], modes: Sequence[Mode]) -> list[Mode]:
 
 
 def _played(play: Play, modes: Sequence[Mode]) -> list[Result]:
-    """All modes at once, each in a building of its own. Raises HostError."""
+    """All modes at once, each in a building of its own, and none of it left. Raises HostError."""
     from watchword.simulation.stage import Stage
 
-    with tempfile.TemporaryDirectory(prefix="watchword-") as name, _pool(len(modes)) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="watchword-") as name,
+        ThreadPoolExecutor(len(modes)) as pool,
+    ):
         folders = [Path(name, each.name) for each in modes]
         for folder in folders:
             folder.mkdir(mode=0o700)
         stages = [Stage(play, *each) for each in zip(modes, folders, strict=True)]
         futures = [pool.submit(each.run) for each in stages]
-        _wait(futures, play)
-        return [each.result() for each in futures]
+        with _nothing_left(stages, futures):
+            return _results(futures, play)
 
 
 @contextmanager
-def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(size) as pool:
-        yield pool
+def _nothing_left(stages: Sequence[Stage], futures: Sequence[Future[Result]]) -> Iterator[None]:
+    """However it ends, all are over then. Requests to end are heard once, as Ctrl-C is."""
+    ends = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heard = {each: old for each, old in ends.items() if old is not signal.SIG_IGN}  # nohup
+    for each in heard:
+        signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each in heard:
+            signal.signal(each, signal.SIG_IGN)
+        while wait(futures, _OFTEN).not_done:
+            for stage in stages:
+                stage.stop()
+        for each, old in heard.items():
+            signal.signal(each, old)
 
 
-def _wait(futures: Sequence[Future[Result]], play: Play) -> None:
-    """Say on a terminal how far it is."""
+def _results(futures: Sequence[Future[Result]], play: Play) -> list[Result]:
+    """Say on a terminal how far it is. Raises HostError as soon as one of them cannot be played."""
     begun = time.monotonic()
-    while not all(each.done() for each in futures):
-        if sys.stderr.isatty():
-            played = min(play.seconds, time.monotonic() - begun)
-            sys.stderr.write(f"{_CLEAR_LINE}played {played:.0f} of {play.seconds:.0f} seconds ")
-            sys.stderr.flush()
-        time.sleep(0.5)
-    if sys.stderr.isatty():
-        sys.stderr.write(_CLEAR_LINE)
+    shown = streams.moves(sys.stderr)
+    try:
+        while (found := wait(futures, _OFTEN, FIRST_EXCEPTION)).not_done:
+            for each in found.done:
+                each.result()
+            if shown:
+                played = min(play.seconds, time.monotonic() - begun)
+                sys.stderr.write(f"{_CLEAR_LINE}played {played:.0f} of {play.seconds:.0f} seconds ")
+                sys.stderr.flush()
+    finally:
+        if shown:
+            sys.stderr.write(_CLEAR_LINE)
+    return [each.result() for each in futures]
 
 
 def _tell(results: Sequence[Result], play: Play, arguments: argparse.Namespace) -> None:
@@ -144,16 +157,16 @@ def _tell(results: Sequence[Result], play: Play, arguments: argparse.Namespace) 
         f"{play.owners} people with keys and {play.neighbours} without behind one address, "
         f"{play.minutes:g} minutes"
     )
-    if arguments.plot is not None:
+    if arguments.json:
+        played = {"play": asdict(play), "modes": [asdict(each) for each in results]}
+        print(json.dumps(played, indent=2))
+    else:
+        print("\n".join((title, "", *table(results))))
+        for each in results:
+            for line in each.shut_out[:5]:
+                print(f"shut out ({each.mode}): {line}", file=sys.stderr)
+    if arguments.plot is not None:  # last: should it fail, an hour's play was not for nothing
         try:
             arguments.plot.write_text(picture(results, title), "utf-8")
         except OSError as error:
             raise OperatorError(f"{arguments.plot}: {error.strerror}") from error
-    if arguments.json:
-        played = {"play": asdict(play), "modes": [asdict(each) for each in results]}
-        print(json.dumps(played, indent=2))
-        return
-    print("\n".join((title, "", *table(results))))
-    for each in results:
-        for line in each.shut_out[:5]:
-            print(f"shut out ({each.mode}): {line}", file=sys.stderr)
