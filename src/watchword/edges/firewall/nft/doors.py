@@ -69,31 +69,32 @@ def group(settings: FirewallSettings) -> int:
     return int.from_bytes(name, "big") | 0x8000
 
 
-def opened(settings: FirewallSettings, door: Door, version: int) -> str:
-    """The name of the set of those whom a door let in."""
-    return f"door{door.number}_open{version}_{digest(settings)}"
+def opened(name: str, door: Door, version: int) -> str:
+    """The set of those whom a door let in. ``name``: the digest, made once for all doors."""
+    return f"door{door.number}_open{version}_{name}"
 
 
 def sets(settings: FirewallSettings) -> dict[str, str]:
     """Definition of each set, by name."""
-    found = {}
+    found: dict[str, str] = {}
+    name = digest(settings)
     for version in settings.door_versions if settings.doors else ():
         what = f"type {_TYPE[version]}; flags dynamic, timeout; size {SIZE}; gc-interval 1s;"
         for door in settings.doors:
-            compiled = _Compiled(settings, door, version)
+            compiled = _Compiled(settings, name, door, version)
             found.update(dict.fromkeys(compiled.all_sets, what))
-            found[opened(settings, door, version)] = what
+            found[opened(name, door, version)] = what
     return found
 
 
 def rules(settings: FirewallSettings) -> Iterator[tuple[str, str]]:
     """Those by which the guard lets in whom a door opened for, each with its comment."""
+    name = digest(settings)
     for door in settings.doors:
         if isinstance(door.action, OpenServices):
             listed = ", ".join(f"{each.proto} . {each.port}" for each in door.action.services)
             for version in settings.door_versions:
-                name = opened(settings, door, version)
-                who = f"{_ADDRESS[version]} saddr @{name}"
+                who = f"{_ADDRESS[version]} saddr @{opened(name, door, version)}"
                 yield f"{who} meta l4proto . th dport {{ {listed} }} accept", "knocked"
 
 
@@ -102,9 +103,9 @@ def chains(settings: FirewallSettings) -> list[Chain]:
     if not settings.doors:
         return []
     name = digest(settings)
-    found = [Chain(f"{CHAIN}{name}", tuple(_base(settings)), Hook(0, PRIORITY, 1))]
+    found = [Chain(f"{CHAIN}{name}", tuple(_base(settings, name)), Hook(0, PRIORITY, 1))]
     for version in settings.door_versions:
-        found += _of_version(settings, version)
+        found += _of_version(settings, name, version)
     return found
 
 
@@ -127,7 +128,7 @@ def resting(settings: FirewallSettings, table: str) -> str:
     return f"flush chain {table} {CHAIN}{digest(settings)}\n" if settings.doors else ""
 
 
-def _base(settings: FirewallSettings) -> Iterator[tuple[str, str]]:
+def _base(settings: FirewallSettings, name: str) -> Iterator[tuple[str, str]]:
     if settings.door_interfaces:
         named = ", ".join(f'"{each}"' for each in settings.door_interfaces)
         yield f"iifname != {{ {named} }} return", "not listened on"
@@ -135,30 +136,24 @@ def _base(settings: FirewallSettings) -> Iterator[tuple[str, str]]:
     for version in settings.door_versions:
         # behind extension headers there are no knocks, for captures either
         bare = " ip6 nexthdr { tcp, udp }" if version == 6 else ""
-        then = _name(settings, "hear", version)
-        yield f"meta nfproto ipv{version}{bare} goto {then}", "knocks"
+        yield f"meta nfproto ipv{version}{bare} goto hear{version}_{name}", "knocks"
 
 
-def _name(settings: FirewallSettings, what: str, version: int) -> str:
-    return f"{what}{version}_{digest(settings)}"
-
-
-def _of_version(settings: FirewallSettings, version: int) -> Iterator[Chain]:
+def _of_version(settings: FirewallSettings, name: str, version: int) -> Iterator[Chain]:
     doors = [
-        _Compiled(settings, each, version)
+        _Compiled(settings, name, each, version)
         for each in settings.doors
         if each.target is None or each.target.version == version
     ]
-    heard, judged = _name(settings, "heard", version), _name(settings, "judge", version)
-    begun = _name(settings, "begin", version)
+    heard, judged, begun = (f"{what}{version}_{name}" for what in ("heard", "judge", "begin"))
     barred = [str(each) for each in settings.door_barred if each.version == version]
     nobody = ", ".join([_NOBODY[version], *barred])
     first = [(f"{_ADDRESS[version]} saddr {{ {nobody} }} return", "nobody's knocks")]
     first += _rules(doors, lambda door: door.hearing(heard))
     first += _rules(doors, lambda door: door.minding())
-    yield Chain(_name(settings, "hear", version), tuple(first))
+    yield Chain(f"hear{version}_{name}", tuple(first))
     concerned = [
-        (f"{each.under_way} {each.reached} goto {judged}", each.comment)
+        (f"{each.under_way} {each.reach} goto {judged}", each.comment)
         for each in doors
         if each.long
     ]
@@ -178,19 +173,21 @@ def _rules(
 class _Compiled:
     """One door for one IP version."""
 
-    def __init__(self, settings: FirewallSettings, door: Door, version: int) -> None:
+    def __init__(self, settings: FirewallSettings, name: str, door: Door, version: int) -> None:
         self._door = door
-        self._digest = digest(settings)
+        self._digest = name
         self._version = version
-        self._open = opened(settings, door, version)
+        self._open = opened(name, door, version)
         self._group = group(settings)
         self._source = f"{_ADDRESS[version]} saddr"
-        self._live, self._step = self._set("live"), self._set("step")
+        self._live, self._step = self._named("live"), self._named("step")
         self._seconds = door.action.seconds if isinstance(door.action, OpenServices) else 0
         self.comment = f"door {door.number}"
-        self._reach = self._reaching(bool(settings.door_interfaces))
+        self.reach = self._reaching(bool(settings.door_interfaces))
+        """Sent to where the door listens."""
 
-    def _set(self, what: str) -> str:
+    def _named(self, what: str) -> str:
+        """A set, or a chain."""
         return f"door{self._door.number}_{what}{self._version}_{self._digest}"
 
     def _reaching(self, named: bool) -> str:
@@ -204,19 +201,14 @@ class _Compiled:
         return len(self._door.sequence) > 1
 
     @property
-    def reached(self) -> str:
-        """Sent to where the door listens."""
-        return self._reach
-
-    @property
     def _stages(self) -> dict[int, str]:
         """The set of those who have made so many knocks, from the second on."""
-        return {k: self._set(f"at{k}_") for k in range(2, len(self._door.sequence))}
+        return {k: self._named(f"at{k}_") for k in range(2, len(self._door.sequence))}
 
     @property
     def all_sets(self) -> list[str]:
         steps = [self._step] if self._door.care.step_timeout is not None else []
-        live = [self._live] if len(self._door.sequence) > 1 else []
+        live = [self._live] if self.long else []
         return [*live, *steps, *self._stages.values()]
 
     @property
@@ -253,13 +245,13 @@ class _Compiled:
             if ports and more is not None:
                 name = "tcp" if proto == TCP else "udp"
                 listed = ", ".join(map(str, ports))
-                yield f"{name} dport {{ {listed} }} {more}{self._reach} goto {then}"
+                yield f"{name} dport {{ {listed} }} {more}{self.reach} goto {then}"
 
     def minding(self) -> Iterator[str]:
         """Packets to ports of no door that spoil an attempt at a strict one."""
-        if not self._door.care.strict or len(self._door.sequence) == 1:
+        if not self._door.care.strict or not self.long:
             return
-        who = f"{self.under_way} {self._reach} jump {self._chain('spoil')}"
+        who = f"{self.under_way} {self.reach} jump {self._named('spoil')}"
         yield f"tcp flags & {_SYN | _ACK:#x} == {_SYN:#x} {self._beside(Proto.TCP)}{who}"
         if any(each.proto is Proto.UDP for each in self._door.sequence):
             yield f"meta l4proto udp {self._beside(Proto.UDP)}{who}"
@@ -270,31 +262,28 @@ class _Compiled:
 
     def judging(self) -> Iterator[str]:
         """What is a knock goes to everybody's attempt."""
-        if len(self._door.sequence) > 1:
+        if self.long:
             for heeded in self._heeded():
-                yield f"{heeded}{self.under_way} {self._reach} jump {self._chain('at')}"
+                yield f"{heeded}{self.under_way} {self.reach} jump {self._named('at')}"
 
     def beginning(self) -> Iterator[str]:
         first = self._door.sequence[0]
         flags = self._flags() if first.proto is Proto.TCP else ""
         if flags is not None:
-            yield f"{_spot(first)}{flags}{self._reach} jump {self._chain('start')}"
+            yield f"{_spot(first)}{flags}{self.reach} jump {self._named('start')}"
 
     # --- what they do ---------------------------------------------------------------
-
-    def _chain(self, what: str) -> str:
-        return f"door{self._door.number}_{what}{self._version}_{self._digest}"
 
     def chains(self) -> Iterator[Chain]:
         """Those that move one sender."""
         length = len(self._door.sequence)
         yield self._of("start", list(self._started()))
-        if length > 1:
+        if self.long:
             stages = sorted(self._stages, reverse=True)
             found = [
-                f"{self._source} @{self._stages[k]} goto {self._chain(f'on{k}_')}" for k in stages
+                f"{self._source} @{self._stages[k]} goto {self._named(f'on{k}_')}" for k in stages
             ]
-            yield self._of("at", [*found, f"goto {self._chain('on1_')}"])
+            yield self._of("at", [*found, f"goto {self._named('on1_')}"])
             yield self._of("spoil", [self._forgotten(), self._log(SPOILT, _LINES)])
             for stage in range(1, length):
                 yield self._of(f"on{stage}_", list(self._at(stage)))
@@ -302,11 +291,11 @@ class _Compiled:
                     yield self._of(f"to{stage + 1}_", list(self._moved(stage)))
         let_in = f"{self._source} @{self._open} {self._log(length, _OPENINGS)}"
         entered = f"update @{self._open} {{ {self._source} timeout {self._seconds}s }}"
-        forgotten = [self._forgotten()] if length > 1 else []
+        forgotten = [self._forgotten()] if self.long else []
         yield self._of("open", [*forgotten, entered, let_in])
 
     def _of(self, what: str, rules: Sequence[str]) -> Chain:
-        return Chain(self._chain(what), tuple((each, self.comment) for each in rules))
+        return Chain(self._named(what), tuple((each, self.comment) for each in rules))
 
     def _forgotten(self) -> str:
         return " ".join(f"delete @{each} {{ {self._source} }}" for each in self.all_sets)
@@ -316,8 +305,8 @@ class _Compiled:
         return f'{limit} log prefix "{prefix}" group {self._group} snaplen {SNAP} queue-threshold 1'
 
     def _started(self) -> Iterator[str]:
-        if len(self._door.sequence) == 1:
-            yield f"goto {self._chain('open')}"
+        if not self.long:
+            yield f"goto {self._named('open')}"
             return
         yield self._forgotten()
         yield self._added(self._live)
@@ -334,10 +323,10 @@ class _Compiled:
         """A knock of somebody who has made so many."""
         sequence = self._door.sequence
         to = "open" if stage + 1 == len(sequence) else f"to{stage + 1}_"
-        yield f"{_spot(sequence[stage])}goto {self._chain(to)}"
+        yield f"{_spot(sequence[stage])}goto {self._named(to)}"
         if self._door.care.ignore_repeats:
             yield f"{_spot(sequence[stage - 1])}return"
-        yield f"goto {self._chain('spoil')}"
+        yield f"goto {self._named('spoil')}"
 
     def _moved(self, stage: int) -> Iterator[str]:
         after, before = self._stages[stage + 1], self._stages.get(stage)

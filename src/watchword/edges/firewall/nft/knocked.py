@@ -22,10 +22,11 @@ class KnockedSets:
     """One set for each door and IP version."""
 
     def __init__(self, home: Home, settings: FirewallSettings) -> None:
+        name = doors.digest(settings)
         self._names = {each.number: each.name for each in settings.doors}
         self._places = {
             (door.number, version): Place(
-                home.number, home.table, doors.opened(settings, door, version)
+                home.number, home.table, doors.opened(name, door, version)
             )
             for door in settings.doors
             for version in settings.door_versions
