@@ -28,8 +28,6 @@ COLLECTED: Final = 32
 SALT: Final = slice(8, 16)
 USER_BYTES: Final = 23
 """Of a login name; what is longer is cut."""
-SHORT_USER: Final = 7
-"""Names up to here make a message of 32 hits; longer ones one of 48."""
 READ_USER: Final = 8
 """Bytes of a longer name that a server reads."""
 TCP, UDP, ICMP = 6, 17, 1

@@ -20,13 +20,9 @@ from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.settings import LogChains
 
-_E, _W, _I = Priority.ERR, Priority.WARNING, Priority.INFO
+_W, _I = Priority.WARNING, Priority.INFO
 _NAMED: Final = 8
 """Refusals of one knock that are told in full."""
-_WITHOUT_MESSAGE: Final = frozenset({
-    Reason.KNOCK_UNREADABLE, Reason.KNOCK_TOO_LATE, Reason.KNOCK_OUT_OF_TIME,
-})  # fmt: skip
-"""Reasons for which there was no whole sequence."""
 
 
 def judged(event: Judged, chains: LogChains) -> Iterator[Line]:

@@ -1,7 +1,7 @@
 """Whether the kernel may follow a door: ``Kernel = yes``, of our own.
 
-In here: what a door must not ask for, then, and why. Not in here: how the kernel does it
-(edges.firewall.nft.doors), which firewall can (conf, dialects.fwknop.translate_doors).
+In here: what a door must not ask for, then, and why; which firewall can. Not in here: how the
+kernel does it (edges.firewall.nft.doors).
 """
 
 from __future__ import annotations

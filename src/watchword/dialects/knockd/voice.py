@@ -1,7 +1,7 @@
 """knockd's log lines (knockd, section 6).
 
 In here: an event to the text of its line; which lines go where.
-Not in here: time stamps, files, the system's log (service.knock.told).
+Not in here: time stamps, files, the system's log (service.knock.teller).
 
 Of our own, in the same style: lines of doors that open services, and of trouble.
 Difference: no line has an empty one behind it.

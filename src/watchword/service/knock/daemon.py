@@ -35,7 +35,6 @@ from watchword.service.knock.one_time_doors import used_up
 from watchword.service.knock.openings import Openings
 from watchword.service.knock.teller import Teller
 
-_LONGEST_TURN: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
