@@ -17,7 +17,7 @@ from tests.daemon import until
 from tests.knockd_scene import CALLER, CALLER_6, HERE, HERE_6, Knockd, Street, street
 from tests.unit.test_door_contract import OrdinaryDoors
 from watchword.dialects.knockd import conf
-from watchword.edges.capture import door_log
+from watchword.edges.capture import channel
 from watchword.edges.capture.door_log import DoorLog, joined
 from watchword.edges.firewall.nft import doors as kernel
 from watchword.edges.firewall.nft import guard
@@ -86,7 +86,7 @@ def unlimited() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_LINES", _UNLIMITED)
         patch.setattr(kernel, "_OPENINGS", _UNLIMITED)
-        patch.setattr(door_log, "BATCH", 100_000)
+        patch.setattr(channel, "BATCH", 100_000)
         yield
 
 

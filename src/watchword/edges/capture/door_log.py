@@ -1,7 +1,7 @@
 """What the kernel says of attempts at the doors that it follows: a group of its log.
 
-In here: reading the group. Not in here: joining it (log_group), the rules that log
-(edges.firewall.nft.doors), what becomes of it (service.knock.kernel).
+In here: steps out of the group. Not in here: joining and reading it (log_group), the rules that
+log (edges.firewall.nft.doors), what becomes of it (service.knock.kernel).
 
 The first bytes of a packet come with each line, of which its sender is read; nobody but the kernel
 sends them. Nothing is opened by them: whom the kernel let in stands in its sets.
@@ -9,19 +9,16 @@ sends them. Nothing is opened by them: whom the kernel let in stands in its sets
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
 
 from watchword.edges.capture import log_group
-from watchword.edges.capture.log_group import DATAGRAM, PACKET
-from watchword.edges.firewall.nft.attributes import decode, fields, read_text
+from watchword.edges.capture.wakings import Wakings
+from watchword.edges.firewall.nft.attributes import read_text
 from watchword.edges.firewall.nft.doors import PREFIX, SNAP
 from watchword.errors import HostError
 from watchword.model.doors import KernelStep
 
-BATCH: Final = 256
 _PAYLOAD, _PREFIX = 9, 10  # of packets
 
 
@@ -43,50 +40,33 @@ class DoorLog:
     def __init__(self, sock: socket.socket) -> None:
         """``sock``: as ``joined`` makes it."""
         self._sock = sock
-        self._ready = asyncio.Event()
-        self._lost = False
-        """Whether the kernel had no room for some lines."""
+        self._lost = 0
+        """How often the kernel had no room for lines."""
+        self._wakings = Wakings()
 
     async def batches(self) -> AsyncIterator[Sequence[KernelStep]]:
         """What each wake-up brought; nothing, where lines may have been lost."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._sock, self._ready.set)
+        if self._wakings.closed:
+            return
+        self._wakings.watch(self._sock.fileno())
         try:
-            while True:
-                await self._ready.wait()
-                self._ready.clear()
-                if self._sock.fileno() < 0:
-                    return
-                steps = self._drain()
-                if self._lost and steps:
+            while await self._wakings.come():
+                before, steps = self._lost, self._drain()
+                if self._lost > before and steps:
                     yield ()
-                self._lost = False
                 yield steps
         finally:
             self.close()
 
     def _drain(self) -> list[KernelStep]:
-        found: list[KernelStep] = []
-        for _ in range(BATCH):
-            try:
-                datagram = self._sock.recv(DATAGRAM)
-            except BlockingIOError:
-                return found
-            except OSError:
-                self._lost = True
-                continue
-            for message in decode(datagram):
-                if message.kind == PACKET and (step := _step(fields(message.attributes))):
-                    found.append(step)
-        self._ready.set()  # there may be more
-        return found
+        found, lost = log_group.waiting(self._sock)
+        self._lost += lost
+        return [step for told in found if (step := _step(told))]
 
     def close(self) -> None:
         """Hear nothing any more."""
-        if self._sock.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._sock)
-            self._sock.close()
-            self._ready.set()
+        self._wakings.close()
+        self._sock.close()
 
 
 def _step(told: dict[int, bytes]) -> KernelStep | None:

@@ -1,6 +1,7 @@
 """Hits from the firewall's own log by netlink (``nft ... log group 5``, ``-j NFLOG``).
 
-In here: reading a group. Not in here: joining it (log_group), the packet's bytes (wire.hits).
+In here: hits out of a group. Not in here: joining and reading it (log_group), the packet's bytes
+(wire.hits).
 
 Whole packets come, and nobody but the kernel sends them: so this works inside a network namespace,
 where the kernel's LOG is silent, and no line can be made up.
@@ -17,16 +18,14 @@ from typing import Final
 
 from watchword.edges.capture import log_group
 from watchword.edges.capture.links import name_of
-from watchword.edges.capture.log_group import DATAGRAM, PACKET
 from watchword.edges.capture.wakings import Wakings
-from watchword.edges.firewall.nft.attributes import decode, fields, read_number
+from watchword.edges.firewall.nft.attributes import read_number
 from watchword.errors import HostError
 from watchword.model.filters import Filter
 from watchword.model.hits import Hit
 from watchword.ports import Clock, HitSource, Interest
 from watchword.wire.hits import LONGEST, hit_of
 
-BATCH: Final = 256
 _STAMP, _INTERFACE, _PAYLOAD = 3, 4, 9  # of packets
 _TIME: Final = struct.Struct("!QQ")
 _LONGEST_AGO: Final = 60.0
@@ -78,19 +77,9 @@ class GroupSource:
             self._close()
 
     def _drain(self) -> list[tuple[float, Hit]]:
-        found: list[tuple[float, Hit]] = []
-        for _ in range(BATCH):
-            try:
-                datagram = self._sock.recv(DATAGRAM)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self._lost += error.errno == errno.ENOBUFS
-                continue
-            for message in decode(datagram):
-                if message.kind == PACKET and (hit := self._hit(fields(message.attributes))):
-                    found.append(hit)
-        return found
+        found, lost = log_group.waiting(self._sock)
+        self._lost += lost
+        return [hit for told in found if (hit := self._hit(told))]
 
     def _hit(self, told: Mapping[int, bytes]) -> tuple[float, Hit] | None:
         interface = name_of(read_number(told.get(_INTERFACE, b"\0")))

@@ -12,30 +12,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 import struct
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from watchword.edges.capture import channel
 from watchword.edges.capture.links import name_of
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.capture.requests import Requests, in_words
 from watchword.edges.capture.wakings import Wakings
 from watchword.edges.firewall.nft.attributes import (
-    NLM_F_ACK,
-    NLMSG_ERROR,
     Request,
     attribute,
-    decode,
     encode,
-    fields,
     number,
     read_number,
 )
 from watchword.edges.firewall.nft.layout import Home
-from watchword.edges.firewall.nft.netlink import NETLINK_NETFILTER, enlarge
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.errors import HostError
 from watchword.model.daemon_events import HostTrouble
@@ -45,7 +40,6 @@ from watchword.model.settings import PacketQueue
 from watchword.ports import Interest, PacketSource, ProgramRunner
 from watchword.wire.frames import Link, packet_of
 
-BATCH = 256  # datagrams of netlink in one wake-up; each carries one packet
 LONGEST_QUEUE = 8192  # packets that the kernel keeps for us
 RECEIVE_BUFFER = 8 << 20
 _SUBSYSTEM = 3 << 8
@@ -56,9 +50,6 @@ _BIND = 1
 _COPY_PACKETS = 2
 _DROP = 0
 _COPIED = 4096
-_SO_RCVBUFFORCE = 33
-_DATAGRAM = 1 << 16
-_SECONDS = 5.0
 
 
 class QueueSource:
@@ -88,13 +79,9 @@ class QueueSource:
         self._rule_lock = threading.Lock()
         """Programs change the rule in threads: one thing at a time."""
         self._ending: asyncio.Task[None] | None = None
-        self._sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self._sock = _bound(wanted.number)
         try:
-            self._bind()
             self._watch = Watch(0, [Home(family, wanted.table) for family in ("ip", "ip6")])
-        except OSError as error:
-            self._sock.close()
-            raise _trouble(wanted.number, error) from error
         except HostError:
             self._sock.close()
             raise
@@ -108,25 +95,6 @@ class QueueSource:
     @property
     def families(self) -> tuple[int, ...]:
         return (4, 6)
-
-    def _bind(self) -> None:
-        """Raises OSError with what the kernel says."""
-        self._sock.bind((0, 0))
-        enlarge(self._sock, _SO_RCVBUFFORCE, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self._sock.settimeout(_SECONDS)
-        for payload in (
-            attribute(_COMMAND, struct.pack("!BxH", _BIND, socket.AF_INET)),
-            attribute(_PARAMETERS, struct.pack("!IB", _COPIED, _COPY_PACKETS)),
-            number(_LENGTH, LONGEST_QUEUE),
-        ):
-            request = Request(_CONFIGURE, socket.AF_UNSPEC, payload, NLM_F_ACK, self._number)
-            self._sock.sendto(encode(request, 1), (0, 0))
-            for message in decode(self._sock.recv(_DATAGRAM)):
-                if message.kind == NLMSG_ERROR and len(message.body) >= 4:
-                    refused = -struct.unpack_from("=i", message.body)[0]
-                    if refused:
-                        raise OSError(refused, os.strerror(refused))
-        self._sock.setblocking(False)
 
     async def batches(self) -> AsyncIterator[Sequence[Packet]]:
         if self._wakings.closed:
@@ -160,22 +128,13 @@ class QueueSource:
     def _drain(self) -> list[Packet]:
         found: list[Packet] = []
         last: bytes | None = None
-        for _ in range(BATCH):
-            try:
-                datagram = self._sock.recv(_DATAGRAM)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self._lost += error.errno == errno.ENOBUFS
-                continue
-            for message in decode(datagram):
-                if message.kind != _PACKET:
-                    continue
-                told = fields(message.attributes)
-                last = told.get(_HEADER, b"")[:4] or last
-                packet = self._packet(told)
-                if packet is not None:
-                    found.append(packet)
+        waiting, lost = channel.waiting(self._sock, _PACKET)
+        self._lost += lost
+        for told in waiting:
+            last = told.get(_HEADER, b"")[:4] or last
+            packet = self._packet(told)
+            if packet is not None:
+                found.append(packet)
         if last is not None:
             self._drop_up_to(last)
         return found
@@ -225,6 +184,19 @@ class QueueSource:
     def _let_go(self) -> None:
         self._sock.close()
         self._watch.close()
+
+
+def _bound(queue: int) -> socket.socket:
+    """Raises HostError: the queue is taken, or this is not allowed."""
+    settings = (
+        attribute(_COMMAND, struct.pack("!BxH", _BIND, socket.AF_INET)),
+        attribute(_PARAMETERS, struct.pack("!IB", _COPIED, _COPY_PACKETS)),
+        number(_LENGTH, LONGEST_QUEUE),
+    )
+    try:
+        return channel.opened(_CONFIGURE, queue, settings, RECEIVE_BUFFER)
+    except OSError as error:
+        raise _trouble(queue, error) from error
 
 
 def _trouble(queue: int, error: OSError) -> HostError:
