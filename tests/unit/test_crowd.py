@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -55,6 +59,15 @@ class Town:
         self.crowd.seen(judged, now)
         return grant
 
+    def decides(self, permit: Permit) -> None:
+        """All that is asked of the crowd for a packet."""
+        judged = self.crowd.judge(permit, NOW)
+        assert isinstance(judged, Permit), judged
+        self.crowd.company(judged)
+        grant = self.ledger.admit(judged, NOW)
+        self.crowd.admitted(judged, grant, NOW)
+        self.crowd.seen(judged, NOW)
+
     def gets(self, who: str, now: Moment = NOW, **more: Any) -> Grant:
         found = self.asks(who, now, **more)
         assert isinstance(found, Grant), found
@@ -64,6 +77,25 @@ class Town:
         found = self.asks(who, now, **more)
         assert isinstance(found, Refusal), found
         return found.reason, found.detail
+
+
+def instructions(work: Callable[[], None]) -> int:
+    """How many the interpreter runs for it."""
+    done = 0
+
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal done
+        frame.f_trace_opcodes = True
+        done += event == "opcode"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return done
 
 
 def test_a_held_address_is_nobody_elses_until_its_holders_grants_are_over() -> None:
@@ -80,6 +112,28 @@ def test_another_name_with_the_same_key_is_the_same_holder() -> None:
     town = Town(lease=Lease.REFUSE)
     town.gets("alice")
     assert town.gets("not alice", key="key of alice")
+
+
+EVERYTHING = SharingTerms(connections=2, lease=Lease.TELL, identities=9_999, grants=9_999)
+"""Asks for everything there is to be known of others."""
+
+
+@pytest.mark.parametrize("key", ["of each his own", "the same"])
+@pytest.mark.parametrize("sharing", [SharingTerms(), EVERYTHING])
+def test_what_a_packet_costs_does_not_grow_with_those_who_share_its_address(
+    sharing: SharingTerms, key: str
+) -> None:
+    """In instructions of the interpreter, not in time."""
+    costs = []
+    for number in (10, 1000):
+        town = Town(lease=Lease.TELL)
+        for each in range(number):
+            own = f"key {each}" if key == "of each his own" else key
+            town.ledger.admit(town.permit(f"person {each}", key=own), NOW)
+        permit = town.permit("person 0", key=key, sharing=sharing, services="tcp/80")
+        town.crowd.seen(permit, NOW)  # how many they are is told of once
+        costs.append(instructions(partial(town.decides, permit)))
+    assert costs[0] == costs[1]
 
 
 def test_where_names_are_checked_they_are_others() -> None:

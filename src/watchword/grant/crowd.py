@@ -13,12 +13,13 @@ they call themselves. No clock: methods are told the time. Everything is bounded
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
+from watchword.grant.neighbours import SHOWN, Trait
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import MOST_TICKETS, Grant, Lease
@@ -40,7 +41,7 @@ _ADDRESSES: Final = 4096
 _PEOPLE: Final = 64  # remembered of one address
 _PORTS: Final = 16_384
 _HOLDERS: Final = 4096
-_NAME: Final = 40  # characters of what somebody calls himself
+_STRICTEST_FIRST: Final = sorted(Lease, key=lambda each: each.strictness, reverse=True)
 
 
 class Wait(NamedTuple):
@@ -131,23 +132,28 @@ class Crowd:
         address.people.move_to_end(_name(permit))
         if len(address.people) > _PEOPLE:
             address.people.popitem(last=False)
-        names = self.people(permit.who, now)
-        more = len(names) > address.told
-        address.told = max(1, len(names))
-        return names if more else ()
+        users, recent = self._ledger.at(permit.who).users, self._recent(permit.who, now)
+        number = len(users) + sum(each not in users for each in recent)
+        more = number > address.told
+        address.told = max(1, number)
+        return self.people(permit.who, now) if more else ()
 
     def people(self, who: Address, now: Moment) -> tuple[str, ...]:
         """What those call themselves who are at an address, each once, whatever keys he has.
 
         Of whom nothing was heard for a while, and who has no grant, is not among them.
         """
+        users = self._ledger.at(who).users
+        return *users, *(each for each in self._recent(who, now) if each not in users)
+
+    def _recent(self, who: Address, now: Moment) -> Collection[str]:
+        """Who was heard of a while ago at the most. Forgets the others."""
         address = self._addresses.get(who)
-        found = {grant.user[:_NAME]: None for grant in self._ledger.grants_for(who)}
-        if address is not None:
-            for name in [each for each, at in address.people.items() if now.steady - at > WINDOW]:
-                del address.people[name]
-            found |= dict.fromkeys(address.people)
-        return tuple(found)
+        if address is None:
+            return ()
+        for name in [each for each, at in address.people.items() if now.steady - at > WINDOW]:
+            del address.people[name]
+        return address.people
 
     def _too_many(self, permit: Permit, standing: Grant | None) -> Refusal | None:
         if standing is None:
@@ -164,32 +170,29 @@ class Crowd:
         if not permit.connections:
             return False
         services = frozenset(permit.services)
-        return any(
-            sum(
-                len(each.tickets)
-                for each in self._ledger.grants_for(who)
-                if each.identity == permit.identity and services.intersection(each.services)
-            )
-            + permit.connections
-            > MOST_OWN
-            for who in _addresses(permit)
-        )
+        for who in _addresses(permit):
+            names = self._ledger.at(who).own(Trait.COUNTED, permit.identity)
+            own = self._ledger.named(names)
+            held = (len(each.tickets) for each in own if services.intersection(each.services))
+            if sum(held) + permit.connections > MOST_OWN:
+                return True
+        return False
 
     def _too_many_at(self, who: Address, permit: Permit) -> Refusal | None:
         sharing, bound = permit.sharing, permit.extent is not None and permit.extent.port
         if sharing.identities is None and sharing.grants is None and not bound:
             return None
-        there = list(self._ledger.grants_for(who))
-        others = {each.identity for each in there} - {permit.identity}
-        if sharing.identities is not None and len(others) >= sharing.identities:
-            said = f"{_name(permit)}: {who} is shared by {len(others)} already"
+        there = self._ledger.at(who)
+        others = there.others(permit.identity)
+        if sharing.identities is not None and others >= sharing.identities:
+            said = f"{_name(permit)}: {who} is shared by {others} already"
             return _no(permit, Reason.TOO_MANY_IDENTITIES, said)
-        if sharing.grants is not None and len(there) >= sharing.grants:
-            said = f"{_name(permit)}: there are {len(there)} grants for {who}"
+        if sharing.grants is not None and there.number >= sharing.grants:
+            said = f"{_name(permit)}: there are {there.number} grants for {who}"
             return _no(permit, Reason.TOO_MANY_GRANTS, said)
-        own = [each for each in there if each.identity == permit.identity and each.extent]
-        if bound and len(own) >= MOST_BOUND:
-            said = f"{_name(permit)}: there are {len(own)} grants of his own for ports of {who}"
+        own = len(there.own(Trait.PART, permit.identity))
+        if bound and own >= MOST_BOUND:
+            said = f"{_name(permit)}: there are {own} grants of his own for ports of {who}"
             return _no(permit, Reason.TOO_MANY_GRANTS, said)
         return None
 
@@ -203,18 +206,13 @@ class Crowd:
 
     def _in_the_way(self, permit: Permit) -> tuple[Grant, Lease] | None:
         """Whose grant matters, and what follows: the strictest that he or the permit says."""
-        found: tuple[Grant, Lease] | None = None
-        for grant in self._others(permit):
-            for lease in (grant.lease, permit.sharing.lease):
-                if lease is not None and (found is None or lease.strictness > found[1].strictness):
-                    found = grant, lease
-        return found
-
-    def _others(self, permit: Permit) -> Iterator[Grant]:
-        for who in _addresses(permit):
-            for each in self._ledger.grants_for(who):
-                if each.identity != permit.identity:
-                    yield each
+        there = [self._ledger.at(who) for who in _addresses(permit)]
+        for lease in _STRICTEST_FIRST:
+            trait = Trait.ANY if lease is permit.sharing.lease else lease
+            for each in there:
+                if (name := each.another(trait, permit.identity)) is not None:
+                    return next(self._ledger.named((name,))), lease
+        return None
 
     def _leased(self, permit: Permit, now: Moment) -> Permit | Refusal:
         """For as long as it may yet be had, of each address."""
@@ -255,7 +253,7 @@ def _no(permit: Permit, reason: Reason, detail: str) -> Refusal:
 
 
 def _name(permit: Permit) -> str:
-    return permit.request.user[:_NAME]
+    return permit.request.user[:SHOWN]
 
 
 def _held(permit: Permit, holder: Grant, now: Moment) -> str:
@@ -263,6 +261,6 @@ def _held(permit: Permit, holder: Grant, now: Moment) -> str:
     held = {caller.who for caller in holder.callers}
     where = next((each for each in _addresses(permit) if each in held), permit.who)
     return (
-        f"{_name(permit)}: {where} is held by {holder.user[:_NAME]} "
+        f"{_name(permit)}: {where} is held by {holder.user[:SHOWN]} "
         f"(grant {holder.id}) for another {left} s"
     )

@@ -13,7 +13,7 @@ changed holes. No clock: every method is told the time.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Final, TypeAlias
@@ -21,6 +21,7 @@ from typing import Final, TypeAlias
 from watchword.grant import plan
 from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn, step
+from watchword.grant.neighbours import Neighbours
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import (
@@ -69,6 +70,7 @@ The key, because a reload may give a stanza's number to another one.
 _Door: TypeAlias = tuple[Address, Service, Address | None]
 """Of what connections are counted at."""
 _NONE: Final[dict[int, int]] = {}
+_NOBODY: Final = Neighbours()
 SHORT: Final = 10
 """Digits of the digest of a request that its grant is called by."""
 
@@ -147,7 +149,8 @@ class Ledger:
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
         self._names: dict[_Identity, str] = {}
-        self._by_caller: dict[Address, set[str]] = {}
+        self._at: dict[Address, Neighbours | str] = {}
+        """Of who is alone at an address there is the name only: with most it stays at that."""
         self._last_ticket = 0
         self._dealt: dict[_Door, dict[int, int]] = {}
         """Tickets that are out, with how many have each."""
@@ -270,7 +273,7 @@ class Ledger:
         self._entries[grant.id] = _Entry(grant, state, holdings)
         self._names[_identity(grant)] = grant.id
         for who in {each.who for each in grant.callers}:
-            self._by_caller.setdefault(who, set()).add(grant.id)
+            self._move_in(who, grant)
         if grant.tickets:
             self._hand_out(grant, 1)
         if state is State.WANTED:
@@ -327,7 +330,16 @@ class Ledger:
 
     def grants_for(self, who: Address) -> Iterator[Grant]:
         """Those that let in this address, in the order of their names."""
-        return (self._entries[name].grant for name in sorted(self._by_caller.get(who, ())))
+        return self.named(sorted(self.at(who).names()))
+
+    def named(self, names: Iterable[str]) -> Iterator[Grant]:
+        """Those of these names, which are in force: KeyError."""
+        return (self._entries[name].grant for name in names)
+
+    def at(self, who: Address) -> Neighbours:
+        """Whose grants let in this address, for looking only."""
+        there = self._at.get(who, _NOBODY)
+        return Neighbours(*self.named([there])) if isinstance(there, str) else there
 
     def grant(self, name: str) -> Grant | None:
         """The grant of that name; None if it is not in force."""
@@ -391,12 +403,24 @@ class Ledger:
         if entry.grant.tickets:
             self._hand_out(entry.grant, -1)
         for who in {each.who for each in entry.grant.callers}:
-            self._by_caller[who].discard(name)
-            if not self._by_caller[who]:
-                del self._by_caller[who]
+            self._move_out(who, entry.grant)
         for holding in entry.holdings:
             self._release(holding, entry.grant)
         return entry.grant
+
+    def _move_in(self, who: Address, grant: Grant) -> None:
+        if who in self._at:
+            there = self._at[who] = self.at(who)
+            there.add(grant)
+        else:
+            self._at[who] = grant.id
+
+    def _move_out(self, who: Address, grant: Grant) -> None:
+        there = self._at[who]
+        if isinstance(there, Neighbours):
+            there.remove(grant)
+        if isinstance(there, str) or not there.number:
+            del self._at[who]
 
     def _release(self, holding: _Holding, grant: Grant) -> None:
         """The latest end among those who still share the hole wins."""
