@@ -18,7 +18,7 @@ has another order: some elements come twice, and as many not at all.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from watchword.edges.firewall.nft.attributes import Request
@@ -50,7 +50,15 @@ class Sheet:
     """Elements by key."""
 
 
-def commit(netlink: Netlink, sheets: Sequence[Sheet]) -> None:
+class Sheets(dict[Place, Sheet]):
+    """A sheet for each set that is asked for."""
+
+    def __missing__(self, place: Place) -> Sheet:
+        sheet = self[place] = Sheet(place)
+        return sheet
+
+
+def commit(netlink: Netlink, sheets: Collection[Sheet]) -> None:
     """Carry out all sheets as one transaction. Raises HostError: nothing was changed."""
     for _ in range(_TRIES):
         requests = list(_requests(sheets))
@@ -97,7 +105,7 @@ def look_up(netlink: Netlink, slots: Sequence[Slot]) -> dict[Slot, Live]:
     }
 
 
-def _requests(sheets: Sequence[Sheet]) -> list[Request]:
+def _requests(sheets: Collection[Sheet]) -> list[Request]:
     """All deletions before all additions."""
     requests: list[Request] = []
     for sheet in sheets:
@@ -114,7 +122,7 @@ def _harmless(requests: Sequence[Request], fault: Fault) -> bool:
     return fault.number == expected[requests[fault.request].kind]
 
 
-def _with_what_is_there(netlink: Netlink, sheets: Sequence[Sheet]) -> list[Sheet]:
+def _with_what_is_there(netlink: Netlink, sheets: Collection[Sheet]) -> list[Sheet]:
     """The same sheets, deleting exactly those of their keys that exist."""
     slots = [Slot(s.place, key) for s in sheets for key in s.delete | s.add.keys()]
     there = look_up(netlink, slots)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 
 from watchword.edges.firewall.nft import doors
-from watchword.edges.firewall.nft.commit import Sheet, commit, standing
+from watchword.edges.firewall.nft.commit import Sheets, commit, standing
 from watchword.edges.firewall.nft.elements import Place
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
@@ -42,10 +42,9 @@ class KnockedSets:
 
     def settle(self, netlink: Netlink, taken: Collection[KernelOpening]) -> None:
         """Take these out. Raises HostError."""
-        sheets: dict[Place, Sheet] = {}
+        sheets = Sheets()
         for each in taken:
             place = self._places.get((each.door, each.who.version))
             if place is not None:
-                sheets.setdefault(place, Sheet(place)).delete.add(each.who.packed)
-        if sheets:
-            commit(netlink, list(sheets.values()))
+                sheets[place].delete.add(each.who.packed)
+        commit(netlink, sheets.values())

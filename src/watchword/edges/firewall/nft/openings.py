@@ -1,33 +1,26 @@
 """The openings in our sets, and the backend's own memory of them.
 
 In here: changes of openings into elements, and reading them back.
-Not in here: what stands around the sets (guard, jump, leading), the elements of
-openings that lead somewhere (pieces), the transaction (commit).
+Not in here: what stands around the sets (guard, jump, leading), which elements an
+opening consists of (kinds), the transaction (commit).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
-from watchword.edges.firewall.nft.commit import Sheet, commit, look_up, standing
-from watchword.edges.firewall.nft.elements import (
-    Live,
-    Place,
-    Slot,
-    key,
-    opening_element,
-    place,
-)
-from watchword.edges.firewall.nft.elements import hole as hole_of
+from watchword.edges.firewall.nft.commit import Sheets, commit, look_up, standing
+from watchword.edges.firewall.nft.elements import Live, Place, Slot
 from watchword.edges.firewall.nft.extents import Extents
+from watchword.edges.firewall.nft.kinds import Kinds
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.pieces import Pieces
 from watchword.edges.firewall.nft.tickets import Tickets
-from watchword.errors import HostError
+from watchword.edges.firewall.wanted import wanted
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
 from watchword.ports import Clock
 
@@ -51,34 +44,6 @@ class _Read(NamedTuple):
     """Of what is not in every place where it belongs."""
 
 
-class _Sheets:
-    """What is to be done in every set, as one transaction."""
-
-    def __init__(self, homes: Sequence[Home]) -> None:
-        self._plain = {
-            (version, to): [
-                Sheet(place(home, version, to=to))
-                for home in homes
-                if version in home.versions and home.set_name(version, to=to)
-            ]
-            for version in (4, 6)
-            for to in (False, True)
-        }
-        self._others: dict[Place, Sheet] = {}
-
-    def plain(self, hole: Hole) -> list[Sheet]:
-        """A sheet for each home of an opening that leads nowhere else."""
-        return self._plain[hole.who.version, hole.destination is not None]
-
-    def of(self, place: Place) -> Sheet:
-        return self._others.setdefault(place, Sheet(place))
-
-    def __iter__(self) -> Iterator[Sheet]:
-        for pages in self._plain.values():
-            yield from pages
-        yield from self._others.values()
-
-
 class OpeningSets:
     """What is open, in every home."""
 
@@ -94,6 +59,7 @@ class OpeningSets:
         addresses, or more than one; ``tickets``: for those by the number; None: there can be
         none."""
         self._homes = tuple(homes)
+        self._kinds = Kinds(self._homes, pieces, extents, tickets)
         self._pieces = pieces
         self._extents = extents
         self._tickets = tickets
@@ -127,30 +93,31 @@ class OpeningSets:
     def apply(self, netlink: Netlink, change: ChangeSet) -> list[Hole]:
         """Carry out a change; return the holes that are no more. Raises HostError."""
         now = self._clock.now().steady
-        wanted = self._wanted(change.add, now)
+        new = self._new(change.add, now)
         removed = [self._held[tag].hole for tag in change.remove if tag in self._held]
-        sheets, noted = _Sheets(self._homes), dict[Place, list[bytes]]()
-        for hole in (*removed, *wanted):
+        sheets, noted = Sheets(), dict[Place, list[bytes]]()
+        for hole in (*removed, *new):
             known = self._tags.get(hole)
             standing_ = known is not None and self._held[known].until > now
-            if standing_:  # else the kernel ended it
-                self._delete(sheets, hole)
-            if hole.extent is not None and hole.extent.first and not (standing_ and hole in wanted):
-                self._begin_anew(netlink, sheets, hole, noted, admits=hole in wanted)
-        for hole, opening in wanted.items():
-            self._add(sheets, hole, opening.until - now, opening.tag)
-        commit(netlink, list(sheets))
+            for slot in self._kinds.slots(hole) if standing_ else ():  # else the kernel ended it
+                sheets[slot.place].delete.add(slot.key)
+            if hole.extent is not None and hole.extent.first and not (standing_ and hole in new):
+                self._begin_anew(netlink, sheets, hole, noted, admits=hole in new)
+        for hole, opening in new.items():
+            for slot, element in self._kinds.elements(hole, opening.until - now, opening.tag):
+                sheets[slot.place].add[slot.key] = element
+        commit(netlink, sheets.values())
         slack = self._clock.now().steady - now + _SLACK  # the kernel counts from the commit on
         for tag in change.remove:
             self._forget(tag)
-        for hole, opening in wanted.items():
+        for hole, opening in new.items():
             self._remember(opening.tag, _Held(hole, opening.until, opening.until + slack))
         return [hole for hole in removed if hole not in self._tags]
 
     def _begin_anew(
         self,
         netlink: Netlink,
-        sheets: _Sheets,
+        sheets: Sheets,
         hole: Hole,
         noted: dict[Place, list[bytes]],
         *,
@@ -166,43 +133,16 @@ class OpeningSets:
         notes = self._extents.notes(slot)
         if notes not in noted:
             noted[notes] = list(standing(netlink, notes) or ())
-        sheets.of(notes).delete.update(
+        sheets[notes].delete.update(
             each for each in noted[notes] if self._extents.is_note_of(each, slot)
         )
         there, element = self._extents.token(slot)
         if there in self._tokens:  # one of an earlier run is found by its being in the way
-            sheets.of(there.place).delete.add(there.key)
+            sheets[there.place].delete.add(there.key)
             self._tokens.discard(there)
         if admits:
-            sheets.of(there.place).add[there.key] = element
+            sheets[there.place].add[there.key] = element
             self._tokens.add(there)
-
-    def _add(self, sheets: _Sheets, hole: Hole, seconds: float, tag: Tag) -> None:
-        if hole.extent is not None:
-            for slot in self._slots(hole):
-                sheets.of(slot.place).add[slot.key] = opening_element(
-                    slot.place, slot.key, seconds, tag
-                )
-        elif hole.ticket and hole.lead is None:
-            if self._tickets is not None:
-                for slot, element in self._tickets.elements(hole, seconds, tag):
-                    sheets.of(slot.place).add[slot.key] = element
-        elif hole.lead is None:
-            element_key = key(hole)
-            for sheet in sheets.plain(hole):
-                sheet.add[element_key] = opening_element(sheet.place, element_key, seconds, tag)
-        elif self._pieces is not None:
-            for piece in self._pieces.of(hole, hole.lead):
-                sheets.of(piece.slot.place).add[piece.slot.key] = piece.element(seconds, tag)
-
-    def _delete(self, sheets: _Sheets, hole: Hole) -> None:
-        if hole.lead is None and hole.extent is None and not hole.ticket:
-            element_key = key(hole)
-            for sheet in sheets.plain(hole):
-                sheet.delete.add(element_key)
-        else:
-            for slot in self._slots(hole):
-                sheets.of(slot.place).delete.add(slot.key)
 
     def read(self, netlink: Netlink) -> tuple[frozenset[Tag], list[Hole]]:
         """Tags of what the kernel has, and holes that were known and are no more.
@@ -213,15 +153,16 @@ class OpeningSets:
         now = self._clock.now().steady
         lists = {
             place: lives
-            for place in self._places()
+            for place in self._kinds.places()
             if (lives := standing(netlink, place)) is not None
         }
         found = self._folded(lists, now)
-        doubted = [slot for slots in found.parts.values() for slot in slots]
+        doubted: list[Slot] = []
         for tag, held in self._held.items():
             if tag not in found.whole and held.until > now:
-                doubted += self._slots(held.hole)
-        doubted += self._other_homes(found)
+                doubted += self._kinds.slots(held.hole)
+        for slots in found.parts.values():
+            doubted += (*slots, *self._kinds.elsewhere(slots[0]))
         if doubted:
             self._ask(netlink, lists, doubted)
             found = self._folded(lists, now)
@@ -243,7 +184,7 @@ class OpeningSets:
         for tag, held in self._held.items():
             there = found.whole.get(tag)
             if there is not None and there.until > held.latest:
-                found.parts[tag] = self._slots(held.hole)
+                found.parts[tag] = self._kinds.slots(held.hole)
                 del found.whole[tag]
                 self.shortened = True
 
@@ -269,15 +210,15 @@ class OpeningSets:
         """Openings by tag, as far as all of their elements are there."""
         plain: dict[Tag, list[tuple[_Held, Slot]]] = {}
         led = set() if self._pieces is None else set(self._pieces.places)
-        for place_, lives in lists.items():
-            if place_ in led:
+        for place, lives in lists.items():
+            if place in led:
                 continue
+            late = 0.0 if self._tickets is None else self._tickets.late(place)
             for live in lives.values():
-                hole = self._hole(place_, live.key)
-                late = 0.0 if self._tickets is None else self._tickets.late(place_)
+                hole = self._kinds.hole(place, live.key)
                 until = math.inf if live.remaining is None else now + live.remaining - late
                 if live.tag is not None and hole is not None and until > now:
-                    held = _Held(hole, until, until + _SLACK), Slot(place_, live.key)
+                    held = _Held(hole, until, until + _SLACK), Slot(place, live.key)
                     plain.setdefault(live.tag, []).append(held)
         whole, parts = {}, {}
         for tag, found in plain.items():
@@ -286,7 +227,7 @@ class OpeningSets:
                 joined = self._tickets.joined([each.hole for each, _ in found])
                 one = one._replace(hole=joined)
             known = self._held.get(tag, one)
-            if len(found) == self._copies(one.hole) == self._copies(known.hole):
+            if len(found) == self._kinds.copies(one.hole) == self._kinds.copies(known.hole):
                 whole[tag] = one
             else:
                 parts[tag] = [slot for _, slot in found]
@@ -298,23 +239,6 @@ class OpeningSets:
                 whole[tag] = _Held(hole, now + left, now + left + _SLACK)
             parts |= pieces
         return _Read(whole, parts)
-
-    def _hole(self, place_: Place, key: bytes) -> Hole | None:
-        """What leads nowhere and is stood for by a key; None: nothing of ours."""
-        if self._extents is not None and place_ in self._extents.places:
-            return self._extents.hole(place_, key)
-        if self._tickets is not None and place_ in self._tickets.places:
-            return self._tickets.hole(place_, key)
-        return hole_of(key)
-
-    def _other_homes(self, found: _Read) -> list[Slot]:
-        """Where the rest of parts should be, as far as their keys tell."""
-        slots = []
-        for parts in found.parts.values():
-            hole = hole_of(parts[0].key)
-            if hole is not None and any(parts[0].place == each for each in self._plain_places()):
-                slots += self._slots(hole)
-        return slots
 
     def _ask(
         self, netlink: Netlink, lists: Mapping[Place, dict[bytes, Live]], slots: Iterable[Slot]
@@ -328,76 +252,17 @@ class OpeningSets:
         for slot, live in look_up(netlink, left_out).items():
             lists[slot.place][slot.key] = live
 
-    def _slots(self, hole: Hole) -> list[Slot]:
-        """Every element that a hole consists of."""
-        if hole.extent is not None:
-            there = None if self._extents is None else self._extents.slot(hole)
-            return [] if there is None else [there]
-        if hole.ticket and hole.lead is None:
-            return [] if self._tickets is None else self._tickets.slots(hole)
-        if hole.lead is None:
-            element_key = key(hole)
-            return [Slot(each.place, element_key) for each in _Sheets(self._homes).plain(hole)]
-        if self._pieces is None:
-            return []
-        return [piece.slot for piece in self._pieces.of(hole, hole.lead)]
-
-    def _copies(self, hole: Hole) -> int:
-        """How many homes have a hole that leads nowhere else."""
-        if hole.ticket:
-            return 0 if self._tickets is None else self._tickets.copies(hole)
-        if hole.extent is not None:
-            return len(self._slots(hole))
-        to = hole.destination is not None
-        version = hole.who.version
-        return sum(
-            version in home.versions and bool(home.set_name(version, to=to)) for home in self._homes
-        )
-
     def _take_out(self, netlink: Netlink, found: _Read) -> None:
-        sheets = _Sheets(self._homes)
+        sheets = Sheets()
         for slots in found.parts.values():
             for slot in slots:
-                sheets.of(slot.place).delete.add(slot.key)
-        commit(netlink, list(sheets))
+                sheets[slot.place].delete.add(slot.key)
+        commit(netlink, sheets.values())
 
-    def _wanted(self, openings: Iterable[Opening], now: float) -> dict[Hole, Opening]:
-        """What is not over yet; of two for one hole the longer."""
-        wanted: dict[Hole, Opening] = {}
-        for opening in openings:
-            hole = opening.hole
-            if hole.lead is not None:
-                if self._pieces is None:
-                    raise HostError(f"nothing here leads on ({hole.lead})")
-            elif hole.extent is not None:
-                if self._extents is None or not self._extents.able(hole.extent):
-                    raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
-                if not self._copies(hole):
-                    continue  # a length of a policy that is no more: nobody gets in by it
-            elif hole.ticket:
-                if not self._copies(hole):
-                    continue  # the same: nothing is counted any more
-            elif not self._copies(hole):
-                raise HostError(f"nothing here lets IPv{hole.who.version} in")
-            other = wanted.get(hole)
-            if opening.until > now and (other is None or other.until < opening.until):
-                wanted[hole] = opening
-        return wanted
-
-    def _plain_places(self) -> list[Place]:
-        return [
-            place(home, version, to=to)
-            for home in self._homes
-            for version in home.versions
-            for to in (False, True)
-            if home.set_name(version, to=to)
-        ]
-
-    def _places(self) -> list[Place]:
-        led = [] if self._pieces is None else list(self._pieces.places)
-        parts = [] if self._extents is None else list(self._extents.places)
-        counted = [] if self._tickets is None else list(self._tickets.places)
-        return [*self._plain_places(), *led, *parts, *counted]
+    def _new(self, openings: Iterable[Opening], now: float) -> dict[Hole, Opening]:
+        """What is to be put in. Raises HostError: it cannot be opened here."""
+        found = wanted(openings, now)
+        return {hole: opening for hole, opening in found.items() if self._kinds.has_room(hole)}
 
     def _remember(self, tag: Tag, held: _Held) -> None:
         other = self._tags.get(held.hole)
