@@ -15,13 +15,16 @@ import socket
 import struct
 import time
 from contextlib import closing, suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
 from watchword.edges import stranger
 from watchword.errors import HostError
 from watchword.ports import ProgramRunner
+from watchword.wire.carriers.headers import Ends, Ports, udp_packet
 
+_HERE: Final = IPv4Address("127.0.0.1")
 _IPV4: Final = 0x0800
 _UDP: Final = 17
 _ETHERNET: Final = 1  # ARPHRD_ETHER
@@ -41,7 +44,7 @@ def arrive(
     Raises HostError: there is no way to have one arrive there, and why.
     """
     address = _address(interface)
-    datagram = _datagram(payload, from_port, to_port)
+    datagram = udp_packet(payload, Ends(_HERE, _HERE), Ports(from_port, to_port))
     with stranger.beside() as other, closing(_ear(interface)) as ear:
         pair = f"wa{os.getpid()}"
         try:
@@ -112,13 +115,3 @@ def _heard(ear: socket.socket, datagram: bytes) -> bool:
         if octets == datagram and way != _OUTGOING:
             return True
     return False
-
-
-def _datagram(payload: bytes, from_port: int, to_port: int) -> bytes:
-    """From and to 127.0.0.1, without a UDP checksum, which IPv4 allows."""
-    here = socket.inet_aton("127.0.0.1")
-    udp = struct.pack("!HHHH", from_port, to_port, 8 + len(payload), 0) + payload
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, _UDP, 0, here, here)
-    total = sum(struct.unpack("!10H", head))
-    total = (total >> 16) + (total & 0xFFFF)
-    return head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:] + udp

@@ -1,7 +1,6 @@
 """One echo request, as ping sends it.
 
-In here: sockets, the checksum that one of them needs. Not in here: what it is good for
-(service.client.sequence).
+In here: sockets. Not in here: what it is good for (service.client.sequence).
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import struct
 from typing import Final
 
 from watchword.edges.send.names import Place
+from watchword.wire.carriers.headers import ECHO_REQUEST, checksum_of
 
-_ECHO, _ECHO_6 = 8, 128
 _ICMP, _ICMPV6 = 1, 58
 _SIZE: Final = 56  # bytes behind the header, as ping has them
 
@@ -36,11 +35,7 @@ def ask(family: int, place: Place) -> str:
 def _request(*, six: bool) -> bytes:
     identity = os.getpid() & 0xFFFF
     content = bytes(_SIZE)
-    kind = _ECHO_6 if six else _ECHO
+    kind = ECHO_REQUEST[6 if six else 4]
     bare = struct.pack("!BBHHH", kind, 0, 0, identity, 1) + content
-    words = struct.unpack(f"!{len(bare) // 2}H", bare)
-    total = sum(words)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    # The kernel puts in the right one for IPv6 and for sockets without rights.
-    return struct.pack("!BBHHH", kind, 0, ~total & 0xFFFF, identity, 1) + content
+    # The kernel puts in the right checksum for IPv6 and for sockets without rights.
+    return struct.pack("!BBHHH", kind, 0, checksum_of(bare), identity, 1) + content

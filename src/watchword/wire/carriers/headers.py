@@ -132,7 +132,7 @@ def icmp_packet(
     asks = (kind, code) == (ECHO_REQUEST[ends.version], 0)
     rest = struct.pack("!HH", echo_id if asks else 0, 1 if asks else 0) + payload
     content = struct.pack("!BBH", kind, code, 0) + rest
-    checksum = _checksum_with(ends, ICMPV6, content) if ends.version == 6 else _checksum(content)
+    checksum = _checksum_with(ends, ICMPV6, content) if ends.version == 6 else checksum_of(content)
     content = struct.pack("!BBH", kind, code, checksum) + rest
     return _ip(ends, ICMPV6 if ends.version == 6 else ICMP, content, identification)
 
@@ -146,7 +146,7 @@ def _ip(ends: Ends, protocol: int, content: bytes, identification: int) -> bytes
     total = 20 + len(content)
     _require_fits(total)
     numbers = (0x45, 0, total, identification, 0, _HOPS, protocol)
-    checksum = _checksum(struct.pack("!BBHHHBBH", *numbers, 0) + addresses)
+    checksum = checksum_of(struct.pack("!BBHHHBBH", *numbers, 0) + addresses)
     return struct.pack("!BBHHHBBH", *numbers, checksum) + addresses + content
 
 
@@ -158,10 +158,10 @@ def _checksum_with(ends: Ends, protocol: int, content: bytes) -> int:
     addresses = ends.source.packed + ends.destination.packed
     form = "!IxxxB" if ends.version == 6 else "!xBH"
     numbers = (len(content), protocol) if ends.version == 6 else (protocol, len(content))
-    return _checksum(addresses + struct.pack(form, *numbers) + content)
+    return checksum_of(addresses + struct.pack(form, *numbers) + content)
 
 
-def _checksum(octets: bytes) -> int:
+def checksum_of(octets: bytes) -> int:
     """The internet checksum (RFC 1071), 0 to 65535."""
     even = octets + b"\0" * (len(octets) % 2)
     total: int = sum(struct.unpack(f"!{len(even) // 2}H", even))
