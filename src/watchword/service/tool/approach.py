@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Final
 
-from watchword.dialects.fwknop import client_admit, client_ports
+from watchword.dialects.fwknop import client_ports
 from watchword.dialects.fwknop.client_option_table import Family
 from watchword.edges import dial
 from watchword.edges.dial import Answer, Heard
@@ -63,11 +63,10 @@ class Approach:
         self._console = console
         self._target = target
         self._port = port or 0
-        way = client_admit.is_bound(called.settings)
+        self._proves = binds and called.proves
         self._binding: Binding | None = None
-        self._proves = binds and client_admit.proves(called.settings)
-        if binds and way != client_admit.NO:
-            self._binding = Binding(knocker, console, only=way == client_admit.ONLY)
+        if binds and called.is_bound:
+            self._binding = Binding(knocker, console, only=called.only_bound)
 
     @property
     def renewal_pause(self) -> float:
@@ -147,8 +146,6 @@ class Approach:
         """The connection with its first bytes said, where the stanza wants that."""
         if not self._proves or answer.connection is None:
             return answer
-        from watchword.service.tool import proving
-
         return proving.prove(answer, self._knocker, packet)
 
     def addresses(self) -> Sequence[str]:
@@ -198,7 +195,7 @@ class Approach:
         doctor = (
             f"watchword doctor {self._called.stanza or self._target} {self._port} looks for why"
         )
-        if client_admit.is_bound(self._called.settings) == client_admit.ONLY:
+        if self._called.only_bound:
             doctor = f"{bound.FAILED}; {doctor}"
         if self._proves and any(each.reason == proving.HUNG_UP for each in heard.values()):
             return HostError(

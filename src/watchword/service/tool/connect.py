@@ -17,6 +17,7 @@ from watchword.service.tool import knock_options
 if TYPE_CHECKING:
     from watchword.service.client.console import Console
     from watchword.service.tool.approach import Approach
+    from watchword.service.tool.caller import Called
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +60,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _connect(arguments: argparse.Namespace) -> int:
     from watchword.edges import splice
     from watchword.service.client.console import Console
-    from watchword.service.tool import caller
     from watchword.service.tool.approach import Approach
 
     renewed = arguments.renew or arguments.renew_every is not None
@@ -71,19 +71,8 @@ def _connect(arguments: argparse.Namespace) -> int:
     if arguments.through is not None:
         return _go_through(arguments)
     console = Console(aside=True)
-    called = caller.called(arguments, arguments.host, console, arguments.port)
-    called = called.asking_for(arguments.port).verified()
-    called = called.bound(arguments.bind)
-    if renewed and called.is_bound:
-        raise OperatorError(
-            "a grant to one source port is for one connection, and nothing is to be renewed of it",
-            hint="leave --renew out, or use --bind no",
-        )
-    if called.proves and arguments.try_first:
-        raise OperatorError(
-            "--try-first sends no packet, and without one nothing can be proved (PROVE Y)",
-            hint="leave it out",
-        )
+    called = _called(arguments, console)
+    _check(called, renewed=renewed, try_first=arguments.try_first)
     target = arguments.to or called.target(arguments.host)
     approach = Approach(
         called, called.knocker(console), console, target, arguments.port, binds=True
@@ -104,6 +93,28 @@ def _connect(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _called(arguments: argparse.Namespace, console: Console) -> Called:
+    """Whom the options mean, verified. Raises OperatorError."""
+    from watchword.service.tool import caller
+
+    called = caller.called(arguments, arguments.host, console, arguments.port)
+    return called.asking_for(arguments.port).verified().bound(arguments.bind)
+
+
+def _check(called: Called, *, renewed: bool, try_first: bool) -> None:
+    """What a bound port and a proof cannot be combined with. Raises OperatorError."""
+    if renewed and called.is_bound:
+        raise OperatorError(
+            "a grant to one source port is for one connection, and nothing is to be renewed of it",
+            hint="leave --renew out, or use --bind no",
+        )
+    if called.proves and try_first:
+        raise OperatorError(
+            "--try-first sends no packet, and without one nothing can be proved (PROVE Y)",
+            hint="leave it out",
+        )
+
+
 def _go_through(arguments: argparse.Namespace) -> int:
     """Everything from another host: we make the packet, ssh does the rest."""
     from watchword.dialects.fwknop.client_ports import outer_port
@@ -111,7 +122,6 @@ def _go_through(arguments: argparse.Namespace) -> int:
     from watchword.edges import takeover
     from watchword.edges.hop import Hop
     from watchword.service.client.console import Console
-    from watchword.service.tool import caller
 
     for name in ("try_first", "check", "fdpass", "renew", "renew_every", "family"):
         if getattr(arguments, name):
@@ -121,8 +131,7 @@ def _go_through(arguments: argparse.Namespace) -> int:
             )
     hop = Hop(arguments.through, arguments.ssh)
     console = Console(aside=True)
-    called = caller.called(arguments, arguments.host, console, arguments.port)
-    called = called.asking_for(arguments.port).verified().bound(arguments.bind)
+    called = _called(arguments, console)
     if called.is_bound:
         raise OperatorError(
             f"{hop.name} chooses the port that it connects from, and no grant can be bound to it",
