@@ -51,11 +51,6 @@ def also(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-def wants_words(settings: Given) -> bool:
-    """Whether the settings ask for something of the kind, apart from a port."""
-    return PREFIX in settings.elsewhere or ALSO in settings.elsewhere
-
-
 def is_bound(settings: Given) -> str:
     """``first``, ``only`` or ``no``."""
     return binding(settings.elsewhere.get(BIND, NO))

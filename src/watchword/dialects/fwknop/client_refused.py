@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from watchword.errors import OperatorError
 from watchword.wire.spa.errors import Code, SpaError
-from watchword.wire.spa.message import Message
 
 _NAME_YOURSELF = "choose another user name with -U or SPOOF_USER: letters, digits and -._ will do"
 _SETTERS = {
@@ -26,9 +25,9 @@ _SETTERS = {
 }
 
 
-def complaint(error: SpaError, message: Message) -> OperatorError:
+def complaint(error: SpaError) -> OperatorError:
     """The line that the original prints when its library refuses a field."""
-    setter = _SETTERS.get(error.code) or _too_large(error, message)
+    setter = _SETTERS.get(error.code) or _too_large(error)
     remedy = _NAME_YOURSELF if setter == "fko_set_username" else ""
     return OperatorError(
         f"fwknop: {setter}: Error {int(error.code)} - {error.code.text}",
@@ -36,7 +35,7 @@ def complaint(error: SpaError, message: Message) -> OperatorError:
     )
 
 
-def _too_large(error: SpaError, message: Message) -> str:
+def _too_large(error: SpaError) -> str:
     if error.code is not Code.DATA_TOO_LARGE:
         return "fko_spa_data_final"
     if "timeout" in error.detail:

@@ -150,7 +150,7 @@ def _access(message: Message, settings: Given, draw: Draw, style: Style) -> Want
             "Must use --access to specify what to open.",
             hint="for example -A tcp/22, or ACCESS tcp/22 in the rc file",
         )
-    _check_access(f"{allow_text(settings.allow)},{settings.access}", message)
+    _check_access(f"{allow_text(settings.allow)},{settings.access}")
     drawn = draw.nat_port if settings.nat_rand_port else None
     nat = nat_text(settings, settings.access)
     access = outer_access(settings.access, drawn or settings.nat_port or 0, nat)
@@ -169,23 +169,23 @@ def _access(message: Message, settings: Given, draw: Draw, style: Style) -> Want
     return Wanted(replace(message, type=type_, text=text, nat=nat), drawn)
 
 
-def _check_access(text: str, message: Message) -> None:
+def _check_access(text: str) -> None:
     """Before anything is made of the list, so that the first thing wrong is what is said."""
     try:
         check_access(text)
     except BadAddressError as error:
         wrong = SpaError(errors.Code.INVALID_ALLOW_IP, str(error))
-        raise library_complaint(wrong, message) from None
+        raise library_complaint(wrong) from None
     except ValueError as error:
         wrong = SpaError(errors.Code.INVALID_SPA_ACCESS_MSG, str(error))
-        raise library_complaint(wrong, message) from None
+        raise library_complaint(wrong) from None
 
 
-def library_complaint(error: SpaError, message: Message) -> OperatorError:
+def library_complaint(error: SpaError) -> OperatorError:
     """The line that the original prints when its library refuses a field."""
     from watchword.dialects.fwknop.client_refused import complaint  # noqa: PLC0415  (mistakes)
 
-    return complaint(error, message)
+    return complaint(error)
 
 
 def allow_text(allow: Allow | None) -> str:

@@ -236,7 +236,7 @@ def _knock(
         from watchword.service.client import sequence  # noqa: PLC0415  (few runs need it)
 
         return sequence.knock(line, settings, environment, console)
-    from watchword.service.client.send import knock  # noqa: PLC0415  (loads cryptography)
+    from watchword.service.client.send import knock  # noqa: PLC0415  (after the checks)
 
     anybody = settings.allow is not None and settings.allow.kind is AllowKind.SOURCE
     if anybody and settings.verbose and not line.test:

@@ -44,7 +44,7 @@ class Manner:
 
     def compose(self, message: Message) -> bytes:
         """The plaintext. Raises SpaError."""
-        from watchword.wire.spa.composing import compose  # noqa: PLC0415  (loads cryptography)
+        from watchword.wire.spa.composing import compose  # noqa: PLC0415  (after the checks)
 
         return compose(message)
 

@@ -199,7 +199,7 @@ class PerlSeal:
         try:
             return seal_as_perl(message, self._key, salt=randomness.salt())
         except SpaError as error:
-            raise client_request.library_complaint(error, message) from None
+            raise client_request.library_complaint(error) from None
 
     def open(self, payload: bytes) -> tuple[Opened, Sealing]:
         lock = Lock(Credential(self._key, CipherMode.LEGACY))

@@ -61,12 +61,12 @@ class SymmetricSeal:
         self._credential = credential
 
     def seal(self, message: Message, plaintext: bytes) -> bytes:
-        from watchword.wire.spa.sealing import seal  # noqa: PLC0415  (cryptography loads slowly)
+        from watchword.wire.spa.sealing import seal  # noqa: PLC0415  (after the checks)
 
         try:
             return seal(message, self._credential, salt=randomness.salt())
         except SpaError as error:
-            raise client_request.library_complaint(error, message) from None
+            raise client_request.library_complaint(error) from None
 
     def open(self, payload: bytes) -> tuple[Opened, Sealing]:
         from watchword.wire.spa.opening import Lock, unseal  # noqa: PLC0415  (loads slowly)

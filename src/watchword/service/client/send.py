@@ -270,7 +270,7 @@ def _compose(manner: Manner, message: Message) -> bytes:
     try:
         return manner.compose(message)
     except SpaError as error:
-        raise client_request.library_complaint(error, message) from None
+        raise client_request.library_complaint(error) from None
 
 
 def _check_size(manner: Manner, payload: bytes) -> None:

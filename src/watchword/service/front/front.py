@@ -75,7 +75,7 @@ class Front:
         self._say = say
         self._waiting: OrderedDict[asyncio.Task[None], Address] = OrderedDict()
         """In the order in which they came."""
-        self._of: dict[Address, int] = {}
+        self._of: Counter[Address] = Counter()
         self._through: Counter[str] = Counter()
         """Connections that go through, by whose they are."""
         self._asking = asyncio.Semaphore(ASKING)
@@ -115,7 +115,7 @@ class Front:
         task = asyncio.get_running_loop().create_task(self._see_to(comer))
         self._running.add(task)
         self._waiting[task] = comer.source
-        self._of[comer.source] = self._of.get(comer.source, 0) + 1
+        self._of[comer.source] += 1
         task.add_done_callback(lambda done: self._over(done, connection))
         if self._of[comer.source] > WAITING:
             self._send_away(next(t for t, who in self._waiting.items() if who == comer.source))
