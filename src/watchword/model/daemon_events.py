@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 from watchword.errors import Complaint, HostError, ProgramError
 from watchword.model.services import Service
@@ -219,3 +220,29 @@ class Stopped:
     kept_hidden: tuple[Service, ...] = ()
     """Services that stay hidden although the daemon is gone."""
     everything: bool = False
+
+
+DaemonEvent: TypeAlias = (
+    Starting
+    | LocaleSet
+    | KeyFile
+    | RunDirectory
+    | Rotated
+    | Remembering
+    | Listening
+    | Sniffing
+    | ReadingFile
+    | Queueing
+    | AwaitingKnocks
+    | LimitReached
+    | InterfaceChanged
+    | Waiting
+    | Attached
+    | Complained
+    | ReloadRefused
+    | HostTrouble
+    | ProgramRan
+    | AuditAnchored
+    | Stopping
+    | Stopped
+)

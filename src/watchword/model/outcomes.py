@@ -13,30 +13,7 @@ from typing import TypeAlias
 
 from watchword.model.addresses import Address
 from watchword.model.commands import Account, Ran
-from watchword.model.daemon_events import (
-    Attached,
-    AuditAnchored,
-    AwaitingKnocks,
-    Complained,
-    HostTrouble,
-    InterfaceChanged,
-    KeyFile,
-    LimitReached,
-    Listening,
-    LocaleSet,
-    ProgramRan,
-    Queueing,
-    ReadingFile,
-    ReloadRefused,
-    Remembering,
-    Rotated,
-    RunDirectory,
-    Sniffing,
-    Starting,
-    Stopped,
-    Stopping,
-    Waiting,
-)
+from watchword.model.daemon_events import DaemonEvent
 from watchword.model.door_events import DoorEvent
 from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
@@ -262,7 +239,8 @@ class Knocked:
 
 
 Event: TypeAlias = (
-    Judged
+    DaemonEvent
+    | Judged
     | Knocked
     | CommandStarted
     | CycleOpening
@@ -273,28 +251,6 @@ Event: TypeAlias = (
     | GrantStays
     | AddressShared
     | Changed
-    | Starting
-    | LocaleSet
-    | KeyFile
-    | RunDirectory
-    | Rotated
-    | Remembering
-    | Listening
-    | Sniffing
-    | ReadingFile
-    | Queueing
-    | AwaitingKnocks
-    | LimitReached
-    | InterfaceChanged
-    | Waiting
-    | Attached
     | Restored
     | Disowned
-    | Complained
-    | ReloadRefused
-    | HostTrouble
-    | ProgramRan
-    | AuditAnchored
-    | Stopping
-    | Stopped
 )
