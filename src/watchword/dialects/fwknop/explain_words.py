@@ -18,7 +18,7 @@ from watchword.dialects.fwknop import (
 )
 from watchword.model.actions import ADMIT, Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
-from watchword.model.firewalls import Attach
+from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.old_knocks import Shared
 from watchword.model.openpgp import Signers
 from watchword.model.policy import Policy, Terms
@@ -127,7 +127,13 @@ def _firewall(settings: Settings) -> Iterator[str]:
             f"grants are rules in {firewall.home}; what is closed without a grant is for your "
             "other rules to say"
         )
-    elif firewall.attach is Attach.JUMP:
+    else:
+        yield from _attached(firewall)
+
+
+def _attached(firewall: FirewallSettings) -> Iterator[str]:
+    """The same for nftables."""
+    if firewall.attach is Attach.JUMP:
         for chain in firewall.jump_from:
             yield (
                 f"grants are accepted by a jump from the chain {chain.family} {chain.table} "

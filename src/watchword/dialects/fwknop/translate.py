@@ -46,6 +46,7 @@ from watchword.dialects.fwknop.translate_guard import Offer
 from watchword.dialects.fwknop.translate_policy import policy_of, terms_of, with_signatures
 from watchword.dialects.fwknop.translate_sources import requests, sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.knocking import Knocking
 from watchword.model.old_knocks import Signatures
 from watchword.model.policy import Policy
@@ -99,13 +100,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     values = translate_default.with_default(values, offers, sources.is_program, complaints)
     fwknopd_conf.remark_idle(values, complaints)
     settings = _whole_settings(values, options, sources, complaints, offers)
-    firewall = replace(
-        settings.firewall,
-        snat=translate_nat.snat(policy, complaints),
-        seen_as=any(terms.nat.sources for terms in policy.stanzas),
-        **translate_callers.firewall(policy),
-        **translate_sharing.firewall(policy, values),
-    )
+    firewall = _for_stanzas(settings.firewall, policy, values, complaints)
     if settings.requests is not None:
         policy = replace(policy, proxies=settings.requests.proxies)
     doors = translate_doors.knocking(values, sources.read, complaints)
@@ -114,10 +109,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
             firewall, doors, values, complaints, blacklist=policy.blacklist
         )
         policy = translate_doors.with_doors(policy, doors)
-    _verify(values, complaints)
-    translate_callers.verify(policy, complaints)
-    translate_knocks.verify(values, policy.stanzas, complaints)
-    translate_sources.verify_interfaces(policy.stanzas, settings.sources, complaints)
+    _verify(values, settings, policy, complaints)
     tests = _tests(plain, values, complaints)
     return Configuration(
         settings=replace(settings, firewall=firewall),
@@ -137,6 +129,19 @@ def _offers(stanzas: Sequence[Stanza], accounts: Accounts, nat: ServerNat) -> li
     return [
         Offer(each.source.place, offered(each, accounts), inside(each, nat)) for each in stanzas
     ]
+
+
+def _for_stanzas(
+    firewall: FirewallSettings, policy: Policy, values: Values, complaints: Complaints
+) -> FirewallSettings:
+    """The firewall, with what the stanzas want of it."""
+    return replace(
+        firewall,
+        snat=translate_nat.snat(policy, complaints),
+        seen_as=any(terms.nat.sources for terms in policy.stanzas),
+        **translate_callers.firewall(policy),
+        **translate_sharing.firewall(policy, values),
+    )
 
 
 def _whole_settings(
@@ -304,8 +309,8 @@ def _tests(sources: Sources, values: Values, complaints: Complaints) -> tuple[Po
     return tuple(policy_tests.read(sources.read, file, complaints))
 
 
-def _verify(values: Values, complaints: Complaints) -> None:
-    """What is not wrong in one variable, but in what follows from it."""
+def _verify(values: Values, settings: Settings, policy: Policy, complaints: Complaints) -> None:
+    """What is not wrong in one variable or stanza, but in what follows from it."""
     translate_sources.verify(values, complaints)
     if not values.flag("ENABLE_DIGEST_PERSISTENCE"):
         complaints.remark(
@@ -317,3 +322,6 @@ def _verify(values: Values, complaints: Complaints) -> None:
         complaints.remark(
             "--access-file has no effect: ACCESS_FOLDER wins", values.place("ACCESS_FOLDER")
         )
+    translate_callers.verify(policy, complaints)
+    translate_knocks.verify(values, policy.stanzas, complaints)
+    translate_sources.verify_interfaces(policy.stanzas, settings.sources, complaints)

@@ -30,12 +30,12 @@ from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import did_you_mean
+from watchword.dialects.fwknop.translate_firewalld import is_direct
 from watchword.dialects.fwknop.translate_guard import Offer, guard, idle_guard
 from watchword.dialects.fwknop.translate_sources import doors
 from watchword.model.firewalls import DATED, Attach, FirewallSettings
 
-_is_direct = translate_firewalld.is_direct
-CALLED = (*TABLES, *DATED, "firewalld")
+_CALLED = (*TABLES, *DATED, "firewalld")
 """Backends that hide nothing themselves: rules of the operator's do."""
 _ANCHOR = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
@@ -81,13 +81,13 @@ def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) 
     """How nftables hangs into the operator's ruleset, and what it is to be able to lead on."""
     leads = translate_nat.leads(values)
     keeps_state = backend in (*DATED, "firewalld")
-    if keeps_state and not _is_direct(values, backend) and values.flag("ENABLE_IPT_OUTPUT"):
+    if keeps_state and not is_direct(values, backend) and values.flag("ENABLE_IPT_OUTPUT"):
         complaints.remark(
             f"ENABLE_IPT_OUTPUT has no effect with FIREWALL_BACKEND {backend}, which keeps state: "
             "answers go out by that",
             values.place("ENABLE_IPT_OUTPUT"),
         )
-    if backend in CALLED:
+    if backend in _CALLED:
         for name in ("NFT_JUMP_FROM", "NFT_FORWARD_FROM", "NFT_OUTPUT_FROM"):
             if values.text(name):
                 complaints.remark(
@@ -107,7 +107,7 @@ def _hung(values: Values, backend: str, attach: Attach, complaints: Complaints) 
 
 def _program(values: Values, backend: str) -> str:
     """What FIREWALL_EXE names, or a variable of fwknop 1.9; else whichever the system finds."""
-    if _is_direct(values, backend):
+    if is_direct(values, backend):
         return "iptables"
     of_perl = {"ipfw": "ipfwCmd", **dict.fromkeys(TABLES, "iptablesCmd")}.get(backend)
     return program(
@@ -149,7 +149,7 @@ def _attach(values: Values, backend: str, complaints: Complaints) -> Attach:
             did_you_mean(asked, list(Attach)) or "remove the line, which means guard",
         )
         return Attach.GUARD
-    if backend not in CALLED:
+    if backend not in _CALLED:
         return Attach(asked)
     if "FIREWALL_ATTACH" in values.given and asked == Attach.GUARD:
         complaints.refuse(
