@@ -39,7 +39,7 @@ def read(text: str, file: str, complaints: Complaints) -> tuple[Signature, ...]:
             signature = _signature(line)
         except ValueError as error:
             complaints.remark(
-                f"no signature: '{shown(line)}': {error}",
+                f"no signature: '{shown(line)}': {shown(str(error))}",
                 Place(file, number),
                 "write WINDOW:TTL:DF:LENGTH:OPTIONS:, a blank, and the name",
             )
