@@ -266,7 +266,7 @@ def test_callers_are_led_on_to_other_ports_and_other_hosts(
         assert server.program("--fw-flush").returncode == 0
 
 
-@pytest.mark.requirement("2.8", "2.9")
+@pytest.mark.requirement("2.8", "2.9", partial=True)
 def test_the_files_of_the_how_to_run_as_they_are_and_do_what_they_say(
     on_nftables: Scene, tmp_path: Path
 ) -> None:
@@ -313,8 +313,7 @@ async def wakes(backend: FirewalldFirewall, firewalld: Firewalld) -> None:
     await asyncio.wait_for(waiting, PATIENCE)
 
 
-@pytest.mark.requirement("2.19")
-@pytest.mark.requirement("2.20")
+@pytest.mark.requirement("2.19", "2.20")
 def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to_do(
     on_nftables: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,7 +350,8 @@ def test_without_the_library_the_program_that_firewall_exe_names_is_told_what_to
     assert others == {*asked, "--zone=public\t--list-rich-rules"}, "no rule to try something out"
 
 
-@pytest.mark.requirement("2.2", "2.18", "4.24")
+@pytest.mark.requirement("2.18", "4.24")
+@pytest.mark.requirement("2.2", partial=True)
 def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_where_they_do_not(
     on_nftables: Scene, on_iptables: Scene, tmp_path: Path
 ) -> None:

@@ -219,11 +219,9 @@ def test_a_dump_of_iptables_that_is_restored_takes_nothing_away_and_opens_nothin
     alive = saved()
     restored(without_us, 1)
     restored(with_what_will_be_over, 2)
-    before = chains.log.count(BACK)
     for program, text in alive:
         scene.host.host.run(program, input=text)
     until(lambda: sorted(rules(scene, "_exp_")) == mine)
-    assert chains.log.count(BACK) >= before
     scene.host.host.run("nft", "flush", "ruleset")
     until(lambda: sorted(rules(scene, "_exp_")) == mine)
     until(lambda: len(rules(scene, "-A INPUT -j FWKNOP_INPUT")) == 2)

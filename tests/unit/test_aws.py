@@ -118,7 +118,8 @@ def scene(endpoint: str, tmp_path: Path) -> Scene:
     return Scene(endpoint, tmp_path)
 
 
-@pytest.mark.requirement("4.34", "7.20")
+@pytest.mark.requirement("7.20")
+@pytest.mark.requirement("4.34", partial=True)
 def test_a_grant_is_an_inbound_rule_that_says_whose_it_is_and_when_it_ends(scene: Scene) -> None:
     world = scene.world
     world.add(world.opening(), world.opening("2001:db8::7", "udp/1194"))

@@ -314,7 +314,7 @@ def test_what_others_hit_meanwhile_does_not_matter() -> None:
     assert in_words(heard(recogniser(LINE), some)) == [OPENS]
 
 
-@pytest.mark.requirement("8.21", partial=True)
+@pytest.mark.requirement("8.21")
 @pytest.mark.parametrize(
     ("least", "most", "gap", "said"),
     [

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from watchword.dialects.fwknop.access_conf_table import KNOWN
 from watchword.simulation.modes import MODES
 
@@ -14,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "shared-addresses.md").read_text("utf-8")
 
 
-@pytest.mark.requirement("2.23", partial=True)
 def test_every_test_that_it_names_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     files = {each.name for each in (ROOT / "tests").rglob("test_*.py")}
