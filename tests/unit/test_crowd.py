@@ -406,13 +406,13 @@ def test_tickets_are_nobody_elses_at_any_address_of_a_grant() -> None:
     mobile = ip_address("192.0.2.77")
     whole = replace(town.permit("alice"), also=(Caller(mobile),))
     first = town.ledger.admit(whole, NOW)
-    town.ledger._last_ticket = 0  # as after so many others
+    town.ledger._tickets._last = 0  # as after so many others
     assert town.gets("bob", allow=str(mobile)).tickets != first.tickets
-    town.ledger._last_ticket = 1  # bob's is the next
+    town.ledger._tickets._last = 1  # bob's is the next
     both = town.ledger.admit(replace(town.permit("dora"), also=(Caller(mobile),)), NOW)
     assert both.tickets == (3,)
     town.ledger.withdraw(first.id, Turn.REVOKED)
-    town.ledger._last_ticket = 0
+    town.ledger._tickets._last = 0
     assert town.gets("carol", allow=str(mobile)).tickets == first.tickets
 
 

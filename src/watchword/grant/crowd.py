@@ -156,11 +156,12 @@ class Crowd:
         return address.people
 
     def _too_many(self, permit: Permit, standing: Grant | None) -> Refusal | None:
-        if standing is None:
-            for who in _addresses(permit):
-                if (no := self._too_many_at(who, permit)) is not None:
-                    return no
-        if self._ledger.lacks_tickets(permit) or (standing is None and self._hoards(permit)):
+        if standing is not None:
+            return None
+        for who in _addresses(permit):
+            if (no := self._too_many_at(who, permit)) is not None:
+                return no
+        if self._ledger.lacks_tickets(permit) or self._hoards(permit):
             said = f"{_name(permit)}: too many are outstanding for {permit.who}"
             return _no(permit, Reason.TOO_MANY_CONNECTIONS, said)
         return None

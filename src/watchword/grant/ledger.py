@@ -3,8 +3,8 @@
 In here: grants in force, which of them a new permit renews, the opening that
 each hole needs because of them (the latest end wins), which holes have changed
 since the firewall last agreed, and when something ends.
-Not in here: whether to grant (decide), making the change (the gate, through a
-FirewallBackend).
+Not in here: whether to grant (decide), who shares an address (neighbours), tickets
+(tickets), making the change (the enforcer, through a FirewallBackend).
 
 Cost does not grow with what is in force: dictionaries, one heap, and the set of
 changed holes. No clock: every method is told the time.
@@ -22,19 +22,10 @@ from watchword.grant import plan
 from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn, step
 from watchword.grant.neighbours import Neighbours
+from watchword.grant.tickets import Tickets
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import (
-    MOST_TICKETS,
-    Caller,
-    ChangeSet,
-    Extent,
-    Grant,
-    Hole,
-    Lead,
-    Opening,
-    Tag,
-)
+from watchword.model.openings import Caller, ChangeSet, Extent, Grant, Hole, Lead, Opening, Tag
 from watchword.model.requests import Request
 from watchword.model.services import Service
 
@@ -67,9 +58,6 @@ connections.
 
 The key, because a reload may give a stanza's number to another one.
 """
-_Door: TypeAlias = tuple[Address, Service, Address | None]
-"""Of what connections are counted at."""
-_NONE: Final[dict[int, int]] = {}
 _NOBODY: Final = Neighbours()
 SHORT: Final = 10
 """Digits of the digest of a request that its grant is called by."""
@@ -151,9 +139,7 @@ class Ledger:
         self._names: dict[_Identity, str] = {}
         self._at: dict[Address, Neighbours | str] = {}
         """Of who is alone at an address there is the name only: with most it stays at that."""
-        self._last_ticket = 0
-        self._dealt: dict[_Door, dict[int, int]] = {}
-        """Tickets that are out, with how many have each."""
+        self._tickets = Tickets()
         self.taken_elsewhere: Callable[[str], bool] = _never
         """Whether a grant of that name is in the journal because of somebody else."""
 
@@ -165,7 +151,7 @@ class Ledger:
         before = self.standing(permit)
         if before is not None:
             return self._renew(before, granted(permit, now))
-        grant = granted(permit, now, self._taken, self._deal(permit))
+        grant = granted(permit, now, self._taken, self._tickets.deal(permit))
         self.resume(grant, State.WANTED)
         return grant
 
@@ -180,45 +166,9 @@ class Ledger:
         return self.set_end(replace(before, door_until=door), ends, until)
 
     def lacks_tickets(self, permit: Permit) -> bool:
-        """Whether there are not as many left as it is good for; then it is not to be admitted."""
-        if not permit.connections or self.standing(permit) is not None:
-            return False
-        return MOST_TICKETS - len(self._out(permit)) < permit.connections
-
-    def _out(self, permit: Permit) -> set[int]:
-        """Tickets that somebody has for any of its services, at any of its addresses."""
-        out: set[int] = set()
-        for who in {each.who for each in permit.callers}:
-            for service in permit.services:
-                out |= self._dealt.get((who, service, permit.destination), _NONE).keys()
-        return out
-
-    def _deal(self, permit: Permit) -> tuple[int, ...]:
-        """Tickets that nobody has for any of its services: those that were free the longest."""
-        if not permit.connections:
-            return ()
-        out, number = self._out(permit), permit.connections
-        turns = [(self._last_ticket + each) % MOST_TICKETS + 1 for each in range(MOST_TICKETS)]
-        free = [each for each in turns if each not in out]
-        rows = (free[at : at + number] for at in range(len(free)))
-        # In a row they are one opening.
-        row = next((r for r in rows if len(r) == number and r[-1] - r[0] == number - 1), free)
-        found = tuple(row[:number])
-        self._last_ticket = found[-1] if found else 0
-        return found
-
-    def _hand_out(self, grant: Grant, change: int) -> None:
-        """Note that a grant has its tickets, or (-1) has them no more. In a journal that somebody
-        edited, two may have the same."""
-        whom = dict.fromkeys(each.who for each in grant.callers)
-        for door in ((who, each, grant.destination) for who in whom for each in grant.services):
-            dealt = self._dealt.setdefault(door, {})
-            for ticket in grant.tickets:
-                dealt[ticket] = dealt.get(ticket, 0) + change
-                if not dealt[ticket]:
-                    del dealt[ticket]
-            if not dealt:
-                del self._dealt[door]
+        """Whether there are not as many left as it is good for; then it is not to be admitted,
+        unless it renews a grant."""
+        return not self._tickets.enough(permit)
 
     def _taken(self, name: str) -> bool:
         return name in self._entries or self.taken_elsewhere(name)
@@ -274,8 +224,7 @@ class Ledger:
         self._names[_identity(grant)] = grant.id
         for who in {each.who for each in grant.callers}:
             self._move_in(who, grant)
-        if grant.tickets:
-            self._hand_out(grant, 1)
+        self._tickets.handed_out(grant, 1)
         if state is State.WANTED:
             self._fresh.append(grant.id)
         self._await_end(grant)
@@ -400,8 +349,7 @@ class Ledger:
         identity = _identity(entry.grant)
         if self._names.get(identity) == name:
             del self._names[identity]
-        if entry.grant.tickets:
-            self._hand_out(entry.grant, -1)
+        self._tickets.handed_out(entry.grant, -1)
         for who in {each.who for each in entry.grant.callers}:
             self._move_out(who, entry.grant)
         for holding in entry.holdings:
