@@ -5,33 +5,27 @@ new grants, ends, restarts, and when other hands or failures have put the
 firewall out of step. Nobody waits for the journal: it is written in the
 background, in order, and what a crash keeps out of it is closed at the next
 start.
-Not in here: packets (gate), the timing of it all (keeper), the journal (books).
+Not in here: packets (gate), the timing of it all (keeper), the journal (books),
+the change of the firewall itself and the way back where it fails (alignment).
 
-One lock makes each change whole. Whatever goes wrong with the firewall, the way
-back is the same: read back what it has, work out the difference, apply it.
-
-What may start programs is done by a thread: a program that hangs must hold up
-neither packets nor a supervisor's watchdog.
+One lock makes each change whole.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from watchword.errors import HostError
 from watchword.grant.crowd import Crowd, Wait
 from watchword.grant.decide import Permit
-from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
-from watchword.model.doors import KernelOpening
 from watchword.model.moments import Moment
-from watchword.model.openings import ChangeSet, Ending, Feature, Grant, Hole, Opening, Tag
+from watchword.model.openings import Ending, Grant, Opening
 from watchword.model.outcomes import (
     AddressShared,
     Change,
@@ -42,24 +36,18 @@ from watchword.model.outcomes import (
 )
 from watchword.ports import (
     Clock,
-    CountsConnections,
     FirewallBackend,
-    FollowsKnocks,
     Journal,
-    KeepsNoTags,
     Reporter,
     UnwarrantedError,
-    WorksElsewhere,
 )
+from watchword.service.daemon.alignment import CHANGED, Alignment
 from watchword.service.daemon.books import Books
 from watchword.service.daemon.extending import check_extension, extended, not_in_force
 from watchword.service.daemon.whole import aside, whole
 
-_T = TypeVar("_T")
 Answer: TypeAlias = Grant | Opening | Refusal | Wait
 """What becomes of a permit."""
-MANY = 64  # openings: two milliseconds, twenty times what a change of thread costs
-_CHANGED = "other hands had changed the firewall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +61,22 @@ class Revoked:
     """The firewall refused; the grants are over all the same, and it is tried again."""
 
 
-class Enforcer:
+class Enforcer(Alignment):
     """Everything that may change what is open goes through here."""
 
     def __init__(
         self, firewall: FirewallBackend, journal: Journal, reporter: Reporter, clock: Clock
     ) -> None:
-        self.ledger = Ledger()
+        super().__init__(firewall, reporter)
         self.crowd = Crowd(self.ledger)
-        self.firewall = firewall
-        self.in_doubt = False
-        """True: the firewall may not have what the ledger says."""
-        self.stirred = asyncio.Event()
-        """Set when the keeper has to look again: an earlier end, or doubt."""
         self.resumed: Callable[[Iterable[Opening]], None] = lambda openings: None
         """Told what was open before this start, before the firewall is made to agree."""
-        self.changes = 0
-        """Counts what was done to the firewall."""
         self.freed: Callable[[], None] = lambda: None
         """Called after grants have ended: an address may be free."""
         self.granted: Callable[[Grant], None] = lambda grant: None
         """Told of each grant that a packet got or renewed."""
         self._books = Books(journal, reporter, clock, self._freed)
-        self._reporter = reporter
         self._clock = clock
-        self._lock = asyncio.Lock()
 
     async def resume(self, *, flush: bool) -> None:
         """Take up the grants of an earlier run, or end them, and make the firewall agree.
@@ -325,47 +304,6 @@ class Enforcer:
         self.stirred.set()
         return Revoked(tuple(over), count, trouble)
 
-    def check_cut(self) -> None:
-        """Raises HostError: this firewall ends no connections."""
-        self.firewall.cut(())
-
-    async def held(self) -> frozenset[Tag]:
-        """The openings that the firewall really has now. Raises HostError."""
-        async with self._lock:
-            return await self._done(self.firewall.installed)
-
-    async def knocked(self) -> Sequence[KernelOpening]:
-        """Whom the kernel let in by itself, and no grant stands for. Raises HostError."""
-        async with self._lock:
-            firewall = self.firewall
-            if not isinstance(firewall, FollowsKnocks):
-                return ()
-            return await self._done(firewall.knocked)
-
-    async def settle(self, taken: Sequence[KernelOpening]) -> None:
-        """There are grants for these by now, or there will be none. Raises HostError."""
-        async with self._lock:
-            if taken and isinstance(self.firewall, FollowsKnocks):
-                await self._done(partial(self.firewall.settle, taken))
-
-    async def rest(self) -> None:
-        """Have the kernel follow no knocks any more. What it refuses is told."""
-        async with self._lock:
-            if isinstance(self.firewall, FollowsKnocks):
-                try:
-                    await aside(self.firewall.rest)
-                except HostError as error:
-                    self._doubt(error)
-
-    async def unused(self, grants: Iterable[Grant]) -> Mapping[Hole, int]:
-        """How many tickets of these nobody has taken yet, if somebody counts. Raises HostError."""
-        holes = [hole for grant in grants for hole in grant.holes if hole.ticket > 0]
-        firewall = self.firewall
-        if not holes or not isinstance(firewall, CountsConnections):
-            return {}
-        async with self._lock:
-            return await self._done(partial(firewall.unused, holes))
-
     def record(self, change: Change) -> None:
         """Note and tell what somebody had us do."""
         self._books.changed(change)
@@ -400,13 +338,8 @@ class Enforcer:
             except HostError as error:
                 self._doubt(error)
                 return
-        why = "the firewall works again" if doubted else _CHANGED
+        why = "the firewall works again" if doubted else CHANGED
         self._reporter.report(Restored(len(self.ledger), why))
-
-    async def features(self, firewall: FirewallBackend) -> frozenset[Feature]:
-        """What a backend can do on this machine, this one or another. Raises HostError."""
-        async with self._lock:
-            return await aside(firewall.probe)
 
     async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
         """Move everything that is open over to another backend.
@@ -442,52 +375,6 @@ class Enforcer:
             except HostError as error:
                 self._doubt(error)
             self._books.ended([(grant, Ending.REVOKED) for grant in over])
-
-    async def _apply(self) -> None:
-        """Make the change; if the firewall is not what we thought, start from what it is."""
-        self.changes += 1
-        try:
-            await self._carried_out(self.ledger.change())
-        except UnwarrantedError:  # nothing is wrong with the firewall
-            raise
-        except HostError:
-            await self._realign()
-            self._reporter.report(Restored(len(self.ledger), _CHANGED))
-        else:
-            self.ledger.settled()
-
-    async def _realign(self) -> int:
-        """Start from what the firewall has; return how many openings had to go."""
-        self.changes += 1
-        await aside(self.firewall.prepare)
-        change = self.ledger.full_change(await self._done(self._installed))
-        await self._carried_out(change)
-        self.ledger.settled()
-        self.in_doubt = False
-        return len(change.remove)
-
-    async def _carried_out(self, change: ChangeSet) -> None:
-        """Many openings take a while: if another process is at them, packets go on being read."""
-        work = partial(self.firewall.apply, change)
-        many = len(change.add) + len(change.remove) >= MANY
-        if many and isinstance(self.firewall, WorksElsewhere):
-            await aside(work)
-        else:
-            await self._done(work)
-
-    async def _done(self, work: Callable[[], _T]) -> _T:
-        """Here what answers at once, in another thread what starts programs."""
-        return await aside(work) if self.firewall.slow else work()
-
-    def _installed(self) -> frozenset[Tag]:
-        if isinstance(self.firewall, KeepsNoTags):
-            return self.firewall.recognise(self.ledger.openings())
-        return self.firewall.installed()
-
-    def _doubt(self, error: HostError) -> None:
-        self.in_doubt = True
-        self.stirred.set()
-        self._reporter.report(HostTrouble.of("firewall", error))
 
     async def written(self) -> None:
         """Wait until everything is in the journal, or was reported as trouble."""
