@@ -11,17 +11,24 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from watchword.edges.firewall.nft.attributes import (
+    NLM_F_DUMP,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Request,
+    decode,
+    encode,
+    fields,
+)
 from watchword.errors import HostError
 
 _ROUTE: Final = 0
 _NEWS: Final = 0x10 | 0x100
 """RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
-_NEW_ADDRESS, _GET_ADDRESS, _DONE, _ERROR = 20, 22, 3, 2
-_REQUEST_DUMP: Final = 0x1 | 0x300
+_NEW_ADDRESS, _GET_ADDRESS = 20, 22
 _ADDRESS, _LOCAL = 1, 2
-_HEADER: Final = struct.Struct("=IHHII")
 _MESSAGE: Final = struct.Struct("=BBBBI")
-_ATTRIBUTE: Final = struct.Struct("=HH")
+_EVERY_ONE: Final = Request(_GET_ADDRESS, socket.AF_UNSPEC, bytes(4), NLM_F_DUMP)
 _LARGEST: Final = 1 << 20
 _MOST_NEWS: Final = 1000
 
@@ -52,9 +59,7 @@ def addresses(index: int | None = None) -> list[bytes]:
     sock = _open(0)
     try:
         sock.settimeout(5.0)
-        request = _MESSAGE.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        size = _HEADER.size + len(request)
-        sock.send(_HEADER.pack(size, _GET_ADDRESS, _REQUEST_DUMP, 1, 0) + request)
+        sock.send(encode(_EVERY_ONE, 1))
         found: dict[bytes, None] = {}
         for at, address in _answers(sock):
             if index is None or at == index:
@@ -79,29 +84,14 @@ def _open(groups: int) -> socket.socket:
 def _answers(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
     """Interface numbers with addresses, up to the end of the kernel's answer."""
     while True:
-        octets = sock.recv(_LARGEST)
-        at = 0
-        while at + _HEADER.size <= len(octets):
-            size, kind, *_ = _HEADER.unpack_from(octets, at)
-            if kind == _DONE:
+        for message in decode(sock.recv(_LARGEST)):
+            if message.kind == NLMSG_DONE:
                 return
-            if kind == _ERROR or size < _HEADER.size:
+            if message.kind == NLMSG_ERROR:
                 raise OSError(0, "the kernel did not answer")
-            if kind == _NEW_ADDRESS:
-                yield from _read(octets[at + _HEADER.size : at + size])
-            at += (size + 3) & ~3
-
-
-def _read(message: bytes) -> Iterator[tuple[int, bytes]]:
-    *_, index = _MESSAGE.unpack_from(message)
-    found: dict[int, bytes] = {}
-    at = _MESSAGE.size
-    while at + _ATTRIBUTE.size <= len(message):
-        size, kind = _ATTRIBUTE.unpack_from(message, at)
-        if size < _ATTRIBUTE.size:
-            break
-        found[kind] = message[at + _ATTRIBUTE.size : at + size]
-        at += (size + 3) & ~3
-    address = found.get(_LOCAL) or found.get(_ADDRESS)  # on links with two ends they differ
-    if address:
-        yield index, address
+            if message.kind == _NEW_ADDRESS:
+                *_, index = _MESSAGE.unpack_from(message.body)
+                found = fields(message.body[_MESSAGE.size :])
+                address = found.get(_LOCAL) or found.get(_ADDRESS)  # differ where a link has two
+                if address:
+                    yield index, address
