@@ -8,7 +8,6 @@ A reload begins anew with every attempt: whoever was in the middle of one knocks
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from watchword.errors import HostError
@@ -19,6 +18,7 @@ from watchword.ports import Clock, HitSource
 from watchword.recognise.hearing_sequences import hearing
 from watchword.recognise.sequences import Knocked, SequenceRecogniser
 from watchword.service.daemon.gate import Gate
+from watchword.service.knock.alarm import Alarm
 
 
 class Knocks:
@@ -32,7 +32,7 @@ class Knocks:
         self._tell = tell
         self._clock = clock
         self._recogniser: SequenceRecogniser | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._expire)
 
     @property
     def attempts(self) -> int:
@@ -58,32 +58,18 @@ class Knocks:
             for at, hit in batch:
                 came = Moment(now.wall - now.steady + at, at)
                 self._bring(self._recogniser.observe(hit, came), now)
-            self._await_deadline(now.steady)
+            self._alarm.set(self._recogniser.next_deadline(), now.steady)
 
     def _bring(self, found: Sequence[Knocked], now: Moment) -> None:
         for knocked in found:
             self._gate().weigh(knocked.packet, iter(knocked.findings), now)
-
-    def _await_deadline(self, now: float) -> None:
-        """Look again when the next attempt has taken too long, whether a hit comes or not."""
-        deadline = self._recogniser.next_deadline() if self._recogniser is not None else None
-        if deadline is None:
-            return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(0.0, deadline - now)
-        if self._timer is not None:
-            if loop.time() < self._timer.when() <= at:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(at, self._expire)
 
     def _expire(self) -> None:
         if self._recogniser is None:
             return
         now = self._clock.now()
         self._bring(self._recogniser.expire(now), now)
-        self._await_deadline(now.steady)
+        self._alarm.set(self._recogniser.next_deadline(), now.steady)
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()

@@ -24,6 +24,7 @@ from watchword.model.doors import Door, Knock, Progress, address_of
 from watchword.model.knocking import EVERY_INTERFACE
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
+from watchword.service.knock.alarm import Alarm
 
 _LONGEST_TURN: Final = 30.0
 
@@ -67,7 +68,7 @@ class Listener:
         self._source = KnockSource(self._interfaces, None, clock, made)
         self._source.news = lambda: duties.awaiting(self._source.awaited)
         self._recogniser = DoorRecogniser((), ())
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._source.wake)
         self._turning: asyncio.TimerHandle | None = None
         try:
             self._news = AddressNews()
@@ -166,7 +167,7 @@ class Listener:
                     if told := observe(knock, at):
                         self._heed_all(told, knock)
                 self._heed_all(self._recogniser.expire(heard.until), None)
-                self._await_deadline(heard.until)
+                self._alarm.set(self._recogniser.next_deadline(), heard.until)
         finally:
             loop.remove_reader(self._news.sock)
 
@@ -198,23 +199,10 @@ class Listener:
             self._narrow_again()
         self._duties.opened(progress, address_of(knock.destination))
 
-    def _await_deadline(self, now: float) -> None:
-        """Look again when the next attempt has taken too long, whether a packet comes or not."""
-        deadline = self._recogniser.next_deadline()
-        if deadline is None:
-            return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + max(0.0, deadline - now)
-        if self._timer is not None:
-            if loop.time() < self._timer.when() <= at:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(at, self._source.wake)
-
     def close(self) -> None:
         """Hear nothing any more."""
-        for timer in (self._timer, self._turning):
-            if timer is not None:
-                timer.cancel()
+        self._alarm.cancel()
+        if self._turning is not None:
+            self._turning.cancel()
         self._source.close()
         self._news.close()
