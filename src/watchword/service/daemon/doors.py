@@ -281,10 +281,7 @@ class Doors:
             self._flush_noise()
         await self._sesame.finish(patience)
         at_once = self._knocking is not None and self._knocking.settings.close_at_exit
-        left = await self._runs.finish(patience, at_once=at_once)
-        if left:
-            said = f"{left} stop commands wait for their time: the next start runs them"
-            self._tell(Remark(said))
+        await self._runs.finish(patience, at_once=at_once)
 
 
 def _interfaces(knocking: Knocking) -> Sequence[str]:

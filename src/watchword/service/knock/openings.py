@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from watchword.edges import children
 from watchword.edges.clock import boot_id
 from watchword.errors import HostError
-from watchword.model.door_events import DoorEvent, Remark
+from watchword.model.door_events import DoorEvent
 from watchword.model.doors import OpenServices, RunCommands
 from watchword.model.knocking import Knocking
 from watchword.ports import Clock
@@ -95,11 +95,7 @@ class Openings:
         ``at_once``: everything that waits to be closed is closed now.
         """
         await self.sesame.finish(PATIENCE)
-        left = await self._runs.finish(PATIENCE, at_once=at_once)
-        if left:
-            self._tell(
-                Remark(f"{left} stop commands wait for their time: the next start runs them")
-            )
+        await self._runs.finish(PATIENCE, at_once=at_once)
         await self.aclose()
 
     async def aclose(self) -> None:

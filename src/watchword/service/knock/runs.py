@@ -28,6 +28,7 @@ from watchword.model.door_events import (
     CommandRun,
     CommandTooLong,
     DoorEvent,
+    Remark,
     Trouble,
 )
 from watchword.model.doors import Door, RunCommands
@@ -298,4 +299,7 @@ class Runs:
         kept = self.waiting
         for task in self._tasks:
             task.cancel()
+        if kept:
+            said = f"{kept} stop commands wait for their time: the next start runs them"
+            self._tell(Remark(said))
         return kept
