@@ -123,6 +123,7 @@ def test_the_end_does_not_wait_for_what_fails() -> None:
         await until(lambda: len(house.ran) == 2)
         async with asyncio.timeout(10):
             assert await house.runs.finish(3600, at_once=False) == 1
+        assert "1 stop commands wait for their time" in str(house.told[-1])
         assert await house.unfinished() == 1
 
         house = House(pauses=(600.0, 600.0))

@@ -2,7 +2,8 @@
 
 In here: the order of the two and what is told of them, keeping what has to be
 closed in the journal, taking it up again after a restart.
-Not in here: which command (dialects.knockd), starting programs (edges.children).
+Not in here: which command (dialects.knockd), starting programs (edges.children),
+when what failed is tried again (service.daemon.unclosed).
 
 What closes is written down before anything opens, and struck out after it ran and said
 that all was well: a crash in between runs it again, and so do failures, for a
@@ -34,7 +35,7 @@ from watchword.model.door_events import (
 from watchword.model.doors import Door, RunCommands
 from watchword.model.openings import DOOR, Ending, Grant
 from watchword.ports import Clock, Journal, NotOwedError, NotStartedError
-from watchword.service.daemon.unclosed import PAUSES
+from watchword.service.daemon.unclosed import PAUSES, Unclosed, Waiting
 from watchword.service.knock.limits import Limit
 from watchword.service.knock.spelling import Spelled, TooLongError, spelled
 
@@ -44,7 +45,6 @@ RETRIED: Final = 1000
 """Closings that wait for another try; more are left to the next start."""
 MOST: Final = 10_000
 """Openings whose commands run, or wait for their turn or their time."""
-_LOOK: Final = 0.2  # seconds between two looks for what failed, at the end
 _NAME: Final = 5
 """Random bytes in the name of what the journal keeps."""
 
@@ -84,19 +84,19 @@ class Runs:
         self._tell = tell
         self._clock = clock
         self._run_program = run
-        self._pauses = pauses
         self._numbered = numbered
         self._opening = asyncio.Semaphore(at_once or AT_ONCE)
         self._closing = asyncio.Semaphore(at_once or AT_ONCE)
         """Places of their own: whoever opens a lot, and slowly, holds up no end."""
-        self._failed: set[str] = set()
-        """Names of those in ``_waiting`` whose closing failed, and is tried again."""
+        self._failed = Waiting(self._close_in_time, pauses)
+        """Those whose closing failed, and is tried again."""
+        self._failed.in_use = self._open_again
         self._room = Limit(MOST, "openings by commands", tell, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
         """What opens from now on is closed at once."""
         self._waiting: dict[str, tuple[Grant, asyncio.Event]] = {}
-        """What is closed later, and what has it closed at once."""
+        """What is closed later, or right now, and what has it closed at once."""
 
     def open(self, door: Door, action: RunCommands, source: Address) -> None:
         """Have the commands of a door run for a caller. Does not wait."""
@@ -105,7 +105,7 @@ class Runs:
         except TooLongError as error:
             self._tell(CommandTooLong(str(error)))
             return
-        if opening is not None and self._room.admits(len(self._tasks)):
+        if opening is not None and self._room.admits(len(self._tasks) + self._failed.trying):
             errand = Errand(door.number, source, False, opening.argv, self.policy)
             seconds = action.seconds or 0
             self._begin(self._carry_out(door, errand, opening.text, closing, seconds))
@@ -135,7 +135,7 @@ class Runs:
         if grant is not None:
             took = self._clock.now().steady - began
             grant = replace(grant, ends=grant.ends + took, until=grant.until + took)
-            await self._close_later(grant)
+            self._close_in_time(Unclosed(grant, Ending.EXPIRED))
 
     def _kept(self, door: Door, closing: Spelled, seconds: int, source: Address) -> Grant:
         now = self._clock.now()
@@ -180,38 +180,48 @@ class Runs:
             self._tell(CommandFailed(door, max(status, 0)))
         return not status
 
-    async def _close_later(self, grant: Grant) -> None:
+    def _close_in_time(self, each: Unclosed) -> None:
+        """Run what closes when the time of its grant is up, or now if that failed before."""
         at_once = asyncio.Event()
         if self._ending:
             at_once.set()
-        self._waiting[grant.id] = (grant, at_once)
-        try:
-            left = grant.until - self._clock.now().steady
-            if left > 0:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await at_once.wait()
-            at_once.clear()
-            if await self._closed(grant, at_once):
-                await self._strike_out(grant)
-        finally:
-            self._failed.discard(grant.id)
-            del self._waiting[grant.id]
+        self._waiting[each.grant.id] = (each.grant, at_once)
+        self._begin(self._close(each, at_once))
 
-    async def _closed(self, grant: Grant, at_once: asyncio.Event) -> bool:
-        """Run what closes until it succeeds; False: that is left to the next start."""
+    async def _close(self, each: Unclosed, at_once: asyncio.Event) -> None:
+        try:
+            if not each.tries:
+                await self._await_end(each.grant, at_once)
+            at_once.clear()
+            if await self._closed(each, at_once):
+                await self._strike_out(each.grant)
+        finally:
+            del self._waiting[each.grant.id]
+
+    async def _await_end(self, grant: Grant, at_once: asyncio.Event) -> None:
+        left = grant.until - self._clock.now().steady
+        if left > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await at_once.wait()
         self._tell(CommandDue(grant.user, grant.who))
+
+    async def _closed(self, each: Unclosed, at_once: asyncio.Event) -> bool:
+        """Run what closes; False: that failed, and is left to another try or the next start."""
+        grant = each.grant
         closings = grant.cycle.closings if grant.cycle else ()
-        left = list(closings)
-        for pause in (*self._pauses, None):
-            left = [each for each in left if not await self._run_to_close(grant, each)]
-            if not left:
-                return True
-            if pause is None or len(self._failed) >= RETRIED:
-                break
-            await self._await_next_try(grant, pause, at_once)
-        said = f"{grant.user}: not closed for {grant.who}, since the command for it fails"
-        self._tell(Trouble(said, "close it by hand; the next start tries it again"))
+        left = [one for one in closings if not await self._run_to_close(grant, one)]
+        if not left:
+            return True
+        each = each.failed(replace(grant, cycle=Cycle(tuple(left))), "")
+        if self._failed.pause(each.tries) is None or self._failed.trying >= RETRIED:
+            said = f"{grant.user}: not closed for {grant.who}, since the command for it fails"
+            self._tell(Trouble(said, "close it by hand; the next start tries it again"))
+            return False
+        if at_once.is_set():  # somebody asked for it meanwhile
+            at_once.clear()
+            return await self._closed(each, at_once)
+        self._failed.add(each)
         return False
 
     async def _run_to_close(self, grant: Grant, closing: Closing) -> bool:
@@ -225,22 +235,10 @@ class Runs:
             self._tell(Trouble(f"{grant.user}: {error}", error.hint))
             return False
 
-    async def _await_next_try(self, grant: Grant, pause: float, at_once: asyncio.Event) -> None:
-        """Longer, if the same caller has the same door open again: that has an end of its own."""
-        self._failed.add(grant.id)
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await at_once.wait()
-            if at_once.is_set() or not self._open_again(grant):
-                break
-        at_once.clear()
-        self._failed.discard(grant.id)
-
     def _open_again(self, grant: Grant) -> bool:
+        """Whether the same caller has the same door open again: that has an end of its own."""
         return any(
-            (each.key, each.who) == (grant.key, grant.who) and each.id not in self._failed
-            for each, _ in self._waiting.values()
+            (each.key, each.who) == (grant.key, grant.who) for each, _ in self._waiting.values()
         )
 
     async def _strike_out(self, grant: Grant) -> None:
@@ -255,12 +253,13 @@ class Runs:
         """Take up what an earlier run has left to close; what is due is closed at once."""
         for grant in grants:
             if grant.cycle is not None and grant.door:
-                self._begin(self._close_later(grant))
+                self._close_in_time(Unclosed(grant, Ending.EXPIRED))
 
     @property
     def grants(self) -> list[Grant]:
         """What was opened, and is closed when its time comes."""
-        return [grant for grant, _ in self._waiting.values()]
+        failed = (each.grant for each in self._failed)
+        return [*(grant for grant, _ in self._waiting.values()), *failed]
 
     def end(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
         """Close what is wanted to be closed now. Does not wait for the commands."""
@@ -269,12 +268,15 @@ class Runs:
             if wanted(grant):
                 at_once.set()
                 over.append(grant)
+        for each in self._failed.take(wanted):
+            self._close_in_time(each)
+            over.append(each.grant)
         return over
 
     @property
     def waiting(self) -> int:
         """How many closings wait for their time."""
-        return len(self._waiting)
+        return len(self._waiting) + self._failed.trying
 
     async def finish(self, patience: float, *, at_once: bool) -> int:
         """Wait for what runs, and for what is closed within ``patience`` seconds.
@@ -285,18 +287,14 @@ class Runs:
         limit = self._clock.now().steady + patience
         if at_once:
             self._ending = True
-            self._failed.clear()  # those are tried once more now
-            for _, event in self._waiting.values():
-                event.set()
+            self.end(lambda grant: True)  # what failed is tried once more
         while (left := limit - self._clock.now().steady) > 0:
-            later = [each for each, _ in self._waiting.values() if each.until > limit]
-            later = [] if at_once else [each for each in later if each.id not in self._failed]
-            if len(self._tasks) <= len(later) + len(self._failed):
+            later = [] if at_once else [g for g, _ in self._waiting.values() if g.until > limit]
+            if len(self._tasks) <= len(later):
                 break
-            await asyncio.wait(
-                self._tasks, timeout=min(left, _LOOK), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         kept = self.waiting
+        self._failed.take(lambda grant: True)
         for task in self._tasks:
             task.cancel()
         if kept:
