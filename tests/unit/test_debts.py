@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -133,6 +134,23 @@ def test_where_the_file_cannot_be_written_anew_the_old_one_goes_on(
     debts.owe(RM, NOW.steady + 40, 300.0, NOW)
     monkeypatch.undo()
     assert len(Debts(path, "boot", LATER)) == 1
+
+
+def test_where_the_new_file_cannot_be_opened_it_is_with_the_next_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debts = Debts(path, "boot", NOW)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(os, "open", _no_descriptor)
+        with pytest.raises(HostError, match="Too many open files"):
+            debts.owe(RM, NOW.steady + 30, 300.0, NOW)
+    debts.owe(RM, NOW.steady + 40, 300.0, NOW)
+    debts.close()
+    assert len(Debts(path, "boot", LATER)) == 1
+
+
+def _no_descriptor(*_: object) -> int:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_so_many_are_owed_at_once_and_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

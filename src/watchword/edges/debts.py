@@ -33,6 +33,7 @@ Owed = tuple[Closing, float, float]
 MOST: Final = 65_536  # that are owed at once
 TIDY: Final = 1024  # lines about what is done with that are left alone
 _REMEMBERED: Final = 4096  # commands that were run
+_APPENDING: Final = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(slots=True)
@@ -106,14 +107,7 @@ class Debts:
     def _begin(self) -> None:
         """Write what is owed into a new file. Raises HostError."""
         files.replace_private(self._path, "".join(self._lines.values()).encode("ascii"))
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1  # without a file nothing is owed any more
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            self._descriptor = os.open(self._path, flags)
-        except OSError as error:
-            raise _trouble(self._path, error.strerror or "it failed") from error
+        self.close()
         self._dead = 0
 
     def _tidy(self) -> None:
@@ -196,6 +190,8 @@ class Debts:
     def _write(self, line: str) -> None:
         octets = line.encode("ascii")
         try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._path, _APPENDING)
             size = os.fstat(self._descriptor).st_size
             if os.write(self._descriptor, octets) != len(octets):
                 os.ftruncate(self._descriptor, size)  # half a line would spoil the next one
@@ -205,7 +201,10 @@ class Debts:
             raise _trouble(self._path, error.strerror or "it failed") from error
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """The next change opens the file again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:
