@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.contract.sources import BatchesContract, collect
 from tests.old_knocks import UDP
 from watchword.model.filters import Direction, PortIs
 from watchword.model.hits import Hit
@@ -12,16 +13,7 @@ from watchword.ports import HitSource
 PORTS = PortIs(7000, 7999, frozenset({UDP}), direction=Direction.DESTINATION)
 
 
-async def _collect(source: HitSource, count: int) -> list[list[tuple[float, Hit]]]:
-    batches: list[list[tuple[float, Hit]]] = []
-    async for batch in source.batches():
-        batches.append(list(batch))
-        if sum(map(len, batches)) >= count:
-            break
-    return batches
-
-
-class HitSourceContract:
+class HitSourceContract(BatchesContract):
     """Subclasses say how a source is made (inside a running loop), fed with datagrams to these
     ports, and which time it is."""
 
@@ -35,14 +27,6 @@ class HitSourceContract:
         """Steady seconds."""
         raise NotImplementedError
 
-    def test_it_has_a_name(self) -> None:
-        async def scene() -> str:
-            source = self.make()
-            await source.aclose()
-            return source.name
-
-        assert asyncio.run(scene())
-
     def test_what_is_hit_is_yielded_in_order_with_its_time_and_no_batch_is_empty(self) -> None:
         ports = list(range(7000, 7020))
 
@@ -52,7 +36,7 @@ class HitSourceContract:
             before = self.now()
             for port in ports:
                 self.feed(source, port)
-            found = await asyncio.wait_for(_collect(source, len(ports)), 5)
+            found = await asyncio.wait_for(collect(source, len(ports)), 5)
             assert all(before - 0.5 <= at <= self.now() for batch in found for at, _ in batch)
             await source.aclose()
             return found
@@ -71,15 +55,3 @@ class HitSourceContract:
             return awaited
 
         assert asyncio.run(scene()) == ()
-
-    def test_closing_ends_the_batches_and_may_be_done_again(self) -> None:
-        async def scene() -> int:
-            source = self.make()
-            listening = asyncio.ensure_future(_collect(source, 1))
-            await asyncio.sleep(0.01)
-            await source.aclose()
-            batches = await asyncio.wait_for(listening, 5)
-            await source.aclose()
-            return len(batches)
-
-        assert asyncio.run(scene()) == 0

@@ -1,20 +1,17 @@
-"""What every source of packets keeps."""
+"""What every source of packets keeps, and of that what every source keeps."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Any
 
 from tests.sealing import sealed
 from watchword.model.packets import Packet
-from watchword.ports import Interest, PacketSource
-
-Feed = Callable[[PacketSource, bytes], None]
-"""Makes a payload arrive at a source."""
+from watchword.ports import HitSource, Interest, PacketSource
 
 
-async def _collect(source: PacketSource, count: int) -> list[list[Packet]]:
-    batches: list[list[Packet]] = []
+async def collect(source: PacketSource | HitSource, count: int) -> list[list[Any]]:
+    batches: list[list[Any]] = []
     async for batch in source.batches():
         batches.append(list(batch))
         if sum(map(len, batches)) >= count:
@@ -22,13 +19,10 @@ async def _collect(source: PacketSource, count: int) -> list[list[Packet]]:
     return batches
 
 
-class PacketSourceContract:
-    """Subclasses say how a source is made (inside a running loop) and fed."""
+class BatchesContract:
+    """What there is of both kinds of source. Subclasses say how one is made, in a running loop."""
 
-    def make(self) -> PacketSource:
-        raise NotImplementedError
-
-    def feed(self, source: PacketSource, payload: bytes) -> None:
+    def make(self) -> PacketSource | HitSource:
         raise NotImplementedError
 
     def test_it_has_a_name(self) -> None:
@@ -39,6 +33,28 @@ class PacketSourceContract:
 
         assert asyncio.run(scene())
 
+    def test_closing_ends_the_batches_and_may_be_done_again(self) -> None:
+        async def scene() -> int:
+            source = self.make()
+            listening = asyncio.ensure_future(collect(source, 1))
+            await asyncio.sleep(0.01)
+            await source.aclose()
+            batches = await asyncio.wait_for(listening, 5)
+            await source.aclose()
+            return len(batches)
+
+        assert asyncio.run(scene()) == 0
+
+
+class PacketSourceContract(BatchesContract):
+    """Subclasses say how a source is made (inside a running loop) and fed."""
+
+    def make(self) -> PacketSource:
+        raise NotImplementedError
+
+    def feed(self, source: PacketSource, payload: bytes) -> None:
+        raise NotImplementedError
+
     def test_what_arrives_is_yielded_in_order_and_no_batch_is_empty(self) -> None:
         payloads = [sealed() for _ in range(20)]
 
@@ -46,7 +62,7 @@ class PacketSourceContract:
             source = self.make()
             for payload in payloads:
                 self.feed(source, payload)
-            found = await asyncio.wait_for(_collect(source, len(payloads)), 5)
+            found = await asyncio.wait_for(collect(source, len(payloads)), 5)
             await source.aclose()
             return found
 
@@ -61,21 +77,9 @@ class PacketSourceContract:
             source = self.make()
             source.narrow(Interest(140, 1500, b"89+/", base64=True))
             self.feed(source, payload)
-            found = await asyncio.wait_for(_collect(source, 1), 5)
+            found = await asyncio.wait_for(collect(source, 1), 5)
             await source.aclose()
             return found
 
         [[packet]] = asyncio.run(scene())
         assert packet.payload == payload
-
-    def test_closing_ends_the_batches_and_may_be_done_again(self) -> None:
-        async def scene() -> int:
-            source = self.make()
-            listening = asyncio.ensure_future(_collect(source, 1))
-            await asyncio.sleep(0.01)
-            await source.aclose()
-            batches = await asyncio.wait_for(listening, 5)
-            await source.aclose()
-            return len(batches)
-
-        assert asyncio.run(scene()) == 0

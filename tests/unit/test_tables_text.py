@@ -185,7 +185,7 @@ def test_only_what_is_missing_is_built() -> None:
         )
 
 
-@pytest.mark.requirement("7.14")
+@pytest.mark.requirement("7.14", partial=True)
 def test_every_call_of_our_chain_goes_and_nothing_else() -> None:
     twice = f"{SAVED}-A FORWARD -j FWKNOP_INPUT\n-A INPUT -s 10.0.0.0/8 -j FWKNOP_INPUT\n"
     assert removal([branch()], parse(twice)) == (
