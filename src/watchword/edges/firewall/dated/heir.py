@@ -8,16 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import subprocess
-import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
+from watchword.edges.firewall.heirs import Process, Shared
 from watchword.edges.programs import CLEAN_ENVIRONMENT
-from watchword.errors import HostError
 from watchword.model.firewalls import AwsSettings, FirewallSettings, IpfwSettings
 
 _OF_AWS = ("AWS_", "HOME", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
@@ -39,62 +35,28 @@ class Heir(Protocol):
         ...
 
 
-class HeirProcess:
+class HeirProcess(Process):
     """A process of its own, which outlives this one until no rule is left."""
 
     def __init__(self, settings: FirewallSettings, lock: Path) -> None:
         """Raises HostError: it cannot be started."""
-        self._channel, far = socket.socketpair()
+        super().__init__(_MODULE, order(settings, lock), environment=environment(settings))
         self._channel.setblocking(False)
-        try:
-            with far:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", _MODULE, str(far.fileno()), order(settings, lock)],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL, pass_fds=(far.fileno(),),
-                    env=environment(settings), cwd="/", start_new_session=True,
-                )  # fmt: skip
-        except OSError as error:
-            self._channel.close()
-            raise HostError(f"the process that ends openings cannot be started: {error}") from error
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
 
     def look(self) -> None:
         with contextlib.suppress(OSError):  # full: it looks anyway; gone: seen by ``alive``
             self._channel.send(b"!")
 
-    def close(self) -> None:
-        self._channel.close()
 
-
-_running: dict[str, HeirProcess] = {}
-_guard = threading.Lock()
+_shared = Shared[HeirProcess]()
 
 
 class SharedHeir:
-    """One process for all backends here that have the same rules: a reload makes another backend.
-
-    It stays until this process ends: one that is left alone while a server lives would end rules
-    a moment before the server does.
-    """
+    """One process for all backends here that have the same rules."""
 
     def __init__(self, settings: FirewallSettings, lock: Path) -> None:
         """Raises HostError: it cannot be started."""
-        key = order(settings, lock)
-        with _guard:
-            process = _running.get(key)
-            if process is None or not process.alive:
-                if process is not None:
-                    process.close()
-                process = _running[key] = HeirProcess(settings, lock)
-        self._process = process
+        self._process = _shared.one_for(order(settings, lock), lambda: HeirProcess(settings, lock))
 
     @property
     def pid(self) -> int:

@@ -39,6 +39,9 @@ class Sweeper:
         except HostError:
             return AGAIN
 
+    def hear(self, data: bytes) -> None:
+        """Rules were changed: the next turn reads them."""
+
     def end_everything(self) -> bool:
         """Take out every rule, whatever it says; return whether none is left."""
         try:

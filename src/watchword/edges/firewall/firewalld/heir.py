@@ -5,9 +5,6 @@ In here: starting it, telling it. Not in here: what it does (heir_process, pendi
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Protocol
 from watchword.edges.firewall.firewalld.pending import Will, told
 from watchword.edges.firewall.firewalld.rules import Rule
 from watchword.edges.firewall.firewalld.ways import bus_environment
+from watchword.edges.firewall.heirs import Process, Shared
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
 
@@ -34,34 +32,20 @@ class Heir(Protocol):
         ...
 
 
-class HeirProcess:
+class HeirProcess(Process):
     """A process of its own, which outlives this one until everything it knows of has ended."""
 
     def __init__(self, exe: str) -> None:
         """``exe``: firewall-cmd. Raises HostError: it cannot be started."""
         self._deaf = False
         self._speaking = threading.Lock()
-        self._channel, far = socket.socketpair()
+        environment = {**CLEAN_ENVIRONMENT, **bus_environment()}
+        super().__init__(_MODULE, exe, environment=environment)
         self._channel.settimeout(_SECONDS)
-        try:
-            with far:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", _MODULE, str(far.fileno()), exe],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL, pass_fds=(far.fileno(),),
-                    env={**CLEAN_ENVIRONMENT, **bus_environment()}, cwd="/", start_new_session=True,
-                )  # fmt: skip
-        except OSError as error:
-            self._channel.close()
-            raise HostError(f"the process that ends openings cannot be started: {error}") from error
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     @property
     def alive(self) -> bool:
-        return not self._deaf and self._process.poll() is None
+        return not self._deaf and super().alive
 
     def tell(self, hold: Iterable[Will] = (), drop: Iterable[Rule] = ()) -> None:
         """Raises HostError."""
@@ -75,26 +59,11 @@ class HeirProcess:
                 self._deaf = True
                 raise HostError(f"the process that ends openings does not hear: {error}") from error
 
-    def close(self) -> None:
-        """It goes on until everything has ended."""
-        self._channel.close()
 
-
-_running: dict[tuple[str, str, int], HeirProcess] = {}
-_guard = threading.Lock()
+_shared = Shared[HeirProcess]()
 
 
 def shared_heir(exe: str) -> HeirProcess:
-    """One process for all backends of one firewalld: a reload makes another for the same rules.
-
-    It stays until this process ends. Raises HostError: it cannot be started.
-    """
+    """One process for all backends of one firewalld. Raises HostError: it cannot be started."""
     namespace = Path("/proc/thread-self/ns/net").stat().st_ino
-    key = (exe, str(bus_environment()), namespace)
-    with _guard:
-        process = _running.get(key)
-        if process is None or not process.alive:
-            if process is not None:
-                process.close()
-            process = _running[key] = HeirProcess(exe)
-        return process
+    return _shared.one_for((exe, str(bus_environment()), namespace), lambda: HeirProcess(exe))

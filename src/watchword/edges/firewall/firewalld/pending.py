@@ -35,8 +35,6 @@ class Pending:
     """Rules and their ends."""
 
     def __init__(self) -> None:
-        self.alone = False
-        """The server is gone."""
         self._wills: dict[Rule, Will] = {}
         self._again: dict[Rule, float] = {}
         self._rest = b""

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
+from watchword.edges.firewall.heirs import started
 from watchword.edges.firewall.tables.messages import Decoder, Entries, encode, packed
 from watchword.edges.firewall.tables.standing import SECONDS
 from watchword.edges.firewall.tables.watch import Chains
@@ -69,18 +68,11 @@ class Ward:
         self._bell, far_bell = socket.socketpair()
         self._bell.setblocking(False)
         self._channel.settimeout(_SECONDS)
-        theirs = (far.fileno(), far_bell.fileno())
         try:
-            with far, far_bell:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", _MODULE, *map(str, theirs), order],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL, pass_fds=theirs,
-                    env=dict(CLEAN_ENVIRONMENT), cwd="/", start_new_session=True,
-                )  # fmt: skip
-        except OSError as error:
+            self._process = started(_MODULE, [far, far_bell], order, environment=CLEAN_ENVIRONMENT)
+        except HostError:
             self.close()
-            raise HostError(f"the process that ends openings cannot be started: {error}") from error
+            raise
 
     @property
     def alive(self) -> bool:

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from watchword.edges.firewall.heir_loop import Word
 from watchword.edges.firewall.tables.listing import Listing, parse
 from watchword.edges.firewall.tables.messages import Decoder, encode, unpacked
 from watchword.edges.firewall.tables.standing import RefusedError, StandingRestore
@@ -58,20 +58,14 @@ class WardenProcess:
         self._warden = warden
         self._versions = versions
         self._decoder = Decoder()
-        self._alarm, self._signals = socket.socketpair()
-        for each in (self._alarm, self._signals):
-            each.setblocking(False)
-        self._told_to_end = False
+        self._word = Word()
         self._told_of_disturbance = False
 
     def run(self) -> None:
         """Until nobody asks any more and nothing is open."""
-        signal.set_wakeup_fd(self._signals.fileno())  # a signal alone does not end a wait
-        signal.signal(signal.SIGTERM, self._end_soon)
-        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(ignored, signal.SIG_IGN)
+        self._word.heed()
         while self._channel is not None or len(self._warden.holdings):
-            if self._told_to_end:
+            if self._word.said:
                 self._end_everything()
                 return
             self._listen(self._pause())
@@ -80,7 +74,7 @@ class WardenProcess:
                 self._look()
 
     def _listen(self, seconds: float) -> None:
-        heard = [self._alarm, *([self._channel] if self._channel is not None else [])]
+        heard = [self._word.bell, *([self._channel] if self._channel is not None else [])]
         ready, _, _ = select.select(heard, [], [], seconds)
         if self._channel is None or self._channel not in ready:
             return
@@ -153,9 +147,6 @@ class WardenProcess:
             self._warden.end(self._now())
             if len(self._warden.holdings):
                 time.sleep(LOOK_EVERY)
-
-    def _end_soon(self, number: int, frame: object) -> None:
-        self._told_to_end = True
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)  # as edges.clock counts
