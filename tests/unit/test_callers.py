@@ -347,6 +347,7 @@ def test_the_lines_of_a_stanza_are_read() -> None:
         ("NAMED_ADDRESSES me", "NAMED_ADDRESSES"),
         ("BIND_SOURCE_PORT Y\nFORCE_NAT 127.0.0.1 22", "cannot be with FORCE_NAT"),
         ("BIND_SOURCE_PORT Y\nSECRET_PORTS 40000-40999", "cannot be with SECRET_PORTS"),
+        ("PREFIXES_IPV4: 24\nFORCE_NAT 127.0.0.1 22", "PREFIXES_IPV4 cannot be with FORCE_NAT"),
         ("PREFIXES_IPV4 24\nEXCLUSIVE_LEASE refuse", "EXCLUSIVE_LEASE cannot be"),
         ("PREFIXES_IPV4 24\nCMD_CYCLE_OPEN /bin/true\nCMD_CYCLE_CLOSE NONE", "commands open"),
     ],
@@ -354,6 +355,12 @@ def test_the_lines_of_a_stanza_are_read() -> None:
 def test_what_cannot_be_is_refused_at_its_line(lines: str, told: str) -> None:
     conf = "GUARD_SERVICES ALL\nENABLE_IPT_LOCAL_NAT Y\nENABLE_IPT_FORWARDING Y"
     assert told in "\n".join(fatal(conf, STANZA + lines))
+
+
+def test_a_line_that_says_no_contradicts_nothing() -> None:
+    conf = "GUARD_SERVICES ALL\nENABLE_IPT_LOCAL_NAT Y\nENABLE_IPT_FORWARDING Y"
+    lines = "WIDEN_TO_PREFIX no\nGRANT_ALSO_SOURCE N\nMORE_ADDRESSES 0\nFORCE_NAT 127.0.0.1 22"
+    assert fatal(conf, STANZA + lines) == []
 
 
 def test_a_prefix_is_refused_where_grants_are_for_one_destination() -> None:

@@ -9,11 +9,13 @@ They are Watchword's own, and each is off where it is not written.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import is_on
 from watchword.dialects.fwknop.access_conf_lists import UnfitError, networks
+from watchword.dialects.fwknop.access_conf_perl import is_no
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.addresses import Network
@@ -132,26 +134,24 @@ class _Reader:
                 "WIDEN_TO_PREFIX has no effect with BIND_SOURCE_PORT required",
                 self._given["WIDEN_TO_PREFIX"].place,
             )
-        for line in self._in_part():
+        for name, line in self._in_part():
             if by_commands:
                 self._complaints.refuse(
-                    f"{line.name} cannot be: commands open and close this stanza, for one address",
+                    f"{name} cannot be: commands open and close this stanza, for one address",
                     line.place,
                     "remove the line, or the commands",
                 )
-            for name in ("FORCE_NAT", "SECRET_PORTS"):
-                if name in self._given and not by_commands:
+            for leading in ("FORCE_NAT", "SECRET_PORTS"):
+                if leading in self._given and not by_commands:
                     self._complaints.refuse(
-                        f"{line.name} cannot be with {name}: who is led on comes from one address",
+                        f"{name} cannot be with {leading}: who is led on comes from one address",
                         line.place,
                         "remove one of the two",
                     )
 
-    def _in_part(self) -> list[Entry]:
+    def _in_part(self) -> Iterator[tuple[str, Entry]]:
         """Lines by which a grant is for something else than one address."""
-        off = ("n", "0")
-        return [
-            self._given[name]
-            for name in NAMES[:-1]
-            if name in self._given and self._given[name].value.lower() not in off
-        ]
+        for name in NAMES[:-1]:
+            line = self._given.get(name)
+            if line is not None and not is_no(line) and line.value != "0":
+                yield name, line

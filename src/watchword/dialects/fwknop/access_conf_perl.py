@@ -186,7 +186,7 @@ def _mark_if_knocking(stanza: Stanza, *, hears: bool) -> None:
     """No packet may stand in for what has to be knocked, also where nobody listens for that."""
     collected = stanza.given.get("DATA_COLLECT_MODE")
     mode = collected.value if collected else ""
-    named = [name for name in KNOCKING if name in stanza.given and not _is_no(stanza.given[name])]
+    named = [name for name in KNOCKING if name in stanza.given and not is_no(stanza.given[name])]
     if not named and mode not in KNOCKING:
         return
     stanza.knocks = True
@@ -195,12 +195,12 @@ def _mark_if_knocking(stanza: Stanza, *, hears: bool) -> None:
         stanza.dead = stanza.dead or f"it is for port knocking ({name})"
 
 
-def _is_no(line: Entry) -> bool:
+def is_no(line: Entry) -> bool:
     return line.value.lower() in ("n", "no")
 
 
 def _remark_idle(stanza: Stanza, complaints: Complaints) -> None:
     for name in IDLE.keys() & stanza.given.keys():
         line = stanza.given[name]
-        if not _is_no(line):
+        if not is_no(line):
             complaints.remark(f"{name} has no effect: {IDLE[name]}", line.place, "remove the line")

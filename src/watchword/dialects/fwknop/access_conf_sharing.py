@@ -15,6 +15,7 @@ from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import is_on
+from watchword.dialects.fwknop.access_conf_perl import is_no
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.model.openings import Lease
@@ -95,7 +96,7 @@ class _Reader:
 
     def lease(self) -> Lease | None:
         line = self._given.get("EXCLUSIVE_LEASE")
-        if line is None or line.value.lower() in ("n", "no"):
+        if line is None or is_no(line):
             return None
         try:
             return Lease(line.value.lower())
@@ -144,9 +145,8 @@ class _Reader:
 
     def _lines(self, *names: str) -> list[Entry]:
         """Those of the lines that are there, and on."""
-        off = ("n", "no")
         there = (self._given[name] for name in names if name in self._given)
-        return [line for line in there if line.value.lower() not in off]
+        return [line for line in there if not is_no(line)]
 
     def _contradicts(self, line: Entry, why: str) -> None:
         name = line.name.removesuffix(":")
