@@ -22,6 +22,9 @@ INTERVAL = 60
 PORTS = 256
 """Of an encrypted sequence: one for each value of a byte."""
 HIGHEST_OFFSET = 65535 - PORTS
+MOST_HITS = 256
+"""Of a shared sequence."""
+_ELEMENT = re.compile(r"(tcp|udp)/([0-9]{1,5})|icmp")
 
 
 class Element(NamedTuple):
@@ -35,6 +38,14 @@ class Element(NamedTuple):
     def __str__(self) -> str:
         name = {6: "tcp", 17: "udp"}.get(self.protocol)
         return f"{name}/{self.port}" if name else "icmp"
+
+    @classmethod
+    def parse(cls, text: str) -> Element:
+        """Read what ``str`` writes. Raises ValueError: it is no hit."""
+        found = _ELEMENT.fullmatch(text)
+        if found is None or (found[2] and not 1 <= int(found[2]) <= 65535):
+            raise ValueError(f"{text!r} is neither tcp/PORT, udp/PORT nor icmp")
+        return cls({"tcp": 6, "udp": 17}.get(found[1], 1), int(found[2] or 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from watchword.model.old_knocks import (
     HIGHEST_OFFSET,
     INTERVAL,
     LOWEST_PORT,
+    MOST_HITS,
     Element,
     Encrypted,
     KnockTerms,
@@ -36,12 +37,9 @@ from watchword.model.services import Service
 from watchword.wire.knock_message import READ_USER
 
 SHARED: Final = "SHARED_SEQUENCE"
-MOST_HITS: Final = 256
 _LONGEST: Final = 86_400  # seconds
 _MOST_GRANTS: Final = 1_000_000
-_PROTOCOLS: Final = {"tcp": 6, "udp": 17}
 _ICMP: Final = Element(1, 0)
-_ELEMENT: Final = re.compile(r"(tcp|udp)/([0-9]{1,5})|icmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +227,10 @@ class _Reader:
 
 
 def _element(text: str) -> Element | None:
-    found = _ELEMENT.fullmatch(text.lower())
-    if found is None:
+    try:
+        return Element.parse(text.lower())
+    except ValueError:
         return None
-    proto, port = found.groups()
-    if proto is None:
-        return _ICMP
-    return Element(_PROTOCOLS[proto], int(port)) if 1 <= int(port) <= 65535 else None
 
 
 def asks_for_system(knocks: Sequence[KnockTerms | None]) -> bool:

@@ -19,20 +19,17 @@ from watchword.dialects.fwknop.client_options import CommandLine
 from watchword.dialects.fwknop.client_settings import AllowKind, Given
 from watchword.dialects.fwknop.client_values import printable
 from watchword.errors import OperatorError, Place
-from watchword.model.old_knocks import Element
+from watchword.model.old_knocks import MOST_HITS, Element
 from watchword.wire.knock_message import KnockMessage
 
 ENCRYPTED_PAUSE: Final = 0.1
 SHARED_PAUSE: Final = 1.0
 """Seconds between two hits where none are given. The original has 1 for both, with which an
 encrypted sequence takes longer than its servers wait for it."""
-OFFSET: Final = 61000
 SHORTEST_KEY: Final = 8
-MOST: Final = 256
 FINISHED: Final = "[+] Finished knock sequence."
 REMEDY: Final = "leave it out, or send a packet instead (--Server-mode pcap)"
 _SERVICE = re.compile(r"(tcp|udp|icmp)/([0-9]{1,5})")
-_ELEMENT = re.compile(r"(?:(tcp|udp)/([0-9]{1,5})|icmp)")
 _ENTRY = re.compile(r"(\S+?):\s+(\S.*)")
 _NUMBERS: Final = {"tcp": 6, "udp": 17, "icmp": 1}
 _NAMES: Final = {6: "tcp", 17: "udp", 1: "icmp"}
@@ -131,10 +128,10 @@ def shared(text: str, file: str, names: Collection[str]) -> tuple[Element, ...]:
         if entry is None or stripped.startswith("#") or entry[1] not in names:
             continue
         found += _elements(entry[2], Place(file, number))
-    if not 2 <= len(found) <= MOST:
+    if not 2 <= len(found) <= MOST_HITS:
         who = printable(sorted(names)[0]) if names else "that server"
         raise OperatorError(
-            f"There is no sequence of 2 to {MOST} hits for {who} in {file}: nothing was sent.",
+            f"There is no sequence of 2 to {MOST_HITS} hits for {who} in {file}: nothing was sent.",
             hint=f"add a line to it, above all sections: {who}: tcp/5001, udp/5002, tcp/5003",
         )
     return tuple(found)
@@ -142,15 +139,14 @@ def shared(text: str, file: str, names: Collection[str]) -> tuple[Element, ...]:
 
 def _elements(text: str, place: Place) -> Iterator[Element]:
     for item in text.split(","):
-        found = _ELEMENT.fullmatch(item.strip())
-        port = int(found[2]) if found and found[2] else 0
-        if found is None or (found[2] and not 1 <= port <= 65535):
+        try:
+            yield Element.parse(item.strip())
+        except ValueError:
             raise OperatorError(
                 f"'{printable(item.strip())}' is no hit of a sequence",
                 place=place,
                 hint="write tcp/PORT, udp/PORT or icmp",
-            )
-        yield Element(_NUMBERS[found[1] or "icmp"], port)
+            ) from None
 
 
 def hit_line(host: str, hit: Element, number: int) -> str:

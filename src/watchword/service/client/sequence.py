@@ -29,7 +29,7 @@ from watchword.edges.send import echo, knocks
 from watchword.edges.send.names import Place, looked_up
 from watchword.errors import HostError, OperatorError
 from watchword.model.crypto import Secret
-from watchword.model.old_knocks import Element
+from watchword.model.old_knocks import LOWEST_PORT, Element
 from watchword.service.client.console import Console
 from watchword.service.client.files import home, read_own
 from watchword.service.client.perl import PerlManner
@@ -111,7 +111,7 @@ class Sequencer:
         message = client_sequences.message(settings, client_request.user_name(settings, person))
         key = Secret(self._key(settings))
         octets = knock_message.seal(message, key, salt=randomness.salt())
-        offset = self._line.perl.offset or client_sequences.OFFSET
+        offset = self._line.perl.offset or LOWEST_PORT
         protocols = knock_message.protocols_of(octets, rotate=self._line.perl.rotate_proto)
         ports = knock_message.ports_of(octets, offset)
         return [Element(*each) for each in zip(protocols, ports, strict=True)]
