@@ -359,7 +359,7 @@ def test_what_cannot_be_is_refused_at_its_line(lines: str, told: str) -> None:
 
 def test_a_line_that_says_no_contradicts_nothing() -> None:
     conf = "GUARD_SERVICES ALL\nENABLE_IPT_LOCAL_NAT Y\nENABLE_IPT_FORWARDING Y"
-    lines = "WIDEN_TO_PREFIX no\nGRANT_ALSO_SOURCE N\nMORE_ADDRESSES 0\nFORCE_NAT 127.0.0.1 22"
+    lines = "WIDEN_TO_PREFIX no\nGRANT_ALSO_SOURCE N\nMORE_ADDRESSES 0\nFORCE_NAT 10.0.0.5 80"
     assert fatal(conf, STANZA + lines) == []
 
 
