@@ -219,8 +219,10 @@ def openers(line: Line) -> Openers:
     """What opens sockets and files that this process may not open itself."""
 
     def opened(order: OpenWay) -> int:
-        _, [descriptor] = line.ask_for_files(order)
-        return descriptor
+        _, found = line.ask_for_files(order)
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return found[0]
 
     def bound(way: Way) -> Callable[[int, int], socket.socket]:
         def bind(family: int, port: int) -> socket.socket:
@@ -233,10 +235,7 @@ def openers(line: Line) -> Openers:
         return socket.socket(fileno=opened(OpenWay(Way.PACKETS, int(every))))
 
     def capture(path: Path) -> int:
-        _, found = line.ask_for_files(OpenWay(Way.CAPTURE, path=str(path)))
-        if not found:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return found[0]
+        return opened(OpenWay(Way.CAPTURE, path=str(path)))
 
     def compiled(text: str, _: str) -> Program:
         program: Program = line.ask(Compile(text))
@@ -244,10 +243,7 @@ def openers(line: Line) -> Openers:
 
     def log(path: Path, pipe: bool) -> int:
         way = Way.KERNEL_PIPE if pipe else Way.KERNEL_LOG
-        _, found = line.ask_for_files(OpenWay(way, path=str(path)))
-        if not found:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return found[0]
+        return opened(OpenWay(way, path=str(path)))
 
     def group(number: int) -> socket.socket:
         return socket.socket(fileno=opened(OpenWay(Way.GROUP, port=number)))
