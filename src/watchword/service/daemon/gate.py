@@ -24,6 +24,7 @@ from watchword.grant.crowd import Wait
 from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
 from watchword.grant.knock_limits import KnockLimits
 from watchword.grant.ledger import name_of
+from watchword.grant.neighbours import SHOWN
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
@@ -32,9 +33,10 @@ from watchword.model.outcomes import AddressShared, Finding, Judged, Refusal, To
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
-from watchword.model.requests import Claim, Request, Sealed
+from watchword.model.requests import Request, Sealed
 from watchword.ports import Clock, OpenPgp, Recogniser, ReplayStore, Reporter
 from watchword.service.daemon.cases import Case, nearest, next_found
+from watchword.service.daemon.claims import Claims
 from watchword.service.daemon.commands import Commands
 from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.enforcer import Enforcer
@@ -48,7 +50,6 @@ from watchword.service.daemon.vault import Answer, Vault
 from watchword.service.daemon.verdicts import Verdicts
 
 BATCH = 1024  # requests settled together at the most: bounds the time one disk write takes
-_NAME = 40  # characters of what a caller calls himself
 WAITING = 65_536  # authentic requests in the queue at the most; beyond it they are dropped
 
 
@@ -80,12 +81,12 @@ class Gate:
         ``known`` says whether there was one, not too long ago."""
         self._policy = policy
         self._recogniser = recogniser
-        self._store = store
         self._enforcer = enforcer
         self._reporter = reporter
         self._clock = clock
         self._figures = figures or Figures(clock.now().wall)
         self._verdicts = Verdicts(reporter, restraint or Restraint(), self._figures, clock)
+        self._claims = Claims(store, self._verdicts, self._figures, reporter, clock)
         self._recognised = recognised
         self._vault = Vault(openpgp, lambda peer: known(peer, clock.now().steady))
         self._hand = hand or Hand(policy, command_programs())
@@ -208,7 +209,9 @@ class Gate:
             await self._names.answered()
             for turn in self._turns.all():
                 self._turns.leave(turn)
-                self._turned_away(turn, "the server was stopped, or read its files again")
+                self._verdicts.deny(
+                    turn.case, turn.given_up("the server was stopped, or read its files again")
+                )
             if not self._waiting:
                 return
 
@@ -230,43 +233,32 @@ class Gate:
         for turn in self._turns.all():
             if turn.until <= now.steady:
                 self._turns.leave(turn)
-                self._turned_away(turn, "nobody left in time")
+                self._verdicts.deny(turn.case, turn.given_up("nobody left in time"))
             elif not isinstance(self._enforcer.crowd.judge(turn.permit, now), Wait):
                 ready.append(turn)
         if ready:
             await self._grant([(each.case, each.permit) for each in ready], ready)
-
-    def _turned_away(self, turn: Turn, why: str) -> None:
-        self._denied(turn.case, Refusal(
-            Reason.WAITED_TOO_LONG, (turn.permit.request.stanza,),
-            f"{turn.permit.request.user[:_NAME]}: {why}",
-        ))  # fmt: skip
 
     def _wait(self, case: Case, permit: Permit, wait: Wait) -> None:
         """Get somebody in line."""
         steady = self._clock.now().steady
         there, before = self._turns.take_place(case, permit, steady)
         if before is not None:
-            self._turned_away(before, "asked once more")
+            self._verdicts.deny(before.case, before.given_up("asked once more"))
         if not there:
-            detail = f"{permit.request.user[:_NAME]}: too many wait for {permit.who} already"
-            self._denied(case, Refusal(Reason.ADDRESS_HELD, (permit.request.stanza,), detail))
+            detail = f"{permit.request.user[:SHOWN]}: too many wait for {permit.who} already"
+            no = Refusal(Reason.ADDRESS_HELD, (permit.request.stanza,), detail)
+            self._verdicts.deny(case, no)
             return
         asyncio.get_running_loop().call_later(PATIENCE + 0.1, self._arrived.set)
         user = (permit.request.user,)
         self._reporter.report(AddressShared(permit.who, Together.WAITS, user, wait.holder))
 
-    def _denied(self, case: Case, refusal: Refusal) -> None:
-        """What nothing but others at the same address speaks against: no other stanza is asked."""
-        case.refusals.append(refusal)
-        self._figures.verdicts[refusal.reason.word] += 1
-        self._verdicts.tell(case)
-
     async def _settle(self, cases: list[Case]) -> None:
         for case in cases:
             case.away = False
             case.claimed = case.claimed or case.asked.repeatable
-        fresh = await self._claim([case for case in cases if not case.claimed])
+        fresh = await self._claims.fresh([case for case in cases if not case.claimed], self._policy)
         now = self._clock.now()
         for case in fresh:
             case.claimed = True
@@ -310,9 +302,7 @@ class Gate:
     async def _close(self, case: Case, permit: ClosePermit) -> None:
         """End what the caller has got from this stanza, whatever number it had then."""
         request = permit.request
-        if self._numbering is None:
-            self._numbering = Numbering(self._policy)
-        numbering = self._numbering
+        numbering = self._numbering = self._numbering or Numbering(self._policy)
 
         def wanted(grant: Grant) -> bool:
             return permit.covers(grant) and numbering.now(grant) == request.stanza
@@ -338,52 +328,6 @@ class Gate:
             return
         self._figures.verdicts[case.refusals[-1].reason.word] += 1
         self._verdicts.tell(case)
-
-    async def _claim(self, cases: list[Case]) -> list[Case]:
-        """The cases that were never seen before; the others are judged here and now."""
-        if not cases or not self._policy.remember:
-            return cases
-        self._figures.claims += len(cases)
-        try:
-            with self._figures.timing("claim"):
-                claimed = await self._store.claim([case.asked.key for case in cases])
-        except HostError as error:
-            self._store_failed(cases, error)
-            return []
-        for case, claim in zip(cases, claimed, strict=True):
-            if claim is Claim.KNOWN:
-                await self._replayed(case)
-            elif claim is Claim.BEYOND_MEMORY:
-                self._beyond_memory(case)
-        return [each for each, claim in zip(cases, claimed, strict=True) if claim is Claim.FIRST]
-
-    def _store_failed(self, cases: Sequence[Case], error: HostError) -> None:
-        """The trouble is told with refusals that are told: an overheard packet brings it about."""
-        told = [case for case in cases if self._verdicts.counted(case, Reason.STORE_REFUSED)]
-        if told:
-            self._reporter.report(HostTrouble("replay store", str(error), error.hint))
-        for case in told:
-            case.refusals.append(Refusal(Reason.STORE_REFUSED, (case.asked.stanza,)))
-            self._verdicts.tell(case)
-
-    async def _replayed(self, case: Case) -> None:
-        if not self._verdicts.counted(case, Reason.REPLAYED):
-            return
-        try:
-            original = await self._store.first_sighting(case.asked.key)
-        except HostError:
-            original = None  # what is said of it is poorer; it is refused all the same
-        case.refusals = [Refusal(Reason.REPLAYED, original=original)]
-        self._verdicts.tell(case)
-
-    def _beyond_memory(self, case: Case) -> None:
-        """Nobody knows whether it was seen. Mostly it is too old anyhow, and is told so."""
-        answer = authorise(self._policy, case.asked, self._clock.now())
-        if not isinstance(answer, Refusal) or answer.reason is not Reason.TOO_OLD:
-            answer = Refusal(Reason.BEYOND_MEMORY, (case.asked.stanza,))
-        case.refusals = [answer]
-        if self._verdicts.counted(case, answer.reason):
-            self._verdicts.tell(case)
 
     def _decide(self, case: Case, now: Moment) -> Yes | None:
         """The first stanza that says yes, in order; its refusals are kept on the way.
@@ -427,38 +371,33 @@ class Gate:
                 self._turns.leave(turn)
             self._reporter.report(HostTrouble.of("firewall", error))
             for case, _ in permitted:
-                self._figures.verdicts[Reason.FIREWALL_REFUSED.word] += 1
-                case.refusals.append(Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
-                self._verdicts.tell(case)
+                self._verdicts.deny(case, Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
             return
         for turn, answer in zip(turns, answers, strict=False):
             if not isinstance(answer, Wait):
                 self._turns.leave(turn)
-        at = self._clock.now().wall
-        for (case, permit), grant in zip(permitted, answers, strict=True):
-            if isinstance(grant, Opening):
-                self._led_elsewhere(case, grant)
-                continue
-            if isinstance(grant, Refusal):
-                self._denied(case, grant)
-                continue
-            if isinstance(grant, Wait):
-                if not turns:
-                    self._wait(case, permit, grant)
-                continue
-            self._figures.verdicts["granted"] += 1
-            renewed = not grant.id.startswith(name_of(permit.request))
-            refusals, resolved = tuple(case.refusals), case.named is not None
-            self._reporter.report(
-                Judged(
-                    case.packet, at, refusals, case.request, grant,
-                    renewed=renewed, resolved=resolved,
-                )
-            )  # fmt: skip
+        for (case, permit), answer in zip(permitted, answers, strict=True):
+            if isinstance(answer, Grant):
+                self._granted(case, permit, answer)
+            elif isinstance(answer, Opening):
+                self._led_elsewhere(case, answer)
+            elif isinstance(answer, Refusal):
+                # nothing but others at the same address: no other stanza is asked
+                self._verdicts.deny(case, answer)
+            elif not turns:
+                self._wait(case, permit, answer)
+
+    def _granted(self, case: Case, permit: Permit, grant: Grant) -> None:
+        self._figures.verdicts["granted"] += 1
+        self._reporter.report(
+            Judged(
+                case.packet, self._clock.now().wall, tuple(case.refusals), case.request, grant,
+                renewed=not grant.id.startswith(name_of(permit.request)),
+                resolved=case.named is not None,
+            )
+        )  # fmt: skip
 
     def _led_elsewhere(self, case: Case, other: Opening) -> None:
         remaining = max(1, round(other.until - self._clock.now().steady))
         detail = f"to {other.hole.lead} for another {remaining} seconds"
-        self._figures.verdicts[Reason.LED_ELSEWHERE.word] += 1
-        case.refusals.append(Refusal(Reason.LED_ELSEWHERE, (case.asked.stanza,), detail))
-        self._verdicts.tell(case)
+        self._verdicts.deny(case, Refusal(Reason.LED_ELSEWHERE, (case.asked.stanza,), detail))

@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from watchword.grant.decide import Permit
+from watchword.grant.neighbours import SHOWN
 from watchword.model.addresses import Address
+from watchword.model.outcomes import Refusal
+from watchword.model.reasons import Reason
 from watchword.service.daemon.cases import Case
 
 PATIENCE: Final = 60.0  # seconds that somebody waits at the most
@@ -28,6 +31,12 @@ class Turn(NamedTuple):
     permit: Permit
     until: float
     """Steady seconds."""
+
+    def given_up(self, why: str) -> Refusal:
+        """That of somebody who waits no longer."""
+        request = self.permit.request
+        said = f"{request.user[:SHOWN]}: {why}"
+        return Refusal(Reason.WAITED_TOO_LONG, (request.stanza,), said)
 
 
 class Turns:

@@ -8,7 +8,7 @@ Not in here: which refusals there are (recognise, grant), how much is too much (
 from __future__ import annotations
 
 from watchword.model.moments import Moment
-from watchword.model.outcomes import Judged
+from watchword.model.outcomes import Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.ports import Clock, Reporter
@@ -39,6 +39,12 @@ class Verdicts:
         """Count a refusal; whether it is told on its own."""
         self._figures.verdicts[reason.word] += 1
         return self._told_alone(reason, case.packet, self._clock.now().steady)
+
+    def deny(self, case: Case, refusal: Refusal) -> None:
+        """Refuse what is authentic and permitted: counted, and told in any case."""
+        case.refusals.append(refusal)
+        self._figures.verdicts[refusal.reason.word] += 1
+        self.tell(case)
 
     def tell(self, case: Case, *, dry_run: bool = False) -> None:
         """Everything that was found out about a packet that got nothing."""
