@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 from watchword.dialects.fwknop.access_conf_table import KNOWN
+from watchword.simulation.cast import Play, visits
+from watchword.simulation.figures import Result, picture, table
 from watchword.simulation.modes import MODES
 
 ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "docs" / "shared-addresses.svg"
 PAGE = (ROOT / "docs" / "shared-addresses.md").read_text("utf-8")
 
 
@@ -38,3 +41,26 @@ def test_every_line_of_its_table_leads_to_a_section() -> None:
         for each in re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([a-z0-9-]+)\)", PAGE)) <= heads
+
+
+def test_the_figures_of_its_play_are_those_of_its_picture_and_one_makes_the_other() -> None:
+    play = Play(owners=200, neighbours=20, visits=2, minutes=60)
+    lines = [each for each in PAGE.split("<!-- play: begin -->")[1].split("\n") if each[:1] == "|"]
+    results = [_result(each) for each in lines[2:]]
+    assert table(results) == lines
+    assert [each.mode for each in results] == [each.name for each in MODES]
+    assert {each.visits for each in results} == {len(visits(play))}
+    title = "200 people with keys and 20 without behind one address, 60 minutes"
+    assert picture(results, title) == PICTURE.read_text("utf-8")
+
+
+def _result(row: str) -> Result:
+    """What a row of the table says."""
+    named, *figures = (each.strip() for each in row.strip("|").split("|"))
+    name, _, title = named.partition(": ")
+    tries, admitted, _, wanted, shut_out = (each.replace(",", "") for each in figures[:5])
+    return Result(
+        mode=name.strip("`"), title=title, visits=int(wanted), knocks=0,
+        shut_out=("",) * int(shut_out), median_wait=float(figures[-1].removesuffix(" s")),
+        tries=int(tries), admitted=int(admitted),
+    )  # fmt: skip

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from typing import Any
 from watchword.errors import HostError
 from watchword.lab.building import Building, building
 from watchword.lab.hosts import Host, Lab
-from watchword.lab.sockets import reaches
 from watchword.simulation.cast import Play, visits
 from watchword.simulation.figures import Result
 from watchword.simulation.modes import Mode
@@ -127,37 +126,29 @@ class Stage:
 
     def _start_server(self, host: Host) -> None:
         self._start(
-            host, lambda said: any(each in said for each in READY), "fwknopd", "-f",
+            host, READY, "fwknopd", "-f",
             "-c", str(self._folder / "fwknopd.conf"), "-a", str(self._folder / "access.conf"),
         )  # fmt: skip
 
     def _start_front(self, host: Host, port: int) -> None:
-        address = "::1" if self._play.six else "127.0.0.1"
         self._start(
-            host, lambda _: _answers(host, address, port), "watchword", "front",
+            host, ("ready on port",), "watchword", "front",
             "--socket", str(self._folder / "run" / "control.sock"), str(port), f"127.0.0.1:{PORT}",
         )  # fmt: skip
 
-    def _start(self, host: Host, ready: Callable[[str], bool], program: str, *argv: str) -> None:
-        """Start one of our programs and wait for it. ``ready`` is told what it has said so far."""
+    def _start(self, host: Host, ready: Sequence[str], program: str, *argv: str) -> None:
+        """Start one of our programs, and wait until it says one of these."""
         log = self._folder / f"{program}.log"
         with log.open("wb") as out:
             process = host.start(
                 sys.executable, "-m", f"watchword.programs.{program}", *argv, stdout=out, stderr=out
             )
         limit = time.monotonic() + STARTING
-        while not ready(said := log.read_text("utf-8", "replace")):
+        while not any(each in log.read_text("utf-8", "replace") for each in ready):
             if process.poll() is not None or time.monotonic() > limit:
-                said = said.strip()[-1000:]
+                said = log.read_text("utf-8", "replace").strip()[-1000:]
                 raise HostError(f"{program} does not start for mode {self._mode.name}: {said}")
             time.sleep(0.05)
-
-
-def _answers(host: Host, address: str, port: int) -> bool:
-    try:
-        return reaches(host, address, port)
-    except ConnectionRefusedError:
-        return False
 
 
 def _player(host: Host, name: str, order: Mapping[str, Any]) -> subprocess.Popen[bytes]:
