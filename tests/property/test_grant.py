@@ -82,6 +82,8 @@ def test_the_firewall_that_follows_every_change_has_exactly_what_the_grants_need
         for hole in grant.holes:
             needed[hole] = max(needed.get(hole, 0.0), grant.until)
     assert {opening.hole: opening.until for opening in firewall.values()} == needed
+    behind = {hole: ledger.behind(hole) for hole in needed}
+    assert {hole: grant and grant.shuts for hole, grant in behind.items()} == needed
 
 
 @given(st.frozensets(openings, max_size=8), st.frozensets(openings, max_size=8))

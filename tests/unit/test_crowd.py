@@ -60,13 +60,14 @@ class Town:
         return grant
 
     def decides(self, permit: Permit) -> None:
-        """All that is asked of the crowd for a packet."""
+        """All that is asked of the crowd and the ledger for a packet."""
         judged = self.crowd.judge(permit, NOW)
         assert isinstance(judged, Permit), judged
         self.crowd.company(judged)
         grant = self.ledger.admit(judged, NOW)
         self.crowd.admitted(judged, grant, NOW)
         self.crowd.seen(judged, NOW)
+        assert [self.ledger.behind(hole) for hole in grant.holes] == [grant] * len(grant.holes)
 
     def gets(self, who: str, now: Moment = NOW, **more: Any) -> Grant:
         found = self.asks(who, now, **more)
@@ -79,7 +80,7 @@ class Town:
         return found.reason, found.detail
 
 
-def instructions(work: Callable[[], None]) -> int:
+def instructions(work: Callable[[], object]) -> int:
     """How many the interpreter runs for it."""
     done = 0
 
@@ -130,10 +131,22 @@ def test_what_a_packet_costs_does_not_grow_with_those_who_share_its_address(
         for each in range(number):
             own = f"key {each}" if key == "of each his own" else key
             town.ledger.admit(town.permit(f"person {each}", key=own), NOW)
-        permit = town.permit("person 0", key=key, sharing=sharing, services="tcp/80")
+        permit = town.permit("one more", key=key, sharing=sharing)
         town.crowd.seen(permit, NOW)  # how many they are is told of once
         costs.append(instructions(partial(town.decides, permit)))
     assert costs[0] == costs[1]
+
+
+def test_what_the_end_of_a_grant_costs_does_not_grow_with_those_that_end_with_it() -> None:
+    """They came in one batch, and share their opening."""
+    costs = []
+    for number in (10, 1000):
+        town = Town()
+        for each in range(number):
+            town.ledger.admit(town.permit(f"person {each}"), NOW)
+        costs.append(instructions(partial(town.ledger.expire, later(30))) / number)
+        assert len(town.ledger) == 0
+    assert costs[1] < 1.1 * costs[0]
 
 
 def test_where_names_are_checked_they_are_others() -> None:

@@ -46,6 +46,8 @@ class _Holding:
     in_force: Opening | None = None
     """What the firewall agreed to last."""
     sharers: set[str] = field(default_factory=set)
+    longest: str = ""
+    """Of the sharers, the one from whom ``wanted`` has its end; of several the last that came."""
     changed: bool = False
 
 
@@ -210,11 +212,9 @@ class Ledger:
         shuts = entry.grant.shuts
         for holding in entry.holdings:
             if holding.wanted is None or holding.wanted.until <= shuts:
-                latest = shuts
-            else:
-                latest = self._latest(holding)
-            if holding.wanted is None or holding.wanted.until != latest:
-                self._want(holding, Opening(holding.hole, latest))
+                self._lasts(holding, grant.id)
+            elif holding.longest == grant.id:
+                self._lasts(holding, self._longest(holding))
         return entry.grant
 
     def resume(self, grant: Grant, state: State) -> None:
@@ -232,8 +232,8 @@ class Ledger:
             holding.sharers.add(grant.id)
             if holding.hole.lead is not None:
                 self._led[holding.hole.door] = holding
-            if holding.wanted is None or holding.wanted.until < grant.shuts:
-                self._want(holding, Opening(holding.hole, grant.shuts))
+            if holding.wanted is None or holding.wanted.until <= grant.shuts:
+                self._lasts(holding, grant.id)
 
     def expire(self, now: Moment) -> list[Grant]:
         """Drop every grant whose end has come, in the order of ends, then of beginnings."""
@@ -308,10 +308,7 @@ class Ledger:
     def behind(self, hole: Hole) -> Grant | None:
         """The grant from which a hole's opening has its end; None: nobody in force needs it."""
         holding = self._holdings.get(hole)
-        if holding is None or not holding.sharers:
-            return None
-        grants = (self._entries[each].grant for each in holding.sharers)
-        return max(grants, key=lambda each: each.shuts)
+        return self._entries[holding.longest].grant if holding and holding.sharers else None
 
     def openings(self) -> Iterator[Opening]:
         """What the firewall should have now."""
@@ -377,14 +374,18 @@ class Ledger:
             self._want(holding, None)
             if holding.hole.lead is not None and self._led.get(holding.hole.door) is holding:
                 del self._led[holding.hole.door]
-        elif holding.wanted is not None and grant.shuts >= holding.wanted.until:
-            latest = self._latest(holding)
-            if holding.wanted.until != latest:
-                self._want(holding, Opening(holding.hole, latest))
+        elif holding.longest == grant.id:
+            self._lasts(holding, self._longest(holding))
 
-    def _latest(self, holding: _Holding) -> float:
-        """The latest end among those who share a hole."""
-        return max(self._entries[each].grant.shuts for each in holding.sharers)
+    def _longest(self, holding: _Holding) -> str:
+        """Who has the latest end among those who share a hole. Goes through all of them."""
+        return max(holding.sharers, key=lambda each: self._entries[each].grant.shuts)
+
+    def _lasts(self, holding: _Holding, name: str) -> None:
+        """Have a hole's opening end with a grant."""
+        holding.longest, until = name, self._entries[name].grant.shuts
+        if holding.wanted is None or holding.wanted.until != until:
+            self._want(holding, Opening(holding.hole, until))
 
 
 def _identity(grant: Grant) -> _Identity:
