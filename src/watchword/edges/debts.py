@@ -76,10 +76,11 @@ class Debts:
         self._path = path
         self._boot = boot
         self._owed: dict[int, Debt] = {}
+        self._by_words: dict[tuple[str, ...], dict[int, Debt]] = {}
         self._paid: dict[tuple[str, ...], None] = {}
         if not path.exists():
-            found = (Debt(at, *each, inherited=True) for at, each in enumerate(otherwise(), 1))
-            self._owed = {each.number: each for each in found}
+            for at, each in enumerate(otherwise(), 1):
+                self._add(Debt(at, *each, inherited=True))
         for at, row in _rows(path):
             try:
                 self._replay(row, now)
@@ -93,16 +94,28 @@ class Debts:
 
     def _replay(self, row: Any, now: Moment) -> None:
         if "paid" in row:
-            if (debt := self._owed.pop(row["paid"], None)) is not None:
-                self._note_paid(debt)
+            self._remove(row["paid"])
             return
         until = float(row["until"])
         if row["boot"] != self._boot or not self._boot:
             until = now.steady + max(0.0, min(float(row["ends"]) - now.wall, float(row["most"])))
         closing = Closing(row["text"], tuple(row["argv"]), float(row["seconds"]))
-        self._owed[row["owe"]] = Debt(
-            row["owe"], closing, until, float(row["most"]), inherited=True
-        )
+        self._add(Debt(row["owe"], closing, until, float(row["most"]), inherited=True))
+
+    def _add(self, debt: Debt) -> None:
+        self._owed[debt.number] = debt
+        self._by_words.setdefault(debt.closing.argv, {})[debt.number] = debt
+
+    def _remove(self, number: int) -> bool:
+        """It was run; False: it is not owed."""
+        if (debt := self._owed.pop(number, None)) is None:
+            return False
+        alike = self._by_words[debt.closing.argv]
+        del alike[number]
+        if not alike:
+            del self._by_words[debt.closing.argv]
+        self._note_paid(debt)
+        return True
 
     def _begin(self) -> None:
         """Write what is owed into a new file. Raises HostError."""
@@ -133,7 +146,8 @@ class Debts:
         debt = Debt(next(self._numbers), closing, until, most)
         line = self._line(debt, now)
         self._write(line)
-        self._owed[debt.number], self._lines[debt.number] = debt, line
+        self._add(debt)
+        self._lines[debt.number] = line
         return debt
 
     def put_off(self, debt: Debt, until: float, now: Moment) -> None:
@@ -147,9 +161,8 @@ class Debts:
 
     def pay(self, debt: Debt) -> None:
         """It was run. Raises HostError: it will be run once more after a restart."""
-        if self._owed.pop(debt.number, None) is not None:
+        if self._remove(debt.number):
             del self._lines[debt.number]
-            self._note_paid(debt)
             self._dead += 2
             self._write(json.dumps({"paid": debt.number}) + "\n")
             self._tidy()
@@ -167,16 +180,15 @@ class Debts:
     def of(self, argv: Sequence[str]) -> Debt | None:
         """The one that is due first of those with these words, and is not busy; one that has
         failed only where there is no other."""
-        found = [each for each in self._with(argv) if not each.busy]
+        found = (each for each in self._with(argv) if not each.busy)
         return min(found, key=lambda each: (each.tried, each.until), default=None)
 
     def busy(self, argv: Sequence[str]) -> bool:
         """Whether one with these words is busy."""
         return any(each.busy for each in self._with(argv))
 
-    def _with(self, argv: Sequence[str]) -> list[Debt]:
-        words = tuple(argv)
-        return [each for each in self._owed.values() if each.closing.argv == words]
+    def _with(self, argv: Sequence[str]) -> Iterable[Debt]:
+        return self._by_words.get(tuple(argv), {}).values()
 
     def overdue(self, before: float) -> list[Debt]:
         """Those that were due before these steady seconds and never run, the oldest first."""
