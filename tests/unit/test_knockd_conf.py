@@ -166,6 +166,8 @@ def test_an_unknown_flag_is_named(written: str, told: str) -> None:
         ("[options] # all\n", "config: line 1: all directives must belong to a section"),
         ("[]\n", "config: line 1: bad section name"),
         (f"[{'n' * 128}]\nsequence = 1\n", "config: line 1: bad section name"),
+        (f"[{'n' * 255}]\nsequence = 1\n", "config: line 1: bad section name"),
+        (f"[{'n' * 256}]\nsequence = 1\n", "config: line 1: bad section name"),
         (f"[{'n' * 10_000}]\nsequence = 1\n", "config: line 1: syntax error"),
         (f"{SEQUENCE}colour = red\n", "config: line 3: syntax error"),
         (f"{SEQUENCE}LogFile = /x\n", "config: line 3: syntax error"),
