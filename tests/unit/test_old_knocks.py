@@ -404,6 +404,16 @@ def test_made_up_senders_are_forgotten_before_one_who_got_further() -> None:
     assert in_words(heard(some, sequence[2:])) == [f"1 opens tcp/22 for {ONE}"]
 
 
+def test_a_sender_whose_own_attempt_makes_room_for_another_one_is_followed_at_that() -> None:
+    other = replace(LINE, sequence=(Element(TCP, 8000), Element(TCP, 8001)))
+    some = SequenceRecogniser(policy(LINE, other), most=3)
+    heard(some, [hit(ONE, 8000), *(hit(f"198.51.100.{number}", 7000) for number in (1, 2))])
+    assert in_words(heard(some, RIGHT)) == [OPENS]
+    assert len(some) == 2
+    heard(some, [hit(f"198.51.100.{number}", 7000) for number in range(3, 9)])
+    assert len(some) == 3
+
+
 def test_what_does_not_begin_like_a_sequence_is_not_followed() -> None:
     some = recogniser(Encrypted(KEY), LINE)
     heard(some, [hit(ONE, port) for port in range(60000, 62000) if port != 61083])

@@ -112,6 +112,8 @@ class SequenceRecogniser:
         self, watch: Watch, attempt: Attempt | None, hit: Hit, now: Moment
     ) -> Attempt | None:
         """The one that a hit goes to, which may begin with it; None: it changes nothing."""
+        if attempt not in watch.attempts:
+            attempt = None  # it had to make room for another one of the same sender's
         if attempt is not None and attempt.began + watch.interval <= now.steady:
             self._drop(attempt)  # it began anew, and stands behind others that end later
             attempt = None
