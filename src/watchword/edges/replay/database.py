@@ -1,7 +1,7 @@
-"""The database file: its form, how it comes into being, and one connection to it.
+"""The database file: how it comes into being, and one connection to it.
 
-In here: schema, creation, the checks at opening, transactions, the thread.
-Not in here: what is stored (sqlite, journal), who may own the file (location).
+In here: creation, the checks at opening, transactions, the thread.
+Not in here: its tables (schema), what is stored (sqlite, journal), who may own the file (location).
 
 The file is complete before it gets its name, so an empty or half-made one is
 damage, and damage is never answered with a new, empty memory.
@@ -22,99 +22,21 @@ from urllib.parse import quote
 
 from watchword.edges.files import create_private
 from watchword.edges.replay import location
+from watchword.edges.replay.schema import (
+    APPLICATION_ID,
+    VERSION,
+    bring_up_to_date,
+    is_whole,
+    make,
+)
 from watchword.edges.replay.trouble import damaged, foreign, in_words
 from watchword.errors import HostError
 
 Answer = TypeVar("Answer")
 
-APPLICATION_ID = 0x57_57_52_44  # "WWRD", in the header of the file
-VERSION = 6
-WITH_CYCLES, WITH_CHANGES, WITH_FORGOTTEN = 2, 3, 4  # since when there are tables of these names
-WITH_LEADS, WITH_PARTICULARS = 5, 6  # since when grants have them
-_OLDEST = 1  # brought up to date when it is opened for writing
 BUSY_SECONDS = 2.0  # how long another process may hold us up
 LOG_BYTES = 2001 * 4120  # of the log, when it has as many pages as are copied back together
 CHUNK = 1000  # rows deleted in one go: some 5 ms, and a claim may come in between
-_TABLES = {"seen", "imported", "grants"}
-_SCHEMA = """
-CREATE TABLE seen (
-    sent_at INTEGER NOT NULL,
-    plaintext BLOB NOT NULL,
-    packet BLOB NOT NULL,
-    protocol INTEGER NOT NULL,
-    source TEXT NOT NULL,
-    source_port INTEGER NOT NULL,
-    destination TEXT NOT NULL,
-    destination_port INTEGER NOT NULL,
-    at REAL NOT NULL,
-    until REAL,
-    UNIQUE (sent_at, plaintext),
-    UNIQUE (sent_at, packet)
-);
-CREATE INDEX seen_until ON seen (until) WHERE until IS NOT NULL;
-CREATE TABLE imported (
-    packet BLOB NOT NULL UNIQUE,
-    protocol INTEGER NOT NULL,
-    source TEXT NOT NULL,
-    source_port INTEGER NOT NULL,
-    destination TEXT NOT NULL,
-    destination_port INTEGER NOT NULL,
-    at REAL NOT NULL
-);
-CREATE TABLE grants (
-    id TEXT NOT NULL,
-    boot TEXT NOT NULL,
-    stanza INTEGER NOT NULL,
-    user TEXT NOT NULL,
-    source TEXT NOT NULL,
-    who TEXT NOT NULL,
-    services TEXT NOT NULL,
-    destination TEXT,
-    began REAL NOT NULL,
-    ends REAL NOT NULL,
-    until REAL NOT NULL,
-    ending TEXT,
-    ended_at REAL
-);
-CREATE UNIQUE INDEX grants_unfinished ON grants (id) WHERE ending IS NULL;
-CREATE INDEX grants_ended ON grants (ended_at) WHERE ended_at IS NOT NULL;
-"""
-_CYCLES = "CREATE TABLE cycles (id TEXT NOT NULL PRIMARY KEY, closings TEXT NOT NULL)"
-"""Since version 2: the commands that close, for grants without an end."""
-_CHANGES = """
-CREATE TABLE changes (
-    at REAL NOT NULL,
-    uid INTEGER NOT NULL,
-    pid INTEGER NOT NULL,
-    action TEXT NOT NULL,
-    target TEXT NOT NULL,
-    result TEXT NOT NULL
-)
-"""
-"""Since version 3: what somebody had the daemon do."""
-_KEYS = "ALTER TABLE grants ADD COLUMN key_names TEXT NOT NULL DEFAULT ''"
-"""Since version 3: what the key is called by which each grant was asked for."""
-_FORGOTTEN = """
-CREATE TABLE forgotten (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    sent_at INTEGER NOT NULL
-)
-"""
-"""Since version 4: the newest time stamp of all that was forgotten; no row: nothing was."""
-_ASSUMED = "INSERT INTO forgotten VALUES (1, CAST(strftime('%s', 'now') AS INTEGER) - 86400)"
-"""What may have been forgotten before that was written down: it had been too old for a day."""
-_LEADS = "ALTER TABLE grants ADD COLUMN lead TEXT NOT NULL DEFAULT ''"
-"""Since version 5: where each grant leads."""
-_PARTICULARS = "ALTER TABLE grants ADD COLUMN particulars TEXT NOT NULL DEFAULT ''"
-"""Since version 6: what only some grants have, as JSON; empty: nothing."""
-_LATER = (
-    (WITH_CYCLES, "cycles", _CYCLES),
-    (WITH_CHANGES, "changes", _CHANGES),
-    (WITH_CHANGES, "grants", _KEYS),
-    (WITH_FORGOTTEN, "forgotten", _FORGOTTEN),
-    (WITH_LEADS, "grants", _LEADS),
-    (WITH_PARTICULARS, "grants", _PARTICULARS),
-)
 _PRAGMAS = (
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
@@ -136,11 +58,7 @@ def create(path: Path) -> bool:
     if path.is_symlink() or path.exists():
         return False
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.executescript(_SCHEMA)
-        for _, _, table in _LATER:
-            connection.execute(table)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        make(connection)
         image = bytearray(connection.serialize())
     image[18:20] = b"\x02\x02"  # file format versions 2: write-ahead log, from the first byte on
     return create_private(path, bytes(image))
@@ -169,10 +87,7 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
     if version > VERSION:
         newer = f"was written by a newer Watchword (format {version}, known here: {VERSION})"
         raise foreign(path, newer)
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    wanted = _TABLES | {name for since, name, _ in _LATER if since <= version}
-    complete = names >= wanted
-    if version < _OLDEST or not complete:
+    if not is_whole(connection, version):
         raise damaged(path, "its tables are not there")
 
 
@@ -282,13 +197,7 @@ class Channel:
             hint = "name a state directory on a local disk"
             raise HostError(f"{self._path}: no write-ahead log here", hint=hint)
         self._connection.execute("BEGIN IMMEDIATE")
-        [version] = self._connection.execute("PRAGMA user_version").fetchone()
-        for since, _, table in _LATER:
-            if version < since:
-                self._connection.execute(table)
-        if version < WITH_FORGOTTEN:
-            self._connection.execute(_ASSUMED)
-        self._connection.execute(f"PRAGMA user_version = {VERSION}")  # so that there is a log
+        bring_up_to_date(self._connection)  # it writes in any case, so that there is a log
         self._connection.execute("COMMIT")
         _lay_out_log(self._path)
         return self._connection

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from watchword.edges.clock import boot_id
 from watchword.edges.replay import digest_cache, location
-from watchword.edges.replay.database import WITH_FORGOTTEN, connect
+from watchword.edges.replay.database import connect
 from watchword.edges.replay.journal import changes, unfinished
+from watchword.edges.replay.schema import WITH_FORGOTTEN
 from watchword.edges.replay.sqlite import first_sighting, newest_forgotten
 from watchword.edges.replay.trouble import in_words
 from watchword.model.moments import Moment
