@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from watchword.edges.firewall.dated.aws_calls import GONE, AwsError, Inbound
-from watchword.edges.firewall.dated.rule import DATED, Rule
+from watchword.edges.firewall.dated.rule import DATED, Rule, Tool
 from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
 from watchword.model.openings import Feature, Hole
@@ -45,7 +45,7 @@ class Calls(Protocol):
     def revoke(self, rules: Collection[Inbound]) -> None: ...
 
 
-class SecurityGroup:
+class SecurityGroup(Tool):
     """By calls to AWS; for whoever holds the lock."""
 
     features = frozenset({Feature.IPV4, Feature.IPV6, Feature.SELF_EXPIRY})
@@ -86,11 +86,11 @@ class SecurityGroup:
         listed = self._listed()
         ours = dict(self._ours(listed))
         new = {_inbound(each): each.ends for each in put}
-        if strange := sorted(str(rule.service) for rule in new if rule in listed.keys() - ours):
-            rule = next(each for each in new if each in listed.keys() - ours.keys())
+        if strange := [rule for rule in new if rule in listed and rule not in ours]:
+            reached = ", ".join(sorted(str(rule.service) for rule in strange))
             raise HostError(
-                f"the security group lets {rule.who} reach {', '.join(strange)} already, by a rule "
-                f"that is not ours: '{listed[rule]}'",
+                f"the security group lets {strange[0].who} reach {reached} already, by a rule "
+                f"that is not ours: '{listed[strange[0]]}'",
                 hint="remove that rule, or leave that address to it",
             )
         gone = {_inbound(each) for each in take} & ours.keys() - new.keys()

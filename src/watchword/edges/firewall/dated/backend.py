@@ -17,6 +17,7 @@ from watchword.edges.firewall.dated.lock import Lock
 from watchword.edges.firewall.dated.rule import Rule, Tool
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.plain import service_of
+from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
 from watchword.model.firewalls import FirewallSettings
 from watchword.model.moments import Moment
@@ -179,14 +180,11 @@ class DatedFirewall:
             return False
 
     def _wanted(self, openings: Iterable[Opening], now: Moment) -> list[Opening]:
-        """What is neither over nor there yet; of two for one hole the longer."""
-        wanted: dict[Hole, Opening] = {}
-        for each in openings:
-            service_of(each.hole)
-            other = wanted.get(each.hole)
-            if each.until > now.steady and (other is None or other.until < each.until):
-                wanted[each.hole] = each
-        return [each for each in wanted.values() if each.tag not in self._known]
+        """What is neither over nor there yet. Raises HostError: it cannot be opened here."""
+        found = wanted(openings, now.steady)
+        for hole in found:
+            service_of(hole)
+        return [each for each in found.values() if each.tag not in self._known]
 
     def _entry(self, opening: Opening, now: Moment) -> Entry:
         return Entry(Rule(opening.hole, _ends(opening, now)), opening.until, opening.hole)

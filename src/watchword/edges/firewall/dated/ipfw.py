@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from watchword.edges.firewall.dated.ipfw_text import Line, body, lines, with_dynamic
-from watchword.edges.firewall.dated.rule import LOOK_EVERY, ON_HOSTS, Rule
+from watchword.edges.firewall.dated.rule import Rule, Tool
 from watchword.edges.firewall.dated.running import Program, Step
 from watchword.errors import HostError
 from watchword.model.firewalls import IpfwSettings
@@ -22,11 +22,8 @@ _LAST = 65534  # 65535 is the rule that is always there
 FULL = "Access request rejected: Maximum allowed number of rules has been reached."
 
 
-class Ipfw:
+class Ipfw(Tool):
     """By the program ``ipfw``; for whoever holds the lock."""
-
-    features = ON_HOSTS
-    look_every = LOOK_EVERY
 
     def __init__(self, program: Program, settings: IpfwSettings) -> None:
         self._program = program

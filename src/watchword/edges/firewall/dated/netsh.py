@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from watchword.edges.firewall.dated.rule import LOOK_EVERY, ON_HOSTS, Rule, address
+from watchword.edges.firewall.dated.rule import Rule, Tool, address
 from watchword.edges.firewall.dated.running import Program, Step
 from watchword.edges.firewall.plain import service_of
 from watchword.model.openings import Hole
@@ -25,11 +25,8 @@ _NAME: Final = re.compile(
 _FIREWALL: Final = ("advfirewall", "firewall")
 
 
-class Netsh:
+class Netsh(Tool):
     """By the program ``netsh``; for whoever holds the lock."""
-
-    features = ON_HOSTS
-    look_every = LOOK_EVERY
 
     def __init__(self, program: Program) -> None:
         self._program = program

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from watchword.edges.firewall.dated.rule import LOOK_EVERY, ON_HOSTS, Rule, address
+from watchword.edges.firewall.dated.rule import Rule, Tool, address
 from watchword.edges.firewall.dated.running import Program
 from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
@@ -28,11 +28,8 @@ _GRANT: Final = re.compile(
 _PROTOS: Final = {"6": Proto.TCP, "17": Proto.UDP}
 
 
-class Pf:
+class Pf(Tool):
     """By the program ``pfctl``; for whoever holds the lock."""
-
-    features = ON_HOSTS
-    look_every = LOOK_EVERY
 
     def __init__(self, program: Program, anchor: str) -> None:
         self._program = program

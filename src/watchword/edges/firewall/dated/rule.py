@@ -18,10 +18,8 @@ DATED: Final = re.compile(r"_exp_([0-9]{1,12})")
 """How a rule says when it ends."""
 
 
-ON_HOSTS: Final = frozenset({Feature.IPV4, Feature.IPV6, Feature.DESTINATION, Feature.SELF_EXPIRY})
+_ON_HOSTS: Final = frozenset({Feature.IPV4, Feature.IPV6, Feature.DESTINATION, Feature.SELF_EXPIRY})
 """What rules of a host's own firewall can do."""
-LOOK_EVERY: Final = 1.0
-"""Seconds; a look runs one program."""
 
 
 class Rule(NamedTuple):
@@ -36,10 +34,10 @@ class Rule(NamedTuple):
 class Tool(Protocol):
     """One kind of firewall, driven by its program. All methods raise HostError."""
 
-    features: frozenset[Feature]
+    features: frozenset[Feature] = _ON_HOSTS
     """What its rules can do."""
-    look_every: float
-    """Seconds between two looks whether others changed something."""
+    look_every: float = 1.0
+    """Seconds between two looks whether others changed something; a look runs one program."""
 
     def check(self) -> None:
         """See if it can be used. Changes nothing."""
