@@ -9,6 +9,7 @@ from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
 from watchword.edges.firewall.firewalld.direct import DirectFirewall
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.ways import way_to
+from watchword.edges.firewall.firewalld.zones import printed
 from watchword.model.firewalls import FirewallSettings
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
 
@@ -31,9 +32,10 @@ def shown(firewall: FirewallSettings, programs: ProgramRunner, *, everything: bo
     there = way_to(firewall.exe, programs)
     first = firewall.firewalld.priority
     marks = tuple(f'rule priority="{each}" ' for each in (first, first + 1))
-    lines = []
-    for zone in sorted(there.all_zones()):
-        rules = [each for each in there.rules(zone) if everything or each.startswith(marks)]
-        lines += [f"zone {zone}", *(f"  {each}" for each in sorted(rules))] if rules else []
+    found = {
+        zone: [each for each in there.rules(zone) if everything or each.startswith(marks)]
+        for zone in there.all_zones()
+    }
     there.close()
+    lines = printed({zone: rules for zone, rules in found.items() if rules})
     return "".join(f"{line}\n" for line in lines or ["no zone of firewalld has a rule of ours"])

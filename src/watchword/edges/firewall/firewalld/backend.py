@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
 from watchword.edges.firewall.cutting import can_cut, cut_off
 from watchword.edges.firewall.firewalld.ending import Ending
@@ -21,7 +21,7 @@ from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.known import Entry, Found, Known
 from watchword.edges.firewall.firewalld.rules import service_of, text
 from watchword.edges.firewall.firewalld.talk import Firewalld
-from watchword.edges.firewall.firewalld.zones import ZoneRules
+from watchword.edges.firewall.firewalld.zones import ZoneRules, printed
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
@@ -136,7 +136,7 @@ class FirewalldFirewall:
         new = {text(each.rule) for each in put.values()}
         holes = {each.rule.hole for each in put.values()}
         old = {text(each) for there in found.values() for each in there if each.hole in holes}
-        return _listed(before), _listed({z: (rules - old) | new for z, rules in before.items()})
+        return printed(before), printed({z: (rules - old) | new for z, rules in before.items()})
 
     def cut(self, holes: Collection[Hole]) -> int:
         """End connections that came in through holes that are shut. Raises HostError."""
@@ -228,14 +228,6 @@ class FirewalldFirewall:
         surprising = self._known.compare(found, self._clock.now().steady)
         self._doubted = self._doubted or surprising
         return found
-
-
-def _listed(rules: Mapping[str, Collection[str]]) -> list[str]:
-    return [
-        line
-        for zone in sorted(rules)
-        for line in (f"zone {zone}", *(f"  {each}" for each in sorted(rules[zone])))
-    ]
 
 
 _: tuple[type[FirewallBackend], type[KeepsNoTags]] = (FirewalldFirewall, FirewalldFirewall)

@@ -7,7 +7,7 @@ is for (backend, known), what becomes of rules when nobody here can (heir).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -120,3 +120,12 @@ class ZoneRules:
     def _places(self) -> frozenset[str]:
         """The zones that rules are to be in."""
         return self._named or self._firewalld.zones()
+
+
+def printed(rules: Mapping[str, Collection[str]]) -> list[str]:
+    """Zones with their rich rules, a line each, for a person."""
+    return [
+        line
+        for zone in sorted(rules)
+        for line in (f"zone {zone}", *(f"  {each}" for each in sorted(rules[zone])))
+    ]
