@@ -120,6 +120,19 @@ def test_a_question_is_answered_and_the_socket_is_its_owners_alone(tmp_path: Pat
     assert not play(tmp_path, scene).path.exists()
 
 
+def test_the_folder_may_have_a_longer_path_than_the_kernel_takes_for_a_socket(
+    tmp_path: Path,
+) -> None:
+    async def scene(office: Office) -> None:
+        told = await asyncio.to_thread(asking.ask, office.path, "status", word="hello")
+        assert told["said"] == "hello"
+
+    far = play(tmp_path / ("f" * 100) / ("g" * 100), scene).path
+    assert not far.exists()
+    with pytest.raises(asking.NobodyAnswersError):
+        asking.ask(far, "status")
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -165,6 +165,20 @@ def test_a_leftover_socket_is_replaced_one_in_use_and_a_file_are_not(tmp_path: P
     assert file.read_text() == "precious"
 
 
+def test_the_socket_may_have_a_longer_path_than_the_kernel_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("f" * 100) / "metrics.sock"
+    path.parent.mkdir()
+
+    async def twice() -> None:
+        async with serving(UnixSocket(path)):
+            assert path.is_socket()
+            async with serving(UnixSocket(path)):
+                pass
+
+    with pytest.raises(HostError, match="somebody answers there already"):
+        asyncio.run(twice())
+
+
 def test_a_port_that_is_taken_is_told_with_a_hint() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         place = LoopbackPort(ip_address("127.0.0.1"), other.getsockname()[1])

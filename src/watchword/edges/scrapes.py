@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from watchword.edges.socket_paths import reached
 from watchword.errors import HostError
 from watchword.model.settings import MetricsPlace, UnixSocket
 
@@ -58,7 +59,8 @@ def bound(place: MetricsPlace, group: int | None) -> socket.socket:
     try:
         sock.setblocking(False)
         if isinstance(place, UnixSocket):
-            sock.bind(str(place.path))
+            with reached(place.path) as name:
+                sock.bind(name)
             give(place.path, group)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -206,7 +208,8 @@ def _clear(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(PATIENCE)
         try:
-            probe.connect(str(path))
+            with reached(path) as name:
+                probe.connect(name)
         except ConnectionRefusedError:
             path.unlink()
             return

@@ -11,6 +11,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from watchword.edges.socket_paths import reached
 from watchword.errors import HostError, OperatorError
 
 NAME = "control.sock"
@@ -79,7 +80,8 @@ def _exchange(
 def _answer(path: Path, line: bytes, patience: float) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(patience)
-        sock.connect(str(path))
+        with reached(path) as name:
+            sock.connect(name)
         sock.sendall(line)
         with sock.makefile("rb") as stream:
             return stream.readline(LARGEST + 1)

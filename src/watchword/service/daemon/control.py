@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from watchword.edges.peers import Peer, peer_of
+from watchword.edges.socket_paths import reached
 from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 from watchword.model.settings import ControlSettings
 from watchword.service.asking import LARGEST, NAME, VERSION
@@ -107,13 +108,14 @@ class Control:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
+            with reached(self._path) as path:
+                self._server = await asyncio.start_unix_server(self._serve, path, limit=LONGEST)
             self._path.chmod(0o600)  # the umask of the daemon has made it so before
             made = self._path.lstat()
             self._file = (made.st_dev, made.st_ino)
         except OSError as error:
             raise HostError(
-                f"cannot make the socket {self._path}: {error.strerror}",
+                f"cannot make the socket {self._path}: {error.strerror or error}",
                 hint="see that FWKNOP_RUN_DIR names a folder of fwknopd's own user",
             ) from error
         return self.admit(self._rights)
