@@ -20,6 +20,7 @@ from watchword.model.settings import KnockGroup, KnockLog, Settings
 from watchword.ports import ForbiddenError, UnwarrantedError
 from watchword.service.apart.counter import Counter
 from watchword.service.apart.rulebook import Rulebook
+from watchword.service.apart.ways import Ways
 
 SSH, OTHER = Service(Proto.TCP, 22), Service(Proto.TCP, 23)
 CALLER, NEXT = ip_address("198.51.100.2"), ip_address("198.51.100.3")
@@ -182,13 +183,12 @@ def test_only_the_logs_of_knocks_that_are_configured_are_opened(
         asked.append(f"group {number}")
         return SimpleNamespace(detach=lambda: 8)
 
-    ways = (KnockLog(Path("/var/log/kern.log")), KnockLog(Path("/run/fifo"), True), KnockGroup(5))
-    desk.book.now.settings = Settings(sources=ways)
-    book = cast("Rulebook", desk.book)
-    counter = Counter(book, desk.clock, Openers(log=log, group=group))
+    logs = (KnockLog(Path("/var/log/kern.log")), KnockLog(Path("/run/fifo"), True))
+    desk.book.now.settings = Settings(sources=(*logs, KnockGroup(5)))
+    ways = Ways(cast("Rulebook", desk.book), Openers(log=log, group=group))
     if opened:
-        counter.serve(order)
+        ways.opened(order)
     else:
         with pytest.raises(ForbiddenError, match="is configured"):
-            counter.serve(order)
+            ways.opened(order)
     assert asked == [opened] * bool(opened)

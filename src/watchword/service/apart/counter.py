@@ -1,29 +1,18 @@
-"""Does what the gate asks of the firewall, and opens what the gate may not open itself.
+"""Does what the gate asks of the firewall.
 
 In here: holding each order against the policy, then carrying it out, one at a time.
-Not in here: commands (workshop), which policy (rulebook), the rules (grant.warrants), sockets
-between the two (hand_process).
+Not in here: what is opened for the gate (ways), commands (workshop), which policy (rulebook), the
+rules (grant.warrants), sockets between the two (hand_process).
 """
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from watchword.edges import scrapes
-from watchword.edges.capture import door_log
-from watchword.edges.capture.openers import Openers
-from watchword.edges.firewall.nft.doors import group
-from watchword.edges.report import lines
-from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
 from watchword.model.addresses import Address
-from watchword.model.door_events import DoorEvent
 from watchword.model.doors import KernelOpening
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Hole, Tag
@@ -40,20 +29,9 @@ from watchword.model.orders import (
     Unused,
     UseUp,
     Wanted,
-    Way,
 )
-from watchword.model.services import Service
 from watchword.model.settings import (
-    CaptureFile,
-    CaptureFilter,
-    KnockGroup,
-    KnockLog,
-    KnockSniffer,
     Settings,
-    Sniffer,
-    TcpPort,
-    UdpPort,
-    UnixSocket,
 )
 from watchword.ports import (
     Clock,
@@ -66,21 +44,20 @@ from watchword.ports import (
 )
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.rulebook import Rulebook, Rules
+from watchword.service.apart.ways import Files, Ways
 from watchword.service.daemon import assembly
-from watchword.service.knock.one_time_doors import used_up
 
 _TAKE_LONG: Final = (Plain.PROBE, Plain.PREPARE, Plain.TEARDOWN, Plain.REST)
 _SHOWN: Final = 5  # openings that a refusal names
-Files = list[int]
 
 
 class Counter:
     """One order after the other. Methods block, as the firewall does."""
 
-    def __init__(self, book: Rulebook, clock: Clock, openers: Openers | None = None) -> None:
+    def __init__(self, book: Rulebook, clock: Clock, ways: Ways | None = None) -> None:
         self._book = book
         self._clock = clock
-        self._openers = openers or Openers()
+        self._ways = ways or Ways(book)
         self._approved = Approvals()
         self.licences = Licences(clock)
 
@@ -100,13 +77,13 @@ class Counter:
         """
         match order:
             case OpenWay():
-                return None, self._open(order)
+                return None, self._ways.opened(order)
             case Compile(text):
-                return self._compiled(text), []
+                return self._ways.compiled(text), []
             case Unused(holes):
                 return self._unused(holes), []
             case UseUp():
-                return self._use_up(order), []
+                return self._ways.use_up(order), []
             case _:
                 return self._firewall(order), []
 
@@ -222,103 +199,6 @@ class Counter:
             raise ForbiddenError("what hides the services is not taken down")
         rules.firewall.teardown()
 
-    def _compiled(self, text: str) -> Any:
-        for each in self._filters():
-            if each.text == text and each.puzzle:
-                return self._openers.compiled(text, each.puzzle)
-        raise ForbiddenError("no such capture filter is configured")
-
-    def _use_up(self, order: UseUp) -> tuple[bool, tuple[Service, ...], list[DoorEvent]]:
-        """Mark a sequence in the file that our own reading of the door names."""
-        rules = self._book.of(order.policy)
-        door = None if rules is None else rules.policy.door(order.door)
-        if door is None or door.one_time is None:
-            raise ForbiddenError(f"door {order.door} has no one-time sequences")
-        told: list[DoorEvent] = []
-        opens, waiting = used_up(replace(door, sequence=order.sequence), door.one_time, told.append)
-        return opens, waiting.sequence, told
-
-    def _filters(self) -> Iterator[CaptureFilter]:
-        for settings in self._settings():
-            for each in settings.sources:
-                if isinstance(each, (Sniffer, CaptureFile)):
-                    yield each.filter
-
-    def _door_log(self) -> Files:
-        """What the kernel says of the doors that it follows."""
-        firewall = (self._book.coming or self._book.now).settings.firewall
-        if not firewall.doors:
-            raise ForbiddenError("the kernel follows no doors")
-        return [door_log.joined(group(firewall)).detach()]
-
-    def _metrics(self) -> Files:
-        settings = (self._book.coming or self._book.now).settings
-        if settings.metrics is None:
-            raise ForbiddenError("metrics are not served")
-        return [scrapes.bound(settings.metrics, settings.control.group).detach()]
-
-    def admit_to_metrics(self, settings: Settings) -> None:
-        """Raises HostError: the group could not be let at their socket."""
-        path = _place_of_metrics(settings)
-        if path is None or not path.exists():
-            return
-        try:
-            scrapes.give(path, settings.control.group)
-        except OSError as error:
-            raise HostError(f"cannot give {path} to the group: {error.strerror}") from error
-
-    def clear_metrics(self, before: Settings, now: Settings | None) -> None:
-        """Remove the socket of settings that hold no more; ``now``: those that do."""
-        path = _place_of_metrics(before)
-        if path is not None and (now is None or _place_of_metrics(now) != path):
-            path.unlink(missing_ok=True)
-
-    def _books(self) -> list[Rules]:
-        """Those of now, and those that were read last."""
-        return [each for each in (self._book.now, self._book.coming) if each is not None]
-
-    def _settings(self) -> list[Settings]:
-        return [each.settings for each in self._books()]
-
-    def _open(self, order: OpenWay) -> Files:
-        match order.way:
-            case Way.LOG:
-                return [lines.connected().detach()]
-            case Way.METRICS:
-                return self._metrics()
-            case Way.DOORS:
-                return self._door_log()
-            case Way.DIGESTS:
-                return _if_there(_readable, self._book.now.settings.digest_file)
-            case _:
-                return self._open_source(order)
-
-    def _open_source(self, order: OpenWay) -> Files:
-        wanted = [each for settings in self._settings() for each in settings.sources]
-        files = {str(each.path): each.path for each in wanted if isinstance(each, CaptureFile)}
-        if order.way is Way.UDP and UdpPort(order.port) in wanted:
-            return [_bound(self._openers.udp, order)]
-        if order.way is Way.TCP and TcpPort(order.port) in wanted:
-            return [_bound(self._openers.tcp, order)]
-        listens = any(each.policy.doors for each in self._books())
-        listens = listens or any(isinstance(each, (Sniffer, KnockSniffer)) for each in wanted)
-        if order.way is Way.PACKETS and listens:
-            return [self._openers.packets(bool(order.family)).detach()]
-        if order.way is Way.CAPTURE and order.path in files:
-            return _if_there(self._openers.capture, files[order.path])
-        if order.way is Way.GROUP and KnockGroup(order.port) in wanted:
-            return [self._openers.group(order.port).detach()]
-        if order.way in (Way.KERNEL_LOG, Way.KERNEL_PIPE):
-            return self._open_log(order, [each for each in wanted if isinstance(each, KnockLog)])
-        raise ForbiddenError(f"no {order.way} {order.path or order.port} is configured")
-
-    def _open_log(self, order: OpenWay, logs: Sequence[KnockLog]) -> Files:
-        pipe = order.way is Way.KERNEL_PIPE
-        for each in logs:
-            if str(each.path) == order.path and each.pipe is pipe:
-                return _if_there(lambda path: self._openers.log(path, pipe), each.path)
-        raise ForbiddenError(f"no {order.way} {order.path} is configured")
-
 
 def _whose(wanted: Wanted) -> tuple[Address, Address]:
     """Of whom a grant is, as far as that does not change with a reload."""
@@ -330,26 +210,6 @@ def _of_doors(what: Plain, firewall: FirewallBackend) -> Any:
     if not isinstance(firewall, FollowsKnocks):
         return ()
     return firewall.knocked() if what is Plain.KNOCKED else firewall.rest()
-
-
-def _place_of_metrics(settings: Settings) -> Path | None:
-    return settings.metrics.path if isinstance(settings.metrics, UnixSocket) else None
-
-
-def _readable(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-
-
-def _if_there(opened: Callable[[Path], int], path: Path) -> Files:
-    try:
-        return [opened(path)]
-    except FileNotFoundError:
-        return []
-
-
-def _bound(make: Callable[[int, int], socket.socket], order: OpenWay) -> int:
-    family = socket.AF_INET6 if order.family == 6 else socket.AF_INET
-    return make(family, order.port).detach()
 
 
 def _dismantles(settings: Settings) -> bool:

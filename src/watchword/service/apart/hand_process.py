@@ -1,7 +1,8 @@
 """The hand: the process that may do things, and reads no packet.
 
 In here: hearing the gate, the operator's signals, the control socket; the end of either.
-Not in here: what orders come to (counter, workshop), the gate (service.daemon), parting (parting).
+Not in here: what orders come to (counter, ways, workshop), the gate (service.daemon), parting
+(parting).
 
 Whatever the gate writes that is no order is the end of it: no program of ours writes such a thing.
 """
@@ -37,6 +38,7 @@ from watchword.service.apart.answers import (
 from watchword.service.apart.counter import Counter
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.rulebook import Rulebook
+from watchword.service.apart.ways import Ways
 from watchword.service.apart.workshop import Workshop
 from watchword.service.daemon.control import WORK, Control, Handler, Question, Rights
 from watchword.service.daemon.run_files import RunFiles
@@ -84,7 +86,8 @@ class HandProcess:
         self._ready = ready
         self._alive = alive
         self._awaiting = awaiting
-        self._counter = Counter(book, clock)
+        self._ways = Ways(book)
+        self._counter = Counter(book, clock, self._ways)
         self._workshop = workshop(self._answer, self._counter.licences)
         self._control: Control | None = None
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -152,7 +155,7 @@ class HandProcess:
             await self._control.close()
         self._workshop.stop()
         self._speaking.shutdown(wait=False, cancel_futures=True)
-        self._counter.clear_metrics(self._book.now.settings, None)
+        self._ways.clear_metrics(self._book.now.settings, None)
         return LOST if self._fault or status < 0 else status
 
     def _signalled(self, number: signal.Signals) -> None:
@@ -262,7 +265,7 @@ class HandProcess:
         else:
             before = (book.coming or book.now).settings
             book.refuse()
-        self._counter.clear_metrics(before, book.now.settings)
+        self._ways.clear_metrics(before, book.now.settings)
         return book.number
 
     def _on_work(self) -> None:
@@ -347,7 +350,7 @@ class HandProcess:
         settings = (self._book.coming or self._book.now).settings
         rights = Rights.of(settings.control)
         if order is Plain.ADMIT and self._control is not None:
-            self._counter.admit_to_metrics(settings)
+            self._ways.admit_to_metrics(settings)
             return self._control.admit(rights)
         if order is Plain.SHUT and self._control is not None:
             control, self._control = self._control, None
