@@ -21,7 +21,7 @@ from watchword.model.orders import CloseByCommand, OpenByCommand, Prolong
 from watchword.model.services import Service
 from watchword.model.settings import Settings
 from watchword.ports import Completed, NotOwedError, NotStartedError
-from watchword.service.apart import workshop
+from watchword.service.apart import owing
 from watchword.service.apart.answers import Answer, Begun, opened
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.workshop import Tools, Workshop
@@ -143,7 +143,7 @@ def test_after_a_restart_what_has_failed_is_run_once_more_unasked(scene: Scene) 
     scene.start()
     scene.closing.status = 0
     scene.closing.begun.clear()
-    scene.clock.advance(workshop.AFTER_START + 1)
+    scene.clock.advance(owing.AFTER_START + 1)
     scene.workshop.close_what_is_overdue()
     assert scene.closing.begun.wait(10)
     assert scene.status(CLOSE) == 0

@@ -1,7 +1,7 @@
 """What has to be closed, kept by the one who opened it.
 
 In here: commands that close, and when, in a file that survives a crash.
-Not in here: running them (service.apart.workshop); the journal of grants (replay.journal), which
+Not in here: running them (service.apart.owing); the journal of grants (replay.journal), which
 another process writes, and which is not believed when it comes to running commands. For the same
 reason the file lies in a folder that this other process cannot write.
 

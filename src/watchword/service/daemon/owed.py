@@ -1,7 +1,7 @@
 """What the hand owes, for all who close: itself, and what is run while no daemon runs.
 
 In here: where that is kept, out of reach of what reads packets; which closing commands are run.
-Not in here: the file (edges.debts), paying while a daemon runs (service.apart.workshop).
+Not in here: the file (edges.debts), paying while a daemon runs (service.apart.owing).
 
 What reads packets writes the journal of grants, with the commands that close them. Somebody who
 took it over could write other commands there: while the hand keeps its own, only these are run.
