@@ -1,8 +1,8 @@
 """The hand: the process that may do things, and reads no packet.
 
-In here: hearing the gate, the operator's signals, the control socket; the end of either.
-Not in here: what orders come to (counter, ways, workshop), the gate (service.daemon), parting
-(parting).
+In here: hearing the gate and the operator's signals; the end of either.
+Not in here: what orders come to (counter, ways, workshop, relay), the gate (service.daemon),
+parting (parting).
 
 Whatever the gate writes that is no order is the end of it: no program of ours writes such a thing.
 """
@@ -16,19 +16,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from typing import Any, Final
 
-from watchword.edges.pair import Channel, GoneError, HungUpError, Pieces
-from watchword.errors import Complaint, HostError, OperatorError, PeerError
+from watchword.edges.pair import Channel, GoneError, HungUpError
+from watchword.errors import HostError, PeerError
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.orders import Awaiting, OpenControl, Order, Plain, Prolong, Through
 from watchword.ports import Clock, FirewallBackend, ForbiddenError, Reporter
-from watchword.service import asking
-from watchword.service.apart import letters
 from watchword.service.apart.answers import (
     Answer,
-    Asked,
     Begun,
     Disturbed,
     Signalled,
@@ -36,20 +32,19 @@ from watchword.service.apart.answers import (
     told,
 )
 from watchword.service.apart.counter import Counter
+from watchword.service.apart.inbox import REST, Inbox
+from watchword.service.apart.letters import Letter
 from watchword.service.apart.licences import Licences
+from watchword.service.apart.relay import Relay
 from watchword.service.apart.rulebook import Rulebook
 from watchword.service.apart.ways import Ways
 from watchword.service.apart.workshop import Workshop
-from watchword.service.daemon.control import WORK, Control, Handler, Question, Rights
 from watchword.service.daemon.run_files import RunFiles
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LAST: Final = 2.0  # seconds from the last word of a gate to its end
-_REST: Final = 5.0  # seconds for the rest of a message that has begun
 _LOOK: Final = 5.0  # seconds between two looks for what is overdue
 DYING: Final = 60.0  # seconds that a gate has to end after it was told to; a supervisor waits 90
-
-
 LOST: Final = 70  # an exit status that the gate itself never has
 
 
@@ -74,13 +69,10 @@ class HandProcess:
 
         ``found_by`` looks after the files by which people find us.
         """
-        self._found_by = found_by
         self._book = book
         self._calls = calls
         self._work = work
-        self._pieces = {each: Pieces(each.sock) for each in (calls, work)}
-        self._impatience: dict[Channel, asyncio.TimerHandle] = {}
-        """When the patience with a message that has begun ends."""
+        self._inboxes = {each: Inbox(each, self._never_ended) for each in (calls, work)}
         self._reporter = reporter
         self._clock = clock
         self._ready = ready
@@ -89,9 +81,7 @@ class HandProcess:
         self._ways = Ways(book)
         self._counter = Counter(book, clock, self._ways)
         self._workshop = workshop(self._answer, self._counter.licences)
-        self._control: Control | None = None
-        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._numbers = count(1)
+        self._relay = Relay(book, self._ways, self._counter.licences, self._say, found_by)
         self._speaking = ThreadPoolExecutor(1, thread_name_prefix="speak")
         self._over = asyncio.Event()
         """Set when there is no gate to be served any more."""
@@ -149,10 +139,7 @@ class HandProcess:
         elif status < 0:
             said = f"it was ended by {signal.Signals(-status).name}"
             self._reporter.report(HostTrouble("gate", said, "start fwknopd again"))
-        for waiting in self._asked.values():
-            waiting.cancel()
-        if self._control is not None:
-            await self._control.close()
+        await self._relay.close()
         self._workshop.stop()
         self._speaking.shutdown(wait=False, cancel_futures=True)
         self._ways.clear_metrics(self._book.now.settings, None)
@@ -167,7 +154,13 @@ class HandProcess:
         self._say(Signalled(number.name))
 
     def _run_out_of_patience(self) -> None:
-        self._fault = f"it did not end within {DYING:g} s"
+        self._condemn(f"it did not end within {DYING:g} s")
+
+    def _never_ended(self) -> None:
+        self._condemn(f"it did not end a message within {REST:g} s")
+
+    def _condemn(self, fault: str) -> None:
+        self._fault = fault
         self._over.set()
 
     def _say(self, what: object) -> None:
@@ -273,9 +266,7 @@ class HandProcess:
         if letter is None:
             return
         if letter.reply is not None:
-            waiting = self._asked.get(letter.number)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(letter.reply)
+            self._relay.replied(letter.number, letter.reply)
         elif letter.order is Plain.ALIVE:
             self._alive()
         elif isinstance(letter.order, Prolong):
@@ -292,31 +283,14 @@ class HandProcess:
         else:
             self._workshop.take(number, order)
 
-    def _read(self, channel: Channel) -> letters.Letter | None:
+    def _read(self, channel: Channel) -> Letter | None:
         try:
-            octets = self._pieces[channel].take()
-            self._wait_for_the_rest(channel)
-            if octets is None:
-                return None
-            return letters.read(octets)
+            return self._inboxes[channel].take()
         except PeerError as error:
-            self._fault = f"it wrote what is no order: {error}"
+            self._condemn(f"it wrote what is no order: {error}")
         except HungUpError as error:
             self._hung_up(error)
-        self._over.set()
         return None
-
-    def _wait_for_the_rest(self, channel: Channel) -> None:
-        """One limit for a message, however many pieces it comes in."""
-        if not self._pieces[channel].begun:
-            if channel in self._impatience:
-                self._impatience.pop(channel).cancel()
-        elif channel not in self._impatience:
-            self._impatience[channel] = self._loop.call_later(_REST, self._never_ended)
-
-    def _never_ended(self) -> None:
-        self._fault = f"it did not end a message within {_REST:g} s"
-        self._over.set()
 
     def _watch_firewall(self) -> None:
         """Pass on news of the firewall of now, once it was prepared: it listens by then."""
@@ -341,58 +315,7 @@ class HandProcess:
 
     async def _see_to_control(self, order: Order) -> None:
         try:
-            answer = Answer(0, await self._control_socket(order))
+            answer = Answer(0, await self._relay.serve(order))
         except Exception as error:
             answer = self._failed(error)
         self._reply(answer, [])
-
-    async def _control_socket(self, order: Order) -> Sequence[Complaint]:
-        settings = (self._book.coming or self._book.now).settings
-        rights = Rights.of(settings.control)
-        if order is Plain.ADMIT and self._control is not None:
-            self._ways.admit_to_metrics(settings)
-            return self._control.admit(rights)
-        if order is Plain.SHUT and self._control is not None:
-            control, self._control = self._control, None
-            self._begin(control.close())  # what it waits for, the gate has yet to answer
-        elif isinstance(order, OpenControl) and self._control is None:
-            path = self._book.now.settings.run_dir / asking.NAME
-            answers = {name: self._relay(name) for name in order.answers}
-            changes = {name: self._relay(name) for name in order.changes}
-            self._control = control = Control(path, rights, answers, changes)
-            mended = await control.open()
-            if self._found_by is not None:
-                self._found_by.take(control)
-            return mended
-        else:
-            raise ForbiddenError("the control socket is not like that")
-        return ()
-
-    def _relay(self, name: str) -> Handler:
-        """Have the gate answer. Root's word that something may last longer is noted here."""
-
-        async def relay(question: Question) -> dict[str, object]:
-            number = next(self._numbers)
-            self._asked[number] = reply = self._loop.create_future()
-            fields, peer = dict(question.fields), question.peer
-            if name == "extend" and question.root and fields.get("beyond_policy") is True:
-                self._license(fields.get("grant"), fields.get("seconds"))
-            self._say(Asked(number, name, fields, peer.pid, peer.uid, peer.groups, question.root))
-            try:
-                return _unpacked(await reply)
-            finally:
-                del self._asked[number]
-
-        return relay
-
-    def _license(self, grant: object, seconds: object) -> None:
-        if isinstance(grant, str) and isinstance(seconds, int) and seconds > 0:
-            self._counter.licences.give(grant, float(seconds), WORK)
-
-
-def _unpacked(reply: dict[str, Any]) -> dict[str, object]:
-    """What the gate answered. Raises what it says is wrong."""
-    if "error" in reply:
-        kind = OperatorError if reply.get("whose") == "operator" else HostError
-        raise kind(str(reply["error"]), hint=str(reply.get("hint", "")))
-    return reply

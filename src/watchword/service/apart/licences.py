@@ -1,7 +1,7 @@
 """Root's word that one grant may last longer than its stanza says.
 
-In here: how long it holds, and for whose grant. Not in here: who is root (hand_process), asking
-(counter, workshop).
+In here: how long it holds, and for whose grant. Not in here: who is root (relay), asking
+(counter, owing).
 
 Root names a grant. The gate says with whatever it has opened for which grant that is, and what it
 said first counts: a gate that is taken over later cannot have the word for one person's grant hold

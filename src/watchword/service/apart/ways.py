@@ -1,7 +1,7 @@
 """Opens for the gate what it may not open itself: ports, interfaces, logs, files.
 
 In here: whether the settings have it, and opening it; who may come to the metrics' socket.
-Not in here: the firewall (counter), the control socket (hand_process), how each is opened
+Not in here: the firewall (counter), the control socket (relay), how each is opened
 (edges.capture.openers), the passing on of what is open (edges.pair).
 """
 
