@@ -15,7 +15,7 @@ from typing import Final
 from fuzz.target import Target
 from watchword.errors import Place
 from watchword.grant.decide import Permit, authorise
-from watchword.grant.ledger import granted
+from watchword.grant.granting import granted
 from watchword.grant.warrants import against
 from watchword.model.callers import Binding, CallerTerms
 from watchword.model.crypto import Credential, Secret

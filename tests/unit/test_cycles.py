@@ -24,8 +24,7 @@ from watchword.edges.peers import Peer
 from watchword.edges.programs import MemoryPrograms
 from watchword.edges.replay.memory import MemoryJournal
 from watchword.errors import HostError, OperatorError
-from watchword.grant import cycles
-from watchword.grant import ledger as ledger_module
+from watchword.grant import cycles, granting
 from watchword.grant.decide import Permit, authorise
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, CycleTerms
@@ -1057,7 +1056,7 @@ def test_the_hand_runs_no_command_where_there_are_none() -> None:
 
 def test_packets_made_to_be_called_alike_are_closed_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten digits are alike after a million tries; here all packets are from the beginning."""
-    monkeypatch.setattr(ledger_module, "SHORT", 0)
+    monkeypatch.setattr(granting, "SHORT", 0)
 
     async def scene(house: House) -> None:
         found = scene_of(house)
@@ -1073,7 +1072,7 @@ def test_packets_made_to_be_called_alike_are_closed_each(monkeypatch: pytest.Mon
 def test_a_name_is_taken_until_the_journal_has_the_end_of_its_grant(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ledger_module, "SHORT", 0)
+    monkeypatch.setattr(granting, "SHORT", 0)
 
     async def scene(house: House) -> None:
         found = scene_of(house)

@@ -1,10 +1,11 @@
 """Remembers who was granted what, and folds grants into openings.
 
 In here: grants in force, which of them a new permit renews, the opening that
-each hole needs because of them (the latest end wins), which holes have changed
-since the firewall last agreed, and when something ends.
-Not in here: whether to grant (decide), who shares an address (neighbours), tickets
-(tickets), making the change (the enforcer, through a FirewallBackend).
+each hole needs because of them (the latest end wins), and which holes have changed
+since the firewall last agreed.
+Not in here: whether to grant (decide), what a permit comes to (granting), the order
+of ends (ends), who shares an address (neighbours), tickets (tickets), making the
+change (the enforcer, through a FirewallBackend).
 
 Cost does not grow with what is in force: dictionaries, one heap, and the set of
 changed holes. No clock: every method is told the time.
@@ -12,22 +13,20 @@ changed holes. No clock: every method is told the time.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
-from typing import Final, TypeAlias
+from typing import Final
 
 from watchword.grant import plan
 from watchword.grant.decide import Permit
+from watchword.grant.ends import Ends
+from watchword.grant.granting import Sameness, granted, never, same_as, sameness
 from watchword.grant.lifecycle import State, Turn, step
-from watchword.grant.neighbours import Neighbours
+from watchword.grant.neighbours import Neighbourhoods, Neighbours
 from watchword.grant.tickets import Tickets
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
-from watchword.model.openings import Caller, ChangeSet, Extent, Grant, Hole, Lead, Opening, Tag
-from watchword.model.requests import Request
-from watchword.model.services import Service
+from watchword.model.openings import ChangeSet, Grant, Hole, Opening, Tag
 
 
 @dataclass(slots=True)
@@ -51,75 +50,7 @@ class _Holding:
     changed: bool = False
 
 
-_Identity: TypeAlias = tuple[
-    int, str, str, Address, Extent | None, tuple[Caller, ...],
-    frozenset[Service], Address | None, Lead | None, int,
-]  # fmt: skip
-"""What makes two grants one: stanza, key, user, callers, services, destination, lead, and how many
-connections.
-
-The key, because a reload may give a stanza's number to another one.
-"""
-_NOBODY: Final = Neighbours()
-SHORT: Final = 10
-"""Digits of the digest of a request that its grant is called by."""
-
 _LATER: Final = 0.001  # seconds; the least by which two ends differ
-COUNTED_SECONDS: Final = 600_000
-"""For so long connections are counted at the most: a week after its use a ticket of the kernel's
-would be good again."""
-_MOVED: Final = 1000  # ends that are kept at the least, though they were moved
-
-
-def _never(_: str) -> bool:
-    return False
-
-
-def name_of(request: Request, taken: Callable[[str], bool] = _never) -> str:
-    """What a grant is called that comes of a request; ``taken``: whether another one is.
-
-    Short, for people. A caller can make packets that are called alike, and no grant may take
-    the place of another, which would never end: the second has all of its digits.
-    """
-    digits = request.key.plaintext.hex()
-    names = chain((digits[:SHORT], digits), (f"{digits}-{again}" for again in count(2)))
-    return next(name for name in names if not taken(name))
-
-
-def granted(
-    permit: Permit,
-    now: Moment,
-    taken: Callable[[str], bool] = _never,
-    tickets: tuple[int, ...] = (),
-) -> Grant:
-    """The grant that a permit comes to, from now on; ``taken`` as for ``name_of``.
-
-    ``tickets``: as many as the permit is good for, if it counts connections.
-    """
-    request = permit.request
-    door = permit.door_seconds
-    if permit.connections:  # what gives it more time later gives no more connections
-        door = min(permit.seconds if door is None else door, COUNTED_SECONDS)
-    return Grant(
-        id=name_of(request, taken),
-        stanza=request.stanza,
-        user=request.user,
-        source=request.packet.source,
-        who=permit.who,
-        services=permit.services,
-        destination=permit.destination,
-        began=now.wall,
-        ends=now.wall + permit.seconds,
-        until=round(now.steady + permit.seconds, 3),
-        key=permit.key,
-        lead=permit.lead,
-        extent=permit.extent,
-        also=permit.also,
-        tickets=tickets,
-        identity=permit.identity,
-        lease=permit.sharing.lease,
-        door_until=None if door is None else round(now.steady + door, 3),
-    )
 
 
 class Ledger:
@@ -131,18 +62,16 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._ends: list[tuple[float, int, str]] = []
-        self._admitted = count()
+        self._ends = Ends(self._until)
         self._holdings: dict[Hole, _Holding] = {}
         self._led: dict[Hole, _Holding] = {}
         """By door: what leads somewhere and is shared by somebody."""
         self._changed: list[_Holding] = []
         self._fresh: list[str] = []
-        self._names: dict[_Identity, str] = {}
-        self._at: dict[Address, Neighbours | str] = {}
-        """Of who is alone at an address there is the name only: with most it stays at that."""
+        self._names: dict[Sameness, str] = {}
+        self._at = Neighbourhoods(self.named)
         self._tickets = Tickets()
-        self.taken_elsewhere: Callable[[str], bool] = _never
+        self.taken_elsewhere: Callable[[str], bool] = never
         """Whether a grant of that name is in the journal because of somebody else."""
 
     def admit(self, permit: Permit, now: Moment) -> Grant:
@@ -177,13 +106,7 @@ class Ledger:
 
     def standing(self, permit: Permit) -> Grant | None:
         """The grant in force that a permit would renew; None if it would be a new one."""
-        asked = permit.request
-        services = frozenset(permit.services)
-        caller = (asked.stanza, permit.key, asked.user)
-        whom = (permit.who, permit.extent, permit.also)
-        counted = permit.connections or 0
-        wanted = (*caller, *whom, services, permit.destination, permit.lead, counted)
-        name = self._names.get(wanted)
+        name = self._names.get(same_as(permit))
         return None if name is None else self._entries[name].grant
 
     def led_elsewhere(self, permit: Permit, now: Moment) -> Opening | None:
@@ -208,7 +131,7 @@ class Ledger:
         """
         entry = self._entries[grant.id]
         entry.grant = replace(grant, ends=ends, until=until)
-        self._await_end(entry.grant)
+        self._ends.note(grant.id, until, len(self._entries))
         shuts = entry.grant.shuts
         for holding in entry.holdings:
             if holding.wanted is None or holding.wanted.until <= shuts:
@@ -221,13 +144,12 @@ class Ledger:
         """Take up a grant of an earlier run, or a new one."""
         holdings = [self._holding(hole) for hole in grant.holes]
         self._entries[grant.id] = _Entry(grant, state, holdings)
-        self._names[_identity(grant)] = grant.id
-        for who in {each.who for each in grant.callers}:
-            self._move_in(who, grant)
+        self._names[sameness(grant)] = grant.id
+        self._at.move_in(grant)
         self._tickets.handed_out(grant, 1)
         if state is State.WANTED:
             self._fresh.append(grant.id)
-        self._await_end(grant)
+        self._ends.note(grant.id, grant.until, len(self._entries))
         for holding in holdings:
             holding.sharers.add(grant.id)
             if holding.hole.lead is not None:
@@ -237,13 +159,7 @@ class Ledger:
 
     def expire(self, now: Moment) -> list[Grant]:
         """Drop every grant whose end has come, in the order of ends, then of beginnings."""
-        over = []
-        while self._ends and self._ends[0][0] <= now.steady:
-            until, _, name = heapq.heappop(self._ends)
-            entry = self._entries.get(name)
-            if entry is not None and entry.grant.until == until:
-                over.append(self._drop(name, Turn.EXPIRED))
-        return over
+        return [self._drop(name, Turn.EXPIRED) for name in self._ends.come(now.steady)]
 
     def withdraw(self, name: str, turn: Turn) -> Grant:
         """Take one grant back before its end. KeyError if it is not in force."""
@@ -272,7 +188,7 @@ class Ledger:
 
     def next_deadline(self) -> float | None:
         """Steady seconds at which ``expire`` next has something to do."""
-        return self._ends[0][0] if self._ends else None
+        return self._ends.next()
 
     def grants(self) -> Iterator[Grant]:
         return (entry.grant for entry in self._entries.values())
@@ -287,8 +203,7 @@ class Ledger:
 
     def at(self, who: Address) -> Neighbours:
         """Whose grants let in this address, for looking only."""
-        there = self._at.get(who, _NOBODY)
-        return Neighbours(*self.named([there])) if isinstance(there, str) else there
+        return self._at.at(who)
 
     def grant(self, name: str) -> Grant | None:
         """The grant of that name; None if it is not in force."""
@@ -317,16 +232,9 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _await_end(self, grant: Grant) -> None:
-        """Ends that were moved stay where they are, until there are more of them than of others."""
-        heapq.heappush(self._ends, (grant.until, next(self._admitted), grant.id))
-        if len(self._ends) > 2 * len(self._entries) + _MOVED:
-            ends: dict[str, tuple[float, int, str]] = {}
-            for end in sorted(self._ends):
-                entry = self._entries.get(end[2])
-                if entry is not None and entry.grant.until == end[0]:
-                    ends.setdefault(end[2], end)
-            self._ends = sorted(ends.values())
+    def _until(self, name: str) -> float | None:
+        entry = self._entries.get(name)
+        return entry.grant.until if entry else None
 
     def _holding(self, hole: Hole) -> _Holding:
         holding = self._holdings.get(hole)
@@ -343,29 +251,14 @@ class Ledger:
     def _drop(self, name: str, turn: Turn) -> Grant:
         entry = self._entries.pop(name)
         step(entry.state, turn)
-        identity = _identity(entry.grant)
-        if self._names.get(identity) == name:
-            del self._names[identity]
+        same = sameness(entry.grant)
+        if self._names.get(same) == name:
+            del self._names[same]
         self._tickets.handed_out(entry.grant, -1)
-        for who in {each.who for each in entry.grant.callers}:
-            self._move_out(who, entry.grant)
+        self._at.move_out(entry.grant)
         for holding in entry.holdings:
             self._release(holding, entry.grant)
         return entry.grant
-
-    def _move_in(self, who: Address, grant: Grant) -> None:
-        if who in self._at:
-            there = self._at[who] = self.at(who)
-            there.add(grant)
-        else:
-            self._at[who] = grant.id
-
-    def _move_out(self, who: Address, grant: Grant) -> None:
-        there = self._at[who]
-        if isinstance(there, Neighbours):
-            there.remove(grant)
-        if isinstance(there, str) or not there.number:
-            del self._at[who]
 
     def _release(self, holding: _Holding, grant: Grant) -> None:
         """The latest end among those who still share the hole wins."""
@@ -386,10 +279,3 @@ class Ledger:
         holding.longest, until = name, self._entries[name].grant.shuts
         if holding.wanted is None or holding.wanted.until != until:
             self._want(holding, Opening(holding.hole, until))
-
-
-def _identity(grant: Grant) -> _Identity:
-    services = frozenset(grant.services)
-    caller = (grant.stanza, grant.key, grant.user)
-    whom = (grant.who, grant.extent, grant.also)
-    return (*caller, *whom, services, grant.destination, grant.lead, len(grant.tickets))

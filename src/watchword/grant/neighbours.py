@@ -6,10 +6,11 @@ Not in here: the grants (ledger), what follows for who asks now (crowd).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum, auto
 from typing import Final, TypeAlias
 
+from watchword.model.addresses import Address
 from watchword.model.openings import Grant, Lease
 
 SHOWN: Final = 40  # characters of what somebody calls himself
@@ -90,3 +91,39 @@ def _traits(grant: Grant) -> Iterator[_Trait]:
         yield Trait.COUNTED
     if grant.lease is not None:
         yield grant.lease
+
+
+class Neighbourhoods:
+    """Those of every address."""
+
+    def __init__(self, named: Callable[[Iterable[str]], Iterable[Grant]]) -> None:
+        """``named``: the grants of these names, which are in force."""
+        self._named = named
+        self._at: dict[Address, Neighbours | str] = {}
+        """Of who is alone at an address there is the name only: with most it stays at that."""
+
+    def at(self, who: Address) -> Neighbours:
+        """Whose grants let in this address, for looking only."""
+        there = self._at.get(who, _NOBODY)
+        return Neighbours(*self._named([there])) if isinstance(there, str) else there
+
+    def move_in(self, grant: Grant) -> None:
+        """It is in force by now."""
+        for who in {each.who for each in grant.callers}:
+            if who in self._at:
+                there = self._at[who] = self.at(who)
+                there.add(grant)
+            else:
+                self._at[who] = grant.id
+
+    def move_out(self, grant: Grant) -> None:
+        """KeyError if it has not moved in."""
+        for who in {each.who for each in grant.callers}:
+            there = self._at[who]
+            if isinstance(there, Neighbours):
+                there.remove(grant)
+            if isinstance(there, str) or not there.number:
+                del self._at[who]
+
+
+_NOBODY: Final = Neighbours()

@@ -26,7 +26,8 @@ from watchword.edges.replay.memory import MemoryJournal
 from watchword.errors import HostError
 from watchword.grant import cycles
 from watchword.grant.decide import Permit
-from watchword.grant.ledger import Ledger, granted
+from watchword.grant.granting import granted
+from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.commands import Cycle

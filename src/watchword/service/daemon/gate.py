@@ -22,8 +22,8 @@ from watchword.errors import HostError
 from watchword.grant.closing import ClosePermit
 from watchword.grant.crowd import Wait
 from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
+from watchword.grant.granting import name_of
 from watchword.grant.knock_limits import KnockLimits
-from watchword.grant.ledger import name_of
 from watchword.grant.neighbours import SHOWN
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
