@@ -21,7 +21,7 @@ from watchword.conformance.findings import Finding, Verdict
 from watchword.conformance.openpgp_cells import rings
 from watchword.lab.hosts import can_make_namespaces
 
-PAIRS_AT_ONCE = 3
+PAIRS_AT_ONCE = 6
 
 
 def tried(pair: Pair) -> dict[tuple[str, str], Finding]:

@@ -38,7 +38,7 @@ SHORT: Final = 20.0
 """Seconds within which a short grant has to end, which is before a usual one (30) would."""
 PAUSE: Final = 0.1
 """Seconds between two looks."""
-AT_ONCE: Final = 4
+AT_ONCE: Final = 8
 """Cells under way at the same time; most of their time is waiting for silence."""
 
 

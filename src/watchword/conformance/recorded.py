@@ -52,8 +52,8 @@ def _cell(vector: Vector) -> Cell:
         stanza=(
             f"KEY_BASE64 {key['key_b64']}",
             "HMAC_KEY_BASE64",
-            "FW_ACCESS_TIMEOUT 3",
-            "MAX_FW_TIMEOUT 3",
+            "FW_ACCESS_TIMEOUT 2",
+            "MAX_FW_TIMEOUT 2",
             *mode,
         ),
         settings=("ENABLE_SPA_PACKET_AGING N",),

@@ -42,7 +42,8 @@ class Round:
     settings: tuple[str, ...]
     shares: bool
     trials: list[Trial] = field(default_factory=list)
-    _openings: int = 0
+    openings: int = 0
+    """Packets that open something."""
     _contents: set[bytes] = field(default_factory=set)
     _locks: list[Lock] = field(default_factory=list)
     _foreign: list[bytes] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Round:
             self.settings == trial.settings
             and self.shares == trial.shares
             and (self.shares or self.access == [trial.access])
-            and self._openings + _openings(trial) <= MOST_OPENINGS
+            and self.openings + _openings(trial) <= MOST_OPENINGS
             and len(self.trials) < MOST_TRIALS
             and not self._contents & one.contents
             and not any(_opened(payload, self._locks) for payload in one.foreign)
@@ -71,7 +72,7 @@ class Round:
 
     def add(self, one: _Prepared) -> None:
         self.trials.append(one.trial)
-        self._openings += _openings(one.trial)
+        self.openings += _openings(one.trial)
         self._contents |= one.contents
         self._locks += one.locks
         self._foreign += one.foreign

@@ -19,7 +19,7 @@ from watchword.conformance.rounds import Round, pack
 from watchword.conformance.sittings import sit
 from watchword.conformance.trials import Trial
 
-AT_ONCE: Final = 6
+AT_ONCE: Final = 12
 """Rounds side by side: most of a round is waiting for something to end."""
 
 
@@ -51,9 +51,10 @@ def _sittings(
     program: Sequence[str], rounds: Iterable[Round], rings: Rings | None
 ) -> Iterator[Finding]:
     answered = False
+    longest_first = sorted(rounds, key=lambda one: -one.openings)
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for done in as_completed([pool.submit(sit, program, one, rings) for one in rounds]):
+        for done in as_completed([pool.submit(sit, program, one, rings) for one in longest_first]):
             for finding in done.result():
                 answered |= finding.group == "silence"
                 yield finding
