@@ -2,8 +2,9 @@
 
 In here: the order of these steps, and what becomes of a packet when one of
 them fails.
-Not in here: each step itself; how OpenPGP packets are opened (vault); counting and
-telling refusals (verdicts); ends and repairs (enforcer, keeper).
+Not in here: each step itself; how OpenPGP packets are opened (vault); letting in, and who
+waits for that (entrance); counting and telling refusals (verdicts); ends and repairs
+(enforcer, keeper).
 
 Receiving and settling are two: what no stanza sealed is refused as it arrives
 (``receive``, which never waits), what is authentic waits in a queue, and
@@ -20,16 +21,12 @@ from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.closing import ClosePermit
-from watchword.grant.crowd import Wait
 from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
-from watchword.grant.granting import name_of
 from watchword.grant.knock_limits import KnockLimits
-from watchword.grant.neighbours import SHOWN
 from watchword.model.addresses import Address
-from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
-from watchword.model.openings import Grant, Opening
-from watchword.model.outcomes import AddressShared, Finding, Judged, Refusal, Together
+from watchword.model.openings import Grant
+from watchword.model.outcomes import Finding, Judged, Refusal
 from watchword.model.packets import Packet
 from watchword.model.policy import Policy
 from watchword.model.reasons import Reason
@@ -40,12 +37,12 @@ from watchword.service.daemon.claims import Claims
 from watchword.service.daemon.commands import Commands
 from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.entrance import Entrance
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.hand import Hand, command_programs
 from watchword.service.daemon.names import Names
 from watchword.service.daemon.numbering import Numbering
 from watchword.service.daemon.restraint import Restraint
-from watchword.service.daemon.turns import PATIENCE, Turn, Turns
 from watchword.service.daemon.vault import Answer, Vault
 from watchword.service.daemon.verdicts import Verdicts
 
@@ -98,10 +95,10 @@ class Gate:
         self._numbering: Numbering | None = None
         """Of the policy, once somebody needed it."""
         self._waiting: list[Case] = []
-        self._turns = Turns()
-        """Who waits for an address that is held."""
-        enforcer.freed = self._freed
         self._arrived = asyncio.Event()
+        self._entrance = Entrance(
+            enforcer, self._verdicts, self._figures, reporter, clock, stir=self._arrived.set
+        )
         self._under_way = asyncio.Lock()
         """One batch at a time, in the order of arrival."""
 
@@ -190,10 +187,6 @@ class Gate:
         """Give up what waits for key rings, for the next gate to judge it anew."""
         return self._vault.abandon()
 
-    def _freed(self) -> None:
-        if self._turns:
-            self._arrived.set()
-
     async def settle_forever(self) -> None:
         """Settle what gathers, until cancelled; ``finish`` first, so that nothing is cut short."""
         while True:
@@ -207,11 +200,7 @@ class Gate:
                 await self.settle()
             await self._commands.checked()  # what is not run may be for the next stanza
             await self._names.answered()
-            for turn in self._turns.all():
-                self._turns.leave(turn)
-                self._verdicts.deny(
-                    turn.case, turn.given_up("the server was stopped, or read its files again")
-                )
+            self._entrance.send_away("the server was stopped, or read its files again")
             if not self._waiting:
                 return
 
@@ -222,37 +211,7 @@ class Gate:
             if not self._waiting:
                 self._arrived.clear()
             await self._settle(cases)
-            await self._serve_the_line()
-
-    async def _serve_the_line(self) -> None:
-        """Let in who has waited for an address, if it is free by now; or not any more."""
-        if not self._turns:
-            return
-        now = self._clock.now()
-        ready: list[Turn] = []
-        for turn in self._turns.all():
-            if turn.until <= now.steady:
-                self._turns.leave(turn)
-                self._verdicts.deny(turn.case, turn.given_up("nobody left in time"))
-            elif not isinstance(self._enforcer.crowd.judge(turn.permit, now), Wait):
-                ready.append(turn)
-        if ready:
-            await self._grant([(each.case, each.permit) for each in ready], ready)
-
-    def _wait(self, case: Case, permit: Permit, wait: Wait) -> None:
-        """Get somebody in line."""
-        steady = self._clock.now().steady
-        there, before = self._turns.take_place(case, permit, steady)
-        if before is not None:
-            self._verdicts.deny(before.case, before.given_up("asked once more"))
-        if not there:
-            detail = f"{permit.request.user[:SHOWN]}: too many wait for {permit.who} already"
-            no = Refusal(Reason.ADDRESS_HELD, (permit.request.stanza,), detail)
-            self._verdicts.deny(case, no)
-            return
-        asyncio.get_running_loop().call_later(PATIENCE + 0.1, self._arrived.set)
-        user = (permit.request.user,)
-        self._reporter.report(AddressShared(permit.who, Together.WAITS, user, wait.holder))
+            await self._entrance.serve_the_line()
 
     async def _settle(self, cases: list[Case]) -> None:
         for case in cases:
@@ -289,7 +248,7 @@ class Gate:
                 self._commands.begin(self._hand, case, permit, self._not_run)
             elif isinstance(permit, ClosePermit):
                 if openings:  # what came before it is open before it closes anything
-                    await self._grant(openings)
+                    await self._entrance.let_in(openings)
                     openings = []
                 await self._close(case, permit)
             elif permit.cycle is not None:
@@ -297,7 +256,7 @@ class Gate:
             else:
                 openings.append((case, permit))
         if openings:
-            await self._grant(openings)
+            await self._entrance.let_in(openings)
 
     async def _close(self, case: Case, permit: ClosePermit) -> None:
         """End what the caller has got from this stanza, whatever number it had then."""
@@ -358,46 +317,3 @@ class Gate:
         """Go on with a packet that names a host, now that its addresses are known."""
         case.named = addresses
         self._go_on(case, request)
-
-    async def _grant(
-        self, permitted: Sequence[tuple[Case, Permit]], turns: Sequence[Turn] = ()
-    ) -> None:
-        """``turns``: of those who waited in line, as many; who has to wait on keeps his."""
-        try:
-            with self._figures.timing("grant"):
-                answers = await self._enforcer.grant([permit for _, permit in permitted])
-        except HostError as error:
-            for turn in turns:
-                self._turns.leave(turn)
-            self._reporter.report(HostTrouble.of("firewall", error))
-            for case, _ in permitted:
-                self._verdicts.deny(case, Refusal(Reason.FIREWALL_REFUSED, (case.asked.stanza,)))
-            return
-        for turn, answer in zip(turns, answers, strict=False):
-            if not isinstance(answer, Wait):
-                self._turns.leave(turn)
-        for (case, permit), answer in zip(permitted, answers, strict=True):
-            if isinstance(answer, Grant):
-                self._granted(case, permit, answer)
-            elif isinstance(answer, Opening):
-                self._led_elsewhere(case, answer)
-            elif isinstance(answer, Refusal):
-                # nothing but others at the same address: no other stanza is asked
-                self._verdicts.deny(case, answer)
-            elif not turns:
-                self._wait(case, permit, answer)
-
-    def _granted(self, case: Case, permit: Permit, grant: Grant) -> None:
-        self._figures.verdicts["granted"] += 1
-        self._reporter.report(
-            Judged(
-                case.packet, self._clock.now().wall, tuple(case.refusals), case.request, grant,
-                renewed=not grant.id.startswith(name_of(permit.request)),
-                resolved=case.named is not None,
-            )
-        )  # fmt: skip
-
-    def _led_elsewhere(self, case: Case, other: Opening) -> None:
-        remaining = max(1, round(other.until - self._clock.now().steady))
-        detail = f"to {other.hole.lead} for another {remaining} seconds"
-        self._verdicts.deny(case, Refusal(Reason.LED_ELSEWHERE, (case.asked.stanza,), detail))

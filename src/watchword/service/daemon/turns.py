@@ -1,7 +1,7 @@
 """Who waits for an address that somebody else holds.
 
 In here: the order, and every bound on how many wait and for how long.
-Not in here: whether an address is free (grant.crowd), granting (gate).
+Not in here: whether an address is free (grant.crowd), granting (entrance).
 
 Whoever waits has proved who he is, and his packet is spent. Each has one place for an address: who
 asks again gets in line anew. First come, first served.

@@ -2,7 +2,7 @@
 
 In here: refusals, before and after a packet has proved itself.
 Not in here: which refusals there are (recognise, grant), how much is too much (restraint), grants
-(gate).
+(entrance).
 """
 
 from __future__ import annotations
