@@ -34,7 +34,8 @@ ROWS: Final = {
     Feature.FORWARD: "leads a port on to another host (`ENABLE_IPT_FORWARDING`)",
     Feature.FORWARD_ALL: "leads everything on (`FORWARD_ALL`)",
     Feature.SOURCE_NAT: "has callers seen as another (`ENABLE_IPT_SNAT`, `FORCE_SNAT`)",
-    Feature.OUTPUT: "lets answers out past a chain that drops them (`ENABLE_IPT_OUTPUT`)",
+    Feature.OUTPUT: "lets answers out past a chain that drops them (`ENABLE_IPT_OUTPUT`, "
+    "`ENABLE_OUTPUT_ACCESS`)",
     Feature.SOURCE_PORT: "lets in one source port of a caller (`BIND_SOURCE_PORT`)",
     Feature.PREFIX: "lets in a whole prefix (`PREFIXES_IPV4`, `PREFIXES_IPV6`)",
     Feature.FIRST: "of a prefix only the first that connects (`FIRST_CONNECTS_ONLY`)",

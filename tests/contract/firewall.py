@@ -30,6 +30,8 @@ class World:
     """Remove everything the backend made, behind its back."""
     grain: float = 0.0
     """Seconds: the kernel counts ends in steps of this."""
+    answers_apart: bool = False
+    """It is set up to let answers out by openings of their own."""
 
     def opening(
         self,
@@ -190,6 +192,33 @@ class FirewallContract:
         part = Hole(WHO[0], SERVICES[0], extent=Extent(port=40123))
         with pytest.raises(HostError):
             ready.add(ready.opening(), Opening(part, ready.clock.now().steady + 60))
+        assert ready.backend.installed() == frozenset()
+
+    def test_openings_for_answers_are_told_from_those_that_let_in(self, ready: World) -> None:
+        plain = [
+            ready.opening(who, to=to) for who, to in (("192.0.2.7", None), ("2001:db8::7", None))
+        ]
+        if Feature.DESTINATION in ready.backend.probe():
+            plain.append(ready.opening(to="203.0.113.1"))
+        out = [Opening(each.hole._replace(answers=True), each.until) for each in plain]
+        if Feature.OUTPUT not in ready.backend.probe():
+            with pytest.raises(HostError):
+                ready.add(plain[0], out[0])
+            assert ready.backend.installed() == frozenset()
+            return
+        if not ready.answers_apart:  # every opening lets answers out
+            ready.add(*plain, *out)
+            assert ready.backend.installed() >= tags(*plain)
+            return
+        ready.add(*plain, *out)
+        assert ready.backend.installed() == tags(*plain, *out)
+        ready.remove(*tags(*plain))
+        assert ready.backend.installed() == tags(*out)
+        later = [Opening(each.hole, each.until + 60) for each in out]
+        ready.backend.apply(ChangeSet(tuple(later), tags(*out)))
+        assert ready.backend.prepare() == 0
+        assert ready.backend.installed() == tags(*later)
+        ready.remove(*tags(*later))
         assert ready.backend.installed() == frozenset()
 
     def test_service_and_destination_tell_openings_apart(self, ready: World) -> None:

@@ -27,7 +27,14 @@ services = st.builds(Service, st.sampled_from(Proto), st.integers(1, 65535))
 def holes_of(version: Literal[4, 6]) -> st.SearchStrategy[Hole]:
     addresses = st.ip_addresses(v=version)
     return st.builds(
-        Hole, addresses, services, st.none() | addresses, st.none(), st.none(), st.just(0)
+        Hole,
+        addresses,
+        services,
+        st.none() | addresses,
+        st.none(),
+        st.none(),
+        st.just(0),
+        st.just(False),
     )
 
 

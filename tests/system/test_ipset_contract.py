@@ -18,8 +18,9 @@ from watchword.model.firewalls import ChainUse, FirewallSettings
 pytestmark = pytest.mark.system
 
 
-def world_of(exe: str) -> Iterator[World]:
-    settings = FirewallSettings(exe=exe, output=ChainUse("OUTPUT", "FWKNOP_OUTPUT"))
+def world_of(exe: str, *, apart: bool = False) -> Iterator[World]:
+    answers = ChainUse("OUTPUT", "FWKNOP_OUTPUT")
+    settings = FirewallSettings(exe=exe, output=answers, answers_apart=apart)
 
     def wipe() -> None:
         six = exe.replace("iptables", "ip6tables")
@@ -30,7 +31,7 @@ def world_of(exe: str) -> Iterator[World]:
     with Lab() as lab, entered(lab.host("alone")):
         backend = IpsetFirewall(settings, programs=SystemPrograms(), clock=CLOCK)
         try:
-            yield World(backend, CLOCK, time.sleep, wipe, grain=1.0)
+            yield World(backend, CLOCK, time.sleep, wipe, grain=1.0, answers_apart=apart)
         finally:
             backend.close()
 
@@ -48,4 +49,4 @@ class TestBehindTheOldTables(FirewallContract):
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        yield from world_of("iptables-legacy")
+        yield from world_of("iptables-legacy", apart=True)

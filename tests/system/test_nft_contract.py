@@ -39,7 +39,8 @@ def world_of(settings: FirewallSettings, operators: str) -> Iterator[World]:
         alone = lab.host("alone")
         with entered(alone), firewall(settings) as backend:
             nft(script=operators)
-            yield World(backend, CLOCK, time.sleep, wipe)
+            apart = settings.answers_apart
+            yield World(backend, CLOCK, time.sleep, wipe, answers_apart=apart)
 
 
 class TestGuard(FirewallContract):
@@ -101,7 +102,11 @@ class TestJumpThatLeadsOn(FirewallContract):
     def world(self) -> Iterator[World]:
         forward = (JumpFrom("inet", "filter", "forward"),)
         settings = replace(
-            jumping("inet filter input"), leads=True, forward_from=forward, output_from=forward
+            jumping("inet filter input"),
+            leads=True,
+            forward_from=forward,
+            output_from=forward,
+            answers_apart=True,
         )
         yield from world_of(settings, OPERATORS)
 

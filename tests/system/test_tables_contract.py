@@ -30,7 +30,8 @@ def world_of(exe: str, **more: object) -> Iterator[World]:
     with Lab() as lab, entered(lab.host("alone")):
         backend = TablesFirewall(settings, programs=SystemPrograms(), clock=CLOCK)
         try:
-            yield World(backend, CLOCK, time.sleep, wipe)
+            apart = settings.answers_apart
+            yield World(backend, CLOCK, time.sleep, wipe, answers_apart=apart)
         finally:
             ward = backend._ward
             backend.teardown()
@@ -40,15 +41,20 @@ def world_of(exe: str, **more: object) -> Iterator[World]:
 
 
 class TestShim(FirewallContract):
+    """With a chain for answers to some."""
+
     column = "iptables"
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        yield from world_of("iptables-nft", leads=True, seen_as=True)
+        answers = ChainUse("OUTPUT", "FWKNOP_OUTPUT")
+        yield from world_of(
+            "iptables-nft", leads=True, seen_as=True, output=answers, answers_apart=True
+        )
 
 
 class TestOldTables(FirewallContract):
-    """With a chain for answers as well, and newest rules first."""
+    """With a chain for answers to everybody, and newest rules first."""
 
     column = "iptables"
 

@@ -253,7 +253,6 @@ def test_what_says_that_packets_are_wanted_changes_nothing(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "instead"),
     [
-        ("ENABLE_OUTPUT_ACCESS: Y;", "ENABLE_IPT_OUTPUT"),
         ("GPG_AGENT_INFO: /tmp/S.gpg:1;", "gpg finds its agent by GPG_HOME_DIR"),
         ("GPG_NO_OPTIONS;", "gpg runs with its own options"),
         ("DATA_COLLECT_MODE: ULOG_PCAP;", "AUTH_MODE"),

@@ -76,15 +76,16 @@ def network(who: Address, bits: int, first: bool) -> tuple[Address, Extent]:
 PARTS = st.tuples(ADDRESSES, st.integers(1, 65535).map(Extent)) | st.builds(
     network, ADDRESSES, st.integers(0, 200), st.booleans()
 )
+NO = st.just(False)
 HOLES = st.one_of(
-    st.builds(Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none(), st.just(0)),
-    st.builds(Hole, ADDRESSES, st.none(), st.none(), EVERYTHING, st.none(), st.just(0)),
+    st.builds(Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none(), st.just(0), NO),
+    st.builds(Hole, ADDRESSES, st.none(), st.none(), EVERYTHING, st.none(), st.just(0), NO),
     st.builds(
         lambda part, service, to: Hole(part[0], service, to, None, part[1]),
         PARTS, SERVICES, st.none() | ADDRESSES,
     ),
     st.builds(
-        Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none(), st.just(ON_TICKETS)
+        Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, LEADS, st.none(), st.just(ON_TICKETS), NO,
     ),
     st.builds(
         Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, st.none(), st.none(),
@@ -93,6 +94,11 @@ HOLES = st.one_of(
                 lambda number: tickets(first, number)
             )
         ),
+        NO,
+    ),
+    st.builds(
+        Hole, ADDRESSES, SERVICES, st.none() | ADDRESSES, st.none(), st.none(), st.just(0),
+        st.just(True),
     ),
 )  # fmt: skip
 OPENINGS = st.builds(Opening, HOLES, st.floats(0, 1e11))
@@ -160,10 +166,13 @@ def test_every_order_says_the_same_on_the_other_side(order: Order) -> None:
     assert letters.read(letters.order(7, order)) == letters.Letter(7, order)
 
 
+WHOLE = ("who", "service", "destination", "lead", "extent", "ticket", "answers")
+
+
 def test_an_opening_has_no_part_that_is_left_behind() -> None:
     """Whoever gives openings another part has to write and read it (wire.orders)."""
     assert [each.name for each in fields(Opening)] == ["hole", "until"]
-    assert Hole._fields == ("who", "service", "destination", "lead", "extent", "ticket")
+    assert Hole._fields == WHOLE
     assert Lead._fields == ("host", "port", "everything", "source")
 
 
@@ -234,17 +243,37 @@ def test_an_address_is_its_bytes_and_brings_no_interface_into_a_command(who: str
     for name in ("who", "source", "destination"):
         with pytest.raises(PeerError):
             decode(json.dumps({**told, name: who}).encode())
-    for row in ([who, "tcp", 22, None, None], ["c0000201", "tcp", 22, who, None]):
+    rest = [None, None, 0, False]
+    for row in ([who, "tcp", 22, None, *rest], ["c0000201", "tcp", 22, who, *rest]):
         with pytest.raises(PeerError):
             decode(json.dumps({"do": "cut", "holes": [row], "coming": False}).encode())
 
 
 def test_a_service_may_only_be_missing_where_everything_is_led_on() -> None:
     hole = Hole(ip_address("192.0.2.1"), None, None, Lead(None, 0, everything=True))
-    row = ["c0000201", "", 0, None, None]
+    row = ["c0000201", "", 0, None, None, None, 0, False]
     with pytest.raises(PeerError):
         decode(json.dumps({"do": "cut", "holes": [row], "coming": False}).encode())
     assert decode(encode(Cut((hole,)))) == Cut((hole,))
+
+
+@pytest.mark.parametrize(
+    ("lead", "part", "ticket"),
+    [
+        ([None, 22, False, None], None, 0),
+        (None, [40123, 0, False], 0),
+        (None, None, ON_TICKETS),
+        (None, None, 1),
+    ],
+)
+def test_answers_go_to_a_whole_address_and_lead_nowhere(
+    lead: object, part: object, ticket: int
+) -> None:
+    for answers, taken in ((False, True), (True, False), (1, False)):
+        row = ["c0000201", "tcp", 22, None, lead, part, ticket, answers]
+        order = json.dumps({"do": "cut", "holes": [row], "coming": False}).encode()
+        with contextlib.nullcontext() if taken else pytest.raises(PeerError):
+            decode(order)
 
 
 def test_a_reply_is_an_object_of_bounded_size() -> None:

@@ -63,6 +63,8 @@ class Permit:
     """What it does against others at the same address."""
     identity: str = ""
     """As ``Grant.identity``."""
+    answers: bool = False
+    """As ``Grant.answers``."""
 
     @property
     def connections(self) -> int | None:
@@ -191,6 +193,7 @@ def _permit(
         also=whom[1:],
         sharing=_sharing(terms, whom[0].extent),
         identity=_identity(terms, request),
+        answers=terms.answers,
     )
 
 

@@ -19,10 +19,10 @@ from watchword.model.services import Service
 
 Sameness: TypeAlias = tuple[
     int, str, str, Address, Extent | None, tuple[Caller, ...],
-    frozenset[Service], Address | None, Lead | None, int,
+    frozenset[Service], Address | None, Lead | None, int, bool,
 ]  # fmt: skip
-"""What makes two grants one: stanza, key, user, callers, services, destination, lead, and how many
-connections.
+"""What makes two grants one: stanza, key, user, callers, services, destination, lead, how many
+connections, and whether answers are let out for it.
 
 The key, because a reload may give a stanza's number to another one.
 """
@@ -81,6 +81,7 @@ def granted(
         tickets=tickets,
         identity=permit.identity,
         lease=permit.sharing.lease,
+        answers=permit.answers,
         door_until=None if door is None else round(now.steady + door, 3),
     )
 
@@ -98,4 +99,4 @@ def sameness(grant: Grant) -> Sameness:
 def _sameness(got: Permit | Grant, stanza: int, user: str, connections: int) -> Sameness:
     caller, whom = (stanza, got.key, user), (got.who, got.extent, got.also)
     services = frozenset(got.services)
-    return (*caller, *whom, services, got.destination, got.lead, connections)
+    return (*caller, *whom, services, got.destination, got.lead, connections, got.answers)

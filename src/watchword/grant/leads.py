@@ -87,12 +87,23 @@ def _by_name(
 def _here(terms: Terms, wish: ForwardWish) -> Lead | No:
     """By another port to a service of this host, whatever name or address it is called by."""
     inside = Service(wish.services[0].proto, wish.port)
+    return Lead(None, wish.port) if _is_inside(terms, inside) else _not_allowed(str(inside))
+
+
+def _is_inside(terms: Terms, service: Service) -> bool:
+    """Whether a service of this host may be reached by another port than its own."""
     if terms.nat.local_targets:
-        allowed = any(target.admits(None, wish.port) for target in terms.nat.targets)
-        allowed = allowed and inside not in terms.closed_services
-    else:
-        allowed = terms.offers(inside)
-    return Lead(None, wish.port) if allowed else _not_allowed(str(inside))
+        allowed = any(target.admits(None, service.port) for target in terms.nat.targets)
+        return allowed and service not in terms.closed_services
+    return terms.offers(service)
+
+
+def may_lead_to(policy: Policy, terms: Terms, service: Service) -> bool:
+    """Whether there is a request that leads to this service of this host."""
+    if terms.nat.forced:
+        return any(each == Lead(None, service.port) for each in terms.nat.forced)
+    may_ask = terms.nat.enabled and policy.local_nat
+    return (may_ask or terms.sharing.secret_ports is not None) and _is_inside(terms, service)
 
 
 def _elsewhere(terms: Terms, port: int, addresses: Iterable[Address], who: Address) -> Lead | No:

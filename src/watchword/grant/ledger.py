@@ -142,7 +142,7 @@ class Ledger:
 
     def resume(self, grant: Grant, state: State) -> None:
         """Take up a grant of an earlier run, or a new one."""
-        holdings = [self._holding(hole) for hole in grant.holes]
+        holdings = [self._holding(hole) for hole in grant.wanted]
         self._entries[grant.id] = _Entry(grant, state, holdings)
         self._names[sameness(grant)] = grant.id
         self._at.move_in(grant)

@@ -68,6 +68,8 @@ def _against_door(policy: Policy, wanted: Wanted, now: Moment) -> str:
         if isinstance(each, OpenServices) and hole.service in each.services
     ]
     plain = Hole(hole.who, hole.service, hole.destination)
+    if policy.door_answers and hole.answers:
+        plain = plain._replace(answers=True)
     if not fitting or hole != plain:
         return "no such door opens that"
     if remaining > max(fitting) + SLACK:
@@ -139,6 +141,9 @@ def _of_the_family(policy: Policy, who: Address) -> str:
 
 def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
     """Whether there is a request to which this would be the answer."""
+    if hole.answers:
+        why = _of_answers(policy, terms, hole)
+        return why or _of_the_destination(policy, terms, hole.who, hole.destination)
     if hole.ticket > 0:  # of a hole that may lead somewhere, and is asked for as well
         why = _of_the_service(terms, hole) or _of_the_number(terms, hole)
         return why or _of_the_destination(policy, terms, hole.who, hole.destination)
@@ -151,6 +156,19 @@ def _of_the_hole(policy: Policy, terms: Terms, hole: Hole) -> str:
     if why or (hole.lead is not None and hole.lead.everything):
         return why
     return _of_the_destination(policy, terms, hole.who, hole.destination)
+
+
+def _of_answers(policy: Policy, terms: Terms, hole: Hole) -> str:
+    """Whether what goes out from there may be answers to a caller of the stanza's."""
+    if not terms.answers or not terms.access:
+        return "its stanza lets no answers out by themselves"
+    if hole.service is None or hole != Hole(hole.who, hole.service, hole.destination, answers=True):
+        return "answers are let out to a whole address, from one port"
+    if why := callers.covers(policy, terms, Caller(hole.who)):
+        return why
+    offered = terms.sharing.secret_ports is None and terms.offers(hole.service)
+    led = leads.may_lead_to(policy, terms, hole.service)
+    return "" if offered or led else f"its stanza does not offer {hole.service}"
 
 
 def _of_the_service(terms: Terms, hole: Hole) -> str:

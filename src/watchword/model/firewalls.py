@@ -196,6 +196,9 @@ class FirewallSettings:
     input: ChainUse = ChainUse("INPUT", "FWKNOP_INPUT")
     output: ChainUse | None = None
     """Where answers to callers are let out; None: not our affair."""
+    answers_apart: bool = False
+    """True: answers are let out by openings of their own (``Hole.answers``), there and where
+    ``output_from`` calls us; False: by every opening."""
     lead_chains: LeadChains = LeadChains()
     """With ``leads`` (backend iptables)."""
     seen_as: bool = False

@@ -161,6 +161,9 @@ class Hole(NamedTuple):
     """0: any number of connections may be made. ON_TICKETS: as many as there are tickets for the
     same door. From 1 on: these tickets (``tickets``), each of which lets one connection in, and
     which lead nowhere themselves."""
+    answers: bool = False
+    """True: nobody comes in by it; what the service answers goes out (ENABLE_OUTPUT_ACCESS). It is
+    for a whole address, leads nowhere and has no ticket."""
 
     def __hash__(self) -> int:
         """Cheaper than that of a tuple of addresses: holes are looked up for every grant."""
@@ -193,7 +196,7 @@ class Opening:
     @property
     def tag(self) -> Tag:
         """A name derived from the content: equal openings, equal tags."""
-        who, service, destination, lead, extent, ticket = self.hole
+        who, service, destination, lead, extent, ticket, answers = self.hole
         text = f"{who} {service} {destination or '*'} {self.until:.3f}"
         if lead is not None:
             text = f"{text} {lead}"
@@ -201,6 +204,8 @@ class Opening:
             text = f"{text} of {tuple(extent)}"
         if ticket:
             text = f"{text} ticket {ticket}"
+        if answers:
+            text = f"{text} answers"
         return Tag(hashlib.blake2s(text.encode("ascii"), digest_size=8).hexdigest())
 
 
@@ -260,6 +265,9 @@ class Grant:
     """Who has it, as far as he proved it: his key, and his name if that is checked."""
     lease: Lease | None = None
     """What becomes of others at the same address; None: nothing."""
+    answers: bool = False
+    """True: answers to its callers are let out by openings of their own. False: not, or as with
+    everybody."""
 
     @property
     def shuts(self) -> float:
@@ -285,8 +293,31 @@ class Grant:
         return self.key.removeprefix(DOOR) if self.key.startswith(DOOR) else ""
 
     @property
-    def holes(self) -> tuple[Hole, ...]:
+    def wanted(self) -> tuple[Hole, ...]:
         """What the firewall has to have for it."""
+        return (*self.holes, *self._ways_out) if self.answers else self.holes
+
+    @property
+    def _ways_out(self) -> tuple[Hole, ...]:
+        """For the port that answers come from. Those of other hosts pass as what they led to."""
+        if self.cycle is not None:
+            return ()
+        if self.lead is None:
+            services = self.services
+        elif self.lead.host is None and not self.lead.everything:
+            services = (Service(self.services[0].proto, self.lead.port),)
+        else:
+            return ()
+        return tuple(
+            Hole(caller.who, service, self.destination, answers=True)
+            for caller in self.callers
+            for service in services
+            if caller.extent is None
+        )
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """Ways in: what somebody can come through."""
         if self.cycle is not None:
             return ()
         doors = self._doors

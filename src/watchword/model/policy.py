@@ -127,6 +127,9 @@ class Terms:
     knock: KnockTerms | None = None
     """What has to be knocked, in place of a packet; None: packets are wanted."""
     callers: CallerTerms = ONE_ADDRESS
+    answers: bool = False
+    """True: answers to its callers are let out by openings of their own, because they are not for
+    everybody (ENABLE_OUTPUT_ACCESS)."""
     proves: bool = False
     """True: what its packets were is remembered, for connections to prove that they belong to
     them; it has an HMAC key then (PROVE)."""
@@ -204,6 +207,8 @@ class Policy:
     """By which the systems of those who knock are told (P0F_FILE, MAX_HOPS)."""
     doors: tuple[Door, ...] = ()
     """What knocks open, in the order of their file (KNOCKD_CONF)."""
+    door_answers: bool = False
+    """True: who comes by a door gets his answers by openings of their own, as ``Terms.answers``."""
     at_once: bool = False
     """True: connections at once from one address are limited (MAX_CONNECTIONS_PER_ADDRESS)."""
     families: tuple[int, ...] = (4, 6)
@@ -216,6 +221,8 @@ class Policy:
         nat, needed = terms.nat, {*terms.callers.features, *terms.sharing.features}
         if self.at_once:
             needed.add(Feature.AT_ONCE)
+        if terms.answers:
+            needed.add(Feature.OUTPUT)
         for lead in nat.forced:
             needed |= lead.features
         if nat.through:

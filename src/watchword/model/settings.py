@@ -24,6 +24,8 @@ class LogChains:
     input: str = "FWKNOP_INPUT"
     output: str = ""
     """Empty: nothing is said of answers."""
+    answers_apart: bool = False
+    """True: they are let out for some grants only (``Grant.answers``)."""
     forward: str = "FWKNOP_FORWARD"
     dnat: str = "FWKNOP_PREROUTING"
     snat: str = "FWKNOP_POSTROUTING"

@@ -147,11 +147,11 @@ def _told(address: Address | None) -> str | None:
 
 
 def _hole(hole: Hole) -> list[object]:
-    who, service, destination, lead, extent, ticket = hole
+    who, service, destination, lead, extent, ticket, answers = hole
     proto, port = ("", 0) if service is None else (service.proto.value, service.port)
     to = None if lead is None else _lead(lead)
     part = None if extent is None else list(extent)
-    return [who.packed.hex(), proto, port, _told(destination), to, part, ticket]
+    return [who.packed.hex(), proto, port, _told(destination), to, part, ticket, answers]
 
 
 def _lead(lead: Lead) -> list[object]:

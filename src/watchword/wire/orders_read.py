@@ -136,7 +136,7 @@ def _service(proto: object, port: object) -> Service:
 
 
 def _read_hole(row: Any) -> Hole:
-    who, proto, port, destination, lead, extent, ticket = row
+    who, proto, port, destination, lead, extent, ticket, answers = row
     to = None if lead is None else _read_lead(lead)
     if proto == "" and port == 0 and to is not None and to.everything:
         service = None
@@ -149,7 +149,10 @@ def _read_hole(row: Any) -> Hole:
     number = _number(ticket, ON_TICKETS, _TICKETS)
     if number and (service is None or part is not None or (number > 0 and to is not None)):
         raise PeerError("a ticket for what is not counted")
-    hole = Hole(address, service, _maybe_address(destination), to, part, number)
+    out = _flag(answers)
+    if out and (to is not None or part is not None or number):
+        raise PeerError("answers to what is no whole address, or leads elsewhere")
+    hole = Hole(address, service, _maybe_address(destination), to, part, number, out)
     if number > 0 and not 1 <= hole.numbers[0] <= hole.numbers[-1] <= MOST_TICKETS:
         raise PeerError("tickets that cannot be")
     return hole

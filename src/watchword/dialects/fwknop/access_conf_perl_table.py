@@ -37,7 +37,6 @@ KNOCKING: Final = ("SHARED_SEQUENCE", "ENCRYPT_SEQUENCE")
 
 _GPG: Final = "gpg runs with its own options, and takes none from a file"
 IDLE: Final = {
-    "ENABLE_OUTPUT_ACCESS": "ENABLE_IPT_OUTPUT of the server's file is for all stanzas",
     "GPG_AGENT_INFO": "gpg finds its agent by GPG_HOME_DIR",
     "GPG_NO_OPTIONS": _GPG,
     "GPG_USE_OPTIONS": _GPG,

@@ -19,6 +19,7 @@ from watchword.dialects.fwknop import (
     fwknopd_conf,
     policy_tests,
     translate_alerts,
+    translate_answers,
     translate_callers,
     translate_default,
     translate_doors,
@@ -100,6 +101,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     values = translate_default.with_default(values, offers, sources.is_program, complaints)
     fwknopd_conf.remark_idle(values, complaints)
     settings = _whole_settings(values, options, sources, complaints, offers)
+    settings, said = _with_answers(settings, stanzas, offers, values, complaints)
+    policy = translate_answers.policy(policy, settings.firewall, said)
     firewall = _for_stanzas(settings.firewall, policy, values, complaints)
     if settings.requests is not None:
         policy = replace(policy, proxies=settings.requests.proxies)
@@ -109,6 +112,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
             firewall, doors, values, complaints, blacklist=policy.blacklist
         )
         policy = translate_doors.with_doors(policy, doors)
+        everybody = firewall.answers_apart and values.flag("ENABLE_IPT_OUTPUT")
+        policy = replace(policy, door_answers=everybody)
     _verify(values, settings, policy, complaints)
     tests = _tests(plain, values, complaints)
     return Configuration(
@@ -129,6 +134,25 @@ def _offers(stanzas: Sequence[Stanza], accounts: Accounts, nat: ServerNat) -> li
     return [
         Offer(each.source.place, offered(each, accounts), inside(each, nat)) for each in stanzas
     ]
+
+
+def _with_answers(
+    settings: Settings,
+    stanzas: Sequence[Stanza],
+    offers: Sequence[Offer],
+    values: Values,
+    complaints: Complaints,
+) -> tuple[Settings, Sequence[translate_answers.Asked]]:
+    """The settings, with answers let out as the stanzas want it, and what each of them wants."""
+    opening = [
+        stanza
+        for stanza, offer in zip(stanzas, offers, strict=True)
+        if offer.services is None or offer.services
+    ]
+    said = translate_answers.asked(opening, values)
+    firewall = translate_answers.firewall(settings.firewall, values, said, complaints)
+    chains = translate_answers.chains(settings.log.chains, firewall)
+    return replace(settings, firewall=firewall, log=replace(settings.log, chains=chains)), said
 
 
 def _for_stanzas(
@@ -162,14 +186,19 @@ def _whole_settings(
 def settings_only(sources: Sources, options: ServerOptions) -> Settings:
     """Where a running daemon is to be found, for the commands that speak to it.
 
-    Looks at fwknopd.conf, and at the stanzas only where it chooses no firewall; passes over
-    what is wrong with them: a daemon has to be stopped and asked even while its files are broken.
+    Looks at fwknopd.conf, and at the stanzas where it is for them to say which firewall, or which
+    of its chains; passes over what is wrong with them: a daemon has to be stopped and asked even
+    while its files are broken.
     """
     complaints = Complaints()
     values = _values(sources, options, complaints)
     if not translate_default.is_chosen(values):
         values = _with_firewall(sources, values, complaints)
-    return _settings(values, options, (), complaints)
+    settings = _settings(values, options, (), complaints)
+    if not (settings.firewall.in_iptables or values.text("NFT_OUTPUT_FROM")):
+        return settings
+    stanzas, offers = _translated(sources, values, complaints)
+    return _with_answers(settings, stanzas, offers, values, complaints)[0]
 
 
 def fingerprinting(sources: Sources, options: ServerOptions) -> tuple[str, Signatures]:
@@ -182,12 +211,18 @@ def fingerprinting(sources: Sources, options: ServerOptions) -> tuple[str, Signa
 
 
 def _with_firewall(sources: Sources, values: Values, complaints: Complaints) -> Values:
+    _, offers = _translated(sources, values, complaints)
+    return translate_default.with_default(values, offers, sources.is_program, complaints)
+
+
+def _translated(
+    sources: Sources, values: Values, complaints: Complaints
+) -> tuple[Sequence[Stanza], Sequence[Offer]]:
     stanzas = _stanzas(sources, values, complaints)
     for stanza in stanzas:
         access_conf_perl.translate(stanza, complaints, hears=translate_knocks.is_heard(values))
     nat = translate_nat.server_nat(values, complaints)
-    offers = _offers(stanzas, accounts_of(sources, values), nat)
-    return translate_default.with_default(values, offers, sources.is_program, complaints)
+    return stanzas, _offers(stanzas, accounts_of(sources, values), nat)
 
 
 def auth_mode(sources: Sources, options: ServerOptions) -> str:

@@ -53,20 +53,9 @@ def forward_from(values: Values, *, leads: bool, complaints: Complaints) -> tupl
 
 
 def output_from(values: Values, complaints: Complaints) -> tuple[JumpFrom, ...]:
-    """Chains that filter what this host sends."""
-    name, wanted = "NFT_OUTPUT_FROM", values.flag("ENABLE_IPT_OUTPUT")
-    if wanted and not values.text(name):
-        complaints.remark(
-            "ENABLE_IPT_OUTPUT has no effect without NFT_OUTPUT_FROM: answers to granted "
-            "connections pass as established",
-            values.place("ENABLE_IPT_OUTPUT"),
-            "if a chain drops them, name it: NFT_OUTPUT_FROM inet filter output",
-        )
-    elif values.text(name) and not wanted:
-        complaints.remark(
-            "NFT_OUTPUT_FROM has no effect without ENABLE_IPT_OUTPUT Y", values.place(name)
-        )
-    return chains(values, name, complaints) if wanted else ()
+    """Chains that filter what this host sends, where that is for everybody (translate_answers)."""
+    wanted = values.flag("ENABLE_IPT_OUTPUT")
+    return chains(values, "NFT_OUTPUT_FROM", complaints) if wanted else ()
 
 
 def sets(values: Values, attach: Attach, complaints: Complaints) -> tuple[NamedSet, ...]:

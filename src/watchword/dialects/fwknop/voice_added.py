@@ -30,7 +30,7 @@ def rules(grant: Grant, chains: LogChains) -> Iterator[tuple[str, str]]:
         return
     for _ in grant.services:
         yield "access", chains.input
-        if chains.output:
+        if chains.output and (grant.answers or not chains.answers_apart):
             yield "OUTPUT", chains.output
 
 

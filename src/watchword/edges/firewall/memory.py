@@ -88,6 +88,8 @@ class MemoryFirewall:
             raise HostError("memory firewall: not prepared")
         for opening in change.add:
             needed = opening.hole.lead.features if opening.hole.lead else frozenset()
+            if opening.hole.answers and Feature.OUTPUT not in self._features:
+                raise HostError("memory firewall: told that it lets no answers out")
             if opening.hole.extent and opening.hole.extent.features - self._features:
                 raise HostError("memory firewall: told that it cannot let in just a part")
             if needed - self._features:

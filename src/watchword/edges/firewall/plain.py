@@ -19,4 +19,6 @@ def service_of(hole: Hole) -> Service:
         raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
     if hole.ticket:
         raise HostError(f"nothing here counts the connections of {hole.who}")
+    if hole.answers:
+        raise HostError(f"nothing here lets just the answers to {hole.who} out")
     return hole.service

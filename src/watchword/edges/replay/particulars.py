@@ -12,7 +12,7 @@ from typing import Any, Final
 from watchword.model.addresses import canonical
 from watchword.model.openings import Caller, Extent, Grant, Lease
 
-_KNOWN: Final = {"extent", "also", "tickets", "door_until", "identity", "lease"}
+_KNOWN: Final = {"extent", "also", "tickets", "door_until", "identity", "lease", "answers"}
 
 
 def written(grant: Grant) -> str:
@@ -30,6 +30,8 @@ def written(grant: Grant) -> str:
         found["identity"] = grant.identity
     if grant.lease is not None:
         found["lease"] = grant.lease.value
+    if grant.answers:
+        found["answers"] = True
     return json.dumps(found, separators=(",", ":")) if found else ""
 
 
@@ -51,6 +53,7 @@ def with_particulars(grant: Grant, text: str) -> Grant:
         door_until=None if door is None else float(door),
         identity=str(found.get("identity", "")),
         lease=None if lease is None else Lease(lease),
+        answers=bool(found.get("answers", False)),
     )
 
 

@@ -54,6 +54,7 @@ _FEATURES = {
     Feature.FORWARD: "another host (ENABLE_IPT_FORWARDING, FORCE_NAT)",
     Feature.FORWARD_ALL: "everything through this host (FORWARD_ALL)",
     Feature.SOURCE_NAT: "another source address (ENABLE_IPT_SNAT, FORCE_SNAT, FORCE_MASQUERADE)",
+    Feature.OUTPUT: "answers let out for its callers only (ENABLE_OUTPUT_ACCESS)",
     Feature.SOURCE_PORT: "a grant to one source port (BIND_SOURCE_PORT)",
     Feature.PREFIX: "a grant to a prefix (PREFIXES_IPV4, PREFIXES_IPV6)",
     Feature.FIRST: "a grant to the first of a prefix that connects (FIRST_CONNECTS_ONLY)",

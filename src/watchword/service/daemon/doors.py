@@ -165,6 +165,7 @@ class Doors:
         self._runs.policy = self._means.policy()
         self._grants.families = policy.families
         self._grants.to_one_destination = policy.destination_rule
+        self._grants.answers = policy.door_answers
         self._take_over_kernel(prepared)
         if prepared.knocking is not None and prepared.listener is None:
             return False

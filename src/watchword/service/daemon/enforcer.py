@@ -14,7 +14,7 @@ One lock makes each change whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -25,7 +25,7 @@ from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment
-from watchword.model.openings import Ending, Grant, Opening
+from watchword.model.openings import Ending, Feature, Grant, Opening
 from watchword.model.outcomes import (
     AddressShared,
     Change,
@@ -115,18 +115,22 @@ class Enforcer(Alignment):
 
     async def _beyond(self, firewall: FirewallBackend) -> list[tuple[Grant, Ending]]:
         """Take back what leads where this firewall leads nobody, as it is set up now, and what is
-        for a part of an address where it lets in whole ones."""
-        special = [each for each in self.ledger.grants() if each.features]
+        for a part of an address where it lets in whole ones. Answers are for it to let out then."""
+        special = [each for each in self.ledger.grants() if each.features or each.answers]
         if not special:
             return []
         able = await aside(firewall.probe)
+        for each in special if Feature.OUTPUT not in able else ():
+            if each.answers:
+                self.ledger.withdraw(each.id, Turn.REVOKED)
+                self.ledger.resume(replace(each, answers=False), State.OPEN)
         names = [each.id for each in special if each.features - able]
         return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
     def _disallowed(self, error: UnwarrantedError) -> list[tuple[Grant, Ending]]:
         """Take back what the firewall has lost since, and the policy of now lets nobody have."""
         self._reporter.report(HostTrouble.of("grants", error))
-        names = [each.id for each in self.ledger.grants() if error.holes.intersection(each.holes)]
+        names = [each.id for each in self.ledger.grants() if error.holes.intersection(each.wanted)]
         return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
     async def grant(self, permits: Sequence[Permit]) -> list[Answer]:
@@ -257,7 +261,7 @@ class Enforcer(Alignment):
         try:
             await self._apply()
         except UnwarrantedError as error:
-            refused = {each.id for each in longer if error.holes.intersection(each.holes)}
+            refused = {each.id for each in longer if error.holes.intersection(each.wanted)}
             if not refused:
                 raise
             for each in before:

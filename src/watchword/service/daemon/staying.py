@@ -191,7 +191,7 @@ class Staying:
         until, number = self._end(grant), self._numbering.now(grant)
         if until <= grant.until or number is None:
             return False
-        wanted = (Wanted(Opening(each, until), number, grant.source) for each in grant.holes)
+        wanted = (Wanted(Opening(each, until), number, grant.source) for each in grant.wanted)
         return not any(warrants.against(self._policy, each, now) for each in wanted)
 
     def _seconds(self, grant: Grant) -> int | None:

@@ -52,6 +52,8 @@ class DoorGrants:
         """IP versions that the firewall can open."""
         self.to_one_destination = False
         """True: only the address that was knocked at is opened."""
+        self.answers = False
+        """As ``Grant.answers``."""
         self._enforcer = enforcer
         self._tell = tell
         self._clock = clock
@@ -133,4 +135,5 @@ class DoorGrants:
             destination=destination,
             seconds=seconds,
             key=f"{DOOR}{door.name}",
+            answers=self.answers,
         )

@@ -39,6 +39,11 @@ def service_of(hole: Hole) -> Service:
             f"no rich rule of firewalld can let in just {hole.who}{extent}",
             hint="use FIREWALL_BACKEND nftables",
         )
+    if hole.answers:
+        raise HostError(
+            f"no rich rule of firewalld lets just the answers to {hole.who} out",
+            hint="use FIREWALL_BACKEND nftables",
+        )
     if hole.ticket:
         raise HostError(
             f"no rich rule of firewalld counts the connections of {hole.who}",

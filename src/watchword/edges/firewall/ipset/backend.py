@@ -106,6 +106,8 @@ class IpsetFirewall:
 
         Raises HostError, also for an address of a family that this host has no tables for.
         """
+        if self._settings.output is None and any(each.hole.answers for each in change.add):
+            raise HostError("nothing here lets answers out")
         self._parts.sets.apply(self._parts.netlink, change)
         if self._fresh:  # and whoever prepared has seen what was missing
             self._parts.sets.lost = self._fresh = False
@@ -168,7 +170,8 @@ class IpsetFirewall:
         """Opened when first needed. Raises HostError: this host lacks something."""
         if self._opened is None:
             versions = self._tools.versions(self._settings.input.table)
-            sets = OpeningSets(self._settings.set_prefix, versions, self._clock)
+            apart = self._settings.answers_apart
+            sets = OpeningSets(self._settings.set_prefix, versions, self._clock, answers=apart)
             structure = Structure(_branches(self._settings, sets.places), self._tools)
             watch = watch_for(structure.chains, legacy=self._tools.is_legacy())
             self._opened = _Parts(versions, Netlink(), sets, structure, watch)
@@ -178,10 +181,11 @@ class IpsetFirewall:
 def _branches(settings: FirewallSettings, places: Collection[Place]) -> Iterator[Branch]:
     """A chain for those who come in, and one for the answers to them if that is wanted."""
     for version in sorted({each.version for each in places}):
-        mine = [each for each in places if each.version == version]
+        mine = [each for each in places if each.version == version and not each.answers]
         yield Branch(version, settings.input, _rules(settings.input, mine, ("src", "dst")))
         if settings.output is not None:
-            yield Branch(version, settings.output, _rules(settings.output, mine, ("dst", "src")))
+            out = [each for each in places if each.version == version and each.answers] or mine
+            yield Branch(version, settings.output, _rules(settings.output, out, ("dst", "src")))
 
 
 def _rules(use: ChainUse, places: Collection[Place], ends: tuple[str, str]) -> tuple[str, ...]:
@@ -189,7 +193,7 @@ def _rules(use: ChainUse, places: Collection[Place], ends: tuple[str, str]) -> t
     theirs, ours = ends
     return tuple(
         f"-m set --match-set {name} {theirs},{ours}{f',{ours}' if to else ''} -j {use.target}"
-        for name, _, to in places
+        for name, _, to, _ in places
     )
 
 

@@ -174,7 +174,8 @@ def _address(kind: int, address: IPv4Address | IPv6Address) -> bytes:
 
 
 def _key(hole: Hole) -> bytes:
-    who, service, destination = hole.who, service_of(hole), hole.destination
+    plain = hole._replace(answers=False) if hole.answers else hole
+    who, service, destination = hole.who, service_of(plain), hole.destination
     return b"".join(
         (
             _address(_IP, who),

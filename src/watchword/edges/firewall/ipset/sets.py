@@ -38,6 +38,8 @@ class Place(NamedTuple):
     version: int
     to: bool
     """Whether its members have a destination."""
+    answers: bool = False
+    """Whether it is asked about what goes out, and nothing else."""
 
 
 class _Held(NamedTuple):
@@ -49,13 +51,21 @@ class _Held(NamedTuple):
 class OpeningSets:
     """What is open, in all of our sets."""
 
-    def __init__(self, prefix: str, versions: Iterable[int], clock: Clock) -> None:
-        self.places = tuple(
-            Place(f"{prefix}{version}{'to' if to else ''}", version, to)
+    def __init__(
+        self, prefix: str, versions: Iterable[int], clock: Clock, *, answers: bool = False
+    ) -> None:
+        """``answers``: whether there are openings for answers alone."""
+        kinds = [Place(end, 0, to) for end, to in (("", False), ("to", True))]
+        out = [Place(end, 0, to, answers=True) for end, to in (("a", False), ("at", True))]
+        whole = [
+            each._replace(name=f"{prefix}{version}{each.name}", version=version)
             for version in versions
-            for to in (False, True)
-        )
-        self._by_kind = {(each.version, each.to): each.name for each in self.places}
+            for each in (*kinds, *out)
+        ]
+        self.places = tuple(each for each in whole if answers or not each.answers)
+        self._whole = whole
+        """With those that other settings would have made."""
+        self._by_kind = {(each.version, each.to, each.answers): each.name for each in self.places}
         self.lost = False
         """Members were found missing before their time; for whoever sees to that to reset."""
         self._clock = clock
@@ -67,14 +77,14 @@ class OpeningSets:
 
     def make(self, netlink: Netlink) -> None:
         """Make those that are missing. Raises HostError: there is another of that name."""
-        for name, version, to in self.places:
+        for place in self.places:
             try:
-                _tell(netlink, messages.create(name, version, to=to))
+                _tell(netlink, messages.create(place.name, place.version, to=place.to))
             except KernelError as refused:
                 if refused.number != errno.EEXIST:
                     raise
-                if not self._ours(netlink, Place(name, version, to)):
-                    raise _not_ours(name) from refused
+                if not self._ours(netlink, place):
+                    raise _not_ours(place.name) from refused
 
     def check(self, netlink: Netlink) -> None:
         """Raises HostError: there is a set of our name that is not ours."""
@@ -84,7 +94,7 @@ class OpeningSets:
 
     def destroy(self, netlink: Netlink) -> None:
         """Remove those of our shape. Raises HostError: something still uses one."""
-        for place in self.places:
+        for place in self._whole:
             if self._ours(netlink, place) and _header(netlink, place.name) is not None:
                 _tell(netlink, messages.destroy(place.name))
         self._forget_all()
@@ -120,11 +130,15 @@ class OpeningSets:
     def apply(self, netlink: Netlink, change: ChangeSet) -> None:
         """Carry out a change. Raises HostError: nothing of it is there."""
         now = self._clock.now().steady
-        opened = wanted(change.add, now)
+        opened = {
+            hole: opening
+            for hole, opening in wanted(change.add, now).items()
+            if self._has_room(hole)
+        }
         gone = {self._held[tag].hole for tag in change.remove if tag in self._held}
         for hole in opened:  # what no set can hold is refused before anything is done
             self._name(hole)
-            service_of(hole)
+            service_of(hole._replace(answers=False))
         removed = [hole for hole in gone if hole not in opened]
         try:
             self._write(netlink, opened.values(), now)
@@ -149,7 +163,8 @@ class OpeningSets:
                 if member.tag is not None:
                     known = self._held.get(member.tag)
                     rest = math.inf if member.remaining is None else now + member.remaining
-                    found[member.tag] = known or _Held(member.hole, rest)
+                    hole = member.hole._replace(answers=True) if place.answers else member.hole
+                    found[member.tag] = known or _Held(hole, rest)
         self.lost = self.lost or any(
             held.until > soonest and tag not in found for tag, held in self._held.items()
         )
@@ -189,8 +204,12 @@ class OpeningSets:
         tag = self._tags.get(hole)
         return None if tag is None else self._held[tag]
 
+    def _has_room(self, hole: Hole) -> bool:
+        """False: for answers alone, where every opening lets them out."""
+        return not hole.answers or any(each.answers for each in self.places)
+
     def _name(self, hole: Hole) -> str:
-        name = self._by_kind.get((hole.who.version, hole.destination is not None))
+        name = self._by_kind.get((hole.who.version, hole.destination is not None, hole.answers))
         if name is None:
             raise HostError(f"nothing here lets IPv{hole.who.version} in")
         return name

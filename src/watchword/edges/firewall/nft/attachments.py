@@ -82,6 +82,7 @@ class _Sides:
             chains=(*mine.chains, *called.chains),
             sets=(*mine.sets, *called.sets, *adopted.sets),
             calls=called.calls,
+            answers=called.answers,
             strange=mine.strange,
             families=mine.families,
             own=mine.own,

@@ -73,7 +73,14 @@ class NftFirewall:
             extents = Extents(structure.own, settings)
         counts = structure.own is not None and settings.counts
         tickets = Tickets(structure.own, settings) if counts and structure.own else None
-        self._openings = OpeningSets(structure.homes, clock, pieces, extents, tickets)
+        self._openings = OpeningSets(
+            structure.homes,
+            clock,
+            pieces,
+            extents,
+            tickets,
+            answers=structure.answers if settings.output_from else None,
+        )
         self._knocked = KnockedSets(guard.home(settings), settings)
         self._settings = settings
         self._bars = Bars(settings, programs)

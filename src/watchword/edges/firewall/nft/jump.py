@@ -16,7 +16,7 @@ everybody in. Of a map lookup it keeps a rule that does nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from watchword.edges.firewall.nft import leading
 from watchword.edges.firewall.nft.layout import SET_SIZE, Call, ExpectedChain, Home, Structure
@@ -41,7 +41,17 @@ def calls(settings: FirewallSettings) -> tuple[Call, ...]:
 
 def homes(settings: FirewallSettings) -> tuple[Home, ...]:
     """The operator's tables that hold openings, each once."""
-    called = [call.caller for call in calls(settings) if call.chain != FORWARD]
+    both = (CHAIN,) if settings.answers_apart else (CHAIN, OUTPUT)
+    return _called(settings, both)
+
+
+def ways_out(settings: FirewallSettings) -> tuple[Home, ...]:
+    """Those that hold openings by which answers go out, and nothing else."""
+    return _called(settings, (OUTPUT,)) if settings.answers_apart else ()
+
+
+def _called(settings: FirewallSettings, chains: Collection[str]) -> tuple[Home, ...]:
+    called = [call.caller for call in calls(settings) if call.chain in chains]
     places = dict.fromkeys((each.family, each.table) for each in called)
     return tuple(_home(family, table) for family, table in places)
 
@@ -50,16 +60,25 @@ def _home(family: str, table: str) -> Home:
     return Home(family, table, _PREFIX, verdicts=True)
 
 
-def _maps(home: Home) -> dict[str, str]:
+def _maps(home: Home, *, out: bool = False) -> dict[str, str]:
+    """By their names; ``out``: of openings by which answers go out, and nothing else."""
     maps = {}
+    name = home.answers_name if out else home.set_name
     for v in home.versions:
         for to in (False, True):
             addresses = " . ".join([_TYPE[v]] * (2 if to else 1))
-            maps[home.set_name(v, to=to)] = (
+            maps[name(v, to=to)] = (
                 f"type {addresses} . inet_proto . inet_service : verdict; "
                 f"flags timeout; size {SET_SIZE};"
             )
     return maps
+
+
+def _all_maps(settings: FirewallSettings) -> Iterator[tuple[Home, str, str]]:
+    """Home, name and content."""
+    for kind, out in ((homes(settings), False), (ways_out(settings), True)):
+        for home in kind:
+            yield from ((home, name, what) for name, what in _maps(home, out=out).items())
 
 
 def _granted(home: Home, settings: FirewallSettings) -> list[str]:
@@ -79,16 +98,17 @@ def _led(settings: FirewallSettings) -> list[str]:
 
 
 def _answers(home: Home, settings: FirewallSettings) -> list[str]:
-    """The same openings, seen from the other side."""
+    """The same openings, seen from the other side; or those that are for this alone."""
     rules = []
+    name = home.answers_name if settings.answers_apart else home.set_name
     for v in home.versions:
         address, service = _ADDRESS[v], "meta l4proto . th sport"
-        plain, to = home.set_name(v, to=False), home.set_name(v, to=True)
+        plain, to = name(v, to=False), name(v, to=True)
         rules += [
             f"{address} daddr . {service} vmap @{plain}",
             f"{address} daddr . {address} saddr . {service} vmap @{to}",
         ]
-    return [*rules, *_led(settings)]
+    return rules if settings.answers_apart else [*rules, *_led(settings)]
 
 
 def _chains(settings: FirewallSettings) -> dict[tuple[Home, str], list[tuple[str, str]]]:
@@ -96,11 +116,13 @@ def _chains(settings: FirewallSettings) -> dict[tuple[Home, str], list[tuple[str
     found: dict[tuple[Home, str], list[tuple[str, str]]] = {}
     for caller, name in calls(settings):
         home = _home(caller.family, caller.table)
+        maps: dict[str, str] = {}
         if name == FORWARD:
             rules = _led(settings)
         else:
             rules = (_granted if name == CHAIN else _answers)(home, settings)
-        whole = repr((rules, _maps(home) if name != FORWARD else {}))
+            maps = _maps(home, out=name == OUTPUT and settings.answers_apart)
+        whole = repr((rules, maps))
         digest = hashlib.blake2s(whole.encode(), digest_size=4).hexdigest()
         found[home, name] = [(rule, f"granted ({digest})") for rule in rules]
     return found
@@ -114,8 +136,9 @@ def structure(settings: FirewallSettings) -> Structure:
             ExpectedChain(home, name, tuple(comment for _, comment in rules))
             for (home, name), rules in _chains(settings).items()
         ),
-        sets=tuple((home, name) for home in homes(settings) for name in _maps(home)),
+        sets=tuple((home, name) for home, name, _ in _all_maps(settings)),
         calls=calls(settings),
+        answers=ways_out(settings),
     )
 
 
@@ -126,8 +149,8 @@ def script(settings: FirewallSettings, missing: Iterable[Call]) -> str:
         missing: The calls that do not stand in the operator's chains yet.
     """
     lines = []
-    for home in homes(settings):
-        lines += [f"add map {home} {name} {{ {what} }}" for name, what in _maps(home).items()]
+    for home, name, what in _all_maps(settings):
+        lines.append(f"add map {home} {name} {{ {what} }}")
     for (home, name), rules in _chains(settings).items():
         lines += [f"add chain {home} {name}", f"flush chain {home} {name}"]
         lines += [f'add rule {home} {name} {rule} comment "{comment}"' for rule, comment in rules]

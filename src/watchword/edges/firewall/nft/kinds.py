@@ -28,6 +28,8 @@ class Kinds:
         pieces: Pieces | None,
         extents: Extents | None,
         tickets: Tickets | None,
+        *,
+        answers: Iterable[Home] | None,
     ) -> None:
         """As OpeningSets has them."""
         self._pieces, self._extents, self._tickets = pieces, extents, tickets
@@ -42,6 +44,15 @@ class Kinds:
                     if home.set_name(version, to=to):
                         there = place(home, version, to=to)
                         self._plain.setdefault((version, to), []).append(there)
+        self._answers: dict[tuple[int, bool], list[Place]] = {}
+        self._asked_of_answers = answers is not None
+        for home in answers or ():
+            for version in home.versions:
+                for to in (False, True):
+                    name = home.answers_name(version, to=to)
+                    there = Place(home.number, home.table, name, home.verdicts)
+                    self._answers.setdefault((version, to), []).append(there)
+                    self._readers[there] = _way_out
 
     def places(self) -> list[Place]:
         """Every set that has openings."""
@@ -61,8 +72,10 @@ class Kinds:
             self._extents is None or not self._extents.able(hole.extent)
         ):
             raise HostError(f"nothing here can let in just {hole.who}{hole.extent}")
+        if hole.answers and not self._asked_of_answers:
+            raise HostError(f"nothing here lets answers to {hole.who} out")
         room = self.copies(hole) > 0
-        if not room and hole.extent is None and not hole.ticket:
+        if not room and hole.extent is None and not (hole.ticket or hole.answers):
             raise HostError(f"nothing here lets IPv{hole.who.version} in")
         return room  # no: a length of a policy that is no more, or nothing is counted any more
 
@@ -88,7 +101,7 @@ class Kinds:
             return [piece.slot for piece in pieces]
         if hole.ticket:
             return [] if self._tickets is None else self._tickets.slots(hole)
-        element_key = key(hole)
+        element_key = key(hole._replace(answers=False) if hole.answers else hole)
         return [Slot(each, element_key) for each in self._plain_for(hole)]
 
     def copies(self, hole: Hole) -> int:
@@ -106,11 +119,19 @@ class Kinds:
 
     def elsewhere(self, slot: Slot) -> list[Slot]:
         """Where else the opening is that has this element, as far as its key tells."""
-        hole = whole_hole(slot.key)
-        return self.slots(hole) if hole is not None and slot.place in self._plain_places() else []
+        hole = self.hole(*slot)
+        plain = slot.place in self._plain_places() or (hole is not None and hole.answers)
+        return self.slots(hole) if hole is not None and plain else []
 
     def _plain_for(self, hole: Hole) -> list[Place]:
-        return self._plain.get((hole.who.version, hole.destination is not None), [])
+        kind = self._answers if hole.answers else self._plain
+        return kind.get((hole.who.version, hole.destination is not None), [])
 
     def _plain_places(self) -> list[Place]:
         return [place for places in self._plain.values() for place in places]
+
+
+def _way_out(_: Place, key: bytes) -> Hole | None:
+    """What a key stands for where answers are let out."""
+    hole = whole_hole(key)
+    return None if hole is None else hole._replace(answers=True)

@@ -59,6 +59,10 @@ class Home:
             return next(found, "")
         return f"{self.prefix}open{version}{'_to' if to else ''}"
 
+    def answers_name(self, version: int, *, to: bool) -> str:
+        """The same for openings by which answers go out, and nothing else."""
+        return f"{self.prefix}answers{version}{'_to' if to else ''}"
+
     def __str__(self) -> str:
         return f"{self.family} {self.table}"
 
@@ -103,6 +107,8 @@ class Structure:
     """Chains of ours that are not to be there: of a time when more was asked for."""
     families: tuple[tuple[Home, str], ...] = ()
     """Beginnings of names: a chain with one of them that is not in ``chains`` is strange, too."""
+    answers: tuple[Home, ...] = ()
+    """Where openings are by which answers go out, and nothing else."""
     own: Home | None = None
     """A table of our own, where openings are that lead somewhere; None: there is none."""
 
@@ -116,4 +122,4 @@ class Structure:
     def _homes(self) -> tuple[Home, ...]:
         ours = () if self.own is None else (self.own,)
         chains = tuple(chain.home for chain in self.chains)
-        return (*ours, *self.homes, *chains)
+        return (*ours, *self.homes, *self.answers, *chains)

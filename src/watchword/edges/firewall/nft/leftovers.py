@@ -62,4 +62,5 @@ def _plain(home: Home) -> Home:
 def _maps(netlink: Netlink, homes: Iterable[Home], used: set[Home]) -> Iterator[tuple[Home, str]]:
     for home in dict.fromkeys(homes):
         if home not in used:
-            yield from ((home, name) for name in maps_of(netlink, home, f"{CHAIN}_open"))
+            for beginning in (f"{CHAIN}_open", f"{CHAIN}_answers"):
+                yield from ((home, name) for name in maps_of(netlink, home, beginning))

@@ -54,12 +54,15 @@ class OpeningSets:
         pieces: Pieces | None = None,
         extents: Extents | None = None,
         tickets: Tickets | None = None,
+        *,
+        answers: Iterable[Home] | None = None,
     ) -> None:
         """``pieces``: for openings that lead somewhere; ``extents``: for those for parts of
         addresses, or more than one; ``tickets``: for those by the number; None: there can be
-        none."""
+        none. ``answers``: homes of those by which answers go out; of which there are none where
+        every opening lets them out, and None: nobody asks us about what goes out."""
         self._homes = tuple(homes)
-        self._kinds = Kinds(self._homes, pieces, extents, tickets)
+        self._kinds = Kinds(self._homes, pieces, extents, tickets, answers=answers)
         self._pieces = pieces
         self._extents = extents
         self._tickets = tickets

@@ -33,6 +33,11 @@ def lines(hole: Hole, expires: int, settings: FirewallSettings) -> tuple[Line, .
     Raises HostError: there are no chains for where it leads.
     """
     writing = _Writing(hole, f"-m comment --comment _exp_{expires}", settings)
+    if hole.answers:
+        plain = service_of(hole._replace(answers=False))
+        if settings.output is None:
+            raise HostError(f"nothing here lets answers to {hole.who} out")
+        return tuple(writing.answers(plain)) if settings.answers_apart else ()  # all are let out
     if hole.lead is None:
         return tuple(writing.access(service_of(hole)))
     if hole.ticket:
@@ -56,6 +61,11 @@ class _Writing:
         yield self._line(
             self._settings.input, f"-s {self._who} {self._to}{_port(service)}{self._comment}"
         )
+        if not self._settings.answers_apart:
+            yield from self.answers(service)
+
+    def answers(self, service: Service) -> Iterator[Line]:
+        """What goes out, where anything has to be said of that."""
         if self._settings.output is not None:
             here = self._to.replace("-d", "-s", 1)
             answers = f"{here}-d {self._who} {_port(service, 'sport')}{self._comment}"
