@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from watchword.edges.firewall.firewalld.pending import Will
 from watchword.edges.firewall.firewalld.rules import Rule, text
-from watchword.edges.firewall.firewalld.talk import Firewalld, RefusedError, Zone, not_running
+from watchword.edges.firewall.firewalld.talk import Firewalld, News, RefusedError, Zone, not_running
 from watchword.ports import Clock
 
 
@@ -90,11 +90,11 @@ class EmulatedFirewalld:
         self._rules.get(zone, {}).pop(rule, None)
         self._woken.set()
 
-    async def news(self) -> AsyncIterator[None]:
+    async def news(self) -> AsyncIterator[News]:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            yield
+            yield None
 
     def end(self, will: Will) -> None:
         """As whoever ends rules on time does."""

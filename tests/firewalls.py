@@ -30,6 +30,7 @@ ROWS: Final = {
     Feature.DESTINATION: "one of this host's addresses only (`ENABLE_DESTINATION_RULE`)",
     Feature.SELF_EXPIRY: "ends on time though the server is dead",
     Feature.CUT: "ends live connections (`watchword revoke --cut`)",
+    Feature.SLIPPED: "cuts off who slipped in while others changed rules (`HIDDEN_SERVICES`)",
     Feature.LOCAL_NAT: "leads a port on to another of this host (`ENABLE_IPT_LOCAL_NAT`)",
     Feature.FORWARD: "leads a port on to another host (`ENABLE_IPT_FORWARDING`)",
     Feature.FORWARD_ALL: "leads everything on (`FORWARD_ALL`)",

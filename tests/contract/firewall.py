@@ -367,6 +367,10 @@ class FirewallContract:
 
         asyncio.run(scene())
 
+    def test_who_cuts_off_those_that_slip_in_can_end_connections(self, world: World) -> None:
+        able = world.backend.probe()
+        assert Feature.SLIPPED not in able or Feature.CUT in able
+
     def test_who_can_cut_cuts_nothing_where_nobody_is_connected(self, ready: World) -> None:
         hole = ready.opening().hole
         if Feature.CUT in ready.backend.probe():

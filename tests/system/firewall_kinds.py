@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from tests.system.nft_scene import CLOCK, DNS, SSH, nft
 from tests.system.tables_scene import close_doors, open_doors, six
 from watchword.edges.firewall.ipset.backend import IpsetFirewall
 from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.firewall.slipped import Told, tell_nobody
 from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Host
@@ -55,13 +58,20 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def make(kind: str, programs: ProgramRunner | None = None) -> Backend:
-    """A backend that was never prepared, for the namespace of this thread."""
-    settings = SETTINGS[kind]
+def make(
+    kind: str,
+    programs: ProgramRunner | None = None,
+    *,
+    told: Told = tell_nobody,
+    **more: Any,
+) -> Backend:
+    """A backend that was never prepared, for the namespace of this thread; ``more``: settings."""
+    settings = replace(SETTINGS[kind], **more)
     kinds: dict[str, type[Backend]] = {
         each.name: each for each in (NftFirewall, TablesFirewall, IpsetFirewall)
     }
-    return kinds[settings.backend](settings, programs=programs or SystemPrograms(), clock=CLOCK)
+    programs = programs or SystemPrograms()
+    return kinds[settings.backend](settings, programs=programs, clock=CLOCK, told=told)
 
 
 def furnish(host: Host, kind: str) -> None:

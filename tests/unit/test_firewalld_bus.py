@@ -7,7 +7,7 @@ import asyncio
 from jeepney import DBusAddress, Message, new_signal
 from jeepney.low_level import HeaderFields
 
-from watchword.edges.firewall.firewalld.bus import NAME, _is_news
+from watchword.edges.firewall.firewalld.bus import NAME, _heard
 
 _FIREWALLD = DBusAddress("/org/fedoraproject/FirewallD1", bus_name=NAME, interface=NAME)
 
@@ -33,6 +33,6 @@ def signal(destination: str = "") -> Message:
 
 def test_what_any_user_may_send_to_the_daemon_alone_is_no_news() -> None:
     forged = [signal(":1.42") for _ in range(3)]
-    assert not asyncio.run(_is_news(Connection(*forged)))
-    assert asyncio.run(_is_news(Connection(signal())))
-    assert asyncio.run(_is_news(Connection(*forged, signal())))
+    assert not asyncio.run(_heard(Connection(*forged)))
+    assert asyncio.run(_heard(Connection(signal())))
+    assert asyncio.run(_heard(Connection(*forged, signal())))

@@ -181,6 +181,14 @@ class ProgramRan:
 
 
 @dataclass(frozen=True, slots=True)
+class SlippedIn:
+    """Connections that nobody had let in were ended: others had changed the firewall."""
+
+    connections: tuple[tuple[str, Service], ...]
+    """Who, and to what; one entry each."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostTrouble:
     """The machine refused something: which part, what it said, what follows from it."""
 
@@ -242,6 +250,7 @@ DaemonEvent: TypeAlias = (
     | ReloadRefused
     | HostTrouble
     | ProgramRan
+    | SlippedIn
     | AuditAnchored
     | Stopping
     | Stopped

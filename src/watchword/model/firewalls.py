@@ -152,6 +152,13 @@ class FirewallSettings:
     """What is hidden until granted (attachment ``guard``, unless ``guard_all``)."""
     public: tuple[Service, ...] = ()
     """What stays reachable for everybody with ``guard_all``."""
+    hidden: tuple[Service, ...] = ()
+    """What the operator's own rules hide: who gets in while others change the firewall is cut off
+    (every attachment but ``guard``); sorted."""
+    hidden_except: tuple[Network, ...] = ()
+    """For whom those rules make exceptions."""
+    hidden_behind: tuple[Network, ...] = ()
+    """Hosts behind this one of which they hide the same services."""
     jump_from: tuple[JumpFrom, ...] = ()
     """Chains that filter what is for this host (attachment ``jump``)."""
     forward_from: tuple[JumpFrom, ...] = ()

@@ -37,6 +37,7 @@ class Feature(StrEnum):
     FIRST = "first"  # one for the first address of a network that connects, and no other
     COUNT = "count"  # let in so many new connections, and no more
     AT_ONCE = "at-once"  # let in no more than so many at once from one address
+    SLIPPED = "slipped"  # cut off who got in while other hands had the firewall
 
 
 class Lease(StrEnum):

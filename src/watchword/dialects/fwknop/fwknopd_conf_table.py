@@ -157,6 +157,9 @@ _OURS: Final = (
     Variable("FIREWALL_ATTACH", default="guard"),
     Variable("GUARD_SERVICES"),
     Variable("GUARD_PUBLIC"),
+    Variable("HIDDEN_SERVICES"),
+    Variable("HIDDEN_EXCEPT"),
+    Variable("HIDDEN_BEHIND"),
     Variable("NFT_TABLE", default="watchword"),
     Variable("NFT_JUMP_FROM"),
     Variable("NFT_FORWARD_FROM"),
@@ -314,7 +317,7 @@ ALIASES: Final = {
 RESTRICTIONS: Final = frozenset({
     "ENABLE_SPA_PACKET_AGING", "MAX_SPA_PACKET_AGE", "ENABLE_DIGEST_PERSISTENCE",
     "ENABLE_DESTINATION_RULE", "REQUIRE_SOURCE_ADDRESS", "BLACKLIST", "DIGEST_TYPE",
-    "GUARD_SERVICES",
+    "GUARD_SERVICES", "HIDDEN_SERVICES",
     "FIREWALL_ATTACH", "FLUSH_IPT_AT_INIT", "FLUSH_IPT_AT_EXIT", "CONTROL_GROUP",
     "POLICY_TESTS",
 })  # fmt: skip

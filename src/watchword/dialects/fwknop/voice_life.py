@@ -8,6 +8,7 @@ Source: fwknopd server, section 11; ours where fwknopd says nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias, assert_never
 
@@ -20,6 +21,7 @@ from watchword.model.daemon_events import (
     ProgramRan,
     ReloadRefused,
     Remembering,
+    SlippedIn,
     Stopped,
     Stopping,
 )
@@ -32,9 +34,11 @@ OfLife: TypeAlias = (
     | HostTrouble
     | ReloadRefused
     | Remembering
+    | SlippedIn
     | Stopped
     | Stopping
 )
+_SHOWN = 8  # of those who slipped in
 _SAID = 300  # characters of what a program printed
 _SIGNALS = {"SIGHUP": "Re-reading configs."}
 
@@ -57,6 +61,8 @@ def lines(event: OfLife) -> Iterator[Line]:
                 yield _refusing(event.ran)
         case AuditAnchored():
             yield Priority.INFO, f"Audit journal: {event.entries} entries, last {event.last}"
+        case SlippedIn():
+            yield from _slipped_in(event)
         case Stopping():
             yield from _stopping(event)
         case Stopped():
@@ -75,6 +81,16 @@ def _refused(event: ReloadRefused) -> Iterator[Line]:
     yield Priority.ERR, "The configuration was not taken over, the old one goes on:"
     for complaint in event.complaints:
         yield from _complaint(complaint)
+
+
+def _slipped_in(event: SlippedIn) -> Iterator[Line]:
+    what = "who slipped in while other hands changed the firewall"
+    counted = Counter(event.connections)
+    for (who, service), times in list(counted.items())[:_SHOWN]:
+        often = f", {times} connections" if times > 1 else ""
+        yield Priority.WARNING, f"Cut off {who} from {service}{often}: {what}"
+    if (more := sum(list(counted.values())[_SHOWN:])) > 0:
+        yield Priority.WARNING, f"Cut off {more} more connections: {what}"
 
 
 def _stopping(event: Stopping) -> Iterator[Line]:

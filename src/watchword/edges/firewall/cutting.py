@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from watchword.edges.firewall.barring import Bars
-from watchword.edges.firewall.nft.arrivals import arrivals, passing_through
+from watchword.edges.firewall.nft.arrivals import Arrivals, arrivals, passing_through
+from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.conntrack import drop, forget
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.sock_diag import SOCK_DIAG, can_destroy, destroy
@@ -61,6 +62,31 @@ def _cut_off(
     found = arrivals(netlink, passing_through(holes))
     let_in, else_let_in = (found.through(each, translated=True) for each in (holes, spared))
     came = let_in - else_let_in
+    try:
+        _end(diag, netlink, came, found, bars)
+    finally:
+        forgotten = forget(netlink, holes, spared)
+    return len(came | forgotten)
+
+
+def end(
+    netlink: Netlink, connections: Collection[Connection], found: Arrivals, bars: Bars | None
+) -> None:
+    """End these, which are among the ``found``. Raises HostError."""
+    diag = Netlink(SOCK_DIAG)
+    try:
+        _end(diag, netlink, frozenset(connections), found, bars)
+    finally:
+        diag.close()
+
+
+def _end(
+    diag: Netlink,
+    netlink: Netlink,
+    came: frozenset[Connection],
+    found: Arrivals,
+    bars: Bars | None,
+) -> None:
     # First the sockets: the reset finds its way back by what connection tracking knows.
     destroy(diag, {found.led.get(each, each) for each in came})
     passing = came & found.transit
@@ -69,5 +95,3 @@ def _cut_off(
             bars.bar(passing)
     finally:
         drop(netlink, came)
-        forgotten = forget(netlink, holes, spared)
-    return len(came | forgotten)

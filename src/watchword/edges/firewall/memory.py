@@ -33,6 +33,7 @@ EVERYTHING = frozenset(
         Feature.KERNEL_DOORS,
         Feature.COUNT,
         Feature.AT_ONCE,
+        Feature.SLIPPED,
     }
 )
 

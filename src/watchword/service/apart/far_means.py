@@ -62,8 +62,9 @@ from watchword.service.apart.line import Line
 from watchword.service.daemon.assembly import DIGEST_CACHE_LIMIT
 from watchword.service.daemon.doors import COMMANDS_AT_ONCE
 from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.firewall_news import Told
 from watchword.service.daemon.hand import Blocked
-from watchword.service.daemon.means import Means, Programs, Tell, Told
+from watchword.service.daemon.means import Means, Programs, Tell
 from watchword.service.daemon.numbering import Numbering
 from watchword.service.knock.runs import Errand
 
@@ -126,7 +127,7 @@ class FarMeans:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, signalled, signal.SIGTERM)
 
-    def _firewall(self, _settings: Settings, _clock: Clock, _told: Told | None) -> FirewallBackend:
+    def _firewall(self, _settings: Settings, _clock: Clock, _told: Told) -> FirewallBackend:
         """The hand has its own settings, and tells of programs by itself."""
         coming = self._now is not None
         name, slow, tagless = self._line.ask(Firewall(Plain.NAME, coming))

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges import sandbox, supervisor
 from watchword.edges.debts import Debts
 from watchword.edges.gpg import gpg_programs
@@ -44,6 +43,7 @@ from watchword.service.apart.rulebook import Rulebook
 from watchword.service.apart.workshop import Tools, Workshop
 from watchword.service.daemon import assembly, owed, process
 from watchword.service.daemon.daemon import Daemon
+from watchword.service.daemon.firewall_news import reporting
 from watchword.service.daemon.hand import command_programs
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.process import PidFile
@@ -125,7 +125,7 @@ async def _as_the_hand(
 ) -> int:
     calls, work = (Channel(each, patience=PATIENCE) for each in sockets)
     tools = Tools(command_programs(), command_programs(), gpg_programs(), SystemPrograms())
-    told = front.reporter.report if apart.settings.log.verbosity >= PROGRAMS else None
+    told = reporting(front.reporter)
     book = Rulebook(apart.configuration, apart.read, tools.commands, apart.clock, told)
     made = partial(Workshop, book, debts, tools, front.reporter, apart.clock)
     hand = HandProcess(

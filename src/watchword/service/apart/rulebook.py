@@ -12,12 +12,12 @@ from typing import Final
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.errors import HostError
-from watchword.model.daemon_events import ProgramRan
 from watchword.model.openings import Feature
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
 from watchword.service.daemon import assembly
+from watchword.service.daemon.firewall_news import Told, nobody
 from watchword.service.daemon.hand import Hand
 
 LINGERS: Final = 15.0  # seconds: what was decided before a reload may still wait for its turn
@@ -54,9 +54,9 @@ class Rulebook:
         read: Callable[[], Configuration],
         programs: ProgramRunner,
         clock: Clock,
-        told: Callable[[ProgramRan], None] | None = None,
+        told: Told = nobody,
     ) -> None:
-        """``told`` hears of the programs that the first firewall runs."""
+        """``told`` hears what firewalls have to tell."""
         self.asked = 0
         """How often the operator asked for a reload that was not read yet."""
         self.ending = False
@@ -65,6 +65,7 @@ class Rulebook:
         self.coming: Rules | None = None
         self._read = read
         self._programs = programs
+        self._told = told
         self._clock = clock
         self._before: tuple[Rules, float] | None = None
         firewall = assembly.firewall_for(configuration.settings, clock, told)
@@ -96,7 +97,7 @@ class Rulebook:
         firewall = self.now.firewall
         moves = configuration.settings.firewall != self.now.settings.firewall
         if moves:
-            firewall = assembly.firewall_for(configuration.settings, self._clock)
+            firewall = assembly.firewall_for(configuration.settings, self._clock, self._told)
         coming = self._rules(configuration, firewall)
         if not moves:
             coming.policy = replace(coming.policy, families=self.now.policy.families)

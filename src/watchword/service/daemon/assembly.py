@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from watchword.dialects.fwknop.translate import Configuration
+from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges import file_rights, files
 from watchword.edges.clock import boot_id
 from watchword.edges.firewall.dated.backend import DatedFirewall
@@ -26,7 +27,6 @@ from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
 from watchword.edges.replay.sqlite import SqliteReplayStore, SqliteStore
 from watchword.errors import Complaint, HostError, OperatorError
-from watchword.model.daemon_events import ProgramRan
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.openings import Feature, Opening, Tag
 from watchword.model.policy import Policy
@@ -40,6 +40,7 @@ from watchword.ports import (
     KeepsNoTags,
     ReplayStore,
 )
+from watchword.service.daemon.firewall_news import Told, nobody
 from watchword.service.daemon.process import PidFile
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
 from watchword.wire.spa.errors import SpaError
@@ -132,27 +133,28 @@ async def _take_over(
     return [*file_rights.permission_complaints(settings.digest_file), *complaints]
 
 
-def firewall_for(
-    settings: Settings, clock: Clock, told: Callable[[ProgramRan], None] | None = None
-) -> FirewallBackend:
+def firewall_for(settings: Settings, clock: Clock, told: Told = nobody) -> FirewallBackend:
     """The backend that the configuration names; nothing is touched yet.
 
-    ``told`` hears of the programs that it runs, in whichever thread.
+    ``told`` hears of whom it cut off and, if the log is to have that much, of the programs that
+    it runs: in whichever thread.
     """
     in_memory = settings.dry_run or not settings.firewall.needed
     if in_memory or settings.firewall.backend == "memory":
         return MemoryFirewall(clock)
-    programs = PacedPrograms(SystemPrograms(bus_environment()), settings.firewall.pace, told=told)
+    everything = told if settings.log.verbosity >= PROGRAMS else None
+    system = SystemPrograms(bus_environment())
+    programs = PacedPrograms(system, settings.firewall.pace, told=everything)
     if settings.firewall.backend == "iptables":
-        return TablesFirewall(settings.firewall, programs=programs, clock=clock)
+        return TablesFirewall(settings.firewall, programs=programs, clock=clock, told=told)
     if settings.firewall.in_dated_rules:
         lock = settings.state_dir / RULES_LOCK
         return DatedFirewall(settings.firewall, lock, programs=programs, clock=clock)
     if settings.firewall.backend == "firewalld":
-        return firewalld_firewall(settings.firewall, programs=programs, clock=clock)
+        return firewalld_firewall(settings.firewall, programs=programs, clock=clock, told=told)
     if settings.firewall.backend == "ipset":
-        return IpsetFirewall(settings.firewall, programs=programs, clock=clock)
-    return NftFirewall(settings.firewall, programs=programs, clock=clock)
+        return IpsetFirewall(settings.firewall, programs=programs, clock=clock, told=told)
+    return NftFirewall(settings.firewall, programs=programs, clock=clock, told=told)
 
 
 def connections_for(settings: Settings) -> ConnectionTable:
@@ -204,6 +206,19 @@ def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)
     return replace(policy, families=able)
+
+
+def check_hidden(firewall: FirewallSettings, name: str, features: frozenset[Feature]) -> None:
+    """Before anything is changed: whoever slips in can be cut off, if that was asked for.
+
+    Raises OperatorError.
+    """
+    if firewall.hidden and Feature.SLIPPED not in features:
+        raise OperatorError(
+            f"HIDDEN_SERVICES is set, and the firewall backend {name} cannot end connections here: "
+            "this kernel was built without CONFIG_INET_DIAG_DESTROY",
+            hint="remove the line, or use FIREWALL_BACKEND nftables with FIREWALL_ATTACH guard",
+        )
 
 
 def check_hmacs(policy: Policy) -> None:

@@ -21,7 +21,6 @@ from watchword.edges.firewall.nft.doors import group
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.scrapes import Scrapes
 from watchword.model.commands import Closing
-from watchword.model.daemon_events import ProgramRan
 from watchword.model.door_events import DoorEvent
 from watchword.model.doors import Door
 from watchword.model.firewalls import FirewallSettings
@@ -33,6 +32,7 @@ from watchword.service.daemon import assembly
 from watchword.service.daemon.alerts import Send
 from watchword.service.daemon.control import Control
 from watchword.service.daemon.enforcer import Enforcer
+from watchword.service.daemon.firewall_news import Told
 from watchword.service.daemon.hand import Blocked, Hand, command_programs
 from watchword.service.daemon.hand import close as close_by_command
 from watchword.service.daemon.process import PidFile
@@ -40,10 +40,6 @@ from watchword.service.knock.one_time_doors import used_up
 from watchword.service.knock.runs import Errand
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-Told: TypeAlias = Callable[[ProgramRan], None]
-"""Hears of the programs that a firewall runs, in whichever thread."""
 
 
 Tell: TypeAlias = Callable[[DoorEvent], None]
@@ -92,7 +88,7 @@ class Means:
     """Runs a command that closes, to its end."""
     catch: Callable[[Callable[[signal.Signals], None]], None]
     """Has a function called for each signal of the operator's; before anything else."""
-    firewall: Callable[[Settings, Clock, Told | None], FirewallBackend] = assembly.firewall_for
+    firewall: Callable[[Settings, Clock, Told], FirewallBackend] = assembly.firewall_for
     openers: Openers | None = None
     """None: sockets and files are opened by this process."""
     digests: Callable[[Settings], str | None] = assembly.digests_of

@@ -18,6 +18,7 @@ from watchword.model.settings import Settings
 from watchword.recognise.spa import SpaRecogniser
 from watchword.service.daemon import assembly
 from watchword.service.daemon.control import Rights
+from watchword.service.daemon.firewall_news import reporting
 from watchword.service.daemon.running import Running, complain
 from watchword.service.daemon.sources import close
 from watchword.service.daemon.surroundings import set_locale
@@ -65,8 +66,9 @@ class Reload:
         moves = new.firewall != old.firewall
         firewall = running.enforcer.firewall
         if moves:
-            firewall = running.means.firewall(new, running.clock, None)
+            firewall = running.means.firewall(new, running.clock, reporting(running.reporter))
         features = await running.enforcer.features(firewall)
+        assembly.check_hidden(new.firewall, firewall.name, features)
         policy = assembly.fitted(configuration.policy, firewall.name, features)
         await running.watching.prepare(new)
         fresh = await running.sources.open(new.sources)

@@ -8,16 +8,13 @@ once they are there (running).
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.dialects.fwknop.voice_dump import PROGRAMS
-from watchword.model.daemon_events import Complained, ProgramRan, Remembering, Starting
+from watchword.model.daemon_events import Complained, Remembering, Starting
 from watchword.model.policy import Policy
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
@@ -31,6 +28,7 @@ from watchword.service.daemon.desk import control_socket
 from watchword.service.daemon.doors import Doors
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.figures import Figures
+from watchword.service.daemon.firewall_news import reporting
 from watchword.service.daemon.gates import Gates, Lasting
 from watchword.service.daemon.hearers import Hearers
 from watchword.service.daemon.knocks import Knocks
@@ -204,10 +202,12 @@ class _Start:
     async def _attach(self, memory: assembly.Memory, lock: PidFile | None) -> _Engine:
         """Hide what is to be hidden, and take up what an earlier run had open."""
         settings = self._settings
-        firewall = self._means.firewall(settings, self._clock, self._told_of_programs())
+        firewall = self._means.firewall(settings, self._clock, reporting(self._reporter))
         assembly.check_hmacs(self._configuration.policy)
         blocks = Blocks.for_daemon(settings.state_dir, dry_run=settings.dry_run)
-        policy = assembly.fitted(self._configuration.policy, firewall.name, firewall.probe())
+        able = firewall.probe()
+        assembly.check_hidden(settings.firewall, firewall.name, able)
+        policy = assembly.fitted(self._configuration.policy, firewall.name, able)
         adopted = firewall.prepare()
         enforcer = Enforcer(firewall, memory.journal, self._reporter, self._clock)
         self._means.enforce(enforcer)
@@ -216,13 +216,6 @@ class _Start:
         await cycles.resume(flush=settings.firewall.flush_at_start)
         self._commands.blocked = cycles.blocked = blocks.has
         return _Engine(memory, lock, policy, blocks, enforcer, cycles, adopted)
-
-    def _told_of_programs(self) -> Callable[[ProgramRan], None] | None:
-        """Reports what the firewall's programs did, if somebody asked for that much."""
-        if self._settings.log.verbosity < PROGRAMS:
-            return None
-        loop = asyncio.get_running_loop()
-        return lambda event: _from_any_thread(loop, self._reporter.report, event)
 
     def _command_cycles(self, memory: assembly.Memory, enforcer: Enforcer) -> Cycles:
         closer = Closer(memory.journal, self._means.close, self._reporter, self._clock)
@@ -313,10 +306,3 @@ class _Start:
             limit=self._settings.packet_limit,
             reached=reached,
         )
-
-
-def _from_any_thread(
-    loop: asyncio.AbstractEventLoop, report: Callable[[ProgramRan], None], event: ProgramRan
-) -> None:
-    with contextlib.suppress(RuntimeError):  # the daemon has ended
-        loop.call_soon_threadsafe(report, event)

@@ -5,11 +5,13 @@ In here: which parts there are for which settings. Not in here: the parts.
 
 from __future__ import annotations
 
+from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
 from watchword.edges.firewall.firewalld.direct import DirectFirewall
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.ways import way_to
 from watchword.edges.firewall.firewalld.zones import printed
+from watchword.edges.firewall.slipped import Slipped, Told, tell_nobody
 from watchword.model.firewalls import FirewallSettings
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
 
@@ -17,14 +19,20 @@ _CMD = "firewall-cmd"
 
 
 def firewalld_firewall(
-    settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+    settings: FirewallSettings,
+    *,
+    programs: ProgramRunner,
+    clock: Clock,
+    told: Told = tell_nobody,
 ) -> FirewallBackend:
     """The backend; nothing is touched yet."""
     if settings.firewalld.direct:
         way = way_to(_CMD, programs)
-        return DirectFirewall(settings, way, programs=programs, clock=clock)
+        return DirectFirewall(settings, way, programs=programs, clock=clock, told=told)
     way = way_to(settings.exe, programs)
-    return FirewalldFirewall(settings, way, KernelRules(programs), clock=clock)
+    bars = Bars(settings, programs)
+    slipped = Slipped(settings, bars, clock, told)
+    return FirewalldFirewall(settings, way, KernelRules(programs), clock=clock, slipped=slipped)
 
 
 def shown(firewall: FirewallSettings, programs: ProgramRunner, *, everything: bool) -> str:

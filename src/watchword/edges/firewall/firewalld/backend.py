@@ -19,9 +19,10 @@ from watchword.edges.firewall.firewalld.forwarding import check_forwarding
 from watchword.edges.firewall.firewalld.heir import Heir, shared_heir
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.known import Entry, Found, Known
-from watchword.edges.firewall.firewalld.rules import service_of, text
-from watchword.edges.firewall.firewalld.talk import Firewalld
+from watchword.edges.firewall.firewalld.rules import parse, service_of, text
+from watchword.edges.firewall.firewalld.talk import Firewalld, News
 from watchword.edges.firewall.firewalld.zones import ZoneRules, printed
+from watchword.edges.firewall.slipped import Slipped
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.firewall.wanted import wanted
 from watchword.errors import HostError
@@ -50,6 +51,7 @@ class FirewalldFirewall:
         clock: Clock,
         heir: Callable[[str], Heir] = shared_heir,
         claim: Callable[[str, str], Claim] = Claim,
+        slipped: Slipped | None = None,
     ) -> None:
         """``kernel``: for when there is no firewalld."""
         self._settings = settings
@@ -59,6 +61,10 @@ class FirewalldFirewall:
         self._heir: Heir | None = None
         self._zones = ZoneRules(settings.firewalld, firewalld, Ending(firewalld, kernel), clock)
         self._known = Known(self._zones.priorities)
+        self._slipped = slipped or Slipped(settings, None, clock)
+        self._slipped.holes = self._holes
+        self._heard = False
+        """Something happened that was not about rules of ours alone."""
         self._families: frozenset[int] = frozenset()
         self._claims: list[Claim] = []
         self._lock = threading.RLock()
@@ -77,7 +83,7 @@ class FirewalldFirewall:
                 hint="see firewall-cmd --get-zones, and FIREWALLD_ZONES",
             )
         if can_cut():
-            able.add(Feature.CUT)
+            able |= {Feature.CUT, Feature.SLIPPED}
         return frozenset(able | _ABLE)
 
     def prepare(self) -> int:
@@ -91,7 +97,10 @@ class FirewalldFirewall:
                 standing = (each for each in self._known.entries() if not each.stray)
                 self._heir.tell(map(self._zones.will, standing))
             self._prepared = self._fresh = True
-            self._doubted = False
+            disturbed, self._doubted, self._heard = self._doubted or self._heard, False, False
+            self._slipped.begin()
+            if disturbed:
+                self._slipped.judge()
         return 0
 
     def installed(self) -> frozenset[Tag]:
@@ -124,6 +133,7 @@ class FirewalldFirewall:
             self._known.forget(take)
             for tag, entry in put.items():
                 self._known.note(tag, entry)
+            self._slipped.ended(each.rule.hole for each in gone if not each.stray)
             if self._fresh:  # and whoever prepared has seen what was missing
                 self._doubted = self._fresh = False
 
@@ -148,12 +158,24 @@ class FirewalldFirewall:
         """Whether nobody replaced or removed anything since ``prepare``. Raises HostError."""
         if self._prepared:
             self._zones.check()
-        return self._prepared and not self._doubted and self._undisturbed()
+        if not (self._prepared and not self._doubted and self._undisturbed()):
+            self._doubted = True
+            return False
+        with self._lock:
+            if self._heard:
+                self._heard = False
+                self._slipped.judge()
+            self._slipped.tend()
+        return True
 
     async def disturbances(self) -> AsyncIterator[None]:
         """Yields when other hands may have changed what is ours; for one consumer."""
-        async for _ in self._firewalld.news():
-            if self._prepared and not await asyncio.to_thread(self._undisturbed_or_broken):
+        async for news in self._firewalld.news():
+            if not self._prepared:
+                continue
+            heard = self._slipped.watches and not self._concerns_us_alone(news)
+            self._heard = self._heard or heard
+            if heard or not await asyncio.to_thread(self._undisturbed_or_broken):
                 yield
 
     def teardown(self) -> None:
@@ -163,6 +185,7 @@ class FirewalldFirewall:
             if self._heir is not None:
                 self._heir.tell(drop=[each.rule for each in self._known.entries()])
             self._known = Known(self._zones.priorities)
+            self._slipped.clear()
             self._prepared, self._doubted = False, True
 
     def close(self) -> None:
@@ -201,6 +224,9 @@ class FirewalldFirewall:
                 take |= {each for each in (before, stray) if each is not None}
         return put, take - put.keys()
 
+    def _holes(self) -> Iterable[Hole]:
+        return self._known.holes()
+
     def _check(self, hole: Hole) -> None:
         """Raises HostError: it cannot be opened here."""
         service_of(hole)
@@ -215,6 +241,10 @@ class FirewalldFirewall:
         with self._lock:
             return self._known.agrees(self._zones.found(), self._clock.now().steady)
 
+    def _concerns_us_alone(self, news: News) -> bool:
+        found = [None] if news is None else [parse(each) for each in news]
+        return all(each and each.priority in self._zones.priorities for each in found)
+
     def _undisturbed_or_broken(self) -> bool:
         """Something that cannot be looked at is looked at again by whoever is woken."""
         try:
@@ -224,8 +254,10 @@ class FirewalldFirewall:
 
     def _compared(self) -> Found:
         """Learn what there is of ours; where, too."""
-        found = self._zones.found()
+        found, before = self._zones.found(), self._known.holes() if self._slipped.watches else ()
         surprising = self._known.compare(found, self._clock.now().steady)
+        if before:
+            self._slipped.ended(set(before).difference(self._known.holes()))
         self._doubted = self._doubted or surprising
         return found
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 from jeepney import (
@@ -31,6 +31,7 @@ from jeepney.wrappers import Properties
 
 from watchword.edges.firewall.firewalld.talk import (
     SECONDS,
+    News,
     RefusedError,
     Zone,
     not_running,
@@ -46,6 +47,8 @@ _NOBODY: Final = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected",
 _GONE: Final = ("NOT_ENABLED", "INVALID_ZONE")
 PAUSE: Final = 0.05
 """Seconds between two pieces of news, so that a storm of changes costs twenty a second."""
+_RULE_CAME_OR_WENT: Final = ("RichRuleAdded", "RichRuleRemoved")
+"""Signals of a zone, each with its name and the rule."""
 _AGAIN: Final = 0.5
 """Seconds until a bus that is not there is looked for again."""
 
@@ -122,16 +125,16 @@ class BusFirewalld:
             if not _says(error, _GONE):
                 raise
 
-    async def news(self) -> AsyncIterator[None]:
+    async def news(self) -> AsyncIterator[News]:
         """Yields after signals of firewalld's, and when its name or the bus comes or goes."""
         while True:
             with contextlib.suppress(OSError, EOFError, ValueError, RuntimeError):
                 async with await open_for_loop("SYSTEM") as connection:
                     await self._listen(connection)
-                    yield  # whatever happened before we listened
+                    yield None  # whatever happened before we listened
                     while True:
-                        if await _is_news(connection):
-                            yield
+                        if heard := await _heard(connection):
+                            yield _news(heard)
             await asyncio.sleep(_AGAIN)
 
     async def _listen(self, connection: Any) -> None:
@@ -201,16 +204,25 @@ def _owner_changes() -> MatchRule:
     return rule
 
 
-async def _is_news(connection: Any) -> bool:
-    """Wait for a message, and let what comes with it come; whether a signal was among it."""
-    heard = _is_for_all(await connection.receive())
+async def _heard(connection: Any) -> list[Message]:
+    """Wait for a message, and let what comes with it come; the signals among it."""
+    messages = [await connection.receive()]
     limit = time.monotonic() + PAUSE
     with contextlib.suppress(TimeoutError):
         while (left := limit - time.monotonic()) > 0:
             async with asyncio.timeout(left):
-                message = await connection.receive()
-            heard = heard or _is_for_all(message)
-    return heard
+                messages.append(await connection.receive())
+    return [each for each in messages if _is_for_all(each)]
+
+
+def _news(signals: Iterable[Message]) -> News:
+    """The rules that they are about; None: one is about something else."""
+    rules = []
+    for each in signals:
+        if each.header.fields.get(HeaderFields.member) not in _RULE_CAME_OR_WENT:
+            return None
+        rules.append(str(each.body[1]) if len(each.body) > 1 else "")
+    return rules
 
 
 def _is_for_all(message: Message) -> bool:

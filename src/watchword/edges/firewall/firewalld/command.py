@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from watchword.edges.firewall.firewalld.talk import SECONDS, Zone, not_running, refused
+from watchword.edges.firewall.firewalld.talk import SECONDS, News, Zone, not_running, refused
 from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.ports import ProgramRunner
@@ -68,12 +68,12 @@ class CommandFirewalld:
         """Raises HostError."""
         self._run(f"--zone={zone}", f"--remove-rich-rule={rule}", gone=True)
 
-    async def news(self) -> AsyncIterator[None]:
+    async def news(self) -> AsyncIterator[News]:
         """Yields when the kernel's tables of firewalld's were changed, by whomever."""
         watch = Watch(0, _HOMES)
         try:
             async for _ in watch.wakings():
-                yield
+                yield None
         finally:
             watch.close()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.talk import Firewalld
+from watchword.edges.firewall.slipped import Told, tell_nobody
 from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.errors import HostError
 from watchword.model.firewalls import FirewallSettings
@@ -30,8 +31,9 @@ class DirectFirewall(TablesFirewall):
         *,
         programs: ProgramRunner,
         clock: Clock,
+        told: Told = tell_nobody,
     ) -> None:
-        super().__init__(settings, programs=programs, clock=clock)
+        super().__init__(settings, programs=programs, clock=clock, told=told)
         self._firewalld = firewalld
         self._kernel = KernelRules(programs)
 

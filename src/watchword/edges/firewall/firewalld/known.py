@@ -57,6 +57,10 @@ class Known:
         entries = self._held.values()
         return [each.rule.hole for each in entries if not each.stray and each.until > now]
 
+    def holes(self) -> list[Hole]:
+        """In force, or over and not taken out yet."""
+        return [each.rule.hole for each in self._held.values() if not each.stray]
+
     def entry(self, tag: Tag) -> Entry:
         return self._held[tag]
 

@@ -7,7 +7,7 @@ command, rehearsal).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from watchword.errors import HostError
 
@@ -34,6 +34,10 @@ class Zone(NamedTuple):
     services: Sequence[str]
     ports: Sequence[str]
     """``22/tcp``, ``1000-2000/udp``."""
+
+
+News: TypeAlias = Sequence[str] | None
+"""Rich rules that came or went, and nothing else happened; None: something else may have."""
 
 
 class Firewalld(Protocol):
@@ -75,7 +79,7 @@ class Firewalld(Protocol):
         """Remove a rich rule. One that is gone, as a zone that is gone, is no error."""
         ...
 
-    def news(self) -> AsyncIterator[None]:
+    def news(self) -> AsyncIterator[News]:
         """Yields when something of it may have changed; its start and its end included."""
         ...
 

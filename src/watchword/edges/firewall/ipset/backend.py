@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.cutting import cut_off
 from watchword.edges.firewall.ipset.sets import OpeningSets, Place
 from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.slipped import Slipped, Told, tell_nobody
 from watchword.edges.firewall.tables import abilities
 from watchword.edges.firewall.tables.chains import Branch
 from watchword.edges.firewall.tables.claim import Claim
@@ -59,11 +61,18 @@ class IpsetFirewall:
     slow = False
 
     def __init__(
-        self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+        self,
+        settings: FirewallSettings,
+        *,
+        programs: ProgramRunner,
+        clock: Clock,
+        told: Told = tell_nobody,
     ) -> None:
         self._settings = settings
         self._tools = Tools(settings.exe, programs)
         self._clock = clock
+        self._slipped = Slipped(settings, Bars(settings, programs), clock, told)
+        self._slipped.holes = self._holes
         self._opened: _Parts | None = None
         self._claim: Claim | None = None
         self._stood = False
@@ -87,18 +96,25 @@ class IpsetFirewall:
         if self._claim is None:
             place = f"the sets {self._settings.set_prefix}"
             self._claim = Claim(place, "give this one sets of its own with IPSET_NAME")
+        disturbed = self._slipped.watches and not self.intact()
         parts.sets.make(parts.netlink)
         parts.structure.build()
         parts.watch.forget()
         if not parts.structure.stands():
             raise HostError("somebody else changes what was just made", hint="see iptables -S")
         self._stood = self._fresh = True
+        self._slipped.begin()
+        if disturbed:
+            self._slipped.judge()
         return 0
 
     def installed(self) -> frozenset[Tag]:
         """Read back the openings in force. None where the sets or the chains are gone."""
         parts = self._parts
+        before = parts.sets.holes() if self._slipped.watches else ()
         found = parts.sets.read(parts.netlink)
+        if before:
+            self._slipped.ended(set(before).difference(parts.sets.holes()))
         return found if parts.structure.stands() else frozenset()
 
     def apply(self, change: ChangeSet) -> None:
@@ -108,7 +124,9 @@ class IpsetFirewall:
         """
         if self._settings.output is None and any(each.hole.answers for each in change.add):
             raise HostError("nothing here lets answers out")
+        over = self._parts.sets.holes(change.remove) if self._slipped.watches else ()
         self._parts.sets.apply(self._parts.netlink, change)
+        self._slipped.ended(over)
         if self._fresh:  # and whoever prepared has seen what was missing
             self._parts.sets.lost = self._fresh = False
 
@@ -124,6 +142,9 @@ class IpsetFirewall:
         if parts.watch.stirred():
             parts.watch.forget()
             self._stood = parts.structure.stands()
+            if self._stood:  # then it may be what hides that they changed
+                self._slipped.judge()
+        self._slipped.tend()
         return self._stood
 
     async def disturbances(self) -> AsyncIterator[None]:
@@ -143,6 +164,7 @@ class IpsetFirewall:
         """Remove our chains, the calls of them, and our sets. Raises HostError."""
         self._parts.structure.remove()
         self._destroy_sets()
+        self._slipped.clear()
         self._stood = False
 
     def close(self) -> None:
@@ -153,6 +175,9 @@ class IpsetFirewall:
         if self._claim is not None:
             self._claim.close()
         self._opened = self._claim = None
+
+    def _holes(self) -> Iterable[Hole]:
+        return self._parts.sets.holes()
 
     def _destroy_sets(self) -> None:
         """The kernel lets go of a set a moment after the rule that asked it is gone."""

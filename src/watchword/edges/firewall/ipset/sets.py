@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from watchword.edges.firewall.ipset import messages
@@ -121,6 +121,12 @@ class OpeningSets:
         return sum(
             self._name(held.hole) == name and held.until > soonest for held in self._held.values()
         )
+
+    def holes(self, tags: Iterable[Tag] | None = None) -> Collection[Hole]:
+        """Of these openings, or of all: in force, or over and not taken out yet."""
+        if tags is None:
+            return list(self._tags)
+        return [self._held[tag].hole for tag in tags if tag in self._held]
 
     def in_force(self) -> list[Hole]:
         """What is not over, as far as we know."""

@@ -30,6 +30,7 @@ from watchword.edges.firewall.nft.script import run, version
 from watchword.edges.firewall.nft.survey import Survey, survey
 from watchword.edges.firewall.nft.tickets import Tickets
 from watchword.edges.firewall.nft.watch import Watch
+from watchword.edges.firewall.slipped import Slipped, Told, tell_nobody
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.errors import HostError
 from watchword.model.doors import KernelOpening
@@ -61,7 +62,12 @@ class NftFirewall:
     slow = False
 
     def __init__(
-        self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+        self,
+        settings: FirewallSettings,
+        *,
+        programs: ProgramRunner,
+        clock: Clock,
+        told: Told = tell_nobody,
     ) -> None:
         self._attachment = attachment(settings, programs)
         structure = self._attachment.structure
@@ -84,6 +90,8 @@ class NftFirewall:
         self._knocked = KnockedSets(guard.home(settings), settings)
         self._settings = settings
         self._bars = Bars(settings, programs)
+        self._slipped = Slipped(settings, self._bars, clock, told)
+        self._slipped.holes = self._openings.every_hole
         self._programs = programs
         self._clock = clock
         self._opened_netlink: Netlink | None = None
@@ -124,7 +132,7 @@ class NftFirewall:
         ):
             able.add(Feature.DESTINATION)
         if self._attachment.passes is not None or can_cut():
-            able.add(Feature.CUT)
+            able |= {Feature.CUT, Feature.SLIPPED}
         if self._settings.leads:
             able |= {Feature.LOCAL_NAT, Feature.FORWARD, Feature.FORWARD_ALL, Feature.SOURCE_NAT}
         if self._settings.attach is Attach.GUARD:
@@ -148,17 +156,24 @@ class NftFirewall:
         if self._stood is not None and self._watch.elements_changed:
             strays, gone = self._openings.purge(self._netlink)
             self._note_ended(gone)
+        disturbed = strays or found != self._stood
         taken = self._attachment.build(
             self._netlink, found, self._stood, self._openings.holes, tampered=strays
         )
+        self._watch.look()
+        disturbed = disturbed or self._watch.heard
         self._watch.forget()
         standing = survey(self._netlink, structure)
         if not standing.fits(structure):
             raise HostError("somebody else changes what was just made", hint="see nft monitor")
         if self._stood is None:
             self._tidy()
-        self._stood, self._fresh = standing, True
+        first, self._stood, self._fresh = self._stood is None, standing, True
         self._list_connections()
+        if first:
+            self._slipped.begin()
+        elif disturbed:
+            self._slipped.judge()
         return taken
 
     def _tidy(self) -> None:
@@ -233,6 +248,10 @@ class NftFirewall:
             and self._clock.now().steady - self._listed_at >= _LIST_EVERY
         ):
             self._list_connections()
+        if self._watch.heard:  # of what hides, it may be
+            self._watch.heard = False
+            self._slipped.judge()
+        self._slipped.tend()
         return True
 
     def disturbances(self) -> AsyncIterator[None]:
@@ -272,11 +291,16 @@ class NftFirewall:
     @property
     def _watch(self) -> Watch:
         if self._opened_watch is None:
-            self._opened_watch = Watch(self._netlink.port, self._attachment.structure.tables)
+            self._opened_watch = Watch(
+                self._netlink.port,
+                self._attachment.structure.tables,
+                everybody=self._slipped.watches,
+            )
         return self._opened_watch
 
     def _note_ended(self, holes: Iterable[Hole]) -> None:
         if self._attachment.passes is None:
+            self._slipped.ended(holes)
             return
         known = self._attachment.passes.known
         known.ended(hole.door for hole in holes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from watchword.edges.firewall.nft.attributes import (
@@ -27,7 +27,7 @@ from watchword.edges.firewall.nft.attributes import (
 )
 from watchword.edges.firewall.nft.connections import Connection, prefixes_of
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
-from watchword.model.addresses import Address
+from watchword.model.addresses import Address, Network
 from watchword.model.openings import Hole
 from watchword.model.services import Proto, Service
 
@@ -65,9 +65,29 @@ def redirected(netlink: Netlink) -> dict[Connection, Connection]:
 
 def passing(netlink: Netlink, callers: Collection[Address]) -> frozenset[Connection]:
     """Live connections of these callers that pass through this host. Raises HostError."""
-    found = set()
+    live = _live(netlink, {each.version for each in callers})
+    found = {each for each in live if each.remote in callers}
+    return frozenset(each for each in found if not _is_ours(each.local))
+
+
+def bound_for(
+    netlink: Netlink, networks: Collection[Network], services: Container[Service]
+) -> frozenset[Connection]:
+    """Live connections to these services of hosts in these networks, by whom they were made to.
+
+    Raises HostError.
+    """
+    return frozenset(
+        each
+        for each in _live(netlink, {each.version for each in networks})
+        if each.service in services and any(each.local in network for network in networks)
+    )
+
+
+def _live(netlink: Netlink, versions: Collection[int]) -> Iterator[Connection]:
+    """All that connection tracking knows of these IP versions."""
     for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
-        if not any(each.version == version for each in callers):
+        if version not in versions:
             continue
         try:
             messages = netlink.dump(Request(_GET, family, b"", NLM_F_DUMP))
@@ -77,9 +97,8 @@ def passing(netlink: Netlink, callers: Collection[Address]) -> frozenset[Connect
             raise
         for message in messages:
             each = _original(fields(message.attributes))
-            if each and each.remote in callers and _is_live(fields(message.attributes)):
-                found.add(each)
-    return frozenset(each for each in found if not _is_ours(each.local))
+            if each and _is_live(fields(message.attributes)):
+                yield each
 
 
 def _is_ours(address: Address) -> bool:

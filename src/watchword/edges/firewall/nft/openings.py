@@ -81,6 +81,10 @@ class OpeningSets:
             return self._tags.keys()
         return {hole.door for hole in self._tags}
 
+    def every_hole(self) -> Iterable[Hole]:
+        """The same, and where they lead."""
+        return self._tags.keys()
+
     def in_force(self) -> list[Hole]:
         """What is not over, as far as we know, and where it leads."""
         now = self._clock.now().steady

@@ -41,13 +41,20 @@ _TABLE_NAME = 1  # the first attribute of every object of nf_tables
 _NEW_GENERATION = SUBSYS_NFTABLES << 8 | 15
 PAUSE = 0.05
 """Seconds between two wake-ups, so that a storm of changes costs twenty a second."""
+_CALM = 0.3
+"""The same, where each of them has all connections looked at."""
 
 
 class Watch:
     """One socket on the kernel's announcements."""
 
-    def __init__(self, own_port: int, homes: Iterable[Home]) -> None:
-        """``own_port``: of the socket whose changes are ours. Raises HostError."""
+    def __init__(self, own_port: int, homes: Iterable[Home], *, everybody: bool = False) -> None:
+        """``own_port``: of the socket whose changes are ours. ``everybody``: to hear of changes
+        of any table. Raises HostError."""
+        self.heard = False
+        """Somebody changed something of what is listened for."""
+        self._everybody = everybody
+        self._pause = _CALM if everybody else PAUSE
         self.elements_changed = False
         """Somebody deleted elements of a set of ours, or put in such as are ours, or may have."""
         self._tables = {(home.number, home.table) for home in homes}
@@ -70,7 +77,7 @@ class Watch:
         with self._reading:
             while self._drain() == _DATAGRAMS:
                 pass
-            self.elements_changed = False
+            self.elements_changed = self.heard = False
             self._woken.clear()
 
     def look(self) -> None:
@@ -88,7 +95,7 @@ class Watch:
                 await self._woken.wait()
                 self._woken.clear()
                 yield
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(self._pause)
         finally:
             loop.remove_reader(self._socket)
             self._loop = None
@@ -119,7 +126,7 @@ class Watch:
             except BlockingIOError:
                 return count
             except OSError:  # ENOBUFS: announcements were lost, of who knows what
-                self.elements_changed = True
+                self.elements_changed = self.heard = True
                 self._wake()
                 return count
             for message in decode(data):
@@ -127,11 +134,17 @@ class Watch:
         return _DATAGRAMS
 
     def _hear(self, message: Message) -> None:
-        if message.kind == _NEW_GENERATION or not message.body:
+        if message.kind == _NEW_GENERATION:
+            if self._everybody:
+                self.heard = True
+                self._wake()
+            return
+        if not message.body:
             return
         table = read_text(fields(message.attributes).get(_TABLE_NAME, b""))
         if (message.body[0], table) not in self._tables:
             return
+        self.heard = True
         self.elements_changed = self.elements_changed or _changes_openings(message)
         self._wake()
 

@@ -24,7 +24,7 @@ def of_chains(settings: FirewallSettings, versions: Iterable[int]) -> set[Featur
     if settings.output is not None:
         able.add(Feature.OUTPUT)
     if can_cut():
-        able.add(Feature.CUT)
+        able |= {Feature.CUT, Feature.SLIPPED}
     return able
 
 

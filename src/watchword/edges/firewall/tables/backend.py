@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.cutting import cut_off
+from watchword.edges.firewall.slipped import Slipped, Told, tell_nobody
 from watchword.edges.firewall.tables import abilities
 from watchword.edges.firewall.tables.batches import by_table, script
 from watchword.edges.firewall.tables.chains import Branch
@@ -59,13 +60,20 @@ class TablesFirewall:
     slow = True
 
     def __init__(
-        self, settings: FirewallSettings, *, programs: ProgramRunner, clock: Clock
+        self,
+        settings: FirewallSettings,
+        *,
+        programs: ProgramRunner,
+        clock: Clock,
+        told: Told = tell_nobody,
     ) -> None:
         self._settings = settings
         self._bars = Bars(settings, programs)
         self._tools = Tools(settings.exe, programs)
         self._clock = clock
         self._known = Known()
+        self._slipped = Slipped(settings, self._bars, clock, told)
+        self._slipped.holes = self._holes
         self._opened: _Parts | None = None
         self._claim: Claim | None = None
         self._ward: Ward | None = None
@@ -96,6 +104,7 @@ class TablesFirewall:
         if self._claim is None:
             place = f"the chain {self._settings.input.chain}"
             self._claim = Claim(place, "give this one a chain of its own with IPT_INPUT_ACCESS")
+        disturbed = self._slipped.watches and (self._doubted or not parts.structure.stands())
         parts.structure.build()
         if self._ward is None or not self._ward.alive:
             self._ward = Ward(
@@ -110,6 +119,9 @@ class TablesFirewall:
         if not parts.structure.stands():
             raise HostError("somebody else changes what was just made", hint="see iptables -S")
         self._doubted, self._fresh = False, True
+        self._slipped.begin()
+        if disturbed:
+            self._slipped.judge()
         return 0
 
     def installed(self) -> frozenset[Tag]:
@@ -143,9 +155,11 @@ class TablesFirewall:
                 take.add(before)
         if take or put:
             self._ward.change(take, {tag: (held.until, held.lines) for tag, held in put.items()})
+        over = self._known.holes(take)
         self._known.forget(take)
         for tag, held in put.items():
             self._known.note(tag, held)
+        self._slipped.ended(over)
         if self._fresh:  # and whoever prepared has seen what was missing
             self._doubted = self._fresh = False
 
@@ -159,6 +173,7 @@ class TablesFirewall:
             return False
         try:
             if not self._ward.look():
+                self._slipped.tend()
                 return True
             self._ward.forget()
             self._doubted = True  # until it is seen what they did
@@ -172,6 +187,7 @@ class TablesFirewall:
             return False
         self._doubted = False
         self._learn(found)
+        self._slipped.judge()  # it may be what hides that they changed
         return True
 
     async def disturbances(self) -> AsyncIterator[None]:
@@ -214,6 +230,9 @@ class TablesFirewall:
             self._claim.close()
         self._ward = self._claim = None
 
+    def _holes(self) -> Iterable[Hole]:
+        return self._known.holes()
+
     def _new(self, openings: Iterable[Opening], now: Moment) -> Iterator[Opening]:
         """What is neither over nor there yet."""
         for each in wanted(openings, now.steady).values():
@@ -237,7 +256,10 @@ class TablesFirewall:
         return lines(hole, ends, self._settings)
 
     def _learn(self, found: Counter[Line]) -> None:
+        before = self._known.holes() if self._slipped.watches else ()
         surprising, foreign = self._known.compare(found, self._clock.now())
+        if before:
+            self._slipped.ended(set(before).difference(self._known.holes()))
         self._doubted = self._doubted or surprising
         if foreign and self._ward is not None and self._ward.alive:
             self._ward.hold(foreign)

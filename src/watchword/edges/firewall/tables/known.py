@@ -57,6 +57,11 @@ class Known:
         """The opening that a hole has."""
         return self._tags.get(hole)
 
+    def holes(self, tags: Iterable[Tag] | None = None) -> list[Hole]:
+        """Of these openings, or of all: in force, or over and not taken out yet."""
+        held = self._held.values() if tags is None else [self._held[tag] for tag in tags]
+        return [each.hole for each in held if each.hole is not None]
+
     def in_force(self, now: Moment) -> list[Hole]:
         """What is not over; where a stray lets in is not known."""
         return [

@@ -1,0 +1,142 @@
+"""Cuts off who got in while other hands had the firewall, where the operator's own rules hide.
+
+In here: when lists are taken, and what becomes of those who are on none and were let in by nobody.
+Not in here: the judgement (nft.hidden, nft.known), ending connections (cutting), hearing of other
+hands (the backends), the guard, which does all of it by itself (nft.passes).
+
+What the operator's rules hide, and from whom, only he can say (HIDDEN_SERVICES, HIDDEN_EXCEPT).
+The first list, taken when this begins, has everybody who is connected then. From there on a
+connection comes onto the list if an opening let it in, and not otherwise: nobody tells us when
+the operator's rules are whole again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias
+
+from watchword.edges.firewall.barring import Bars
+from watchword.edges.firewall.cutting import end
+from watchword.edges.firewall.nft.arrivals import Arrivals, arrivals
+from watchword.edges.firewall.nft.connections import Connection, Sockets
+from watchword.edges.firewall.nft.conntrack import bound_for, conversing
+from watchword.edges.firewall.nft.hidden import Hidden, in_question
+from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.nft.own_addresses import own_addresses
+from watchword.model.daemon_events import SlippedIn
+from watchword.model.firewalls import FirewallSettings
+from watchword.model.openings import Hole
+from watchword.model.services import Proto
+from watchword.ports import Clock
+
+_LIST_EVERY: Final = 10.0
+"""Seconds between two lists, unless openings end by the thousand."""
+Told: TypeAlias = Callable[[SlippedIn], None]
+
+
+def tell_nobody(_: SlippedIn) -> None:
+    """For who has no log."""
+
+
+class Slipped:
+    """Does nothing unless the settings name what is hidden. Methods raise HostError.
+
+    Works on the network namespace of the calling thread.
+    """
+
+    def __init__(
+        self,
+        settings: FirewallSettings,
+        bars: Bars | None,
+        clock: Clock,
+        told: Told = tell_nobody,
+    ) -> None:
+        """``bars``: for what only passes through; None: it does not come to that."""
+        self.holes: Callable[[], Iterable[Hole]] = tuple
+        """What is open as far as the backend knows, or over and not taken out yet."""
+        self.watches = bool(settings.hidden)
+        self._settings = settings
+        self._bars = bars
+        self._known = Hidden(settings)
+        self._clock = clock
+        self._told = told
+        self._listed_at: float | None = None
+        """When the last list was taken; None: there was none yet."""
+
+    def begin(self) -> None:
+        """The firewall stands for the first time: whoever is connected may stay."""
+        if self.watches and self._listed_at is None:
+            with _netlink() as netlink:
+                _, asked = self._found(netlink)
+            self._list(asked)
+
+    def ended(self, holes: Iterable[Hole]) -> None:
+        """Note openings that are over: who came in through them stays."""
+        if self._listed_at is not None:
+            self._known.ended(hole.door for hole in holes)
+            self.tend()
+
+    def tend(self) -> None:
+        """Take a new list if openings have ended since the last, and it is time to."""
+        if self._listed_at is None or not self._known.stale:
+            return
+        if self._known.due or self._clock.now().steady - self._listed_at >= _LIST_EVERY:
+            with _netlink() as netlink:
+                _, asked = self._found(netlink)
+            self._list(self._sorted(asked)[0])
+
+    def judge(self) -> None:
+        """Others have changed the firewall: end what nobody let in."""
+        if self._listed_at is None:
+            return
+        with _netlink() as netlink:
+            found, asked = self._found(netlink)
+            mine, slipped = self._sorted(asked)
+            self._list(mine)
+            if slipped:
+                end(netlink, slipped, found, self._bars)
+        if slipped:
+            came = sorted((each.service, str(each.remote)) for each in slipped)
+            self._told(SlippedIn(tuple((who, service) for service, who in came)))
+
+    def clear(self) -> None:
+        """Take away what was put up against those who pass through."""
+        if self.watches and self._bars is not None:
+            self._bars.remove()
+
+    def _found(self, netlink: Netlink) -> tuple[Arrivals, frozenset[Connection]]:
+        """Who is connected, and which of them are in question."""
+        hidden, behind = self._settings.hidden, self._settings.hidden_behind
+        found, own = arrivals(netlink), own_addresses()
+        datagrams = [each for each in hidden if each.proto is Proto.UDP]
+        talks = conversing(netlink, {(n, each) for n in (4, 6) for each in datagrams})
+        talks -= found.led.keys()
+        through = bound_for(netlink, behind, hidden) if behind else frozenset()
+        found = Arrivals(
+            found.sockets._replace(connections=found.sockets.connections | talks),
+            found.led,
+            frozenset(each for each in through - found.led.keys() if each.local not in own),
+        )
+        self._known.behind = found.led
+        return found, in_question(found, own, self._settings.hidden_except)
+
+    def _sorted(
+        self, asked: frozenset[Connection]
+    ) -> tuple[frozenset[Connection], frozenset[Connection]]:
+        """Those that somebody let in, and those that slipped in."""
+        holes = frozenset(hole.door for hole in self.holes())
+        return self._known.judge(Sockets(asked, frozenset()), frozenset(), holes)
+
+    def _list(self, connections: Iterable[Connection]) -> None:
+        self._known.listed(connections)
+        self._listed_at = self._clock.now().steady
+
+
+@contextlib.contextmanager
+def _netlink() -> Iterator[Netlink]:
+    netlink = Netlink()
+    try:
+        yield netlink
+    finally:
+        netlink.close()
