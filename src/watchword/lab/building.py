@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from watchword.lab.hosts import Host, Lab
+from watchword.lab.hosts import Host, Lab, use
 from watchword.lab.trio import Station
 
 _PEOPLE = {"alice": 11, "bob": 12, "mallory": 66}
@@ -59,10 +59,7 @@ def building(lab: Lab) -> Building:
             ("elsewhere", None, 3),
         )
     )
-    office.run("ip", "link", "add", "inside", "type", "bridge")
-    for address in ("192.168.1.1/24", "fd00:1::1/64"):
-        office.run("ip", "addr", "add", address, "dev", "inside", *_nodad(address))
-    office.run("ip", "link", "set", "inside", "up")
+    office.ip("link add inside type bridge", *use("inside", "192.168.1.1/24", "fd00:1::1/64"))
     people = {name: _person(lab, office, name, last) for name, last in _PEOPLE.items()}
     scene = Building(server, **people, office=front, elsewhere=elsewhere, internet=internet)
     scene.rewrite_ports(False)
@@ -100,10 +97,6 @@ def _person(lab: Lab, office: Host, name: str, last: int) -> Station:
     four, six = f"192.168.1.{last}", f"fd00:1::{last}"
     host = lab.host(name)
     lab.link((host, "eth0", (f"{four}/24", f"{six}/64")), (office, f"to-{name}", ()))
-    office.run("ip", "link", "set", f"to-{name}", "master", "inside")
+    office.ip(f"link set to-{name} master inside")
     lab.route(host, "192.168.1.1", "fd00:1::1")
     return Station(host, four, six)
-
-
-def _nodad(address: str) -> tuple[str, ...]:
-    return ("nodad",) if ":" in address else ()

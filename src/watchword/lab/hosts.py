@@ -15,11 +15,14 @@ import itertools
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from ipaddress import ip_interface
+from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from watchword.lab.entering import entered
 
 _numbers = itertools.count(1)
 
@@ -56,7 +59,16 @@ class Host:
         return process
 
     def sysctl(self, name: str, value: str | int) -> None:
-        self.run("sysctl", "-qw", f"{name}={value}")
+        """Set one below ``net``. Raises OSError."""
+        path = Path("/proc/sys", *name.split("."))
+        entered(self.namespace, lambda: path.write_text(f"{value}\n", "ascii"))
+
+    def ip(self, *commands: str) -> None:
+        """Have ``ip`` do these one after the other, in one run. Raises CalledProcessError."""
+        subprocess.run(
+            ["ip", "-n", self.namespace, "-batch", "-"],
+            check=True, capture_output=True, text=True, input="\n".join((*commands, "")),
+        )  # fmt: skip
 
     def kill_processes(self) -> None:
         """Whoever waits for one of them has an end of it; another thread may call this."""
@@ -97,7 +109,7 @@ class Lab:
         self.hosts.append(host)
         host.sysctl("net.ipv6.conf.all.accept_dad", 0)
         host.sysctl("net.ipv6.conf.default.accept_dad", 0)
-        host.run("ip", "link", "set", "lo", "up")
+        host.ip("link set lo up")
         return host
 
     def link(
@@ -105,30 +117,27 @@ class Lab:
     ) -> None:
         """Join two hosts: each end is (host, interface name, addresses with prefix length)."""
         (host, interface, addresses), (peer, peer_interface, peer_addresses) = one, other
-        host.run(
-            "ip", "link", "add", interface, "type", "veth",
-            "peer", "name", peer_interface, "netns", peer.namespace,
-        )  # fmt: skip
-        for end, name, wanted in (
-            (host, interface, addresses),
-            (peer, peer_interface, peer_addresses),
-        ):
-            for address in wanted:
-                family = "-6" if ip_interface(address).version == 6 else "-4"
-                extra = ("nodad",) if family == "-6" else ()
-                end.run("ip", family, "addr", "add", address, "dev", name, *extra)
-            end.run("ip", "link", "set", name, "up")
+        ends = f"{interface} type veth peer name {peer_interface} netns {peer.namespace}"
+        host.ip(f"link add {ends}", *use(interface, *addresses))
+        peer.ip(*use(peer_interface, *peer_addresses))
 
     def route(self, host: Host, *gateways: str) -> None:
         """Default routes of a host, one for each family at the most."""
-        for gateway in gateways:
-            host.run("ip", "route", "add", "default", "via", gateway)
+        host.ip(*(f"route add default via {gateway}" for gateway in gateways))
 
     def close(self) -> None:
         for host in reversed(self.hosts):
             host.end_processes()
             subprocess.run(["ip", "netns", "delete", host.namespace], check=False)
         self.hosts.clear()
+
+
+def use(interface: str, *addresses: str) -> Iterator[str]:
+    """Commands for ``Host.ip`` that give an interface its addresses and bring it up."""
+    for address in addresses:
+        nodad = " nodad" if ip_interface(address).version == 6 else ""
+        yield f"addr add {address} dev {interface}{nodad}"
+    yield f"link set {interface} up"
 
 
 @cache

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import socket
-import threading
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TypeVar
 
+from watchword.lab.entering import entered
 from watchword.lab.hosts import Host
 
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 Answer = TypeVar("Answer")
 
 
 def inside(host: Host, work: Callable[[], Answer]) -> Answer:
     """Call ``work`` in a thread of its own that has entered the host's network namespace."""
-    answers: list[Answer] = []
-    failures: list[BaseException] = []
-
-    def enter() -> None:
-        try:
-            descriptor = os.open(f"/run/netns/{host.namespace}", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if _libc.setns(descriptor, _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
-            finally:
-                os.close(descriptor)
-            answers.append(work())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return answers[0]
+    return entered(host.namespace, work)
 
 
 def family_of(address: str) -> socket.AddressFamily:
