@@ -181,7 +181,9 @@ class _Sitting:
             return Finding(group, knock.name, Verdict.FAIL, why)
         doors = [self._door(target) for target in knock.targets]
         seen = self._sights(doors, Sight.REACHED, Sight.REFUSED)
-        if not seen and self._rings:  # two gpg may be at work at once, and end in another order
+        for _ in range(self._looks_more(knock)):
+            if seen or (knock.must is Must.EITHER and not self._measure()):
+                break
             seen = self._sights(doors, Sight.REACHED, Sight.REFUSED)
         if not seen:
             return Finding(group, knock.name, Verdict.PASS)
@@ -189,6 +191,15 @@ class _Sitting:
         if knock.must is Must.EITHER:
             return Finding(group, knock.name, Verdict.PASS, "it opens, as it may")
         return Finding(group, knock.name, Verdict.FAIL, f"{knock.offence}: {seen[0]}")
+
+    def _looks_more(self, knock: Knock) -> int:
+        """Two gpg may be at work at once, and end in another order.
+
+        What may open is given the time of some packets more, so that it is told from what does not.
+        """
+        if not self._rings:
+            return 0
+        return 4 if knock.must is Must.EITHER else 1
 
     def _measure(self) -> bool:
         """Send a packet that any server grants; whether what it asks for opens."""
