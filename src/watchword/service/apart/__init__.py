@@ -1,5 +1,6 @@
 """Two processes: the gate, which reads packets and may do nothing, and the hand, which does it.
 
-Begin with ``parting``, which parts them. What each side has of the other: ``line`` and ``far`` in
-the gate, ``counter``, ``ways`` and ``workshop`` in the hand. What may pass is in model.orders.
+Begin with ``parting``, which parts them. What each side has of the other: ``line``, ``far`` and
+``far_ways`` in the gate, ``counter``, ``ways``, ``workshop`` and ``relay`` in the hand. What may
+pass is in model.orders.
 """

@@ -1,20 +1,15 @@
-"""The hand, as the gate sees it: what opens, runs and decrypts somewhere else.
+"""The hand, as the gate sees it: the firewall, commands, gpg and control socket somewhere else.
 
 In here: implementations of the ports, and of what service.daemon has for one process, that send
-orders. Not in here: carrying them out (counter), putting all of it together (far_means).
+orders. Not in here: carrying them out (counter, workshop, relay), files and sockets that the hand
+opens (far_ways), putting all of it together (far_means).
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from watchword.edges.capture.openers import Openers
 from watchword.errors import Complaint
 from watchword.grant.cycles import Values
 from watchword.model.doors import KernelOpening
@@ -22,13 +17,11 @@ from watchword.model.openings import ChangeSet, Feature, Grant, Hole, Opening, T
 from watchword.model.openpgp import Decrypted, Keyring
 from watchword.model.orders import (
     Apply,
-    Compile,
     Cut,
     Decrypt,
     Firewall,
     OpenByCommand,
     OpenControl,
-    OpenWay,
     Plain,
     Recognise,
     RunCommand,
@@ -36,7 +29,6 @@ from watchword.model.orders import (
     Through,
     Unused,
     Wanted,
-    Way,
 )
 from watchword.model.policy import Policy
 from watchword.ports import (
@@ -48,9 +40,6 @@ from watchword.ports import (
 from watchword.service.apart.line import Line
 from watchword.service.daemon.control import WORK, Control, Rights
 from watchword.service.daemon.hand import Blocked, Hand
-from watchword.wire.bpf import Program
-
-_LOG_PAUSE: Final = 1.0  # seconds between two tries to reach a log that is not there
 
 
 class FarFirewall:
@@ -213,69 +202,6 @@ class FarOpenPgp:
     def decrypt(self, keyring: Keyring, message: bytes) -> Decrypted:
         found: Decrypted = self._line.call(Decrypt(keyring.name, message))
         return found
-
-
-def openers(line: Line) -> Openers:
-    """What opens sockets and files that this process may not open itself."""
-
-    def opened(order: OpenWay) -> int:
-        _, found = line.ask_for_files(order)
-        if not found:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return found[0]
-
-    def bound(way: Way) -> Callable[[int, int], socket.socket]:
-        def bind(family: int, port: int) -> socket.socket:
-            version = 6 if family == socket.AF_INET6 else 4
-            return socket.socket(fileno=opened(OpenWay(way, version, port)))
-
-        return bind
-
-    def packets(every: bool) -> socket.socket:
-        return socket.socket(fileno=opened(OpenWay(Way.PACKETS, int(every))))
-
-    def capture(path: Path) -> int:
-        return opened(OpenWay(Way.CAPTURE, path=str(path)))
-
-    def compiled(text: str, _: str) -> Program:
-        program: Program = line.ask(Compile(text))
-        return program
-
-    def log(path: Path, pipe: bool) -> int:
-        way = Way.KERNEL_PIPE if pipe else Way.KERNEL_LOG
-        return opened(OpenWay(way, path=str(path)))
-
-    def group(number: int) -> socket.socket:
-        return socket.socket(fileno=opened(OpenWay(Way.GROUP, port=number)))
-
-    return Openers(
-        udp=bound(Way.UDP),
-        tcp=bound(Way.TCP),
-        packets=packets,
-        capture=capture,
-        compiled=compiled,
-        log=log,
-        group=group,
-        queues=False,
-    )
-
-
-def far_log(line: Line) -> Callable[[str], socket.socket]:
-    """What connects to the system's log. While that is away it is not asked for all the time."""
-    failed = -_LOG_PAUSE
-
-    def connect(_: str) -> socket.socket:
-        nonlocal failed
-        if time.monotonic() - failed < _LOG_PAUSE:
-            raise OSError(errno.EAGAIN, "the log was not there a moment ago")
-        try:
-            _, [descriptor] = line.ask_for_files(OpenWay(Way.LOG))
-        except OSError:
-            failed = time.monotonic()
-            raise
-        return socket.socket(fileno=descriptor)
-
-    return connect
 
 
 class FarControl(Control):

@@ -1,15 +1,13 @@
 """What a gate is given to serve with: everything that needs rights is done by the hand.
 
-In here: putting together what is far away. Not in here: each of these (far), the same for a
-single process (service.daemon.means).
+In here: putting together what is far away. Not in here: each of these (far, far_ways), the same
+for a single process (service.daemon.means).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,12 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from watchword.edges.scrapes import Scrapes
-from watchword.errors import HostError, OperatorError
+from watchword.errors import HostError
 from watchword.grant.ledger import Ledger
 from watchword.model.commands import Closing
 from watchword.model.door_events import SequenceNotMarked
 from watchword.model.doors import Door
-from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Grant, Hole, Opening
 from watchword.model.orders import (
     Awaiting,
@@ -32,16 +29,14 @@ from watchword.model.orders import (
     Firewall,
     Mail,
     OpenDoor,
-    OpenWay,
     Order,
     Plain,
     Prolong,
     Recognise,
     UseUp,
-    Way,
 )
 from watchword.model.policy import Policy
-from watchword.model.settings import MailSettings, MetricsPlace, Settings
+from watchword.model.settings import MailSettings, Settings
 from watchword.ports import (
     Clock,
     Completed,
@@ -56,10 +51,9 @@ from watchword.service.apart.far import (
     FarOpenPgp,
     FarPrograms,
     FarTaglessFirewall,
-    openers,
 )
+from watchword.service.apart.far_ways import FarWays
 from watchword.service.apart.line import Line
-from watchword.service.daemon.assembly import DIGEST_CACHE_LIMIT
 from watchword.service.daemon.doors import COMMANDS_AT_ONCE
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.firewall_news import Told
@@ -89,7 +83,7 @@ class FarMeans:
         """They are made as they are needed."""
 
     def means(self) -> Means:
-        line = self._line
+        line, ways = self._line, FarWays(self._line)
         return Means(
             programs=Programs(
                 FarPrograms(line, Plain.END_GPG),
@@ -101,12 +95,12 @@ class FarMeans:
             close=self._close,
             catch=self._catch,
             firewall=self._firewall,
-            openers=openers(line),
+            openers=ways.openers(),
             connections=lambda settings: FarConnections(line),
-            digests=self._digests,
+            digests=ways.digests,
             lock=lambda settings: None,  # the hand holds it
             control=lambda control: FarControl(line, control),
-            scrapes=partial(Scrapes, bound=self._bound, give=_given),
+            scrapes=partial(Scrapes, bound=ways.metrics, give=_given),
             send=self._send,
             end_mails=FarPrograms(line, Plain.END_MAIL).end,
             enforce=self._enforce,
@@ -116,7 +110,7 @@ class FarMeans:
             awaiting=self._awaiting,
             door_command=self._door_command,
             use_up=self._use_up,
-            door_log=self._door_log,
+            door_log=ways.door_log,
             policy=lambda: line.policy,
         )
 
@@ -211,28 +205,3 @@ class FarMeans:
     def _send(self, _: MailSettings, subject: str, _programs: ProgramRunner) -> None:
         """Whom it goes to is what the hand has read."""
         self._line.call(Mail(subject))
-
-    def _bound(self, _place: MetricsPlace, _group: int | None) -> socket.socket:
-        """Where metrics are served is what the hand has read."""
-        _, [descriptor] = self._line.ask_for_files(OpenWay(Way.METRICS))
-        return socket.socket(fileno=descriptor)
-
-    def _door_log(self, _firewall: FirewallSettings) -> socket.socket:
-        """Which group it is, the hand has read."""
-        _, [descriptor] = self._line.ask_for_files(OpenWay(Way.DOORS))
-        heard = socket.socket(fileno=descriptor)
-        heard.setblocking(False)
-        return heard
-
-    def _digests(self, settings: Settings) -> str | None:
-        _, found = self._line.ask_for_files(OpenWay(Way.DIGESTS))
-        if not found:
-            return None
-        with os.fdopen(found[0], "rb") as file:
-            octets = file.read(DIGEST_CACHE_LIMIT + 1)
-        if len(octets) > DIGEST_CACHE_LIMIT:
-            raise OperatorError(
-                f"{settings.digest_file} is larger than {DIGEST_CACHE_LIMIT} bytes",
-                hint="export what is needed of it by fwknopd itself",
-            )
-        return octets.decode("utf-8", "surrogateescape")

@@ -35,8 +35,8 @@ from watchword.model.daemon_events import Complained
 from watchword.model.orders import Plain
 from watchword.model.settings import Settings
 from watchword.ports import Clock
-from watchword.service.apart.far import far_log
 from watchword.service.apart.far_means import FarMeans
+from watchword.service.apart.far_ways import far_log
 from watchword.service.apart.hand_process import LOST, HandProcess
 from watchword.service.apart.line import Line
 from watchword.service.apart.rulebook import Rulebook
