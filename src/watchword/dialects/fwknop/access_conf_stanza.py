@@ -1,28 +1,25 @@
 """Turns the lines of one stanza into terms.
 
-In here: who, what, how long, until when; the original's checks of a stanza;
-refusal of what this version cannot deliver.
-Not in here: keys (access_conf_credentials), lists (access_conf_lists), files (access_conf).
+In here: who, and what; the original's checks of a stanza; refusal of what this
+version cannot deliver.
+Not in here: how long and until when (access_conf_times), keys (access_conf_credentials),
+lists (access_conf_lists), files (access_conf).
 
 Source: access.conf, sections 4 and 8. Differences: REQUIRE_USERNAME takes a
-list; MAX_FW_TIMEOUT caps every grant, also one whose packet names no time; a
-FW_ACCESS_TIMEOUT above 300 with no MAX_FW_TIMEOUT beside it raises the cap,
-where the original warns and grants it all the same; what is no date, number or
-flag is refused where taking it as nothing would allow more.
+list; what is no flag is refused where taking it as nothing would allow more.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime
 
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_actions import listed_actions
 from watchword.dialects.fwknop.access_conf_callers import caller_terms
 from watchword.dialects.fwknop.access_conf_commands import Accounts, command_terms, is_on
 from watchword.dialects.fwknop.access_conf_credentials import credentials
-from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle, timer
+from watchword.dialects.fwknop.access_conf_cycle import cycle_terms, has_cycle
 from watchword.dialects.fwknop.access_conf_external import external_pair, external_terms
 from watchword.dialects.fwknop.access_conf_gpg import Surroundings
 from watchword.dialects.fwknop.access_conf_knock import SHARED, cut_users, knock_terms
@@ -42,7 +39,7 @@ from watchword.dialects.fwknop.access_conf_table import (
     RESTRICTIONS,
     asks_for_missing,
 )
-from watchword.dialects.fwknop.fwknopd_conf import leading_number
+from watchword.dialects.fwknop.access_conf_times import Times
 from watchword.dialects.fwknop.lines import Entry, shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.errors import Complaint
@@ -52,12 +49,7 @@ from watchword.model.old_knocks import Shared
 from watchword.model.policy import Terms
 from watchword.model.services import Service
 
-DEFAULT_SECONDS = 30
-MAX_SECONDS = 300
-KEEP_SECONDS = 43_200
-_LONGEST = 8388608  # seconds; the original's limit for both
 INTERFACE = re.compile(r"[!-~]{1,15}")
-_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{1,4})")
 _MESSAGE = 400  # characters of a complaint that repeats an operator's words
 
 
@@ -80,20 +72,20 @@ def terms(
         source_required: REQUIRE_SOURCE_ADDRESS of the whole configuration.
         nat: What the whole configuration says of leading on.
     """
-    reader = _Reader(stanza, complaints)
+    reader, times = _Reader(stanza, complaints), Times(stanza, complaints)
     reader.check_missing_features()
     knocks = stanza.knocks and not stanza.dead
     found = None if knocks else credentials(stanza, around, complaints)
     said = Terms(stanza.number, stanza.source.place, shown(stanza.source.value), None)
     said = _who_may(said, stanza, reader, source_required)
-    said = _what_for_how_long(said, stanza, reader)
+    said = _what_for_how_long(said, stanza, reader, times)
     said = replace(
         said,
         commands=command_terms(stanza, accounts, complaints),
         actions=listed_actions(stanza, accounts.actions, complaints),
         cycle=_cycle(stanza, accounts, complaints),
     )
-    said = replace(said, keep_seconds=reader.keep_seconds(by_commands=said.cycle is not None))
+    said = replace(said, keep_seconds=times.keep_seconds(by_commands=said.cycle is not None))
     if said.cycle is None and said.access and not (stanza.knocks and stanza.dead):
         said = replace(said, nat=nat_terms(stanza, nat or ServerNat(), complaints))
         reader.check_list()
@@ -135,8 +127,8 @@ def _who_may(said: Terms, stanza: Stanza, reader: _Reader, source_required: bool
     )
 
 
-def _what_for_how_long(said: Terms, stanza: Stanza, reader: _Reader) -> Terms:
-    default, most = reader.seconds()
+def _what_for_how_long(said: Terms, stanza: Stanza, reader: _Reader, times: Times) -> Terms:
+    default, most = times.seconds()
     return replace(
         said,
         open_services=reader.opened(),
@@ -144,7 +136,7 @@ def _what_for_how_long(said: Terms, stanza: Stanza, reader: _Reader) -> Terms:
         default_seconds=default,
         max_seconds=most,
         seconds_by_caller=not is_off(stanza, "PERMIT_CLIENT_TIMEOUT"),
-        expires=reader.expires(),
+        expires=times.expires(),
         access=not is_on(stanza, "DISABLE_FW_ACCESS"),
         owner_closes=is_on(stanza, "ENABLE_OWNER_CLOSE"),
     )
@@ -291,102 +283,9 @@ class _Reader:
         )
         return False
 
-    def seconds(self) -> tuple[int, int]:
-        """Default and longest duration of a grant."""
-        default = timer(self._stanza) or self._number("FW_ACCESS_TIMEOUT") or DEFAULT_SECONDS
-        most = self._number("MAX_FW_TIMEOUT")
-        if most is None:
-            return default, max(default, MAX_SECONDS)
-        most = most or MAX_SECONDS
-        if most < default:
-            self._complaints.remark(
-                "Warning: MAX_FW_TIMEOUT < FW_ACCESS_TIMEOUT, honoring MAX_FW_TIMEOUT "
-                f"for stanza source: '{self._label}' (#{self._stanza.number})",
-                self._stanza.given["MAX_FW_TIMEOUT"].place,
-                f"write {'CMD_CYCLE_TIMER' if timer(self._stanza) else 'FW_ACCESS_TIMEOUT'} {most}",
-            )
-        return min(default, most), most
-
-    def keep_seconds(self, *, by_commands: bool) -> int | None:
-        """How long a grant may stay while somebody is connected; None: it does not."""
-        on = is_on(self._stanza, "KEEP_WHILE_CONNECTED")
-        most = self._number("MAX_KEEP_TIME")
-        if most is not None and not on:
-            self._complaints.remark(
-                "MAX_KEEP_TIME has no effect without KEEP_WHILE_CONNECTED Y",
-                self._stanza.given["MAX_KEEP_TIME"].place,
-                "add it, or remove the line",
-            )
-        if on and by_commands:
-            self._complaints.remark(
-                "KEEP_WHILE_CONNECTED has no effect: commands open and close this stanza",
-                self._stanza.given["KEEP_WHILE_CONNECTED"].place,
-                "remove the line",
-            )
-            return None
-        return (most or KEEP_SECONDS) if on else None
-
-    def expires(self) -> float | None:
-        """Unix seconds; a date counts from midnight of the local time zone."""
-        line = self._stanza.last_of("ACCESS_EXPIRE", "ACCESS_EXPIRE_EPOCH")
-        if line is None:
-            return None
-        if line.name.removesuffix(":") == "ACCESS_EXPIRE":
-            return self._midnight(line)
-        if line.value.isascii() and line.value.isdecimal() and len(line.value) <= 12:
-            return float(line.value) or None
-        self._complaints.refuse(
-            f"ACCESS_EXPIRE_EPOCH is '{shown(line.value)}', which is no number of seconds",
-            line.place,
-            "write the output of date +%s, or use ACCESS_EXPIRE MM/DD/YYYY",
-        )
-        return None
-
-    def _midnight(self, line: Entry) -> float | None:
-        seconds = _local_midnight(line.value)
-        if seconds is None:
-            self._complaints.refuse(
-                f"[*] Fatal: invalid date value '{shown(line.value)}' (need MM/DD/YYYY) "
-                "for access stanza expiration time",
-                line.place,
-                "write a date such as 12/31/2030",
-            )
-        return seconds
-
-    def _number(self, name: str) -> int | None:
-        line = self._stanza.given.get(name)
-        if line is None:
-            return None
-        number = leading_number(line.value)
-        if not 0 <= number <= _LONGEST:
-            self._complaints.refuse(
-                f"[*] {name} value not in range.",
-                line.place,
-                f"write {name} and a number of seconds from 0 to {_LONGEST}",
-            )
-        elif not line.value.isdecimal():
-            self._complaints.remark(
-                f"{name} is '{shown(line.value)}', taken as {number}",
-                line.place,
-                f"write {name} {number}",
-            )
-        return number
-
     def _unfit(self, name: str, line: Entry, unfit: UnfitError) -> None:
         self._complaints.refuse(
             f"{shown(unfit.message, _MESSAGE)}\n[*] Fatal invalid {name} in access stanza",
             line.place,
             shown(unfit.hint, _MESSAGE),
         )
-
-
-def _local_midnight(text: str) -> float | None:
-    found = _DATE.fullmatch(text)
-    if found is None:
-        return None
-    month, day, year = (int(each) for each in found.groups())
-    try:
-        # The original means the host's own time zone, and so does this.
-        return datetime(year + (2000 if year < 100 else 0), month, day).timestamp()  # noqa: DTZ001
-    except (ValueError, OverflowError):
-        return None
