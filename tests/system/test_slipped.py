@@ -6,6 +6,7 @@ With the guard, which hides by itself, it is shown elsewhere (test_nft_heal).
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -23,13 +24,15 @@ from tests.system.firewall_kinds import (
     realign,
     saved,
 )
-from tests.system.nat_scene import Door, Yard, yard
-from tests.system.nft_scene import SSH, add, entered, nft, opening, remove
+from tests.system.nat_scene import Door, Yard, leading, yard
+from tests.system.nft_scene import DNS, SSH, add, entered, nft, opening, remove
 from tests.system.tables_scene import six
 from watchword.edges.firewall import slipped
 from watchword.lab.hosts import Lab
+from watchword.lab.sockets import open_socket
+from watchword.model.addresses import canonical
 from watchword.model.daemon_events import SlippedIn
-from watchword.model.openings import Feature, Opening
+from watchword.model.openings import Feature, Lead, Opening
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("iptables", "ipset")]
 
@@ -172,3 +175,155 @@ def test_of_all_who_are_connected_after_a_flush_those_are_cut_whom_nobody_let_in
         assert stage.backend.intact()
         for each in (*right, *wrong, *others):
             each.close()
+
+
+@pytest.mark.requirement("3.4", partial=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_comes_in_by_a_grant_of_an_old_ruleset_is_cut_when_that_is_taken_out(
+    scene: Yard, kind: str
+) -> None:
+    with staged(scene, kind) as stage, contextlib.ExitStack() as stack:
+        door = Door(scene.gateway.host, "::", 22)
+        stack.callback(door.close)
+        grants = [opening(caller) for caller, *_ in ends(scene)]
+        over = [opening(stranger) for _, stranger, *_ in ends(scene)]
+        stage.backend.apply(add(*grants, *over))
+        dump = saved(kind)
+        stage.backend.apply(remove(*(each.tag for each in over)))
+        assert not door.lets_in(scene.stranger, scene.gateway.four, 22)
+        stage.flush()
+        load(dump)
+        wrong = [door.enter(scene.stranger, here, 22) for *_, here in ends(scene)]
+        right = [door.enter(scene.caller, here, 22) for *_, here in ends(scene)]
+        stage.heal(*grants)
+        assert stage.backend.installed() == {each.tag for each in grants}
+        assert stage.cut == {(stranger, "tcp/22") for _, stranger, *_ in ends(scene)}
+        assert all(each.is_cut() for each in wrong)
+        assert all(each.goes_on() for each in right)
+        for each in (*right, *wrong):
+            each.close()
+
+
+@pytest.mark.parametrize("kind", ["jump", "mark", "iptables-nft", "ipset"])
+def test_who_gets_in_before_the_operators_rules_are_back_is_cut_when_they_are(
+    scene: Yard, kind: str
+) -> None:
+    with staged(scene, kind) as stage, contextlib.ExitStack() as stack:
+        door = Door(scene.gateway.host, "::", 22)
+        stack.callback(door.close)
+        stage.policy("input", "accept")
+        stage.heal()
+        wrong = [door.enter(scene.stranger, here, 22) for *_, here in ends(scene)]
+        grant = opening(scene.caller.four)
+        stage.backend.apply(add(grant))
+        stage.backend.apply(remove(grant.tag))  # so that a new list is taken
+        assert stage.backend.intact()
+        assert stage.told == []
+        stage.policy("input", "drop")
+        assert stage.backend.intact()
+        assert stage.cut == {(stranger, "tcp/22") for _, stranger, *_ in ends(scene)}
+        for each in wrong:
+            assert each.is_cut()
+            each.close()
+
+
+@pytest.mark.parametrize("kind", ["jump", "iptables-nft"])
+def test_what_is_led_on_and_what_passes_through_is_cut_alike(scene: Yard, kind: str) -> None:
+    inside = (ip_network("10.0.0.5/32"), ip_network("fd00::5/128"))
+    with staged(scene, kind, hidden_except=(), hidden_behind=inside) as stage:
+        there, near = Door(scene.inside.host, "::", 22), Door(scene.neighbour.host, "::", 22)
+        out = Door(scene.stranger.host, "::", 22)
+        stage.policy("forward", "drop")
+        publish(stage)
+        lets_out(stage)
+        grants = [
+            leading(scene.caller.four, None, Lead(None, 0, everything=True)),
+            leading(scene.caller.six, "tcp/8024", Lead(canonical(scene.inside.six), 22)),
+        ]
+        stage.backend.apply(add(*grants))
+        stage.heal(*grants)
+        stage.policy("forward", "accept")
+        gate, station = scene.gateway, scene.inside
+        wrong = [
+            there.enter(scene.stranger, station.four, 22),
+            there.enter(scene.stranger, station.six, 22),
+            there.enter(scene.stranger, gate.four, 8022),
+        ]
+        right = [
+            there.enter(scene.caller, station.four, 22),
+            there.enter(scene.caller, gate.six, 8024),
+            near.enter(scene.stranger, scene.neighbour.four, 22),
+            out.enter(station, scene.stranger.four, 22),
+        ]
+        stage.policy("forward", "drop")
+        stage.heal(*grants)
+        assert stage.cut == {
+            (each, "tcp/22") for each in (scene.stranger.four, scene.stranger.six)
+        } | {(scene.stranger.four, "tcp/8022")}
+        for each in wrong:
+            each.near.sendall(b"what the host behind says begins nothing anew")
+            each.far.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                each.far.recv(50)
+            assert each.is_cut()
+        assert all(each.goes_on() for each in right)
+        for each in (*wrong, *right, there, near, out):
+            each.close()
+        stage.policy("forward", "accept")
+
+
+def publish(stage: Stage) -> None:
+    """Port 8022 of the gateway is that of the service inside, as Docker has it."""
+    if SETTINGS[stage.kind].backend == "nftables":
+        nft(
+            script="add table ip published\n"
+            "add chain ip published pre { type nat hook prerouting priority -100; }\n"
+            f"add rule ip published pre tcp dport 8022 dnat to {stage.scene.inside.four}:22\n"
+        )
+    else:
+        rule = f"-t nat -A PREROUTING -p tcp --dport 8022 -j DNAT --to {stage.scene.inside.four}:22"
+        stage.scene.gateway.host.run(SETTINGS[stage.kind].exe, *rule.split())
+
+
+def lets_out(stage: Stage) -> None:
+    """A router lets out whoever is inside, and the answers to them."""
+    settings = SETTINGS[stage.kind]
+    if settings.backend == "nftables":
+        return  # it does already
+    for exe in (settings.exe, six(settings.exe)):
+        for rule in ("-m conntrack --ctstate ESTABLISHED,RELATED", "-i eth1"):
+            stage.scene.gateway.host.run(exe, *f"-A FORWARD {rule} -j ACCEPT".split())
+
+
+@pytest.mark.parametrize("kind", ["mark", "iptables-nft"])
+def test_datagrams_of_who_slipped_in_are_forgotten_and_those_of_others_are_not(
+    scene: Yard, kind: str
+) -> None:
+    with staged(scene, kind, hidden=(DNS,)) as stage, contextlib.ExitStack() as stack:
+        here = scene.gateway.four
+        service = stack.enter_context(open_socket(scene.gateway.host, here, socket.SOCK_DGRAM))
+        service.bind((here, 53))
+        stage.backend.apply(add(grant := opening(scene.caller.four, DNS)))
+        stage.policy("input", "accept")
+        stage.heal(grant)
+        talks = []
+        for station, address in (
+            (scene.caller, here), (scene.inside, here), (scene.stranger, here),
+        ):  # fmt: skip
+            talk = stack.enter_context(open_socket(station.host, address, socket.SOCK_DGRAM))
+            talk.connect((address, 53))
+            service.settimeout(5)
+            talk.send(b"question")
+            service.sendto(b"answer", service.recvfrom(10)[1])
+            talks.append(talk)
+        stage.policy("input", "drop")
+        stage.backend.apply(remove(grant.tag))
+        stage.heal()
+        assert stage.cut == {(scene.stranger.four, "udp/53")}
+        talks[2].send(b"2")
+        for number in (0, 1):
+            talks[number].send(str(number).encode())
+            assert service.recv(10) == str(number).encode()
+        service.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            service.recv(10)
