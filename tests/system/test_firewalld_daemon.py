@@ -131,11 +131,14 @@ def comes_in(who: Station, address: str, port: int = 22) -> bool:
     return False
 
 
-def connected(scene: Scene) -> tuple[socket.socket, socket.socket]:
-    """Both ends of a connection of the caller's to the gateway."""
-    here = scene.yard.gateway.four
-    theirs = connect(scene.yard.caller.host, here, 22, PATIENCE)
+def connected(
+    scene: Scene, who: Station | None = None, here: str = ""
+) -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection to the gateway: of the caller's by IPv4, unless somebody else's."""
+    here = here or scene.yard.gateway.four
+    theirs = connect((who or scene.yard.caller).host, here, 22, PATIENCE)
     assert theirs is not None
+    theirs.settimeout(PATIENCE)
     name = theirs.getsockname()
     while True:  # those that came before are gone
         ours, peer = scene.listeners[here].accept()
@@ -182,6 +185,48 @@ def test_grants_open_for_both_families_outlive_reloads_end_on_time_and_are_cut_o
     knock(scene.yard.outside, caller.four, "tcp/22", "-f", "1")
     server.wait_for_judgements(4)
     until(lambda: firewalld.ours() == [rule(caller.six)], PATIENCE)
+
+
+def test_who_slips_in_is_cut_off_when_firewalld_has_its_own_rules_back(
+    scene: Scene, server: Server
+) -> None:
+    """They were too many until a reload, and then they were all gone until it was started again."""
+    yard, firewalld = scene.yard, scene.firewalld
+    here, strangers = (yard.gateway.four, yard.gateway.six), (yard.stranger.four, yard.stranger.six)
+    server.settings |= {"HIDDEN_SERVICES": "tcp/22", "HIDDEN_EXCEPT": "10.0.0.0/24, fd00::/64"}
+    server.start()
+    packaged(scene)
+    server.wait_for_judgements(1)
+    mine = [connected(scene)]
+    firewalld.command("--add-port=22/tcp")
+    mine += [connected(scene, yard.inside, each) for each in here]
+    slipped = [connected(scene, yard.stranger, each) for each in here]
+    firewalld.reload()
+    for who in strangers:
+        server.wait_for(f"Cut off {who} from tcp/22: who slipped in while other hands changed")
+    server.wait_for("Restored 1 grants: other hands had changed the firewall")
+    for pid in server.pids:
+        os.kill(pid, signal.SIGSTOP)
+    firewalld.kill(signal.SIGTERM)
+    try:
+        slipped += [connected(scene, yard.stranger, each) for each in here]
+    finally:
+        firewalld.start()
+        for pid in server.pids:
+            os.kill(pid, signal.SIGCONT)
+    for who in strangers:
+        server.wait_for(f"Cut off {who} from tcp/22", 2)
+    for theirs, ours in mine:
+        ours.sendall(b"on and on")
+        assert theirs.recv(9) == b"on and on"
+    for theirs, _ in slipped:
+        with pytest.raises(ConnectionResetError):
+            theirs.recv(1)
+    assert server.log.count("Cut off") == 4
+    for each in (*mine, *slipped):
+        for end in each:
+            end.close()
+    assert server.tool("revoke", "--all").returncode == 0
 
 
 def test_whoever_is_killed_grants_end_on_time_and_come_back_with_firewalld(

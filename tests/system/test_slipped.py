@@ -6,14 +6,18 @@ With the guard, which hides by itself, it is shown elsewhere (test_nft_heal).
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.daemon import Server
 from tests.system.firewall_kinds import (
     SETTINGS,
     Backend,
@@ -26,7 +30,7 @@ from tests.system.firewall_kinds import (
 )
 from tests.system.nat_scene import Door, Yard, leading, yard
 from tests.system.nft_scene import DNS, SSH, add, entered, nft, opening, remove
-from tests.system.tables_scene import six
+from tests.system.tables_scene import knock, settled, six
 from watchword.edges.firewall import slipped
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
@@ -327,3 +331,58 @@ def test_datagrams_of_who_slipped_in_are_forgotten_and_those_of_others_are_not(
         service.settimeout(0.2)
         with pytest.raises(TimeoutError):
             service.recv(10)
+
+
+WAYS = {
+    "jump": {"FIREWALL_ATTACH": "jump", "NFT_JUMP_FROM": "inet filter input"},
+    "iptables-nft": {"FIREWALL_BACKEND": "iptables"},
+    "ipset": {"FIREWALL_BACKEND": "ipset"},
+}
+
+
+@pytest.mark.requirement("3.4", partial=True)
+@pytest.mark.parametrize("kind", WAYS)
+def test_the_daemon_cuts_off_who_slipped_in_says_so_and_leaves_everybody_else(
+    scene: Yard, kind: str, tmp_path: Path
+) -> None:
+    """By ``nft flush ruleset``, and the operator's own rules again by their own program."""
+    host, door = scene.gateway.host, Door(scene.gateway.host, "::", 22)
+    server = settled(Server(host, tmp_path), **WAYS[kind])
+    server.settings |= {
+        "HIDDEN_SERVICES": "tcp/22",
+        "HIDDEN_EXCEPT": ", ".join(map(str, INSIDE)),
+    }
+    with entered(host), contextlib.ExitStack() as stack:
+        stack.callback(door.close)
+        stack.callback(clear, host, kind)
+        furnish(host, kind)
+        befriend(scene, kind)
+        if kind == "jump":
+            nft("add", "rule", "inet", "filter", "input", "udp", "dport", "62201", "accept")
+        rules = saved(kind)
+        server.start()
+        stack.callback(server.stop)
+        for who in (scene.caller.four, scene.caller.six):
+            knock(scene.outside, who)
+        server.wait_for_judgements(2)
+        right = [door.enter(scene.caller, here, 22) for *_, here in ends(scene)]
+        for pid in server.pids:
+            os.kill(pid, signal.SIGSTOP)
+        clear(host, kind) if kind == "ipset" else nft("flush", "ruleset")
+        wrong = [door.enter(scene.stranger, here, 22) for *_, here in ends(scene)]
+        right += [door.enter(scene.inside, here, 22) for *_, here in ends(scene)]
+        load(rules)
+        for pid in server.pids:
+            os.kill(pid, signal.SIGCONT)
+        server.wait_for("Restored 2 grants: other hands had changed the firewall")
+        for _, stranger, *_ in ends(scene):
+            server.wait_for(f"Cut off {stranger} from tcp/22: who slipped in while other hands")
+        for each in right:
+            each.near.sendall(b"first")
+            assert each.far.recv(5) == b"first"
+            assert each.goes_on()
+        assert all(each.is_cut() for each in wrong)
+        assert server.log.count("Cut off") == 2
+        assert server.stop() == 0
+        for each in (*right, *wrong):
+            each.close()
