@@ -231,7 +231,7 @@ def test_a_listing_that_is_late_is_not_believed_against_an_answer(scene: Scene) 
 def test_what_aws_refuses_is_said_with_a_remedy_and_nothing_is_open(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
-    asked = Stubber(_client(scene.settings.aws))
+    asked = Stubber(_client(scene.settings.aws, ATTEMPTS))
     asked.add_response("describe_security_groups", {"SecurityGroups": [{"IpPermissions": []}]})
     asked.add_client_error("authorize_security_group_ingress", code, "no more")
     asked.add_response("describe_security_groups", {"SecurityGroups": [{"IpPermissions": []}]})

@@ -122,6 +122,8 @@ class AwsSettings:
     """Where AWS is asked; empty: where it usually is."""
     name: str = ""
     """By which rules of this server are known in the group; empty: the host's name."""
+    look_every: float = 1.0
+    """Seconds between two looks whether others changed something, while anything is open."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,10 @@ _BSD: Final = _unlisted(
         Variable(name, without="it is for FIREWALL_BACKEND aws", honoured=("aws",))
         for name in ("AWS_SECURITY_GROUP", "AWS_REGION", "AWS_ENDPOINT", "AWS_RULE_NAME")
     ),
+    replace(
+        _number("AWS_LOOK_INTERVAL", "1", 1, 3600, without="it is for FIREWALL_BACKEND aws"),
+        honoured=("aws",),
+    ),
     _number("PF_EXPIRE_INTERVAL", "30", 1, 131071, without="grants end when they are over"),
 )
 

@@ -67,4 +67,5 @@ def aws(values: Values, backend: str, complaints: Complaints) -> AwsSettings:
         region=values.text("AWS_REGION"),
         endpoint=endpoint,
         name=values.text("AWS_RULE_NAME"),
+        look_every=float(values.number("AWS_LOOK_INTERVAL")),
     )

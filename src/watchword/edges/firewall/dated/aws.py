@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
-from watchword.edges.firewall.dated.aws_calls import GONE, AwsError, Inbound
+from watchword.edges.firewall.dated.aws_calls import GONE, AwsError, Inbound, ThrottledError
+from watchword.edges.firewall.dated.aws_pace import SELDOM, Pace
 from watchword.edges.firewall.dated.rule import DATED, Rule, Tool
 from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
@@ -24,8 +25,6 @@ from watchword.model.openings import Feature, Hole
 
 ORPHANED: Final = 60.0
 """Seconds after its end from which a rule of another server has nobody who takes it out."""
-LOOK_EVERY: Final = 30.0
-"""Seconds: every look is a call that AWS counts."""
 SETTLING: Final = 5.0
 """Seconds for which AWS may list what was there before."""
 _OURS: Final = re.compile(rf"watchword ([A-Za-z0-9._-]{{1,63}}) {DATED.pattern}")
@@ -35,6 +34,8 @@ class Calls(Protocol):
     """What AWS can be asked (aws_calls.Group). Every method raises HostError."""
 
     def listed(self) -> dict[Inbound, str]: ...
+
+    def glimpsed(self) -> dict[Inbound, str]: ...
 
     def printed(self) -> Iterator[str]: ...
 
@@ -49,6 +50,7 @@ class SecurityGroup(Tool):
     """By calls to AWS; for whoever holds the lock."""
 
     features = frozenset({Feature.IPV4, Feature.IPV6, Feature.SELF_EXPIRY})
+    look_seldom = SELDOM
 
     def __init__(
         self,
@@ -56,14 +58,15 @@ class SecurityGroup(Tool):
         name: str,
         *,
         settling: float = SETTLING,
-        look_every: float = LOOK_EVERY,
+        look_every: float = 1.0,
         steady: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """``name``: of this server among those that may use the group."""
         self._calls = calls
         self._name = name
-        self.look_every = look_every
+        self.look_every = min(look_every, 1.0)  # a grant may come, and then it is due at once
+        self._pace = Pace(look_every, steady)
         self._settling = settling
         self._steady = steady
         self._wall = wall
@@ -80,7 +83,23 @@ class SecurityGroup(Tool):
         return True
 
     def read(self) -> Sequence[Rule]:
-        return [Rule(_hole(rule), ends) for rule, ends in self._ours(self._listed())]
+        return self._rules(self._listed())
+
+    def due(self, *, live: bool) -> bool:
+        return self._pace.due(live=live)
+
+    def look(self) -> Sequence[Rule]:
+        self._pace.looks()
+        try:
+            listed = self._listed(self._calls.glimpsed)
+        except ThrottledError:
+            self._pace.slowed()
+            raise
+        self._pace.answered()
+        return self._rules(listed)
+
+    def _rules(self, listed: dict[Inbound, str]) -> list[Rule]:
+        return [Rule(_hole(rule), ends) for rule, ends in self._ours(listed)]
 
     def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
         listed = self._listed()
@@ -156,11 +175,11 @@ class SecurityGroup(Tool):
             there = self._calls.listed()
             self._calls.revoke([each for each in going if each in there])
 
-    def _listed(self) -> dict[Inbound, str]:
+    def _listed(self, ask: Callable[[], dict[Inbound, str]] | None = None) -> dict[Inbound, str]:
         """What AWS lists, with what was changed here since it may have made that list."""
         oldest = self._steady() - self._settling
         self._changed = {rule: each for rule, each in self._changed.items() if each[1] > oldest}
-        listed = self._calls.listed()
+        listed = (ask or self._calls.listed)()
         for rule, (text, _) in self._changed.items():
             if text is None:
                 listed.pop(rule, None)

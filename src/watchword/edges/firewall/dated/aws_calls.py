@@ -15,6 +15,7 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 
+from watchword.edges.firewall.dated.rule import SlowerError
 from watchword.errors import HostError
 from watchword.model.addresses import Address
 from watchword.model.firewalls import AwsSettings
@@ -38,6 +39,10 @@ _REMEDIES: Final = {
 }
 GONE: Final = "InvalidPermission.NotFound"
 THERE: Final = "InvalidPermission.Duplicate"
+_TOO_OFTEN: Final = frozenset({
+    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException",
+    "RequestThrottled", "RequestThrottledException", "EC2ThrottledException", "SlowDown",
+})  # fmt: skip
 
 
 class AwsError(HostError):
@@ -46,6 +51,10 @@ class AwsError(HostError):
     def __init__(self, reason: str, *, code: str, hint: str = "") -> None:
         super().__init__(reason, hint=hint)
         self.code = code
+
+
+class ThrottledError(AwsError, SlowerError):
+    """AWS says that it is asked too often."""
 
 
 class Inbound(NamedTuple):
@@ -63,7 +72,15 @@ class Group:
 
     def listed(self) -> dict[Inbound, str]:
         """The description of each inbound rule for one address and port; no others."""
-        answer = self._call("describe_security_groups", GroupIds=[self._settings.group])
+        return self._listed(ATTEMPTS)
+
+    def glimpsed(self) -> dict[Inbound, str]:
+        """The same, asked once: ThrottledError if AWS has no time for it."""
+        return self._listed(1)
+
+    def _listed(self, attempts: int) -> dict[Inbound, str]:
+        call, group = "describe_security_groups", self._settings.group
+        answer = self._call(call, attempts, GroupIds=[group])
         return {
             rule: text
             for permission in answer["SecurityGroups"][0]["IpPermissions"]
@@ -94,9 +111,9 @@ class Group:
         if rules:
             self._call(call, GroupId=self._settings.group, IpPermissions=_permissions(rules))
 
-    def _call(self, name: str, **arguments: Any) -> Any:
+    def _call(self, name: str, attempts: int = ATTEMPTS, **arguments: Any) -> Any:
         with _translated(name):
-            call: Callable[..., Any] = getattr(_client(self._settings), name)
+            call: Callable[..., Any] = getattr(_client(self._settings, attempts), name)
             return call(**arguments)
 
 
@@ -108,14 +125,14 @@ def _session() -> Any:
 
 
 @cache
-def _client(settings: AwsSettings) -> Any:
+def _client(settings: AwsSettings, attempts: int) -> Any:
     """One for all threads, and for the backend that a reload makes: the first takes a second."""
     import botocore.config  # noqa: PLC0415 - this backend only needs it
 
     config = botocore.config.Config(
         connect_timeout=CONNECTING,
         read_timeout=ANSWERING,
-        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        retries={"total_max_attempts": attempts, "mode": "standard"},
     )
     return _session().create_client(
         "ec2",
@@ -145,7 +162,8 @@ def _translated(call: str) -> Iterator[None]:
         told = error.response.get("Error", {})
         code = str(told.get("Code", "unknown"))
         reason = f"AWS refuses {call}: {code}: {told.get('Message', '')}"
-        raise AwsError(reason, code=code, hint=_REMEDIES.get(code, "")) from None
+        kind = ThrottledError if code in _TOO_OFTEN else AwsError
+        raise kind(reason, code=code, hint=_REMEDIES.get(code, "")) from None
     except NoCredentialsError:
         raise HostError(
             "there are no credentials for AWS",

@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> None:
     channel = socket.socket(fileno=int(argv[0]))
     settings, path = ordered(argv[1])
     tool = tool_for(settings, SystemPrograms())
-    longest = max(LONGEST_WAIT, tool.look_every)
+    longest = max(LONGEST_WAIT, tool.look_seldom)
     Loop(channel, Sweeper(tool, Lock(path), SystemClock()), longest).run()
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple, Protocol
 
+from watchword.errors import HostError
 from watchword.model.addresses import Address
 from watchword.model.openings import Feature, Hole
 
@@ -31,6 +32,10 @@ class Rule(NamedTuple):
     """Unix seconds."""
 
 
+class SlowerError(HostError):
+    """Whoever has the rules wants to be asked less often: what is there is not known."""
+
+
 class Tool(Protocol):
     """One kind of firewall, driven by its program. All methods raise HostError."""
 
@@ -38,6 +43,8 @@ class Tool(Protocol):
     """What its rules can do."""
     look_every: float = 1.0
     """Seconds between two looks whether others changed something; a look runs one program."""
+    look_seldom: float = 0.0
+    """The same for whoever ends rules after the server, if more than that one's own."""
 
     def check(self) -> None:
         """See if it can be used. Changes nothing."""
@@ -54,6 +61,14 @@ class Tool(Protocol):
     def read(self) -> Sequence[Rule]:
         """The rules that are in force, in order."""
         ...
+
+    def due(self, *, live: bool) -> bool:
+        """Whether it is time for a look. ``live``: there is something that has yet to end."""
+        return True
+
+    def look(self) -> Sequence[Rule]:
+        """The same as ``read``, to see if others changed something. Raises SlowerError as well."""
+        return self.read()
 
     def change(self, take: Collection[Rule], put: Collection[Rule]) -> None:
         """Take rules out and put others in: everything, or nothing.

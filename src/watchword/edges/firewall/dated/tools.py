@@ -21,7 +21,8 @@ from watchword.ports import ProgramRunner
 def tool_for(settings: FirewallSettings, programs: ProgramRunner) -> Tool:
     """The tool of ``settings.backend``; nothing is run yet."""
     if settings.backend == "aws":
-        return SecurityGroup(Group(settings.aws), settings.aws.name or socket.gethostname())
+        name = settings.aws.name or socket.gethostname()
+        return SecurityGroup(Group(settings.aws), name, look_every=settings.aws.look_every)
     program = Program(settings.exe, programs)
     if settings.backend == "pf":
         return Pf(program, settings.anchor)
