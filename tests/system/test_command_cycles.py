@@ -18,7 +18,7 @@ from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import send_datagram
 from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Secret
-from watchword.service.daemon import cycles
+from watchword.service.daemon import opener
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("fwknop", "ipset")]
 
@@ -359,19 +359,19 @@ def test_what_waits_for_its_turn_when_its_key_is_blocked_is_never_run(
         CMD_CYCLE_TIMER="300",
     )  # fmt: skip
     server.start()
-    for port in range(1, cycles.AT_ONCE + 2):
+    for port in range(1, opener.AT_ONCE + 2):
         asked = sealed(f"{CALLER},tcp/{port}", sent_at=int(time.time()))
         send_datagram(scene.caller.host, asked, "203.0.113.1", 62201)
-    until(lambda: len(noted(journal)) == cycles.AT_ONCE)
-    until(lambda: f"being opened: {cycles.AT_ONCE + 1}" in server.tool("status").stdout)
+    until(lambda: len(noted(journal)) == opener.AT_ONCE)
+    until(lambda: f"being opened: {opener.AT_ONCE + 1}" in server.tool("status").stdout)
     assert server.tool("block", "1").returncode == 0
     go.touch()
-    judged = server.wait_for_judgements(cycles.AT_ONCE + 1)
+    judged = server.wait_for_judgements(opener.AT_ONCE + 1)
     assert sorted(each.get("reason", "granted") for each in judged) == (
-        ["granted"] * cycles.AT_ONCE + ["key-blocked"]
+        ["granted"] * opener.AT_ONCE + ["key-blocked"]
     )
-    until(lambda: len(noted(journal)) == 2 * cycles.AT_ONCE)  # the block ends what was opened
-    assert f"open {cycles.AT_ONCE + 1}" not in noted(journal)
+    until(lambda: len(noted(journal)) == 2 * opener.AT_ONCE)  # the block ends what was opened
+    assert f"open {opener.AT_ONCE + 1}" not in noted(journal)
 
 
 def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_path: Path) -> None:

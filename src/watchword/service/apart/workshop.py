@@ -48,14 +48,13 @@ from watchword.service.apart.answers import Answer, Begun, failure
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.owing import Owing
 from watchword.service.apart.rulebook import Rulebook, Rules
-from watchword.service.daemon import assembly, closer, vault
-from watchword.service.daemon import cycles as cycling
+from watchword.service.daemon import assembly, closer, opener, vault
 from watchword.service.daemon.doors import COMMANDS_AT_ONCE
 from watchword.service.knock import spelling
 
 _SAID: Final = 1024  # bytes of what a command complains of
 _EACH: Final = {
-    OpenByCommand: cycling.AT_ONCE,
+    OpenByCommand: opener.AT_ONCE,
     OpenDoor: COMMANDS_AT_ONCE,
     CloseByCommand: closer.AT_ONCE + COMMANDS_AT_ONCE,
     Decrypt: vault.AT_ONCE_ALTOGETHER,

@@ -1,15 +1,12 @@
-"""Opens by the operator's own commands, and sees to it that what was opened is closed.
+"""Holds what the operator's own commands have opened, and sees to it that it is closed.
 
-In here: the one order of things - note what will close, run what opens, report -
-and the closing of what has come to its end, after a crash as well.
-Not in here: what the commands are (grant.cycles), running them (hand), how
-closings wait for each other (closer).
+In here: the closing of what has come to its end, after a crash as well; moving an end.
+Not in here: opening (opener), what the commands are (grant.cycles), how closings
+wait for each other (closer).
 
-A close that nobody remembers is an open port for ever. So the closing commands
-are on disk before the first opening command begins, and are run at their time
-whatever became of it: one that failed may have done half of its work. They are
-not run earlier for that either, because the same caller may be in by an
-earlier packet.
+A close that nobody remembers is an open port for ever: the closing commands are run
+at their time whatever became of the opening ones. They are not run earlier either where
+one of these failed, because the same caller may be in by an earlier packet.
 """
 
 from __future__ import annotations
@@ -17,51 +14,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
 from watchword.edges.replay.memory import MemoryJournal
-from watchword.errors import HostError
-from watchword.grant import cycles
 from watchword.grant.decide import Permit
-from watchword.grant.granting import granted
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.model.addresses import Address
 from watchword.model.commands import Cycle
-from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Ending, Grant
-from watchword.model.outcomes import CycleOpening, Judged, Refusal, Restored
-from watchword.model.reasons import Reason
+from watchword.model.outcomes import Restored
 from watchword.model.services import Service
-from watchword.ports import Clock, Completed, Journal, NotStartedError, Reporter
+from watchword.ports import Clock, Journal, Reporter
 from watchword.service.daemon.cases import Case
 from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.extending import check_extension, extended, not_in_force
 from watchword.service.daemon.figures import Figures
 from watchword.service.daemon.hand import (
     Blocked,
-    BlockedError,
     Hand,
     close,
     command_programs,
     nothing_blocked,
 )
+from watchword.service.daemon.opener import Opener
 from watchword.service.daemon.unclosed import Waiting
-
-AT_ONCE = 16  # packets whose opening commands run
-WAITING = 1024  # packets that wait for that; more are refused
-PATIENCE = 10.0  # seconds that one waits: nobody expects a port to open after that
-_SAID = 200  # characters of a command's complaint that are kept
 
 _Key: TypeAlias = tuple[int, str, Address, tuple[Service, ...]]
 """What makes two requests one: stanza, key, caller, services."""
-
-
-class _OpeningError(Exception):
-    """An opening command failed; the message says how."""
 
 
 class Cycles:
@@ -75,15 +57,9 @@ class Cycles:
         self._closer = closer
         self._reporter = reporter
         self._clock = clock
-        self._figures = figures
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="open")
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._stirred = asyncio.Event()
         self._moving = asyncio.Lock()
         """One end is moved at a time: what is written down is worked out from what is in force."""
-        self._planned: set[str] = set()
-        """Names of what is being opened."""
         self.taken_elsewhere: Callable[[str], bool] = lambda name: False
         """As ``Ledger.taken_elsewhere``."""
         self.blocked: Blocked = nothing_blocked
@@ -93,6 +69,13 @@ class Cycles:
         self._live: dict[_Key, str] = {}
         """The latest grant of each kind, for stanzas that renew."""
         closer.waiting.in_use = lambda grant: _key(grant) in self._live
+        self._opener = Opener(
+            journal, reporter, clock, figures,
+            taken=lambda name: self.has(name) or self.taken_elsewhere(name),
+            blocked=lambda key: self.blocked(key),  # noqa: PLW0108 - another one by then
+            prolong=self._prolong,
+            hold=self._hold,
+        )  # fmt: skip
 
     @classmethod
     def alone(cls, reporter: Reporter, clock: Clock, figures: Figures) -> Cycles:
@@ -113,12 +96,12 @@ class Cycles:
     @property
     def opening(self) -> int:
         """Packets whose commands wait or run."""
-        return len(self._tasks)
+        return self._opener.under_way
 
     def has(self, name: str) -> bool:
         """Whether a grant of that name is being opened, in force, or being closed."""
         held = self.ledger.grant(name) is not None
-        return held or name in self._planned or self._closer.has(name)
+        return held or self._opener.has(name) or self._closer.has(name)
 
     async def resume(self, *, flush: bool) -> None:
         """Take up what an earlier run has left to close; what is due is closed at once, in order.
@@ -141,12 +124,11 @@ class Cycles:
 
     def begin(self, hand: Hand, case: Case, permit: Permit) -> None:
         """Have a packet's commands run. Does not wait."""
-        if len(self._tasks) >= WAITING:
-            self._refuse(case, permit, Reason.TOO_MANY_COMMANDS, str(WAITING))
-            return
-        task = asyncio.get_running_loop().create_task(self._open(hand, case, permit))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._opener.begin(hand, case, permit)
+
+    async def opened(self) -> None:
+        """Wait until what is being opened now is open, or failed."""
+        await self._opener.opened()
 
     async def end_forever(self) -> None:
         """Close each at its end, until cancelled."""
@@ -164,11 +146,6 @@ class Cycles:
         for grant in self.ledger.expire(self._clock.now()):
             self._forget(grant)
             self._closer.close(grant, Ending.EXPIRED)
-
-    async def opened(self) -> None:
-        """Wait until what is being opened now is open, or failed."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
 
     def revoke(self, wanted: Callable[[Grant], bool]) -> list[Grant]:
         """Close what is wanted to be closed before its time. Does not wait for the commands."""
@@ -211,130 +188,32 @@ class Cycles:
 
         What takes longer than ``patience`` seconds is left to the next start, as after a crash.
         """
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=patience)
+        await self._opener.opened(patience)
         for grant in sorted(self.ledger.grants(), key=lambda each: each.until):
             self.ledger.withdraw(grant.id, Turn.REVOKED)
             self._closer.close(grant, Ending.REVOKED)
         await self._closer.stop(patience)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._opener.stop()
 
-    async def _open(self, hand: Hand, case: Case, permit: Permit) -> None:
-        asked = self._clock.now().steady
-        async with self._places:
-            if self.blocked(permit.key):
-                self._refuse(case, permit, Reason.KEY_BLOCKED, "")
-                return
-            if self._clock.now().steady - asked > PATIENCE:
-                self._refuse(case, permit, Reason.TOO_MANY_COMMANDS, str(AT_ONCE))
-                return
-            grant = self._plan(permit)
-            self._planned.add(grant.id)
-            try:
-                await self._carry_out(hand, case, permit, grant)
-            finally:
-                self._planned.discard(grant.id)
-
-    async def _carry_out(self, hand: Hand, case: Case, permit: Permit, grant: Grant) -> None:
-        try:
-            if await self._renewed(case, permit, grant):
-                return
-            await self._journal.granted([grant])
-        except HostError as error:
-            self._reporter.report(HostTrouble("journal", str(error), error.hint))
-            self._refuse(case, permit, Reason.CYCLE_UNRECORDED, str(error))
-            return
-        await self._run(hand, case, permit, grant)
-
-    def _plan(self, permit: Permit) -> Grant:
-        terms = permit.cycle
-        if terms is None:
-            raise RuntimeError("a permit without commands came to the commands")
-        services = cycles.served(terms, permit.services)
-        grant = granted(permit, self._clock.now(), self._taken)
-        planned = self._closed_by(grant, permit, cycles.values(permit))
-        return replace(planned, services=services)
-
-    def _taken(self, name: str) -> bool:
-        return self.has(name) or self.taken_elsewhere(name)
-
-    async def _renewed(self, case: Case, permit: Permit, grant: Grant) -> bool:
-        """Prolong what the caller has already, if the stanza says so; whether that was done.
+    async def _prolong(self, grant: Grant) -> Grant | None:
+        """Have what its caller has already end with this one; what that is then. None: nothing.
 
         Raises HostError: the journal refused, and nothing has changed.
         """
-        if permit.cycle is None or not permit.cycle.renews:
-            return False
         async with self._moving:
             name = self._live.get(_key(grant))
             before = self.ledger.grant(name) if name else None
             if before is None:
-                return False
+                return None
             longer = _prolonged(grant, before)
             await self._journal.granted([longer])
             if self.ledger.grant(before.id) is None:
-                return False  # it ended while this was written down
+                return None  # it ended while this was written down
             self.ledger.withdraw(before.id, Turn.REVOKED)
             self._hold(longer)
             self._closer.renewed(before)
             self.prolonged(longer)
-        self._grant(case, longer)
-        return True
-
-    async def _run(self, hand: Hand, case: Case, permit: Permit, grant: Grant) -> None:
-        """Run everything that opens, up to the first that fails."""
-        begun = 0
-        try:
-            for number, values in enumerate(cycles.values(permit)):
-                self._announce(case, permit, values, first=number == 0)
-                await self._run_one(hand, permit, replace(values, grant=grant.id))
-                begun += 1
-        except (NotStartedError, BlockedError) as error:
-            if not begun:
-                await self._drop(grant)
-            else:
-                self._hold(await self._reduced(grant, permit, begun))
-            blocked = isinstance(error, BlockedError)
-            reason = Reason.KEY_BLOCKED if blocked else Reason.CYCLE_FAILED
-            self._refuse(case, permit, reason, str(error))
-        except Exception as error:  # whatever it is: what may be open is closed at its end
-            self._hold(await self._reduced(grant, permit, begun + 1))
-            why = str(error) or type(error).__name__
-            self._refuse(case, permit, Reason.CYCLE_FAILED, why)
-        else:
-            self._hold(grant)
-            self._grant(case, grant)
-
-    async def _reduced(self, grant: Grant, permit: Permit, begun: int) -> Grant:
-        """With so many of its services; what was never begun has not to be closed."""
-        less = self._closed_by(grant, permit, cycles.values(permit)[:begun])
-        if less != grant:
-            with contextlib.suppress(HostError):  # then all of it is closed after a restart
-                await self._journal.granted([less])
-        return less
-
-    def _closed_by(self, grant: Grant, permit: Permit, runs: Iterable[cycles.Values]) -> Grant:
-        found = (cycles.closing(permit.cycle, each) for each in runs) if permit.cycle else ()
-        return replace(grant, cycle=Cycle(tuple(each for each in found if each is not None)))
-
-    async def _run_one(self, hand: Hand, permit: Permit, values: cycles.Values) -> None:
-        """Raises an error unless it succeeds: the exit status counts."""
-
-        def run() -> Completed:
-            if self.blocked(permit.key):
-                raise BlockedError
-            return hand.open(permit.request.stanza, values)
-
-        done = await asyncio.get_running_loop().run_in_executor(self._threads, run)
-        if done.status:
-            raise _OpeningError(_failure(done))
-
-    def _announce(self, case: Case, permit: Permit, values: cycles.Values, *, first: bool) -> None:
-        if permit.cycle is not None:
-            text = cycles.opening(permit.cycle, values).text
-            self._reporter.report(
-                CycleOpening(permit.request, text, first, tuple(case.refusals) if first else ())
-            )
+        return longer
 
     def _hold(self, grant: Grant) -> None:
         """From now on it will be closed at its end."""
@@ -342,25 +221,9 @@ class Cycles:
         self._live[_key(grant)] = grant.id
         self._stirred.set()
 
-    async def _drop(self, grant: Grant) -> None:
-        """Nothing of it has happened, so there is nothing to close."""
-        with contextlib.suppress(HostError):  # then it is closed for nothing, after a restart
-            await self._journal.ended([(grant.id, Ending.FAILED)], self._clock.now().wall)
-
     def _forget(self, grant: Grant) -> None:
         if self._live.get(_key(grant)) == grant.id:
             del self._live[_key(grant)]
-
-    def _grant(self, case: Case, grant: Grant) -> None:
-        self._figures.verdicts["granted"] += 1
-        at, refusals = self._clock.now().wall, tuple(case.refusals)
-        self._reporter.report(Judged(case.packet, at, refusals, case.request, grant))
-
-    def _refuse(self, case: Case, permit: Permit, reason: Reason, detail: str) -> None:
-        self._figures.verdicts[reason.word] += 1
-        at = self._clock.now().wall
-        refusals = (*case.refusals, Refusal(reason, (permit.request.stanza,), detail))
-        self._reporter.report(Judged(case.packet, at, refusals, permit.request))
 
 
 def _key(grant: Grant) -> _Key:
@@ -376,9 +239,3 @@ def _prolonged(grant: Grant, before: Grant) -> Grant:
         ends=max(grant.ends, before.ends),
         until=max(grant.until, before.until),
     )
-
-
-def _failure(done: Completed) -> str:
-    said = done.stderr[: _SAID * 4].decode("utf-8", "replace").strip()
-    line = said.splitlines()[0][:_SAID] if said else ""
-    return f"exit status {done.status}: {line}" if line else f"exit status {done.status}"
