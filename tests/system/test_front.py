@@ -13,6 +13,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -39,6 +40,7 @@ from watchword.wire.spa.composing import compose
 from watchword.wire.spa.sealing import seal
 
 pytestmark = pytest.mark.system
+CROWDING = Path(__file__).with_name("crowding.py")
 NOBODY, GROUP = 65534, 61234
 ECHO, SSH, TLS, NOWHERE, TOLD = 2001, 2002, 2003, 2004, 2005
 BEHIND = {ECHO: 1001, SSH: 22, TLS: 1003, NOWHERE: 1004, TOLD: 1001}
@@ -212,16 +214,31 @@ def test_no_neighbour_reaches_the_service_whatever_he_says_and_he_hears_nothing(
     assert len(scene.heard) == before + 1
 
 
-def test_who_says_nothing_or_says_it_slowly_is_closed_and_keeps_nobody_out(scene: Front) -> None:
+@pytest.mark.parametrize("said", ["", "78", "random"])
+def test_an_owner_gets_in_while_a_neighbour_holds_hundreds_and_makes_more(
+    scene: Front, said: str
+) -> None:
     net = scene.net
-    proof = scene.knocked(ECHO)
-    with contextlib.ExitStack() as idle:
-        crowd = [idle.enter_context(scene.says(net.mallory, ECHO, b"x")) for _ in range(300)]
-        with scene.says(net.alice, ECHO, proof.message) as made:
-            assert made.recv(16, socket.MSG_WAITALL) == proof.answer
-        for each in crowd:
-            with contextlib.suppress(ConnectionError):
-                assert each.recv(1) == b""
+    words = (str(CROWDING), net.server.four, str(ECHO), "600", said)
+    scene.knocked(ECHO)
+    flood = net.mallory.host.start(sys.executable, *words, stdout=subprocess.PIPE)
+    try:
+        assert flood.stdout is not None
+        assert flood.stdout.readline() == b"there\n"
+        for _ in range(3):
+            told, _ = scene.connecting(ECHO).communicate(b"through", timeout=30)
+            assert told == b"through"
+        assert flood.poll() is None
+    finally:
+        flood.kill()
+        flood.wait(5)
+
+
+def test_who_says_nothing_or_says_it_slowly_is_closed(scene: Front) -> None:
+    for octets in (b"", b"x"):
+        made = scene.says(scene.net.mallory, ECHO, octets)
+        with made, contextlib.suppress(ConnectionError):
+            assert made.recv(1) == b""
 
 
 @pytest.mark.requirement("2.23", partial=True)

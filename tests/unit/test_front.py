@@ -8,13 +8,15 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from watchword.service.front import front
+from watchword.service.front import asking, waiting
 from watchword.service.front.front import Front, Place, listeners
+from watchword.service.front.waiting import Waiting, crowd
 from watchword.wire.proof import ANSWER, LENGTH
 
 
@@ -25,7 +27,9 @@ class House:
         self.said: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self.socket = folder / "control.sock"
-        self.answer = b'{"proved": false}\n'
+        self.answer: bytes | None = None
+        """All that the daemon says; None: what ``proofs`` says of each connection."""
+        self.proofs: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: {"proved": False}
         place = replace(Place((("127.0.0.1", 0),), ("127.0.0.1", 9), self.socket), **more)
         self.listeners = listeners(place)
         self._front = Front(place, self.said.append)
@@ -43,8 +47,10 @@ class House:
                 server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked.append(json.loads(await reader.readline()))
-        writer.write(self.answer)
+        question = json.loads(await reader.readline())
+        self.asked.append(question)
+        proofs = [self.proofs(each) for each in question["connections"]]
+        writer.write(self.answer or json.dumps({"proofs": proofs}).encode() + b"\n")
         writer.close()
 
     async def comer(self, octets: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -76,10 +82,13 @@ def play(tmp_path: Path) -> Callable[[Callable[[House], Coroutine[Any, Any, None
     [
         (b"no answer\n", "the daemon answers what is no answer"),
         (b"[]\n", ""),
-        (b"", "the daemon answers what is no answer"),
+        (b"\n", "the daemon answers what is no answer"),
         (b'{"error": "you may not"}\n', "the daemon says: you may not"),
-        (b'{"proved": true}\n', ""),
-        (b'{"proved": 1, "answer": "00112233445566778899aabbccddeeff"}\n', ""),
+        (b'{"proofs": true}\n', ""),
+        (b'{"proofs": [true]}\n', ""),
+        (b'{"proofs": [{"proved": true}]}\n', ""),
+        (b'{"proofs": [{"proved": 1, "answer": "00112233445566778899aabbccddeeff"}]}\n', ""),
+        (b'{"proofs": [{"proved": true, "answer": "00112233445566778899aabbccddeeff"}, {}]}\n', ""),
     ],
 )
 def test_whatever_the_daemon_says_but_yes_nobody_gets_through_and_it_is_told_once(
@@ -95,7 +104,7 @@ def test_whatever_the_daemon_says_but_yes_nobody_gets_through_and_it_is_told_onc
     assert house.said == ([said] if said else [])
     assert len(house.asked) == 3
     assert house.asked[0]["ask"] == "prove"
-    assert house.asked[0]["from"] == "127.0.0.1"
+    assert house.asked[0]["connections"][0]["from"] == "127.0.0.1"
 
 
 def test_without_a_daemon_nobody_gets_through_and_it_is_told_once(play: Any) -> None:
@@ -115,23 +124,96 @@ def test_nothing_is_asked_before_the_whole_message_is_there(play: Any) -> None:
     assert play(scene, seconds=0.2).asked == []
 
 
-def test_of_those_who_wait_the_one_that_has_waited_longest_goes(
+def test_of_those_who_say_nothing_the_one_that_has_waited_longest_goes(
     play: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front, "WAITING", 3)
+    monkeypatch.setattr(waiting, "WAITING", 3)
 
     async def scene(house: House) -> None:
         async with house.open():
-            waiting = [await house.comer(b"x") for _ in range(5)]
-            for reader, _ in waiting[:2]:
+            there = [await house.comer(b"x") for _ in range(5)]
+            for reader, _ in there[:2]:
                 with contextlib.suppress(ConnectionError):
                     assert await asyncio.wait_for(reader.read(), 10) == b""
-            for reader, writer in waiting[2:]:
+            for reader, writer in there[2:]:
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(reader.read(), 0.05)
                 writer.close()
 
     play(scene, seconds=30.0)
+
+
+def test_who_has_said_it_when_he_is_accepted_makes_room_for_nobody(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITING", 3)
+
+    async def scene(house: House) -> None:
+        port = house.listeners[0].getsockname()[1]
+        with contextlib.ExitStack() as there:
+
+            def comes(octets: bytes) -> socket.socket:
+                made = there.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+                made.sendall(octets)
+                return made
+
+            # All of them are there before the front looks at the first.
+            before = [comes(b"") for _ in range(10)]
+            owner = comes(bytes(LENGTH))
+            after = [comes(b"x") for _ in range(20)]
+            async with house.open():
+                assert await asyncio.to_thread(owner.recv, 1) == b""
+                assert len(house.asked) == 1
+                assert len(before + after) == 30
+
+    assert play(scene, seconds=30.0).asked[0]["connections"][0]["name"] == "00" * 16
+
+
+def test_nobodys_messages_keep_those_of_other_addresses_waiting(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "LINE", 3)
+    monkeypatch.setattr(asking, "WHOLE_LINE", 5)
+    monkeypatch.setattr(asking, "TOGETHER", 2)
+    monkeypatch.setattr(asking, "ASKING", 1)
+
+    async def scene(house: House) -> None:
+        house.proofs = lambda connection: {"number": connection["number"]}
+        async with house.open():
+            asker = asking.Asker(house.socket, house.said.append)
+
+            async def ask(number: int, crowd: tuple[int, int]) -> tuple[int, dict[str, Any]]:
+                return number, await asker.ask({"number": number}, crowd)
+
+            flood, other, third = (4, 1), (4, 2), (6, 1)
+            comers = [flood] * 9 + [other, third]
+            told = await asyncio.gather(*(ask(*each) for each in enumerate(comers)))
+        assert dict(told)[9] == {"number": 9}
+        assert dict(told)[10] == {"number": 10}
+        assert sum(answer != {} for _, answer in told) == 5
+        asked = [each["number"] for one in house.asked for each in one["connections"]]
+        assert asked[1:3] == [9, 10]
+
+    play(scene)
+
+
+def test_who_has_most_gives_way_where_there_are_too_many_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "ALL_WAITING", 4)
+    names: dict[Any, str] = {object(): name for name in ("a1", "b1", "b2", "b3", "c1")}
+    there = Waiting()
+    gone = [there.add(each, (4, ord(name[0]))) for each, name in names.items()]
+    assert [names.get(each) for each in gone] == [None] * 4 + ["b1"]
+    there.remove(list(names)[1])  # b1 again, which has gone
+    gone = [there.longest() for _ in range(5)]
+    assert [names.get(each) for each in gone] == ["b2", "a1", "b3", "c1", None]
+
+
+def test_of_ipv6_a_whole_network_is_one_crowd() -> None:
+    assert crowd(ip_address("2001:db8::1")) == crowd(ip_address("2001:db8::ffff:1"))
+    assert crowd(ip_address("2001:db8::1")) != crowd(ip_address("2001:db8:0:1::1"))
+    assert crowd(ip_address("192.0.2.1")) != crowd(ip_address("192.0.2.2"))
 
 
 def test_no_key_has_all_the_connections_that_may_go_through(play: Any) -> None:
@@ -144,7 +226,7 @@ def test_no_key_has_all_the_connections_that_may_go_through(play: Any) -> None:
                 "grant": "",
                 "whose": whose,
             }
-            house.answer = json.dumps(fields).encode() + b"\n"
+            house.proofs = lambda _: fields
             reader, writer = await house.comer(bytes(LENGTH))
             there.append(writer)
             return bool(await asyncio.wait_for(reader.read(ANSWER), 10))

@@ -53,8 +53,15 @@ class House:
     def says(self, message: bytes, **other: Any) -> dict[str, object]:
         name, mac = halves(message)
         said = {"from": HOME, "port": 40123, "service": "tcp/22", **other}
-        fields = {"name": name.hex(), "mac": mac.hex(), **said}
-        return asyncio.run(self.proofs.prove(Question(fields, Peer(1, 1000, frozenset()), False)))
+        (told,) = self.told([{"name": name.hex(), "mac": mac.hex(), **said}])
+        return told
+
+    def told(self, connections: object) -> list[dict[str, object]]:
+        fields = {"connections": connections}
+        asked = self.proofs.prove(Question(fields, Peer(1, 1000, frozenset()), False))
+        answers = asyncio.run(asked)["proofs"]
+        assert isinstance(answers, list)
+        return answers
 
     def lets_through(self, message: bytes, **other: Any) -> bool:
         return bool(self.says(message, **other)["proved"])
@@ -146,9 +153,19 @@ def test_what_is_no_question_is_an_error_of_who_asks(field: str) -> None:
     sound: dict[str, Any] = {"from": HOME, "port": 1, "service": "tcp/22"}
     sound |= {"name": proof.name.hex(), "mac": proof.mac.hex()}
     for wrong in ({**sound, field: "x"}, {**sound, field: None}):
-        question = Question(wrong, Peer(1, 1000, frozenset()), False)
-        with pytest.raises(OperatorError, match="no question about a proof"):
-            asyncio.run(house.proofs.prove(question))
+        for connections in ([wrong], wrong, [sound, wrong], None):
+            with pytest.raises(OperatorError, match="no question about a proof"):
+                house.told(connections)
+    assert house.lets_through(proof.message)
+
+
+def test_many_are_asked_about_at_once_and_each_has_an_answer_of_its_own() -> None:
+    house = House()
+    (_, one), (_, two) = house.grant(), house.grant()
+    place: dict[str, Any] = {"from": HOME, "port": 1, "service": "tcp/22"}
+    said = [one.name + two.mac, one.message, two.message, one.message]
+    asked = [{**place, "name": each[:16].hex(), "mac": each[16:].hex()} for each in said]
+    assert [each["proved"] for each in house.told(asked)] == [False, True, True, False]
 
 
 def test_the_message_is_of_one_length_and_shows_nothing_that_stays_the_same() -> None:

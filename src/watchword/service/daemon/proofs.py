@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final
@@ -26,7 +26,7 @@ from watchword.model.policy import Policy
 from watchword.model.services import Service
 from watchword.ports import Clock
 from watchword.service.daemon.control import Question
-from watchword.wire.proof import MAC, NAME, Proof
+from watchword.wire.proof import Proof
 
 EACH: Final = 16  # packets of one grant that are good for a connection; the oldest gives way
 MOST: Final = 65_536  # of all together
@@ -38,6 +38,17 @@ class _Pledge:
     grant: str
     until: float
     """Steady seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a connection has said, where it comes from, and where to."""
+
+    name: bytes
+    mac: bytes
+    source: Address
+    port: int
+    service: Service
 
 
 class Proofs:
@@ -73,39 +84,37 @@ class Proofs:
             self._drop(next(iter(self._pledges)))
 
     async def prove(self, question: Question) -> dict[str, object]:
-        """Whether a connection may go on, and whose it is. What it said is used up by that.
+        """Which connections may go on, and whose they are. What they said is used up by that.
 
         Raises OperatorError: the question is none.
         """
         try:
-            fields = question.fields
-            name, mac = bytes.fromhex(fields["name"]), bytes.fromhex(fields["mac"])
-            source, port = canonical(str(fields["from"])), int(fields["port"])
-            service = Service.parse(str(fields["service"]))
+            said = [_said(each) for each in question.fields["connections"]]
         except (KeyError, TypeError, ValueError):
             raise OperatorError("no question about a proof", hint="see watchword front") from None
-        grant = self._proved(name, mac, source, port, service)
-        if len(name) != NAME or len(mac) != MAC or grant is None:
+        return {"proofs": [self._told(each) for each in said]}
+
+    def _told(self, said: _Said) -> dict[str, object]:
+        grant = self._proved(said)
+        if grant is None:
             return {"proved": False}
-        pledge = self._drop(name)
+        pledge = self._drop(said.name)
         answer = "" if pledge is None else pledge.proof.answer.hex()
         return {
             "proved": True, "answer": answer, "user": grant.user, "grant": grant.id,
             "whose": grant.identity,
         }  # fmt: skip
 
-    def _proved(
-        self, name: bytes, mac: bytes, source: Address, port: int, service: Service
-    ) -> Grant | None:
+    def _proved(self, said: _Said) -> Grant | None:
         """The grant of which that is a connection; None: of none, or what was said is wrong."""
-        pledge = self._pledges.get(name)
-        if pledge is None or not pledge.proof.fits(mac):
+        pledge = self._pledges.get(said.name)
+        if pledge is None or not pledge.proof.fits(said.mac):
             return None
         grant = self._ledger.grant(pledge.grant)
         if grant is None or self._clock.now().steady >= pledge.until:
             return None
-        called = any(_is(caller, source, port) for caller in grant.callers)
-        return grant if called and _leads_there(grant, service) else None
+        called = any(_is(caller, said.source, said.port) for caller in grant.callers)
+        return grant if called and _leads_there(grant, said.service) else None
 
     def _drop(self, name: bytes) -> _Pledge | None:
         pledge = self._pledges.pop(name, None)
@@ -122,6 +131,13 @@ class Proofs:
 
     def __len__(self) -> int:
         return len(self._pledges)
+
+
+def _said(fields: Mapping[str, object]) -> _Said:
+    """Raises KeyError, TypeError, ValueError: it is not that."""
+    name, mac = bytes.fromhex(str(fields["name"])), bytes.fromhex(str(fields["mac"]))
+    source, port = canonical(str(fields["from"])), int(str(fields["port"]))
+    return _Said(name, mac, source, port, Service.parse(str(fields["service"])))
 
 
 def _is(caller: Caller, source: Address, port: int) -> bool:

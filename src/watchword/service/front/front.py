@@ -1,13 +1,14 @@
 """Lets connections through to a service that say in their first bytes whose they are.
 
-In here: who waits to say it, and for how long; asking the daemon; joining to the service.
-Not in here: what is said (wire.proof), the daemon's answer (service.daemon.proofs), passing bytes
-on (edges.splicing), options (service.tool.front).
+In here: who is accepted, what they say and how long that may take; joining to the service.
+Not in here: what is said (wire.proof), who gives way where many come (waiting, asking), the
+daemon's answer (service.daemon.proofs), passing bytes on (edges.splicing), options
+(service.tool.front).
 
 A stranger sees a port that accepts and says nothing, and closes. Nothing of the service can be
-seen: it is connected to only afterwards. Whoever comes has a moment for a message of one length; so
-many may wait at a time, and where there are more, the one that has waited longest goes. That is
-never a knocker whose message is on its way, unless hundreds come in that very moment.
+seen: it is connected to only afterwards. Whoever comes has a moment for a message of one length.
+What has come with the connection is read before it waits for anything, so that those who say
+nothing cannot push out a knocker, however many they are.
 
 No key is here, and no right is needed but to ask the daemon.
 """
@@ -15,12 +16,10 @@ No key is here, and no right is needed but to ask the daemon.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,16 +27,15 @@ from typing import Any, Final
 from watchword.edges import splicing
 from watchword.model.addresses import Address, canonical
 from watchword.model.services import Proto, Service
-from watchword.service.asking import LARGEST, VERSION
+from watchword.service.front.asking import Asker
+from watchword.service.front.waiting import Waiting, crowd
 from watchword.wire.proof import ANSWER, LENGTH, halves
 from watchword.wire.proxy_header import header
 
-WAITING: Final = 256  # connections that have not proved anything yet, of one address
-ALL_WAITING: Final = 2048  # and of all
-ASKING: Final = 4  # questions to the daemon at a time; it has room for a few more
-PATIENCE: Final = 10.0  # seconds for the daemon to answer, and for the service to accept
+PATIENCE: Final = 10.0  # seconds for the service to accept
 SELDOM: Final = 60.0  # seconds between two complaints of the same kind
-_BACKLOG: Final = 512
+_BACKLOG: Final = 4096  # connections that are yet to be accepted, as far as the system allows
+_IN_A_ROW: Final = 32  # are accepted before others have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,8 @@ class _Comer:
     source: Address
     port: int
     called: tuple[Address, int]
+    said: bytes = b""
+    """What came with the connection, or since."""
 
 
 class Front:
@@ -73,12 +73,10 @@ class Front:
     def __init__(self, place: Place, say: Callable[[str], None]) -> None:
         self._place = place
         self._say = say
-        self._waiting: OrderedDict[asyncio.Task[None], Address] = OrderedDict()
-        """In the order in which they came."""
-        self._of: Counter[Address] = Counter()
+        self._waiting = Waiting()
+        self._asker = Asker(place.daemon, self._complain)
         self._through: Counter[str] = Counter()
         """Connections that go through, by whose they are."""
-        self._asking = asyncio.Semaphore(ASKING)
         self._running: set[asyncio.Task[None]] = set()
         self._complained: dict[str, float] = {}
         """What was complained of last, and when."""
@@ -93,17 +91,20 @@ class Front:
             for task in list(self._running):
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            await self._asker.close()
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listener)
-            except OSError as error:  # no descriptors, mostly: those that wait are about to go
-                self._complain(f"nobody is let in: {error.strerror}")
-                await asyncio.sleep(0.1)
-                continue
-            self._begin(connection)
+                for _ in range(_IN_A_ROW):
+                    connection, _ = await loop.sock_accept(listener)
+                    self._begin(connection)
+            except OSError as error:  # no descriptors, mostly
+                self._complain(f"somebody has to go: {error.strerror}")
+                self._send_away(self._waiting.longest())
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
     def _begin(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -114,37 +115,23 @@ class Front:
             return
         task = asyncio.get_running_loop().create_task(self._see_to(comer))
         self._running.add(task)
-        self._waiting[task] = comer.source
-        self._of[comer.source] += 1
         task.add_done_callback(lambda done: self._over(done, connection))
-        if self._of[comer.source] > WAITING:
-            self._send_away(next(t for t, who in self._waiting.items() if who == comer.source))
-        elif len(self._waiting) > ALL_WAITING:
-            self._send_away(next(iter(self._waiting)))
+        if len(comer.said) < LENGTH:
+            self._send_away(self._waiting.add(task, crowd(comer.source)))
 
-    def _send_away(self, task: asyncio.Task[None]) -> None:
-        self._waits_no_more(task)
-        task.cancel()
-
-    def _waits_no_more(self, task: asyncio.Task[None]) -> None:
-        source = self._waiting.pop(task, None)
-        if source is not None:
-            self._of[source] -= 1
-            if not self._of[source]:
-                del self._of[source]
+    def _send_away(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            task.cancel()
 
     def _over(self, task: asyncio.Task[None], connection: socket.socket) -> None:
         connection.close()
-        self._waits_no_more(task)
+        self._waiting.remove(task)
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._say(f"a connection was dropped: {error!r}")
 
     async def _see_to(self, comer: _Comer) -> None:
         told = await self._proved(comer)
-        task = asyncio.current_task()
-        if task is not None:
-            self._waits_no_more(task)
         if told is None:
             return
         who = f"{comer.source} port {comer.port} ({told['user']!r}, grant {told['grant']})"
@@ -171,31 +158,17 @@ class Front:
         """What the daemon says of it; None: nothing, or that it is nobody's."""
         try:
             async with asyncio.timeout(self._place.seconds):
-                message = await _received(comer.connection)
+                whole = await _heard(comer)
         except OSError:  # it took too long, or went
             return None
-        if message is None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._waiting.remove(task)
+        if not whole:
             return None
-        told = await self._answer(_question(comer, message))
+        told = await self._asker.ask(_question(comer), crowd(comer.source))
         known = told.get("proved") is True and len(str(told.get("answer"))) == 2 * ANSWER
         return told if known else None
-
-    async def _answer(self, question: dict[str, object]) -> dict[str, Any]:
-        """The daemon's; empty: there is none."""
-        try:
-            async with self._asking, asyncio.timeout(PATIENCE):
-                told = await _asked(self._place.daemon, question)
-        except TimeoutError:
-            self._complain("the daemon does not answer")
-        except OSError as error:
-            self._complain(f"the daemon cannot be asked: {error.strerror}")
-        except ValueError:
-            self._complain("the daemon answers what is no answer")
-        else:
-            if "error" in told:
-                self._complain(f"the daemon says: {told['error']}")
-            return told
-        return {}
 
     def _complain(self, text: str) -> None:
         """Of what every stranger can bring about while it lasts: once a minute."""
@@ -250,47 +223,39 @@ def listeners(place: Place) -> list[socket.socket]:
 
 
 def _comer(connection: socket.socket) -> _Comer:
+    """Raises OSError: the connection is broken or over."""
     source, port, *_ = connection.getpeername()
     called, own, *_ = connection.getsockname()
-    return _Comer(connection, canonical(source), port, (canonical(called), own))
+    try:
+        said = connection.recv(LENGTH)
+    except BlockingIOError:
+        said = b""
+    else:
+        if not said:
+            raise ConnectionError
+    return _Comer(connection, canonical(source), port, (canonical(called), own), said)
 
 
-async def _received(connection: socket.socket) -> bytes | None:
+async def _heard(comer: _Comer) -> bool:
     """As many bytes as the message has, and not one more: what follows is the service's.
 
-    None: it ended before.
+    False: it ended before.
     """
-    loop, message = asyncio.get_running_loop(), b""
-    while len(message) < LENGTH:
-        octets = await loop.sock_recv(connection, LENGTH - len(message))
+    loop = asyncio.get_running_loop()
+    while len(comer.said) < LENGTH:
+        octets = await loop.sock_recv(comer.connection, LENGTH - len(comer.said))
         if not octets:
-            return None
-        message += octets
-    return message
+            return False
+        comer.said += octets
+    return True
 
 
-def _question(comer: _Comer, message: bytes) -> dict[str, object]:
-    name, mac = halves(message)
+def _question(comer: _Comer) -> dict[str, object]:
+    name, mac = halves(comer.said)
     return {
-        "version": VERSION,
-        "ask": "prove",
         "name": name.hex(),
         "mac": mac.hex(),
         "from": str(comer.source),
         "port": comer.port,
         "service": str(Service(Proto.TCP, comer.called[1])),
     }
-
-
-async def _asked(path: Path, question: dict[str, object]) -> dict[str, Any]:
-    """Raises OSError: nobody answers; ValueError: that is no answer."""
-    reader, writer = await asyncio.open_unix_connection(path, limit=LARGEST)
-    try:
-        writer.write(json.dumps(question).encode("ascii") + b"\n")
-        await writer.drain()
-        told = json.loads(await reader.readline())
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-    return told if isinstance(told, dict) else {}

@@ -17,7 +17,7 @@ from watchword.errors import HostError, OperatorError
 
 _DAEMON: Final = "/run/fwknop/control.sock"
 _PLACE: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
-_DESCRIPTORS: Final = 7  # for each connection that goes through, and one that waits
+_DESCRIPTORS: Final = 7  # for each connection that goes through
 _SPARE: Final = 64
 
 
@@ -69,7 +69,9 @@ def _front(arguments: argparse.Namespace) -> int:
     import signal
     from pathlib import Path
 
-    from watchword.service.front.front import ALL_WAITING, Front, Place, listeners
+    from watchword.service.front.asking import WHOLE_LINE
+    from watchword.service.front.front import Front, Place, listeners
+    from watchword.service.front.waiting import ALL_WAITING
 
     if arguments.service[1] == arguments.port:
         raise OperatorError(
@@ -85,7 +87,7 @@ def _front(arguments: argparse.Namespace) -> int:
         most=arguments.most,
         tells=arguments.proxy_protocol,
     )
-    _make_room(_DESCRIPTORS * place.most + ALL_WAITING + _SPARE)
+    _make_room(_DESCRIPTORS * place.most + ALL_WAITING + WHOLE_LINE + _SPARE)
     try:
         doors = listeners(place)
     except OSError as error:
