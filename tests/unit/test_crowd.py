@@ -234,8 +234,19 @@ def test_no_more_grants_are_there_for_an_address_than_the_stanza_says() -> None:
 def test_a_flood_of_valid_packets_makes_no_more_grants_than_allowed() -> None:
     town = Town(secret_ports=(40000, 59999), grants=64)
     found = [town.asks("mallory") for _ in range(500)]
-    assert len(town.ledger) == 64
+    assert len(town.ledger) == 48
     assert {each.reason for each in found if isinstance(each, Refusal)} == {Reason.TOO_MANY_GRANTS}
+    no = f"mallory: there are 48 grants of his own for {OFFICE}"
+    assert town.refused("mallory") == (Reason.TOO_MANY_GRANTS, no)
+    for _ in range(16):
+        town.gets("alice")
+    no = f"alice: there are 64 grants for {OFFICE}"
+    assert town.refused("alice") == (Reason.TOO_MANY_GRANTS, no)
+
+
+def test_of_a_few_secret_ports_somebody_may_have_all() -> None:
+    town = Town(secret_ports=(40000, 59999), grants=3)
+    assert len({town.gets("alice").services for _ in range(3)}) == 3
 
 
 def test_tickets_of_an_address_are_dealt_to_nobody_twice_and_end() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final, NamedTuple
 
 from watchword.grant.decide import Permit
@@ -195,6 +196,10 @@ class Crowd:
         if bound and own >= MOST_BOUND:
             said = f"{_name(permit)}: there are {own} grants of his own for ports of {who}"
             return _no(permit, Reason.TOO_MANY_GRANTS, said)
+        own = len(there.own(Trait.ANY, permit.identity))
+        if sharing.secret_ports is not None and own >= _own_share(sharing.grants):
+            said = f"{_name(permit)}: there are {own} grants of his own for {who}"
+            return _no(permit, Reason.TOO_MANY_GRANTS, said)
         return None
 
     def _port_used(self, permit: Permit, standing: Grant | None, now: Moment) -> Refusal | None:
@@ -242,6 +247,12 @@ class Crowd:
             self._holds.move_to_end(at)
         while len(self._holds) > _HOLDERS:
             self._holds.popitem(last=False)
+
+
+def _own_share(most: int | None) -> float:
+    """So many of the grants for an address may somebody have, where each packet is one of its own:
+    a quarter is for others."""
+    return inf if most is None else most - most // 4
 
 
 def _addresses(permit: Permit) -> Iterator[Address]:
