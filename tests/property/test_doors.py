@@ -128,7 +128,6 @@ def test_every_attempt_ends_and_nothing_is_left_of_it(
         engine.expire(deadline)
     assert len(engine) == 0
     assert not engine._attempts
-    assert not engine._newcomers
 
 
 @given(doors, st.lists(knocks, max_size=60))

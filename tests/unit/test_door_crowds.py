@@ -62,6 +62,21 @@ def test_who_is_further_along_is_not_forgotten_for_newcomers() -> None:
     assert tracker.observe(Knock(HONEST, HERE, TCP, 9000, SYN), 0.0)[-1].opened
 
 
+def test_strangers_who_know_two_ports_keep_nobody_from_the_third() -> None:
+    """They have made up more senders of two knocks than are followed, and go on with first ones."""
+    tracker = engine(1000)
+    for first, second in zip(strangers(1500), strangers(1500, 8000), strict=True):
+        tracker.observe(first, 0.0)
+        tracker.observe(second, 0.0)
+    crowd = strangers(10_000)
+    for port in (7000, 8000, 9000):
+        told = tracker.observe(Knock(HONEST, HERE, TCP, port, SYN), 0.0)
+        for _ in range(240):
+            tracker.observe(next(crowd), 0.0)
+    assert told[-1].opened
+    assert len(tracker) == 1000
+
+
 def test_strangers_spoil_their_own_knocks_only() -> None:
     """The original forgets every attempt that began after a spoilt one: none of sixty opened."""
     tracker, opened = engine(), 0

@@ -404,6 +404,17 @@ def test_made_up_senders_are_forgotten_before_one_who_got_further() -> None:
     assert in_words(heard(some, sequence[2:])) == [f"1 opens tcp/22 for {ONE}"]
 
 
+def test_made_up_senders_who_got_further_leave_room_to_begin() -> None:
+    some = SequenceRecogniser(policy(LINE), most=8)
+    for number in range(10):
+        source = f"198.51.100.{number}"
+        heard(some, [hit(source, 7000), hit(source, 7001, UDP)])
+    heard(some, RIGHT[:1])
+    heard(some, [hit("198.51.101.1", 7000)])
+    assert in_words(heard(some, RIGHT[1:])) == [OPENS]
+    assert len(some) == 7
+
+
 def test_a_sender_whose_own_attempt_makes_room_for_another_one_is_followed_at_that() -> None:
     other = replace(LINE, sequence=(Element(TCP, 8000), Element(TCP, 8001)))
     some = SequenceRecogniser(policy(LINE, other), most=3)

@@ -10,14 +10,11 @@ so that nobody's attempt ends another's; time is up at the instant at which it i
 not with the next packet; a finished attempt counts for nothing any more.
 
 No clock and no I/O: every method is told the time. Anybody can make up sources,
-so nothing here is searched through, and attempts have a cap: beyond it the
-oldest of those that made one knock only is forgotten, for lack of these the
-oldest of all.
+so nothing here is searched through, and attempts have a cap (places).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -25,6 +22,7 @@ from watchword.model.addresses import Address
 from watchword.model.doors import TCP, Door, Knock, Progress, Step, address_of
 from watchword.model.filters import Filter
 from watchword.recognise import hearing
+from watchword.recognise.places import Places
 from watchword.recognise.watches import NEVER, Attempt, Course, Watch
 from watchword.wire.rotating import window_of
 
@@ -43,14 +41,11 @@ class DoorRecogniser:
 
         Doors with a rotation wait for nothing until ``turn`` was called.
         """
-        self._most = most
         self._local = frozenset(local)
         self._watches = {door.number: Watch(door) for door in doors}
         self._attempts: dict[bytes, list[Attempt]] = {}
         """By sender, in the order of their beginnings."""
-        self._newcomers: OrderedDict[Attempt, None] = OrderedDict()
-        """Those that made one knock, in the order in which they made it."""
-        self._others: OrderedDict[Attempt, None] = OrderedDict()
+        self._places: Places[Attempt] = Places(most)
         self._latest = 0.0
         self._deadline = NEVER
         """Nothing ends before; may be too early, never too late."""
@@ -73,7 +68,7 @@ class DoorRecogniser:
 
     def __len__(self) -> int:
         """Attempts under way."""
-        return len(self._newcomers) + len(self._others)
+        return len(self._places)
 
     # --- knocks ------------------------------------------------------------
 
@@ -150,12 +145,12 @@ class DoorRecogniser:
                 continue
             if watch.shuts_out(source, now):
                 continue
-            if len(self) >= self._most:
-                self._drop(next(iter(self._newcomers or self._others)))
+            if (outsider := self._places.outsider()) is not None:
+                self._drop(outsider)
             attempt = Attempt(course, source, now)
             self._attempts.setdefault(source, []).append(attempt)
             watch.add(attempt)
-            self._newcomers[attempt] = None
+            self._places.begin(attempt)
             told.append(self._advance(attempt, now))
             self._deadline = min(self._deadline, attempt.ends)
         return told
@@ -168,8 +163,7 @@ class DoorRecogniser:
             return told
         attempt.course.watch.stepped(attempt, now)
         if attempt.stage == 2:
-            del self._newcomers[attempt]
-            self._others[attempt] = None
+            self._places.goes_on(attempt)
         return told
 
     def _fail(self, step: Step, attempt: Attempt, now: float) -> list[Progress]:
@@ -188,8 +182,7 @@ class DoorRecogniser:
 
     def _drop(self, attempt: Attempt) -> None:
         attempt.course.watch.remove(attempt)
-        self._newcomers.pop(attempt, None)
-        self._others.pop(attempt, None)
+        self._places.drop(attempt)
         left = self._attempts[attempt.source]
         if len(left) > 1:
             left.remove(attempt)

@@ -7,13 +7,11 @@ where hits come from (edges.capture), whether a request is allowed (grant.decide
 Source: legacy port knocking, sections 5 and 6.
 
 No clock and no I/O: every method is told the time. Anybody can make up senders: only what
-begins like a sequence is followed at all, and attempts have a cap, beyond which the oldest of
-those that made one hit only is forgotten, for lack of these the oldest of all.
+begins like a sequence is followed at all, and attempts have a cap (places).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -31,6 +29,7 @@ from watchword.model.requests import AccessWish, ReplayKey, Request, Sighting
 from watchword.model.services import Proto, Service
 from watchword.recognise.collecting import Attempt, EncryptedWatch, Watch, watch_of
 from watchword.recognise.fingerprints import systems
+from watchword.recognise.places import Places
 from watchword.wire.knock_message import (
     SALT,
     KnockMessage,
@@ -68,17 +67,15 @@ class SequenceRecogniser:
         for watch in self._watches:
             self._firsts.setdefault(watch.first_port, []).append(watch)
         self._signatures = policy.signatures
-        self._most = most
         self._attempts: dict[bytes, list[Attempt]] = {}
         """By sender, in the order of the stanzas."""
-        self._newcomers: OrderedDict[Attempt, None] = OrderedDict()
-        self._others: OrderedDict[Attempt, None] = OrderedDict()
+        self._places: Places[Attempt] = Places(most)
         self._latest = 0.0
         self._deadline = NEVER
 
     def __len__(self) -> int:
         """Attempts under way."""
-        return len(self._newcomers) + len(self._others)
+        return len(self._places)
 
     @property
     def watches(self) -> Sequence[Watch]:
@@ -129,11 +126,11 @@ class SequenceRecogniser:
         return not terms.expired(now.wall) and terms.admits(source, destination, hit.interface)
 
     def _begin(self, watch: Watch, source: bytes) -> Attempt:
-        if len(self) >= self._most:
-            self._drop(next(iter(self._newcomers or self._others)))
+        if (outsider := self._places.outsider()) is not None:
+            self._drop(outsider)
         attempt = Attempt(watch, source)
         self._attempts.setdefault(source, []).append(attempt)
-        self._newcomers[attempt] = None
+        self._places.begin(attempt)
         watch.attempts[attempt] = None
         return attempt
 
@@ -152,8 +149,7 @@ class SequenceRecogniser:
         elif len(attempt) <= before or before == 0:
             self._began(attempt)
         elif before == 1:
-            self._newcomers.pop(attempt, None)
-            self._others[attempt] = None
+            self._places.goes_on(attempt)
 
     def _began(self, attempt: Attempt) -> None:
         """An attempt begins, or begins anew."""
@@ -162,8 +158,7 @@ class SequenceRecogniser:
 
     def _drop(self, attempt: Attempt) -> None:
         del attempt.watch.attempts[attempt]
-        self._newcomers.pop(attempt, None)
-        self._others.pop(attempt, None)
+        self._places.drop(attempt)
         left = self._attempts[attempt.source]
         left.remove(attempt)
         if not left:
