@@ -19,8 +19,7 @@ from tests.unit.test_door_contract import OrdinaryDoors
 from watchword.dialects.knockd import conf
 from watchword.edges.capture import channel
 from watchword.edges.capture.door_log import DoorLog, joined
-from watchword.edges.firewall.nft import doors as kernel
-from watchword.edges.firewall.nft import guard
+from watchword.edges.firewall.nft import doors, guard, one_door
 from watchword.lab.sockets import gets_through, inside, listen, reaches
 from watchword.model.firewalls import FirewallSettings
 from watchword.service import asking
@@ -34,7 +33,7 @@ class KernelDoors:
 
     def __init__(self, place: Street) -> None:
         self.place = place
-        self._socket = inside(place.inside, lambda: joined(kernel.group(FirewallSettings())))
+        self._socket = inside(place.inside, lambda: joined(one_door.group(FirewallSettings())))
         self._log = DoorLog(self._socket)
 
     def told(self, doors: str, packets: Sequence[Sent]) -> Steps:
@@ -84,8 +83,8 @@ def place() -> Iterator[Street]:
 def unlimited() -> Iterator[None]:
     """More than two hundred lines a second are left out otherwise."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "_LINES", _UNLIMITED)
-        patch.setattr(kernel, "_OPENINGS", _UNLIMITED)
+        patch.setattr(one_door, "_LINES", _UNLIMITED)
+        patch.setattr(one_door, "_OPENINGS", _UNLIMITED)
         patch.setattr(channel, "BATCH", 100_000)
         yield
 
@@ -116,7 +115,7 @@ def test_kernel_and_recogniser_agree_on_every_packet(
 def test_a_flood_of_made_up_senders_takes_room_for_so_many_and_pushes_nobody_out(
     kernel_doors: KernelDoors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel, "SIZE", 100)
+    monkeypatch.setattr(doors, "SIZE", 100)
     door = opens("sequence = 7000,8000,9000\ntcpflags = syn\nseq_timeout = 1")
     begun = kernel_doors.told(door, [Sent(7000)])
     assert begun == [(1, CALLER, 1)]

@@ -1,7 +1,7 @@
 """What the kernel says of attempts at the doors that it follows: a group of its log.
 
 In here: steps out of the group. Not in here: joining and reading it (log_group), the rules that
-log (edges.firewall.nft.doors), what becomes of it (service.knock.kernel).
+log (edges.firewall.nft.one_door), what becomes of it (service.knock.kernel).
 
 The first bytes of a packet come with each line, of which its sender is read; nobody but the kernel
 sends them. Nothing is opened by them: whom the kernel let in stands in its sets.
@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from watchword.edges.capture import log_group
 from watchword.edges.capture.wakings import Wakings
 from watchword.edges.firewall.nft.attributes import read_text
-from watchword.edges.firewall.nft.doors import PREFIX, SNAP
+from watchword.edges.firewall.nft.one_door import PREFIX, SNAP
 from watchword.errors import HostError
 from watchword.model.doors import KernelStep
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from watchword.edges import scrapes
 from watchword.edges.capture import door_log
 from watchword.edges.capture.openers import Openers
-from watchword.edges.firewall.nft.doors import group
+from watchword.edges.firewall.nft.one_door import group
 from watchword.edges.report import lines
 from watchword.errors import HostError
 from watchword.model.door_events import DoorEvent

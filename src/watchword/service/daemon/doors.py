@@ -15,7 +15,7 @@ from typing import Final
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges.capture.door_log import DoorLog
 from watchword.edges.capture.openers import Openers
-from watchword.edges.firewall.nft.doors import group
+from watchword.edges.firewall.nft.one_door import group
 from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.model.addresses import Address

@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from watchword.edges import children, mail
 from watchword.edges.capture.door_log import joined
 from watchword.edges.capture.openers import Openers
-from watchword.edges.firewall.nft.doors import group
+from watchword.edges.firewall.nft.one_door import group
 from watchword.edges.gpg import Gpg, gpg_programs
 from watchword.edges.scrapes import Scrapes
 from watchword.model.commands import Closing

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from watchword.edges.capture.door_log import DoorLog, joined
-from watchword.edges.firewall.nft.doors import group
+from watchword.edges.firewall.nft.one_door import group
 from watchword.edges.replay.sqlite import SqliteStore
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.door_events import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from ipaddress import ip_address
 
-from watchword.edges.firewall.nft import doors
+from watchword.edges.firewall.nft import doors, one_door
 from watchword.edges.firewall.nft.commit import Sheets, commit, standing
 from watchword.edges.firewall.nft.elements import Place
 from watchword.edges.firewall.nft.layout import Home
@@ -26,7 +26,7 @@ class KnockedSets:
         self._names = {each.number: each.name for each in settings.doors}
         self._places = {
             (door.number, version): Place(
-                home.number, home.table, doors.opened(name, door, version)
+                home.number, home.table, one_door.opened(name, door, version)
             )
             for door in settings.doors
             for version in settings.door_versions
