@@ -14,8 +14,9 @@ from typing import Final
 
 from fuzz.target import Target
 from watchword.errors import Place
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.granting import granted
+from watchword.grant.permits import Permit
 from watchword.grant.warrants import against
 from watchword.model.callers import Binding, CallerTerms
 from watchword.model.crypto import Credential, Secret

@@ -24,7 +24,8 @@ from fuzz import keys
 from fuzz.target import Scramble, Target
 from fuzz.targets import plaintexts
 from watchword.errors import Place
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import Permit
 from watchword.model.crypto import Credential, Digest, Secret
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.values import NOW, later, policy, request, terms
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import TRANSITIONS, State, Turn
+from watchword.grant.permits import Permit
 from watchword.grant.plan import reconcile
 from watchword.model.openings import Hole, Opening, Tag
 from watchword.model.services import Proto, Service

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.values import NOW, later, policy, request, terms
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
 from watchword.grant.neighbours import SHOWN, Trait
+from watchword.grant.permits import Permit
 from watchword.model.openings import Caller, Extent, Grant, Lease
 from watchword.model.sharing import SharingTerms
 

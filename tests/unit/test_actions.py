@@ -18,7 +18,8 @@ from watchword.edges import patterns
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.errors import HostError
 from watchword.grant.actions import UnfitError, job, named
-from watchword.grant.decide import CommandPermit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import CommandPermit
 from watchword.model.actions import Action, Argument, Kind
 from watchword.model.commands import Account, CommandTerms, CycleTerms
 from watchword.model.outcomes import Refusal

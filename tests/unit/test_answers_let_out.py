@@ -15,9 +15,10 @@ from watchword.edges.firewall.memory import EVERYTHING
 from watchword.edges.firewall.tables.rules import lines
 from watchword.edges.replay.particulars import with_particulars, written
 from watchword.errors import HostError, OperatorError
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
+from watchword.grant.permits import Permit
 from watchword.grant.warrants import against
 from watchword.model.firewalls import ChainUse, FirewallSettings, JumpFrom
 from watchword.model.openings import Extent, Feature, Grant, Hole, Lead, Opening

@@ -19,8 +19,9 @@ from watchword.dialects.fwknop.client_settings import Given
 from watchword.edges.firewall.memory import EVERYTHING
 from watchword.errors import OperatorError
 from watchword.grant import asking
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
+from watchword.grant.permits import Permit
 from watchword.grant.warrants import against
 from watchword.model.addresses import Address
 from watchword.model.callers import Binding, CallerTerms

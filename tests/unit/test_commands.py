@@ -24,7 +24,8 @@ from watchword.edges import patterns
 from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.errors import HostError
 from watchword.grant.commands import job
-from watchword.grant.decide import CommandPermit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import CommandPermit
 from watchword.model.commands import Account, CommandTerms, Ran
 from watchword.model.outcomes import CommandStarted, Judged, Refusal
 from watchword.model.policy import Terms

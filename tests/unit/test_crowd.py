@@ -16,9 +16,10 @@ import pytest
 from tests.values import NOW, later, policy, request, terms
 from watchword.edges.firewall.nft.tickets import LATE
 from watchword.grant.crowd import MOST_BOUND, MOST_OWN, NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
+from watchword.grant.permits import Permit
 from watchword.model.callers import Binding, CallerTerms
 from watchword.model.moments import Moment
 from watchword.model.openings import MOST_TICKETS, ON_TICKETS, Caller, Grant, Lease

@@ -25,7 +25,8 @@ from watchword.edges.programs import MemoryPrograms
 from watchword.edges.replay.memory import MemoryJournal
 from watchword.errors import HostError, OperatorError
 from watchword.grant import cycles, granting
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import Permit
 from watchword.model.addresses import canonical
 from watchword.model.commands import Account, CycleTerms
 from watchword.model.crypto import Secret

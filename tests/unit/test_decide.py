@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.values import NOW, policy, request, terms
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import Permit
 from watchword.model.commands import CommandTerms
 from watchword.model.crypto import Digest
 from watchword.model.outcomes import Refusal

@@ -9,7 +9,8 @@ import pytest
 from tests.fwknopd_files import KEYS, configure, fatal, remarks
 from tests.values import NOW, request
 from watchword.grant import cycles
-from watchword.grant.decide import CommandPermit, Permit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import CommandPermit, Permit
 from watchword.model.commands import CycleTerms
 from watchword.model.outcomes import Refusal
 from watchword.model.requests import CommandWish

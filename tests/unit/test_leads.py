@@ -14,9 +14,10 @@ from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.replay.memory import MemoryJournal
 from watchword.edges.report.lines import MemoryReporter
-from watchword.grant.decide import Permit, Unresolved, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
+from watchword.grant.permits import Permit, Unresolved
 from watchword.model.addresses import Address
 from watchword.model.openings import Feature, Grant, Hole, Lead, Opening, SourceNat
 from watchword.model.outcomes import Refusal

@@ -6,9 +6,10 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from tests.values import NOW, later, policy, request, terms
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
+from watchword.grant.permits import Permit
 from watchword.model.openings import Grant, Hole
 from watchword.model.services import Service
 

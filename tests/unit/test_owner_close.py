@@ -16,7 +16,8 @@ from watchword.dialects.fwknop.explain_words import terms_in_words
 from watchword.dialects.fwknop.voice import lines
 from watchword.dialects.fwknop.voice_json import fields_of
 from watchword.grant.closing import ClosePermit
-from watchword.grant.decide import CommandPermit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import CommandPermit
 from watchword.model.actions import Action
 from watchword.model.commands import CommandTerms
 from watchword.model.crypto import Secret

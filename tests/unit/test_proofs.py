@@ -14,9 +14,10 @@ from tests.values import MAC_KEY, NOW, policy, request, terms
 from watchword.edges.clock import FakeClock
 from watchword.edges.peers import Peer
 from watchword.errors import OperatorError
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
+from watchword.grant.permits import Permit
 from watchword.model.callers import Binding, CallerTerms
 from watchword.model.crypto import Secret
 from watchword.model.openings import Grant

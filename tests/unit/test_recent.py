@@ -16,8 +16,9 @@ from tests.sealing import sealed
 from tests.unit.test_grant_changes import MEMBER
 from tests.values import KEY, MAC_KEY, NOW, packet, policy, request, terms
 from watchword.errors import OperatorError
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.granting import granted
+from watchword.grant.permits import Permit
 from watchword.model.daemon_events import ReadingFile, Starting
 from watchword.model.openings import Ending, Grant
 from watchword.model.outcomes import Event, Flooded, GrantEnded, Judged, Refusal

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.values import NOW, policy, replay_key, request, terms
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
+from watchword.grant.permits import Permit
 from watchword.grant.warrants import against
 from watchword.model.addresses import canonical
 from watchword.model.openings import Hole, Lead, Opening

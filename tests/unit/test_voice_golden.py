@@ -22,7 +22,8 @@ from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.server_options import parse
 from watchword.dialects.fwknop.translate import Configuration, load
 from watchword.dialects.fwknop.voice import Voice
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import Permit
 from watchword.lab.hosts import Host, Lab
 from watchword.model.daemon_events import Listening, Starting
 from watchword.model.moments import Moment

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.values import NOW, policy, request, terms
 from watchword.grant.approvals import Approvals
 from watchword.grant.cycles import Values
-from watchword.grant.decide import Permit, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
+from watchword.grant.permits import Permit
 from watchword.grant.warrants import LATE, STAY, against, against_command
 from watchword.model.callers import CallerTerms
 from watchword.model.commands import CycleTerms

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final, NamedTuple
 
-from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.neighbours import SHOWN, Trait
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import MOST_TICKETS, Grant, Lease

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from watchword.grant.commands import SHELL
-from watchword.grant.decide import Permit
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.commands import Closing, CycleTerms
 from watchword.model.services import Service

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import chain, count
 from typing import Final, TypeAlias
 
-from watchword.grant.decide import Permit
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import Caller, Extent, Grant, Lead

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from watchword.grant import plan
-from watchword.grant.decide import Permit
 from watchword.grant.ends import Ends
 from watchword.grant.granting import Sameness, granted, never, same_as, sameness
 from watchword.grant.lifecycle import State, Turn, step
 from watchword.grant.neighbours import Neighbourhoods, Neighbours
+from watchword.grant.permits import Permit
 from watchword.grant.tickets import Tickets
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment

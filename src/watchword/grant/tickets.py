@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from watchword.grant.decide import Permit
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.openings import MOST_TICKETS, Grant
 from watchword.model.services import Service

@@ -14,7 +14,8 @@ from typing import TypeAlias, cast
 from watchword.edges.capture.requests import Requests
 from watchword.errors import HostError, PeerError
 from watchword.grant.actions import not_allowed
-from watchword.grant.decide import CommandPermit, Unresolved, Yes, authorise
+from watchword.grant.decide import authorise
+from watchword.grant.permits import CommandPermit, Unresolved, Yes
 from watchword.model.moments import Moment
 from watchword.model.openpgp import Decrypted
 from watchword.model.outcomes import Refusal

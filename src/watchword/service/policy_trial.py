@@ -17,7 +17,7 @@ from typing import Final
 
 from watchword.dialects.fwknop import remedies
 from watchword.errors import Complaint, OperatorError
-from watchword.grant.decide import CommandPermit, Permit, Yes
+from watchword.grant.permits import CommandPermit, Permit, Yes
 from watchword.model.crypto import Digest
 from watchword.model.moments import Moment
 from watchword.model.outcomes import Refusal

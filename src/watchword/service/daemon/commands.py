@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from watchword.errors import HostError
 from watchword.grant.actions import not_allowed
-from watchword.grant.decide import CommandPermit
+from watchword.grant.permits import CommandPermit
 from watchword.model.commands import AT_ONCE, Ran
 from watchword.model.outcomes import CommandStarted, Judged, Refusal
 from watchword.model.reasons import Reason

@@ -19,9 +19,9 @@ from functools import partial
 from typing import TypeAlias
 
 from watchword.edges.replay.memory import MemoryJournal
-from watchword.grant.decide import Permit
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.commands import Cycle
 from watchword.model.openings import Ending, Grant

@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 from watchword.errors import HostError
 from watchword.grant.crowd import Crowd, Wait
-from watchword.grant.decide import Permit
 from watchword.grant.lifecycle import State, Turn
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.moments import Moment

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 from watchword.errors import HostError
 from watchword.grant.crowd import Wait
-from watchword.grant.decide import Permit
 from watchword.grant.granting import name_of
 from watchword.grant.neighbours import SHOWN
+from watchword.grant.permits import Permit
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Grant, Opening
 from watchword.model.outcomes import AddressShared, Judged, Refusal, Together

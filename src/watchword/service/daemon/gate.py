@@ -21,8 +21,9 @@ from functools import partial
 
 from watchword.errors import HostError
 from watchword.grant.closing import ClosePermit
-from watchword.grant.decide import CommandPermit, Permit, Unresolved, Yes, authorise
+from watchword.grant.decide import authorise
 from watchword.grant.knock_limits import KnockLimits
+from watchword.grant.permits import CommandPermit, Permit, Unresolved, Yes
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant

@@ -18,8 +18,8 @@ from dataclasses import replace
 
 from watchword.errors import HostError
 from watchword.grant import cycles
-from watchword.grant.decide import Permit
 from watchword.grant.granting import granted
+from watchword.grant.permits import Permit
 from watchword.model.commands import Cycle
 from watchword.model.daemon_events import HostTrouble
 from watchword.model.openings import Ending, Grant

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from watchword.grant.decide import Permit
 from watchword.grant.neighbours import SHOWN
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason

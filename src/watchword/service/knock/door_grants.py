@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from watchword.edges.randomness import key_bytes
 from watchword.errors import HostError
-from watchword.grant.decide import Permit
+from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.door_events import DoorEvent, Remark, ServicesOpened, Trouble
 from watchword.model.doors import CloseServices, Door, OpenServices

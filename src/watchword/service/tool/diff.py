@@ -19,8 +19,8 @@ from watchword.errors import OperatorError
 from watchword.service.tool import questions as tool_questions
 
 if TYPE_CHECKING:
-    from watchword.grant.decide import Permit
     from watchword.grant.ledger import Ledger
+    from watchword.grant.permits import Permit
     from watchword.model.settings import Settings
     from watchword.ports import Clock
     from watchword.service.explain import Explanation
@@ -71,7 +71,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 def _opens(told: Explanation) -> Permit | None:
     """What the firewall would be changed for; None: nothing of it."""
-    from watchword.grant.decide import Permit
+    from watchword.grant.permits import Permit
 
     permit = told.permit
     return permit if isinstance(permit, Permit) and permit.cycle is None else None

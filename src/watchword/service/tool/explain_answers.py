@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from watchword.dialects.fwknop import explain_leads, explain_words, remedies
 from watchword.grant import cycles
 from watchword.grant.closing import ClosePermit
-from watchword.grant.decide import CommandPermit, Permit, Yes
+from watchword.grant.permits import CommandPermit, Permit, Yes
 from watchword.model.outcomes import Refusal
 from watchword.service.explain import Explanation, Verdict
 
