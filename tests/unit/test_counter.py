@@ -13,6 +13,8 @@ from tests.values import NOW, policy, terms
 from watchword.edges.capture.openers import Openers
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
+from watchword.errors import HostError
+from watchword.grant import approvals
 from watchword.model.openings import Hole, Lead, Opening, Tag
 from watchword.model.orders import Apply, Cut, OpenWay, Order, Recognise, Wanted, Way
 from watchword.model.services import Proto, Service
@@ -92,6 +94,21 @@ def test_while_there_are_two_firewalls_no_name_becomes_free(
 
 def replace_namespace(found: SimpleNamespace, **more: Any) -> SimpleNamespace:
     return SimpleNamespace(**{**vars(found), **more})
+
+
+def test_a_hole_that_gets_ever_new_ends_fills_no_memory(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approvals, "MOST", 50)
+    for number in range(50):
+        desk.apply(opening(seconds=10 + number / 100))
+    with pytest.raises(HostError, match="more is open already than can be remembered"):
+        desk.apply(opening(seconds=20))
+    assert len(desk.counter._approved._openings) == 50
+    desk.apply(opening(seconds=10.49))  # which is there, and may be put back
+    desk.clock.advance(11)
+    desk.apply(opening(seconds=20))
+    assert len(desk.counter._approved._openings) == 1
 
 
 def test_what_an_earlier_run_opened_may_be_put_back(desk: Desk) -> None:

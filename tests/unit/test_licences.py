@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.values import NOW
 from watchword.edges.clock import FakeClock
+from watchword.service.apart import licences as licences_room
 from watchword.service.apart.licences import CLOSINGS, Licences
 
 T = NOW.steady
@@ -66,3 +69,19 @@ def test_what_is_known_of_grants_that_are_over_is_forgotten() -> None:
         found.know(f"grant {number}", "alice", clock.now().steady + 1)
         clock.advance(0.01)
     assert len(found._whose) <= 1025
+
+
+def test_a_gate_that_makes_up_names_fills_no_memory_and_pushes_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(licences_room, "MOST", 2000)
+    found, clock = licences(600)
+    found.know("ab12", "alice", T + 3000)
+    for number in range(10_000):
+        found.know(f"grant {number}", "mallory", T + 1000)
+    assert len(found._whose) == 2000
+    assert not found.covers("ab12", "mallory", T + 30, T + 630)
+    assert found.covers("ab12", "alice", T + 30, T + 630)
+    clock.advance(1001)
+    found.know("cd34", "bob", T + 2000)
+    assert list(found._whose) == ["ab12", "cd34"]

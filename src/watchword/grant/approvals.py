@@ -13,6 +13,10 @@ from typing import Final
 
 from watchword.model.openings import Hole, Opening, Tag
 
+MOST: Final = 1 << 18
+"""Openings that are remembered by name, as many as a set of nftables has room for. One hole has as
+many as it was given ends, as long as it is open: none of its names may become free before that."""
+_PAUSE: Final = 1.0  # seconds between two looks for those that are over, when there is no room
 _TIDY: Final = 1024  # openings between two looks for those that are over, at the least
 _LEFT: Final = 1 << 18  # holes that are remembered after they were shut
 
@@ -26,6 +30,14 @@ class Approvals:
         self._left: dict[Hole, None] = {}
         """What was open, the last last: connections through it may go on."""
         self._tidy_at = _TIDY
+        self._tidied = -_PAUSE
+
+    def has_room(self, openings: Iterable[Opening], now: float) -> bool:
+        """Whether these can be remembered, too; otherwise they are not to be made."""
+        more = sum(each.tag not in self._openings for each in openings)
+        if len(self._openings) + more > MOST and now >= self._tidied + _PAUSE:
+            self._tidy(now)
+        return len(self._openings) + more <= MOST
 
     def until(self, hole: Hole) -> float:
         """Steady seconds up to which it may be open; 0: it may not."""
@@ -77,6 +89,7 @@ class Approvals:
         kept = {tag: each for tag, each in self._openings.items() if each.hole in self._until}
         self._openings = kept
         self._tidy_at = max(_TIDY, 2 * len(kept))
+        self._tidied = now
 
     def __len__(self) -> int:
         return len(self._until)

@@ -58,7 +58,8 @@ from watchword.model.services import Proto, Service
 
 _TEXT: Final = 64 << 10  # characters of one text
 _WORDS: Final = 1024  # of one command
-_NAME: Final = 1024  # characters of a door's or a grant's
+_NAME: Final = 1024  # characters of a door's
+_GRANT: Final = 64  # and of a grant's, which we made up
 _STANZAS: Final = 10_000_000
 _TAG: Final = 16
 _TICKETS: Final = tickets(MOST_TICKETS, MOST_TICKETS)
@@ -190,7 +191,7 @@ def _read_opening(row: Any) -> Opening:
 def _read_wanted(row: Any) -> Wanted:
     *opening, stanza, source, door, grant = row
     number = _number(stanza, 0, _STANZAS)
-    named = _text(door, _NAME), _text(grant, _NAME)
+    named = _text(door, _NAME), _text(grant, _GRANT)
     return Wanted(_read_opening(opening), number, _address(source), *named)
 
 
@@ -266,7 +267,7 @@ def _open(fields: _Fields) -> Order:
         ends=_number(fields["ends"], 0, 1 << 62),
         seconds=_number(fields["seconds"], 0, 1 << 40),
         policy=_number(fields["policy"], 0, 1 << 62),
-        grant=_text(fields["grant"], _NAME),
+        grant=_text(fields["grant"], _GRANT),
     )
 
 
@@ -295,7 +296,7 @@ def _close(fields: _Fields) -> Order:
 
 def _prolong(fields: _Fields) -> Order:
     _only(fields, "do", "argv", "until", "grant")
-    grant = _text(fields["grant"], _NAME)
+    grant = _text(fields["grant"], _GRANT)
     return Prolong(_texts(fields["argv"]), _seconds(fields["until"]), grant)
 
 

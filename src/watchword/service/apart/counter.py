@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from watchword.errors import HostError
 from watchword.grant import warrants
 from watchword.grant.approvals import Approvals
 from watchword.model.addresses import Address
@@ -127,6 +128,11 @@ class Counter:
             )
         wanted = [each for each, why in found if not why]
         added = tuple(each.opening for each in wanted)
+        if not self._approved.has_room(added, now.steady):
+            raise HostError(
+                "more is open already than can be remembered",
+                hint="no honest gate asks for so much: restart fwknopd, and look for who broke in",
+            )
         rules.firewall.apply(ChangeSet(added, order.remove))
         for each in wanted:
             self.licences.know(each.grant, _whose(each), each.opening.until)

@@ -6,7 +6,9 @@ In here: how long it holds, and for whose grant. Not in here: who is root (relay
 Root names a grant. The gate says with whatever it has opened for which grant that is, and what it
 said first counts: a gate that is taken over later cannot have the word for one person's grant hold
 for another's. Of grants of an earlier run nothing was said; there the word is for whomever it is
-first used for. What belongs to the same grant may be moved to the same end, and that is all.
+first used for. So it is of more grants than can be remembered: a gate that makes up names neither
+fills the memory nor pushes out what was said before. What belongs to the same grant may be moved
+to the same end, and that is all.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from watchword.ports import Clock
 
 CLOSINGS: Final = "what closes"
 """Stands for whomever closing commands are for that an earlier run has left."""
+MOST: Final = 65_536
+"""Grants that are known at once; some tens of megabytes, with the longest names."""
 _TIDY: Final = 1024  # grants between two looks for those that are over, at the least
+_PAUSE: Final = 1.0  # seconds between two such looks when there is no room
 
 
 @dataclass(slots=True)
@@ -41,16 +46,23 @@ class Licences:
         self._given: list[_Licence] = []
         self._whose: dict[str, tuple[Hashable, float]] = {}
         self._tidy_at = _TIDY
+        self._tidied = clock.now().steady
 
     def know(self, grant: str, whose: Hashable, until: float) -> None:
         """Something is open for a grant of theirs, until these steady seconds. The first counts."""
+        if grant not in self._whose and not self._has_room():
+            return
         known, end = self._whose.setdefault(grant, (whose, until))
         if known == whose and end < until:
             self._whose[grant] = whose, until
-        if len(self._whose) > self._tidy_at:
-            now = self._clock.now().steady
+
+    def _has_room(self) -> bool:
+        now, full = self._clock.now().steady, len(self._whose) >= MOST
+        if len(self._whose) >= self._tidy_at and not (full and now < self._tidied + _PAUSE):
             self._whose = {name: each for name, each in self._whose.items() if each[1] > now}
-            self._tidy_at = max(_TIDY, 2 * len(self._whose))
+            self._tidy_at = min(MOST, max(_TIDY, 2 * len(self._whose)))
+            self._tidied = now
+        return len(self._whose) < MOST
 
     def give(self, grant: str, seconds: float, patience: float) -> None:
         """A grant may last so much longer, if that is asked for within ``patience`` seconds."""
