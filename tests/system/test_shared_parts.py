@@ -229,6 +229,11 @@ def test_of_a_prefix_only_the_first_that_connects_is_let_in_however_many_try_at_
     [winner] = winners
     [other] = set(first) - winners
     assert is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
+    # What the first has taken is gone, however long the grant: a limit would let in one a week.
+    name = "first6_64" if six else "first4_24"
+    left = net.server.host.run("nft", "list", "set", "inet", "watchword", name).stdout
+    assert "limit rate 1/week" in left
+    assert "elements" not in left
 
     plain(scene, net.elsewhere, FIRST, six=six)  # a renewal gives nobody another chance
     assert not is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six)

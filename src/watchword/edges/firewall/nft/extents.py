@@ -8,10 +8,11 @@ addresses, and not the kernel's set of ranges, where ranges of two lengths may n
 adding one costs more the more there are.
 
 Where only the first address that connects is let in, a second set has a token for the prefix, whose
-element has a limit of its own: it lets one packet pass, whichever processor sees it, and that
-packet's address is noted in a third set. From then on the note counts, with the opening, so that
-packets that are sent again come in. The token stays when the opening is renewed; both are taken
-away before the next opening for that prefix begins.
+element has a limit of its own: it lets one packet pass, whichever processor sees it, which takes it
+away (the limit alone would let the next one pass in a week), and whose address is noted in a third
+set. From then on the note counts, with the opening, so that packets that are sent again come in. A
+renewal brings no token; what is left of both is taken away before the next opening for that prefix
+begins.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ def sets(settings: FirewallSettings) -> dict[str, str]:
         found[name] = f"type {address} . inet_proto . inet_service; {limit}"
         if group.first:
             last = f"{group.version}_{group.bits}"
-            found[f"{FIRST}{last}"] = f"{found[name]} limit rate 1/week burst 1 packets;"
+            once = "limit rate 1/week burst 1 packets;"
+            found[f"{FIRST}{last}"] = (
+                f"type {address} . inet_proto . inet_service; "
+                f"flags dynamic, timeout; size {SET_SIZE}; {once}"
+            )
             found[f"{CAME}{last}"] = (
                 f"type {address} . inet_proto . inet_service; "
                 f"flags dynamic, timeout; timeout {_KEPT}; size {PASS_SIZE};"
@@ -89,7 +94,7 @@ def rules(settings: FirewallSettings) -> Iterator[tuple[str, str]]:
             continue
         last = f"{group.version}_{group.bits}"
         yield f"{prefix} @{name} {caller} @{CAME}{last} accept", "was the first of its prefix"
-        note = f"add @{CAME}{last} {{ {caller} }}"
+        note = f"add @{CAME}{last} {{ {caller} }} delete @{FIRST}{last} {{ {prefix} }}"
         yield f"{prefix} @{name} {prefix} @{FIRST}{last} {note} accept", "is the first"
 
 
