@@ -187,6 +187,29 @@ def test_grants_open_for_both_families_outlive_reloads_end_on_time_and_are_cut_o
     until(lambda: firewalld.ours() == [rule(caller.six)], PATIENCE)
 
 
+def test_when_the_kernel_was_flushed_firewalld_and_grants_are_back_if_that_was_asked_for(
+    scene: Scene, server: Server
+) -> None:
+    yard, firewalld = scene.yard, scene.firewalld
+    gateway, host = yard.gateway, scene.yard.gateway.host
+    server.settings["FIREWALLD_RELOAD_IF_FLUSHED"] = "Y"
+    server.start()
+    packaged(scene)
+    server.wait_for_judgements(1)
+    if firewalld.backend == "nftables":
+        host.run("nft", "flush", "ruleset")
+    else:
+        for exe in ("iptables", "ip6tables"):
+            host.run(exe, "-F")
+    server.wait_for("the kernel has none of its rules")
+    server.wait_for("Restored 1 grants: the firewall works again")
+    assert comes_in(yard.caller, gateway.four)
+    assert not any(comes_in(yard.stranger, each) for each in (gateway.four, gateway.six))
+    assert firewalld.ours() == [rule(yard.caller.four)]
+    assert len(firewalld.in_kernel(yard.caller.four)) == 1
+    assert server.tool("revoke", "--all").returncode == 0
+
+
 def test_who_slips_in_is_cut_off_when_firewalld_has_its_own_rules_back(
     scene: Scene, server: Server
 ) -> None:

@@ -137,20 +137,55 @@ def test_in_nftables_a_rule_is_found_by_its_words_in_the_chain_of_its_zone(
     assert copies(LISTING, zone, hole) == [(chain, each) for each in handles]
 
 
+WHOLE = Completed(0, b"chain filter_INPUT {\n\t\tjump filter_INPUT_ZONES\n\t}\n", b"")
+EMPTY = Completed(0, b"table inet firewalld {\n\tchain filter_INPUT_ZONES {\n\t}\n}\n", b"")
+NO, DONE = Completed(1, b"", b"no such table"), Completed(0, b"", b"")
+IPTABLES = Completed(
+    0, b"-A INPUT -j INPUT_ZONES\n-A IN_home -j IN_home_pre\n-A IN_public -j IN_public_pre\n", b""
+)
+FLUSHED = Completed(0, b"-P INPUT ACCEPT\n-N INPUT_ZONES\n-N IN_home\n-N IN_public\n", b"")
+UNCALLED = Completed(0, IPTABLES.stdout.replace(b"-A INPUT ", b"-A OUTPUT "), b"")
+ONE_ZONE = Completed(0, IPTABLES.stdout.replace(b"-A IN_home", b"-A IN_work"), b"")
 LISTED = Completed(0, LISTING.encode(), b"")
 DELETE = "delete rule inet firewalld"
 
 
 @pytest.mark.parametrize(
     ("answers", "stands"),
-    [((0,), True), ((1, 0, 0), True), ((1, 0, 1), False), ((1, 1), False)],
+    [
+        ((WHOLE,), True),
+        ((EMPTY,), False),
+        ((NO, IPTABLES, IPTABLES), True),
+        ((NO, IPTABLES, NO), True),
+        ((NO, NO), False),
+        ((NO, IPTABLES, FLUSHED), False),
+        ((NO, FLUSHED), False),
+        ((NO, UNCALLED), False),
+        ((NO, ONE_ZONE), False),
+    ],
 )
-def test_firewalld_stands_where_its_table_is_or_the_chains_of_its_zones(
-    answers: tuple[int, ...], stands: bool
+def test_firewalld_stands_where_its_rules_are_called_and_its_zones_have_some(
+    answers: tuple[Completed, ...], stands: bool
 ) -> None:
-    programs = MemoryPrograms(Completed(each, b"", b"") for each in answers)
+    programs = MemoryPrograms(answers)
     assert KernelRules(programs).stands(["home", "public"]) is stands
     assert len(programs.runs) == len(answers)
+
+
+def test_a_table_is_made_for_firewalld_where_it_had_one_that_is_gone() -> None:
+    programs = MemoryPrograms([WHOLE, NO, NO, DONE, WHOLE])
+    kernel = KernelRules(programs)
+    assert kernel.stands(["public"])
+    assert not kernel.stands(["public"]), "it does not look for it in iptables then"
+    kernel.make_table()
+    assert programs.runs[-1].argv == ("nft", "add", "table", "inet", "firewalld")
+    kernel.make_table()
+    assert programs.runs[-1].argv == ("nft", "list", "table", "inet", "firewalld")
+    elsewhere = MemoryPrograms([NO, IPTABLES, IPTABLES])
+    of_iptables = KernelRules(elsewhere)
+    assert of_iptables.stands(["public"])
+    of_iptables.make_table()
+    assert len(elsewhere.runs) == 3
 
 
 def test_rules_of_a_firewalld_that_is_gone_are_deleted_by_their_handles() -> None:

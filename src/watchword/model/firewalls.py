@@ -136,6 +136,8 @@ class FirewalldSettings:
     """Those that rich rules are put into; none: active ones and the default one."""
     priority: int = -6220
     """Of our rich rules; the next one is ours as well."""
+    reloads: bool = False
+    """True: firewalld is reloaded where somebody flushed its rules from the kernel."""
 
 
 DATED = ("ipfw", "pf", "netsh", "aws")

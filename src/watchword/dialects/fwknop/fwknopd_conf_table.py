@@ -174,6 +174,7 @@ _OURS: Final = (
         Variable("FIREWALLD_RULES", default="rich"),
         Variable("FIREWALLD_ZONES"),
         Variable("FIREWALLD_PRIORITY", default="-6220"),
+        _flag("FIREWALLD_RELOAD_IF_FLUSHED"),
     ),
     Variable("STATE_DIR", Kind.PATH, "/var/lib/watchword"),
     Variable("PACKET_SOURCES"),

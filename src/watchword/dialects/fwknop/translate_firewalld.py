@@ -1,6 +1,7 @@
 """What is ours in firewalld, and what fwknop's variables for it come to.
 
-In here: FIREWALLD_RULES, FIREWALLD_ZONES, FIREWALLD_PRIORITY; FIREWD_*_ACCESS where rules are rich.
+In here: FIREWALLD_RULES, FIREWALLD_ZONES, FIREWALLD_PRIORITY, FIREWALLD_RELOAD_IF_FLUSHED;
+FIREWD_*_ACCESS where rules are rich.
 Not in here: whether a chain has its six fields (fwknopd_conf), chains (translate_chains).
 
 fwknop has direct rules, in chains of iptables: the variables name those. Rich rules are in zones,
@@ -48,7 +49,13 @@ def firewalld(values: Values, backend: str, complaints: Complaints) -> Firewalld
         direct=is_direct(values, backend),
         zones=_zones(values, complaints),
         priority=_priority(values, complaints),
+        reloads=values.flag("FIREWALLD_RELOAD_IF_FLUSHED"),
     )
+    if found.direct and found.reloads:
+        complaints.remark(
+            "FIREWALLD_RELOAD_IF_FLUSHED has no effect with FIREWALLD_RULES direct",
+            values.place("FIREWALLD_RELOAD_IF_FLUSHED"),
+        )
     if not found.direct:
         for kind, target in _CHAINS.items():
             _check_chain(f"IPT_{kind}_ACCESS", target, values, complaints)

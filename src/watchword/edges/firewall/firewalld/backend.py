@@ -19,6 +19,7 @@ from watchword.edges.firewall.firewalld.forwarding import check_forwarding
 from watchword.edges.firewall.firewalld.heir import Heir, shared_heir
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.known import Entry, Found, Known
+from watchword.edges.firewall.firewalld.mending import FLUSHED, Mending, merged
 from watchword.edges.firewall.firewalld.rules import parse, service_of, text
 from watchword.edges.firewall.firewalld.talk import Firewalld, News
 from watchword.edges.firewall.firewalld.zones import ZoneRules, printed
@@ -59,7 +60,10 @@ class FirewalldFirewall:
         self._clock = clock
         self._make_heir, self._make_claim = heir, claim
         self._heir: Heir | None = None
-        self._zones = ZoneRules(settings.firewalld, firewalld, Ending(firewalld, kernel), clock)
+        reloads = settings.firewalld.reloads
+        ending = Ending(firewalld, kernel, reloads=reloads)
+        self._mending = Mending(firewalld, kernel, clock) if reloads else None
+        self._zones = ZoneRules(settings.firewalld, firewalld, ending, clock)
         self._known = Known(self._zones.priorities)
         self._slipped = slipped or Slipped(settings, None, clock)
         self._slipped.holes = self._holes
@@ -90,6 +94,8 @@ class FirewalldFirewall:
         """See that firewalld is there, and somebody who ends rules. Raises HostError."""
         with self._lock:
             self._families = self._firewalld.families()
+            if self._mending is not None and self._mending.mend():
+                self._heard = True
             self._zones.check()
             self._claim_priorities()
             if self._heir is None or not self._heir.alive:
@@ -170,8 +176,12 @@ class FirewalldFirewall:
 
     async def disturbances(self) -> AsyncIterator[None]:
         """Yields when other hands may have changed what is ours; for one consumer."""
-        async for news in self._firewalld.news():
+        flushes = [] if self._mending is None else [self._mending.flushes]
+        async for news in merged(self._firewalld.news, *flushes):
             if not self._prepared:
+                continue
+            if news is FLUSHED:
+                yield
                 continue
             heard = self._slipped.watches and not self._concerns_us_alone(news)
             self._heard = self._heard or heard

@@ -125,6 +125,10 @@ class BusFirewalld:
             if not _says(error, _GONE):
                 raise
 
+    def reload(self) -> None:
+        """Raises HostError."""
+        self._ask(_MAIN, "reload")
+
     async def news(self) -> AsyncIterator[News]:
         """Yields after signals of firewalld's, and when its name or the bus comes or goes."""
         while True:

@@ -10,14 +10,13 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from watchword.edges.firewall.firewalld.kernel import HOMES
 from watchword.edges.firewall.firewalld.talk import SECONDS, News, Zone, not_running, refused
-from watchword.edges.firewall.nft.layout import Home
 from watchword.edges.firewall.nft.watch import Watch
 from watchword.ports import ProgramRunner
 
 _NOT_RUNNING: Final = 252
 _INVALID_ZONE: Final = 112
-_HOMES: Final = (Home("inet", "firewalld"), Home("ip", "filter"), Home("ip6", "filter"))
 
 
 class CommandFirewalld:
@@ -68,9 +67,13 @@ class CommandFirewalld:
         """Raises HostError."""
         self._run(f"--zone={zone}", f"--remove-rich-rule={rule}", gone=True)
 
+    def reload(self) -> None:
+        """Raises HostError."""
+        self._run("--reload")
+
     async def news(self) -> AsyncIterator[News]:
         """Yields when the kernel's tables of firewalld's were changed, by whomever."""
-        watch = Watch(0, _HOMES)
+        watch = Watch(0, HOMES)
         try:
             async for _ in watch.wakings():
                 yield None

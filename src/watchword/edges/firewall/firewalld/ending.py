@@ -13,11 +13,16 @@ from watchword.edges.firewall.firewalld.talk import Firewalld, NotRunningError
 from watchword.errors import HostError
 from watchword.model.openings import Hole
 
+_REMEDY = "systemctl restart firewalld, or have it done with FIREWALLD_RELOAD_IF_FLUSHED Y"
+_RELOADED = "firewalld is reloaded, and what was set up for now only is lost"
+
 
 class Ending:
     """Ends rules by firewalld, or in the kernel if there is no firewalld."""
 
-    def __init__(self, firewalld: Firewalld, kernel: KernelRules) -> None:
+    def __init__(self, firewalld: Firewalld, kernel: KernelRules, *, reloads: bool = False) -> None:
+        """``reloads``: firewalld is reloaded where the kernel has none of its rules (mending)."""
+        self._remedy = _RELOADED if reloads else _REMEDY
         self._firewalld = firewalld
         self._kernel = kernel
 
@@ -26,7 +31,7 @@ class Ending:
         if not self._kernel.stands(self._firewalld.zones()):
             raise HostError(
                 "firewalld runs, and the kernel has none of its rules: nobody is refused anything",
-                hint="somebody flushed them: systemctl restart firewalld",
+                hint=f"somebody flushed them: {self._remedy}",
             )
 
     def take(self, rule: Rule, zones: Iterable[str]) -> None:

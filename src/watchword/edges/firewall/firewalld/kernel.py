@@ -15,12 +15,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from watchword.edges.firewall.firewalld.rules import Rule, service_of, source_of
+from watchword.edges.firewall.nft.layout import Home
 from watchword.errors import HostError
 from watchword.model.openings import Hole, Lead
 from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 Place = tuple[str, int]
 """A chain, and the handle of a rule in it."""
+HOMES: Final = (Home("inet", "firewalld"), Home("ip", "filter"), Home("ip6", "filter"))
+"""The tables that firewalld's rules are in, by either of its back ends."""
 _TRIES: Final = 3
 _TABLE: Final = ("inet", "firewalld")
 _CHAIN: Final = re.compile(r"\tchain (\S+) \{")
@@ -34,20 +37,50 @@ class KernelRules:
 
     def __init__(self, programs: ProgramRunner) -> None:
         self._programs = programs
+        self._by_nftables = False
+        """Its table was there once."""
 
     def is_nftables(self) -> bool:
         """Whether firewalld put its rules into nftables. Raises HostError: it cannot be seen."""
-        try:
-            return not self._run("nft", "list", "table", *_TABLE).status
-        except NotStartedError:  # then firewalld has no use for nftables either
-            return False
+        return self._table() is not None
 
     def stands(self, zones: Collection[str]) -> bool:
         """Whether what firewalld made of its zones is there. Raises HostError."""
-        if self.is_nftables():
-            return True
-        words = ("-w", "-t", "filter", "-n", "-L")
-        return all(self._run("iptables", *words, f"IN_{zone}_pre").status == 0 for zone in zones)
+        table = self._table()
+        if table is not None:
+            return b"jump filter_INPUT_ZONES" in table
+        return not self._by_nftables and all(
+            self._stands_in_iptables(exe, zones) for exe in _BY_IPTABLES.values()
+        )
+
+    def make_table(self) -> None:
+        """An empty one, if firewalld's was there before: it cannot do without. Raises HostError."""
+        if self._by_nftables and self._table() is None:
+            done = self._run("nft", "add", "table", *_TABLE)
+            if done.status:
+                raise _failed("nft add table", done)
+
+    def _table(self) -> bytes | None:
+        """What nft lists of it; None: it is not there. Raises HostError."""
+        try:
+            done = self._run("nft", "list", "table", *_TABLE)
+        except NotStartedError:  # then firewalld has no use for nftables either
+            return None
+        if done.status:
+            return None
+        self._by_nftables = True
+        return done.stdout
+
+    def _stands_in_iptables(self, exe: str, zones: Collection[str]) -> bool:
+        """IPv6 may be switched off, and its program say no."""
+        done = self._run(exe, "-w", "-t", "filter", "-S")
+        rules = done.stdout.decode("utf-8", "replace").splitlines()
+        if done.status:
+            return exe == _BY_IPTABLES[6]
+        called = any(each.startswith("-A INPUT ") and "-j INPUT_ZONES" in each for each in rules)
+        return called and all(
+            any(each.startswith(f"-A IN_{zone} ") for each in rules) for zone in zones
+        )
 
     def take(self, zones: Collection[str], rule: Rule) -> None:
         """Remove a rule, however often it is there. One that is gone is no error.

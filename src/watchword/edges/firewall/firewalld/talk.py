@@ -79,6 +79,10 @@ class Firewalld(Protocol):
         """Remove a rich rule. One that is gone, as a zone that is gone, is no error."""
         ...
 
+    def reload(self) -> None:
+        """Make everything anew; what was set up for now only is lost."""
+        ...
+
     def news(self) -> AsyncIterator[News]:
         """Yields when something of it may have changed; its start and its end included."""
         ...
