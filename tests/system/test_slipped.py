@@ -32,6 +32,7 @@ from tests.system.nat_scene import Door, Yard, leading, yard
 from tests.system.nft_scene import DNS, SSH, add, entered, nft, opening, remove
 from tests.system.tables_scene import knock, settled, six
 from watchword.edges.firewall import slipped
+from watchword.errors import HostError
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
 from watchword.model.addresses import canonical
@@ -156,6 +157,7 @@ def test_of_all_who_are_connected_after_a_flush_those_are_cut_whom_nobody_let_in
             right.append(door.enter(scene.stranger, here, 22))
             right += [door.enter(each, here, 22) for each in (scene.caller, scene.inside)]
         stage.backend.apply(remove(*(each.tag for each in over)))
+        assert stage.backend.intact()
         stage.flush()
         for *_, here in ends(scene):
             wrong.append(door.enter(scene.stranger, here, 22))
@@ -182,7 +184,7 @@ def test_of_all_who_are_connected_after_a_flush_those_are_cut_whom_nobody_let_in
 
 
 @pytest.mark.requirement("3.4", partial=True)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["jump", "sets", "iptables-nft", "ipset"])
 def test_who_comes_in_by_a_grant_of_an_old_ruleset_is_cut_when_that_is_taken_out(
     scene: Yard, kind: str
 ) -> None:
@@ -195,6 +197,7 @@ def test_who_comes_in_by_a_grant_of_an_old_ruleset_is_cut_when_that_is_taken_out
         dump = saved(kind)
         stage.backend.apply(remove(*(each.tag for each in over)))
         assert not door.lets_in(scene.stranger, scene.gateway.four, 22)
+        assert stage.backend.intact()
         stage.flush()
         load(dump)
         wrong = [door.enter(scene.stranger, here, 22) for *_, here in ends(scene)]
@@ -229,6 +232,33 @@ def test_who_gets_in_before_the_operators_rules_are_back_is_cut_when_they_are(
         for each in wrong:
             assert each.is_cut()
             each.close()
+
+
+def test_grants_come_back_though_nobody_can_be_judged_and_that_is_made_up_for(
+    scene: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise HostError("the kernel is busy")
+
+    with staged(scene, "mark") as stage, contextlib.ExitStack() as stack:
+        door = Door(scene.gateway.host, "::", 22)
+        stack.callback(door.close)
+        grant = opening(scene.caller.four)
+        stage.backend.apply(add(grant))
+        stage.flush()
+        wrong = door.enter(scene.stranger, scene.gateway.four, 22)
+        load(stage.rules)
+        with monkeypatch.context() as patch:
+            patch.setattr(slipped, "end", refuses)
+            stage.heal(grant)
+            assert stage.backend.installed() == {grant.tag}
+            with pytest.raises(HostError, match="busy"):
+                stage.backend.intact()
+        assert stage.told == []
+        assert stage.backend.intact()
+        assert stage.cut == {(scene.stranger.four, "tcp/22")}
+        assert wrong.is_cut()
+        wrong.close()
 
 
 @pytest.mark.parametrize("kind", ["jump", "iptables-nft"])

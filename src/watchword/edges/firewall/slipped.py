@@ -24,6 +24,7 @@ from watchword.edges.firewall.nft.conntrack import bound_for, conversing
 from watchword.edges.firewall.nft.hidden import Hidden, in_question
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.own_addresses import own_addresses
+from watchword.errors import HostError
 from watchword.model.daemon_events import SlippedIn
 from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Hole
@@ -63,39 +64,53 @@ class Slipped:
         self._told = told
         self._listed_at: float | None = None
         """When the last list was taken; None: there was none yet."""
+        self._owed = False
+        """Others have changed the firewall, and the judgement failed."""
 
-    def begin(self) -> None:
-        """The firewall stands for the first time: whoever is connected may stay."""
-        if self.watches and self._listed_at is None:
+    def stands(self, *, disturbed: bool) -> None:
+        """What we made stands, for the first time or again: whoever is connected may stay then, or
+        is judged if others had ``disturbed`` it.
+
+        Grants that are still to be put back do not wait for what cannot be judged: ``tend`` will.
+        """
+        if not self.watches:
+            return
+        if self._listed_at is None:
             with _netlink() as netlink:
                 _, asked = self._found(netlink)
             self._list(asked)
+        elif disturbed:
+            with contextlib.suppress(HostError):
+                self.judge()
 
     def ended(self, holes: Iterable[Hole]) -> None:
         """Note openings that are over: who came in through them stays."""
         if self._listed_at is not None:
             self._known.ended(hole.door for hole in holes)
-            self.tend()
+            if self._known.due:
+                self._list_anew()
 
     def tend(self) -> None:
-        """Take a new list if openings have ended since the last, and it is time to."""
-        if self._listed_at is None or not self._known.stale:
+        """Do what is still to be done: a judgement, or a list if openings have ended since."""
+        if self._listed_at is None:
             return
-        if self._known.due or self._clock.now().steady - self._listed_at >= _LIST_EVERY:
-            with _netlink() as netlink:
-                _, asked = self._found(netlink)
-            self._list(self._sorted(asked)[0])
+        if self._owed:
+            self.judge()
+        elif self._known.stale and self._clock.now().steady - self._listed_at >= _LIST_EVERY:
+            self._list_anew()
 
     def judge(self) -> None:
         """Others have changed the firewall: end what nobody let in."""
         if self._listed_at is None:
             return
+        self._owed = True
         with _netlink() as netlink:
             found, asked = self._found(netlink)
             mine, slipped = self._sorted(asked)
             self._list(mine)
             if slipped:
                 end(netlink, slipped, found, self._bars)
+        self._owed = False
         if slipped:
             came = sorted((each.service, str(each.remote)) for each in slipped)
             self._told(SlippedIn(tuple((who, service) for service, who in came)))
@@ -110,8 +125,11 @@ class Slipped:
         hidden, behind = self._settings.hidden, self._settings.hidden_behind
         found, own = arrivals(netlink), own_addresses()
         datagrams = [each for each in hidden if each.proto is Proto.UDP]
-        talks = conversing(netlink, {(n, each) for n in (4, 6) for each in datagrams})
-        talks -= found.led.keys()
+        talks = frozenset(
+            each
+            for each in conversing(netlink, {(n, each) for n in (4, 6) for each in datagrams})
+            if each.local in own and each not in found.led
+        )
         through = bound_for(netlink, behind, hidden) if behind else frozenset()
         found = Arrivals(
             found.sockets._replace(connections=found.sockets.connections | talks),
@@ -127,6 +145,12 @@ class Slipped:
         """Those that somebody let in, and those that slipped in."""
         holes = frozenset(hole.door for hole in self.holes())
         return self._known.judge(Sockets(asked, frozenset()), frozenset(), holes)
+
+    def _list_anew(self) -> None:
+        with _netlink() as netlink:
+            _, asked = self._found(netlink)
+        mine, _ = self._sorted(asked)
+        self._list(mine)
 
     def _list(self, connections: Iterable[Connection]) -> None:
         self._known.listed(connections)

@@ -104,9 +104,7 @@ class FirewalldFirewall:
                 self._heir.tell(map(self._zones.will, standing))
             self._prepared = self._fresh = True
             disturbed, self._doubted, self._heard = self._doubted or self._heard, False, False
-            self._slipped.begin()
-            if disturbed:
-                self._slipped.judge()
+            self._slipped.stands(disturbed=disturbed)
         return 0
 
     def installed(self) -> frozenset[Tag]:

@@ -168,12 +168,9 @@ class NftFirewall:
             raise HostError("somebody else changes what was just made", hint="see nft monitor")
         if self._stood is None:
             self._tidy()
-        first, self._stood, self._fresh = self._stood is None, standing, True
+        self._stood, self._fresh = standing, True
         self._list_connections()
-        if first:
-            self._slipped.begin()
-        elif disturbed:
-            self._slipped.judge()
+        self._slipped.stands(disturbed=disturbed)
         return taken
 
     def _tidy(self) -> None:

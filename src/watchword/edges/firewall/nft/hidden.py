@@ -30,10 +30,10 @@ def in_question(
     """
     sockets = found.sockets
     here = {each for each in sockets.connections if each.service in sockets.listening}
-    came = {each for each in here | found.led.keys() if each.local in own}
+    led = {each for each in found.led if each.local in own}
     return frozenset(
         each
-        for each in came | found.transit
+        for each in here | led | found.transit
         if each.remote not in own
         and not each.remote.is_loopback
         and not any(each.remote in network for network in excepted)

@@ -119,9 +119,7 @@ class TablesFirewall:
         if not parts.structure.stands():
             raise HostError("somebody else changes what was just made", hint="see iptables -S")
         self._doubted, self._fresh = False, True
-        self._slipped.begin()
-        if disturbed:
-            self._slipped.judge()
+        self._slipped.stands(disturbed=disturbed)
         return 0
 
     def installed(self) -> frozenset[Tag]:
