@@ -7,7 +7,7 @@ Not in here: words for people (dialects), reading files and arguments
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
@@ -120,11 +120,7 @@ def explain(
             return told
         packet = packet._replace(payload=found.payload, forwarded=found.forwarded)
         told.packet = packet
-    by_stanza: dict[int, Verdict] = {}
-    for verdict in _verdicts(packet, policy, now, openpgp, fits, names):
-        before = by_stanza.get(verdict.stanza)
-        if before is None or _nearness(verdict) > _nearness(before):
-            by_stanza[verdict.stanza] = verdict
+    by_stanza = _nearest(_verdicts(packet, policy, now, openpgp, fits, names))
     for terms in policy.stanzas:
         if terms.knock is not None:
             continue  # no packet is for it
@@ -134,6 +130,16 @@ def explain(
         against = (_claimed(each.request, seen) for each in told.verdicts if each.request)
         told.remembered = next(filter(None, against), None)
     return told
+
+
+def _nearest(verdicts: Iterable[Verdict]) -> dict[int, Verdict]:
+    """Of each stanza, by its number, the one that came nearest to an open port."""
+    by_stanza: dict[int, Verdict] = {}
+    for verdict in verdicts:
+        before = by_stanza.get(verdict.stanza)
+        if before is None or _nearness(verdict) > _nearness(before):
+            by_stanza[verdict.stanza] = verdict
+    return by_stanza
 
 
 def _claimed(request: Request, seen: Callable[[ReplayKey], Seen]) -> Refusal | None:

@@ -89,11 +89,18 @@ def remarks(stanza: Stanza, found: OpenPgpCredential, around: Surroundings) -> I
         text = f"others can write into GPG_HOME_DIR '{shown(home)}', and gpg's agent does as its"
         hint = "make a folder of root's own, mode 0700, and import the keys there"
         yield Complaint(f"{text} files there say", place.place, hint, fatal=False)
+    yield from _about_signing(stanza, found.signers)
+    if not _anybody(stanza):
+        yield from _about_lists(stanza, found.signers)
+
+
+def _about_signing(stanza: Stanza, signers: Signers) -> Iterator[Complaint]:
+    """Signatures that count, or need not be, although they should not."""
     name = f"stanza source: '{shown(stanza.source.value)}'"
     number = f"#{stanza.number}"
     disabled = stanza.given.get("GPG_DISABLE_SIG")
     if disabled is not None and _flag(stanza, "GPG_DISABLE_SIG"):
-        if found.signers.required:
+        if signers.required:
             text = "GPG_REQUIRE_SIG and GPG_DISABLE_SIG are both set, will check sigs"
             text = f"Warning: {text} ({name} {number})"
             hint = "remove one of the two lines"
@@ -102,7 +109,7 @@ def remarks(stanza: Stanza, found: OpenPgpCredential, around: Surroundings) -> I
             hint = "remove GPG_DISABLE_SIG and list the signers in GPG_FINGERPRINT_ID"
         yield Complaint(text, disabled.place, hint, fatal=False)
     ignoring = stanza.given.get("GPG_IGNORE_SIG_VERIFY_ERROR")
-    if ignoring is not None and found.signers.any_state and found.signers.required:
+    if ignoring is not None and signers.any_state and signers.required:
         text = f"signatures of keys that are expired or not trusted count for {name} ({number})"
         hint = "sign the clients' keys in the key ring, and remove the line"
         yield Complaint(text, ignoring.place, hint, fatal=False)
@@ -110,12 +117,15 @@ def remarks(stanza: Stanza, found: OpenPgpCredential, around: Surroundings) -> I
         text = f"whoever's public key is in the key ring may sign for {name} ({number})"
         hint = "list the clients' fingerprints in GPG_FINGERPRINT_ID"
         yield Complaint(text, stanza.given["GPG_REMOTE_ID"].place, hint, fatal=False)
-        return
+
+
+def _about_lists(stanza: Stanza, signers: Signers) -> Iterator[Complaint]:
+    """Signers who cannot be told from others by what is listed."""
     for line in filter(None, map(stanza.given.get, ("GPG_REMOTE_ID", "GPG_FINGERPRINT_ID"))):
         yield from _about_list(line)
-    if found.signers.required and not found.signers.fingerprints:
+    if signers.required and not signers.fingerprints:
         listed = stanza.given["GPG_REMOTE_ID"]
-        if any(len(each) == _SHORT_ID for each in found.signers.ids):
+        if any(len(each) == _SHORT_ID for each in signers.ids):
             yield Complaint(
                 "a key id of eight digits can be forged",
                 listed.place,

@@ -145,24 +145,10 @@ class Enforcer(Alignment):
         async with self._lock:
             await self.written()  # so that never more than one batch is on its way
             now = self._clock.now()
-            before = []
-            grants: list[Grant] = []
-            answers: list[Answer] = []
+            before: list[Grant | None] = []
             told: list[AddressShared] = []
-            for asked in permits:
-                permit = self.crowd.judge(asked, now)
-                if not isinstance(permit, Permit):
-                    answers.append(permit)
-                    continue
-                other = self.ledger.led_elsewhere(permit, now)
-                if other is not None:
-                    answers.append(other)
-                    continue
-                told += self._beside_others(permit)
-                before.append(self.ledger.standing(permit))
-                grants.append(self.ledger.admit(permit, now))
-                answers.append(grants[-1])
-                told += self._crowded(permit, grants[-1], now)
+            answers = [self._admitted(asked, now, before, told) for asked in permits]
+            grants = [each for each in answers if isinstance(each, Grant)]
             try:
                 await self._apply()
             except HostError:
@@ -176,6 +162,27 @@ class Enforcer(Alignment):
                 self.granted(grant)
         self.stirred.set()
         return answers
+
+    def _admitted(
+        self,
+        asked: Permit,
+        now: Moment,
+        before: list[Grant | None],
+        told: list[AddressShared],
+    ) -> Answer:
+        """Enter a permit in the ledger. Of each grant, what it renews goes into ``before``, and
+        what is to be said of it into ``told``."""
+        permit = self.crowd.judge(asked, now)
+        if not isinstance(permit, Permit):
+            return permit
+        other = self.ledger.led_elsewhere(permit, now)
+        if other is not None:
+            return other
+        told += self._beside_others(permit)
+        before.append(self.ledger.standing(permit))
+        grant = self.ledger.admit(permit, now)
+        told += self._crowded(permit, grant, now)
+        return grant
 
     def _freed(self) -> None:
         self.freed()

@@ -165,6 +165,20 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"{told['program']} {told['release']}, running since {since}"
     if told["reloads"]["last"] == "refused":
         yield "THE LAST RELOAD WAS REFUSED; the log says why, and the old configuration goes on"
+    yield from _open(told)
+    yield from _doors(told.get("doors"))
+    yield from _packets(told)
+    for name, step in told["steps"].items():
+        yield (
+            f"step {name}: {step['count']} times, {step['mean'] * 1000:.2f} ms on average, "
+            f"{step['slowest'] * 1000:.2f} ms at worst"
+        )
+    if told["slowest_step"]:
+        yield f"slowest step: {told['slowest_step']}"
+
+
+def _open(told: Mapping[str, Any]) -> Iterator[str]:
+    """What is open, and what should not be."""
     yield f"grants in force: {told['grants']}"
     if any(told["commands"].values()):
         found = told["commands"]
@@ -180,13 +194,20 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
         )
     for each in told["blocked"]:
         yield f"BLOCKED: key {each['key']}, of stanza {each['stanza']} (watchword unblock)"
-    if doors := told.get("doors"):
-        yield (
-            f"doors: {doors['doors']}, opened {doors['opened']} times, attempts under way: "
-            f"{doors['attempts']}, listening on {', '.join(doors['listening_on'])}"
-        )
-        if doors["open_by_commands"]:
-            yield f"opened by commands of doors: {doors['open_by_commands']}"
+
+
+def _doors(doors: Mapping[str, Any] | None) -> Iterator[str]:
+    if not doors:
+        return
+    yield (
+        f"doors: {doors['doors']}, opened {doors['opened']} times, attempts under way: "
+        f"{doors['attempts']}, listening on {', '.join(doors['listening_on'])}"
+    )
+    if doors["open_by_commands"]:
+        yield f"opened by commands of doors: {doors['open_by_commands']}"
+
+
+def _packets(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"packets come by: {', '.join(told['sources'])}"
     yield from _awaited(told["awaited"])
     yield from _counts("packets judged", told["packets"])
@@ -200,13 +221,6 @@ def in_words(told: Mapping[str, Any]) -> Iterator[str]:
     if told["waiting"]["gpg"]:
         yield f"OpenPGP packets waiting for gpg: {told['waiting']['gpg']}"
     yield f"packets put to the replay store: {told['claims']}"
-    for name, step in told["steps"].items():
-        yield (
-            f"step {name}: {step['count']} times, {step['mean'] * 1000:.2f} ms on average, "
-            f"{step['slowest'] * 1000:.2f} ms at worst"
-        )
-    if told["slowest_step"]:
-        yield f"slowest step: {told['slowest_step']}"
 
 
 def _awaited(names: Sequence[str]) -> Iterator[str]:
