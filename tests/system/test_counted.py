@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(bool(can_make_namespaces()), reason=can_make_namespaces()),
 ]
 _PORTS = range(2000, 2060)
-_TCP_REPAIR = 19  # of linux/tcp.h
+_TCP_REPAIR, _TCP_FASTOPEN_CONNECT = 19, 30  # of linux/tcp.h
 _MOMENT = 0.15  # seconds that are waited for what is not to come
 _tickets = count(1)
 
@@ -243,6 +243,47 @@ def test_a_neighbour_who_begins_and_does_not_go_on_keeps_nobody_out_and_comes_to
             assert each.far is not None
             each.far.sendall(b"let me in")
         assert not Visit(begun[0].far, service).came_in
+
+
+def test_what_a_syn_brings_along_reaches_nobody(door: Door, net: Building) -> None:
+    """TCP Fast Open: a service hears what came with a SYN before there is a connection."""
+    for who in (net.server, net.mallory, net.alice):
+        who.host.sysctl("net.ipv4.tcp_fastopen", 3)
+    family = socket.AF_INET6 if door.six else socket.AF_INET
+    with socket.socket(family) as service:
+        service.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        service.bind((door.server, door.port))
+        service.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+        service.listen(16)
+        service.settimeout(_MOMENT)
+
+        def says(who: Station, octets: bytes) -> socket.socket:
+            made = open_socket(who.host, door.server, socket.SOCK_STREAM)
+            made.settimeout(5)
+            made.setsockopt(socket.IPPROTO_TCP, _TCP_FASTOPEN_CONNECT, 1)
+            made.connect((door.server, door.port))
+            made.send(octets)
+            return made
+
+        def heard() -> bytes:
+            with service.accept()[0] as far:
+                far.settimeout(_MOMENT)
+                return far.recv(100)
+
+        door.grant(2)
+        for who in (net.mallory, net.alice):  # who get their cookies from it
+            with says(who, b"hello"):
+                assert heard() == b"hello"
+        door.grant(1)
+        with (
+            door.losing(net.mallory, "ack == ack"),
+            says(net.mallory, b"and nobody counts me"),
+            pytest.raises(TimeoutError),
+        ):
+            heard()
+        service.settimeout(5)
+        with says(net.alice, b"by the second try"):
+            assert heard() == b"by the second try"
 
 
 @pytest.mark.parametrize("door", [4], indirect=True)

@@ -152,9 +152,18 @@ def _beginning(kind: _Kind) -> Iterator[str]:
     yield f"meta l4proto udp goto {LOOK}{kind.suffix}_udp"
     yield f"ct label {PROVEN} return"
     yield f"{_SYN.replace('==', '!=')} return"
+    yield from _laden(kind.version)
     for write, key, _ in _numbered(kind):
         yield f"{write} {key} @{DOOR}{kind.suffix} ct label set {PENDING} goto {SHOWN}"
     yield _FORGET
+
+
+def _laden(version: int) -> Iterator[str]:
+    """A SYN that brings data along (TCP Fast Open) is lost: the service would hear that, and
+    answer, before there is a connection that could be counted. Its sender tries again without."""
+    header = {4: 20, 6: 40}[version]
+    for words in range(5, 16):
+        yield f"tcp doff {words} meta length > {header + 4 * words} drop"
 
 
 def _comment(settings: FirewallSettings) -> str:
