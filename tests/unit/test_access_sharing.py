@@ -83,6 +83,20 @@ def test_a_longest_lease_without_a_lease_is_remarked_on() -> None:
     assert any("MAX_LEASE_TIME has no effect without EXCLUSIVE_LEASE" in each for each in said)
 
 
+def test_a_lease_that_others_can_have_for_somebodys_address_is_remarked_on() -> None:
+    told = "whoever has a key can hold the address of somebody else"
+
+    def is_told(lines: str) -> bool:
+        said = remarks("GUARD_SERVICES ALL", STANZA + lines)
+        return any(told in each for each in said)
+
+    assert is_told("EXCLUSIVE_LEASE refuse")
+    assert is_told("EXCLUSIVE_LEASE queue")
+    assert not is_told("EXCLUSIVE_LEASE tell")
+    assert not is_told("EXCLUSIVE_LEASE refuse\nNAMED_ADDRESSES NONE")
+    assert not is_told("EXCLUSIVE_LEASE refuse\nNAMED_ADDRESSES 10.0.0.0/8")
+
+
 def test_the_firewall_is_set_up_for_what_the_stanzas_have() -> None:
     plain = configure("", STANZA).settings.firewall
     assert (plain.counts, plain.secret_ports, plain.at_once, plain.leads) == (False, (), 0, False)

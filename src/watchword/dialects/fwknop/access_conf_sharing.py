@@ -128,6 +128,13 @@ class _Reader:
                 self._given["MAX_LEASE_TIME"].place,
                 "add it, or remove the line",
             )
+        if found.lease in (Lease.REFUSE, Lease.QUEUE) and "NAMED_ADDRESSES" not in self._given:
+            self._complaints.remark(
+                "whoever has a key can hold the address of somebody else, and keep him out",
+                self._given["EXCLUSIVE_LEASE"].place,
+                "write NAMED_ADDRESSES NONE into every stanza: then a packet is for the address "
+                "that it comes from",
+            )
         if said.cycle is not None:
             for line in self._lines(*NAMES):
                 self._contradicts(line, "commands open and close this stanza")
