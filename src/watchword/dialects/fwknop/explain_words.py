@@ -1,7 +1,8 @@
 """A policy and a judgement in sentences, for ``watchword explain`` and ``watchword check``.
 
-In here: the words. Not in here: finding out what is true (service.explain),
-the reasons one by one (remedies).
+In here: the words. Not in here: those for what is run (explain_commands) and for other parts of a
+stanza (explain_leads and its like), finding out what is true (service.explain), the reasons one
+by one (remedies).
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import assert_never
 
 from watchword.dialects.fwknop import (
     explain_callers,
+    explain_commands,
     explain_doors,
     explain_knocks,
     explain_leads,
     explain_sharing,
 )
-from watchword.model.actions import ADMIT, Action, Argument, Kind
-from watchword.model.commands import Account, CommandTerms, CycleTerms
+from watchword.model.actions import ADMIT
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.old_knocks import Shared
 from watchword.model.openpgp import Signers
@@ -35,7 +36,6 @@ from watchword.model.settings import (
     TcpPort,
     UdpPort,
 )
-from watchword.model.templates import Blank, Template
 
 _FEW = 12  # services that are named one by one
 
@@ -172,9 +172,9 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield f"carrying the user name {' or '.join(sorted(terms.users))}"
     yield f"may open {_offer(terms)}" if terms.access else "opens nothing"
     if terms.cycle is not None:
-        yield from cycle(terms.cycle)
+        yield from explain_commands.cycle(terms.cycle)
     if terms.commands is not None:
-        yield commands(terms.commands)
+        yield explain_commands.commands(terms.commands)
     if terms.keep_seconds is not None:
         yield (
             "and for as long as somebody is connected through it, up to "
@@ -187,7 +187,7 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield "one connection for each packet may prove that it is the knocker's (PROVE)"
     yield from explain_sharing.words(terms.sharing)
     for each in terms.actions:
-        yield action(each)
+        yield explain_commands.action(each)
     yield f"{_whom(terms)}, for {_time(terms)}"
     if terms.expires is not None:
         yield f"until the stanza expires at {terms.expires:.0f} (Unix seconds)"
@@ -239,61 +239,6 @@ def _offer(terms: Terms) -> str:
     if terms.closed_services:
         return f"{offered}, but never {services(terms.closed_services)}"
     return offered
-
-
-def commands(terms: CommandTerms) -> str:
-    """Which commands a stanza runs, and how."""
-    which = "any command" if terms.pattern is None else f"commands that match {terms.pattern!r}"
-    how = "given to a shell" if terms.shell else "without a shell"
-    whom = as_whom(terms.account, terms.prefix)
-    return f"runs {which}, {how}, {whom}, for {terms.seconds:g} seconds at most"
-
-
-def action(found: Action) -> str:
-    """A named action: how it is asked for, and what is run then."""
-    argv = " ".join(
-        "".join(f"<{each.name}>" if isinstance(each, Argument) else each for each in word)
-        for word in found.words
-    )
-    kinds = ", ".join(f"{each.name} is {_kind(each)}" for each in found.arguments)
-    what = f"'{found.usage}' ({kinds})" if kinds else f"'{found.usage}'"
-    whom = as_whom(found.account, ())
-    return f"runs for {what}: {argv}, {whom}, for {found.seconds:g} seconds at most"
-
-
-def _kind(argument: Argument) -> str:
-    match argument.kind:
-        case Kind.NUMBER | Kind.PORT:
-            return f"{argument.kind} {argument.low} to {argument.high}"
-        case Kind.CHOICE:
-            return " or ".join(argument.choices)
-        case Kind.WORD:
-            return f"a word that matches {argument.pattern!r}"
-        case _:
-            return argument.kind
-
-
-def cycle(terms: CycleTerms) -> Iterator[str]:
-    """What stands in for the firewall."""
-    how = " (by a shell)" if terms.shell else ""
-    yield f"opened by the command{how} {_template(terms.opening)}"
-    if terms.closing is None:
-        yield "closed by nothing of ours (CMD_CYCLE_CLOSE NONE)"
-    else:
-        yield f"closed by the command{how} {_template(terms.closing)}"
-
-
-def _template(found: Template) -> str:
-    """Blanks are shown as what goes into them."""
-    return "".join(f"<{each}>" if isinstance(each, Blank) else each for each in found.text)
-
-
-def as_whom(account: Account | None, prefix: tuple[str, ...]) -> str:
-    if account is None:
-        who = "as the user of fwknopd"
-    else:
-        who = f"as {account.user} (group {account.group})"
-    return f"{who} through {' '.join(prefix)}" if prefix else who
 
 
 def _time(terms: Terms) -> str:

@@ -45,7 +45,8 @@ from watchword.dialects.fwknop.translate_accounts import accounts_of, surroundin
 from watchword.dialects.fwknop.translate_firewall import firewall
 from watchword.dialects.fwknop.translate_guard import Offer
 from watchword.dialects.fwknop.translate_policy import policy_of, terms_of, with_signatures
-from watchword.dialects.fwknop.translate_sources import requests, sources
+from watchword.dialects.fwknop.translate_requests import requests
+from watchword.dialects.fwknop.translate_sources import sources
 from watchword.errors import Complaint, HostError, OperatorError, Place
 from watchword.model.firewalls import FirewallSettings
 from watchword.model.knocking import Knocking

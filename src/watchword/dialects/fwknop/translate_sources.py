@@ -1,19 +1,17 @@
-"""By which ways packets come, and whether HTTP requests are looked into.
+"""By which ways packets come.
 
 In here: PACKET_SOURCES, NFQ_*, PCAP_FILE, ENABLE_UDP_SERVER, ENABLE_TCP_SERVER and their ports,
-PCAP_* and what else is about sniffing, ENABLE_SPA_OVER_HTTP and what belongs to
-it.
-Not in here: what is hidden (translate_guard), receiving (edges.capture), the
-words of filters (pcap_filter).
+PCAP_* and what else is about sniffing.
+Not in here: HTTP requests (translate_requests), what is hidden (translate_guard), receiving
+(edges.capture), the words of filters (pcap_filter).
 
-PACKET_SOURCES and TRUSTED_PROXIES are Watchword's own. Source: fwknopd server, section 7.
+PACKET_SOURCES is Watchword's own. Source: fwknopd server, section 7.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +20,11 @@ from watchword.dialects.fwknop import translate_knocks
 from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
-from watchword.model.addresses import Network
 from watchword.model.policy import Terms
 from watchword.model.services import Proto, Service
 from watchword.model.settings import (
     CaptureFile,
     CaptureFilter,
-    HttpRequests,
     KnockGroup,
     KnockLog,
     KnockSniffer,
@@ -60,14 +56,14 @@ def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...
             Path(_capture_file(values)), _filter(values.text("PCAP_FILTER"))
         ),
     }
-    found = tuple(made[name]() for name in _ways(values) if name in made)
+    found = tuple(made[name]() for name in named_ways(values) if name in made)
     knocks = translate_knocks.knock_source(values, lambda: _interfaces(values, complaints))
     return (*found, knocks) if knocks is not None else found
 
 
 def doors(values: Values) -> frozenset[Service]:
     """The ports of our own that have to stay reachable for packets."""
-    ways = _ways(values)
+    ways = named_ways(values)
     names = (("udp", Proto.UDP, "UDPSERV_PORT"), ("tcp", Proto.TCP, "TCPSERV_PORT"))
     return frozenset(
         Service(proto, _port(values, name)) for way, proto, name in names if way in ways
@@ -76,7 +72,7 @@ def doors(values: Values) -> frozenset[Service]:
 
 def verify(values: Values, complaints: Complaints) -> None:
     """What is said of the ways by which packets come, and cannot be."""
-    ways = _ways(values)
+    ways = named_ways(values)
     for unknown in (each for each in ways if each not in WAYS):
         complaints.refuse(
             f"PACKET_SOURCES has '{shown(unknown)}', which is no way for packets to come",
@@ -169,7 +165,7 @@ def _served(values: Values) -> tuple[str, ...]:
     return tuple(way for way, name in switches if values.flag(name))
 
 
-def _ways(values: Values) -> tuple[str, ...]:
+def named_ways(values: Values) -> tuple[str, ...]:
     """Names of the ways: those that are listed or, as in fwknopd, one and perhaps TCP."""
     if "PACKET_SOURCES" in values.given:
         listed = [each.strip().lower() for each in values.text("PACKET_SOURCES").split(",")]
@@ -201,7 +197,7 @@ def any_age(values: Values) -> bool:
     The perl line followed files as they were written, and kept the limit.
     """
     return (
-        _ways(values) == ("file",)
+        named_ways(values) == ("file",)
         and bool(values.text("PCAP_FILE"))
         and "ENABLE_SPA_PACKET_AGING" not in values.given
     )
@@ -266,51 +262,6 @@ def _filter(text: str) -> CaptureFilter:
         return CaptureFilter(text, pcap_filter.parse(text))
     except pcap_filter.NotUnderstoodError as puzzle:
         return CaptureFilter(text, puzzle=shown(str(puzzle)))
-
-
-def requests(values: Values, complaints: Complaints) -> HttpRequests | None:
-    """How HTTP requests are looked into; None: they are not."""
-    proxies = _proxies(values, complaints)
-    if not values.flag("ENABLE_SPA_OVER_HTTP"):
-        for name in ("ENABLE_X_FORWARDED_FOR", "ALLOW_ANY_USER_AGENT"):
-            if name in values.given and values.flag(name):
-                complaints.remark(
-                    f"{name} has no effect without ENABLE_SPA_OVER_HTTP Y", values.place(name)
-                )
-        return None
-    if not values.flag("ENABLE_X_FORWARDED_FOR"):
-        proxies = ()
-    elif not proxies:
-        complaints.remark(
-            "ENABLE_X_FORWARDED_FOR has no effect without TRUSTED_PROXIES: anybody can write "
-            "that header",
-            values.place("ENABLE_X_FORWARDED_FOR"),
-            "add TRUSTED_PROXIES and the addresses of your proxies",
-        )
-    elif "tcp" not in _ways(values):
-        complaints.remark(
-            "ENABLE_X_FORWARDED_FOR counts for connections to ENABLE_TCP_SERVER only: what is "
-            "sniffed can bear anybody's address, and is taken for the proxy's own",
-            values.place("ENABLE_X_FORWARDED_FOR"),
-            "add ENABLE_TCP_SERVER Y, or tcp to PACKET_SOURCES, and point the proxy at that port",
-        )
-    by_connection = bool(proxies) and "tcp" in _ways(values)
-    return HttpRequests(values.flag("ALLOW_ANY_USER_AGENT"), proxies, by_connection)
-
-
-def _proxies(values: Values, complaints: Complaints) -> tuple[Network, ...]:
-    found: list[Network] = []
-    text = values.text("TRUSTED_PROXIES")
-    for each in text.split(",") if text else ():
-        try:
-            found.append(ip_network(each.strip()))
-        except ValueError:
-            complaints.refuse(
-                f"TRUSTED_PROXIES has '{shown(each.strip())}', which is no address and no network",
-                values.place("TRUSTED_PROXIES"),
-                "write addresses or networks, such as 192.0.2.7,2001:db8:7::/64",
-            )
-    return tuple(found)
 
 
 def _port(values: Values, name: str) -> int:

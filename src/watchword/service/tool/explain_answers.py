@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from watchword.dialects.fwknop import explain_leads, explain_words, remedies
+from watchword.dialects.fwknop import explain_commands, explain_leads, explain_words, remedies
 from watchword.grant import cycles
 from watchword.grant.closing import ClosePermit
 from watchword.grant.permits import CommandPermit, Permit, Yes
@@ -30,7 +30,7 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
         found = told.permit
         argv = " ".join(map(repr, found.job.argv))
         yield (
-            f"WOULD RUN: {argv} {explain_words.as_whom(found.job.account, ())}, for "
+            f"WOULD RUN: {argv} {explain_commands.as_whom(found.job.account, ())}, for "
             f"{found.job.seconds:g} seconds at most, by stanza #{found.request.stanza}"
         )
     elif isinstance(told.permit, ClosePermit):
