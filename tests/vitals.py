@@ -22,6 +22,7 @@ from typing import Any
 from tests.daemon import Server, until
 from watchword.lab.hosts import Host
 from watchword.lab.sockets import inside
+from watchword.service.asking import ask
 
 MEBIBYTE = 1024 * 1024
 GROWTH = 4 * MEBIBYTE
@@ -94,18 +95,21 @@ def barrage(host: Host, interface: str, octets: bytes, size: int, rate: float) -
 
 
 def status(server: Server) -> dict[str, Any]:
-    answer = server.tool("status", "--json")
-    assert answer.returncode == 0, answer.stderr
-    told: dict[str, Any] = json.loads(answer.stdout)
-    return told
+    """What ``watchword status --json`` prints, without starting a program for it."""
+    return ask(Path(server.settings["FWKNOP_RUN_DIR"]) / "control.sock", "status")
+
+
+def queues() -> list[str]:
+    """A line for each UDP socket of the namespace that the caller is in."""
+    tables = Path("/proc/thread-self/net/udp"), Path("/proc/thread-self/net/udp6")
+    return [line for table in tables for line in table.read_text("ascii").splitlines()]
 
 
 def all_tried(server: Server) -> dict[str, Any]:
     """Wait until no packet waits any more, in the kernel or in the daemon; the status then."""
 
     def rest() -> dict[str, Any] | None:
-        queues = server.host.run("cat", "/proc/net/udp", "/proc/net/udp6").stdout.splitlines()
-        ours = [line.split() for line in queues if ":F2F9" in line]
+        ours = [line.split() for line in inside(server.host, queues) if ":F2F9" in line]
         told = status(server)
         waiting = any(each[4] != "00000000:00000000" for each in ours)
         return None if waiting or any(told["waiting"].values()) else told
