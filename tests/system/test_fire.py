@@ -175,11 +175,11 @@ def test_a_table_flushed_again_and_again_during_a_flood_is_back_each_time(
     assert_unmoved(server, before)
 
 
-def test_five_thousand_grants_that_end_in_one_second_are_closed_while_new_ones_open(
+def test_thousands_of_grants_that_end_in_one_second_are_closed_while_new_ones_open(
     scene: Trio, naming: Server
 ) -> None:
     server = naming
-    number, rate, wait = 5000, 1250, 10
+    number, rate, wait = 2500, 1250, 10
     packets = [
         packet
         for second in range(number // rate)
@@ -211,17 +211,18 @@ def test_a_hundred_thousand_forged_sources_cost_no_memory_and_keep_no_caller_out
     fire = from_everywhere(scene, [b"8" + b"A" * 199] * 100_000, 25_000)
     volley(scene.stranger.host, (b"8" * size for size in range(140, 1400)), scene.server.four)
     all_tried(server)
-    before = Vitals.of(*server.pids)
+    before, began = Vitals.of(*server.pids), time.monotonic()
     with meanwhile(fire):
         for packet in others(25):
             ask(scene, packet)
             time.sleep(0.15)
     figures = all_tried(server)
+    seconds = time.monotonic() - began
     assert figures["packets"]["hmac-mismatch"] > 50_000
     assert figures["packets"]["granted"] > 12
     assert_unmoved(server, before, 8 * MEBIBYTE)
     assert_balanced(server)
-    assert server.log.count("\n") < 200
+    assert server.log.count("\n") < 175 + 2 * seconds
     ask(scene, fresh())
     until(lambda: gets_through(scene.caller.host, scene.server.four, 22))
 
