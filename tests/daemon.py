@@ -13,16 +13,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.called import called
 from tests.values import KEY, MAC_KEY
 from watchword.edges.clock import SystemClock
 from watchword.edges.replay.reading import read_grants
 from watchword.lab.hosts import Host
 from watchword.model.crypto import Secret
+from watchword.programs import fwknopd, watchword
 
 PROGRAMS = Path(sys.executable).parent
 PATIENCE = 10.0
 READY = ("Kicking off UDP server", "Starting fwknopd main event loop.")
 """What fwknopd says last when it starts, with and without a UDP port."""
+
+
+ANSWERED = {
+    "-S", "--status", "-R", "-K", "--fw-list", "--fw-list-all", "--fw-flush",
+    "--dump-config", "--exit-parse-config", "--exit-parse-digest-cache",
+    "status", "grants", "revoke", "extend", "block", "unblock", "log", "check", "explain",
+}  # fmt: skip
+"""What is answered by a call, without starting a program for it."""
 
 
 def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
@@ -158,13 +168,20 @@ class Server:
         return self.stop(signal.SIGKILL)
 
     def program(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run fwknopd once more on the same files, to its end."""
-        return self.host.run(str(PROGRAMS / "fwknopd"), *self.files, *options, check=False)
+        """Ask fwknopd something about the same files, or run it once more, to its end."""
+        if options and options[0] in ANSWERED:
+            return called(self.host, "fwknopd", fwknopd.main, [*self.files, *options])
+        return self.started("fwknopd", *self.files, *options)
 
     def tool(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return self.host.run(
-            str(PROGRAMS / "watchword"), command, *self.files, *options, check=False
-        )
+        words = [command, *self.files, *options]
+        if command in ANSWERED:
+            return called(self.host, "watchword", watchword.main, words)
+        return self.started("watchword", *words)
+
+    def started(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Start one of our programs on this host, and wait for its end."""
+        return self.host.run(str(PROGRAMS / program), *words, check=False)
 
     def ruleset(self) -> str:
         return self.host.run("nft", "list", "ruleset").stdout

@@ -46,7 +46,7 @@ def test_it_counts_packets_by_verdict_claims_grants_and_the_time_of_its_steps(
         send(scene, b"8" * 200)
     send(scene, b"x" * 200)  # the filter in the kernel knows better
     server.wait_for_judgements(6)
-    answer = server.tool("status", "--json")
+    answer = server.started("watchword", "status", *server.files, "--json")
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout)
     assert told["packets"] == {
