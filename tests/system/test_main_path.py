@@ -179,7 +179,7 @@ def test_what_other_hands_remove_is_back_within_a_second(
     knock(scene, "0.0.0.0,tcp/22")
     server.wait_for_judgements(1)
     before = server.ruleset()
-    took = []
+    took: list[float] = []
     while not took or (min(took) > 1.0 and len(took) < 4):  # a busy machine may hold it up
         scene.server.host.run(*vandalism)
         began = time.monotonic()
