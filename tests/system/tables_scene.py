@@ -29,31 +29,34 @@ def six(exe: str) -> str:
     return exe.replace("iptables", "ip6tables")
 
 
+CLOSED = """\
+*filter
+:INPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A INPUT -p udp --dport 62201 -j ACCEPT
+{more}COMMIT
+"""
+OPEN = "".join(
+    f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains.split()) + "COMMIT\n"
+    for table, chains in {
+        "filter": "INPUT FORWARD OUTPUT",
+        "nat": "PREROUTING INPUT OUTPUT POSTROUTING",
+        "mangle": "PREROUTING INPUT FORWARD OUTPUT POSTROUTING",
+    }.items()
+)
+
+
 def close_doors(host: Host, exe: str) -> None:
     """An operator's rules that drop what nobody accepts, in both families."""
-    for each in (exe, six(exe)):
-        for rule in (
-            "-P INPUT DROP",
-            "-A INPUT -i lo -j ACCEPT",
-            "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
-            "-A INPUT -p udp --dport 62201 -j ACCEPT",
-        ):
-            host.run(each, *rule.split())
-    host.run(six(exe), "-A", "INPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
+    for each, more in ((exe, ""), (six(exe), "-A INPUT -p ipv6-icmp -j ACCEPT\n")):
+        host.run(f"{each}-restore", "--noflush", input=CLOSED.format(more=more))
 
 
 def open_doors(host: Host, exe: str) -> None:
+    """Nothing is in the tables any more, no chain of anybody's either."""
     for each in (exe, six(exe)):
-        for line in (
-            "-P INPUT ACCEPT",
-            "-F",
-            "-X",
-            "-t nat -F",
-            "-t nat -X",
-            "-t mangle -F",
-            "-t mangle -X",
-        ):
-            host.run(each, *line.split())
+        host.run(f"{each}-restore", input=OPEN)
 
 
 def listed(host: Host, exe: str, *what: str) -> list[str]:

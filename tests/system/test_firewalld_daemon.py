@@ -455,8 +455,11 @@ def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_wher
         on_iptables.firewalld.command("--reload")
         server.wait_for("Restored 1 grants: other hands had changed the firewall")
         until(lambda: comes_in(caller, gateway.four), PATIENCE)  # firewalld may not be done yet
-        calls = [each for each in listed(gateway.host, "iptables") if each[:9] == "-A INPUT "]
-        assert calls[1] == "-A INPUT -j MY_INPUT"
+
+        def calls() -> list[str]:
+            return [each for each in listed(gateway.host, "iptables") if each[:9] == "-A INPUT "]
+
+        until(lambda: calls()[1:2] == ["-A INPUT -j MY_INPUT"], PATIENCE)
         passing = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A FORWARD "]
         assert passing[2] == "-A FORWARD -j MY_FORWARD"
         rules = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A MY_INPUT"]

@@ -19,7 +19,7 @@ from watchword.lab.trio import Trio, trio
 from watchword.wire.spa.message import MessageType
 
 pytestmark = pytest.mark.system
-RELOADS = int(os.environ.get("WATCHWORD_RELOADS", "200"))
+RELOADS = int(os.environ.get("WATCHWORD_RELOADS", "100"))
 POOL = 8  # threads that may stay idle for the next reload, however many there were
 TAKEN, REFUSED = "Re-starting fwknopd", "The configuration was not taken over"
 
@@ -108,7 +108,7 @@ def test_grants_and_memory_outlive_them_and_nothing_piles_up(scene: Trio, server
         server.start()
         payload = knock(scene, "first")
         assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
-        for number in range(20):  # what is kept once is kept now
+        for number in range(10):  # what is kept once is kept now
             reloads.good(number)
             reloads.bad(number)
         before, at_work = Vitals.of(*server.pids), threads(server.pids[-1])
