@@ -292,7 +292,8 @@ def test_what_is_open_is_listed_and_a_stop_or_a_start_after_a_crash_closes_it(
         if crashed:
             server.stop(signal.SIGKILL)
         listed = server.program("--fw-list").stdout
-        assert re.search(rf"(?:300|2\d\d) s +{CALLER} +tcp/22,udp/53 .* one closes it\n", listed), listed
+        row = rf"(?:300|2\d\d) s +{CALLER} +tcp/22,udp/53 .* one closes it\n"
+        assert re.search(row, listed), listed
     assert noted(journal) == OPENED
     server.start()
     assert noted(journal) == OPENED
