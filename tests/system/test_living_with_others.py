@@ -127,10 +127,11 @@ class TestBesideUfw:
         visit.close()
 
     @pytest.mark.requirement("3.3", partial=True)
-    def test_rules_of_iptables_stand_before_those_of_ufw_and_outlive_its_reload(
+    def test_rules_of_iptables_stand_before_those_of_ufw_and_who_slips_past_those_is_cut_off(
         self, scene: Harbour, doors: dict[str, Door], ufw: Ufw, chains: Server
     ) -> None:
         ufw("delete", "allow", "22/tcp")
+        chains.settings["HIDDEN_SERVICES"] = "tcp/22"
         chains.start()
         assert not doors["host"].lets_in(scene.outside.caller, scene.host.four, 22)
         knock(scene, chains, "tcp/22")
@@ -140,6 +141,19 @@ class TestBesideUfw:
             with doors["host"].enter(scene.outside.caller, host, 22):
                 pass
             assert not doors["host"].lets_in(scene.outside.stranger, host, 22)
+        mine = [doors["host"].enter(scene.outside.caller, host, 22) for _, host in scene.ends()]
+        ufw("disable")
+        slipped = [
+            doors["host"].enter(scene.outside.stranger, host, 22) for _, host in scene.ends()
+        ]
+        ufw("enable")
+        stranger = scene.outside.stranger
+        for who in (stranger.four, stranger.six):
+            chains.wait_for(f"Cut off {who} from tcp/22: who slipped in while other hands changed")
+        assert all(each.goes_on() for each in mine)
+        assert all(each.is_cut() for each in slipped)
+        for each in (*mine, *slipped):
+            each.close()
 
 
 @pytest.mark.usefixtures("docker")

@@ -210,6 +210,23 @@ def test_who_comes_in_by_a_grant_of_an_old_ruleset_is_cut_when_that_is_taken_out
             each.close()
 
 
+@pytest.mark.parametrize("kind", ["iptables-nft", "ipset"])
+def test_it_is_heard_of_a_chain_further_on_too(scene: Yard, kind: str) -> None:
+    with staged(scene, kind) as stage, contextlib.ExitStack() as stack:
+        door, exe = Door(scene.gateway.host, "::", 22), SETTINGS[kind].exe
+        stack.callback(door.close)
+        for rule in ("-N users", "-A INPUT -j users", "-A users -j ACCEPT"):
+            scene.gateway.host.run(exe, *rule.split())
+        stage.heal()
+        wrong = door.enter(scene.stranger, scene.gateway.four, 22)
+        assert stage.backend.intact()
+        assert wrong.goes_on()
+        scene.gateway.host.run(exe, "-F", "users")
+        assert stage.backend.intact()
+        assert stage.cut == {(scene.stranger.four, "tcp/22")}
+        wrong.close()
+
+
 @pytest.mark.parametrize("kind", ["jump", "mark", "iptables-nft", "ipset"])
 def test_who_gets_in_before_the_operators_rules_are_back_is_cut_when_they_are(
     scene: Yard, kind: str

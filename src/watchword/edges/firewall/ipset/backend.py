@@ -196,7 +196,8 @@ class IpsetFirewall:
             apart = self._settings.answers_apart
             sets = OpeningSets(self._settings.set_prefix, versions, self._clock, answers=apart)
             structure = Structure(_branches(self._settings, sets.places), self._tools)
-            watch = watch_for(structure.chains, legacy=self._tools.is_legacy())
+            legacy, everything = self._tools.is_legacy(), self._slipped.watches
+            watch = watch_for(structure.chains, legacy=legacy, everything=everything)
             self._opened = _Parts(versions, Netlink(), sets, structure, watch)
         return self._opened
 

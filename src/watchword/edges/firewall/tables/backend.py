@@ -113,6 +113,7 @@ class TablesFirewall:
                 legacy=parts.legacy,
                 prepend=self._settings.prepend,
                 pace=self._settings.pace,
+                everything=self._slipped.watches,
             )
             self._ward.hold(self._known.entries())
         self._ward.forget()

@@ -37,7 +37,14 @@ class Ward:
     """
 
     def __init__(
-        self, exe: str, chains: Chains, *, legacy: bool, prepend: bool, pace: ProgramPace
+        self,
+        exe: str,
+        chains: Chains,
+        *,
+        legacy: bool,
+        prepend: bool,
+        pace: ProgramPace,
+        everything: bool = False,
     ) -> None:
         """Raises HostError: it cannot be started.
 
@@ -47,6 +54,7 @@ class Ward:
             legacy: Whether the tables are the kernel's old ones.
             prepend: Whether each new rule goes before all others.
             pace: How scripts are handed to iptables.
+            everything: Whether changes of any table matter.
         """
         places = [[*table, sorted(names)] for table, names in chains.items()]
         order = json.dumps(
@@ -54,6 +62,7 @@ class Ward:
                 "exe": exe,
                 "legacy": legacy,
                 "prepend": prepend,
+                "everything": everything,
                 "chains": places,
                 "pace": {
                     "seconds": pace.seconds or SECONDS,

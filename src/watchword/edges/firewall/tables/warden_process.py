@@ -162,7 +162,7 @@ def main(argv: Sequence[str]) -> None:
         for version in sorted({version for version, _ in chains})
     }
     try:
-        watch = watch_for(chains, legacy=told["legacy"])
+        watch = watch_for(chains, legacy=told["legacy"], everything=told["everything"])
     except HostError as error:  # for whoever asks first
         channel.sendall(encode({"error": str(error), "hint": error.hint}))
         return

@@ -65,15 +65,20 @@ def watch_for(
     chains: Chains,
     *,
     legacy: bool,
+    everything: bool = False,
 ) -> Watch:
-    """Raises HostError."""
-    return TableSizes(chains) if legacy else Announcements(chains)
+    """``everything``: to hear of changes of any table, where the kernel announces them.
+
+    Raises HostError.
+    """
+    return TableSizes(chains) if legacy else Announcements(chains, everything=everything)
 
 
 class Announcements:
     """Listens to what the kernel says about tables of the nft shim."""
 
-    def __init__(self, chains: Chains) -> None:
+    def __init__(self, chains: Chains, *, everything: bool = False) -> None:
+        self._everything = everything
         self._ours: frozenset[int] = frozenset()
         self._chains = chains
         self._stirred = False
@@ -129,6 +134,8 @@ class Announcements:
             return False
         for message in decode(data):
             subsystem, kind = divmod(message.kind, 256)
+            if self._everything and subsystem == SUBSYS_NFTABLES:
+                return True
             if subsystem != SUBSYS_NFTABLES or not message.body:
                 continue
             parts = fields(message.attributes)
