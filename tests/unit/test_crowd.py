@@ -15,7 +15,16 @@ import pytest
 
 from tests.values import NOW, later, policy, request, terms
 from watchword.edges.firewall.nft.tickets import LATE
-from watchword.grant.crowd import MOST_BOUND, MOST_OWN, NOT_AGAIN, PAUSE, WINDOW, Crowd, Wait
+from watchword.grant.crowd import (
+    MOST_BOUND,
+    MOST_NAMED,
+    MOST_OWN,
+    NOT_AGAIN,
+    PAUSE,
+    WINDOW,
+    Crowd,
+    Wait,
+)
 from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
@@ -322,7 +331,8 @@ def test_it_is_told_when_more_people_are_there_than_were_told_of() -> None:
     for who in ("alice", "bob", "alice", "carol"):
         permit = town.permit(who)
         town.ledger.admit(permit, NOW)
-        told.append(sorted(town.crowd.seen(permit, NOW)))
+        people = town.crowd.seen(permit, NOW)
+        told.append(sorted(people.names) if people else [])
     assert told == [[], ["alice", "bob"], [], ["alice", "bob", "carol"]]
 
 
@@ -331,7 +341,7 @@ def test_who_was_not_heard_of_for_a_while_is_not_counted() -> None:
     town.gets("alice")
     bob = town.gets("bob", later(WINDOW))
     town.ledger.expire(later(WINDOW + 1))
-    assert town.crowd.people(bob.who, later(WINDOW + 1)) == ("bob",)
+    assert town.crowd.people(bob.who, later(WINDOW + 1)) == (1, ("bob",))
 
 
 def test_what_is_remembered_of_addresses_is_bounded() -> None:
@@ -349,7 +359,16 @@ def test_what_is_remembered_of_addresses_is_bounded() -> None:
     for number in range(100):
         name = replace(permit.request, user=f"user {number}")
         town.crowd.seen(replace(permit, request=name), NOW)
-    assert len(town.crowd.people(permit.who, NOW)) <= 65
+    assert town.crowd.people(permit.who, NOW).number <= 65
+
+
+def test_of_a_crowd_all_are_counted_and_the_first_are_named() -> None:
+    town = Town()
+    for number in range(MOST_NAMED + 10):
+        town.gets(f"user {number}")
+    people = town.crowd.people(town.permit("alice").who, NOW)
+    assert people.number == MOST_NAMED + 10
+    assert people.names == tuple(f"user {number}" for number in range(MOST_NAMED))
 
 
 BOTH = CallerTerms(Binding.OFFERED, more=1)

@@ -17,6 +17,7 @@ from watchword.edges.peers import Peer
 from watchword.errors import HostError, OperatorError
 from watchword.model.openings import Ending
 from watchword.model.outcomes import Action, Changed, GrantEnded
+from watchword.model.services import Proto, Service
 from watchword.service import asking
 from watchword.service.daemon import grant_rows
 from watchword.service.daemon.answers import PAGE, GrantAnswers, Paced
@@ -100,6 +101,25 @@ def test_many_are_told_page_by_page() -> None:
         assert pages > 1
 
     play(scene)
+
+
+def test_a_page_has_as_many_grants_however_many_people_are_behind_one_address() -> None:
+    async def run() -> None:
+        services = frozenset(Service(Proto.TCP, port) for port in range(1, 1001))
+        office = Office(House(policy(terms(max_seconds=300, open_services=services))))
+        names = [f"{port:04d}{'x' * 36}" for port in range(1, 1001)]
+        for at in range(0, 1000, 500):
+            some = enumerate(names[at : at + 500], start=at + 1)
+            packets = (sealed(f"198.51.100.2,tcp/{port}", user=user) for port, user in some)
+            await office.house.take(*packets)
+        told = await office.grants(**{"from": 100})
+        assert told["total"] == 1000
+        assert len(told["grants"]) > 300
+        assert len(json.dumps(told)) < asking.LARGEST
+        assert told["grants"][0]["people_count"] == 1000
+        assert grant_rows.table(told["grants"])[-1].endswith(f"{'x' * 36} and 988 more")
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("start", [-1, "3", 1.5, True, 1 << 40])

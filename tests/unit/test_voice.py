@@ -307,7 +307,7 @@ def test_every_kind_of_event_has_words() -> None:
         CycleNotClosed(grant(), "close", "exit status 1"),
         GrantEnded(grant(), Ending.EXPIRED, NOW.wall),
         GrantStays(grant(), NOW.wall + 600),
-        AddressShared(grant().who, Together.COUNT, ("alice", "bob")),
+        AddressShared(grant().who, Together.COUNT, ("alice", "bob"), number=2),
         AddressShared(grant().who, Together.WAITS, ("bob",), grant()),
         Changed(Change(Action.REVOKE, "all", 0, 1, NOW.wall, "1 grant revoked")),
         Starting("1"),

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from math import inf
 from typing import Final, NamedTuple
 
@@ -38,11 +39,21 @@ MOST_BOUND: Final = 64
 """Grants for ports of one address that somebody may have at once."""
 MOST_OWN: Final = MOST_TICKETS - 16
 """Tickets for one service that somebody may have at one address: the rest is for others."""
+MOST_NAMED: Final = 20
+"""People of an address that are told of by name: there can be as many as there are grants."""
 _ADDRESSES: Final = 4096
 _PEOPLE: Final = 64  # remembered of one address
 _PORTS: Final = 16_384
 _HOLDERS: Final = 4096
 _STRICTEST_FIRST: Final = sorted(Lease, key=lambda each: each.strictness, reverse=True)
+
+
+class People(NamedTuple):
+    """Who is at an address."""
+
+    number: int
+    names: tuple[str, ...]
+    """What they call themselves, each once; the first ``MOST_NAMED`` of them."""
 
 
 class Wait(NamedTuple):
@@ -123,7 +134,7 @@ class Crowd:
             while len(self._ports) > _PORTS:
                 self._ports.popitem(last=False)
 
-    def seen(self, permit: Permit, now: Moment) -> tuple[str, ...]:
+    def seen(self, permit: Permit, now: Moment) -> People | None:
         """Note that somebody is at an address; who is there, if they are more than were told of."""
         address = self._addresses.setdefault(permit.who, _Address())
         self._addresses.move_to_end(permit.who)
@@ -133,19 +144,20 @@ class Crowd:
         address.people.move_to_end(_name(permit))
         if len(address.people) > _PEOPLE:
             address.people.popitem(last=False)
-        users, recent = self._ledger.at(permit.who).users, self._recent(permit.who, now)
-        number = len(users) + sum(each not in users for each in recent)
-        more = number > address.told
-        address.told = max(1, number)
-        return self.people(permit.who, now) if more else ()
+        people = self.people(permit.who, now)
+        more = people.number > address.told
+        address.told = max(1, people.number)
+        return people if more else None
 
-    def people(self, who: Address, now: Moment) -> tuple[str, ...]:
-        """What those call themselves who are at an address, each once, whatever keys he has.
+    def people(self, who: Address, now: Moment) -> People:
+        """Those who call themselves otherwise than others there, whatever keys they have.
 
         Of whom nothing was heard for a while, and who has no grant, is not among them.
         """
         users = self._ledger.at(who).users
-        return *users, *(each for each in self._recent(who, now) if each not in users)
+        others = [each for each in self._recent(who, now) if each not in users]
+        names = tuple(islice(chain(users, others), MOST_NAMED))
+        return People(len(users) + len(others), names)
 
     def _recent(self, who: Address, now: Moment) -> Collection[str]:
         """Who was heard of a while ago at the most. Forgets the others."""

@@ -175,9 +175,11 @@ class AddressShared:
     who: Address
     how: Together
     people: tuple[str, ...]
-    """What they call themselves. HELD, WAITS: the one who asked."""
+    """What they call themselves, the first of them. HELD, WAITS: the one who asked."""
     holder: Grant | None = None
     """HELD, WAITS: whose it is."""
+    number: int = 1
+    """COUNT: how many they are."""
 
 
 class Action(StrEnum):

@@ -91,7 +91,7 @@ def _of_life(event: Event) -> _Entry | None:
 def _shared(event: AddressShared) -> Mapping[str, Any]:
     holder = {} if event.holder is None else {"holder": event.holder.id}
     listed = [each[:_LONGEST] for each in event.people[:_PEOPLE]]
-    crowd = {"how": event.how.value, "count": len(event.people), "people": listed}
+    crowd = {"how": event.how.value, "count": event.number, "people": listed}
     return {"who": str(event.who), **crowd, **holder}
 
 

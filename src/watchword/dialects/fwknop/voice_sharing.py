@@ -51,8 +51,8 @@ def granted(grant: Grant, name: str) -> Iterator[Line]:
 def shared(event: AddressShared) -> Line:
     who, holder = event.who, event.holder
     if event.how is Together.COUNT or holder is None:
-        count = len(event.people)
-        return Priority.INFO, f"{count} people share {who}: {names(event.people)}"
+        said = names(event.people, event.number)
+        return Priority.INFO, f"{event.number} people share {who}: {said}"
     held = f"{holder.user[:_USER]} holds (rule {holder.id})"
     user = event.people[0][:_USER] if event.people else "somebody"
     if event.how is Together.WAITS:
@@ -60,9 +60,9 @@ def shared(event: AddressShared) -> Line:
     return Priority.WARNING, f"{user} was let in at {who}, which {held}"
 
 
-def names(people: tuple[str, ...]) -> str:
-    """As they call themselves, the first of them."""
-    more = len(people) - _SHOWN
+def names(people: tuple[str, ...], number: int) -> str:
+    """As they call themselves, the first of so many."""
+    more = number - len(people[:_SHOWN])
     return ", ".join(each[:_USER] for each in people[:_SHOWN]) + (
         f" and {more} more" if more > 0 else ""
     )

@@ -199,7 +199,10 @@ class Enforcer(Alignment):
         if not permit.identity:  # a door of knocks: nobody knows who it was
             return []
         people = self.crowd.seen(permit, now)
-        return [AddressShared(permit.who, Together.COUNT, people)] if people else []
+        if people is None:
+            return []
+        who, how = permit.who, Together.COUNT
+        return [AddressShared(who, how, people.names, number=people.number)]
 
     def _take_back(self, grants: Sequence[Grant], before: Sequence[Grant | None]) -> None:
         """Nothing was granted; what was there before is to be as it was."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from watchword.grant.crowd import People
 from watchword.model.moments import Moment
 from watchword.model.openings import Grant
 from watchword.model.services import Service
@@ -28,13 +29,14 @@ def row(
     stays: float | None = None,
     *,
     left: int | None = None,
-    people: Sequence[str] = (),
+    people: People | None = None,
 ) -> dict[str, object]:
     """What is told of one grant. Times are Unix seconds, ``remaining`` is seconds.
 
     ``missing``: services that it should have opened, and that are not open. ``stays``: until
     when it stays while somebody is connected; None: it does not. ``left``: connections that may
-    still be made, where they are counted and somebody knows. ``people``: who is at the address.
+    still be made, where they are counted and somebody knows. ``people``: who is at the address, if
+    somebody knows.
     """
     by_commands = grant.cycle is not None
     return {
@@ -58,7 +60,8 @@ def row(
         "door_until": None if grant.door_until is None else grant.ends - grant.until + grant.shuts,
         "door_open": grant.shuts > now.steady and left != 0,
         "lease": None if grant.lease is None else grant.lease.value,
-        "people": list(people),
+        "people": list(people.names) if people else [],
+        "people_count": people.number if people else 0,
         "by": "commands" if by_commands else "firewall",
         "closed_by_command": bool(grant.cycle and grant.cycle.closings),
         "in_force": not missing,
@@ -83,13 +86,19 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _crowds(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Who shares an address, a line for each."""
-    crowds = {str(each["who"]): each.get("people") or () for each in rows}
+    crowds = {str(each["who"]): _crowd(each) for each in rows}
     return [
-        f"{len(people)} people share {who}: {', '.join(map(_plain, people[:_PEOPLE]))}"
-        + (f" and {len(people) - _PEOPLE} more" if len(people) > _PEOPLE else "")
-        for who, people in crowds.items()
-        if len(people) > 1
+        f"{number} people share {who}: {', '.join(map(_plain, people))}"
+        + (f" and {number - len(people)} more" if number > len(people) else "")
+        for who, (number, people) in crowds.items()
+        if number > 1
     ]
+
+
+def _crowd(told: Mapping[str, Any]) -> tuple[int, Sequence[str]]:
+    """How many share its address, and the first of them."""
+    people = told.get("people") or ()
+    return told.get("people_count") or len(people), people[:_PEOPLE]
 
 
 def _cells(told: Mapping[str, Any]) -> Sequence[str]:
