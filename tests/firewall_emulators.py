@@ -1,13 +1,14 @@
-"""pf and the firewall of Windows as they behave, as far as a server asks. Nothing is filtered.
+"""pf, ipf and the firewall of Windows, as far as a server asks. Nothing is filtered.
 
-In here: their rules, in memory, changed by command lines as pfctl(8) and netsh have them; what
-they do not have they refuse.
+In here: their rules, in memory, changed by command lines as pfctl(8), ipf(8) and netsh have
+them; what they do not have they refuse.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from watchword.model.commands import Account
 from watchword.ports import Completed
@@ -15,6 +16,11 @@ from watchword.ports import Completed
 _RULE = re.compile(
     r"pass in quick (?:inet6? )?proto (\S+) from (\S+) to (\S+) port (?:= )?(\S+)"
     r"(?: flags S/SA)? keep state label \"?(\w+)\"?"
+)
+_IPF_RULE = re.compile(
+    r"pass in quick proto (tcp|udp) from ([0-9a-f.:]+)/(?:32|128) "
+    r"to (?:any|[0-9a-f.:]+/(?:32|128)) "
+    r'port = [0-9]+( flags S)? keep state group [\w-]{1,15} comment "\w+"'
 )
 _NAMES = {"22": "ssh", "80": "http"}
 _PROTOS = {"6": "tcp", "17": "udp"}
@@ -120,6 +126,58 @@ class Pf(Emulator):
             f"pass in quick {family} proto {name} from {who} to {to} port = {shown}{flags} "
             f'keep state label "{label}"'
         )
+
+
+class Ipf(Emulator):
+    """IP Filter 5, with a rule that asks one group, or none. A file of rules goes in one by one."""
+
+    program = "ipf"
+    listings = "ipfstat"
+
+    def __init__(self, group: str = "fwknop", *, told_versions: bool = True) -> None:
+        """``told_versions``: rules of IPv6 are taken with -6 only, and listed so."""
+        super().__init__()
+        head = f"block in quick proto tcp from any to any port = 22 head {group}"
+        self.rules = [head, "pass in quick from 203.0.113.66/32 to any"] if group else []
+        self.quiet = False
+        """It does nothing of what it is told, and says nothing of that."""
+        self._told_versions = told_versions
+
+    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+        self.program = argv[0].rpartition("/")[2]
+        return super().run(argv, **more)
+
+    def carried_out(self, words: list[str], stdin: str) -> str:
+        if self.program == "ipfstat":
+            return self._listed(words)
+        six, words = words[:1] == ["-6"], [each for each in words if each != "-6"]
+        if words not in (["-f", "-"], ["-r", "-f", "-"]):
+            raise RefusedError(f"usage: ipf [-6AdDEInoPrsvVyzZ]: {' '.join(words)}")
+        for line in () if self.quiet else stdin.splitlines():
+            self._load(self._normal(line, six), remove=words[0] == "-r")
+        return ""
+
+    def _load(self, rule: str, *, remove: bool) -> None:
+        if remove is (rule in self.rules):
+            (self.rules.remove if remove else self.rules.append)(rule)
+        elif remove:
+            raise RefusedError("1:ioctl(delete rule): No such process")
+        else:
+            raise RefusedError("1:ioctl(add/insert rule): File exists")
+
+    def _listed(self, words: list[str]) -> str:
+        if words not in (["-i"], ["-6i"], ["-io"], ["-6io"]):
+            raise RefusedError(f"Usage: ipfstat [-6aAdfghIilnoRsv]: {' '.join(words)}")
+        six = "6" in words[0]
+        all_of_them = not self._told_versions and not six
+        fitting = [each for each in self.rules if all_of_them or (":" in each) is six]
+        return "".join(f"{each}\n" for each in fitting) or "empty list for ipfilter(in)\n"
+
+    def _normal(self, line: str, six: bool) -> str:
+        found = _IPF_RULE.fullmatch(line)
+        if found is None or (self._told_versions and (":" in found[2]) is not six):
+            raise RefusedError('syntax error error at "pass", line 1')
+        return line.replace(" flags S ", " flags S/FSRPAU ")
 
 
 class Netsh(Emulator):

@@ -22,7 +22,7 @@ BEGIN: Final = "<!-- table: begin, written by make firewalls-page -->"
 END: Final = "<!-- table: end -->"
 COLUMNS: Final = (
     "nftables guard", "nftables jump", "nftables mark", "nftables sets", "iptables", "ipset",
-    "firewalld", "ipfw", "pf", "netsh", "aws",
+    "firewalld", "ipfw", "pf", "ipf", "netsh", "aws",
 )  # fmt: skip
 ROWS: Final = {
     Feature.IPV4: "IPv4",
@@ -84,7 +84,7 @@ def main() -> int:
     except KeyError as missing:
         print(
             f"not seen whole: {missing.args[0]}; run tests/system/test_*_contract.py as root, and "
-            "tests/unit/test_ipfw.py, test_pf.py, test_netsh.py and test_aws.py"
+            "tests/unit/test_ipfw.py, test_pf.py, test_ipf.py, test_netsh.py and test_aws.py"
         )
         return 1
     PAGE.write_text(text, "utf-8")

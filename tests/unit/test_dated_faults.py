@@ -1,4 +1,4 @@
-"""ipfw, pf and netsh when something goes wrong in the middle: nothing is open that must not be."""
+"""ipfw, pf, ipf and netsh when something goes wrong half way: nothing opens that must not."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from watchword.ports import Completed, NotStartedError
 EMULATORS: dict[str, Callable[[], Any]] = {
     "ipfw": ipfw_emulator.Ipfw,
     "pf": firewall_emulators.Pf,
+    "ipf": firewall_emulators.Ipf,
     "netsh": firewall_emulators.Netsh,
 }
 REFUSED: dict[str, type[Exception]] = {
     "ipfw": ipfw_emulator.RefusedError,
     "pf": firewall_emulators.RefusedError,
+    "ipf": firewall_emulators.RefusedError,
     "netsh": firewall_emulators.RefusedError,
 }
 STEPS = 20
@@ -100,7 +102,7 @@ def test_a_command_that_fails_at_any_step_leaves_all_as_it_was(tmp_path: Path, n
     assert 0 < failed < STEPS
 
 
-@pytest.mark.parametrize("name", ["ipfw", "netsh"])
+@pytest.mark.parametrize("name", ["ipfw", "ipf", "netsh"])
 def test_a_program_that_was_ended_after_it_had_done_its_work_is_undone_too(
     tmp_path: Path, name: str
 ) -> None:

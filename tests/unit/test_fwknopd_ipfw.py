@@ -100,11 +100,13 @@ def test_another_set_is_another_place() -> None:
     [
         ("FIREWALL_BACKEND pf", "pf", "/sbin/pfctl"),
         ("FIREWALL_EXE /usr/sbin/pfctl", "pf", "/usr/sbin/pfctl"),
+        ("FIREWALL_BACKEND ipf", "ipf", "/sbin/ipf"),
+        ("FIREWALL_EXE /usr/local/sbin/ipf", "ipf", "/usr/local/sbin/ipf"),
         ("FIREWALL_BACKEND netsh", "netsh", r"C:\Windows\System32\netsh.exe"),
         (r"FIREWALL_EXE D:\Windows\netsh.exe", "netsh", r"D:\Windows\netsh.exe"),
     ],
 )
-def test_pf_and_the_firewall_of_windows_are_chosen_likewise(
+def test_pf_ipf_and_the_firewall_of_windows_are_chosen_likewise(
     lines: str, backend: str, exe: str
 ) -> None:
     chosen = firewall(lines)
@@ -126,8 +128,10 @@ def test_the_interval_of_pf_is_said_to_change_nothing() -> None:
     assert "PF_EXPIRE_INTERVAL has no effect" in said
 
 
-@pytest.mark.parametrize("line", ["FIREWALL_EXE /sbin/ipf", "FIREWALL_BACKEND ipf"])
-def test_ipf_which_fwknop_never_drove_is_refused(line: str) -> None:
-    [said] = fatal(line)
-    assert "ipf" in said
-    assert "CMD_CYCLE_OPEN" in said
+def test_the_group_of_ipf_has_the_name_that_it_is_given_if_it_can_be_one() -> None:
+    named = firewall("FIREWALL_BACKEND ipf\nIPF_GROUP_NAME spa-doors")
+    assert (named.group, way_of(named)) == ("spa-doors", "the group spa-doors of ipf")
+    assert place_of(named) != place_of(firewall("FIREWALL_BACKEND ipf"))
+    for wrong in ("x" * 16, "-x", "a/b", "a b", 'a"'):
+        [said] = fatal(f"FIREWALL_BACKEND ipf\nIPF_GROUP_NAME {wrong}")
+        assert "cannot be the name of a group" in said

@@ -140,7 +140,7 @@ class FirewalldSettings:
     """True: firewalld is reloaded where somebody flushed its rules from the kernel."""
 
 
-DATED = ("ipfw", "pf", "netsh", "aws")
+DATED = ("ipfw", "pf", "ipf", "netsh", "aws")
 """Backends whose firewall ends nothing by itself: their rules say when they end."""
 
 
@@ -222,6 +222,8 @@ class FirewallSettings:
     """Backend ipfw."""
     anchor: str = "fwknop"
     """Whose rules are ours; up to 63 characters (backend pf)."""
+    group: str = "fwknop"
+    """In which rules are ours; up to 15 characters (backend ipf)."""
     aws: AwsSettings = AwsSettings()
     """Backend aws."""
     firewalld: FirewalldSettings = FirewalldSettings()
@@ -252,6 +254,7 @@ class FirewallSettings:
         homes = {
             "ipfw": f"set {self.ipfw.active} of ipfw",
             "pf": f"the anchor {self.anchor}",
+            "ipf": f"the group {self.group} of ipf",
             "aws": f"the security group {self.aws.group}",
         }
         return homes.get(self.backend, "the rules of Windows")

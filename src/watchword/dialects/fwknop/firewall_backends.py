@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Final
 
 BACKENDS: Final = (
-    "nftables", "iptables", "ipset", "firewalld", "ipfw", "pf", "netsh", "aws", "memory",
+    "nftables", "iptables", "ipset", "firewalld", "ipfw", "pf", "ipf", "netsh", "aws",
+    "memory",
 )  # fmt: skip
 """Those that there are; memory: for tests and demonstrations."""
-LATER: Final = ("ipf",)
 _TOOLS: Final = {
     "nft": "nftables",
     "firewall-cmd": "firewalld",
@@ -29,6 +29,7 @@ PROGRAMS: Final = {
     "firewalld": "firewall-cmd",
     "ipfw": "ipfw",
     "pf": "/sbin/pfctl",
+    "ipf": "/sbin/ipf",
     "netsh": r"C:\Windows\System32\netsh.exe",
 }
 """What is run where FIREWALL_EXE names nothing that fits."""
@@ -60,13 +61,6 @@ def program(backend: str, exe: str) -> str:
     usual = PROGRAMS.get(backend, "iptables")
     fits = is_iptables(exe) if usual == "iptables" else _TOOLS.get(_name(exe)) == backend
     return exe if fits else usual
-
-
-def remedy(backend: str) -> str:
-    """What to write in place of a backend that there is not."""
-    if backend == "ipf":  # selectable in 2.6, where it opens nothing
-        return "write FIREWALL_BACKEND pf or ipfw, or open with CMD_CYCLE_OPEN"
-    return "write FIREWALL_BACKEND nftables"
 
 
 def is_iptables(exe: str) -> bool:

@@ -238,6 +238,12 @@ _BSD: Final = _unlisted(
         without="it is for FIREWALL_BACKEND pf",
         honoured=("pf",),
     ),
+    Variable(
+        "IPF_GROUP_NAME",
+        default="fwknop",
+        without="it is for FIREWALL_BACKEND ipf",
+        honoured=("ipf",),
+    ),
     *(
         Variable(name, without="it is for FIREWALL_BACKEND aws", honoured=("aws",))
         for name in ("AWS_SECURITY_GROUP", "AWS_REGION", "AWS_ENDPOINT", "AWS_RULE_NAME")

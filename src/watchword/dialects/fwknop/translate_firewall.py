@@ -25,7 +25,7 @@ from watchword.dialects.fwknop import (
     translate_nft,
     translate_pace,
 )
-from watchword.dialects.fwknop.firewall_backends import BACKENDS, LATER, program, remedy
+from watchword.dialects.fwknop.firewall_backends import BACKENDS, program
 from watchword.dialects.fwknop.fwknopd_conf import Values, backend_of
 from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
 from watchword.dialects.fwknop.lines import shown
@@ -39,6 +39,7 @@ from watchword.model.firewalls import DATED, Attach, FirewallSettings
 _CALLED = (*TABLES, *DATED, "firewalld")
 """Backends that hide nothing themselves: rules of the operator's do."""
 _ANCHOR = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,14}")
 _SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -66,6 +67,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         ipfw=translate_ipfw.ipfw(values, backend, complaints),
         firewalld=translate_firewalld.firewalld(values, backend, complaints),
         anchor=_anchor(values, complaints),
+        group=_group(values, complaints),
         aws=translate_aws.aws(values, backend, complaints),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
@@ -124,20 +126,14 @@ def _needed(values: Values, offers: Sequence[Offer]) -> bool:
 
 
 def _backend(values: Values, complaints: Complaints) -> str:
-    asked = values.text("FIREWALL_BACKEND")
     backend = backend_of(values)
-    if backend in BACKENDS:
-        return backend
-    if asked:
-        reason = f"FIREWALL_BACKEND is '{shown(asked)}', which this version does not have"
-        place = values.place("FIREWALL_BACKEND")
-    else:
-        reason = f"FIREWALL_EXE names {backend}, which this version cannot drive"
-        place = values.place("FIREWALL_EXE")
-    meant = "" if backend in LATER else did_you_mean(asked, BACKENDS)
-    # One sentence, with the remedy in it: this is the first thing that somebody
-    # who comes from fwknop with firewalld reads.
-    complaints.refuse(f"{reason}: {remedy(backend)}", place, meant)
+    if backend not in BACKENDS:
+        complaints.refuse(
+            f"FIREWALL_BACKEND is '{shown(backend)}', which this version does not have: "
+            "write FIREWALL_BACKEND nftables",
+            values.place("FIREWALL_BACKEND"),
+            did_you_mean(backend, BACKENDS),
+        )
     return backend
 
 
@@ -181,6 +177,17 @@ def _anchor(values: Values, complaints: Complaints) -> str:
             f"PF_ANCHOR_NAME is '{shown(name)}', which cannot be the name of an anchor",
             values.place("PF_ANCHOR_NAME"),
             "use up to 63 letters, digits, _, -, . and, between names, /",
+        )
+    return name
+
+
+def _group(values: Values, complaints: Complaints) -> str:
+    name = values.text("IPF_GROUP_NAME")
+    if not _GROUP.fullmatch(name):
+        complaints.refuse(
+            f"IPF_GROUP_NAME is '{shown(name)}', which cannot be the name of a group",
+            values.place("IPF_GROUP_NAME"),
+            "use up to 15 letters, digits, _ and -",
         )
     return name
 

@@ -1,6 +1,6 @@
 """The firewall backend for firewalls whose rules say when they end.
 
-In here: the methods of the port. Not in here: rules of one kind of firewall (ipfw, pf, netsh),
+In here: the methods of the port. Not in here: rules of one kind of firewall (ipfw, pf, ipf, netsh),
 what is known of them (known), who ends them when we are dead (heir).
 """
 

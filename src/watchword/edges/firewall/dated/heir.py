@@ -89,6 +89,7 @@ def order(settings: FirewallSettings, lock: Path) -> str:
             "exe": settings.exe,
             "ipfw": asdict(settings.ipfw),
             "anchor": settings.anchor,
+            "group": settings.group,
             "aws": asdict(settings.aws),
             "lock": str(lock),
         }
@@ -103,6 +104,7 @@ def ordered(text: str) -> tuple[FirewallSettings, Path]:
         exe=told["exe"],
         ipfw=IpfwSettings(**told["ipfw"]),
         anchor=told["anchor"],
+        group=told["group"],
         aws=AwsSettings(**told["aws"]),
     )
     return settings, Path(told["lock"])

@@ -10,11 +10,10 @@ fwknopd server, section 9.4.
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from watchword.edges.firewall.dated.rule import Rule, Tool, address
+from watchword.edges.firewall.dated.rule import Rule, Tool, address, port_of
 from watchword.edges.firewall.dated.running import Program
 from watchword.edges.firewall.plain import service_of
 from watchword.errors import HostError
@@ -105,16 +104,7 @@ def rule_of(line: str) -> Rule | None:
         return None
     proto = _PROTOS.get(found[1]) or Proto(found[1])
     caller, here = address(found[2]), address(found[3])
-    port = _port(found[4], proto)
+    port = port_of(found[4], proto)
     if caller is None or port is None or (here is None and found[3] != "any"):
         return None
     return Rule(Hole(caller, Service(proto, port), here), int(found[5]))
-
-
-def _port(text: str, proto: Proto) -> int | None:
-    """pf lists ports that have a name by that."""
-    try:
-        port = int(text) if text.isdecimal() else socket.getservbyname(text, proto)
-    except OSError:
-        return None
-    return port if 1 <= port <= 65535 else None

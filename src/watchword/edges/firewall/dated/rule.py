@@ -1,12 +1,13 @@
 """Rules that say when they end, and what each of these firewalls has to be able to do.
 
 In here: the rule, whatever the firewall, and the interface of its tool.
-Not in here: the tools (ipfw, pf, netsh), openings (backend).
+Not in here: the tools (ipfw, pf, ipf, netsh), openings (backend).
 """
 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from watchword.errors import HostError
 from watchword.model.addresses import Address
 from watchword.model.openings import Feature, Hole
+from watchword.model.services import Proto
 
 DATED: Final = re.compile(r"_exp_([0-9]{1,12})")
 """How a rule says when it ends."""
@@ -100,3 +102,12 @@ def address(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def port_of(text: str, proto: Proto) -> int | None:
+    """A port as a listing has it, which may be by its name; None: it is none."""
+    try:
+        port = int(text) if text.isdecimal() else socket.getservbyname(text, proto)
+    except OSError:
+        return None
+    return port if 1 <= port <= 65535 else None

@@ -1,6 +1,6 @@
 """Runs the program of a firewall, and says what went wrong with it.
 
-In here: the run and its words. Not in here: which programs and arguments (ipfw, pf, netsh).
+In here: the run and its words. Not in here: which programs and arguments (ipfw, pf, ipf, netsh).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import socket
 
 from watchword.edges.firewall.dated.aws import SecurityGroup
 from watchword.edges.firewall.dated.aws_calls import Group
+from watchword.edges.firewall.dated.ipf import Ipf
 from watchword.edges.firewall.dated.ipfw import Ipfw
 from watchword.edges.firewall.dated.netsh import Netsh
 from watchword.edges.firewall.dated.pf import Pf
@@ -26,6 +27,8 @@ def tool_for(settings: FirewallSettings, programs: ProgramRunner) -> Tool:
     program = Program(settings.exe, programs)
     if settings.backend == "pf":
         return Pf(program, settings.anchor)
+    if settings.backend == "ipf":
+        return Ipf(program, Program("ipfstat", programs), settings.group)
     if settings.backend == "netsh":
         return Netsh(program)
     return Ipfw(program, settings.ipfw)
