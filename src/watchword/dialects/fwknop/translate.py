@@ -17,6 +17,7 @@ from pathlib import Path
 from watchword.dialects.fwknop import (
     access_conf_perl,
     fwknopd_conf,
+    fwknopd_conf_verify,
     policy_tests,
     translate_alerts,
     translate_answers,
@@ -100,7 +101,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     policy = with_signatures(policy_of(values, found, nat, complaints), sources, values, complaints)
     offers = _offers(stanzas, accounts, nat)
     values = translate_default.with_default(values, offers, sources.is_program, complaints)
-    fwknopd_conf.remark_idle(values, complaints)
+    fwknopd_conf_verify.remark_idle(values, complaints)
     settings = _whole_settings(values, options, sources, complaints, offers)
     settings, said = _with_answers(settings, stanzas, offers, values, complaints)
     policy = translate_answers.policy(policy, settings.firewall, said)
@@ -248,7 +249,7 @@ def _values(sources: Sources, options: ServerOptions, complaints: Complaints) ->
             fwknopd_conf.read(text, file, given, complaints)
     given.update(_overrides(options))
     values = Values(given, Place(options.config_file, 0))
-    fwknopd_conf.verify(values, complaints)
+    fwknopd_conf_verify.verify(values, complaints)
     return values
 
 
