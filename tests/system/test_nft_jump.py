@@ -353,6 +353,25 @@ def test_calls_from_chains_that_the_settings_name_no_longer_are_taken_out(scene:
     assert nft("list", "ruleset") == before
 
 
+def test_maps_for_answers_alone_go_when_they_are_for_everybody_or_nobody(scene: Trio) -> None:
+    nft(script=ROUTERS)
+    plain = jumping("inet first input")
+    output = (JumpFrom("inet", "first", "forward"),)
+    apart = replace(plain, output_from=output, answers_apart=True)
+    there = opening(scene.caller.four)
+    out = Opening(there.hole._replace(answers=True), there.until)
+    for later in (plain, replace(plain, output_from=output)):
+        with firewall(apart) as backend:
+            backend.prepare()
+            backend.apply(add(there, out))
+            assert "watchword_answers4" in nft("list", "ruleset")
+        with firewall(later) as backend:
+            backend.prepare()
+            assert "watchword_answers" not in nft("list", "ruleset")
+            assert backend.installed() == {there.tag}
+            backend.teardown()
+
+
 def test_calls_of_another_server_are_no_leftovers(scene: Trio) -> None:
     nft(script=ROUTERS)
     ready, told = os.pipe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -11,9 +12,12 @@ import pytest
 from tests.fwknopd_files import KEYS, configure
 from tests.values import NOW, policy, request, terms
 from watchword.dialects.fwknop.voice_added import rules
-from watchword.edges.firewall.memory import EVERYTHING
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.memory import EVERYTHING, MemoryFirewall
 from watchword.edges.firewall.tables.rules import lines
+from watchword.edges.replay.memory import MemoryJournal
 from watchword.edges.replay.particulars import with_particulars, written
+from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError, OperatorError
 from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
@@ -28,6 +32,7 @@ from watchword.model.requests import ForwardWish
 from watchword.model.services import Service
 from watchword.model.settings import LogChains
 from watchword.service.daemon.assembly import fitted
+from watchword.service.daemon.enforcer import Enforcer
 
 SSH, WEB = Service.parse("tcp/22"), Service.parse("tcp/80")
 CALLER = ip_address("198.51.100.2")
@@ -152,6 +157,29 @@ def test_two_at_one_address_share_the_way_in_and_each_has_his_own_way_out() -> N
     ledger.settled()
     ledger.withdraw(first.id, Turn.REVOKED)
     assert [len(ledger.change().add), len(ledger.change().remove)] == [0, 1]
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_firewall_that_cannot_be_told_takes_over_the_grant_without_its_answers(
+    able: bool,
+) -> None:
+    clock, journal = FakeClock(*NOW), MemoryJournal("boot")
+    permit = authorise(policy(terms(answers=True)), request(), NOW)
+    assert isinstance(permit, Permit)
+    features = EVERYTHING if able else EVERYTHING - {Feature.OUTPUT}
+
+    async def moved() -> tuple[list[Grant], list[bool]]:
+        before = MemoryFirewall(clock)
+        before.prepare()
+        enforcer = Enforcer(before, journal, MemoryReporter(), clock)
+        await enforcer.grant([permit])
+        after = MemoryFirewall(clock, features=features)
+        await enforcer.replace_firewall(after, elsewhere=True)
+        return list(enforcer.ledger.grants()), [each.hole.answers for each in after.openings]
+
+    [kept], out = asyncio.run(moved())
+    assert kept.answers is able
+    assert sorted(out) == ([False, True] if able else [False])
 
 
 def asked(hole: Hole) -> Wanted:

@@ -113,7 +113,7 @@ def openings(live: Iterable[Grant]) -> Iterator[Opening]:
     """What the firewall needs for these grants: for each hole, the latest end."""
     ends: dict[Hole, float] = {}
     for grant in live:
-        for hole in grant.holes:
+        for hole in grant.wanted:
             ends[hole] = max(ends.get(hole, 0.0), grant.until)
     return (Opening(hole, until) for hole, until in ends.items())
 

@@ -31,11 +31,18 @@ def leftovers(netlink: Netlink, structure: Structure) -> str:
     used |= {(home, each.name) for each in structure.chains for home in [_plain(each.home)]}
     chains = dict.fromkeys((_home(each), each.rule.jumps_to) for each in idle)
     unused = [each for each in chains if each not in used]
-    return removal(
-        [(_call(each), each.rule.handle) for each in idle],
-        unused,
-        _maps(netlink, (home for home, _ in unused), {home for home, _ in used}),
-    )
+    maps = [
+        *_maps(netlink, (home for home, _ in unused), {home for home, _ in used}),
+        *_ways_out(netlink, structure),
+    ]
+    return removal([(_call(each), each.rule.handle) for each in idle], unused, dict.fromkeys(maps))
+
+
+def _ways_out(netlink: Netlink, structure: Structure) -> Iterator[tuple[Home, str]]:
+    """Maps of openings for answers alone, where every opening lets them out now, or none does."""
+    idle = dict.fromkeys(map(_plain, structure.tables))
+    for home in (each for each in idle if each not in map(_plain, structure.answers)):
+        yield from ((home, name) for name in maps_of(netlink, home, f"{CHAIN}_answers"))
 
 
 def _is_idle(placed: Placed, structure: Structure) -> bool:
