@@ -382,7 +382,11 @@ def test_datagrams_of_who_slipped_in_are_forgotten_and_those_of_others_are_not(
 
 
 WAYS = {
-    "jump": {"FIREWALL_ATTACH": "jump", "NFT_JUMP_FROM": "inet filter input"},
+    "jump": {
+        "FIREWALL_ATTACH": "jump",
+        "NFT_JUMP_FROM": "inet filter input",
+        "PRIVILEGE_SEPARATION": "N",
+    },
     "iptables-nft": {"FIREWALL_BACKEND": "iptables"},
     "ipset": {"FIREWALL_BACKEND": "ipset"},
 }

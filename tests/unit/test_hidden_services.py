@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.fwknopd_files import configure, fatal, remarks
+from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.voice import lines
 from watchword.edges.firewall.nft.arrivals import Arrivals
 from watchword.edges.firewall.nft.connections import Connection, Sockets
@@ -138,6 +138,17 @@ def test_the_operator_says_what_his_rules_hide_and_whom_they_let_in(backend: str
 def test_what_can_have_no_effect_is_remarked_on(text: str, told: str) -> None:
     assert any(told in each for each in remarks(f"{text}\n"))
     assert configure(f"{text}\n").settings.firewall.hidden == ()
+
+
+def test_it_is_remarked_on_that_nobody_knows_whom_commands_let_in() -> None:
+    opens = (
+        f"{STANZA}CMD_CYCLE_OPEN /bin/true $IP\nCMD_CYCLE_CLOSE /bin/true $IP\nCMD_CYCLE_TIMER 9\n"
+    )
+    told = "HIDDEN_SERVICES knows nothing of whom commands let in"
+    hides = f"{ON}HIDDEN_SERVICES tcp/22\n"
+    assert any(told in each for each in remarks(hides, opens))
+    assert not any(told in each for each in remarks(hides, STANZA))
+    assert not any(told in each for each in remarks(ON, opens))
 
 
 @pytest.mark.parametrize(

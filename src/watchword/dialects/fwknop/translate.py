@@ -24,6 +24,7 @@ from watchword.dialects.fwknop import (
     translate_callers,
     translate_default,
     translate_doors,
+    translate_hidden,
     translate_knocks,
     translate_log,
     translate_nat,
@@ -117,6 +118,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         everybody = firewall.answers_apart and values.flag("ENABLE_IPT_OUTPUT")
         policy = replace(policy, door_answers=everybody)
     _verify(values, settings, policy, complaints)
+    translate_hidden.verify(firewall, policy, values, complaints)
     tests = _tests(plain, values, complaints)
     return Configuration(
         settings=replace(settings, firewall=firewall),

@@ -15,7 +15,9 @@ from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.translate_sources import doors
 from watchword.model.addresses import Network
-from watchword.model.firewalls import DATED, Attach
+from watchword.model.doors import RunCommands
+from watchword.model.firewalls import DATED, Attach, FirewallSettings
+from watchword.model.policy import Policy
 from watchword.model.services import Service
 
 _NAMES: Final = ("HIDDEN_SERVICES", "HIDDEN_EXCEPT", "HIDDEN_BEHIND")
@@ -42,6 +44,21 @@ def hidden(
         "hidden_except": _networks("HIDDEN_EXCEPT", values, complaints),
         "hidden_behind": _networks("HIDDEN_BEHIND", values, complaints),
     }
+
+
+def verify(
+    firewall: FirewallSettings, policy: Policy, values: Values, complaints: Complaints
+) -> None:
+    """Whom a command lets in is unknown to whoever judges."""
+    by_commands = any(terms.cycle is not None for terms in policy.stanzas)
+    by_doors = any(isinstance(door.action, RunCommands) for door in policy.doors)
+    if firewall.hidden and (by_commands or by_doors):
+        complaints.remark(
+            "HIDDEN_SERVICES knows nothing of whom commands let in (CMD_CYCLE_OPEN, "
+            "Start_Command): he is cut off from these when others change the firewall",
+            values.place("HIDDEN_SERVICES"),
+            "name him in HIDDEN_EXCEPT, or open with OPEN_PORTS",
+        )
 
 
 def _idle(backend: str, attach: Attach) -> str:
