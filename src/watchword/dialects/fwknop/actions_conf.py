@@ -1,8 +1,8 @@
 """Reads the file of ACTIONS_FILE: programs that callers may have run by name.
 
 In here: ACTION and the lines below it, and what is wrong with them.
-Not in here: which stanza lists which action (access_conf_actions), what callers say
-(grant.actions), running (service.daemon.hand).
+Not in here: what one ACTION_ARGUMENT says (action_arguments), which stanza lists which action
+(access_conf_actions), what callers say (grant.actions), running (service.daemon.hand).
 
 The file is ours, and as fwknop's are: a name and a value on a line. Nothing in it is passed
 over: a name that is not known, a variable that no argument has and a program without its
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from watchword.dialects.fwknop import action_arguments
 from watchword.dialects.fwknop.access_conf import Stanza
 from watchword.dialects.fwknop.access_conf_commands import Accounts, CommandReader
 from watchword.dialects.fwknop.lines import (
@@ -30,25 +31,14 @@ from watchword.dialects.fwknop.lines import (
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import HostError, OperatorError, Place
-from watchword.model.actions import ADMIT, CLOSE, Action, Argument, Kind, Piece
+from watchword.model.actions import ADMIT, CLOSE, Action, Argument, Piece
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
-_ARGUMENT: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
-_VARIABLE: Final = re.compile(r"\$(?:(\$)|\{(\w*)\}|(\w*))", re.ASCII)
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _LINES: Final = frozenset({"ACTION_RUN", "ACTION_USER", "ACTION_GROUP", "ACTION_TIMEOUT"})
 _KNOWN: Final = _LINES | {"ACTION", "ACTION_ARGUMENT"}
 _MOST: Final = 200  # actions
 _MOST_ARGUMENTS: Final = 8  # each may have an expression to match, for a second
 _LONGEST: Final = 86_400  # seconds that an action may take
-_HOW: Final = (
-    "write a name in capitals and address, ipv4, ipv6, port, number LOW HIGH, one-of A B or "
-    "word REGEX"
-)
-
-
-class _UnfitError(ValueError):
-    """An argument that is not described as it has to be; the message says how."""
 
 
 @dataclass(slots=True)
@@ -172,9 +162,11 @@ class _Reader:
         found: dict[str, Argument] = {}
         for line in self._block.arguments:
             try:
-                argument = _argument(line.value)
-            except _UnfitError as unfit:
-                self._complaints.refuse(f"ACTION_ARGUMENT {unfit}", line.place, _HOW)
+                argument = action_arguments.argument(line.value)
+            except action_arguments.UnfitError as unfit:
+                self._complaints.refuse(
+                    f"ACTION_ARGUMENT {unfit}", line.place, action_arguments.HOW
+                )
                 return None
             if argument.name in found or len(found) == _MOST_ARGUMENTS:
                 self._complaints.refuse(
@@ -195,7 +187,8 @@ class _Reader:
             return None
         known = {each.name: each for each in arguments or ()}
         try:
-            words = tuple(_pieces(each, known) for each in shlex.split(line.value))
+            split = shlex.split(line.value)
+            words = tuple(action_arguments.pieces(each, known) for each in split)
         except ValueError as error:
             if arguments is not None:  # else the variable may be one that was complained about
                 self._complaints.refuse(f"ACTION_RUN cannot be read: {error}", line.place)
@@ -262,58 +255,3 @@ class _Reader:
             )
             return self._accounts.seconds
         return float(line.value[:8])
-
-
-def _argument(text: str) -> Argument:
-    name, *more = text.split(maxsplit=2)
-    if not _ARGUMENT.fullmatch(name):
-        raise _UnfitError(f"'{shown(name)}' is no name in capitals")
-    kind = more[0] if more else ""
-    rest = more[1].strip() if len(more) > 1 else ""
-    if kind not in tuple(Kind):
-        raise _UnfitError(f"{name}: '{shown(kind)}' is no kind of argument")
-    match Kind(kind):
-        case Kind.NUMBER:
-            return _number(name, rest)
-        case Kind.CHOICE if rest:
-            return Argument(name, Kind.CHOICE, choices=tuple(rest.split()))
-        case Kind.WORD if rest:
-            return Argument(name, Kind.WORD, pattern=_pattern(name, rest))
-        case Kind.PORT if not rest:
-            return Argument(name, Kind.PORT, 1, 65535)
-        case Kind.ADDRESS | Kind.IPV4 | Kind.IPV6 if not rest:
-            return Argument(name, Kind(kind))
-        case _:
-            raise _UnfitError(f"{name}: what follows {kind} does not fit")
-
-
-def _number(name: str, rest: str) -> Argument:
-    limits = rest.split()
-    if len(limits) != 2 or not all(map(_INTEGER.fullmatch, limits)):
-        raise _UnfitError(f"{name}: a number has two limits")
-    low, high = map(int, limits)
-    if low > high:
-        raise _UnfitError(f"{name}: no number is from {low} to {high}")
-    return Argument(name, Kind.NUMBER, low, high)
-
-
-def _pattern(name: str, text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, ValueError, OverflowError, RecursionError) as error:
-        raise _UnfitError(f"{name}: that is no regular expression: {error}") from None
-    return text
-
-
-def _pieces(word: str, known: Mapping[str, Argument]) -> tuple[Piece, ...]:
-    """``$$`` is a dollar. Raises ValueError: a variable is none of the action's."""
-    found: list[Piece] = []
-    at = 0
-    for variable in _VARIABLE.finditer(word):
-        name = variable[2] or variable[3] or ""
-        if not variable[1] and name not in known:
-            raise ValueError(f"${shown(name)} is no ACTION_ARGUMENT of this action")
-        found += [word[at : variable.start()], variable[1] or known[name]]
-        at = variable.end()
-    found.append(word[at:])
-    return tuple(each for each in found if each != "") or ("",)

@@ -1,22 +1,21 @@
 """From fwknopd's files and command line to settings and policy.
 
-In here: which files are read in which order, what the command line overrides,
-and the one place where everything that is wrong is raised together.
-Not in here: reading each file (fwknopd_conf, access_conf), opening files
-(edges), acting on any of it (service).
+In here: what is read and translated after what, and the one place where everything
+that is wrong is raised together.
+Not in here: the variables, and what the command line overrides (server_values), reading
+each file (fwknopd_conf, access_conf), opening files (edges), acting on any of it (service).
 
 Source: fwknopd server, sections 1 to 3; access.conf, sections 1 and 6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchword.dialects.fwknop import (
     access_conf_perl,
-    fwknopd_conf,
     fwknopd_conf_verify,
     policy_tests,
     translate_alerts,
@@ -38,26 +37,25 @@ from watchword.dialects.fwknop.access_conf_commands import Accounts
 from watchword.dialects.fwknop.access_conf_nat import ServerNat, inside
 from watchword.dialects.fwknop.access_conf_stanza import offered
 from watchword.dialects.fwknop.dump import stanza_values, variable_values
-from watchword.dialects.fwknop.fwknopd_conf import Value, Values
-from watchword.dialects.fwknop.lines import not_opened, shown, shown_file
+from watchword.dialects.fwknop.fwknopd_conf import Values
+from watchword.dialects.fwknop.lines import shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_files import Sources, noting
 from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.server_values import COMMAND_LINE, read_values
 from watchword.dialects.fwknop.translate_accounts import accounts_of, surroundings, with_actions
 from watchword.dialects.fwknop.translate_firewall import firewall
 from watchword.dialects.fwknop.translate_guard import Offer
 from watchword.dialects.fwknop.translate_policy import policy_of, terms_of, with_signatures
 from watchword.dialects.fwknop.translate_requests import requests
 from watchword.dialects.fwknop.translate_sources import sources
-from watchword.errors import Complaint, HostError, OperatorError, Place
+from watchword.errors import Complaint, Place
 from watchword.model.firewalls import FirewallSettings
 from watchword.model.knocking import Knocking
 from watchword.model.old_knocks import Signatures
 from watchword.model.policy import Policy
 from watchword.model.policy_tests import PolicyTest
 from watchword.model.settings import ControlSettings, Settings
-
-COMMAND_LINE = Place("command line", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     complaints = Complaints()
     read: dict[str, None] = {}
     plain, sources = sources, noting(sources, read)
-    values = _values(sources, options, complaints)
+    values = read_values(sources, options, complaints)
     stanzas = _stanzas(sources, values, complaints)
     accounts = with_actions(accounts_of(sources, values), sources, values, complaints)
     nat = translate_nat.server_nat(values, complaints)
@@ -195,7 +193,7 @@ def settings_only(sources: Sources, options: ServerOptions) -> Settings:
     while its files are broken.
     """
     complaints = Complaints()
-    values = _values(sources, options, complaints)
+    values = read_values(sources, options, complaints)
     if not translate_default.is_chosen(values):
         values = _with_firewall(sources, values, complaints)
     settings = _settings(values, options, (), complaints)
@@ -208,7 +206,7 @@ def settings_only(sources: Sources, options: ServerOptions) -> Settings:
 def fingerprinting(sources: Sources, options: ServerOptions) -> tuple[str, Signatures]:
     """The log that is looked at for systems, and by which signatures. Raises OperatorError."""
     complaints = Complaints()
-    values = _values(sources, options, Complaints())
+    values = read_values(sources, options, Complaints())
     found = translate_knocks.signatures(values, sources.read, complaints, needed=True)
     complaints.settle()
     return options.fw_log or values.text("IPT_SYSLOG_FILE"), found
@@ -227,56 +225,6 @@ def _translated(
         access_conf_perl.translate(stanza, complaints, hears=translate_knocks.is_heard(values))
     nat = translate_nat.server_nat(values, complaints)
     return stanzas, _offers(stanzas, accounts_of(sources, values), nat)
-
-
-def auth_mode(sources: Sources, options: ServerOptions) -> str:
-    """AUTH_MODE of fwknop 1.9, whatever else is in the file. A file that is missing is passed over:
-    then it is the default."""
-    return _values(sources, options, Complaints()).text("AUTH_MODE")
-
-
-def _values(sources: Sources, options: ServerOptions, complaints: Complaints) -> Values:
-    given: dict[str, Value] = {}
-    for file in (options.config_file, *options.override_config):
-        try:
-            text = sources.read(file)
-        except (OperatorError, HostError) as error:
-            complaints.opened(file)
-            complaints.refuse(
-                not_opened("Config", file),
-                Place(file, 0),
-                shown_file(str(error)),
-            )
-        else:
-            fwknopd_conf.read(text, file, given, complaints)
-    given.update(_overrides(options))
-    values = Values(given, Place(options.config_file, 0))
-    fwknopd_conf_verify.verify(values, complaints)
-    return values
-
-
-def _overrides(options: ServerOptions) -> Iterator[tuple[str, Value]]:
-    """Variables that the command line sets."""
-    table = (
-        ("ACCESS_FILE", "--access-file", options.access_file),
-        ("ACCESS_FOLDER", "--access-folder", options.access_folder),
-        ("DIGEST_FILE", "--digest-file", options.digest_file),
-        ("FWKNOP_PID_FILE", "--pid-file", options.pid_file),
-        ("FWKNOP_RUN_DIR", "--run-dir", options.run_dir),
-        ("PCAP_INTF", "--interface", options.interface),
-        ("PCAP_FILTER", "--pcap-filter", options.pcap_filter),
-        ("PCAP_FILE", "--pcap-file", options.pcap_file),
-        ("ENABLE_PCAP_ANY_DIRECTION", "--pcap-any-direction", options.pcap_any_direction),
-        ("ENABLE_UDP_SERVER", "--udp-server", options.udp_server),
-        ("ENABLE_NFQ_CAPTURE", "--nfq-capture", options.nfq_capture),
-        ("LOCALE", "--locale", options.locale),
-        ("GPG_HOME_DIR", "--gpg-home-dir", options.gpg_home_dir),
-        ("GPG_EXE", "--gpg-exe", options.gpg_exe),
-        ("SUDO_EXE", "--sudo-exe", options.sudo_exe),
-    )
-    for name, option, said in table:
-        if said:
-            yield name, Value(option, "Y" if said is True else str(said), COMMAND_LINE)
 
 
 def _stanzas(sources: Sources, values: Values, complaints: Complaints) -> Sequence[Stanza]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from watchword.dialects.fwknop import translate
+from watchword.dialects.fwknop import server_values, translate
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.service.daemon import companions
@@ -27,7 +27,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 
 
 def _say(_: CompanionOptions, files: ServerOptions) -> int:
-    mode = translate.auth_mode(sources(), files)
+    mode = server_values.auth_mode(sources(), files)
     settings = translate.settings_only(sources(), files)
     where = [place_of(each) for each in settings.sources if isinstance(each, KNOCKS)]
     if where:
