@@ -175,6 +175,15 @@ def test_where_the_office_rewrites_ports_nobody_is_let_in_by_a_bound_grant(scene
         net.rewrite_ports(False)
 
 
+def test_who_has_the_port_at_the_office_before_its_owner_is_let_in_by_it(scene: Shared) -> None:
+    """One SYN is enough, which nobody answers: the office keeps the port for two minutes."""
+    net, own = scene.net, 40250
+    assert let_in_of(scene, BOUND, [(net.mallory, own)]) == []
+    assert admit(scene, net.alice, BOUND, f"port {own}")["verdict"] == "granted"
+    assert let_in_of(scene, BOUND, [(net.alice, own)]) == []
+    assert let_in_of(scene, BOUND, [(net.mallory, own)]) == [(net.mallory.host.name, own)]
+
+
 def test_a_whole_address_is_refused_where_binding_is_required_and_the_log_says_whose_wish(
     scene: Shared,
 ) -> None:
