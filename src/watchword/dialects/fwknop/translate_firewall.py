@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from watchword.dialects.fwknop import (
     translate_aws,
@@ -38,10 +38,29 @@ from watchword.model.firewalls import DATED, Attach, FirewallSettings
 
 _CALLED = (*TABLES, *DATED, "firewalld")
 """Backends that hide nothing themselves: rules of the operator's do."""
-_ANCHOR = re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
-_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,14}")
-_SET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,28}")
-_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+_NAMES: Final = {
+    "NFT_TABLE": (
+        re.compile(r"[A-Za-z0-9_]{1,64}"),
+        "cannot be the name of a table",
+        "use up to 64 letters, digits and _",
+    ),
+    "PF_ANCHOR_NAME": (
+        re.compile(r"(?=.{1,63}$)[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*"),
+        "cannot be the name of an anchor",
+        "use up to 63 letters, digits, _, -, . and, between names, /",
+    ),
+    "IPF_GROUP_NAME": (
+        re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,14}"),
+        "cannot be the name of a group",
+        "use up to 15 letters, digits, _ and -",
+    ),
+    "IPSET_NAME": (
+        re.compile(r"[A-Za-z0-9_.-]{1,28}"),
+        "names of sets cannot begin with",
+        "use up to 28 letters, digits, _, - and .",
+    ),
+}
+"""Form, what another one cannot be, and what to write."""
 
 
 def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) -> FirewallSettings:
@@ -57,7 +76,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
     return FirewallSettings(
         backend=backend,
         attach=attach,
-        table=_table(values, complaints),
+        table=_name(values, complaints, "NFT_TABLE"),
         guard_all=shield.everything,
         guarded=shield.hidden,
         public=shield.public,
@@ -66,14 +85,14 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
         exe=_program(values, backend),
         ipfw=translate_ipfw.ipfw(values, backend, complaints),
         firewalld=translate_firewalld.firewalld(values, backend, complaints),
-        anchor=_anchor(values, complaints),
-        group=_group(values, complaints),
+        anchor=_name(values, complaints, "PF_ANCHOR_NAME"),
+        group=_name(values, complaints, "IPF_GROUP_NAME"),
         aws=translate_aws.aws(values, backend, complaints),
         input=translate_chains.use(values, "INPUT"),
         output=translate_chains.use(values, "OUTPUT") if values.flag("ENABLE_IPT_OUTPUT") else None,
         lead_chains=translate_chains.lead_chains(values),
         prepend=values.flag("ENABLE_RULE_PREPEND"),
-        set_prefix=_set_prefix(values, complaints),
+        set_prefix=_name(values, complaints, "IPSET_NAME"),
         pace=translate_pace.pace(values, complaints),
         needed=_needed(values, offers),
         flush_at_start=values.flag("FLUSH_IPT_AT_INIT"),
@@ -159,45 +178,12 @@ def _attach(values: Values, backend: str, complaints: Complaints) -> Attach:
     return Attach.JUMP
 
 
-def _table(values: Values, complaints: Complaints) -> str:
-    name = values.text("NFT_TABLE")
-    if not _NAME.fullmatch(name):
+def _name(values: Values, complaints: Complaints, variable: str) -> str:
+    """A name that is the operator's to choose."""
+    form, cannot, hint = _NAMES[variable]
+    name = values.text(variable)
+    if not form.fullmatch(name):
         complaints.refuse(
-            f"NFT_TABLE is '{shown(name)}', which cannot be the name of a table",
-            values.place("NFT_TABLE"),
-            "use up to 64 letters, digits and _",
-        )
-    return name
-
-
-def _anchor(values: Values, complaints: Complaints) -> str:
-    name = values.text("PF_ANCHOR_NAME")
-    if not _ANCHOR.fullmatch(name):
-        complaints.refuse(
-            f"PF_ANCHOR_NAME is '{shown(name)}', which cannot be the name of an anchor",
-            values.place("PF_ANCHOR_NAME"),
-            "use up to 63 letters, digits, _, -, . and, between names, /",
-        )
-    return name
-
-
-def _group(values: Values, complaints: Complaints) -> str:
-    name = values.text("IPF_GROUP_NAME")
-    if not _GROUP.fullmatch(name):
-        complaints.refuse(
-            f"IPF_GROUP_NAME is '{shown(name)}', which cannot be the name of a group",
-            values.place("IPF_GROUP_NAME"),
-            "use up to 15 letters, digits, _ and -",
-        )
-    return name
-
-
-def _set_prefix(values: Values, complaints: Complaints) -> str:
-    name = values.text("IPSET_NAME")
-    if not _SET_NAME.fullmatch(name):
-        complaints.refuse(
-            f"IPSET_NAME is '{shown(name)}', which names of sets cannot begin with",
-            values.place("IPSET_NAME"),
-            "use up to 28 letters, digits, _, - and .",
+            f"{variable} is '{shown(name)}', which {cannot}", values.place(variable), hint
         )
     return name
