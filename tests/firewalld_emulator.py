@@ -38,6 +38,8 @@ class EmulatedFirewalld:
             **{name: dict.fromkeys(rules) for name, rules in zones.items()},
         }
         self._woken = asyncio.Event()
+        self._news: list[str | None] = []
+        """Rules that came or went; None: something else happened."""
 
     def families(self) -> frozenset[int]:
         self._check()
@@ -82,19 +84,27 @@ class EmulatedFirewalld:
         self.timeouts.append(seconds)
         self.told.append(("put", zone, rule))
         self._rules[zone][rule] = self._clock.now().steady + seconds
-        self._woken.set()
+        self.tell(rule)
 
     def take(self, zone: str, rule: str) -> None:
         self._check()
         self.told.append(("take", zone, rule))
         self._rules.get(zone, {}).pop(rule, None)
+        self.tell(rule)
+
+    def tell(self, rule: str | None) -> None:
+        """As a signal on the bus."""
+        self._news.append(rule)
         self._woken.set()
 
     async def news(self) -> AsyncIterator[News]:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            yield None
+            rules = [each for each in self._news if each is not None]
+            news = rules if len(rules) == len(self._news) else None
+            self._news.clear()
+            yield news
 
     def end(self, will: Will) -> None:
         """As whoever ends rules on time does."""
@@ -110,7 +120,7 @@ class EmulatedFirewalld:
         for rules in self._rules.values():
             for rule in [rule for rule, ends in rules.items() if ends is not None]:
                 del rules[rule]
-        self._woken.set()
+        self.tell(None)
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -277,19 +277,26 @@ def test_grants_come_back_though_nobody_can_be_judged_and_that_is_made_up_for(
         wrong.close()
 
 
-@pytest.mark.parametrize("kind", ["jump", "iptables-nft"])
+@pytest.mark.parametrize("kind", ["jump", "iptables-nft", "ipset"])
 def test_what_is_led_on_and_what_passes_through_is_cut_alike(scene: Yard, kind: str) -> None:
+    """Who may come is let in by grants, and with ipset, which leads nobody on, by the operator."""
     inside = (ip_network("10.0.0.5/32"), ip_network("fd00::5/128"))
-    with staged(scene, kind, hidden_except=(), hidden_behind=inside) as stage:
+    callers = (ip_network(scene.caller.four), ip_network(scene.caller.six))
+    friends = callers if kind == "ipset" else ()
+    with staged(scene, kind, hidden_except=friends, hidden_behind=inside) as stage:
         there, near = Door(scene.inside.host, "::", 22), Door(scene.neighbour.host, "::", 22)
         out = Door(scene.stranger.host, "::", 22)
         stage.policy("forward", "drop")
         publish(stage)
         lets_out(stage)
-        grants = [
-            leading(scene.caller.four, None, Lead(None, 0, everything=True)),
-            leading(scene.caller.six, "tcp/8024", Lead(canonical(scene.inside.six), 22)),
-        ]
+        grants = (
+            []
+            if friends
+            else [
+                leading(scene.caller.four, None, Lead(None, 0, everything=True)),
+                leading(scene.caller.six, "tcp/8024", Lead(canonical(scene.inside.six), 22)),
+            ]
+        )
         stage.backend.apply(add(*grants))
         stage.heal(*grants)
         stage.policy("forward", "accept")
@@ -301,7 +308,7 @@ def test_what_is_led_on_and_what_passes_through_is_cut_alike(scene: Yard, kind: 
         ]
         right = [
             there.enter(scene.caller, station.four, 22),
-            there.enter(scene.caller, gate.six, 8024),
+            there.enter(scene.caller, *((station.six, 22) if friends else (gate.six, 8024))),
             near.enter(scene.stranger, scene.neighbour.four, 22),
             out.enter(station, scene.stranger.four, 22),
         ]

@@ -12,6 +12,7 @@ from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.rules import Rule
 from watchword.edges.firewall.firewalld.talk import NotRunningError
+from watchword.edges.firewall.slipped import Slipped
 from watchword.edges.firewall.tables.claim import Claim
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError
@@ -67,13 +68,23 @@ class Scene(NamedTuple):
         return self.world.backend
 
 
-def scene(zones: Mapping[str, Iterable[str]] | None = None, named: tuple[str, ...] = ()) -> Scene:
+def scene(
+    zones: Mapping[str, Iterable[str]] | None = None,
+    named: tuple[str, ...] = (),
+    slipped: Slipped | None = None,
+) -> Scene:
     """``zones``: those that are active, with rules of others; ``named``: by FIREWALLD_ZONES."""
     clock, heir, tables = FakeClock(), NoHeir(), Tables()
     firewalld = EmulatedFirewalld(clock, {"public": ()} if zones is None else zones, ("work",))
     settings = FirewallSettings(backend="firewalld", firewalld=FirewalldSettings(zones=named))
     backend = FirewalldFirewall(
-        settings, firewalld, tables, clock=clock, heir=lambda exe: heir, claim=Claims
+        settings,
+        firewalld,
+        tables,
+        clock=clock,
+        heir=lambda exe: heir,
+        claim=Claims,
+        slipped=slipped,
     )
 
     def wait(seconds: float) -> None:

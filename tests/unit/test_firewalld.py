@@ -9,9 +9,12 @@ import pytest
 
 from tests.contract.firewall import FirewallContract, World, tags
 from tests.unit.firewalld_scene import Claims, scene
+from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.firewalld import forwarding as module
 from watchword.edges.firewall.firewalld.rules import Rule, text
+from watchword.edges.firewall.slipped import Slipped
 from watchword.errors import HostError
+from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import ChangeSet, Extent, Hole, Lead, Opening, SourceNat
 from watchword.model.services import Service
 
@@ -347,6 +350,47 @@ def test_a_reload_wakes_and_a_change_of_our_own_does_not() -> None:
         assert not (await asyncio.wait([waiting], timeout=0.05))[0]
         firewalld.reload()
         await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(play())
+
+
+class Judge(Slipped):
+    """Counts how often there was something to be judged."""
+
+    def __init__(self) -> None:
+        hidden = FirewallSettings(hidden=(Service.parse("tcp/22"),))
+        super().__init__(hidden, None, FakeClock())
+        self.judged = 0
+
+    def judge(self) -> None:
+        self.judged += 1
+
+
+def test_who_slips_in_is_looked_for_after_changes_of_others_and_not_after_our_own() -> None:
+    judge = Judge()
+    world, firewalld, _, _ = scene({"public": (OTHERS,)}, slipped=judge)
+
+    async def play() -> None:
+        world.backend.prepare()
+        news = world.backend.disturbances()
+        waiting = asyncio.ensure_future(anext(news))
+        await asyncio.sleep(0)
+        world.add(world.opening())
+        assert not (await asyncio.wait([waiting], timeout=0.05))[0]
+        assert world.backend.intact()
+        assert judge.judged == 0
+        for number, rule in enumerate((OTHERS, None), start=1):
+            firewalld.tell(rule)
+            await asyncio.wait_for(waiting, 5)
+            waiting = asyncio.ensure_future(anext(news))
+            assert world.backend.intact()
+            assert world.backend.intact()
+            assert judge.judged == number
+        firewalld.reload()
+        await asyncio.wait_for(waiting, 5)
+        assert not world.backend.intact()
+        world.backend.prepare()
+        assert judge.judged == 3
 
     asyncio.run(play())
 
