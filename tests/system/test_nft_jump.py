@@ -365,6 +365,9 @@ def test_maps_for_answers_alone_go_when_they_are_for_everybody_or_nobody(scene: 
             backend.prepare()
             backend.apply(add(there, out))
             assert "watchword_answers4" in nft("list", "ruleset")
+        with firewall(apart) as backend:  # of a later run
+            backend.prepare()
+            assert backend.installed() == {there.tag, out.tag}
         with firewall(later) as backend:
             backend.prepare()
             assert "watchword_answers" not in nft("list", "ruleset")

@@ -182,6 +182,15 @@ def test_a_firewall_that_cannot_be_told_takes_over_the_grant_without_its_answers
     assert sorted(out) == ([False, True] if able else [False])
 
 
+def test_who_had_no_answers_before_a_reload_gets_another_grant_with_them() -> None:
+    ledger = Ledger()
+    for answers in (False, True, True):
+        permit = authorise(policy(terms(answers=answers)), request(), NOW)
+        assert isinstance(permit, Permit)
+        ledger.admit(permit, NOW)
+    assert [each.answers for each in ledger.grants()] == [False, True]
+
+
 def asked(hole: Hole) -> Wanted:
     return Wanted(Opening(hole, NOW.steady + 20.0), 1, CALLER)
 

@@ -70,11 +70,12 @@ def test_rules_are_put_into_the_group_and_removed_by_their_words(tmp_path: Path)
 
 
 def test_on_a_host_that_lists_both_versions_at_once_no_rule_counts_twice(tmp_path: Path) -> None:
-    _, world = ready(tmp_path, Ipf(told_versions=False))
+    ipf, world = ready(tmp_path, Ipf(told_versions=False))
     both = world.opening(), world.opening("2001:db8::7")
     world.add(*both)
     assert world.backend.installed() == tags(*both)
     assert world.backend.intact()
+    assert len(tool_for(SETTINGS, ipf).shown(everything=False).splitlines()) == 2
     world.remove(*tags(*both))
     assert world.backend.installed() == frozenset()
 
