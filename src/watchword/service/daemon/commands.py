@@ -29,10 +29,10 @@ from watchword.service.daemon.hand import (
     Hand,
     NotAllowedError,
     UncheckedError,
+    complaint,
     nothing_blocked,
 )
 
-_SAID = 200  # characters of a command's complaint that are kept
 Refused = Callable[[Case, Refusal], None]
 """Told that a command was not run, so that the next stanza may be asked."""
 
@@ -109,7 +109,7 @@ class Commands:
             self._tell(case, permit, Ran(None, time.monotonic() - began, why))
         else:
             took = time.monotonic() - began
-            self._tell(case, permit, Ran(completed.status, took, said=_first_line(completed)))
+            self._tell(case, permit, Ran(completed.status, took, said=complaint(completed)))
         finally:
             self._unchecked.discard(unchecked)
             unchecked.set()
@@ -149,8 +149,3 @@ class Commands:
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     loop.call_soon_threadsafe(call)
-
-
-def _first_line(completed: Completed) -> str:
-    text = completed.stderr[: _SAID * 4].decode("utf-8", "replace").strip()
-    return text.splitlines()[0][:_SAID] if text else ""

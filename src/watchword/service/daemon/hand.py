@@ -24,6 +24,7 @@ from watchword.model.policy import Policy, Terms
 from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 OUTPUT = 64 << 10  # bytes of what a command says that are kept
+_SAID = 200  # characters of its complaint that are told
 
 
 def command_programs() -> SystemPrograms:
@@ -37,6 +38,18 @@ def close(programs: ProgramRunner, closing: Closing) -> Completed:
     The stanza may be gone by now. Raises NotStartedError, HostError.
     """
     return programs.run(closing.argv, seconds=closing.seconds)
+
+
+def complaint(done: Completed) -> str:
+    """The first line of it; empty: there is none."""
+    text = done.stderr[: _SAID * 4].decode("utf-8", "replace").strip()
+    return text.splitlines()[0][:_SAID] if text else ""
+
+
+def failure(done: Completed) -> str:
+    """How a command has failed."""
+    said = complaint(done)
+    return f"exit status {done.status}: {said}" if said else f"exit status {done.status}"
 
 
 class NotAllowedError(Exception):

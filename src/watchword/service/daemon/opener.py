@@ -28,12 +28,11 @@ from watchword.model.reasons import Reason
 from watchword.ports import Clock, Completed, Journal, NotStartedError, Reporter
 from watchword.service.daemon.cases import Case
 from watchword.service.daemon.figures import Figures
-from watchword.service.daemon.hand import Blocked, BlockedError, Hand
+from watchword.service.daemon.hand import Blocked, BlockedError, Hand, failure
 
 AT_ONCE = 16  # packets whose opening commands run
 WAITING = 1024  # packets that wait for that; more are refused
 PATIENCE = 10.0  # seconds that one waits: nobody expects a port to open after that
-_SAID = 200  # characters of a command's complaint that are kept
 
 
 class _OpeningError(Exception):
@@ -197,7 +196,7 @@ class Opener:
 
         done = await asyncio.get_running_loop().run_in_executor(self._threads, run)
         if done.status:
-            raise _OpeningError(_failure(done))
+            raise _OpeningError(failure(done))
 
     def _announce(self, case: Case, permit: Permit, values: cycles.Values, *, first: bool) -> None:
         if permit.cycle is not None:
@@ -221,9 +220,3 @@ class Opener:
         at = self._clock.now().wall
         refusals = (*case.refusals, Refusal(reason, (permit.request.stanza,), detail))
         self._reporter.report(Judged(case.packet, at, refusals, permit.request))
-
-
-def _failure(done: Completed) -> str:
-    said = done.stderr[: _SAID * 4].decode("utf-8", "replace").strip()
-    line = said.splitlines()[0][:_SAID] if said else ""
-    return f"exit status {done.status}: {line}" if line else f"exit status {done.status}"
