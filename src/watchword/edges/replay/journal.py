@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from watchword.edges.replay.database import Session
 from watchword.edges.replay.particulars import with_particulars, written
 from watchword.edges.replay.recovered import recovered
 from watchword.edges.replay.schema import (
@@ -21,6 +20,7 @@ from watchword.edges.replay.schema import (
     WITH_LEADS,
     WITH_PARTICULARS,
 )
+from watchword.edges.replay.session import Session
 from watchword.model.addresses import canonical
 from watchword.model.commands import Closing, Cycle
 from watchword.model.moments import Moment

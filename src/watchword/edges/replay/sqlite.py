@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from watchword.edges.replay import digest_cache
-from watchword.edges.replay.database import Channel, Session, Worker, create
+from watchword.edges.replay.database import Channel, create
 from watchword.edges.replay.journal import SqliteJournal
 from watchword.edges.replay.location import NAME, prepare_folder
+from watchword.edges.replay.session import Session, Worker
 from watchword.errors import Complaint, HostError
 from watchword.model.requests import Claim, ReplayKey, Sighting
 from watchword.ports import ReplayStore
