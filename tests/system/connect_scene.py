@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.daemon import PROGRAMS, Server, base64, stanza
 from tests.values import KEY, MAC_KEY
+from tests.vitals import all_tried
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import listen
 from watchword.lab.trio import Trio, trio
@@ -74,6 +75,11 @@ class ConnectScene:
             each["verdict"] == "granted" and f"tcp/{port}" in str(each)
             for each in self.server.judged
         )
+
+    def so_far(self) -> int:
+        """How many packets were judged, once all that were sent are."""
+        all_tried(self.server)
+        return len(self.server.judged)
 
     def close(self) -> None:
         for each in self._listeners:

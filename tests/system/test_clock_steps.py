@@ -86,7 +86,7 @@ def test_a_live_grant_ends_neither_early_nor_late(server: Stepped, step: int) ->
         assert "Removed rule" not in server.log
         time.sleep(0.1)
     server.wait_for("Removed rule")
-    assert 2.9 < time.monotonic() - began < 4.0
+    assert 2.9 < time.monotonic() - began < 8.0
     assert left(server) is None
 
 

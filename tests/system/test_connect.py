@@ -136,12 +136,12 @@ def test_where_no_connection_comes_about_it_is_said_why_and_what_to_do(
 def test_nothing_is_sent_where_something_is_wrong(
     scene: ConnectScene, argv: tuple[str, ...], said: str, hint: str
 ) -> None:
-    before = len(scene.server.judged)
+    before = scene.so_far()
     done = scene.watchword("connect", *argv, input="")
     assert (done.stdout, done.returncode) == ("", 2)
     assert said in done.stderr
     assert hint in done.stderr
-    assert len(scene.server.judged) == before
+    assert scene.so_far() == before
 
 
 def test_two_stanzas_for_one_server_and_port_have_to_be_told_apart(scene: ConnectScene) -> None:
@@ -280,12 +280,12 @@ def test_check_only_says_whether_the_port_answers(
 def test_asked_to_try_first_it_knocks_only_where_that_is_needed(scene: ConnectScene) -> None:
     for port in (8080, 36):
         answering(scene.listen(port), b"open")
-    before = len(scene.server.judged)
+    before = scene.so_far()
     for port, knocks in ((8080, 0), (36, 1), (36, 0)):
         done = scene.watchword("connect", "--try-first", "home", str(port), input="")
         assert done.stdout == "open", done.stderr
         before += knocks
-        assert len(scene.server.judged) == before
+        assert scene.so_far() == before
 
 
 def test_the_connection_itself_is_handed_over_when_asked(scene: ConnectScene) -> None:

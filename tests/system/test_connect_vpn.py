@@ -128,12 +128,12 @@ def test_wireguard_knocks_when_it_comes_up(scene: ConnectScene, tmp_path: Path) 
         path.touch(mode=0o600)
         path.write_text(text)
     assert "    PreUp = fwknop -n wireguard\n" in PAGE.read_text("utf-8")
-    before = len(scene.server.judged)
+    before = scene.so_far()
     server.host.run("wg-quick", "up", str(tmp_path / f"wws{number}.conf"), env=scene.environment)
     caller.host.run("wg-quick", "up", str(tmp_path / f"wwc{number}.conf"), env=scene.environment)
     try:
         until(lambda: pings(caller.host, "10.7.0.1"), 20)
-        assert len(scene.server.judged) == before + 1
+        assert scene.so_far() == before + 1
     finally:
         for host, name in ((caller.host, f"wwc{number}"), (server.host, f"wws{number}")):
             host.run("wg-quick", "down", str(tmp_path / f"{name}.conf"), env=scene.environment)

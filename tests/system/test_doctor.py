@@ -227,11 +227,11 @@ def test_a_clock_is_compared_with_whom_the_caller_names(scene: ConnectScene) -> 
 def test_a_clock_that_cannot_be_asked_is_told_before_anything_is_sent(
     scene: ConnectScene, clock: str
 ) -> None:
-    before = len(scene.server.judged)
+    before = scene.so_far()
     status, told = doctor(scene, "home", "24", "--clock", clock)
     assert status == FILE
     assert clock in told["diagnosis"]["sentence"]
-    assert len(scene.server.judged) == before
+    assert scene.so_far() == before
 
 
 def test_a_router_that_prohibits_the_way_is_named(scene: ConnectScene) -> None:

@@ -181,7 +181,7 @@ def test_knopwatchd_starts_the_daemon_again_whichever_part_is_killed_and_mails_i
     def killed(part: int) -> None:
         count = server.log.count(READY) + 1
         os.kill(part, signal.SIGKILL)
-        until(lambda: server.log.count(READY) == count, 5.0)
+        until(lambda: server.log.count(READY) == count, 20.0)
 
     killed(first)
     second = int(pid_file.read_text())

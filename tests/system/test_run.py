@@ -40,7 +40,7 @@ def test_the_command_finds_the_port_open_and_its_exit_status_is_ours(scene: Conn
 
 
 def test_where_no_tcp_port_is_asked_for_it_only_knocks(scene: ConnectScene) -> None:
-    before = len(scene.server.judged)
+    before = scene.so_far()
     done = scene.watchword("run", "names", "--", "echo", "--", "-n")
     assert (done.stdout, done.returncode) == ("-- -n\n", 0)
     until(lambda: len(scene.server.judged) > before)
@@ -48,11 +48,11 @@ def test_where_no_tcp_port_is_asked_for_it_only_knocks(scene: ConnectScene) -> N
 
 
 def test_without_a_command_nothing_is_sent(scene: ConnectScene) -> None:
-    before = len(scene.server.judged)
+    before = scene.so_far()
     done = scene.watchword("run", "names")
     assert (done.stdout, done.returncode) == ("", 125)
     assert "there is no command to run" in done.stderr
-    assert len(scene.server.judged) == before
+    assert scene.so_far() == before
 
 
 @pytest.mark.parametrize(

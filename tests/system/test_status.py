@@ -13,6 +13,7 @@ import pytest
 
 from tests.daemon import Server, until
 from tests.sealing import sealed
+from tests.vitals import volley
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import send_datagram
 from watchword.lab.trio import Trio, trio
@@ -99,8 +100,7 @@ def test_no_packet_is_awaited_before_the_socket_answers(server: Server) -> None:
 
 def test_a_flood_is_one_line_a_second(scene: Trio, server: Server) -> None:
     server.start()
-    for _ in range(500):
-        send(scene, b"8" * 200)
+    volley(scene.caller.host, [b"8" * 200] * 500, scene.server.four)
     until(lambda: "more packets were refused" in server.log)
     assert len(server.judged) == 10
     assert server.log.count("\n") < 60
