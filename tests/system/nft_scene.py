@@ -151,7 +151,14 @@ class Line:
         assert self.far.recv(100) == word
 
     def dead(self, seconds: float = 0.6) -> bool:
-        """Whether the client speaks and is not heard."""
+        """Whether the client speaks and is not heard.
+
+        What it said before, and its kernel sent again while no guard was there, does not count.
+        """
+        self.near.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while self.near.recv(4096):
+                pass
         self.near.settimeout(seconds)
         self.far.sendall(b"is anybody there")
         try:

@@ -82,7 +82,7 @@ def opening(
     door: str = "",
 ) -> str:
     until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    hole = [packed(who), proto, port, None, lead, None, 0]
+    hole = [packed(who), proto, port, None, lead, None, 0, False]
     row = [*hole, until, number, packed(source), door, "ab12"]
     return order(do="apply", add=[row], remove=[], coming=False)
 
@@ -202,10 +202,8 @@ def test_doors_run_and_mark_what_they_say_and_nothing_else(server: Server) -> No
 
 def test_one_opening_too_many_opens_none_of_a_batch(server: Server) -> None:
     until_when = time.clock_gettime(time.CLOCK_BOOTTIME) + 30
-    rows = [
-        [packed(CALLER), "tcp", 22, None, None, None, 0, until_when, 1, packed(CALLER), "", "ab"]
-        for _ in range(3)
-    ]
+    hole = [packed(CALLER), "tcp", 22, None, None, None, 0, False]
+    rows = [[*hole, until_when, 1, packed(CALLER), "", "ab"] for _ in range(3)]
     rows[2][2] = 25
     batch = order(do="apply", add=rows, remove=[], coming=False)
     taken = Taken(server, ("calls", PROBE), ("calls", PREPARE), ("calls", batch))
@@ -283,7 +281,7 @@ def test_only_connections_that_were_let_in_are_looked_at_and_cut(server: Server)
     caller = "198.51.100.78"
 
     def holes(port: int) -> list[object]:
-        return [[packed(caller), "tcp", port, None, None, None, 0]]
+        return [[packed(caller), "tcp", port, None, None, None, 0, False]]
 
     taken = Taken(
         server,

@@ -115,18 +115,18 @@ def waited(pid: int) -> float:
 def test_whatever_is_killed_whenever_what_is_open_ends_on_time_and_no_close_is_lost(
     scene: Trio, server: Server
 ) -> None:
-    """Ten moments each after two knocks, the gate and the hand in turn, under knopwatchd."""
+    """Seven moments each after two knocks, the gate and the hand in turn, under knopwatchd."""
     server.command = [sys.executable, "-c", WITHOUT_A_PAUSE]
     server.start()
     repairs: dict[int, list[float]] = {0: [], 1: []}
     pid_file = server.folder / "run" / "fwknopd.pid"
     listener = listen(scene.server.host, scene.server.four, 22)
     hand, gate = pair(pid_file)
-    for moment in range(20):
+    for moment in range(14):
         starts = sum(server.log.count(each) for each in READY[:1])
         knock(scene, "0.0.0.0,tcp/22")
         knock(scene, "0.0.0.0,tcp/2222", CYCLE_KEY, CYCLE_MAC)
-        time.sleep(moment // 2 * 0.015)
+        time.sleep(moment // 2 * 0.022)
         os.kill((gate, hand)[moment % 2], signal.SIGKILL)
         died = time.monotonic()
         server.wait_for(READY[0], starts + 1)
