@@ -11,6 +11,7 @@ import pytest
 from tests.firewalld_emulator import EmulatedFirewalld
 from tests.fwknopd_files import configure, remarks
 from watchword.edges.clock import FakeClock
+from watchword.edges.firewall.firewalld import mending
 from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.mending import Mending, Source, merged
@@ -151,6 +152,26 @@ def test_news_of_several_sources_are_one_stream_and_so_are_their_ends() -> None:
     assert sorted(map(str, found)) == ["None", "['a']", "['b']"]
     with pytest.raises(HostError, match="no bus"):
         asyncio.run(heard([*sources, broken], 4))
+
+
+def test_where_the_kernel_tells_nothing_other_news_are_heard_all_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise HostError("cannot listen for changes of the ruleset")
+
+    monkeypatch.setattr(mending, "Watch", refused)
+
+    async def signals() -> AsyncIterator[News]:
+        await asyncio.sleep(0)
+        yield ["a"]
+
+    async def heard() -> News:
+        both = merged(scene.mending.flushes, signals)
+        async with asyncio.timeout(30), contextlib.aclosing(both) as stream:
+            return await anext(stream)
+
+    assert asyncio.run(heard()) == ["a"]
 
 
 def test_it_is_off_unless_the_file_says_so_and_rich_rules_alone_have_it() -> None:

@@ -58,9 +58,13 @@ class Mending:
     async def flushes(self) -> AsyncIterator[News]:
         """Yields FLUSHED when the kernel's tables were changed and its rules are not there.
 
-        The kernel's old tables tell nobody of their changes.
+        The kernel's old tables tell nobody of their changes, and a kernel without nftables tells
+        nothing: then it ends at once.
         """
-        watch = Watch(0, HOMES)
+        try:
+            watch = Watch(0, HOMES)
+        except HostError:
+            return
         try:
             async for _ in watch.wakings():
                 await asyncio.sleep(_CALM)
