@@ -8,9 +8,14 @@ import pytest
 
 from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from watchword.dialects.fwknop.voice import lines
+from watchword.edges.clock import FakeClock
+from watchword.edges.firewall import slipped
 from watchword.edges.firewall.nft.arrivals import Arrivals
 from watchword.edges.firewall.nft.connections import Connection, Sockets
 from watchword.edges.firewall.nft.hidden import Hidden, in_question
+from watchword.edges.firewall.nft.known import MOST_ENDED
+from watchword.edges.firewall.nft.netlink import Netlink
+from watchword.edges.firewall.slipped import Slipped
 from watchword.errors import OperatorError
 from watchword.model.daemon_events import SlippedIn
 from watchword.model.firewalls import FirewallSettings
@@ -183,3 +188,96 @@ def test_the_log_names_whom_it_cut_off_and_no_more_than_a_few() -> None:
     told = [text for _, text in lines(SlippedIn(many))]
     assert len(told) == 9
     assert told[-1].startswith("Cut off 92 more connections: ")
+
+
+class Host(Slipped):
+    """Whose connections are what the test says; what would be ended is only told."""
+
+    def __init__(self, *there: Connection) -> None:
+        self.clock, self.cut = FakeClock(), list[str]()
+        super().__init__(SETTINGS, None, self.clock, self._tell)
+        self.there = set(there)
+
+    def _tell(self, event: SlippedIn) -> None:
+        self.cut += [who for who, _ in event.connections]
+
+    def _found(self, netlink: Netlink) -> tuple[Arrivals, frozenset[Connection]]:
+        found = arrived(*self.there)
+        return found, in_question(found, OWN, ())
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(slipped, "end", lambda *_: None)
+    found = Host(line())
+    found.stands(disturbed=False)
+    return found
+
+
+def test_whoever_is_there_at_first_stays_and_whoever_comes_unasked_is_cut_at_a_change(
+    host: Host,
+) -> None:
+    host.there.add(line("192.0.2.9"))
+    host.stands(disturbed=False)
+    assert host.cut == []
+    host.stands(disturbed=True)
+    assert host.cut == ["192.0.2.9"]
+
+
+def test_who_came_by_an_opening_stays_when_that_is_over_and_lists_were_taken_since(
+    host: Host,
+) -> None:
+    came, late = line("192.0.2.8"), line("192.0.2.8", 4001)
+    hole = Hole(came.remote, SSH)
+    host.there.add(came)
+    host.ended([hole])
+    host.clock.advance(60)
+    host.tend()
+    host.there.add(late)
+    host.judge()
+    assert host.cut == ["192.0.2.8"]
+    host.there.remove(late)
+    host.judge()
+    assert host.cut == ["192.0.2.8"], "the earlier one goes on"
+
+
+def test_nothing_is_listed_anew_in_the_middle_of_a_change_unless_openings_end_by_the_thousand(
+    host: Host,
+) -> None:
+    came = line("192.0.2.8")
+    host.there.add(came)
+    many = [Hole(ip_address("10.0.0.0") + number, SSH) for number in range(MOST_ENDED - 1)]
+    host.clock.advance(60)
+    host.ended(many)
+    host.judge()
+    assert host.cut == ["192.0.2.8"]
+    host.ended([*many, Hole(came.remote, SSH)])
+    host.there.add(late := line("192.0.2.8", 4001))
+    host.judge()
+    assert host.cut == ["192.0.2.8"] * 2, "its opening is forgotten, and who came by it is not"
+    host.there.discard(late)
+    host.judge()
+    assert len(host.cut) == 2
+
+
+def test_who_was_left_out_of_one_list_by_chance_is_still_known(host: Host) -> None:
+    host.there.clear()
+    host.judge()
+    host.there.add(line())
+    host.judge()
+    assert host.cut == []
+    for _ in range(2):
+        host.there.clear()
+        host.judge()
+    host.there.add(line())
+    host.judge()
+    assert host.cut == ["192.0.2.7"]
+
+
+def test_without_the_setting_nothing_is_looked_at() -> None:
+    idle = Slipped(FirewallSettings(guarded=(SSH,)), None, FakeClock())
+    idle.holes = lambda: pytest.fail("it looked")
+    idle.stands(disturbed=True)
+    idle.ended([Hole(ip_address("192.0.2.7"), SSH)])
+    idle.tend()
+    idle.judge()

@@ -62,6 +62,8 @@ class Slipped:
         self._known = Hidden(settings)
         self._clock = clock
         self._told = told
+        self._before: frozenset[Connection] = frozenset()
+        """Those of the last list."""
         self._listed_at: float | None = None
         """When the last list was taken; None: there was none yet."""
         self._owed = False
@@ -152,8 +154,11 @@ class Slipped:
         mine, _ = self._sorted(asked)
         self._list(mine)
 
-    def _list(self, connections: Iterable[Connection]) -> None:
-        self._known.listed(connections)
+    def _list(self, connections: frozenset[Connection]) -> None:
+        """With those of the list before: the kernel's tables change while they are read, and may
+        leave somebody out."""
+        self._known.listed(connections | self._before)
+        self._before = connections
         self._listed_at = self._clock.now().steady
 
 
