@@ -141,8 +141,12 @@ WHOLE = Completed(0, b"chain filter_INPUT {\n\t\tjump filter_INPUT_ZONES\n\t}\n"
 EMPTY = Completed(0, b"table inet firewalld {\n\tchain filter_INPUT_ZONES {\n\t}\n}\n", b"")
 NO, DONE = Completed(1, b"", b"no such table"), Completed(0, b"", b"")
 IPTABLES = Completed(
-    0, b"-A INPUT -j INPUT_ZONES\n-A IN_home -j IN_home_pre\n-A IN_public -j IN_public_pre\n", b""
+    0,
+    b"-N IN_home\n-N IN_public\n-A INPUT -j INPUT_ZONES\n-A IN_home -j IN_home_pre\n"
+    b"-A IN_public -j IN_public_pre\n",
+    b"",
 )
+WITHOUT = Completed(0, b"-P INPUT ACCEPT\n-N FWKNOP_INPUT\n", b"")
 FLUSHED = Completed(0, b"-P INPUT ACCEPT\n-N INPUT_ZONES\n-N IN_home\n-N IN_public\n", b"")
 UNCALLED = Completed(0, IPTABLES.stdout.replace(b"-A INPUT ", b"-A OUTPUT "), b"")
 ONE_ZONE = Completed(0, IPTABLES.stdout.replace(b"-A IN_home", b"-A IN_work"), b"")
@@ -157,6 +161,8 @@ DELETE = "delete rule inet firewalld"
         ((EMPTY,), False),
         ((NO, IPTABLES, IPTABLES), True),
         ((NO, IPTABLES, NO), True),
+        ((NO, IPTABLES, WITHOUT), True),
+        ((NO, WITHOUT), False),
         ((NO, NO), False),
         ((NO, IPTABLES, FLUSHED), False),
         ((NO, FLUSHED), False),

@@ -26,6 +26,7 @@ HOMES: Final = (Home("inet", "firewalld"), Home("ip", "filter"), Home("ip6", "fi
 """The tables that firewalld's rules are in, by either of its back ends."""
 _TRIES: Final = 3
 _TABLE: Final = ("inet", "firewalld")
+_CALLED: Final = re.compile(rb"\t(jump|goto) filter_INPUT_")
 _CHAIN: Final = re.compile(r"\tchain (\S+) \{")
 _HANDLE: Final = re.compile(r"\t\t(.+) # handle (\d+)")
 _FAMILIES: Final = ("ip", "ip6")
@@ -48,7 +49,7 @@ class KernelRules:
         """Whether what firewalld made of its zones is there. Raises HostError."""
         table = self._table()
         if table is not None:
-            return b"jump filter_INPUT_ZONES" in table
+            return _CALLED.search(table) is not None
         return not self._by_nftables and all(
             self._stands_in_iptables(exe, zones) for exe in _BY_IPTABLES.values()
         )
@@ -72,12 +73,12 @@ class KernelRules:
         return done.stdout
 
     def _stands_in_iptables(self, exe: str, zones: Collection[str]) -> bool:
-        """IPv6 may be switched off, and its program say no."""
+        """IPv6 may be switched off, here or in firewalld."""
         done = self._run(exe, "-w", "-t", "filter", "-S")
         rules = done.stdout.decode("utf-8", "replace").splitlines()
-        if done.status:
+        if done.status or not any(each.startswith("-N IN_") for each in rules):
             return exe == _BY_IPTABLES[6]
-        called = any(each.startswith("-A INPUT ") and "-j INPUT_ZONES" in each for each in rules)
+        called = any(each.startswith("-A INPUT ") and "-j INPUT_" in each for each in rules)
         return called and all(
             any(each.startswith(f"-A IN_{zone} ") for each in rules) for zone in zones
         )
