@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Collection, Iterator
@@ -205,6 +206,31 @@ def test_killed_on_the_way_it_leaves_nothing_open_past_its_time(
     world.wait(90)
     assert scene.rules() == set()
     assert scene.theirs() == THEIRS
+
+
+@pytest.mark.requirement("4.34", partial=True)
+def test_a_rule_that_other_hands_revoked_is_missed_at_the_next_look_and_put_back(
+    endpoint: str, tmp_path: Path
+) -> None:
+    settings = new_group(endpoint, "looked-after")
+    world = world_of(settings, MemoryPrograms(), tmp_path, lambda: None, impatient)
+    world.backend.prepare()
+    there = world.opening()
+    world.add(there)
+
+    async def revoked() -> None:
+        woken = asyncio.ensure_future(anext(world.backend.disturbances()))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(wiped, endpoint, settings.aws.group)
+        await woken
+
+    asyncio.run(asyncio.wait_for(revoked(), 30))
+    assert not world.backend.intact()
+    assert world.backend.installed() == frozenset()
+    world.backend.prepare()
+    world.backend.apply(ChangeSet(add=(there,)))
+    assert world.backend.intact()
+    assert Group(settings.aws).listed().keys() == {Inbound(there.hole.who, Service.parse("tcp/22"))}
 
 
 def test_a_listing_that_is_late_is_not_believed_against_an_answer(scene: Scene) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
-import pytest
-
 from tests.fwknopd_files import configure, fatal
-from tests.unit.aws_scene import aws, impatient, new_group, wiped
-from tests.unit.dated_scene import StillHeir, world_of
+from tests.unit.dated_scene import StillHeir
 from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.dated.aws import SecurityGroup
 from watchword.edges.firewall.dated.aws_calls import Group, Inbound, ThrottledError
@@ -22,7 +19,7 @@ from watchword.edges.firewall.dated.rule import Rule
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.programs import MemoryPrograms
 from watchword.model.firewalls import FirewallSettings
-from watchword.model.openings import ChangeSet, Hole
+from watchword.model.openings import Hole
 from watchword.model.services import Service
 
 SSH = Service.parse("tcp/22")
@@ -145,37 +142,6 @@ def test_a_look_asks_once_and_what_a_grant_needs_is_asked_again() -> None:
     tool.look()
     tool.change((), [Rule(Hole(ip_address("192.0.2.7"), SSH), 9)])
     assert asked == [1, 4, 4]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with aws() as where:
-        yield where
-
-
-@pytest.mark.requirement("4.34", partial=True)
-def test_a_rule_that_other_hands_revoked_is_missed_at_the_next_look_and_put_back(
-    endpoint: str, tmp_path: Path
-) -> None:
-    settings = new_group(endpoint, "looked-after")
-    world = world_of(settings, MemoryPrograms(), tmp_path, lambda: None, impatient)
-    world.backend.prepare()
-    there = world.opening()
-    world.add(there)
-
-    async def revoked() -> None:
-        woken = asyncio.ensure_future(anext(world.backend.disturbances()))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(wiped, endpoint, settings.aws.group)
-        await woken
-
-    asyncio.run(asyncio.wait_for(revoked(), 30))
-    assert not world.backend.intact()
-    assert world.backend.installed() == frozenset()
-    world.backend.prepare()
-    world.backend.apply(ChangeSet(add=(there,)))
-    assert world.backend.intact()
-    assert Group(settings.aws).listed().keys() == {Inbound(there.hole.who, SSH)}
 
 
 def test_the_interval_is_taken_from_the_file_and_told_to_the_heir(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ class OpeningSets:
         gone = {self._held[tag].hole for tag in change.remove if tag in self._held}
         for hole in opened:  # what no set can hold is refused before anything is done
             self._name(hole)
-            service_of(hole._replace(answers=False))
+            service_of(hole._replace(answers=False) if hole.answers else hole)
         removed = [hole for hole in gone if hole not in opened]
         try:
             self._write(netlink, opened.values(), now)
