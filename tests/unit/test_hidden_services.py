@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -12,7 +13,7 @@ from watchword.edges.clock import FakeClock
 from watchword.edges.firewall import slipped
 from watchword.edges.firewall.nft.arrivals import Arrivals
 from watchword.edges.firewall.nft.connections import Connection, Sockets
-from watchword.edges.firewall.nft.hidden import Hidden, in_question
+from watchword.edges.firewall.nft.hidden import Hidden
 from watchword.edges.firewall.nft.known import MOST_ENDED
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.slipped import Slipped
@@ -57,7 +58,8 @@ def arrived(
 )
 def test_exceptions_this_host_and_what_it_began_are_not_in_question(nobody: Connection) -> None:
     excepted = (ip_network("10.1.0.0/16"), ip_network("2001:db8::/32"))
-    assert in_question(arrived(line(), nobody), OWN, excepted) == {line()}
+    memory = Hidden(replace(SETTINGS, hidden=(SSH, HIGH), hidden_except=excepted))
+    assert memory.in_question(arrived(line(), nobody), OWN) == {line()}
 
 
 def test_what_is_led_on_is_in_question_if_it_came_to_this_host_and_so_is_what_passes() -> None:
@@ -65,9 +67,9 @@ def test_what_is_led_on_is_in_question_if_it_came_to_this_host_and_so_is_what_pa
     inside = line(local="10.0.0.5")
     passes = line(local="10.0.0.6")
     found = arrived(led={came: inside, other: inside}, transit=frozenset({passes}))
-    assert in_question(found, OWN, ()) == {came, passes}
+    assert Hidden(SETTINGS).in_question(found, OWN) == {came, passes}
     looped = line("127.0.0.2", service=HIGH)
-    assert in_question(arrived(led={looped: inside}), OWN, ()) == set()
+    assert Hidden(SETTINGS).in_question(arrived(led={looped: inside}), OWN) == set()
 
 
 def judged(memory: Hidden, *asked: Connection, holes: tuple[Hole, ...] = ()) -> set[Connection]:
@@ -194,7 +196,7 @@ class Host(Slipped):
     """Whose connections are what the test says; what would be ended is only told."""
 
     def __init__(self, *there: Connection) -> None:
-        self.clock, self.cut = FakeClock(), list[str]()
+        self.clock, self.cut, self.looks = FakeClock(), list[str](), 0
         super().__init__(SETTINGS, None, self.clock, self._tell)
         self.there = set(there)
 
@@ -202,8 +204,9 @@ class Host(Slipped):
         self.cut += [who for who, _ in event.connections]
 
     def _found(self, netlink: Netlink) -> tuple[Arrivals, frozenset[Connection]]:
+        self.looks += 1
         found = arrived(*self.there)
-        return found, in_question(found, OWN, ())
+        return found, self._known.in_question(found, OWN)
 
 
 @pytest.fixture
@@ -249,6 +252,7 @@ def test_nothing_is_listed_anew_in_the_middle_of_a_change_unless_openings_end_by
     many = [Hole(ip_address("10.0.0.0") + number, SSH) for number in range(MOST_ENDED - 1)]
     host.clock.advance(60)
     host.ended(many)
+    assert host.looks == 1, "at the beginning"
     host.judge()
     assert host.cut == ["192.0.2.8"]
     host.ended([*many, Hole(came.remote, SSH)])

@@ -21,7 +21,7 @@ from watchword.edges.firewall.cutting import end
 from watchword.edges.firewall.nft.arrivals import Arrivals, arrivals
 from watchword.edges.firewall.nft.connections import Connection, Sockets
 from watchword.edges.firewall.nft.conntrack import bound_for, conversing
-from watchword.edges.firewall.nft.hidden import Hidden, in_question
+from watchword.edges.firewall.nft.hidden import Hidden
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.own_addresses import own_addresses
 from watchword.errors import HostError
@@ -138,8 +138,7 @@ class Slipped:
             found.led,
             frozenset(each for each in through - found.led.keys() if each.local not in own),
         )
-        self._known.behind = found.led
-        return found, in_question(found, own, self._settings.hidden_except)
+        return found, self._known.in_question(found, own)
 
     def _sorted(
         self, asked: frozenset[Connection]

@@ -10,34 +10,15 @@ looks behind a translation as well.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from watchword.edges.firewall.nft.arrivals import Arrivals
 from watchword.edges.firewall.nft.connections import Connection
 from watchword.edges.firewall.nft.known import Known
-from watchword.model.addresses import Address, Network
+from watchword.model.addresses import Address
 from watchword.model.firewalls import FirewallSettings
 from watchword.model.openings import Hole
-
-
-def in_question(
-    found: Arrivals, own: Container[Address], excepted: Collection[Network]
-) -> frozenset[Connection]:
-    """Those that somebody elsewhere made to this host, or through it, and is no exception.
-
-    ``own``: the addresses of this host. Where nobody listens, it was this host that began.
-    """
-    sockets = found.sockets
-    here = {each for each in sockets.connections if each.service in sockets.listening}
-    led = {each for each in found.led if each.local in own}
-    return frozenset(
-        each
-        for each in here | led | found.transit
-        if each.remote not in own
-        and not each.remote.is_loopback
-        and not any(each.remote in network for network in excepted)
-    )
 
 
 class Hidden(Known):
@@ -45,8 +26,26 @@ class Hidden(Known):
 
     def __init__(self, settings: FirewallSettings) -> None:
         super().__init__(replace(settings, guard_all=False, guarded=settings.hidden))
+        self._excepted = settings.hidden_except
         self.behind: Mapping[Connection, Connection] = {}
         """Those that are led on, each with what it looks like behind."""
+
+    def in_question(self, found: Arrivals, own: Container[Address]) -> frozenset[Connection]:
+        """Those that somebody elsewhere made to what is hidden, and is no exception.
+
+        ``own``: the addresses of this host. Where nobody listens, it was this host that began.
+        """
+        self.behind = found.led
+        sockets = found.sockets
+        here = {each for each in sockets.connections if each.service in sockets.listening}
+        led = {each for each in found.led if each.local in own}
+        return frozenset(
+            each
+            for each in self.guarded(here | led | found.transit)
+            if each.remote not in own
+            and not each.remote.is_loopback
+            and not any(each.remote in network for network in self._excepted)
+        )
 
     def guarded(self, connections: Iterable[Connection]) -> frozenset[Connection]:
         """Those to what is hidden, from outside or as it is behind."""
