@@ -31,11 +31,11 @@ from watchword.ports import (
     UnwarrantedError,
     WorksElsewhere,
 )
-from watchword.service.daemon.whole import aside
+from watchword.service.daemon.whole import aside, whole
 
 _T = TypeVar("_T")
 _MANY = 64  # openings: two milliseconds, twenty times what a change of thread costs
-CHANGED = "other hands had changed the firewall"
+_CHANGED = "other hands had changed the firewall"
 
 
 class Alignment:
@@ -99,6 +99,26 @@ class Alignment:
         async with self._lock:
             return await aside(firewall.probe)
 
+    @whole
+    async def heal(self, *, thoroughly: bool = False) -> None:
+        """Bring the firewall back into step if it is not. Reports what could not be done.
+
+        ``thoroughly``: let it clean up as well, even if nothing is wrong.
+        """
+        async with self._lock:
+            try:
+                doubted = self.in_doubt
+                if not doubted and await self._done(self.firewall.intact):
+                    if thoroughly:
+                        await aside(self.firewall.prepare)
+                    return
+                await self._realign()
+            except HostError as error:
+                self._doubt(error)
+                return
+        why = "the firewall works again" if doubted else _CHANGED
+        self._reporter.report(Restored(len(self.ledger), why))
+
     async def _apply(self) -> None:
         """Make the change; if the firewall is not what we thought, start from what it is."""
         self.changes += 1
@@ -108,7 +128,7 @@ class Alignment:
             raise
         except HostError:
             await self._realign()
-            self._reporter.report(Restored(len(self.ledger), CHANGED))
+            self._reporter.report(Restored(len(self.ledger), _CHANGED))
         else:
             self.ledger.settled()
 

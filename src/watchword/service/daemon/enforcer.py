@@ -1,8 +1,7 @@
 """Keeps grants, firewall and journal in step.
 
 In here: the one order in which they change - firewall, journal, report - for
-new grants, ends, restarts, and when other hands or failures have put the
-firewall out of step. Nobody waits for the journal: it is written in the
+new grants, ends, restarts and another firewall. Nobody waits for the journal: it is written in the
 background, in order, and what a crash keeps out of it is closed at the next
 start.
 Not in here: packets (gate), the timing of it all (keeper), the journal (books),
@@ -41,7 +40,7 @@ from watchword.ports import (
     Reporter,
     UnwarrantedError,
 )
-from watchword.service.daemon.alignment import CHANGED, Alignment
+from watchword.service.daemon.alignment import Alignment
 from watchword.service.daemon.books import Books
 from watchword.service.daemon.extending import check_extension, extended, not_in_force
 from watchword.service.daemon.whole import aside, whole
@@ -334,26 +333,6 @@ class Enforcer(Alignment):
             except HostError as error:
                 self._doubt(error)
             self._books.ended([(grant, Ending.EXPIRED) for grant in over])
-
-    @whole
-    async def heal(self, *, thoroughly: bool = False) -> None:
-        """Bring the firewall back into step if it is not. Reports what could not be done.
-
-        ``thoroughly``: let it clean up as well, even if nothing is wrong.
-        """
-        async with self._lock:
-            try:
-                doubted = self.in_doubt
-                if not doubted and await self._done(self.firewall.intact):
-                    if thoroughly:
-                        await aside(self.firewall.prepare)
-                    return
-                await self._realign()
-            except HostError as error:
-                self._doubt(error)
-                return
-        why = "the firewall works again" if doubted else CHANGED
-        self._reporter.report(Restored(len(self.ledger), why))
 
     async def replace_firewall(self, firewall: FirewallBackend, *, elsewhere: bool) -> None:
         """Move everything that is open over to another backend.

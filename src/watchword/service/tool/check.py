@@ -52,13 +52,7 @@ def _check(arguments: argparse.Namespace) -> int:
     try:
         configuration = tool_questions.configuration(arguments)
     except OperatorError as error:
-        if arguments.json:
-            found = tool_questions.complaints(error.complaints)
-            print(json.dumps({"usable": False, "complaints": found}))
-        else:
-            say(PROGRAM, error.complaints)
-            print("the configuration cannot be used")
-        return UNUSABLE
+        return _unusable(error.complaints, as_json=arguments.json)
     policy, tests = configuration.policy, configuration.tests
     failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
     doubtful = (*doubts(configuration.settings), *leading.doubts(policy))
@@ -78,6 +72,17 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{len(tests) - len(failed)} of {len(tests)} policy tests pass")
     print(f"the configuration {'can' if usable else 'cannot'} be used")
     return USABLE if usable else UNUSABLE
+
+
+def _unusable(complaints: Sequence[Complaint], *, as_json: bool) -> int:
+    """Of files that cannot be read there is nothing else to be said."""
+    if as_json:
+        found = tool_questions.complaints(complaints)
+        print(json.dumps({"usable": False, "complaints": found}))
+    else:
+        say(PROGRAM, complaints)
+        print("the configuration cannot be used")
+    return UNUSABLE
 
 
 def _doors(arguments: argparse.Namespace) -> int:

@@ -118,7 +118,6 @@ def _check(called: Called, *, renewed: bool, try_first: bool) -> None:
 def _go_through(arguments: argparse.Namespace) -> int:
     """Everything from another host: we make the packet, ssh does the rest."""
     from watchword.dialects.fwknop.client_ports import outer_port
-    from watchword.dialects.fwknop.client_settings import AllowKind
     from watchword.edges import takeover
     from watchword.edges.hop import Hop
     from watchword.service.client.console import Console
@@ -132,28 +131,35 @@ def _go_through(arguments: argparse.Namespace) -> int:
     hop = Hop(arguments.through, arguments.ssh)
     console = Console(aside=True)
     called = _called(arguments, console)
-    if called.is_bound:
-        raise OperatorError(
-            f"{hop.name} chooses the port that it connects from, and no grant can be bound to it",
-            hint="use --bind no",
-        )
-    if called.proves:
-        raise OperatorError(
-            f"the first bytes cannot prove anything where {hop.name} connects (PROVE Y)",
-            hint="knock and connect from here",
-        )
-    allow = called.settings.allow
-    if allow is not None and allow.kind is AllowKind.RESOLVE:
-        raise OperatorError(
-            f"-R finds the address of this machine, and the connection comes from {hop.name}",
-            hint="use -s (ALLOW_IP source)",
-        )
+    _check_through(called, hop.name)
     target = arguments.to or called.target(arguments.host)
     hop.onwards(target, arguments.port)  # what is wrong with it is said before anything is sent
     packet = called.knocker(console, carry=hop.carry).knock()
     return takeover.become(
         hop.onwards(target, packet.secret or outer_port(packet.message, arguments.port))
     )
+
+
+def _check_through(called: Called, hop: str) -> None:
+    """What a connection from another host cannot be combined with. Raises OperatorError."""
+    from watchword.dialects.fwknop.client_settings import AllowKind
+
+    if called.is_bound:
+        raise OperatorError(
+            f"{hop} chooses the port that it connects from, and no grant can be bound to it",
+            hint="use --bind no",
+        )
+    if called.proves:
+        raise OperatorError(
+            f"the first bytes cannot prove anything where {hop} connects (PROVE Y)",
+            hint="knock and connect from here",
+        )
+    allow = called.settings.allow
+    if allow is not None and allow.kind is AllowKind.RESOLVE:
+        raise OperatorError(
+            f"-R finds the address of this machine, and the connection comes from {hop}",
+            hint="use -s (ALLOW_IP source)",
+        )
 
 
 def _renew(
