@@ -218,9 +218,17 @@ class HandProcess:
             self._see_to(lambda: outcome)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """What is asked meanwhile waits, where the gate has to wait with it: an honest one asks for
+        nothing before it has its answer."""
+        self._loop.remove_reader(self._calls.sock)
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._go_on)
+
+    def _go_on(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._over.is_set():
+            self._loop.add_reader(self._calls.sock, self._on_call)
 
     def _failed(self, error: Exception) -> Answer:
         if isinstance(error, ForbiddenError):
