@@ -62,12 +62,6 @@ class Wait(NamedTuple):
     holder: Grant
 
 
-class Company(NamedTuple):
-    """Let in, beside somebody who holds the address and wants to know."""
-
-    holder: Grant
-
-
 @dataclass(slots=True)
 class _Address:
     people: OrderedDict[str, float] = field(default_factory=OrderedDict)

@@ -109,12 +109,7 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
         policy = replace(policy, proxies=settings.requests.proxies)
     doors = translate_doors.knocking(values, sources.read, complaints)
     if doors is not None:
-        firewall = translate_doors.hiding(
-            firewall, doors, values, complaints, blacklist=policy.blacklist
-        )
-        policy = translate_doors.with_doors(policy, doors)
-        everybody = firewall.answers_apart and values.flag("ENABLE_IPT_OUTPUT")
-        policy = replace(policy, door_answers=everybody)
+        firewall, policy = _for_doors(doors, firewall, policy, values, complaints)
     _verify(values, settings, policy, complaints)
     translate_hidden.verify(firewall, policy, values, complaints)
     tests = _tests(plain, values, complaints)
@@ -168,6 +163,22 @@ def _for_stanzas(
         **translate_callers.firewall(policy),
         **translate_sharing.firewall(policy, values),
     )
+
+
+def _for_doors(
+    doors: Knocking,
+    firewall: FirewallSettings,
+    policy: Policy,
+    values: Values,
+    complaints: Complaints,
+) -> tuple[FirewallSettings, Policy]:
+    """Both, with the doors that knocks open."""
+    firewall = translate_doors.hiding(
+        firewall, doors, values, complaints, blacklist=policy.blacklist
+    )
+    policy = translate_doors.with_doors(policy, doors)
+    everybody = firewall.answers_apart and values.flag("ENABLE_IPT_OUTPUT")
+    return firewall, replace(policy, door_answers=everybody)
 
 
 def _whole_settings(
