@@ -29,6 +29,7 @@ from watchword.service.tool.bound import Binding
 from watchword.service.tool.caller import Called
 
 _ROUNDS: Final = (2.0, 3.0)  # seconds that a packet has before another one is sent; then the last
+_PAUSES: Final = (0.25, 0.5, 1.0, 2.0)  # seconds after a front has hung up; then the last
 _STUBBORN: Final = 1.0  # seconds after a packet in which a refusal is taken for a firewall's
 _AT_ONCE: Final = 0.3  # seconds for a port that may be open already
 
@@ -100,6 +101,7 @@ class Approach:
         end = time.monotonic() + seconds
         addresses = list(self.addresses())
         heard: dict[str, Answer] = {}
+        pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
         for patience in chain(_ROUNDS, repeat(_ROUNDS[-1])):
             for address in list(addresses):
                 left = end - time.monotonic()
@@ -111,6 +113,8 @@ class Approach:
                 heard[address] = answer
                 if answer.heard in (Heard.NO_WAY, Heard.REFUSAL):
                     addresses.remove(address)
+                elif answer.reason == proving.HUNG_UP:
+                    time.sleep(max(0.0, min(next(pauses), end - time.monotonic())))
             if not addresses:
                 break
         raise self._failure(heard, seconds)
