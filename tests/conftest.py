@@ -7,6 +7,7 @@ import signal
 import sys
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.contract")  # what differs is told there, too
 
@@ -18,6 +19,10 @@ pytest_plugins = (
     "tests.plugins.privileges",
     "tests.plugins.requirements",
 )
+
+# How long an example takes depends on who else is at work here, and is no claim of a property.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # In the background of a script and in a process of several it is ignored, and programs that
