@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -29,6 +30,9 @@ class House:
         self.socket = folder / "control.sock"
         self.answer: bytes | None = None
         """All that the daemon says; None: what ``proofs`` says of each connection."""
+        self.full = False
+        self.hangs_up = 0
+        """So often it says nothing at all."""
         self.proofs: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: {"proved": False}
         place = replace(Place((("127.0.0.1", 0),), ("127.0.0.1", 9), self.socket), **more)
         self.listeners = listeners(place)
@@ -49,6 +53,10 @@ class House:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         question = json.loads(await reader.readline())
         self.asked.append(question)
+        self.hangs_up -= 1
+        if self.hangs_up >= 0:
+            writer.close()
+            return
         proofs = [self.proofs(each) for each in question["connections"]]
         writer.write(self.answer or json.dumps({"proofs": proofs}).encode() + b"\n")
         writer.close()
@@ -105,6 +113,32 @@ def test_whatever_the_daemon_says_but_yes_nobody_gets_through_and_it_is_told_onc
     assert len(house.asked) == 3
     assert house.asked[0]["ask"] == "prove"
     assert house.asked[0]["connections"][0]["from"] == "127.0.0.1"
+
+
+def test_a_daemon_that_is_full_is_asked_again(play: Any) -> None:
+    async def scene(house: House) -> None:
+        house.hangs_up = 2
+        house.proofs = lambda _: {"proved": True, "answer": "00" * ANSWER, "user": "", "grant": ""}
+        async with house.open():
+            reader, writer = await house.comer(bytes(LENGTH))
+            assert await asyncio.wait_for(reader.readexactly(ANSWER), 10) == bytes(ANSWER)
+            writer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        house = play(scene, service=service.getsockname()[:2])
+    assert len(house.asked) == 3
+    assert house.said[0].endswith("goes through")
+
+
+def test_a_daemon_that_stays_full_lets_nobody_through_and_it_is_told(play: Any) -> None:
+    async def scene(house: House) -> None:
+        house.hangs_up = 99
+        async with house.open():
+            assert await house.hears(bytes(LENGTH)) == b""
+
+    house = play(scene)
+    assert len(house.asked) == 3
+    assert house.said == ["the daemon answers what is no answer"]
 
 
 def test_without_a_daemon_nobody_gets_through_and_it_is_told_once(play: Any) -> None:
@@ -208,6 +242,37 @@ def test_who_has_most_gives_way_where_there_are_too_many_of_all(
     there.remove(list(names)[1])  # b1 again, which has gone
     gone = [there.longest() for _ in range(5)]
     assert [names.get(each) for each in gone] == ["b2", "a1", "b3", "c1", None]
+
+
+def test_without_descriptors_who_has_waited_longest_makes_room(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(house: House) -> None:
+        loop = asyncio.get_running_loop()
+        accept, refusals = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files")]
+
+        async def sometimes(listener: socket.socket) -> Any:
+            found = await accept(listener)
+            if refusals and house.listeners[0].fileno() == listener.fileno() and house.full:
+                found[0].close()
+                raise refusals.pop()
+            return found
+
+        monkeypatch.setattr(loop, "sock_accept", sometimes)
+        async with house.open():
+            first, second = await house.comer(b"x"), await house.comer(b"x")
+            await asyncio.sleep(0.05)
+            house.full = True
+            third = await house.comer(b"x")
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(first[0].read(), 10) == b""
+            assert house.said == ["somebody has to go: Too many open files"]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(second[0].read(), 0.05)
+            for _, writer in (first, second, third):
+                writer.close()
+
+    play(scene, seconds=30.0)
 
 
 def test_of_ipv6_a_whole_network_is_one_crowd() -> None:

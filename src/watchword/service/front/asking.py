@@ -27,7 +27,8 @@ from watchword.service.front.waiting import Crowd
 LINE: Final = 256  # connections that are to be asked about, of one crowd
 WHOLE_LINE: Final = 1024  # and of all
 TOGETHER: Final = 16  # in one question, which may have 4,096 bytes
-ASKING: Final = 4  # questions at a time; the daemon has room for a few more
+ASKING: Final = 2  # questions at a time; the daemon has room for eight, of all fronts
+BUSY: Final = (0.02, 0.1, 0.5)  # seconds until it is asked again that hung up: it was full
 PATIENCE: Final = 10.0  # seconds for the daemon to answer
 
 
@@ -103,7 +104,7 @@ class Asker:
         """One for each; empty: there is none."""
         try:
             async with asyncio.timeout(PATIENCE):
-                told = await _asked(self._daemon, questions)
+                told = await self._told(questions)
         except TimeoutError:
             self._complain("the daemon does not answer")
         except OSError as error:
@@ -118,22 +119,33 @@ class Asker:
                 return [each if isinstance(each, dict) else {} for each in answers]
         return [{} for _ in questions]
 
+    async def _told(self, questions: Sequence[dict[str, object]]) -> dict[str, Any]:
+        """Raises OSError: nobody answers; ValueError: that is no answer."""
+        for pause in BUSY:
+            line = await _asked(self._daemon, questions)
+            if line:
+                break
+            await asyncio.sleep(pause)
+        told = json.loads(line)
+        return told if isinstance(told, dict) else {}
+
 
 def _answer(asked: _Asked, told: dict[str, Any]) -> None:
     if not asked.told.done():
         asked.told.set_result(told)
 
 
-async def _asked(path: Path, questions: Sequence[dict[str, object]]) -> dict[str, Any]:
-    """Raises OSError: nobody answers; ValueError: that is no answer."""
+async def _asked(path: Path, questions: Sequence[dict[str, object]]) -> bytes:
+    """A line; empty: it hung up. Raises OSError: nobody answers; ValueError: it has no end."""
     question = {"version": VERSION, "ask": "prove", "connections": questions}
     reader, writer = await asyncio.open_unix_connection(path, limit=LARGEST)
     try:
         writer.write(json.dumps(question, separators=(",", ":")).encode("ascii") + b"\n")
         await writer.drain()
-        told = json.loads(await reader.readline())
+        return await reader.readline()
+    except ConnectionError:  # it hung up before it had read all
+        return b""
     finally:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-    return told if isinstance(told, dict) else {}
