@@ -75,6 +75,7 @@ class CommandFirewalld:
         """Yields when the kernel's tables of firewalld's were changed, by whomever."""
         watch = Watch(0, HOMES)
         try:
+            yield None  # whatever happened before we listened
             async for _ in watch.wakings():
                 yield None
         finally:
