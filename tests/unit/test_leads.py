@@ -14,6 +14,7 @@ from watchword.edges.clock import FakeClock
 from watchword.edges.firewall.memory import MemoryFirewall
 from watchword.edges.replay.memory import MemoryJournal
 from watchword.edges.report.lines import MemoryReporter
+from watchword.errors import HostError
 from watchword.grant.decide import authorise
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
@@ -265,6 +266,31 @@ async def _restarted(able: frozenset[Feature]) -> tuple[list[Grant], set[Lead | 
     changed = MemoryFirewall(clock, features=able)
     await first.replace_firewall(changed, elsewhere=True)
     return kept, {opening.hole.lead for opening in changed.openings}, len(first.ledger)
+
+
+class Stuck(MemoryFirewall):
+    """Something of the operator's hangs on what is to be removed."""
+
+    def teardown(self) -> None:
+        super().teardown()
+        raise HostError("a set of that name is in use")
+
+
+def test_what_cannot_be_removed_of_the_old_firewall_is_told_and_the_new_one_goes_on() -> None:
+    async def moved() -> tuple[list[Opening], bool, list[object]]:
+        clock, reporter = FakeClock(*NOW), MemoryReporter()
+        old, new = Stuck(clock), MemoryFirewall(clock)
+        old.prepare()
+        enforcer = Enforcer(old, MemoryJournal("boot"), reporter, clock)
+        await enforcer.grant([plain()])
+        await enforcer.replace_firewall(new, elsewhere=True)
+        assert enforcer.firewall is new
+        return list(new.openings), enforcer.in_doubt, list(reporter.events)
+
+    open_, doubted, told = asyncio.run(moved())
+    assert [each.hole.service for each in open_] == [Service.parse("tcp/22")]
+    assert doubted, "and is looked at once more"
+    assert any("in use" in str(each) for each in told)
 
 
 def plain() -> Permit:

@@ -352,9 +352,16 @@ class Enforcer(Alignment):
                 self.stirred.set()
                 raise
             if elsewhere:
-                await aside(old.teardown)
-                if not firewall.intact():  # a chain that both of them call theirs
-                    await self._realign()
+                await self._take_down(old)
+
+    async def _take_down(self, old: FirewallBackend) -> None:
+        """The new one has everything: what cannot be removed of the old one is told, and stays."""
+        try:
+            await aside(old.teardown)
+            if not self.firewall.intact():  # a chain that both of them call theirs
+                await self._realign()
+        except HostError as error:
+            self._doubt(error)
 
     async def end_all(self, *, dismantle: bool = False) -> None:
         """End every grant now; ``dismantle``: and take away what they hang on."""
