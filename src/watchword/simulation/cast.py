@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-KNOCK_AGAIN = 4.0
-"""Seconds after which somebody who is not in knocks again."""
+KNOCK_AGAIN = 3.0
+"""Seconds after which somebody who is not in knocks again, as ``watchword connect`` does."""
 TRY = 1.0
 """Seconds that a neighbour waits for an answer: a SYN, and no second one."""
 PAUSE = 0.2

@@ -75,7 +75,7 @@ class Owners:
             port = await self._knock(owner)
             until = min(limit, time.monotonic() + KNOCK_AGAIN)
             while writer is None and time.monotonic() < until:
-                writer = await self._enter(owner, port)
+                writer = await self._enter(owner, port, until - time.monotonic())
         if writer is None:
             raise ShutOutError("no answer")
         try:
@@ -98,10 +98,10 @@ class Owners:
         found = _SECRET.search(said)
         return int(found[1]) if found else self._way.port
 
-    async def _enter(self, owner: int, port: int) -> asyncio.StreamWriter | None:
+    async def _enter(self, owner: int, port: int, left: float) -> asyncio.StreamWriter | None:
         writer = None
         try:
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(min(ANSWER, left)):
                 reader, writer = await asyncio.open_connection(self._way.address, port)
                 writer.write(self._words[owner])
                 if await reader.readline():
