@@ -141,6 +141,20 @@ def test_a_daemon_that_stays_full_lets_nobody_through_and_it_is_told(play: Any) 
     assert house.said == ["the daemon answers what is no answer"]
 
 
+def test_two_kinds_of_trouble_in_turn_are_told_once_each(play: Any) -> None:
+    async def scene(house: House) -> None:
+        async with house.open(daemon=False):
+            for number in range(4):
+                house.socket.unlink(missing_ok=True)
+                if number % 2:
+                    house.socket.write_text("no socket")
+                assert await house.hears(bytes(LENGTH)) == b""
+
+    said = "the daemon cannot be asked: "
+    none, refused = "No such file or directory", "Connection refused"
+    assert play(scene).said == [said + none, said + refused]
+
+
 def test_without_a_daemon_nobody_gets_through_and_it_is_told_once(play: Any) -> None:
     async def scene(house: House) -> None:
         async with house.open(daemon=False):

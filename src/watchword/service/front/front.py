@@ -102,7 +102,7 @@ class Front:
                     self._begin(connection)
             except OSError as error:  # no descriptors, mostly
                 self._complain(f"somebody has to go: {error.strerror}")
-                self._send_away(self._waiting.longest())
+                _send_away(self._waiting.longest())
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0)
 
@@ -117,11 +117,7 @@ class Front:
         self._running.add(task)
         task.add_done_callback(lambda done: self._over(done, connection))
         if len(comer.said) < LENGTH:
-            self._send_away(self._waiting.add(task, crowd(comer.source)))
-
-    def _send_away(self, task: asyncio.Task[None] | None) -> None:
-        if task is not None:
-            task.cancel()
+            _send_away(self._waiting.add(task, crowd(comer.source)))
 
     def _over(self, task: asyncio.Task[None], connection: socket.socket) -> None:
         connection.close()
@@ -173,9 +169,10 @@ class Front:
     def _complain(self, text: str) -> None:
         """Of what every stranger can bring about while it lasts: once a minute."""
         now = asyncio.get_running_loop().time()
-        if self._complained.get(text, -SELDOM) + SELDOM <= now:
-            self._complained = {text: now}
+        recent = {each: at for each, at in self._complained.items() if at + SELDOM > now}
+        if text not in recent:
             self._say(text)
+        self._complained = {text: now, **recent}
 
     async def _let_through(self, comer: _Comer, who: str, answer: bytes) -> None:
         host, port = self._place.service
@@ -220,6 +217,11 @@ def listeners(place: Place) -> list[socket.socket]:
             listener.close()
         raise
     return found
+
+
+def _send_away(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
 
 
 def _comer(connection: socket.socket) -> _Comer:
