@@ -192,17 +192,27 @@ def test_when_the_kernel_was_flushed_firewalld_and_grants_are_back_if_that_was_a
 ) -> None:
     yard, firewalld = scene.yard, scene.firewalld
     gateway, host = yard.gateway, scene.yard.gateway.host
-    server.settings["FIREWALLD_RELOAD_IF_FLUSHED"] = "Y"
+    server.settings |= {"FIREWALLD_RELOAD_IF_FLUSHED": "Y", "HIDDEN_SERVICES": "tcp/22"}
     server.start()
     packaged(scene)
     server.wait_for_judgements(1)
+    for pid in server.pids:
+        os.kill(pid, signal.SIGSTOP)
     if firewalld.backend == "nftables":
         host.run("nft", "flush", "ruleset")
     else:
         for exe in ("iptables", "ip6tables"):
             host.run(exe, "-F")
+    slipped = [connected(scene, yard.stranger, each) for each in (gateway.four, gateway.six)]
+    for pid in server.pids:
+        os.kill(pid, signal.SIGCONT)
     server.wait_for("the kernel has none of its rules")
     server.wait_for("Restored 1 grants: the firewall works again")
+    for who in (yard.stranger.four, yard.stranger.six):
+        server.wait_for(f"Cut off {who} from tcp/22")
+    for theirs, ours in slipped:
+        with theirs, ours, pytest.raises(ConnectionResetError):
+            theirs.recv(1)
     assert comes_in(yard.caller, gateway.four)
     assert not any(comes_in(yard.stranger, each) for each in (gateway.four, gateway.six))
     assert firewalld.ours() == [rule(yard.caller.four)]
