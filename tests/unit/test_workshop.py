@@ -17,10 +17,10 @@ from watchword.edges.debts import NAME, Debts
 from watchword.errors import HostError
 from watchword.grant import cycles, warrants
 from watchword.model.commands import Closing
-from watchword.model.orders import CloseByCommand, OpenByCommand, Prolong
+from watchword.model.orders import CloseByCommand, Mail, OpenByCommand, Prolong
 from watchword.model.services import Service
 from watchword.model.settings import Settings
-from watchword.ports import Completed, NotOwedError, NotStartedError
+from watchword.ports import Completed, ForbiddenError, NotOwedError, NotStartedError
 from watchword.service.apart import owing
 from watchword.service.apart.answers import Answer, Begun, opened
 from watchword.service.apart.licences import Licences
@@ -61,6 +61,7 @@ class Scene:
         self.happened: list[str] = []
         self.told: list[str] = []
         self.clock = FakeClock()
+        self.settings = Settings()
         self.closing = Programs(self.happened)
         self.opening: Callable[[], Completed] = lambda: Completed(0, b"", b"")
         self._path = path
@@ -75,7 +76,7 @@ class Scene:
         terms = SimpleNamespace(cycle=object(), max_seconds=60)
         policy = SimpleNamespace(terms=lambda number: terms)
         rules = SimpleNamespace(policy=policy, hand=SimpleNamespace(open=self._open))
-        book: Any = SimpleNamespace(now=SimpleNamespace(settings=Settings()), of=lambda _: rules)
+        book: Any = SimpleNamespace(now=SimpleNamespace(settings=self.settings), of=lambda _: rules)
         reporter: Any = SimpleNamespace(report=lambda outcome: self.told.append(repr(outcome)))
         self.debts = Debts(self._path, "boot", self.clock.now())
         self.licences = Licences(self.clock)
@@ -132,6 +133,15 @@ def test_what_has_failed_to_close_is_never_forgotten(scene: Scene) -> None:
     assert scene.status(CLOSE) == 0
     assert scene.happened.count("closing") == 3
     assert not scene.told
+
+
+def test_in_a_dry_run_a_gate_that_was_taken_over_has_nothing_run(scene: Scene) -> None:
+    scene.settings = Settings(dry_run=True)
+    scene.start()
+    for each in (OPEN, CLOSE, Mail("you are in")):
+        with pytest.raises(ForbiddenError, match="dry run"):
+            scene.answer(scene.ask(each))
+    assert not scene.happened
 
 
 def test_after_a_restart_what_has_failed_is_run_once_more_unasked(scene: Scene) -> None:

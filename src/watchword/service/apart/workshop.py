@@ -63,6 +63,8 @@ _EACH: Final = {
     Plain: 1,
 }
 """How many of a kind may be under way; of commands as many as the settings say."""
+_ACTS: Final = (RunCommand, OpenByCommand, OpenDoor, CloseByCommand, Mail)
+"""What a dry run has nothing of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class Workshop:
         self._answer(answer)
 
     def _done(self, number: int, order: Order) -> Any:
+        if self._book.now.settings.dry_run and isinstance(order, _ACTS):
+            raise ForbiddenError("nothing is run in a dry run")
         match order:
             case RunCommand():
                 return self._command(number, order)
