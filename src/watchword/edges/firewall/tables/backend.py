@@ -105,6 +105,7 @@ class TablesFirewall:
             place = f"the chain {self._settings.input.chain}"
             self._claim = Claim(place, "give this one a chain of its own with IPT_INPUT_ACCESS")
         disturbed = self._slipped.watches and (self._doubted or not parts.structure.stands())
+        self._doubted = self._doubted or disturbed  # also if what follows fails
         parts.structure.build()
         if self._ward is None or not self._ward.alive:
             self._ward = Ward(
