@@ -325,6 +325,22 @@ def test_a_secret_port_is_nobody_elses_for_a_while() -> None:
     assert isinstance(town.crowd.judge(asked, later(30 + NOT_AGAIN)), Permit)
 
 
+def test_nobody_uses_up_the_secret_ports_of_an_address() -> None:
+    town, now = Town(secret_ports=(40000, 40255), grants=64), NOW
+    found: list[Any] = []
+    for turn in range(20):  # ten each time, all of them over before the next
+        now = later(31 * turn)
+        town.ledger.expire(now)
+        found += [town.asks("mallory", now) for _ in range(10)]
+    refused = [each for each in found if isinstance(each, Refusal)]
+    assert len({each.services for each in found if isinstance(each, Grant)}) == 64
+    no = f"mallory: 64 ports of {OFFICE} were his lately"
+    assert (refused[-1].reason, refused[-1].detail) == (Reason.TOO_MANY_GRANTS, no)
+    tries = [town.asks("alice", now) for _ in range(40)]
+    assert sum(isinstance(each, Grant) for each in tries) > 10
+    assert isinstance(town.asks("mallory", later(NOT_AGAIN + 400)), Grant)
+
+
 def test_it_is_told_when_more_people_are_there_than_were_told_of() -> None:
     town = Town()
     told = []

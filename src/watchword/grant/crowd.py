@@ -22,12 +22,12 @@ from typing import Final, NamedTuple
 from watchword.grant.ledger import Ledger
 from watchword.grant.neighbours import SHOWN, Trait
 from watchword.grant.permits import Permit
+from watchword.grant.used_ports import UsedPorts
 from watchword.model.addresses import Address
 from watchword.model.moments import Moment
 from watchword.model.openings import MOST_TICKETS, Grant, Lease
 from watchword.model.outcomes import Refusal
 from watchword.model.reasons import Reason
-from watchword.model.services import Service
 
 WINDOW: Final = 600.0
 """Seconds for which a packet is evidence that its sender is at an address."""
@@ -35,6 +35,8 @@ PAUSE: Final = 60.0
 """Seconds that have to pass until somebody may hold an address again that he held too long."""
 NOT_AGAIN: Final = 600.0
 """Seconds after the end of a grant in which its secret port is nobody else's."""
+OWN_PORTS: Final = 4
+"""A part of the secret ports: so many may have been somebody's lately at an address."""
 MOST_BOUND: Final = 64
 """Grants for ports of one address that somebody may have at once."""
 MOST_OWN: Final = MOST_TICKETS - 16
@@ -43,7 +45,6 @@ MOST_NAMED: Final = 20
 """People of an address that are told of by name: there can be as many as there are grants."""
 _ADDRESSES: Final = 4096
 _PEOPLE: Final = 64  # remembered of one address
-_PORTS: Final = 16_384
 _HOLDERS: Final = 4096
 _STRICTEST_FIRST: Final = sorted(Lease, key=lambda each: each.strictness, reverse=True)
 
@@ -82,8 +83,8 @@ class Crowd:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._addresses: OrderedDict[Address, _Address] = OrderedDict()
-        self._ports: OrderedDict[tuple[Address, Service], float] = OrderedDict()
-        """Until when a secret port is not to be had again."""
+        self._ports = UsedPorts()
+        """Secret ports that are not to be had again yet."""
         self._holds: OrderedDict[tuple[Address, str], _Hold] = OrderedDict()
 
     def judge(self, permit: Permit, now: Moment) -> Permit | Refusal | Wait:
@@ -92,7 +93,7 @@ class Crowd:
         A permit may come back shorter than it was.
         """
         standing = self._ledger.standing(permit)
-        no = self._too_many(permit, standing) or self._port_used(permit, standing, now)
+        no = self._too_many(permit, standing) or self._no_port(permit, standing, now)
         if no is not None:
             return no
         other = self._in_the_way(permit)
@@ -123,10 +124,8 @@ class Crowd:
             self._hold(permit, grant, now)
         if permit.sharing.secret_ports is not None:
             for service in permit.services:
-                self._ports[permit.who, service] = grant.until + NOT_AGAIN
-                self._ports.move_to_end((permit.who, service))
-            while len(self._ports) > _PORTS:
-                self._ports.popitem(last=False)
+                until = grant.until + NOT_AGAIN
+                self._ports.note(permit.who, service, permit.identity, until)
 
     def seen(self, permit: Permit, now: Moment) -> People | None:
         """Note that somebody is at an address; who is there, if they are more than were told of."""
@@ -208,12 +207,17 @@ class Crowd:
             return _no(permit, Reason.TOO_MANY_GRANTS, said)
         return None
 
-    def _port_used(self, permit: Permit, standing: Grant | None, now: Moment) -> Refusal | None:
-        if permit.sharing.secret_ports is None or standing is not None:
+    def _no_port(self, permit: Permit, standing: Grant | None, now: Moment) -> Refusal | None:
+        ports = permit.sharing.secret_ports
+        if ports is None or standing is not None:
             return None
         for service in permit.services:
-            if self._ports.get((permit.who, service), 0.0) > now.steady:
+            if self._ports.is_used(permit.who, service, now.steady):
                 return _no(permit, Reason.PORT_USED_LATELY, f"{_name(permit)}: {service}")
+        own = self._ports.own(permit.who, permit.identity, now.steady)
+        if own >= (ports[1] - ports[0] + 1) // OWN_PORTS:
+            said = f"{_name(permit)}: {own} ports of {permit.who} were his lately"
+            return _no(permit, Reason.TOO_MANY_GRANTS, said)
         return None
 
     def _in_the_way(self, permit: Permit) -> tuple[Grant, Lease] | None:
