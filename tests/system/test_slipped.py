@@ -32,6 +32,7 @@ from tests.system.nat_scene import Door, Yard, leading, yard
 from tests.system.nft_scene import DNS, SSH, add, entered, nft, opening, remove
 from tests.system.tables_scene import knock, settled, six
 from watchword.edges.firewall import slipped
+from watchword.edges.firewall.tables.structure import Structure
 from watchword.errors import HostError
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
@@ -274,6 +275,31 @@ def test_grants_come_back_though_nobody_can_be_judged_and_that_is_made_up_for(
         assert stage.backend.intact()
         assert stage.cut == {(scene.stranger.four, "tcp/22")}
         assert wrong.is_cut()
+        wrong.close()
+
+
+@pytest.mark.parametrize("kind", ["iptables-nft", "ipset"])
+def test_who_slipped_in_is_judged_though_the_first_try_to_mend_it_failed_half_way(
+    scene: Yard, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Structure.build
+
+    def half(structure: Structure) -> None:
+        whole(structure)
+        raise HostError("the machine is busy")
+
+    with staged(scene, kind) as stage, contextlib.ExitStack() as stack:
+        door = Door(scene.gateway.host, "::", 22)
+        stack.callback(door.close)
+        stage.flush()
+        wrong = door.enter(scene.stranger, scene.gateway.four, 22)
+        load(stage.rules)
+        with monkeypatch.context() as patch:
+            patch.setattr(Structure, "build", half)
+            with pytest.raises(HostError, match="busy"):
+                stage.backend.prepare()
+        stage.backend.prepare()
+        assert stage.cut == {(scene.stranger.four, "tcp/22")}
         wrong.close()
 
 

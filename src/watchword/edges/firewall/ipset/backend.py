@@ -97,7 +97,6 @@ class IpsetFirewall:
             place = f"the sets {self._settings.set_prefix}"
             self._claim = Claim(place, "give this one sets of its own with IPSET_NAME")
         disturbed = self._slipped.watches and not self.intact()
-        self._stood = self._stood and not disturbed  # also if what follows fails
         parts.sets.make(parts.netlink)
         parts.structure.build()
         parts.watch.forget()
