@@ -108,7 +108,8 @@ def mailer(folder: Path, then: str = "") -> MailSettings:
 @pytest.mark.requirement("8.24", partial=True)
 def test_each_new_start_and_the_giving_up_are_mailed_in_the_words_of_1_9(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", COUNTS, str(tmp_path / "lives"), "3"]
-    dog = Watchdog(argv, Patience(seconds=1, tries=1), lambda _: None, mailer(tmp_path))
+    slow = mailer(tmp_path, "sleep 0.5")
+    dog = Watchdog(argv, Patience(seconds=1, tries=1), lambda _: None, slow)
     assert dog.run(lambda: None) == 1
     mails = (tmp_path / "mails").read_text()
     host = socket.gethostname()

@@ -122,6 +122,7 @@ class Watchdog:
             host = socket.gethostname()
             if short_lives > self._limits.tries:
                 self._tell(f"Could not restart fwknopd on {host}. Exiting.")
+                self._post.wait()  # this mail is not left out for one that is still on its way
                 self._post.send(f"[*] {PROGRAM}: Could not restart fwknopd on {host}. Exiting.")
                 self._post.wait()
                 return 1
