@@ -325,7 +325,9 @@ def test_five_hundred_commands_leave_no_zombie_and_no_descriptor() -> None:
             verdicts = await house.ask(*(packet_with(kind) for kind in kinds * 5))
             assert sorted(set(verdicts)) == ["command-not-started", "ran"]
         assert len(house.reporter.events) >= 900
-        assert zombies(os.getpid()) == []
+        async with asyncio.timeout(10):  # who has just ended may be noticed a moment later
+            while zombies(os.getpid()):
+                await asyncio.sleep(0.01)
         assert (
             sum(1 for _ in Path("/proc/self/fd").iterdir()) <= before + 40
         )  # the threads' own, at the most
