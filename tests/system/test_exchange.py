@@ -43,6 +43,7 @@ def test_what_each_cell_must_come_to_is_judged_from_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "SHORT", 8.0)
+    monkeypatch.setattr(engine, "PATIENCE", 10.0)
     unlisted = Cell("refusal", "unlisted", stanza=("OPEN_PORTS tcp/1",))
     found = tried(
         PLAIN,
