@@ -2,6 +2,7 @@
 
 In here: a call in the network namespace of a host, and what it printed. The process is the
 tests' own, so what a program does to its process is not in it: that is for tests that start one.
+What it reads below /proc/net is of the tests' namespace, so nothing that does is called.
 Not in here: which calls will do (tests.daemon).
 """
 
