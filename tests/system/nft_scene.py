@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import secrets
 import socket
 import struct
 import subprocess
@@ -155,16 +156,16 @@ class Line:
 
         What it said before, and its kernel sent again while no guard was there, does not count.
         """
-        self.near.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while self.near.recv(4096):
-                pass
-        self.near.settimeout(seconds)
-        self.far.sendall(b"is anybody there")
-        try:
-            return not self.near.recv(100)
-        except TimeoutError:
-            return True
+        word, heard, limit = secrets.token_bytes(8), b"", time.monotonic() + seconds
+        self.far.sendall(word)
+        with contextlib.suppress(TimeoutError):
+            while word not in heard and (left := limit - time.monotonic()) > 0:
+                self.near.settimeout(left)
+                if not (more := self.near.recv(4096)):
+                    break
+                heard += more
+        self.near.settimeout(3)
+        return word not in heard
 
     def close(self) -> None:
         for end in (self.near, self.far):
