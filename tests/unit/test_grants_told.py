@@ -23,7 +23,7 @@ class Daemon:
 
     def ask(self, _: Path, what: str, **more: int) -> dict[str, Any]:
         assert what == "grants"
-        start = more["from"]
+        start = more.get("from", 0)
         if self.questions:
             del self.grants[: self.ending]
             self.grants.append(f"new grant {self.questions}")
