@@ -45,7 +45,8 @@ class Places(Generic[Attempt]):
 
     def goes_on(self, attempt: Attempt) -> None:
         """It has made more than one."""
-        if self._newcomers.pop(attempt, self) is None:
+        if attempt in self._newcomers:
+            del self._newcomers[attempt]
             self._others[attempt] = None
 
     def drop(self, attempt: Attempt) -> None:
