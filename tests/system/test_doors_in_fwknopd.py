@@ -236,7 +236,9 @@ def test_the_kernel_opens_a_door_and_the_grant_is_one_of_the_list(both: Both) ->
     with both.telling("fast: opened"):
         both.place.knock(7500, 7700, 7600)
     said = [f"{CALLER}: fast: {each}" for each in ("Stage 1", "Stage 2", "Stage 3", "OPEN SESAME")]
-    assert [each for each in both.server.log.splitlines() if f"{CALLER}: fast" in each][:4] == said
+    until(lambda: said[-1] in both.server.log)  # how it came to be open may be told later
+    lines = [each for each in both.server.log.splitlines() if f"{CALLER}: fast" in each]
+    assert [each for each in lines if "opened" not in each][:4] == said
     assert both.server.judged[-1]["door"] == "fast"
     both.packet()
     until(lambda: both.server.judged[-1].get("stanza") == 1)

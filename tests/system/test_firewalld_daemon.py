@@ -462,16 +462,19 @@ def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_wher
         server.wait_for_judgements(1)
         assert comes_in(caller, gateway.four)
         assert not comes_in(on_iptables.yard.stranger, gateway.four)
+
+        def calls(chain: str = "INPUT") -> list[str]:
+            start = f"-A {chain} "
+            return [each for each in listed(gateway.host, "iptables") if each.startswith(start)]
+
+        assert calls()[1] == "-A INPUT -j MY_INPUT"
+        assert calls("FORWARD")[2] == "-A FORWARD -j MY_FORWARD"
         on_iptables.firewalld.command("--reload")
         server.wait_for("Restored 1 grants: other hands had changed the firewall")
         until(lambda: comes_in(caller, gateway.four), PATIENCE)  # firewalld may not be done yet
-
-        def calls() -> list[str]:
-            return [each for each in listed(gateway.host, "iptables") if each[:9] == "-A INPUT "]
-
-        until(lambda: calls()[1:2] == ["-A INPUT -j MY_INPUT"], PATIENCE)
-        passing = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A FORWARD "]
-        assert passing[2] == "-A FORWARD -j MY_FORWARD"
+        # and where it makes its own rules after ours, ours stand before them
+        until(lambda: "-A INPUT -j MY_INPUT" in calls()[:2], PATIENCE)
+        assert "-A FORWARD -j MY_FORWARD" in calls("FORWARD")[:3]
         rules = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A MY_INPUT"]
         assert len(rules) == 1
         assert re.fullmatch(

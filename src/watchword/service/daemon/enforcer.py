@@ -379,3 +379,7 @@ class Enforcer(Alignment):
     async def written(self) -> None:
         """Wait until everything is in the journal, or was reported as trouble."""
         await self._books.written()
+
+    async def close_books(self) -> None:
+        """The same at the end, with one more try of what could not be written down."""
+        await self._books.close()

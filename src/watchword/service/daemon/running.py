@@ -142,7 +142,7 @@ class Running:
         if firewall.flush_at_exit:
             # As the packaged server does. A guard stays: it hides.
             await self.enforcer.end_all(dismantle=firewall.in_iptables or firewall.in_dated_rules)
-        await self.enforcer.written()
+        await self.enforcer.close_books()
         await self.memory.aclose()
         guarding = firewall.attach is Attach.GUARD
         hidden = firewall.guarded if guarding else ()

@@ -172,4 +172,4 @@ class ManagedDoors:
         if self._enforcer is not None:
             if self._kernel is not None:
                 await self._enforcer.rest()
-            await self._enforcer.written()
+            await self._enforcer.close_books()
