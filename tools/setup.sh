@@ -246,3 +246,7 @@ fuzz)
     stop "usage: sh tools/setup.sh check|demo|test|bench|fuzz"
     ;;
 esac
+
+# As pip does with what it installs, but not with what is installed to be worked on. Where Python is
+# told to keep no bytecode, each start of a program would compile seven hundred modules first.
+"$VENV_PYTHON" -m compileall -qq -j 0 src || :
