@@ -68,7 +68,7 @@ def _claim(place: str, hint: str) -> socket.socket:
                 channel.close()
                 raise HostError(f"{place} cannot be claimed: {error}") from error
             pid = _owner(name)
-            if pid is not None and not _lives(pid) and time.monotonic() < limit:
+            if pid is not None and _passes(pid) and time.monotonic() < limit:
                 time.sleep(0.01)
                 continue
             if pid is not None:
@@ -80,9 +80,12 @@ def _claim(place: str, hint: str) -> socket.socket:
         return channel
 
 
-def _lives(pid: int) -> bool:
-    """A program that it was just starting when it was killed has its name for a moment longer."""
-    return Path(f"/proc/{pid}").exists()
+def _passes(pid: int) -> bool:
+    """Whether a program that it was just starting has its name, and for a moment only.
+
+    It was killed meanwhile, or it is ourselves, who have just given the name back.
+    """
+    return pid == os.getpid() or not Path(f"/proc/{pid}").exists()
 
 
 def _owner(name: str) -> int | None:
