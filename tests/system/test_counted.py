@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from tests.system.nft_scene import CLOCK, entered, eventually, firewall, guarding, listen, nft
 from watchword.edges.firewall.nft.backend import NftFirewall
+from watchword.edges.firewall.nft.netlink import Fault, Netlink
 from watchword.lab.building import Building, building
 from watchword.lab.hosts import Host, Lab, can_make_namespaces
 from watchword.lab.sockets import connect, open_socket
@@ -186,6 +188,27 @@ def test_as_many_connections_come_in_as_were_granted_and_go_on_when_no_more_do(
         assert not door.backend.unused([each.hole for each in openings])
         door.backend.apply(ChangeSet(remove=frozenset(each.tag for each in openings)))
         assert all(each.talks() for each in made)
+
+
+def test_who_asks_again_after_somebody_was_faster_waits_for_no_transaction_that_fails(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with door.listen() as service:
+        openings = door.grant(1)
+        assert door.visit(door.net.bob, service).came_in
+        faults: list[Any] = []
+
+        def transact(netlink: Netlink, requests: Sequence[Any]) -> list[Fault]:
+            faults.append(Netlink.transact(netlink, requests))
+            return list(faults[-1])
+
+        monkeypatch.setattr(
+            door.backend._netlink, "transact", partial(transact, door.backend._netlink)
+        )
+        door.backend.apply(ChangeSet(add=openings))
+        assert faults == [[]]
+        assert door.visit(door.net.alice, service).came_in
+        assert door.is_shut_for(door.net.bob, service)
 
 
 @pytest.mark.parametrize("door", [4], indirect=True)

@@ -18,7 +18,7 @@ has another order: some elements come twice, and as many not at all.
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field
 
 from watchword.edges.firewall.nft.attributes import Request
@@ -58,8 +58,17 @@ class Sheets(dict[Place, Sheet]):
         return sheet
 
 
-def commit(netlink: Netlink, sheets: Collection[Sheet]) -> None:
-    """Carry out all sheets as one transaction. Raises HostError: nothing was changed."""
+def commit(
+    netlink: Netlink, sheets: Collection[Sheet], fleeting: Container[Place] = frozenset()
+) -> None:
+    """Carry out all sheets as one transaction. Raises HostError: nothing was changed.
+
+    ``fleeting``: sets whose elements rules take out. What is to be deleted of those is looked for
+    first: a transaction that finds it gone is tried again only after all processors have been
+    elsewhere, ten milliseconds and more, and the caller's SYN does not wait for that.
+    """
+    if any(sheet.delete for sheet in sheets if sheet.place in fleeting):
+        sheets = _with_what_is_there(netlink, sheets)
     for _ in range(_TRIES):
         requests = list(_requests(sheets))
         faults = netlink.transact(requests) if requests else []

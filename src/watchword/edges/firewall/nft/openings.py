@@ -66,6 +66,8 @@ class OpeningSets:
         self._pieces = pieces
         self._extents = extents
         self._tickets = tickets
+        self._fleeting = set(() if tickets is None else tickets.door_places)
+        """Sets whose elements rules take out."""
         self._clock = clock
         self._held: dict[Tag, _Held] = {}
         self._tags: dict[Hole, Tag] = {}
@@ -113,7 +115,7 @@ class OpeningSets:
         for hole, opening in new.items():
             for slot, element in self._kinds.elements(hole, opening.until - now, opening.tag):
                 sheets[slot.place].add[slot.key] = element
-        commit(netlink, sheets.values())
+        commit(netlink, sheets.values(), self._fleeting)
         slack = self._clock.now().steady - now + _SLACK  # the kernel counts from the commit on
         for tag in change.remove:
             self._forget(tag)
@@ -146,6 +148,7 @@ class OpeningSets:
         there, element = self._extents.token(slot)
         if there in self._tokens:  # one of an earlier run is found by its being in the way
             sheets[there.place].delete.add(there.key)
+            self._fleeting.add(there.place)
             self._tokens.discard(there)
         if admits:
             sheets[there.place].add[there.key] = element

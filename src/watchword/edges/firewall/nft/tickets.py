@@ -208,6 +208,11 @@ class Tickets:
         yield from self._counted.values()
         yield from self._tickets.values()
 
+    @property
+    def door_places(self) -> Iterator[Place]:
+        """The sets that have the doors, which whoever takes a ticket takes out."""
+        yield from self._doors.values()
+
     def slots(self, hole: Hole) -> list[Slot]:
         """Where it is: first what has its name (``copies``), then doors, which may be gone; none:
         there is no set for it."""
