@@ -11,7 +11,8 @@ import argparse
 import contextlib
 import re
 import sys
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from watchword.errors import HostError, OperatorError
 
@@ -66,7 +67,6 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 def _front(arguments: argparse.Namespace) -> int:
     import asyncio
-    import signal
     from pathlib import Path
 
     from watchword.service.front.asking import WHOLE_LINE
@@ -96,16 +96,21 @@ def _front(arguments: argparse.Namespace) -> int:
             hint="is something else there? Ports below 1024 are for root",
         ) from error
 
-    async def work() -> None:
-        task = asyncio.ensure_future(Front(place, _say).serve(doors))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        _say(f"ready on port {arguments.port}, in front of {':'.join(map(str, place.service))}")
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    asyncio.run(work())
+    ready = f"ready on port {arguments.port}, in front of {':'.join(map(str, place.service))}"
+    asyncio.run(_until_signalled(Front(place, _say).serve(doors), ready))
     return 0
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None], ready: str) -> None:
+    import asyncio
+    import signal
+
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    _say(ready)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _make_room(files: int) -> None:

@@ -21,6 +21,7 @@ from watchword.edges.firewall.nft import doors, guard
 from watchword.edges.firewall.nft.attachments import attachment
 from watchword.edges.firewall.nft.extents import Extents
 from watchword.edges.firewall.nft.knocked import KnockedSets
+from watchword.edges.firewall.nft.layout import Structure
 from watchword.edges.firewall.nft.leftovers import leftovers
 from watchword.edges.firewall.nft.netlink import Netlink
 from watchword.edges.firewall.nft.openings import OpeningSets
@@ -70,23 +71,7 @@ class NftFirewall:
         told: Told = tell_nobody,
     ) -> None:
         self._attachment = attachment(settings, programs)
-        structure = self._attachment.structure
-        pieces = None
-        if structure.own is not None and settings.leads:
-            pieces = Pieces(structure.own, settings)
-        extents = None
-        if structure.own is not None and settings.attach is Attach.GUARD:
-            extents = Extents(structure.own, settings)
-        counts = structure.own is not None and settings.counts
-        tickets = Tickets(structure.own, settings) if counts and structure.own else None
-        self._openings = OpeningSets(
-            structure.homes,
-            clock,
-            pieces,
-            extents,
-            tickets,
-            answers=structure.answers if settings.output_from else None,
-        )
+        self._openings = _opening_sets(self._attachment.structure, settings, clock)
         self._knocked = KnockedSets(guard.home(settings), settings)
         self._settings = settings
         self._bars = Bars(settings, programs)
@@ -313,6 +298,19 @@ class NftFirewall:
         if survey(self._netlink, self._attachment.structure) == self._stood:
             passes.known.listed(connected)
             self._listed_at = self._clock.now().steady
+
+
+def _opening_sets(structure: Structure, settings: FirewallSettings, clock: Clock) -> OpeningSets:
+    """With what there can be of openings in our own table, if there is one."""
+    own, guards = structure.own, settings.attach is Attach.GUARD
+    return OpeningSets(
+        structure.homes,
+        clock,
+        Pieces(own, settings) if own is not None and settings.leads else None,
+        Extents(own, settings) if own is not None and guards else None,
+        Tickets(own, settings) if own is not None and settings.counts else None,
+        answers=structure.answers if settings.output_from else None,
+    )
 
 
 def _asleep() -> float:
