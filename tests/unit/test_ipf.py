@@ -49,7 +49,6 @@ class TestIpf(FirewallContract):
         return world_of(SETTINGS, ipf, tmp_path, wipe)
 
 
-@pytest.mark.requirement("7.20", partial=True)
 def test_rules_are_put_into_the_group_and_removed_by_their_words(tmp_path: Path) -> None:
     ipf, world = ready(tmp_path)
     first, second = world.opening(), world.opening("2001:db8::7", "udp/53", to="2001:db8::1")

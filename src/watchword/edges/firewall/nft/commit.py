@@ -65,7 +65,7 @@ def commit(
 
     ``fleeting``: sets whose elements rules take out. What is to be deleted of those is looked for
     first: a transaction that finds it gone is tried again only after all processors have been
-    elsewhere, ten milliseconds and more, and the caller's SYN does not wait for that.
+    elsewhere, and the caller's SYN does not wait for that.
     """
     if any(sheet.delete for sheet in sheets if sheet.place in fleeting):
         sheets = _with_what_is_there(netlink, sheets)
