@@ -37,7 +37,7 @@ test: JOBS ?= 2
 test:
 	$(SETUP) test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(SECOND_LOOK),--second-look=$(SECOND_LOOK))
 
 check:
 	$(SETUP) check

@@ -18,6 +18,7 @@ pytest_plugins = (
     "tests.plugins.own_firewall",
     "tests.plugins.privileges",
     "tests.plugins.requirements",
+    "tests.plugins.second_look",
 )
 
 # How long an example takes depends on who else is at work here, and is no claim of a property.
