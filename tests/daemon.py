@@ -20,6 +20,7 @@ from watchword.edges.replay.reading import read_grants
 from watchword.lab.hosts import Host
 from watchword.model.crypto import Secret
 from watchword.programs import fwknopd, watchword
+from watchword.service import asking
 
 PROGRAMS = Path(sys.executable).parent
 PATIENCE = 10.0
@@ -36,12 +37,15 @@ ANSWERED = {
 
 
 def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Wait for something to become true and return it; AssertionError after the limit."""
+    """Wait for something to become true and return it; AssertionError after the limit.
+
+    A question that starts programs is asked less often: what is waited for needs the processor.
+    """
     limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
+    while (asked := time.monotonic()) < limit:
         if answer := what():
             return answer
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, 2 * (time.monotonic() - asked)), 0.1))
     raise AssertionError(f"not within {seconds} seconds")
 
 
@@ -76,6 +80,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.command = [str(PROGRAMS / "fwknopd")]
         self._runs = 0
+        self._page = 0
 
     @property
     def files(self) -> list[str]:
@@ -99,6 +104,7 @@ class Server:
     def launch(self, *options: str) -> None:
         self.write()
         self._runs += 1
+        self._page = 0
         with self.log_file.open("wb") as log:
             self.process = self.host.start(
                 *self.command, "-f", *self.files, *options, stdout=log, stderr=log
@@ -110,7 +116,20 @@ class Server:
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text("utf-8", "replace") if self.log_file.exists() else ""
+        """What the present run has said, or has said since the page was turned."""
+        if not self.log_file.exists():
+            return ""
+        with self.log_file.open("rb") as file:
+            file.seek(self._page)
+            return file.read().decode("utf-8", "replace")
+
+    def turn_page(self) -> None:
+        """For tests that share a server: what it said to others is not in ``log`` any more.
+
+        Grants in force are ended.
+        """
+        asking.change(Path(self.settings["FWKNOP_RUN_DIR"]) / asking.NAME, "revoke", all=True)
+        self._page = self.log_file.stat().st_size
 
     @property
     def judged(self) -> list[dict[str, Any]]:

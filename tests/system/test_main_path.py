@@ -13,7 +13,7 @@ import pytest
 
 from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
-from watchword.lab.hosts import Lab
+from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Station, Trio, trio
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 PORT = 62201
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         yield trio(lab)
@@ -40,9 +40,31 @@ def listeners(scene: Trio) -> Iterator[dict[tuple[str, int], socket.socket]]:
         each.close()
 
 
+@pytest.fixture(scope="module")
+def steady(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One that runs for all those tests which neither set it up nor end it."""
+    return Server(scene.server.host, tmp_path_factory.mktemp("steady"))
+
+
 @pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> Server:
-    return Server(scene.server.host, tmp_path)
+def running(steady: Server) -> Server:
+    """The same with nothing open and nothing said."""
+    if steady.process is None or steady.ended:
+        steady.start()
+    else:
+        steady.turn_page()
+    return steady
+
+
+@pytest.fixture
+def server(scene: Trio, steady: Server, tmp_path: Path) -> Iterator[Server]:
+    """Of one test alone, and not started yet."""
+    if steady.process is not None:
+        steady.stop()
+    scene.server.host.run("nft", "flush", "ruleset")
+    yield Server(scene.server.host, tmp_path)
+    scene.server.host.end_processes()
+    scene.server.host.run("nft", "flush", "ruleset")
 
 
 def fresh(text: str, **more: object) -> bytes:
@@ -63,30 +85,28 @@ def address(station: Station, six: bool) -> str:
 @pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("named", [False, True], ids=["source", "named"])
 def test_a_hidden_port_opens_for_the_caller_and_nobody_else(
-    scene: Trio, server: Server, six: bool, named: bool
+    scene: Trio, running: Server, six: bool, named: bool
 ) -> None:
-    server.start()
     target = address(scene.server, six)
     for client in (scene.caller, scene.stranger):
         assert not reaches(client.host, target, 22)
         assert gets_through(client.host, target, 80)
 
     knock(scene, f"{address(scene.caller, six) if named else '0.0.0.0'},tcp/22", six)
-    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+    assert running.wait_for_judgements(1)[0]["verdict"] == "granted"
 
     assert gets_through(scene.caller.host, target, 22)
     assert not reaches(scene.stranger.host, target, 22)
 
 
 def test_access_ends_on_time_and_an_open_connection_goes_on(
-    scene: Trio, server: Server, listeners: dict[tuple[str, int], socket.socket]
+    scene: Trio, running: Server, listeners: dict[tuple[str, int], socket.socket]
 ) -> None:
-    server.start()
     knock(scene, "0.0.0.0,tcp/22", seconds=2)
-    server.wait_for_judgements(1)
+    running.wait_for_judgements(1)
     talk = connect(scene.caller.host, scene.server.four, 22)
     assert talk is not None
-    server.wait_for("Removed rule")
+    running.wait_for("Removed rule")
     assert not reaches(scene.caller.host, scene.server.four, 22)
     accepted, _ = listeners[scene.server.four, 22].accept()
     talk.sendall(b"still here")
@@ -95,17 +115,78 @@ def test_access_ends_on_time_and_an_open_connection_goes_on(
 
 @pytest.mark.requirement("8.4")
 def test_a_packet_sent_again_is_refused_and_the_log_says_where_it_was_first_seen(
-    scene: Trio, server: Server
+    scene: Trio, running: Server
 ) -> None:
-    server.start()
     payload = knock(scene, "0.0.0.0,tcp/22")
-    server.wait_for_judgements(1)
+    running.wait_for_judgements(1)
     send_datagram(scene.stranger.host, payload, scene.server.four, PORT)
-    second = server.wait_for_judgements(2)[1]
+    second = running.wait_for_judgements(2)[1]
     assert (second["verdict"], second["reason"]) == ("refused", "replayed")
-    assert f"Original source IP: {scene.caller.four}" in server.log
-    assert f"Replay detected from source IP: {scene.stranger.four}" in server.log
+    assert f"Original source IP: {scene.caller.four}" in running.log
+    assert f"Replay detected from source IP: {scene.stranger.four}" in running.log
     assert not reaches(scene.stranger.host, scene.server.four, 22)
+
+
+@pytest.mark.parametrize(
+    "vandalism",
+    [
+        ("nft", "flush", "ruleset"),
+        ("nft", "delete", "table", "inet", "watchword"),
+        ("nft", "flush", "table", "inet", "watchword"),
+        ("nft", "flush", "set", "inet", "watchword", "open4"),
+    ],
+    ids=" ".join,
+)
+def test_what_other_hands_remove_is_back_within_a_second(
+    scene: Trio, running: Server, vandalism: tuple[str, ...]
+) -> None:
+    knock(scene, "0.0.0.0,tcp/22")
+    running.wait_for_judgements(1)
+    before = running.ruleset()
+    took: list[float] = []
+    while not took or (min(took) > 1.0 and len(took) < 4):  # a busy machine may hold it up
+        scene.server.host.run(*vandalism)
+        began = time.monotonic()
+        until(lambda: scene.caller.four in running.ruleset() and "drop" in running.ruleset())
+        took.append(time.monotonic() - began)
+    assert min(took) < 1.0
+    assert gets_through(scene.caller.host, scene.server.four, 22)
+    assert not reaches(scene.stranger.host, scene.server.four, 22)
+    assert rules(running.ruleset()) == rules(before)
+
+
+def rules(told: str) -> list[str]:
+    """Lines of a ruleset without what comes and goes: elements and counters."""
+    counted = re.sub(r"packets \d+ bytes \d+", "", told).splitlines()
+    return [line for line in counted if "elements = {" not in line]
+
+
+def test_a_broken_file_is_refused_at_reload_and_the_old_one_goes_on(
+    scene: Trio, running: Server
+) -> None:
+    running.access = stanza(FW_ACCESS_TIMEOUT="99999999", OPEN_PRTS="tcp/22")
+    running.write()
+    running.send(signal.SIGHUP)
+    running.wait_for("The configuration was not taken over")
+    running.wait_for("access.conf:5: ")
+    knock(scene, "0.0.0.0,tcp/22")
+    assert running.wait_for_judgements(1)[0]["verdict"] == "granted"
+
+
+def test_a_stranger_s_packet_gets_no_answer_of_any_kind(scene: Trio, running: Server) -> None:
+    host = scene.stranger.host
+    before = messages_in(host)
+    for payload in (b"", b"x", b"8" * 200, b"8" * 1400, fresh("0.0.0.0,tcp/22")[:-1] + b"."):
+        send_datagram(host, payload, scene.server.four, PORT)
+    running.wait_for_judgements(2)
+    assert messages_in(host) == before
+
+
+def messages_in(host: Host) -> int:
+    """Of ICMP, that have come to a host."""
+    counters = host.run("cat", "/proc/net/snmp").stdout.splitlines()
+    names, values = (line.split() for line in counters if line.startswith("Icmp:"))
+    return int(dict(zip(names, values, strict=True))["InMsgs"])
 
 
 def test_killed_by_force_it_leaves_nothing_open_past_its_time_and_everything_hidden(
@@ -162,41 +243,6 @@ def test_flush_at_exit_ends_what_is_open(scene: Trio, server: Server) -> None:
     assert not reaches(scene.caller.host, scene.server.four, 22)
 
 
-@pytest.mark.parametrize(
-    "vandalism",
-    [
-        ("nft", "flush", "ruleset"),
-        ("nft", "delete", "table", "inet", "watchword"),
-        ("nft", "flush", "table", "inet", "watchword"),
-        ("nft", "flush", "set", "inet", "watchword", "open4"),
-    ],
-    ids=" ".join,
-)
-def test_what_other_hands_remove_is_back_within_a_second(
-    scene: Trio, server: Server, vandalism: tuple[str, ...]
-) -> None:
-    server.start()
-    knock(scene, "0.0.0.0,tcp/22")
-    server.wait_for_judgements(1)
-    before = server.ruleset()
-    took: list[float] = []
-    while not took or (min(took) > 1.0 and len(took) < 4):  # a busy machine may hold it up
-        scene.server.host.run(*vandalism)
-        began = time.monotonic()
-        until(lambda: scene.caller.four in server.ruleset() and "drop" in server.ruleset())
-        took.append(time.monotonic() - began)
-    assert min(took) < 1.0
-    assert gets_through(scene.caller.host, scene.server.four, 22)
-    assert not reaches(scene.stranger.host, scene.server.four, 22)
-    assert rules(server.ruleset()) == rules(before)
-
-
-def rules(told: str) -> list[str]:
-    """Lines of a ruleset without what comes and goes: elements and counters."""
-    counted = re.sub(r"packets \d+ bytes \d+", "", told).splitlines()
-    return [line for line in counted if "elements = {" not in line]
-
-
 def test_nobody_else_s_rules_are_touched_from_start_to_end(scene: Trio, server: Server) -> None:
     host = scene.server.host
     host.run(
@@ -235,19 +281,6 @@ def test_a_reload_takes_up_new_stanzas_and_keeps_grants_sockets_and_memory(
     assert server.wait_for_judgements(4)[3]["reason"] == "replayed"
 
 
-def test_a_broken_file_is_refused_at_reload_and_the_old_one_goes_on(
-    scene: Trio, server: Server
-) -> None:
-    server.start()
-    server.access = stanza(FW_ACCESS_TIMEOUT="99999999", OPEN_PRTS="tcp/22")
-    server.write()
-    server.send(signal.SIGHUP)
-    server.wait_for("The configuration was not taken over")
-    server.wait_for("access.conf:5: ")
-    knock(scene, "0.0.0.0,tcp/22")
-    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
-
-
 def test_a_reload_can_move_to_another_port(scene: Trio, server: Server) -> None:
     server.start()
     server.settings["UDPSERV_PORT"] = "4444"
@@ -276,17 +309,6 @@ def test_status_and_kill_speak_of_the_process_that_holds_the_lock(
     killed = server.started("fwknopd", *server.files, "-K")
     assert killed.stdout == f"Killed fwknopd (pid={server.pid}) via SIGTERM\n"
     assert server.program("-K").returncode == 1
-
-
-def test_a_stranger_s_packet_gets_no_answer_of_any_kind(scene: Trio, server: Server) -> None:
-    server.start()
-    host = scene.stranger.host
-    for payload in (b"", b"x", b"8" * 200, b"8" * 1400, fresh("0.0.0.0,tcp/22")[:-1] + b"."):
-        send_datagram(host, payload, scene.server.four, PORT)
-    server.wait_for_judgements(2)
-    counters = host.run("cat", "/proc/net/snmp").stdout.splitlines()
-    names, values = (line.split() for line in counters if line.startswith("Icmp:"))
-    assert dict(zip(names, values, strict=True))["InMsgs"] == "0"
 
 
 @pytest.mark.requirement("2.15")
