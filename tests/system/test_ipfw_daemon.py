@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,29 @@ def test_the_tool_that_is_named_chooses_between_iptables_and_ipfw(
         assert (scene.caller.four in iptables) is (tool != str(exe))
         assert any(scene.caller.four in each for each in rules(exe)) is (tool == str(exe))
         server.stop()
+
+
+@pytest.mark.requirement("5.5")
+def test_who_comes_again_gets_his_rule_back_which_ends_on_time_though_the_server_was_killed(
+    scene: Trio, server: Server, exe: Path
+) -> None:
+    server.settings["IPFW_EXPIRE_PURGE_INTERVAL"] = "600"
+    server.start()
+    knock(scene, scene.caller.four, "tcp/22", "-f", "1")
+    until(lambda: bool(rules(exe, 2)), PATIENCE)
+    [was] = [each.removeprefix("# DISABLED ").split() for each in rules(exe, 2)]
+    knock(scene, scene.caller.four, "tcp/22", "-f", "8")
+    server.wait_for_judgements(2)
+    [again] = [each.split() for each in rules(exe)]
+    assert (was[0], was[3:]) == (again[0], again[3:])
+    renewed = server.program("--fw-list").stdout.partition("Renewed Rules:\n")[2].splitlines()[0]
+    number, _, end = renewed.partition(" _exp_")
+    assert number == was[0]
+    server.kill()
+    [heir] = heirs(scene)
+    until(lambda: not rules(exe), PATIENCE)
+    assert time.time() >= int(end) - 1, "not when it says"
+    until(lambda: not Path(f"/proc/{heir}").exists(), PATIENCE)
 
 
 def test_it_ends_grants_itself_and_deletes_its_set_when_it_is_told_to(

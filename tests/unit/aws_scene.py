@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -60,6 +61,6 @@ def wiped(endpoint: str, group: str) -> None:
         ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=told["IpPermissions"])
 
 
-def impatient(settings: FirewallSettings, programs: ProgramRunner) -> SecurityGroup:
+def impatient(settings: FirewallSettings, programs: ProgramRunner, folder: Path) -> SecurityGroup:
     """Believes every listing: this AWS lists what is true."""
     return SecurityGroup(Group(settings.aws), settings.aws.name, settling=0.0, look_every=0.3)

@@ -35,14 +35,14 @@ def world_of(
     programs: ProgramRunner,
     path: Path,
     wipe: Callable[[], None],
-    tools: Callable[[FirewallSettings, ProgramRunner], Tool] = tool_for,
+    tools: Callable[[FirewallSettings, ProgramRunner, Path], Tool] = tool_for,
 ) -> World:
     """As after the server's death: what ends rules is a sweeper of its own."""
     clock = FakeClock()
     backend = DatedFirewall(
         settings, path / "lock", programs=programs, clock=clock, heir=StillHeir, tools=tools
     )
-    heir = Sweeper(tools(settings, programs), Lock(path / "lock"), clock, alone=True)
+    heir = Sweeper(tools(settings, programs, path), Lock(path / "lock"), clock, alone=True)
 
     def wait(seconds: float) -> None:
         clock.advance(seconds)

@@ -133,21 +133,127 @@ def test_rules_of_a_file_of_1_9_keep_state_only_where_the_policy_does(
     assert ipfw.told() == [added(10000, f"pass 6 from 192.0.2.7 to me dst-port 22{state}")]
 
 
+def over_by_now(path: Path, *services: str) -> tuple[Ipfw, World]:
+    """Grants that have ended, through the first of which somebody is connected still."""
+    ipfw, world = ready(path)
+    world.add(*(world.opening(service=each) for each in services))
+    ipfw.dynamic[10000] = 1
+    world.wait(60)
+    world.backend.installed()
+    ipfw.told()
+    return ipfw, world
+
+
 @pytest.mark.requirement("5.4")
-@pytest.mark.requirement("5.5", partial=True)
-def test_a_disabled_rule_that_says_the_same_is_moved_back_and_none_is_added(
+@pytest.mark.requirement("5.5")
+def test_who_comes_again_has_his_disabled_rule_moved_back_and_none_is_added(
     tmp_path: Path,
 ) -> None:
+    ipfw, world = over_by_now(tmp_path, "tcp/22", "udp/53")
+    assert "# DISABLED 10000 set 2" in ipfw.run(["ipfw", "-S", "set", "2", "list"]).stdout.decode()
+    ipfw.told()
+    again = [world.opening(service=each) for each in ("tcp/22", "udp/53")]
+    world.add(*again)
+    assert ipfw.told() == ["ipfw set move rule 10000 to 1"]
+    assert world.backend.installed() == tags(*again)
+    assert world.backend.intact()
+    world.wait(59)
+    assert ipfw.told() == [], "it says an end that was, and has one of its own"
+    world.wait(1)
+    assert ipfw.told() == ["ipfw set move rule 10000 to 2"]
+    world.backend.installed()
+    world.add(*(world.opening(service=each) for each in ("tcp/22", "udp/53")))
+    assert ipfw.told() == ["ipfw set move rule 10000 to 1"]
+
+
+@pytest.mark.requirement("5.5", partial=True)
+def test_a_rule_that_was_moved_back_and_says_the_same_end_has_that_again(tmp_path: Path) -> None:
     ipfw, world = ready(tmp_path)
     there = world.opening()
     world.add(there)
     world.remove(there.tag)
-    world.backend.prepare()
-    assert "# DISABLED 10000 set 2" in ipfw.run(["ipfw", "-S", "set", "2", "list"]).stdout.decode()
     ipfw.told()
     world.add(there)
     assert ipfw.told() == ["ipfw set move rule 10000 to 1"]
     assert world.backend.installed() == tags(there)
+    world.wait(60)
+    assert ipfw.told()[0] == "ipfw set move rule 10000 to 2"
+
+
+@pytest.mark.parametrize(
+    ("was", "asked"),
+    [
+        (["tcp/22", "tcp/80"], ["tcp/22"]),
+        (["tcp/22"], ["udp/22"]),
+        (["tcp/22"], ["tcp/22", "tcp/80"]),
+    ],
+)
+def test_of_rules_that_share_a_number_all_are_moved_back_or_none(
+    tmp_path: Path, was: list[str], asked: list[str]
+) -> None:
+    ipfw, world = over_by_now(tmp_path, *was)
+    again = [world.opening(service=each) for each in asked]
+    world.add(*again)
+    told = ipfw.told()
+    assert ("ipfw set move rule 10000 to 1" in told) is (set(was) < set(asked))
+    assert len(told) == 1 + (set(was) < set(asked)) * (len(asked) - len(was))
+    assert world.backend.installed() == tags(*again)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "pass 17 from 192.0.2.7 to me dst-port 53 keep-state",
+        "pass 6 from 192.0.2.7 to me dst-port 53 setup",
+        "pass 6 from 192.0.2.8 to me dst-port 53 setup keep-state",
+    ],
+)
+def test_a_disabled_rule_that_says_anything_else_stays_where_it_is(
+    tmp_path: Path, rule: str
+) -> None:
+    ipfw, world = ready(tmp_path)
+    ipfw.run(f"ipfw add 10005 set 2 {rule} // _exp_1500000000".split())
+    ipfw.told()
+    world.add(world.opening(service="tcp/53"))
+    assert [each.split(" set ")[0] for each in ipfw.told()] == ["ipfw add 10000"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[[10000]]", '[[10000, "192.0.2.7", 1, "x"]]', None])
+def test_without_its_file_a_rule_that_was_moved_back_ends_when_it_says_and_is_made_anew(
+    tmp_path: Path, content: str | None
+) -> None:
+    ipfw, world = over_by_now(tmp_path, "tcp/22")
+    again = world.opening()
+    world.add(again)
+    if content is None:
+        (tmp_path / "ipfw.ends").unlink()
+    else:
+        (tmp_path / "ipfw.ends").write_text(content)
+    assert not world.backend.intact()
+    (stray,) = world.backend.installed()
+    world.backend.apply(ChangeSet(add=(again,), remove=frozenset([stray])))
+    assert ipfw.bodies(1) == [
+        "10001 allow tcp from 192.0.2.7 to me dst-port 22 setup keep-state :default "
+        f"// _exp_{END + 60}"
+    ]
+    world.wait(60)
+    assert ipfw.bodies(1) == []
+
+
+def test_where_nothing_can_be_written_down_a_rule_is_added(tmp_path: Path) -> None:
+    ipfw, world = over_by_now(tmp_path, "tcp/22")
+    (tmp_path / "ipfw.ends").mkdir()
+    world.add(world.opening())
+    assert [each.split(" set ")[0] for each in ipfw.told()] == ["ipfw add 10001"]
+
+
+def test_a_person_is_told_when_a_rule_ends_that_says_something_else(tmp_path: Path) -> None:
+    ipfw, world = over_by_now(tmp_path, "tcp/22")
+    settings = FirewallSettings(backend="ipfw", exe="ipfw")
+    tool = tool_for(settings, ipfw, tmp_path)
+    assert "Renewed" not in tool.shown(everything=False)
+    world.add(world.opening())
+    assert tool.shown(everything=False).endswith(f"\nRenewed Rules:\n10000 _exp_{END + 60}\n")
 
 
 def test_what_shares_a_number_with_what_ends_stays_open_under_another(tmp_path: Path) -> None:

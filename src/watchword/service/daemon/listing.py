@@ -140,7 +140,8 @@ def _zones(firewall: FirewallSettings, *, everything: bool) -> str:
 
 def _dated(settings: Settings, *, everything: bool) -> str:
     """As the firewall's own program prints it."""
-    return tool_for(settings.firewall, SystemPrograms()).shown(everything=everything)
+    tool = tool_for(settings.firewall, SystemPrograms(), settings.state_dir)
+    return tool.shown(everything=everything)
 
 
 def _iptables(firewall: FirewallSettings, *whole: str) -> str:

@@ -38,14 +38,14 @@ class DatedFirewall:
         programs: ProgramRunner,
         clock: Clock,
         heir: Callable[[FirewallSettings, Path], Heir] = SharedHeir,
-        tools: Callable[[FirewallSettings, ProgramRunner], Tool] = tool_for,
+        tools: Callable[[FirewallSettings, ProgramRunner, Path], Tool] = tool_for,
     ) -> None:
-        """``lock``: a file of our own, beside which nothing is written."""
+        """``lock``: a file of our own, in a folder of our own."""
         self.name = settings.backend
         self._settings = settings
         self._clock = clock
         self._lock = Lock(lock)
-        self._tool = tools(settings, programs)
+        self._tool = tools(settings, programs, lock.parent)
         self._make_heir = heir
         self._heir: Heir | None = None
         self._known = Known()

@@ -3,7 +3,8 @@
 In here: its parts. Not in here: which rules are over (sweeper), its loop (heir_loop), how it is
 started (heir).
 
-It knows nothing but what the rules say, so nothing is lost with whoever put them in.
+It knows nothing but what the rules say, and a file of those that end later than they say: nothing
+is lost with whoever put them in.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> None:
     """``argv``: the number of a socket to the server, and an order."""
     channel = socket.socket(fileno=int(argv[0]))
     settings, path = ordered(argv[1])
-    tool = tool_for(settings, SystemPrograms())
+    tool = tool_for(settings, SystemPrograms(), path.parent)
     longest = max(LONGEST_WAIT, tool.look_seldom)
     Loop(channel, Sweeper(tool, Lock(path), SystemClock()), longest).run()
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from watchword.edges.firewall.dated.ipfw_ends import Said
 from watchword.edges.firewall.dated.rule import Rule, address
 from watchword.edges.firewall.plain import service_of
 from watchword.model.openings import Hole
@@ -33,17 +34,39 @@ class Line(NamedTuple):
     text: str
     """Without number and set."""
     disabled: bool
+    ends: int | None = None
+    """Unix seconds; None: when it says."""
 
     @property
     def rule(self) -> Rule | None:
         """The grant that it is; None: it is none."""
+        said = self.says
+        return said if said is None or self.ends is None else said._replace(ends=self.ends)
+
+    @property
+    def says(self) -> Rule | None:
+        """The same as ``rule``, as it is written."""
         found = _GRANT.fullmatch(self.text)
         return None if found is None else _rule(*found.groups())
+
+    @property
+    def key(self) -> Said | None:
+        """By what it is known that it ends when it does not say; None: it is no grant."""
+        said = self.says
+        return None if said is None else Said(self.number, str(said.hole.who), said.ends)
 
     @property
     def stateful(self) -> bool:
         """Whether it makes or asks dynamic rules."""
         return _STATEFUL.match(self.text) is not None
+
+    @property
+    def as_ours(self) -> bool:
+        """Whether it lets in whom it says, and keeps state: fwknop's for UDP lets in nobody."""
+        said, words = self.says, self.text.split()
+        if said is None or "keep-state" not in words:
+            return False
+        return (service_of(said.hole).proto is Proto.TCP) is ("setup" in words)
 
 
 def lines(listing: str) -> Iterator[Line]:

@@ -6,6 +6,7 @@ In here: the choice. Not in here: what each of them does.
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from watchword.edges.firewall.dated.aws import SecurityGroup
 from watchword.edges.firewall.dated.aws_calls import Group
@@ -19,8 +20,13 @@ from watchword.model.firewalls import FirewallSettings
 from watchword.ports import ProgramRunner
 
 
-def tool_for(settings: FirewallSettings, programs: ProgramRunner) -> Tool:
-    """The tool of ``settings.backend``; nothing is run yet."""
+def tool_for(
+    settings: FirewallSettings, programs: ProgramRunner, folder: Path | None = None
+) -> Tool:
+    """The tool of ``settings.backend``; nothing is run yet.
+
+    ``folder``: where what rules cannot say may be written down, by whoever has the lock.
+    """
     if settings.backend == "aws":
         name = settings.aws.name or socket.gethostname()
         return SecurityGroup(Group(settings.aws), name, look_every=settings.aws.look_every)
@@ -31,4 +37,4 @@ def tool_for(settings: FirewallSettings, programs: ProgramRunner) -> Tool:
         return Ipf(program, Program("ipfstat", programs), settings.group)
     if settings.backend == "netsh":
         return Netsh(program)
-    return Ipfw(program, settings.ipfw)
+    return Ipfw(program, settings.ipfw, folder)
