@@ -66,26 +66,35 @@ def rules(exe: Path, number: int = 1) -> list[str]:
 
 @pytest.mark.requirement("8.1", partial=True)
 @pytest.mark.requirement("4.12", partial=True)
+@pytest.mark.requirement("5.5")
 def test_a_packet_is_a_rule_of_ipfw_which_ends_on_time_though_the_server_was_killed(
     scene: Trio, server: Server, exe: Path
 ) -> None:
+    server.settings["IPFW_EXPIRE_PURGE_INTERVAL"] = "600"
     server.start()
     assert "set 1 of ipfw" in server.log
+    knock(scene, scene.caller.four, "tcp/22,udp/53", "-f", "1")
+    until(lambda: len(rules(exe, 2)) == 2, PATIENCE)
+    over = [each.removeprefix("# DISABLED ") for each in rules(exe, 2)]
     knock(scene, scene.caller.four, "tcp/22,udp/53", "-f", "8")
     knock(scene, scene.caller.six)
-    server.wait_for_judgements(2)
-    assert [each["verdict"] for each in server.judged] == ["granted"] * 2
+    server.wait_for_judgements(3)
+    assert [each["verdict"] for each in server.judged] == ["granted"] * 3
     four = [each for each in rules(exe) if scene.caller.four in each]
     assert [each.split(" // ")[0] for each in four] == [
         f"10000 set 1 allow tcp from {scene.caller.four} to me dst-port 22 setup keep-state "
         ":default",
         f"10000 set 1 allow udp from {scene.caller.four} to me dst-port 53 keep-state :default",
     ]
+    assert four == [each.replace(" set 2 ", " set 1 ") for each in over], "moved back as they were"
     assert any(f"from {scene.caller.six} to me6 dst-port 22" in each for each in rules(exe))
-    assert scene.caller.four in server.program("--fw-list").stdout
+    shown = server.program("--fw-list").stdout
+    assert scene.caller.four in shown
+    end = int(shown.partition("Renewed Rules:\n10000 _exp_")[2].split()[0])
     server.kill()
     assert any(scene.caller.six in each for each in rules(exe))
     until(lambda: not any(scene.caller.four in each for each in rules(exe)), PATIENCE)
+    assert time.time() >= end - 1, "not when it says"
     [heir] = heirs(scene)
     os.kill(heir, signal.SIGTERM)
     until(lambda: not heirs(scene), PATIENCE)
@@ -108,29 +117,6 @@ def test_the_tool_that_is_named_chooses_between_iptables_and_ipfw(
         assert (scene.caller.four in iptables) is (tool != str(exe))
         assert any(scene.caller.four in each for each in rules(exe)) is (tool == str(exe))
         server.stop()
-
-
-@pytest.mark.requirement("5.5")
-def test_who_comes_again_gets_his_rule_back_which_ends_on_time_though_the_server_was_killed(
-    scene: Trio, server: Server, exe: Path
-) -> None:
-    server.settings["IPFW_EXPIRE_PURGE_INTERVAL"] = "600"
-    server.start()
-    knock(scene, scene.caller.four, "tcp/22", "-f", "1")
-    until(lambda: bool(rules(exe, 2)), PATIENCE)
-    [was] = [each.removeprefix("# DISABLED ").split() for each in rules(exe, 2)]
-    knock(scene, scene.caller.four, "tcp/22", "-f", "8")
-    server.wait_for_judgements(2)
-    [again] = [each.split() for each in rules(exe)]
-    assert (was[0], was[3:]) == (again[0], again[3:])
-    renewed = server.program("--fw-list").stdout.partition("Renewed Rules:\n")[2].splitlines()[0]
-    number, _, end = renewed.partition(" _exp_")
-    assert number == was[0]
-    server.kill()
-    [heir] = heirs(scene)
-    until(lambda: not rules(exe), PATIENCE)
-    assert time.time() >= int(end) - 1, "not when it says"
-    until(lambda: not Path(f"/proc/{heir}").exists(), PATIENCE)
 
 
 def test_it_ends_grants_itself_and_deletes_its_set_when_it_is_told_to(
