@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def certificate(folder: Path, name: str, *addresses: str) -> Path:
-    """A certificate of its own authority, with its key, in one file."""
+def certificate(
+    folder: Path, name: str, *addresses: str, shifted: datetime.timedelta = datetime.timedelta()
+) -> Path:
+    """A certificate of its own authority, with its key, in one file, as of now or of then."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC) + shifted
     names = [x509.DNSName(name), *(x509.IPAddress(ip_address(each)) for each in addresses)]
     made = (
         x509.CertificateBuilder()

@@ -206,3 +206,28 @@ def test_an_argument_list_too_long_to_keep_ends_the_run(
         "fwknop: hint: use --no-save-args, or save the options in the rc file with "
         "--save-rc-stanza",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("::ffff:192.0.2.7", "the allow address is one of IPv4: 192.0.2.7"),
+        ("fe80::1%eth0", "an allow address has no zone: other machines have other interfaces"),
+    ],
+)
+def test_of_an_address_that_others_cannot_use_is_said_why(
+    address: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(capsys, "-T", "-A", "tcp/22", *KEYS, "-a", address) == [
+        "Invalid allow IP specified for SPA access",
+        f"fwknop: hint: {hint}",
+    ]
+
+
+def test_what_is_offered_instead_of_an_args_file_in_the_home_is_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    homeless = ("--no-home-dir", "--no-rc-file", "-T", "-A", "tcp/22", "-s", *KEYS)
+    hint = refusal(capsys, *homeless, "--no-save-args")[-1]
+    assert hint.endswith("or -E /dev/null, which keeps nothing")
+    assert main([*homeless, "-E", "/dev/null"]) == 0

@@ -35,6 +35,27 @@ def test_watchword_offers_what_was_meant(
 
 
 @pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["export", "gate", "--json"], "export"),
+        (["conformance", "library", "--all"], "conformance library"),
+        (["completion", "bash", "zsh"], "completion"),
+        (["doctor", "a", "22", "b"], "doctor"),
+    ],
+)
+def test_a_word_too_many_is_a_matter_of_the_command_that_it_follows(
+    argv: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        watchword.main(argv)
+    assert ended.value.code == 2
+    usage, *_, error, hint = capsys.readouterr().err.splitlines()
+    assert usage.startswith(f"usage: watchword {command} [")
+    assert error == f"watchword: error: unrecognized arguments: {argv[-1]}"
+    assert hint == f"watchword: hint: watchword {command} --help says what there is"
+
+
+@pytest.mark.parametrize(
     ("argv", "meant"),
     [
         (["--acess-file", "x"], "did you mean --access-file?"),

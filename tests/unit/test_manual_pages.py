@@ -173,6 +173,33 @@ def test_a_page_is_what_the_option_tables_make_of_it(name: str) -> None:
     assert manpages.rewritten(text, manpages.pages()[name]) == text
 
 
+def _having(command: Command) -> set[str]:
+    """The options of a command, and of what may follow it."""
+    return {each.long for each in command.switches}.union(*map(_having, command.commands))
+
+
+def test_an_option_of_watchword_stands_under_the_name_of_a_command_that_has_it() -> None:
+    having = {each.name: _having(each) for each in manpages.pages()["watchword.8"].commands}
+    of_all = {
+        "commands that knock": ("connect", "run", "close", "doctor"),
+        "commands about a server": [name for name, has in having.items() if "config-file" in has],
+    }
+    text = page("watchword.8").partition("\n.SH OPTIONS\n")[2].partition("\n.SH ")[0]
+    first, *sections = text.split("\n.SS Of ")
+    assert [long for _, long in _OPTION.findall(first)] == ["--version", "--help"]
+    for section in sections:
+        head, _, entries = section.partition("\n")
+        named = of_all.get(head) or head.replace(" and ", ", ").split(", ")
+        for _, long in _OPTION.findall(entries):
+            assert any(long[2:] in having[name] for name in named), (head, long)
+
+
+def test_the_synopsis_of_watchword_has_every_command_in_its_order() -> None:
+    synopsis = page("watchword.8").partition("\n.SH SYNOPSIS\n")[2].partition("\n.SH ")[0]
+    named = re.findall(r"^\\fBwatchword ([\w-]+)", synopsis, re.MULTILINE)
+    assert tuple(dict.fromkeys(named)) == tool.COMMANDS
+
+
 PAGE = """\
 .SH DESCRIPTION
 .SS watchword one

@@ -316,7 +316,17 @@ def test_a_server_that_refuses_is_told_of_in_fwknops_words() -> None:
             "send_spa_packet_tcp_or_udp: Could not create socket: Connection refused\n"
             "send_spa_packet: packet not sent."
         )
-        assert caught.value.hint == f"tried 127.0.0.1:{port}"
+        assert caught.value.hint == f"tried 127.0.0.1:{port}: see that somebody listens there"
+    by = Relay(RelayKind.SOCKS5, "127.0.0.1", port)
+    with pytest.raises(HostError) as caught:
+        send(PAYLOAD, Route(carrier=Carrier.TCP, host="server.example", port=62201, relay=by))
+    assert caught.value.hint == f"tried 127.0.0.1:{port}: see that the proxy listens there"
+
+
+def test_of_a_zone_that_is_no_interface_here_is_said_that_it_has_to_be() -> None:
+    with pytest.raises(HostError, match="error in getaddrinfo") as caught:
+        send(PAYLOAD, Route(carrier=Carrier.UDP, host="fe80::1%nosuch0", port=62201))
+    assert caught.value.hint == "what stands behind the % has to be an interface of this machine"
 
 
 def test_a_refused_datagram_is_an_error_where_a_sign_is_wanted() -> None:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,11 @@ def test_its_name_is_what_counts_also_behind_a_relay(site: Site) -> None:
             carrier=Carrier.HTTPS, host="other.example", port=site.port, relay=by,
             authorities=site.authority,
         )  # fmt: skip
-        with pytest.raises(HostError, match=r"certificate of other\.example is not accepted"):
+        with pytest.raises(
+            HostError, match=r"certificate of other\.example is not accepted"
+        ) as caught:
             send(PAYLOAD, other)
+        assert caught.value.hint == "name the server as its certificate does"
     assert site.heard == heard
 
 
@@ -90,6 +94,23 @@ def test_a_certificate_of_nobody_we_know_is_refused_and_nothing_is_said(site: Si
     with pytest.raises(HostError, match="is not accepted: self-signed certificate") as caught:
         send(PAYLOAD, Route(carrier=Carrier.HTTPS, host="127.0.0.1", port=site.port))
     assert "--ca-file" in caught.value.hint
+    assert site.heard == b""
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_of_a_certificate_that_is_over_or_not_yet_good_the_clock_is_asked_for(
+    tmp_path: Path, days: int
+) -> None:
+    site = Site(certificate(tmp_path, NAME, "127.0.0.1", shifted=timedelta(days=days)))
+    try:
+        route = Route(
+            carrier=Carrier.HTTPS, host="127.0.0.1", port=site.port, authorities=site.authority
+        )
+        with pytest.raises(HostError, match="expired" if days < 0 else "not yet valid") as caught:
+            send(PAYLOAD, route)
+    finally:
+        site.listener.close()
+    assert caught.value.hint.startswith("see that this machine's clock is right")
     assert site.heard == b""
 
 

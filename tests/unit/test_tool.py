@@ -412,8 +412,8 @@ def test_check_has_a_filter_compiled_that_we_do_not_understand(desk: Desk) -> No
         ("run home ls -l", "a command follows a --: watchword run NAME -- COMMAND"),
         ("run --no-wait home sleep 3", "a command follows a --: watchword run NAME -- COMMAND"),
         ("run home --no-wiat", "did you mean --no-wait?"),
-        ("run home ls -- ls", "watchword --help says what there is"),
-        ("status ls", "watchword --help says what there is"),
+        ("run home ls -- ls", "watchword run --help says what there is"),
+        ("status ls", "watchword status --help says what there is"),
     ],
 )
 def test_a_command_without_its_two_strokes_is_told_where_they_go(

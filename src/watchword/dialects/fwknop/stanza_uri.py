@@ -126,7 +126,12 @@ def read(text: str) -> Carried:
         said[pair.name] = pair.text
     name = said.pop(_STANZA, "")
     if name and not rcfile.is_section_name(name):
-        complaints.append(Complaint("no stanza can have the name that the URI gives it"))
+        complaints.append(
+            Complaint(
+                "no stanza can have the name that the URI gives it",
+                hint="whoever made it has to choose another",
+            )
+        )
     given = _given(said, complaints)
     if complaints:
         raise OperatorError.of(complaints)

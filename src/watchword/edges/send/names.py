@@ -42,15 +42,15 @@ def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, P
     """The same for any host. ``family`` is 4, 6 or None."""
     wanted = _FAMILIES[family] if family else sockets.AF_UNSPEC
     if "\0" in host:  # the system would look up what stands before it
-        raise _unresolved("not a host name", family)
+        raise _unresolved("not a host name", host, family)
     try:
         # Given as text, even an address would have the tables of international names loaded.
         name = host.encode("ascii") if host.isascii() else host
         found = sockets.getaddrinfo(name, port, wanted, sockets.SOCK_DGRAM)
     except sockets.gaierror as error:
-        raise _unresolved(str(error.strerror), family) from error
+        raise _unresolved(str(error.strerror), host, family) from error
     except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
-        raise _unresolved("not a host name", family) from error
+        raise _unresolved("not a host name", host, family) from error
     for kind, _, _, _, place in found:
         if isinstance(place[0], str):  # the other form is of a Python without IPv6
             yield kind, place
@@ -66,10 +66,11 @@ def ascii_name(host: str) -> str:
         return host  # which nobody takes for a name
 
 
-def _unresolved(reason: str, family: int | None) -> UnresolvedError:
-    return UnresolvedError(
-        reason,
-        hint=f"only IPv{family} addresses were looked for"
-        if family
-        else "see that the name is right, and that this machine can look names up",
-    )
+def _unresolved(reason: str, host: str, family: int | None) -> UnresolvedError:
+    if family:
+        return UnresolvedError(reason, hint=f"only IPv{family} addresses were looked for")
+    if "%" in host:
+        remedy = "what stands behind the % has to be an interface of this machine"
+    else:
+        remedy = "see that the name is right, and that this machine can look names up"
+    return UnresolvedError(reason, hint=remedy)

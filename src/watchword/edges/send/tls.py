@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 from functools import cache
 
+from watchword.edges import certificates
 from watchword.edges.send.connections import Connection
 from watchword.edges.send.sent import NOT_SENT
 from watchword.errors import HostError
@@ -39,7 +40,7 @@ def secured(connection: Connection, host: str, authorities: str) -> Connection:
         raise HostError(
             f"send_spa_packet: the certificate of {host} is not accepted: "
             f"{error.verify_message}\n{NOT_SENT}",
-            hint="name the file with the certificate of its authority: --ca-file FILE",
+            hint=certificates.remedy(error),
         ) from error
     except ssl.SSLError as error:
         raise HostError(

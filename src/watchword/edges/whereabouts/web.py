@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
+from watchword.edges import certificates
 from watchword.edges.whereabouts.reaching import SECONDS, Deadline, connected
 from watchword.errors import HostError, OperatorError, PeerError
 from watchword.model.addresses import Address
@@ -97,7 +98,7 @@ def _fetch(
     except ssl.SSLCertVerificationError as error:
         raise HostError(
             f"the certificate of {page.host} does not count: {error.verify_message}",
-            hint="a CA of your own is named with --ca-file",
+            hint=certificates.remedy(error),
         ) from error
     except TimeoutError:
         raise deadline.passed() from None

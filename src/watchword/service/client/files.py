@@ -49,7 +49,7 @@ def rc_path(line: CommandLine, environment: Mapping[str, str]) -> str | None:
     if (folder := home(line, environment)) is None:
         raise OperatorError(
             "Warning: Unable to determine HOME directory.\n No .fwknoprc file processed.",
-            hint="set HOME, or name a file with --rc-file, or use --no-rc-file",
+            hint="set HOME, or name a file with --rc-file",
         )
     return os.path.join(folder, ".fwknoprc")
 
@@ -61,7 +61,7 @@ def args_path(line: CommandLine, environment: Mapping[str, str]) -> str:
     if line.no_home_dir:
         raise OperatorError(
             "In --no-home-dir mode must set the args save file path with -E",
-            hint="for example -E /tmp/fwknop.run, or use --no-save-args",
+            hint="for example -E /tmp/fwknop.run, or -E /dev/null, which keeps nothing",
         )
     if (folder := home(line, environment)) is None:
         raise OperatorError("Unable to determine args save file", hint="name one with -E")

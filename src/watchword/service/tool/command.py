@@ -34,7 +34,7 @@ COMMANDS: Final = (
 RUN: Final = "run"
 """The one that another command follows, and gives way to."""
 YES, NO, WRONG = 0, 1, 2
-_UNKNOWN: Final = r"invalid choice: '([^']*)'|unrecognized arguments: ([^ =]+)"
+_UNKNOWN: Final = r"invalid choice: '([^']*)'|unrecognized arguments: (-[^ =]+)"
 INTERRUPTED: Final = 130  # as shells say it of SIGINT
 
 
@@ -50,7 +50,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     whole = parser(named)
     if named == RUN and not command:
         whole.remedy = f"a command follows a --: {PROGRAM} run NAME -- COMMAND"
-    arguments = whole.parse_args(words)
+    arguments = whole.told(words)
     arguments.command = command
     if own_process and (keys := list(_with_keys(arguments))):
         from watchword.edges import process_list
@@ -144,6 +144,16 @@ class _Parser(argparse.ArgumentParser):
         self.remedy = ""
         """What is said of words that nobody knows, where none that is near is known."""
         super().__init__(*arguments, **more)
+        self.set_defaults(asked=self)  # of a command's, the last one counts
+
+    def told(self, words: Sequence[str]) -> argparse.Namespace:
+        """What was said. Words that are too many are a matter of the command they follow."""
+        arguments, unknown = self.parse_known_args(words)
+        if unknown:
+            asked: _Parser = arguments.asked
+            asked.remedy = self.remedy
+            asked.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return arguments
 
     def error(self, message: str) -> NoReturn:
         """As argparse does it, with the name that was meant, if one is near."""
@@ -154,7 +164,7 @@ class _Parser(argparse.ArgumentParser):
         found = re.search(_UNKNOWN, message)
         known = {*self._known()} if found else set()
         guess = did_you_mean(next(filter(None, found.groups())), known) if found else ""
-        hint = guess or (found and self.remedy) or f"{self.prog} --help says what there is"
+        hint = guess or self.remedy or f"{self.prog} --help says what there is"
         self.print_usage(sys.stderr)
         self.exit(WRONG, f"{PROGRAM}: error: {message}\n{PROGRAM}: hint: {hint}\n")
 

@@ -69,10 +69,13 @@ def _canonical_ipv6(text: str) -> IPv6Address:
         address = IPv6Address(text)
     except ValueError:
         raise BadAddressError("the allow address is neither IPv4 nor IPv6") from None
-    if str(address) != text or "%" in text:
+    if "%" in text:
+        raise BadAddressError("an allow address has no zone: other machines have other interfaces")
+    if str(address) != text:
         raise BadAddressError("the IPv6 allow address is not in canonical form")
-    nobody = address.is_unspecified or address.is_loopback or address.is_multicast
-    if nobody or address.ipv4_mapped is not None:
+    if address.ipv4_mapped is not None:
+        raise BadAddressError(f"the allow address is one of IPv4: {address.ipv4_mapped}")
+    if address.is_unspecified or address.is_loopback or address.is_multicast:
         raise BadAddressError("the IPv6 allow address is not one a caller can have")
     return address
 
