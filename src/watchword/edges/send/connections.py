@@ -94,11 +94,11 @@ def reach(host: str, port: int, route: Route, deadline: Deadline) -> Connection:
         except OSError as error:
             reason = _reason(error)
     from_port = f" from port {route.source_port}" if route.source_port else ""
-    tried = ", ".join(endpoint(place[0], place[1]) for _, place in found)
+    asked = ", ".join(endpoint(place[0], place[1]) for _, place in found)
     who = "the proxy" if route.relay else "somebody"
     raise HostError(
         f"send_spa_packet_tcp_or_udp: Could not create socket: {reason}\n{NOT_SENT}",
-        hint=f"tried {tried}{from_port}: see that {who} listens there",
+        hint=f"tried {asked}{from_port}: see that {who} listens there",
     )
 
 
