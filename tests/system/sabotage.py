@@ -1,6 +1,7 @@
 """Runs fwknopd so that it dies, as by kill -9, at one point of the way of a packet.
 
-``python tests/system/sabotage.py POINT ARGUMENTS...``
+``python tests/system/sabotage.py FILE ARGUMENTS...``: FILE, which may change while it runs, names
+the point. While it names none, nothing happens to it.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from inspect import iscoroutinefunction
+from pathlib import Path
 from typing import Any
 
 from watchword.edges.firewall.nft.backend import NftFirewall
@@ -60,29 +62,37 @@ def is_it(*arguments: object) -> bool:
     return isinstance(argument, Judged)
 
 
-def deadly(method: Callable[..., Any], afterwards: bool) -> Callable[..., Any]:
+def deadly(
+    method: Callable[..., Any], afterwards: bool, is_chosen: Callable[[], bool]
+) -> Callable[..., Any]:
     @wraps(method)
     def plain(self: object, *arguments: object) -> object:
-        if is_it(*arguments) and not afterwards:
+        if not afterwards and is_it(*arguments) and is_chosen():
             die()
         answer = method(self, *arguments)
-        if is_it(*arguments):
+        if afterwards and is_it(*arguments) and is_chosen():
             die()
         return answer
 
     @wraps(method)
     async def waiting(self: object, *arguments: object) -> object:
-        if is_it(*arguments) and not afterwards:
+        if not afterwards and is_it(*arguments) and is_chosen():
             die()
         answer = await method(self, *arguments)
-        if is_it(*arguments):
+        if afterwards and is_it(*arguments) and is_chosen():
             die()
         return answer
 
     return waiting if iscoroutinefunction(method) else plain
 
 
+def set_up(chosen: Path) -> None:
+    """Make every point deadly while the file names it."""
+    for point, (room, name, afterwards) in (POINTS | ENDS | RELOAD).items():
+        is_chosen = partial(lambda point: chosen.read_text("ascii") == point, point)
+        setattr(room, name, deadly(getattr(room, name), afterwards, is_chosen))
+
+
 if __name__ == "__main__":
-    room, name, afterwards = (POINTS | ENDS | RELOAD)[sys.argv[1]]
-    setattr(room, name, deadly(getattr(room, name), afterwards))
+    set_up(Path(sys.argv[1]))
     sys.exit(main(sys.argv[2:]))

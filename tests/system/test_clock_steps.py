@@ -64,10 +64,17 @@ class Stepped(Server):
         until(just_now)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Stepped]:
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Trio]:
     with Lab() as lab:
-        yield Stepped(trio(lab), tmp_path)
+        yield trio(lab)
+
+
+@pytest.fixture
+def server(scene: Trio, tmp_path: Path) -> Iterator[Stepped]:
+    yield Stepped(scene, tmp_path)
+    scene.server.host.end_processes()
+    scene.server.host.run("nft", "flush", "ruleset")
 
 
 def left(server: Stepped) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import socket
 import sqlite3
@@ -14,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PROGRAMS, Server, until
+from tests.daemon import Server, until
 from tests.sealing import sealed
 from tests.system.sabotage import ENDS, POINTS
 from watchword.edges.clock import SystemClock
 from watchword.edges.replay.reading import read_grants
-from watchword.lab.hosts import Lab
+from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.system
 SABOTAGE = str(Path(__file__).with_name("sabotage.py"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         yield trio(lab)
@@ -40,9 +41,51 @@ def service(scene: Trio) -> Iterator[socket.socket]:
     listener.close()
 
 
+class Doomed(Server):
+    """A server that dies where it is told to."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        super().__init__(host, folder)
+        state = Path(self.settings["STATE_DIR"])
+        state.mkdir(mode=0o700)  # all that the server may read while it runs
+        self._point = state / "point"
+        self.command = [sys.executable, SABOTAGE, str(self._point)]
+        self.is_to_die("nowhere")
+
+    def is_to_die(self, point: str) -> None:
+        self._point.write_text(point, "ascii")
+
+    def dies(self) -> None:
+        """Wait until it is dead; it will live when it is started again."""
+        until(lambda: self.ended)
+        assert self.process is not None
+        assert self.process.returncode in (1, -signal.SIGKILL)  # the one part, or the other
+        self.is_to_die("nowhere")
+
+
+@pytest.fixture(scope="module")
+def lasting(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Doomed:
+    """Its state goes through all the deaths."""
+    return Doomed(scene.server.host, tmp_path_factory.mktemp("doomed"))
+
+
 @pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> Server:
-    return Server(scene.server.host, tmp_path)
+def doomed(lasting: Doomed) -> Doomed:
+    """Running, with nothing open and nothing said."""
+    if lasting.process is None or lasting.ended:
+        lasting.start()
+    lasting.turn_page()
+    return lasting
+
+
+@pytest.fixture
+def server(scene: Trio, lasting: Doomed, tmp_path: Path) -> Iterator[Server]:
+    """Of one test alone, and not started yet."""
+    if lasting.process is not None:
+        lasting.stop()
+    scene.server.host.run("nft", "flush", "ruleset")
+    yield Server(scene.server.host, tmp_path)
+    scene.server.host.end_processes()
 
 
 def fresh(seconds: int = 0) -> bytes:
@@ -58,23 +101,18 @@ BEFORE_THE_CLAIM = {"received", "before-claim"}
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_twice(
-    scene: Trio, server: Server, point: str
+    scene: Trio, doomed: Doomed, point: str
 ) -> None:
-    server.command = [sys.executable, SABOTAGE, point]
-    server.start()
+    doomed.is_to_die(point)
     payload = fresh(seconds=3)
     began = time.monotonic()
     send(scene, payload)
-    until(lambda: server.ended)
-    assert server.process is not None
-    assert server.process.returncode in (1, -signal.SIGKILL)  # the one part, or the other
-
-    server.command = [str(PROGRAMS / "fwknopd")]
-    server.start()
-    listed = server.program("--fw-list").stdout
+    doomed.dies()
+    doomed.start()
+    listed = doomed.program("--fw-list").stdout
     assert ("198.51.100.2" in listed) == reaches(scene.caller.host, scene.server.four, 22, 1.0)
     send(scene, payload)
-    [judged] = server.wait_for_judgements(1)
+    [judged] = doomed.wait_for_judgements(1)
     if point in BEFORE_THE_CLAIM:
         assert judged["verdict"] == "granted"
         return
@@ -86,54 +124,49 @@ def test_killed_at_any_point_it_opens_nothing_past_its_time_and_accepts_nothing_
 
 @pytest.mark.parametrize("point", ENDS)
 def test_killed_when_a_grant_ends_it_is_over_all_the_same_and_its_end_is_in_the_journal(
-    scene: Trio, server: Server, point: str
+    scene: Trio, doomed: Doomed, point: str
 ) -> None:
-    server.command = [sys.executable, SABOTAGE, point]
-    server.start()
+    doomed.is_to_die(point)
     send(scene, fresh(seconds=1))
-    until(lambda: server.ended)
-    assert server.judged[0]["verdict"] == "granted"
+    doomed.dies()
+    assert doomed.judged[0]["verdict"] == "granted"
     assert not reaches(scene.caller.host, scene.server.four, 22, 0.2)
-    server.command = [str(PROGRAMS / "fwknopd")]
-    server.start()
+    doomed.start()
     assert not reaches(scene.caller.host, scene.server.four, 22, 0.2)
-    assert "Restored" not in server.log
-    state = Path(server.settings["STATE_DIR"])
+    assert "Restored" not in doomed.log
+    state = Path(doomed.settings["STATE_DIR"])
     until(lambda: not read_grants(state, SystemClock().now()))
 
 
-def test_killed_in_the_middle_of_a_reload_it_comes_back_with_every_grant(
-    scene: Trio, server: Server
+def test_what_was_opened_in_the_moment_before_the_crash_is_closed_and_told(
+    scene: Trio, doomed: Doomed
 ) -> None:
-    server.command = [sys.executable, SABOTAGE, "reload"]
-    server.start()
+    doomed.is_to_die("before-journal")
+    send(scene, fresh())
+    doomed.dies()
+    assert scene.caller.four in doomed.ruleset()
+    doomed.start()
+    doomed.wait_for("Removed 1 openings that no journal knows")
+    assert not reaches(scene.caller.host, scene.server.four, 22)
+
+
+def test_killed_in_the_middle_of_a_reload_it_comes_back_with_every_grant(
+    scene: Trio, doomed: Doomed
+) -> None:
+    """The last that it has to die: it is at another port then."""
+    doomed.is_to_die("reload")
     payload = fresh(seconds=30)
     send(scene, payload)
-    server.wait_for_judgements(1)
-    server.settings["UDPSERV_PORT"] = "4444"
-    server.write()
-    server.send(signal.SIGHUP)
-    until(lambda: server.ended)
-    server.command = [str(PROGRAMS / "fwknopd")]
-    server.start()
-    server.wait_for("Restored 1 grants")
+    doomed.wait_for_judgements(1)
+    doomed.settings["UDPSERV_PORT"] = "4444"
+    doomed.write()
+    doomed.send(signal.SIGHUP)
+    doomed.dies()
+    doomed.start()
+    doomed.wait_for("Restored 1 grants")
     assert gets_through(scene.caller.host, scene.server.four, 22)
     send_datagram(scene.caller.host, payload, scene.server.four, 4444)
-    assert server.wait_for_judgements(1)[0]["reason"] == "replayed"
-
-
-def test_what_was_opened_in_the_moment_before_the_crash_is_closed_and_told(
-    scene: Trio, server: Server
-) -> None:
-    server.command = [sys.executable, SABOTAGE, "before-journal"]
-    server.start()
-    send(scene, fresh())
-    until(lambda: server.ended)
-    assert scene.caller.four in server.ruleset()
-    server.command = [str(PROGRAMS / "fwknopd")]
-    server.start()
-    server.wait_for("Removed 1 openings that no journal knows")
-    assert not reaches(scene.caller.host, scene.server.four, 22)
+    assert doomed.wait_for_judgements(1)[0]["reason"] == "replayed"
 
 
 @contextmanager
@@ -219,46 +252,47 @@ def somebody_elses(path: Path) -> None:
     path.chmod(0o600)
 
 
-@pytest.mark.parametrize("damage", [spoil, empty, somebody_elses])
 def test_a_damaged_or_foreign_memory_is_refused_at_start_and_never_replaced(
-    scene: Trio, server: Server, damage: object
+    scene: Trio, server: Server
 ) -> None:
     server.start()
     server.stop()
     [database] = (server.folder / "state").glob("*.sqlite3")
-    for beside in (server.folder / "state").glob("*.sqlite3-*"):
-        beside.unlink()
-    assert callable(damage)
-    damage(database)
-    content = database.read_bytes()
-    server.launch()
-    until(lambda: server.ended)
-    assert server.process is not None
-    assert server.process.returncode == 1
-    assert str(database) in server.log
-    assert "hint:" in server.log
-    assert database.read_bytes() == content
-    assert not reaches(scene.caller.host, scene.server.four, 22)
+    for damage in (spoil, empty, somebody_elses):
+        for beside in (server.folder / "state").glob("*.sqlite3-*"):
+            beside.unlink()
+        damage(database)
+        content = database.read_bytes()
+        server.launch()
+        until(lambda: server.ended)
+        assert server.process is not None
+        assert server.process.returncode == 1
+        assert str(database) in server.log
+        assert "hint:" in server.log
+        assert database.read_bytes() == content
+        assert not reaches(scene.caller.host, scene.server.four, 22)
 
 
-@pytest.mark.parametrize("first", ["client", "server"])
 def test_starting_cuts_no_live_connection_and_a_new_one_is_hidden_at_once(
-    scene: Trio, server: Server, service: socket.socket, first: str
+    scene: Trio, server: Server, service: socket.socket
 ) -> None:
-    talk = connect(scene.caller.host, scene.server.four, 22)
-    assert talk is not None
-    session, _ = service.accept()
+    talks = []
+    for _ in range(2):
+        talk = connect(scene.caller.host, scene.server.four, 22)
+        assert talk is not None
+        talks.append((talk, service.accept()[0]))
     server.start()
-    server.wait_for("1 live connections go on")
+    server.wait_for("2 live connections go on")
     assert not reaches(scene.caller.host, scene.server.four, 22)
-    for end in (talk, session):
+    for end in itertools.chain(*talks):
         end.settimeout(5)
-    speaker, hearer = (talk, session) if first == "client" else (session, talk)
-    for _ in range(3):
-        speaker.sendall(b"still here")
-        assert hearer.recv(100) == b"still here"
-        hearer.sendall(b"so am I")
-        assert speaker.recv(100) == b"so am I"
+    by_client, (theirs, ours) = talks
+    for speaker, hearer in (by_client, (ours, theirs)):  # whoever speaks first
+        for _ in range(3):
+            speaker.sendall(b"still here")
+            assert hearer.recv(100) == b"still here"
+            hearer.sendall(b"so am I")
+            assert speaker.recv(100) == b"so am I"
 
 
 def test_a_connection_that_slipped_in_while_the_table_was_gone_is_cut(
