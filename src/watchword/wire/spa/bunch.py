@@ -62,9 +62,9 @@ class Bunch:
 
 
 def _search(keyed: Sequence[HMAC], start: int, body: bytes, mac: bytes) -> int | None:
-    for index, state in enumerate(keyed[start:], start):
+    for state in keyed[start:]:  # not counted: that would be a twentieth of what a key costs
         running = state.copy()
         running.update(body)
         if compare_digest(running.finalize(), mac):
-            return index
+            return keyed.index(state, start)
     return None
