@@ -8,7 +8,6 @@ implementation raises when the machine refuses is HostError and nothing else.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from watchword.errors import HostError, PeerError
@@ -23,6 +22,7 @@ from watchword.model.openpgp import Decrypted, Keyring
 from watchword.model.outcomes import Change, Event, Finding, Refusal
 from watchword.model.packets import Packet
 from watchword.model.requests import Claim, ReplayKey, Request, Sealed, Sighting
+from watchword.record import record
 
 
 class Clock(Protocol):
@@ -31,7 +31,7 @@ class Clock(Protocol):
     def now(self) -> Moment: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interest:
     """What a packet has to look like to be worth waking up for; for filters in the kernel."""
 
@@ -296,7 +296,7 @@ class CountsConnections(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Completed:
     """How a program ended."""
 

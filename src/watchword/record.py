@@ -1,9 +1,10 @@
-"""Frozen values that cost nothing to define: what the client's start-up is made of.
+"""Frozen values that cost nothing to define: what all programs start with.
 
 In here: ``record``, which type checkers treat as ``dataclass(frozen=True)``, and
 ``replace``.
-Not in here: values of the server, which are dataclasses: those take 0.5 ms each to
-define, and ``dataclasses`` itself nearly as long to import as Python to start.
+Not in here: dataclasses, which take 0.5 ms each to define, and the module nearly as
+long to import as Python to start. They are for values that change, that live by the
+hundred thousand and so have slots, or that hide one of their fields.
 
 A record compares, hashes and shows itself by its fields, like a dataclass, and
 ``dataclasses.replace``, ``fields`` and ``asdict`` take it for one. What a class
@@ -11,6 +12,8 @@ defines itself is kept. The figures are in docs/decisions/0015.
 """
 
 from __future__ import annotations
+
+from operator import attrgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ def record(cls: type[_T]) -> type[_T]:
         "__match_args__": names,
         "_field_names": frozenset(names),
         "_defaults": {name: cls.__dict__[name] for name in names if name in cls.__dict__},
+        "_values": attrgetter(*(names or ("__class__",))),
         "__dataclass_fields__": _FieldsOnDemand(),
         "__init__": _init if hasattr(cls, "__post_init__") else _fill,
         "__replace__": replace,
@@ -64,7 +68,9 @@ class _FieldsOnDemand:
     def __get__(self, _value: object, cls: Any) -> Any:
         from dataclasses import make_dataclass  # noqa: PLC0415  (loads slowly)
 
-        made: Any = make_dataclass(cls.__name__, cls.__match_args__, frozen=True)
+        made: Any = make_dataclass(
+            cls.__name__, cls.__match_args__, init=False, repr=False, eq=False
+        )
         for name in ("__dataclass_params__", "__dataclass_fields__"):
             type.__setattr__(cls, name, getattr(made, name))
         return cls.__dataclass_fields__
@@ -97,16 +103,12 @@ def _refuse(self: object, name: str, *_: object) -> NoReturn:
     raise AttributeError(f"{type(self).__name__}.{name} cannot be changed")
 
 
-def _fields(self: Any) -> tuple[object, ...]:
-    return tuple(self.__dict__[name] for name in self.__match_args__)
-
-
-def _equal(self: Any, other: object) -> bool:
-    return type(other) is type(self) and _fields(self) == _fields(other)
+def _equal(self: Any, other: Any) -> bool:
+    return type(other) is type(self) and bool(self._values(self) == self._values(other))
 
 
 def _hash(self: Any) -> int:
-    return hash(_fields(self))
+    return hash(self._values(self))
 
 
 def _show(self: Any) -> str:

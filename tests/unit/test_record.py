@@ -30,6 +30,11 @@ class Closed:
         return "<closed>"
 
 
+@record
+class Waiting:
+    """It is all there is to say."""
+
+
 def test_a_record_is_made_by_place_and_by_name_with_its_defaults() -> None:
     assert Place("a") == Place(file="a", line=0) == Place("a", 0)
     assert repr(Place("a", 3)) == "Place(file='a', line=3)"
@@ -62,6 +67,14 @@ def test_equal_records_hash_alike_and_others_differ() -> None:
     other: object = Closed("a")
     assert Place("a") != other
     assert len({Place("a"), Place("a"), Place("b")}) == 2
+
+
+def test_records_without_fields_are_equal_if_they_are_of_one_kind() -> None:
+    assert Waiting() == Waiting()
+    assert hash(Waiting()) == hash(Waiting())
+    other: object = Place("a")
+    assert Waiting() != other
+    assert repr(Waiting()) == "Waiting()"
 
 
 def test_a_record_is_checked_whenever_it_is_made() -> None:

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from watchword.record import record
+
 LONGEST: Final = 65_536  # bytes of a line
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _MARK: Final = b',"hash":"'
@@ -31,7 +33,7 @@ _CONFESSIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Link:
     """A place in the chain."""
 
@@ -76,7 +78,7 @@ def anchors(text: Iterable[str]) -> dict[int, set[str]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flaw:
     """The first thing that is wrong with a journal."""
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from watchword.record import record
+
 CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
@@ -43,7 +45,7 @@ class Sample:
     """One of the kind's; empty: its first."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Family:
     """Numbers that mean the same of different things.
 

@@ -6,11 +6,11 @@ fits (grant.actions), running (edges.programs).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from watchword.model.commands import DEFAULT_SECONDS, Account
+from watchword.record import record
 
 CLOSE: Final = "close"
 """What a caller says to end a grant of his own before its time; no action is called so."""
@@ -31,7 +31,7 @@ class Kind(StrEnum):
     WORD = "word"  # the whole of it matches ``pattern``
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """One word that the caller says."""
 
@@ -48,7 +48,7 @@ Piece: TypeAlias = str | Argument
 """A piece of a word of a program's: as it stands, or what the caller said."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Action:
     """A program that callers of some stanzas may have run, by its name."""
 

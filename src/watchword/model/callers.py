@@ -5,11 +5,11 @@ In here: values. Not in here: keywords (dialects), whether a packet may have it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from watchword.model.addresses import Address, Network
 from watchword.model.openings import Feature
+from watchword.record import record
 
 
 class Binding(StrEnum):
@@ -20,7 +20,7 @@ class Binding(StrEnum):
     REQUIRED = "required"  # who does not ask for it is refused
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallerTerms:
     """As they stand, they are those of fwknop: one address, whoever names it."""
 

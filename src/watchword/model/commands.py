@@ -6,15 +6,14 @@ and substituting (grant.commands), running (edges.programs).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from watchword.model.templates import Template
+from watchword.record import record
 
 DEFAULT_SECONDS = 30.0
 AT_ONCE = 32  # commands under way, unless the operator says otherwise
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """Whom a program runs as. It gets no other groups than this one."""
 
@@ -24,7 +23,7 @@ class Account:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandTerms:
     """What a stanza says about command messages."""
 
@@ -40,7 +39,7 @@ class CommandTerms:
     """How long a command may take."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CycleTerms:
     """A pair of the operator's own commands that stand in for the firewall."""
 
@@ -58,7 +57,7 @@ class CycleTerms:
     """How long each command may take."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closing:
     """The command that ends what a caller got, spelled out when it was opened."""
 
@@ -68,7 +67,7 @@ class Closing:
     seconds: float = DEFAULT_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cycle:
     """What makes a grant one of commands."""
 
@@ -78,7 +77,7 @@ class Cycle:
     """True: an earlier grant goes on under a new name, and nothing was run for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """A text of a caller's that an expression of the operator's has to match, whole."""
 
@@ -88,7 +87,7 @@ class Check:
     """Whose value it is, of an action's; empty: it is a whole command (CMD_REGEX)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """One run of a program, spelled out."""
 
@@ -99,7 +98,7 @@ class Job:
     """What has to match before it is run; that cannot be found out without a limit in time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ran:
     """How a command that was started came to its end."""
 

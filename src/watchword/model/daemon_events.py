@@ -5,22 +5,22 @@ Not in here: packets, grants and commands (outcomes), wording (dialects).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from watchword.errors import Complaint, HostError, ProgramError
 from watchword.model.services import Service
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Starting:
     version: str
     again: bool = False
     """True after a reload."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LocaleSet:
     """The locale of messages was to be set."""
 
@@ -29,14 +29,14 @@ class LocaleSet:
     """False: this host does not have it, and the one before it goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeyFile:
     """A stanza has its keys from a file of their own."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunDirectory:
     """The directory of files that need not survive a boot was not there."""
 
@@ -45,7 +45,7 @@ class RunDirectory:
     """False: it is about to be made."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rotated:
     """The memory of packets was begun anew."""
 
@@ -56,7 +56,7 @@ class Rotated:
     """Of those, how many are not remembered any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remembering:
     """The memory of packets is open."""
 
@@ -64,7 +64,7 @@ class Remembering:
     packets: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listening:
     """A socket is bound, and what comes to it is looked at."""
 
@@ -73,7 +73,7 @@ class Listening:
     """Of 4 and 6."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sniffing:
     """What passes these interfaces is looked at."""
 
@@ -83,7 +83,7 @@ class Sniffing:
     """In tcpdump's words; empty: everything."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadingFile:
     """Packets are taken from a capture file."""
 
@@ -92,7 +92,7 @@ class ReadingFile:
     """As in ``Sniffing``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwaitingKnocks:
     """Old knocks are heard from now on."""
 
@@ -100,7 +100,7 @@ class AwaitingKnocks:
     """For people: ``NFLOG group 5``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Queueing:
     """Datagrams to a port are taken from a netfilter queue."""
 
@@ -108,7 +108,7 @@ class Queueing:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LimitReached:
     """As many packets came as were to be looked at; the daemon ends."""
 
@@ -123,7 +123,7 @@ class InterfaceState(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InterfaceChanged:
     """An interface that is sniffed on came, went or is called something else."""
 
@@ -134,12 +134,12 @@ class InterfaceChanged:
     """GONE: the interfaces that there are."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """Everything is set up; from here on packets decide what happens."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attached:
     """The firewall is prepared; says what is hidden now."""
 
@@ -156,21 +156,21 @@ class Attached:
     """From which chain of iptables to which of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Complained:
     """Something an operator wrote is wrong; the daemon goes on."""
 
     complaint: Complaint
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReloadRefused:
     """A reload found mistakes; the old configuration goes on."""
 
     complaints: tuple[Complaint, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProgramRan:
     """A program that changes or lists the firewall has ended; for who looks for a fault there."""
 
@@ -180,7 +180,7 @@ class ProgramRan:
     """The beginning of what it said, complaints included."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SlippedIn:
     """Connections that nobody had let in were ended: others had changed the firewall."""
 
@@ -188,7 +188,7 @@ class SlippedIn:
     """Who, and to what; one entry each."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostTrouble:
     """The machine refused something: which part, what it said, what follows from it."""
 
@@ -207,7 +207,7 @@ class HostTrouble:
         return cls(part, str(error), error.hint, ran)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AuditAnchored:
     """How far the audit journal has come: kept elsewhere, it shows what is cut off later."""
 
@@ -217,13 +217,13 @@ class AuditAnchored:
     """Its hash, 64 hex digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stopping:
     signal: str
     """``SIGTERM``, ``SIGINT``, ``SIGHUP``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stopped:
     kept_hidden: tuple[Service, ...] = ()
     """Services that stay hidden although the daemon is gone."""

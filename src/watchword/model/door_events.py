@@ -5,15 +5,15 @@ In here: values. Not in here: progress at doors (doors), the words (dialects.kno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from watchword.model.addresses import Address
 from watchword.model.doors import Door, Knock, Progress
 from watchword.model.openings import Ending, Grant
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """Progress with the name of its source, where one was looked up."""
 
@@ -21,7 +21,7 @@ class Told:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SesameOpened:
     """A sequence is complete, and what it leads to begins."""
 
@@ -30,12 +30,12 @@ class SesameOpened:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListeningOn:
     interfaces: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandRun:
     """A start or stop command begins."""
 
@@ -43,14 +43,14 @@ class CommandRun:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandFailed:
     door: str
     status: int
     """As a shell has it: 127 for a program that is not there, 0 for one that a signal ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandTooLong:
     """It is not run."""
 
@@ -58,7 +58,7 @@ class CommandTooLong:
     """``start`` or ``stop``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandDue:
     """The time between start and stop is over."""
 
@@ -66,7 +66,7 @@ class CommandDue:
     source: Address
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServicesOpened:
     """A door opened services for its caller: they are in the firewall now."""
 
@@ -74,18 +74,18 @@ class ServicesOpened:
     grant: Grant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServicesClosed:
     grant: Grant
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SequencesUsedUp:
     door: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SequenceNotMarked:
     """The file of a one-time door could not be written to: it does not open."""
 
@@ -93,44 +93,44 @@ class SequenceNotMarked:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SequenceTaken:
     """A one-time door waits for its next sequence."""
 
     door: Door
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rereading:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogReopened:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoPidFile:
     path: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Noise:
     """Lines that strangers bring about at will, and that were left out of the log."""
 
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seen:
     """A packet that some door listens to; told only where debugging was asked for."""
 
     knock: Knock
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trouble:
     """This machine refused something, or an operator's file has a flaw; the daemon goes on."""
 
@@ -138,14 +138,14 @@ class Trouble:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remark:
     """Something that is as it should be, and worth a line."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShuttingDown:
     """The daemon ends."""
 

@@ -6,7 +6,6 @@ knockd.conf (dialects.knockd), what is done when a door opens (service.knock).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntFlag
 from functools import lru_cache
 from ipaddress import ip_address
@@ -17,6 +16,7 @@ from watchword.model.addresses import Address
 from watchword.model.crypto import Secret
 from watchword.model.services import Proto, Service
 from watchword.model.templates import Template
+from watchword.record import record
 
 MOST_KNOCKS = 32
 """Of one sequence."""
@@ -50,7 +50,7 @@ class Knock(NamedTuple):
 _NONE = Flag(0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FlagRule:
     """Which TCP segments count as knocks; by itself: all of them."""
 
@@ -63,7 +63,7 @@ class FlagRule:
         return flags & self.wanted == self.wanted and not flags & self.unwanted
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DoorCommand:
     """One command of an operator's, told about a caller's address and nothing else."""
 
@@ -72,7 +72,7 @@ class DoorCommand:
     """True: it means something to a shell, and is given to one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunCommands:
     """A door that has commands run. None: there is none for callers of that family."""
 
@@ -95,7 +95,7 @@ class RunCommands:
         return self.start, self.stop
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenServices:
     """A door that opens services for its caller, in the firewall, and for a time."""
 
@@ -103,7 +103,7 @@ class OpenServices:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CloseServices:
     """A door that ends what its caller was granted of these services."""
 
@@ -113,7 +113,7 @@ class CloseServices:
 DoorAction: TypeAlias = RunCommands | OpenServices | CloseServices
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FailureLimit:
     """How often a sender may fail at a door."""
 
@@ -122,7 +122,7 @@ class FailureLimit:
     """Counted from the first failure on. Until it is over nothing more is followed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Care:
     """What a door asks beyond knockd's rules; by itself: nothing."""
 
@@ -138,7 +138,7 @@ class Care:
     failures: FailureLimit | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rotation:
     """A sequence that follows from a secret and the time (wire.rotating)."""
 
@@ -151,7 +151,7 @@ class Rotation:
 _NO_CARE = Care()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Door:
     """A named sequence of knocks that leads to one action."""
 

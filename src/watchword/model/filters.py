@@ -7,11 +7,11 @@ carry them out (wire.filter_code).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from watchword.model.addresses import Network
+from watchword.record import record
 
 
 class Direction(Enum):
@@ -23,7 +23,7 @@ class Direction(Enum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostIs:
     """An address is in a network; only packets of that family can pass."""
 
@@ -31,7 +31,7 @@ class HostIs:
     direction: Direction = Direction.EITHER
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PortIs:
     """A port is in a range. Fragments beyond the first and other protocols never pass."""
 
@@ -43,7 +43,7 @@ class PortIs:
     direction: Direction = Direction.EITHER
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProtocolIs:
     """The packet is of one of these IP versions, and carries this protocol."""
 
@@ -52,7 +52,7 @@ class ProtocolIs:
     """None: any."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FlagsAre:
     """A TCP segment, or the beginning of one, with these flags set and those not set."""
 
@@ -60,7 +60,7 @@ class FlagsAre:
     unwanted: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LengthIs:
     """Bytes of the packet from its IP header on, both ends of the range included."""
 
@@ -68,17 +68,17 @@ class LengthIs:
     most: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class All:
     tests: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Any:
     tests: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Not:
     test: Filter
 

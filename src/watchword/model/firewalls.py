@@ -5,12 +5,12 @@ Not in here: what is open in it (openings), everything else of fwknopd.conf (set
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from watchword.model.addresses import Address, Network
 from watchword.model.doors import Door
 from watchword.model.services import Service
+from watchword.record import record
 
 
 class Attach(StrEnum):
@@ -22,7 +22,7 @@ class Attach(StrEnum):
     SETS = "sets"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JumpFrom:
     """A chain of the operator's own, from which we are called."""
 
@@ -32,7 +32,7 @@ class JumpFrom:
     chain: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NamedSet:
     """A set of the operator's own, into which openings are put (attachment ``sets``)."""
 
@@ -46,7 +46,7 @@ class NamedSet:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChainUse:
     """A chain of ours in iptables, and the rule that calls it (fwknopd server, section 3.3)."""
 
@@ -60,7 +60,7 @@ class ChainUse:
     """Of the call among the rules of ``caller``; what is below 1 counts as 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeadChains:
     """Where iptables leads callers on, and to whom it then lets them (fwknopd server, 3.3)."""
 
@@ -78,7 +78,7 @@ MOST_SNAT = 6
 """So many fit into three bits, beside no translation and masquerade."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProgramPace:
     """How programs are run, one after the other."""
 
@@ -90,7 +90,7 @@ class ProgramPace:
     """How often one is run until it does not fail; at least once."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IpfwSettings:
     """Numbers of rules and sets in ipfw (fwknopd server, section 3.4)."""
 
@@ -110,7 +110,7 @@ class IpfwSettings:
     """True: rules make dynamic ones only if others of the host's do, as with fwknop 1.9."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwsSettings:
     """A security group of AWS: what its inbound rules allow reaches the instances that have it."""
 
@@ -126,7 +126,7 @@ class AwsSettings:
     """Seconds between two looks whether others changed something, while anything is open."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirewalldSettings:
     """What is ours in firewalld."""
 
@@ -144,7 +144,7 @@ DATED = ("ipfw", "pf", "ipf", "netsh", "aws")
 """Backends whose firewall ends nothing by itself: their rules say when they end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FirewallSettings:
     backend: str = "nftables"
     attach: Attach = Attach.GUARD

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.errors import Complaint
 from watchword.model.doors import Door
 from watchword.model.firewalls import ChainUse, FirewallSettings
+from watchword.record import record
 
 EVERY_INTERFACE: Final = "any"
 _UNTOUCHED: Final = FirewallSettings(
@@ -15,7 +15,7 @@ _UNTOUCHED: Final = FirewallSettings(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnockSettings:
     """Everything of knockd.conf that is not about one door."""
 
@@ -35,7 +35,7 @@ class KnockSettings:
     firewall: FirewallSettings = _UNTOUCHED
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Knocking:
     """One knockd.conf, read and found right."""
 

@@ -9,13 +9,13 @@ Source: legacy port knocking, sections 5 to 7 and 10.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from watchword.model.crypto import Secret
 from watchword.model.hits import KnockKind
 from watchword.model.services import Service
+from watchword.record import record
 
 LOWEST_PORT = 61000
 INTERVAL = 60
@@ -48,7 +48,7 @@ class Element(NamedTuple):
         return cls({"tcp": 6, "udp": 17}.get(found[1], 1), int(found[2] or 0))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SystemRule:
     """Which systems a knock may come from, going by the looks of its SYNs: a weak hint."""
 
@@ -66,7 +66,7 @@ class SystemRule:
         return f"OS: {self.name}" if self.name else f"OS regex: {self.pattern}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Encrypted:
     """A message of which each byte is a hit at a port."""
 
@@ -87,7 +87,7 @@ class Encrypted:
         return KnockKind.ENCRYPTED
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shared:
     """Hits that are the same each time."""
 
@@ -134,7 +134,7 @@ class OptionRule(NamedTuple):
     """Whether the time stamp has to be 0 (``T0``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature:
     """How the SYNs of one system look."""
 
@@ -152,7 +152,7 @@ class Signature:
     """In the packet's order; it may have more behind them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signatures:
     """Of one file, in its order."""
 

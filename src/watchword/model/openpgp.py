@@ -7,13 +7,13 @@ message (wire.spa.openpgp).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 
 from watchword.model.crypto import Digest, Secret
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Keyring:
     """A GnuPG home on this machine, and what opens its secret keys."""
 
@@ -45,7 +45,7 @@ class SignatureState(StrEnum):
     UNKNOWN_KEY = "made with a key that is not in the key ring"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature:
     state: SignatureState
     fingerprint: str
@@ -56,7 +56,7 @@ class Signature:
     """Whether the key is at least marginally valid: this key ring trusts it or has signed it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decrypted:
     """What was in an OpenPGP message."""
 
@@ -65,7 +65,7 @@ class Decrypted:
     """In the order in which gpg reports them; empty: the message was not signed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signers:
     """Whose signature a packet needs (wire format, chapter 10)."""
 
@@ -80,7 +80,7 @@ class Signers:
     """The same for ends of fingerprints, 8 or 16 digits. Both kinds have to fit where both are."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenPgpCredential:
     """What OpenPGP packets are sealed with, or a stanza's are opened with."""
 

@@ -6,13 +6,13 @@ whether they are carried out (grant.warrants, service.apart).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 from watchword.model.addresses import Address
 from watchword.model.openings import Hole, Opening, Tag
 from watchword.model.services import Service
+from watchword.record import record
 
 
 class Plain(StrEnum):
@@ -39,7 +39,7 @@ class Plain(StrEnum):
     END_MAIL = "end mail"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Firewall:
     """One of the first eight, of the firewall that the settings of now name, or those read last."""
 
@@ -48,7 +48,7 @@ class Firewall:
     """True: of the settings that were read last, and are not taken up yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """An opening, and the grant that it is for."""
 
@@ -62,14 +62,14 @@ class Wanted:
     """What the grant is called."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Apply:
     add: tuple[Wanted, ...] = ()
-    remove: frozenset[Tag] = field(default_factory=frozenset)
+    remove: frozenset[Tag] = frozenset()
     coming: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settle:
     """There are openings for those whom the kernel let in by a door, or there will be none."""
 
@@ -78,7 +78,7 @@ class Settle:
     coming: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recognise:
     """Openings, perhaps of an earlier run: which of them has the firewall?"""
 
@@ -86,27 +86,27 @@ class Recognise:
     coming: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unused:
     """Which of these tickets has nobody taken yet?"""
 
     holes: tuple[Hole, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Through:
     """Which of these holes is somebody connected through?"""
 
     holes: tuple[Hole, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     holes: tuple[Hole, ...] = ()
     coming: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunCommand:
     stanza: int
     command: str
@@ -114,7 +114,7 @@ class RunCommand:
     """Which policy decided: counted from the start."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenByCommand:
     stanza: int
     who: Address
@@ -129,7 +129,7 @@ class OpenByCommand:
     """What the grant is called."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenDoor:
     """Run the command that a door opens by."""
 
@@ -139,7 +139,7 @@ class OpenDoor:
     policy: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UseUp:
     """Mark a one-time sequence of a door's as used."""
 
@@ -148,13 +148,13 @@ class UseUp:
     policy: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CloseByCommand:
     argv: tuple[str, ...]
     """As the hand spelled it out when it opened."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prolong:
     """What is closed by this command is to be closed later."""
 
@@ -165,14 +165,14 @@ class Prolong:
     """What the grant is called."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decrypt:
     keyring: bytes
     """The name of one that the policy has."""
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Awaiting:
     """Where packets are to be looked at, and cannot be yet; empty: all are looked at."""
 
@@ -180,7 +180,7 @@ class Awaiting:
     """For people: ``interface wlan0``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mail:
     subject: str
 
@@ -201,7 +201,7 @@ class Way(StrEnum):
     DOORS = "doors"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenWay:
     way: Way
     family: int = 0
@@ -210,14 +210,14 @@ class OpenWay:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compile:
     """Have a capture filter translated that only tcpdump understands."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenControl:
     answers: tuple[str, ...]
     changes: tuple[str, ...]

@@ -7,7 +7,6 @@ Not in here: the list of reasons (reasons), the life of the daemon (daemon_event
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -19,9 +18,10 @@ from watchword.model.openings import Ending, Grant
 from watchword.model.packets import Packet
 from watchword.model.reasons import Reason
 from watchword.model.requests import Request, Sealed, Sighting
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """One reason, for one stanza or for several in a row that answered alike."""
 
@@ -44,7 +44,7 @@ Finding: TypeAlias = Request | Refusal | Sealed
 """What a recogniser has to say of a packet."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judged:
     """One packet that got past the envelope, and everything that was found out about it."""
 
@@ -76,7 +76,7 @@ class Judged:
         return max(self.refusals, key=lambda each: each.reason.stage)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandStarted:
     """A caller's command begins. How it ended is told by the judgement of its packet."""
 
@@ -92,7 +92,7 @@ class CommandStarted:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CycleOpening:
     """A command that opens begins. What came of all of them is told by the judgement."""
 
@@ -104,7 +104,7 @@ class CycleOpening:
     """Of the stanzas before."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CycleClosing:
     """A command that closes begins."""
 
@@ -115,7 +115,7 @@ class CycleClosing:
     """How often it was tried before, and failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CycleNotClosed:
     """A command that closes did not do it, as far as can be told."""
 
@@ -130,7 +130,7 @@ class CycleNotClosed:
     """The daemon ends, and its next start will try again."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flooded:
     """Packets that were refused alike, and so often that they are told together."""
 
@@ -144,14 +144,14 @@ class Flooded:
     """Unix seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GrantEnded:
     grant: Grant
     ending: Ending
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GrantStays:
     """A grant goes on beyond its end, because somebody is connected through it. Told once."""
 
@@ -168,7 +168,7 @@ class Together(StrEnum):
     WAITS = "waits"  # somebody waits until it is free
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddressShared:
     """Several people use one address."""
 
@@ -191,7 +191,7 @@ class Action(StrEnum):
     UNBLOCK = "unblock"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What somebody had the daemon do."""
 
@@ -206,14 +206,14 @@ class Change:
     """What came of it, in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Changed:
     """Somebody used the control socket to change something."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Restored:
     """Grants of an earlier run that go on after a restart, or openings put back after a flush."""
 
@@ -221,7 +221,7 @@ class Restored:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Disowned:
     """Openings that no journal knows were taken out of the firewall at start.
 
@@ -231,7 +231,7 @@ class Disowned:
     openings: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Knocked:
     """Something happened at the doors that fwknopd looks after (KNOCKD_CONF)."""
 

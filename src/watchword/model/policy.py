@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 
 from watchword.errors import Place
 from watchword.model.actions import Action
@@ -17,9 +16,10 @@ from watchword.model.openings import Feature, Lead, SourceNat
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.services import Service
 from watchword.model.sharing import SHARED_BY_ALL, SharingTerms
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """Somewhere that callers may be led on to."""
 
@@ -37,7 +37,7 @@ class Target:
         return there and self.port in (None, port)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NatTerms:
     """Where the callers of one stanza may be led on to, and how."""
 
@@ -71,7 +71,7 @@ class NatTerms:
         return any(each.network is None for each in self.targets)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terms:
     """One stanza: who proves what with which key, and what that is worth."""
 
@@ -179,7 +179,7 @@ class Terms:
         return address is not None and any(address in network for network in self.destinations)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """Every stanza and the rules that are common to them."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from watchword.errors import Place
 from watchword.model.addresses import Address
 from watchword.model.reasons import Reason
 from watchword.model.requests import AccessWish, CommandWish
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyTest:
     """One request that may never come, and the answer that it would have to get."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -11,9 +10,10 @@ from watchword.model.crypto import Digest
 from watchword.model.openpgp import Keyring
 from watchword.model.packets import Packet
 from watchword.model.services import Service
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Particulars:
     """What a caller says of where he connects from, beside the address."""
 
@@ -25,7 +25,7 @@ class Particulars:
     """Other addresses of his."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AccessWish:
     """Open these services of this host."""
 
@@ -34,7 +34,7 @@ class AccessWish:
     particulars: Particulars = Particulars()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForwardWish:
     """Open the first service and lead it on to another host or port."""
 
@@ -45,7 +45,7 @@ class ForwardWish:
     """True: the target is this host itself (local NAT)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandWish:
     """Run this command."""
 
@@ -68,7 +68,7 @@ class Sighting(NamedTuple):
     """Unix seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplayKey:
     """What is remembered of an authentic packet for it never to count again."""
 
@@ -94,7 +94,7 @@ class Claim(Enum):
     """It bears no younger time stamp than something that was forgotten: who knows."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sealed:
     """A packet whose MAC fits one stanza, if it asks for one, and that only a key ring opens."""
 
@@ -105,7 +105,7 @@ class Sealed:
     """OpenPGP, binary."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """The content of a packet that one stanza's credential sealed."""
 

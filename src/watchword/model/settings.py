@@ -15,9 +15,10 @@ from watchword.model.commands import AT_ONCE
 from watchword.model.crypto import Secret
 from watchword.model.filters import Filter
 from watchword.model.firewalls import FirewallSettings
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogChains:
     """What lines about grants call the places where they are, whatever the firewall."""
 
@@ -39,7 +40,7 @@ class LogStyle(StrEnum):
     OLD = "2.5"  # what 2.0 to 2.5 said of packets and grants
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogSettings:
     identity: str = "fwknopd"
     facility: str = "LOG_DAEMON"
@@ -51,21 +52,21 @@ class LogSettings:
     """False: nothing is told to the system's log (ALERTING_METHODS nosyslog)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UdpPort:
     """A UDP socket on every address of this host."""
 
     port: int = 62201
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TcpPort:
     """A TCP socket on every address of this host; each connection is one packet."""
 
     port: int = 62201
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaptureFilter:
     """Which packets are looked at, in tcpdump's words."""
 
@@ -77,7 +78,7 @@ class CaptureFilter:
     """Not empty: we do not understand the words, and which of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sniffer:
     """What passes an interface is looked at; no socket is bound to any port."""
 
@@ -93,7 +94,7 @@ class Sniffer:
     """True: the daemon ends when an interface goes; False: it waits for it to come back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaptureFile:
     """A capture file is read to its end and then followed as it grows."""
 
@@ -101,7 +102,7 @@ class CaptureFile:
     filter: CaptureFilter
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PacketQueue:
     """Datagrams to a port are taken out of the host's packet path, and never reach a socket."""
 
@@ -116,7 +117,7 @@ class PacketQueue:
     """Of our own, in that table, for the rules that divert them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnockLog:
     """Knocks are read from the kernel's log, as the system's log writes it."""
 
@@ -129,14 +130,14 @@ class KnockLog:
     """With one of these the text of the firewall's rule begins; empty: any will do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnockGroup:
     """Knocks are what rules of the firewall log to a group by netlink (NFLOG)."""
 
     group: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KnockSniffer:
     """Knocks are what comes in by an interface, before the firewall."""
 
@@ -152,7 +153,7 @@ SourceSettings: TypeAlias = (
 """One way by which packets or hits come."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HttpRequests:
     """Packets inside HTTP requests are looked for."""
 
@@ -164,7 +165,7 @@ class HttpRequests:
     """Whether connections are taken at all: what proxies send is not looked at elsewhere then."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ControlSettings:
     """Who may use the control socket, besides root."""
 
@@ -174,7 +175,7 @@ class ControlSettings:
     """True: they may change what is open, too."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnixSocket:
     path: Path
 
@@ -182,7 +183,7 @@ class UnixSocket:
         return f"unix:{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoopbackPort:
     """A TCP port that only this host reaches."""
 
@@ -198,7 +199,7 @@ MetricsPlace: TypeAlias = UnixSocket | LoopbackPort
 """Where metrics are served."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MailSettings:
     """Alerts are sent by mail."""
 
@@ -243,7 +244,7 @@ class Webhook:
         return f"{scheme}://{host}" + ("" if self.port == usual else f":{self.port}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebhookSettings:
     """Alerts are posted to web servers."""
 
@@ -261,7 +262,7 @@ class WebhookSettings:
     """As in ``MailSettings``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Everything of fwknopd.conf that is not about who may do what."""
 
@@ -269,7 +270,7 @@ class Settings:
     """At least one; no two alike."""
     requests: HttpRequests | None = None
     """None: packets inside HTTP requests are not looked for."""
-    firewall: FirewallSettings = field(default_factory=FirewallSettings)
+    firewall: FirewallSettings = FirewallSettings()
     log: LogSettings = LogSettings()
     run_dir: Path = Path("/run/fwknop")
     state_dir: Path = Path("/var/lib/watchword")

@@ -6,12 +6,11 @@ edges.firewall).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from watchword.model.openings import Feature, Lease
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SharingTerms:
     """As they stand, whoever has the address may use the grant, as with fwknop."""
 

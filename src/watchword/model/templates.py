@@ -8,9 +8,10 @@ are for whom (grant.cycles).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from watchword.record import record
 
 
 class Blank(StrEnum):
@@ -31,7 +32,7 @@ Part: TypeAlias = str | Blank
 Filling: TypeAlias = Mapping[Blank, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Template:
     """One command of an operator's."""
 

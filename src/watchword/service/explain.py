@@ -26,6 +26,7 @@ from watchword.model.requests import Claim, ReplayKey, Request, Sealed, Sighting
 from watchword.model.settings import HttpRequests
 from watchword.ports import HostNames, OpenPgp
 from watchword.recognise.spa import SpaRecogniser
+from watchword.record import record
 from watchword.wire.carriers import http
 from watchword.wire.spa.envelope import flaw
 
@@ -33,7 +34,7 @@ Seen: TypeAlias = tuple[Claim, Sighting | None]
 """What a replay store would say of a key, and how it arrived first, where that is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """What one stanza says. One of ``refusal`` and ``permit`` is there."""
 

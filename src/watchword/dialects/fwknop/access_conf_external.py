@@ -12,7 +12,6 @@ CMD_SHELL says so; a key is never put into a command.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
@@ -22,6 +21,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.templates import template
 from watchword.model.commands import CycleTerms
 from watchword.model.templates import Blank, Template
+from watchword.record import record
 
 OPEN: Final = "EXTERNAL_CMD_OPEN"
 CLOSE: Final = "EXTERNAL_CMD_CLOSE"
@@ -32,7 +32,7 @@ _FROM_PACKETS: Final = {"SRC": Blank.WHO, "PORT": Blank.PORT, "PROTO": Blank.PRO
 _SHELL: Final = re.compile(r"[|&;<>`*?(){}~]|\$\(")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class External:
     """What fwknopd.conf says about external commands."""
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
@@ -22,13 +21,14 @@ from watchword.dialects.fwknop.lines import Entry, shown, shown_file
 from watchword.errors import Complaint
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
+from watchword.record import record
 
 _FINGERPRINT: Final = re.compile(r"[0-9A-F]{40}")
 _ID: Final = re.compile(r"[0-9A-F]{8}|[0-9A-F]{16}|[0-9A-F]{40}")
 _SHORT_ID: Final = 8  # digits; keys with the same last eight can be made in minutes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Surroundings:
     """What a stanza's GPG lines fall back on, and what there is on this machine."""
 

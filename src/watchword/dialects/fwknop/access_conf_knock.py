@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.access_conf import Stanza
@@ -34,6 +33,7 @@ from watchword.model.old_knocks import (
     SystemRule,
 )
 from watchword.model.services import Service
+from watchword.record import record
 from watchword.wire.knock_message import READ_USER
 
 SHARED: Final = "SHARED_SEQUENCE"
@@ -42,7 +42,7 @@ _MOST_GRANTS: Final = 1_000_000
 _ICMP: Final = Element(1, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Common:
     services: tuple[Service, ...]
     interval: float

@@ -13,7 +13,6 @@ says; FORWARD_ALL without a target for it, and DISABLE_DNAT with one port, are r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -27,6 +26,7 @@ from watchword.model.addresses import Address, canonical
 from watchword.model.openings import Lead, SourceNat
 from watchword.model.policy import NatTerms, Target
 from watchword.model.services import Proto, Service
+from watchword.record import record
 
 _HERE: Final = "local"
 _TARGET: Final = "write hosts and networks, each with a port if only that is meant, and local for "
@@ -35,7 +35,7 @@ _EXAMPLE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServerNat:
     """What fwknopd.conf says of leading on."""
 

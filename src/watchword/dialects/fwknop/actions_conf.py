@@ -32,6 +32,7 @@ from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import HostError, OperatorError, Place
 from watchword.model.actions import ADMIT, CLOSE, Action, Argument, Piece
+from watchword.record import record
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _LINES: Final = frozenset({"ACTION_RUN", "ACTION_USER", "ACTION_GROUP", "ACTION_TIMEOUT"})
@@ -49,7 +50,7 @@ class _Block:
     arguments: list[Entry] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Programs:
     """What is to be known of this machine's programs."""
 

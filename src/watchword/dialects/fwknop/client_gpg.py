@@ -11,7 +11,6 @@ fingerprint: a comma in a user id stays a part of it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.client_perl import NO_PERL, Perl
@@ -20,6 +19,7 @@ from watchword.dialects.fwknop.client_values import is_yes
 from watchword.errors import OperatorError
 from watchword.model.crypto import Secret
 from watchword.model.openpgp import Keyring, Signature, SignatureState
+from watchword.record import record
 from watchword.wire.spa.errors import Code, SpaError
 
 PROGRAM: Final = "/usr/bin/gpg"
@@ -40,7 +40,7 @@ _WRONG_KEY: Final = "gpg --list-keys and gpg --list-secret-keys show the keys th
 _OTHER_SECRET: Final = "it has to be that of the key that signs, --gpg-signer-key"  # noqa: S105
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpgWish:
     """What a run wants of gpg."""
 

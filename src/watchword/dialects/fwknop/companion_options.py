@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from watchword.dialects.fwknop.server_options import Option, Takes, UsageError
+from watchword.record import record
 
 _FILES: Final = (
     Option("c", "config", Takes.TEXT, "read settings from this file"),
@@ -42,7 +42,7 @@ _DOES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompanionOptions:
     daemon: tuple[str, ...]
     """What an fwknopd would be told: which files it reads."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.model.services import Service
+from watchword.record import record
 
 UDP: Final = ""
 """In place of an interface: packets come to a UDP port."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wishes:
     """What somebody wants to have set up."""
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from watchword.dialects.fwknop import fwknopd_conf_perl
 from watchword.dialects.fwknop.firewall_backends import chosen, is_of_nftables
@@ -33,12 +32,13 @@ from watchword.dialects.fwknop.lines import (
 from watchword.dialects.fwknop.server_complaints import MOST, Complaints
 from watchword.dialects.fwknop.suggest import nearest
 from watchword.errors import Place
+from watchword.record import record
 
 _EXPANSION = re.compile(r"\$([A-Z_]+)(\S*)")
 _LEADING_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Value:
     """What a variable is set to, and where it says so."""
 
@@ -48,7 +48,7 @@ class Value:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Values:
     """Everything that is set, under its first name; the rest has defaults."""
 

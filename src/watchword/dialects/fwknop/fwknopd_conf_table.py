@@ -10,9 +10,11 @@ server, sections 3.2 to 3.5, 5 and 12.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final
+
+from watchword.record import record
 
 
 class Kind(Enum):
@@ -24,7 +26,7 @@ class Kind(Enum):
     PATH = "absolute path"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable:
     name: str
     kind: Kind = Kind.TEXT

@@ -6,16 +6,17 @@ Not in here: which files are read (translate), opening them (edges).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from watchword.errors import OperatorError
+from watchword.record import record
 
 
 def _nobody(name: str) -> None:
     """A machine without users."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sources:
     """Where the text of files comes from."""
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NoReturn
 
 from watchword.dialects.fwknop.server_perl_options import translated
 from watchword.dialects.fwknop.suggest import did_you_mean
 from watchword.errors import OperatorError
+from watchword.record import record
 
 
 class Takes(Enum):
@@ -26,7 +26,7 @@ class Takes(Enum):
     COUNT = "count"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Option:
     short: str
     """One letter, or empty."""
@@ -98,7 +98,7 @@ OPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServerOptions:
     """What the command line says; an option that is not given is None, False, 0 or empty."""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from watchword.dialects.fwknop.server_options import Option, Takes, UsageError
 from watchword.errors import OperatorError
+from watchword.record import record
 
 OPTIONS: Final = (
     Option("c", "config", Takes.TEXT, "read settings from this file"),
@@ -29,7 +29,7 @@ _INTERVAL: Final = "KNOPWATCHD_CHECK_INTERVAL"
 _TRIES: Final = "KNOPWATCHD_MAX_RETRIES"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WatchdogOptions:
     daemon: tuple[str, ...]
     """What is passed on to fwknopd: which files it reads."""
@@ -39,7 +39,7 @@ class WatchdogOptions:
     help: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Patience:
     seconds: int = 5
     """Pause before the daemon is started again after it lived no longer than this."""

@@ -16,7 +16,6 @@ that of the door: the sequence follows from it and the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.knockd.client_options import Hit, hit
@@ -25,11 +24,12 @@ from watchword.dialects.knockd.door_draft import EVERY, KNOCKS
 from watchword.dialects.knockd.lines import BLANKS, Directive, Section, complaint, sections
 from watchword.errors import Complaint, OperatorError, Place
 from watchword.model.doors import Rotation
+from watchword.record import record
 
 FILE: Final = ".knockrc"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NamedSequence:
     """One section."""
 

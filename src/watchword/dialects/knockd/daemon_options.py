@@ -9,10 +9,10 @@ Words that are no options are ignored, as there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.knockd.words import Option, listed, split
+from watchword.record import record
 
 CONFIG: Final = "/etc/knockd.conf"
 PID_FILE: Final = "/var/run/knockd.pid"
@@ -36,7 +36,7 @@ OPTIONS: Final = (
 _FIELDS: Final = {"pidfile": "pid_file", "logfile": "log_file", "only-ip-v4": "only_ipv4"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DaemonOptions:
     """What the command line says; what is not given is None or False."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from watchword.errors import Complaint, Place
+from watchword.record import record
 
 BLANKS: Final = " \t\n\v\f\r"
 LONGEST_LINE: Final = 4095
@@ -21,7 +22,7 @@ LONGEST_NAME: Final = 127
 OPTIONS: Final = "options"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Directive:
     key: str
     """In lower case."""

@@ -13,17 +13,17 @@ sequence is passed over and left as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.knockd.lines import BLANKS
 from watchword.dialects.knockd.sequences import SequenceError, sequence
 from watchword.model.services import Service
+from watchword.record import record
 
 MARK: Final = b"#"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """The next sequence of a file."""
 

@@ -6,8 +6,9 @@ Not in here: where these come from (service.tool.command_lines), scripts (bash, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from watchword.record import record
 
 
 class Takes(Enum):
@@ -25,7 +26,7 @@ class Takes(Enum):
     """The name of a section of the rc file."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Value:
     """What an option takes."""
 
@@ -35,7 +36,7 @@ class Value:
     words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Switch:
     """One option."""
 
@@ -52,7 +53,7 @@ class Switch:
         return (*([f"-{self.short}"] if self.short else []), f"--{self.long}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     """A program, or a command of one."""
 

@@ -10,16 +10,16 @@ ever had, and could change it at will. Keys go along: they are what the gate ope
 from __future__ import annotations
 
 import pickle  # only ever read by the side that has fewer rights than the writer
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 from watchword.errors import HostError, WatchwordError
 from watchword.model.crypto import Secret
+from watchword.record import record
 from watchword.service.daemon.hand import NotAllowedError, UncheckedError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """To the order of that number; 0: there is only one under way."""
 
@@ -28,26 +28,26 @@ class Answer:
     error: tuple[type, tuple[Any, ...], dict[str, Any]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Begun:
     """A command was allowed, and runs from now on."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Disturbed:
     """Other hands may have changed the firewall."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signalled:
     """The operator sent this signal."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """Somebody asks at the control socket."""
 

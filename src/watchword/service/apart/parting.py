@@ -17,7 +17,6 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +34,7 @@ from watchword.model.daemon_events import Complained
 from watchword.model.orders import Plain
 from watchword.model.settings import Settings
 from watchword.ports import Clock
+from watchword.record import record
 from watchword.service.apart.far_means import FarMeans
 from watchword.service.apart.far_ways import far_log
 from watchword.service.apart.hand_process import LOST, HandProcess
@@ -65,7 +65,7 @@ _SYSTEM: Final = (
 talks to a web server."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Apart:
     """What both begin with."""
 
@@ -85,7 +85,7 @@ class Apart:
         return self.configuration.settings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Front:
     """What the hand has of its own."""
 

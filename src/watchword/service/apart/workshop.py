@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 from watchword.edges import mail
@@ -44,6 +43,7 @@ from watchword.ports import (
     NotStartedError,
     Reporter,
 )
+from watchword.record import record
 from watchword.service.apart.answers import Answer, Begun, failure
 from watchword.service.apart.licences import Licences
 from watchword.service.apart.owing import Owing
@@ -67,7 +67,7 @@ _ACTS: Final = (RunCommand, OpenByCommand, OpenDoor, CloseByCommand, Mail)
 """What a dry run has nothing of."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tools:
     """What runs programs."""
 

@@ -8,7 +8,7 @@ Not in here: what is done with them (daemon).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
@@ -40,6 +40,7 @@ from watchword.ports import (
     KeepsNoTags,
     ReplayStore,
 )
+from watchword.record import record
 from watchword.service.daemon.firewall_news import Told, nobody
 from watchword.service.daemon.process import PidFile
 from watchword.wire.spa.envelope import FIRST_CHARACTERS, OPENPGP_FIRST_CHARACTERS
@@ -68,7 +69,7 @@ _SHARED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Memory:
     """What a daemon remembers, wherever that is kept."""
 

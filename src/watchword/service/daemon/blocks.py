@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ from watchword.errors import HostError, OperatorError
 from watchword.model.old_knocks import Encrypted
 from watchword.model.openpgp import OpenPgpCredential
 from watchword.model.policy import Policy, Terms
+from watchword.record import record
 
 NAME = "blocked.json"
 """In the state directory."""
@@ -42,7 +43,7 @@ _LIMIT = 16 << 20  # bytes of the file
 _SECRET = 32  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """One key whose kill switch was thrown."""
 

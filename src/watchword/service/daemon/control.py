@@ -19,7 +19,6 @@ import contextlib
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,6 +26,7 @@ from watchword.edges.peers import Peer, peer_of
 from watchword.edges.socket_paths import reached
 from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 from watchword.model.settings import ControlSettings
+from watchword.record import record
 from watchword.service.asking import LARGEST, NAME, VERSION
 
 __all__ = ["NAME", "Control", "Handler", "Question", "Rights"]
@@ -37,7 +37,7 @@ WORK = 25.0  # seconds until an answer is given up; a change goes on
 AT_ONCE = 8  # questions under way, of root and of others each
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """One line of somebody's, decoded."""
 
@@ -50,7 +50,7 @@ class Question:
 Handler: TypeAlias = Callable[[Question], Awaitable[dict[str, object]]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rights:
     """Who may ask, and who may change something."""
 

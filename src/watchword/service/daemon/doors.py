@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.fwknop.translate import Configuration
@@ -27,6 +26,7 @@ from watchword.model.openings import Grant
 from watchword.model.outcomes import Knocked
 from watchword.model.policy import Policy
 from watchword.ports import Clock, Journal, ReplayStore, Reporter
+from watchword.record import record
 from watchword.service.daemon.enforcer import Enforcer
 from watchword.service.daemon.means import Means
 from watchword.service.knock.door_grants import DoorGrants
@@ -42,7 +42,7 @@ _AS_READ: Final[Mapping[int, Door]] = {}
 _AGAIN: Final = 1.0  # seconds between two looks for an interface that is gone
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """What may be listened to from now on."""
 

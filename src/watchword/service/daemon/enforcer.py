@@ -13,7 +13,7 @@ One lock makes each change whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -40,6 +40,7 @@ from watchword.ports import (
     Reporter,
     UnwarrantedError,
 )
+from watchword.record import record
 from watchword.service.daemon.alignment import Alignment
 from watchword.service.daemon.books import Books
 from watchword.service.daemon.extending import check_extension, extended, not_in_force
@@ -49,7 +50,7 @@ Answer: TypeAlias = Grant | Opening | Refusal | Wait
 """What becomes of a permit."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Revoked:
     """What came of a revocation."""
 

@@ -10,7 +10,6 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
@@ -28,6 +27,7 @@ from watchword.model.openings import Grant
 from watchword.model.policy import Policy
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Completed, ConnectionTable, FirewallBackend, OpenPgp
+from watchword.record import record
 from watchword.service.daemon import assembly
 from watchword.service.daemon.alerts import Send
 from watchword.service.daemon.control import Control
@@ -63,7 +63,7 @@ class Ends(Protocol):
     def end(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Programs:
     """What runs programs, and is ended at its time, whatever runs then."""
 
@@ -77,7 +77,7 @@ def _nothing() -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Means:
     """One function for each thing. See ``ourselves`` for what each of them does."""
 

@@ -7,18 +7,17 @@ of the daemon takes them up, and nobody else may.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Ending, Grant
 from watchword.model.settings import Settings
 from watchword.ports import Clock, Reporter
+from watchword.record import record
 from watchword.service.daemon import assembly, listing, owed
 from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.hand import command_programs
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ended:
     """What was done, and what is left."""
 

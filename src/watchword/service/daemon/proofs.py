@@ -13,7 +13,6 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final
 
@@ -25,6 +24,7 @@ from watchword.model.outcomes import Event, Judged
 from watchword.model.policy import Policy
 from watchword.model.services import Service
 from watchword.ports import Clock
+from watchword.record import record
 from watchword.service.daemon.control import Question
 from watchword.wire.proof import Proof
 
@@ -32,7 +32,7 @@ EACH: Final = 16  # packets of one grant that are good for a connection; the old
 MOST: Final = 65_536  # of all together
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Pledge:
     proof: Proof
     grant: str
@@ -40,7 +40,7 @@ class _Pledge:
     """Steady seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Said:
     """What a connection has said, where it comes from, and where to."""
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from watchword.model.outcomes import Event, Judged
 from watchword.model.reasons import Reason
+from watchword.record import record
 from watchword.service.daemon.restraint import is_overheard
 
 HOUR: Final = 3600.0
@@ -23,7 +24,7 @@ ONE_BY_ONE: Final = 5  # sources of a kind in an hour that are told by themselve
 _SOURCES: Final = 1000  # that are told apart; there may be more
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sum:
     """What was not told by itself in an hour, of one kind."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from watchword import __version__
 from watchword.dialects.fwknop.translate import Configuration
@@ -18,6 +17,7 @@ from watchword.model.daemon_events import Complained, Remembering, Starting
 from watchword.model.policy import Policy
 from watchword.ports import Clock
 from watchword.recognise.spa import SpaRecogniser
+from watchword.record import record
 from watchword.service.daemon import assembly
 from watchword.service.daemon.blocks import Blocks
 from watchword.service.daemon.closer import Closer
@@ -67,7 +67,7 @@ async def start(
     return running
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Engine:
     """What decides and opens, once it is there."""
 

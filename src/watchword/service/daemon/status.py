@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watchword import __version__
+from watchword.record import record
 
 if TYPE_CHECKING:  # who only shows what was told does without the daemon
     from watchword.ports import Clock
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # who only shows what was told does without the daemon
     from watchword.service.daemon.sources import Sources
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """What the daemon tells about itself, whoever asks."""
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from watchword.model.openings import Ending, Grant
+from watchword.record import record
 
 PAUSES: Final = (5.0, 30.0, 120.0, 600.0, 1800.0)
 """Seconds from a try that failed to the next one. Three quarters of an hour in all: a lock that
@@ -22,7 +23,7 @@ somebody holds, a script that is just being replaced, a firewall that is started
 MOST: Final = 100  # that wait for a person; the oldest one has to go then
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unclosed:
     """One grant, with those of its closing commands that have not succeeded yet."""
 

@@ -27,6 +27,7 @@ from typing import Any, Final
 from watchword.edges import splicing
 from watchword.model.addresses import Address, canonical
 from watchword.model.services import Proto, Service
+from watchword.record import record
 from watchword.service.front.asking import Asker
 from watchword.service.front.waiting import Waiting, crowd
 from watchword.wire.proof import ANSWER, LENGTH, halves
@@ -38,7 +39,7 @@ _BACKLOG: Final = 4096  # connections that are yet to be accepted, as far as the
 _IN_A_ROW: Final = 32  # are accepted before others have their turn
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """What is in front of what."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.edges.capture.addresses import AddressNews, addresses
@@ -24,12 +23,13 @@ from watchword.model.doors import Door, Knock, Progress, address_of
 from watchword.model.knocking import EVERY_INTERFACE
 from watchword.ports import Clock
 from watchword.recognise.doors import DoorRecogniser
+from watchword.record import record
 from watchword.service.knock.alarm import Alarm
 
 _LONGEST_TURN: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Duties:
     """Whom a listener tells, and asks."""
 

@@ -6,7 +6,6 @@ service.apart.workshop), whether a shell is needed (dialects.knockd.commands).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.dialects.knockd.commands import LONGEST
@@ -14,11 +13,12 @@ from watchword.model.addresses import Address
 from watchword.model.commands import Closing
 from watchword.model.doors import DoorCommand, RunCommands
 from watchword.model.templates import Blank
+from watchword.record import record
 
 SHELL: Final = ("/bin/sh", "-c")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spelled:
     """A command with the address in its place."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,12 +17,13 @@ from watchword.edges import files
 from watchword.edges.clock import SystemClock
 from watchword.errors import OperatorError
 from watchword.model.packets import Packet
+from watchword.record import record
 from watchword.wire import pcap
 
 CAPTURE_LIMIT = 64 * 1024 * 1024  # bytes of a capture file or a file of packets
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     packet: Packet
     at: float
