@@ -74,7 +74,18 @@ def test_a_closed_output_is_no_error(home: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("command", ["fwknop -k", "watchword completion bash", "fwknop --help"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fwknop -k",
+        "watchword completion bash",
+        "fwknop --help",
+        "fwknopd --key-gen",
+        "knockd --help",
+        "knoptm --help",
+        "knopwatchd --help",
+    ],
+)
 def test_output_that_cannot_be_written_is_a_plain_error(
     home: Path, command: str, unbuffered: str
 ) -> None:
@@ -84,8 +95,9 @@ def test_output_that_cannot_be_written_is_a_plain_error(
     assert line.endswith("standard output cannot be written: No space left on device")
 
 
-def test_a_reader_that_has_gone_ends_the_command_without_a_word(home: Path) -> None:
-    done = shell(home, "{ watchword completion bash; echo $? >&2; } | true")
+@pytest.mark.parametrize("command", ["watchword completion bash", "fwknopd --help", "knockd -V"])
+def test_a_reader_that_has_gone_ends_the_command_without_a_word(home: Path, command: str) -> None:
+    done = shell(home, f"{{ {command}; echo $? >&2; }} | true", PYTHONUNBUFFERED="1")
     assert done.stderr in ("0\n", "1\n")
 
 

@@ -8,9 +8,10 @@ compatible programs every failure), 2 asked for wrongly.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
+from watchword.edges import streams
 from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 
 
@@ -34,3 +35,21 @@ def say(program: str, complaints: Iterable[Complaint], to: TextIO | None = None)
         print(f"{program}: {kind}: {where}{each.message}", file=stream)
         if each.hint:
             print(f"{program}: hint: {each.hint}", file=stream)
+
+
+def answered(program: str, answer: Callable[[], int]) -> int:
+    """The exit status of what prints an answer; 1 if nobody takes what it prints.
+
+    Whoever has read enough (``| head``) is told nothing; a full disk is said.
+    """
+    try:
+        status = answer()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if (lost := streams.output_lost(error)) is None:
+            raise
+        if lost:
+            complain(program, HostError(lost))
+        return 1
+    return status

@@ -13,9 +13,9 @@ from watchword import __version__
 from watchword.dialects.fwknop import companion_options, server_options
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
-from watchword.edges import core_dumps
+from watchword.edges import core_dumps, streams
 from watchword.errors import WatchwordError
-from watchword.service.complain import complain
+from watchword.service.complain import answered, complain
 from watchword.service.daemon import server
 
 Work = Callable[[CompanionOptions, ServerOptions], int]
@@ -29,15 +29,20 @@ def run(program: str, argv: Sequence[str], work: Work, *, own_process: bool) -> 
     """
     if own_process:
         core_dumps.forbid()  # the configuration has keys in it
+        streams.open_closed()
     try:
-        options = companion_options.parse(program, argv)
-        if options.help:
-            print(companion_options.usage(program), end="")
-            return 0
-        if options.version:
-            print(f"{program} of Watchword {__version__}")
-            return 0
-        return work(options, server.absolute(server_options.parse(options.daemon)))
+        return answered(program, lambda: _answer(program, argv, work))
     except WatchwordError as error:
         complain(program, error)
         return 1
+
+
+def _answer(program: str, argv: Sequence[str], work: Work) -> int:
+    options = companion_options.parse(program, argv)
+    if options.help:
+        print(companion_options.usage(program), end="")
+        return 0
+    if options.version:
+        print(f"{program} of Watchword {__version__}")
+        return 0
+    return work(options, server.absolute(server_options.parse(options.daemon)))

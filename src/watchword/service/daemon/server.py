@@ -16,20 +16,21 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from watchword.dialects.fwknop import dump, server_options
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.dialects.fwknop.translate import Configuration
-from watchword.edges import core_dumps
+from watchword.edges import core_dumps, streams
 from watchword.edges.clock import SystemClock
 from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
 from watchword.model.daemon_events import Complained, HostTrouble
 from watchword.model.settings import PacketQueue, Settings
 from watchword.ports import Reporter
 from watchword.service.apart import parting
-from watchword.service.complain import complain, say
+from watchword.service.complain import answered, complain, say
 from watchword.service.daemon import leading, owed, process, surroundings
 from watchword.service.daemon.daemon import Daemon
 from watchword.service.daemon.logbook import Logbook
@@ -57,11 +58,12 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     """
     if own_process:
         core_dumps.forbid()
+        streams.open_closed()
     try:
         options = absolute(server_options.parse(argv))
         for asked, action in ACTIONS:
             if asked(options):
-                return action(options)
+                return answered(PROGRAM, partial(action, options))
         return _serve(options)
     except WatchwordError as error:
         complain(PROGRAM, error)

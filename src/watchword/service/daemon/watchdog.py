@@ -29,11 +29,11 @@ from typing import Final
 
 from watchword.dialects.fwknop import server_options, watchdog_options
 from watchword.dialects.fwknop.watchdog_options import Patience
-from watchword.edges import core_dumps, mail
+from watchword.edges import core_dumps, mail, streams
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError, WatchwordError
 from watchword.model.settings import MailSettings
-from watchword.service.complain import complain
+from watchword.service.complain import answered, complain
 from watchword.service.daemon import adopted, process, server
 from watchword.service.daemon.adopted import Adopted
 from watchword.service.daemon.own_files import configured
@@ -51,11 +51,11 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     """
     if own_process:
         core_dumps.forbid()  # the files that are checked before the first start have keys in them
+        streams.open_closed()
     try:
         options = watchdog_options.parse(argv)
         if options.help:
-            print(watchdog_options.usage(), end="")
-            return 0
+            return answered(PROGRAM, _help)
         if options.version or options.dump:
             return server.run(["-V"] if options.version else ["-D", *options.daemon])
         absolute = server.absolute(server_options.parse(options.daemon))
@@ -74,6 +74,11 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     argv = [*_FWKNOPD, "--syslog-enable", *words]
     watchdog = Watchdog(argv, limits, _to_log, to, running=running)
     return process.into_background(watchdog.run)
+
+
+def _help() -> int:
+    print(watchdog_options.usage(), end="")
+    return 0
 
 
 def _to_terminal(text: str) -> None:

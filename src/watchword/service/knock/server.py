@@ -24,12 +24,13 @@ from watchword.dialects.knockd import conf, daemon_options, words
 from watchword.dialects.knockd.daemon_options import PID_FILE, DaemonOptions
 from watchword.dialects.knockd.weakness import weaknesses
 from watchword.dialects.knockd.words import UsageError
-from watchword.edges import core_dumps
+from watchword.edges import core_dumps, streams
 from watchword.edges.clock import SystemClock
 from watchword.edges.report.lines import SyslogSink
 from watchword.errors import Complaint, HostError, OperatorError
 from watchword.model.door_events import NoPidFile
 from watchword.model.knocking import Knocking, KnockSettings
+from watchword.service.complain import answered
 from watchword.service.daemon import process
 from watchword.service.daemon.supervision import Supervision
 from watchword.service.knock.daemon import KnockDaemon
@@ -48,28 +49,36 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     """Do what the command line says; return the exit status."""
     if own_process:
         core_dumps.forbid()
+        streams.open_closed()
     try:
         options = daemon_options.parse(argv)
     except UsageError as error:
         _warn(f"{PROGRAM}: {error}")
-        print(daemon_options.usage())
-        return 0  # as the original
+        return _said(daemon_options.usage())  # and 0, as the original
     if options.help:
-        print(daemon_options.usage())
-        return 0
+        return _said(daemon_options.usage())
     if options.version:
-        print(words.version(PROGRAM, __version__), end="")
-        return 0
+        return _said(words.version(PROGRAM, __version__).rstrip("\n"))
     try:
         return _started(replace(options, config=str(Path.cwd() / options.config)))
     except OperatorError as error:
         _complain(error.complaints)
-        print(daemon_options.usage())
+        _said(daemon_options.usage())
     except HostError as error:
         _warn(str(error))
         if error.hint:
             _warn(f"{PROGRAM}: hint: {error.hint}")
     return 1
+
+
+def _said(text: str) -> int:
+    """Print an answer; the exit status of that."""
+
+    def say() -> int:
+        print(text)
+        return 0
+
+    return answered(PROGRAM, say)
 
 
 def _warn(text: str) -> None:
@@ -89,8 +98,9 @@ def _started(options: DaemonOptions) -> int:
     knocking = load(options.config)
     if options.check:
         _complain([*knocking.complaints, *weaknesses(knocking.doors)])
-        print(f"{options.config}: {len(knocking.doors)} doors, nothing that would stop knockd")
-        return 0
+        return _said(
+            f"{options.config}: {len(knocking.doors)} doors, nothing that would stop knockd"
+        )
     if options.flush:
         from watchword.service.knock import flushing  # noqa: PLC0415  (only for this)
 

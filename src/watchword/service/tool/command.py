@@ -21,8 +21,8 @@ from typing import Any, Final, NoReturn
 
 from watchword import __version__
 from watchword.edges import streams
-from watchword.errors import HostError, OperatorError, WatchwordError
-from watchword.service.complain import complain
+from watchword.errors import OperatorError, WatchwordError
+from watchword.service.complain import answered, complain
 
 PROGRAM: Final = "watchword"
 COMMANDS: Final = (
@@ -58,20 +58,12 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
         process_list.hide(keys)
     answer: Callable[[argparse.Namespace], int] = arguments.answer
     try:
-        status = answer(arguments)
-        sys.stdout.flush()
+        return answered(PROGRAM, lambda: answer(arguments))
     except WatchwordError as error:
         complain(PROGRAM, error)
         return WRONG if isinstance(error, OperatorError) else NO
     except KeyboardInterrupt:
         return INTERRUPTED
-    except OSError as error:
-        if (lost := streams.output_lost(error)) is None:
-            raise
-        if lost:
-            complain(PROGRAM, HostError(lost))
-        return NO
-    return status
 
 
 def _with_keys(arguments: argparse.Namespace) -> Iterator[str]:
