@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable
 from functools import partial
@@ -59,10 +60,19 @@ class FarWays:
         return heard
 
     def digests(self, settings: Settings) -> str | None:
-        """The text of ``digest.cache``; None: there is none. Raises OperatorError: too long."""
+        """The text of ``digest.cache``; None: there is none.
+
+        Raises OperatorError: no file of that kind, or too long.
+        """
         _, found = self._line.ask_for_files(OpenWay(Way.DIGESTS))
         if not found:
             return None
+        if not stat.S_ISREG(os.fstat(found[0]).st_mode):
+            os.close(found[0])
+            raise OperatorError(
+                f"{settings.digest_file} is not a regular file",
+                hint="name the digest.cache of fwknopd in DIGEST_FILE, or remove the line",
+            )
         with os.fdopen(found[0], "rb") as file:
             octets = file.read(DIGEST_CACHE_LIMIT + 1)
         if len(octets) > DIGEST_CACHE_LIMIT:
