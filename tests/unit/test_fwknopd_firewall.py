@@ -340,3 +340,20 @@ def test_a_stanza_that_lost_its_key_file_keeps_its_ports_hidden() -> None:
     with pytest.raises(IndexError):
         loaded.policy.terms(1)
     assert loaded.settings.firewall.guarded == services("tcp/22", "tcp/443")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("FIREWALL_EXE /bin/ls", "no program for FIREWALL_BACKEND nftables"),
+        ("FIREWALL_BACKEND iptables\nFIREWALL_EXE /opt/wrapper", "FIREWALL_BACKEND iptables"),
+        ("FIREWALL_BACKEND nftables\nFIREWALL_EXE /sbin/iptables", "FIREWALL_BACKEND nftables"),
+        ("FIREWALL_EXE /sbin/iptables", ""),
+        ("FIREWALL_EXE /usr/sbin/nft", ""),
+        ("FIREWALL_EXE /sbin/pfctl", ""),
+    ],
+)
+def test_a_tool_that_is_named_and_not_run_is_remarked_on(lines: str, told: str) -> None:
+    found = [each for each in remarks(lines) if "it is not run" in each]
+    assert bool(found) == bool(told)
+    assert all(told in each for each in found)

@@ -131,8 +131,9 @@ def test_the_original_s_choice_of_one_way_can_be_widened() -> None:
     assert "no packet would ever come" in told
 
 
-def test_an_interface_that_cannot_be_is_refused() -> None:
-    [told] = fatal("ENABLE_UDP_SERVER N\nPCAP_INTF a-name-that-is-too-long")
+@pytest.mark.parametrize("name", ["a-name-that-is-too-long", "vlan/5", "eth 0"])
+def test_an_interface_that_cannot_be_is_refused(name: str) -> None:
+    [told] = fatal(f"ENABLE_UDP_SERVER N\nPCAP_INTF {name}")
     assert "cannot be the name of an interface" in told
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
+from watchword.errors import Place
 from watchword.model.addresses import Address, Network
 from watchword.model.commands import AT_ONCE
 from watchword.model.crypto import Secret
@@ -76,6 +77,8 @@ class CaptureFilter:
     """What the words mean; None: ``text`` is empty, or ``puzzle`` says why not."""
     puzzle: str = ""
     """Not empty: we do not understand the words, and which of them."""
+    place: Place | None = field(default=None, compare=False)
+    """Where the words stand."""
 
 
 @record

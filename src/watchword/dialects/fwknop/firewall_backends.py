@@ -58,9 +58,14 @@ def is_of_nftables(names: Iterable[str]) -> bool:
 
 def program(backend: str, exe: str) -> str:
     """The program that FIREWALL_EXE names if it is one of this backend's, else the usual one."""
-    usual = PROGRAMS.get(backend, "iptables")
-    fits = is_iptables(exe) if usual == "iptables" else _TOOLS.get(_name(exe)) == backend
-    return exe if fits else usual
+    return exe if is_program_of(backend, exe) else PROGRAMS.get(backend, "iptables")
+
+
+def is_program_of(backend: str, exe: str) -> bool:
+    """Whether a path is that of a program by which this backend works, by its name."""
+    if PROGRAMS.get(backend) == "iptables":
+        return is_iptables(exe)
+    return _TOOLS.get(_name(exe)) == backend
 
 
 def is_iptables(exe: str) -> bool:

@@ -25,7 +25,7 @@ from watchword.dialects.fwknop import (
     translate_nft,
     translate_pace,
 )
-from watchword.dialects.fwknop.firewall_backends import BACKENDS, program
+from watchword.dialects.fwknop.firewall_backends import BACKENDS, PROGRAMS, is_program_of, program
 from watchword.dialects.fwknop.fwknopd_conf import Values, backend_of
 from watchword.dialects.fwknop.fwknopd_conf_table import TABLES
 from watchword.dialects.fwknop.lines import shown
@@ -70,6 +70,7 @@ def firewall(values: Values, offers: Sequence[Offer], complaints: Complaints) ->
     fatal complaint the value is not to be used.
     """
     backend = _backend(values, complaints)
+    _remark_program(values, backend, complaints)
     attach = _attach(values, backend, complaints)
     guarding = attach is Attach.GUARD
     shield = guard(values, offers, complaints) if guarding else idle_guard(values, complaints)
@@ -135,6 +136,20 @@ def _program(values: Values, backend: str) -> str:
     of_perl = {"ipfw": "ipfwCmd", **dict.fromkeys(TABLES, "iptablesCmd")}.get(backend)
     return program(
         backend, values.text("FIREWALL_EXE") or (values.text(of_perl) if of_perl else "")
+    )
+
+
+def _remark_program(values: Values, backend: str, complaints: Complaints) -> None:
+    """FIREWALL_EXE that names what is not run."""
+    named = values.text("FIREWALL_EXE")
+    if not named or is_program_of(backend, named) or is_direct(values, backend):
+        return
+    usual = {"nftables": "nft", **PROGRAMS}.get(backend)
+    complaints.remark(
+        f"FIREWALL_EXE is '{shown(named)}', which is no program for FIREWALL_BACKEND {backend}: "
+        "it is not run",
+        values.place("FIREWALL_EXE"),
+        f"remove the line, or name {usual}" if usual else "remove the line",
     )
 
 

@@ -40,7 +40,7 @@ _FILES_OF_PERL: Final = ("FILE_PCAP", "ULOG_PCAP")
 """Values of AUTH_MODE."""
 _SOCKET: Final = "SOCKET"
 _FILE_OF_PERL: Final = "/var/log/sniff.pcap"
-_INTERFACE = re.compile(r"[!-~]{1,15}")
+_INTERFACE = re.compile(r"[!-.0-~]{1,15}")  # no blank and no slash, as the kernel has it
 _QUOTABLE_INTERFACE = re.compile(r"[A-Za-z0-9._@:-]{1,15}")
 _CHAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,27}")
 
@@ -52,9 +52,7 @@ def sources(values: Values, complaints: Complaints) -> tuple[SourceSettings, ...
         "udp": lambda: UdpPort(_port(values, "UDPSERV_PORT")),
         "sniff": lambda: _sniffer(values, complaints),
         "nfq": lambda: _queue(values, complaints),
-        "file": lambda: CaptureFile(
-            Path(_capture_file(values)), _filter(values.text("PCAP_FILTER"))
-        ),
+        "file": lambda: CaptureFile(Path(_capture_file(values)), _filter(values)),
     }
     found = tuple(made[name]() for name in named_ways(values) if name in made)
     knocks = translate_knocks.knock_source(values, lambda: _interfaces(values, complaints))
@@ -220,7 +218,7 @@ def _sniffer(values: Values, complaints: Complaints) -> Sniffer:
     gone = "EXIT_AT_INTF_DOWN"
     return Sniffer(
         interfaces=_interfaces(values, complaints),
-        filter=_filter(values.text("PCAP_FILTER")),
+        filter=_filter(values),
         promiscuous=values.flag("ENABLE_PCAP_PROMISC"),
         both_directions=values.flag("ENABLE_PCAP_ANY_DIRECTION"),
         longest=values.number("MAX_SNIFF_BYTES"),
@@ -257,11 +255,12 @@ def _queue(values: Values, complaints: Complaints) -> PacketQueue:
     )
 
 
-def _filter(text: str) -> CaptureFilter:
+def _filter(values: Values) -> CaptureFilter:
+    text, place = values.text("PCAP_FILTER"), values.place("PCAP_FILTER")
     try:
-        return CaptureFilter(text, pcap_filter.parse(text))
+        return CaptureFilter(text, pcap_filter.parse(text), place=place)
     except pcap_filter.NotUnderstoodError as puzzle:
-        return CaptureFilter(text, puzzle=shown(str(puzzle)))
+        return CaptureFilter(text, puzzle=shown(str(puzzle)), place=place)
 
 
 def _port(values: Values, name: str) -> int:

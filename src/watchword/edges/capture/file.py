@@ -116,7 +116,10 @@ class FileSource:
         if not stat.S_ISREG(about.st_mode) or (about.st_dev, about.st_ino) == self._inode:
             os.close(opened)
             if not stat.S_ISREG(about.st_mode):
-                raise HostError(f"the capture file {self._path} is no regular file")
+                raise HostError(
+                    f"the capture file {self._path} is no regular file",
+                    hint="name in PCAP_FILE the file that tcpdump -w or ulogd writes",
+                )
             return False
         if self._file >= 0:
             os.close(self._file)

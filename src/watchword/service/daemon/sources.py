@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias, assert_never
 
@@ -267,9 +268,14 @@ def _filter(
     wanted: CaptureFilter, compiled: Callable[[str, str], Program]
 ) -> Filter | Program | None:
     """Raises OperatorError: nobody understands the words."""
-    if wanted.puzzle:
+    if not wanted.puzzle:
+        return wanted.tests
+    try:
         return compiled(wanted.text, wanted.puzzle)
-    return wanted.tests
+    except OperatorError as error:
+        raise OperatorError.of(
+            [replace(each, place=each.place or wanted.place) for each in error.complaints]
+        ) from None
 
 
 def _file_filter(
@@ -281,6 +287,7 @@ def _file_filter(
         raise OperatorError(
             f"the capture filter '{wanted.text}' asks for link-layer addresses, "
             "which are not looked at in capture files",
+            place=wanted.place,
             hint="have the program that writes the file filter by them",
         )
     return found
