@@ -16,6 +16,10 @@ from watchword.service import asking
 from watchword.service.daemon import process
 
 
+NOBODY = 2**22 + 1
+"""The number of no process: above what the kernel gives."""
+
+
 class Desk:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
@@ -111,12 +115,46 @@ def test_without_a_daemon_the_commands_that_speak_to_it_say_so(desk: Desk) -> No
 def test_a_daemon_that_holds_its_pid_file_and_does_not_answer_is_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "holder", lambda path: 4711)
+    monkeypatch.setattr(process, "holder", lambda path: NOBODY)
     status, answer, said = desk.run("-S")
-    assert (status, answer) == (0, "Detected fwknopd is running (pid=4711).\n")
+    assert (status, answer) == (0, f"Detected fwknopd is running (pid={NOBODY}).\n")
     assert "does not answer at" in said
     monkeypatch.setattr(asking, "answers", lambda path, seconds: True)
-    assert desk.run("-S") == (0, "Detected fwknopd is running (pid=4711).\n", "")
+    assert desk.run("-S") == (0, f"Detected fwknopd is running (pid={NOBODY}).\n", "")
+
+
+def test_a_lock_of_another_program_is_no_running_daemon(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "holder", lambda path: 1)
+    for option in ("-S", "-R", "-K"):
+        status, answer, said = desk.run(option)
+        assert (status, answer) == (1, "")
+        assert "process 1 holds" in said
+        assert "and is no fwknopd" in said
+
+
+@pytest.mark.parametrize(
+    "command", ["-S", "-R", "-K", "--fw-list", "--fw-list-all", "--fw-flush", "-D"]
+)
+@pytest.mark.parametrize("option", ["-c", "-O"])
+def test_a_file_of_settings_that_is_named_and_not_there_is_no_other_daemon_s(
+    desk: Desk, option: str, command: str
+) -> None:
+    """A slip of the pen would end the daemon of the usual files, or take out its rules."""
+    for name in ("gone", "."):
+        status, answer, said = desk.run(option, str(desk.folder / name), command)
+        assert (status, answer) == (1, "")
+        assert f"[*] Config file: '{desk.folder / name}' was not found." in said
+
+
+def test_of_a_missing_file_of_settings_nothing_follows(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-c", str(desk.folder / "gone"), "--exit-parse-config"]) == 1
+    said = capsys.readouterr().err
+    assert "was not found" in said
+    assert "access.conf" not in said
 
 
 def test_they_work_although_the_files_are_broken(desk: Desk) -> None:

@@ -258,6 +258,10 @@ def test_any_other_request_is_just_no_packet(desk: Desk, payload: bytes) -> None
         (("8" * 200, "--source", "somewhere"), "'somewhere' is no address"),
         (("8" * 200, "--source", "192.0.2.1", "--time", "noon"), "'noon' is no time"),
         (("--file", "/nonexistent", "--source", "192.0.2.1"), "does not exist"),
+        (("--pcap", "/etc/passwd"), "/etc/passwd: this is not a capture file"),
+        (("--live", "--source", "192.0.2.256"), "'192.0.2.256' is no address"),
+        (("--live", "--time", "0"), "--time and --destination are for a packet that is given"),
+        (("--live", "-d", "192.0.2.1"), "--time and --destination are for a packet that is given"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_told_so(
@@ -394,6 +398,28 @@ def test_check_says_what_this_machine_does_not_have(desk: Desk) -> None:
     assert "by sniffing on no-such-link, lo with the filter udp port 62201" in answer
 
 
+def test_check_tells_of_stanzas_whose_time_is_over(desk: Desk) -> None:
+    desk.access += stanza(ACCESS_EXPIRE_EPOCH="1577836800")
+    status, answer, said = desk.ask("check")
+    assert status == 0
+    assert "access stanza #3 has expired: it lets nobody in" in said
+    assert "until the stanza expires at 2020-01-01 00:00:00 UTC\n" in answer
+    assert "#1 has expired" not in said
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1000001", "9" * 30])
+def test_no_number_of_events_is_too_odd_to_be_refused_in_words(desk: Desk, number: str) -> None:
+    status, answer, said = desk.ask("log", "--last", number)
+    assert (status, answer) == (2, "")
+    assert "--last has to be a number from 1 to 1000000" in said
+
+
+def test_where_nobody_changed_anything_that_is_said(desk: Desk) -> None:
+    status, answer, _ = desk.ask("log", "--changes")
+    assert (status, answer.startswith("nobody has changed anything")) == (0, True)
+    assert desk.ask("log", "--changes", "--json") == (0, "", "")
+
+
 @pytest.mark.peer("tcpdump")
 def test_check_has_a_filter_compiled_that_we_do_not_understand(desk: Desk) -> None:
     desk.settings = desk.settings.replace("ENABLE_UDP_SERVER Y", "ENABLE_UDP_SERVER N")
@@ -403,7 +429,7 @@ def test_check_has_a_filter_compiled_that_we_do_not_understand(desk: Desk) -> No
     desk.settings += "PCAP_FILTER udp portt 5\n"
     status, answer, said = desk.ask("check")
     assert (status, "the configuration cannot be used" in answer) == (1, True)
-    assert "Error compiling pcap filter" in said
+    assert "fwknopd.conf:5: [*] Error compiling pcap filter" in said
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ by one (remedies).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import assert_never
 
 from watchword.dialects.fwknop import (
@@ -190,7 +191,14 @@ def terms_in_words(terms: Terms) -> Iterator[str]:
         yield explain_commands.action(each)
     yield f"{_whom(terms)}, for {_time(terms)}"
     if terms.expires is not None:
-        yield f"until the stanza expires at {terms.expires:.0f} (Unix seconds)"
+        yield f"until the stanza expires at {_date(terms.expires)}"
+
+
+def _date(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):
+        return f"{at:.0f} (Unix seconds)"
 
 
 def _whom(terms: Terms) -> str:

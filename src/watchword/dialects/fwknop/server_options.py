@@ -98,11 +98,15 @@ OPTIONS: Final = (
 )
 
 
+USUAL_FILE: Final = "/etc/fwknop/fwknopd.conf"
+"""Where settings are read from if no file is named."""
+
+
 @record
 class ServerOptions:
     """What the command line says; an option that is not given is None, False, 0 or empty."""
 
-    config_file: str = "/etc/fwknop/fwknopd.conf"
+    config_file: str = USUAL_FILE
     override_config: tuple[str, ...] = ()
     """In the order in which they are read; the later wins."""
     access_file: str | None = None

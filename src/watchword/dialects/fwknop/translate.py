@@ -92,6 +92,8 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     read: dict[str, None] = {}
     plain, sources = sources, noting(sources, read)
     values = read_values(sources, options, complaints)
+    if options.config_file not in read:
+        complaints.settle()  # which stanzas are meant would be a guess
     stanzas = _stanzas(sources, values, complaints)
     accounts = with_actions(accounts_of(sources, values), sources, values, complaints)
     nat = translate_nat.server_nat(values, complaints)

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from watchword.dialects.fwknop import server_values, translate
+from watchword.dialects.fwknop import server_values
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.service.daemon import companions
+from watchword.service.daemon.own_files import settings as own_settings
 from watchword.service.daemon.own_files import sources
 from watchword.service.daemon.sources import KNOCKS, place_of
 
@@ -27,8 +28,8 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 
 
 def _say(_: CompanionOptions, files: ServerOptions) -> int:
+    settings = own_settings(files)
     mode = server_values.auth_mode(sources(), files)
-    settings = translate.settings_only(sources(), files)
     where = [place_of(each) for each in settings.sources if isinstance(each, KNOCKS)]
     if where:
         print(f"AUTH_MODE is {mode}: fwknopd takes knocks from {where[0]} itself.")

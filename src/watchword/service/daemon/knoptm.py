@@ -14,14 +14,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from watchword.dialects.fwknop import translate
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.edges.clock import SystemClock
 from watchword.model.settings import Settings
 from watchword.service.daemon import companions, listing, overdue, process
 from watchword.service.daemon.logbook import Logbook
-from watchword.service.daemon.own_files import sources
+from watchword.service.daemon.own_files import settings as own_settings
 
 PROGRAM: Final = "knoptm"
 
@@ -32,7 +31,7 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 
 
 def _look(_: CompanionOptions, files: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), files)  # also while the files are broken
+    settings = own_settings(files)  # also while the files are broken
     pid = process.holder(settings.pid_file)
     return _of_running(settings, pid) if pid is not None else _without(settings)
 

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from watchword.dialects.fwknop.lines import shown_file
-from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.lines import not_opened, shown_file
+from watchword.dialects.fwknop.server_options import USUAL_FILE, ServerOptions
 from watchword.errors import OperatorError
+from watchword.service.daemon import process
 
 Fits: TypeAlias = Callable[[str, int], bool]
 """Whether a path of this mode will do."""
@@ -36,6 +37,28 @@ def check(options: ServerOptions) -> None:
             raise OperatorError(f"{missing}\n[*] {said}", hint=f"check {option}") from error
         if not fits(path, status.st_mode):
             raise OperatorError(f"[*] {said}", hint=f"check {option}")
+
+
+def check_settings(options: ServerOptions) -> None:
+    """Raises OperatorError about the first file of settings that was named and is not there.
+
+    The usual one may be gone: a daemon has to be stopped and asked all the same. But whoever
+    names a file means the daemon of that file, and no other. Neither who may read it nor what is
+    in it matters for that.
+    """
+    named = [] if options.config_file == USUAL_FILE else [options.config_file]
+    for path in (*named, *options.override_config):
+        try:
+            fits = stat.S_ISREG((process.started_in() / path).stat().st_mode)
+        except PermissionError:
+            continue
+        except (OSError, ValueError):
+            fits = False
+        if not fits:
+            raise OperatorError(
+                not_opened("Config", path),
+                hint="check the name: without the file it is not known which daemon is meant",
+            )
 
 
 def _named(options: ServerOptions) -> Iterator[tuple[str, str | None, str, Fits]]:

@@ -17,6 +17,7 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import file_rights, files, users
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import OperatorError
+from watchword.model.settings import Settings
 from watchword.service.daemon import named_paths, process
 
 
@@ -32,6 +33,15 @@ def sources() -> Sources:
         user=users.user,
         group=users.group,
     )
+
+
+def settings(options: ServerOptions) -> Settings:
+    """Where a running daemon is to be found, also while its files are broken.
+
+    Raises OperatorError: a file was named that is not there.
+    """
+    named_paths.check_settings(options)
+    return translate.settings_only(sources(), options)
 
 
 def configured(options: ServerOptions) -> Configuration:

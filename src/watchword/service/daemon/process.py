@@ -38,7 +38,10 @@ def holder(pid_file: Path) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise HostError(f"cannot look at PID file {pid_file}: {error.strerror}") from error
+        raise HostError(
+            f"cannot look at PID file {pid_file}: {error.strerror}",
+            hint="ask as root, or name the right file with --pid-file",
+        ) from error
     try:
         asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
@@ -75,7 +78,10 @@ class PidFile:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, flags, self._mode)
         except OSError as error:
-            raise HostError(f"cannot make PID file {path}: {error.strerror}") from error
+            raise HostError(
+                f"cannot make PID file {path}: {error.strerror}",
+                hint="name a file in a folder that can be written to",
+            ) from error
         try:
             self._lock(descriptor)
             self._write(descriptor)
@@ -155,15 +161,18 @@ def reload(pid_file: Path) -> int | None:
     return pid
 
 
-def server_of(pid_file: Path, program: str) -> int | None:
-    """Who holds the lock, if that is such a server. Raises HostError: it is something else."""
+def server_of(pid_file: Path, program: str, *, unseen: bool = False) -> int | None:
+    """Who holds the lock, if that is such a server. Raises HostError: it is something else.
+
+    ``unseen``: one that cannot be looked at counts, too, as one in another container.
+    """
     pid = holder(pid_file)
     if pid is None:
         return None
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except FileNotFoundError:
-        return None
+        return pid if unseen else None
     except OSError as error:
         raise HostError(f"cannot look at process {pid}: {error.strerror}") from error
     ours = re.compile(rb"(.*[./])?" + program.encode("ascii"))  # a script, a module

@@ -39,6 +39,7 @@ from watchword.service.daemon import assembly, listing, process, surroundings
 from watchword.service.daemon.flushing import end_everything
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.own_files import configured, sources
+from watchword.service.daemon.own_files import settings as own_settings
 
 PROGRAM = "fwknopd"
 _ANSWER = 2.0  # seconds for a daemon to say that it is there
@@ -70,8 +71,8 @@ def _make_keys(options: ServerOptions) -> int:
 
 
 def _status(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
-    pid = process.holder(settings.pid_file)
+    settings = own_settings(options)
+    pid = process.server_of(settings.pid_file, PROGRAM, unseen=True)
     if pid is None:
         print("No running fwknopd detected.")
         return 1
@@ -88,7 +89,7 @@ def _status(options: ServerOptions) -> int:
 
 
 def _kill(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
+    settings = own_settings(options)
     ended = process.stop(settings.pid_file)
     if ended is None:
         print("No running fwknopd detected.", file=sys.stderr)
@@ -98,7 +99,7 @@ def _kill(options: ServerOptions) -> int:
 
 
 def _restart(options: ServerOptions) -> int:
-    settings = translate.settings_only(sources(), options)
+    settings = own_settings(options)
     pid = process.reload(settings.pid_file)
     if pid is None:
         print("No running fwknopd detected.")
@@ -108,18 +109,18 @@ def _restart(options: ServerOptions) -> int:
 
 
 def _list_grants(options: ServerOptions) -> int:
-    print(listing.grants(translate.settings_only(sources(), options)), end="")
+    print(listing.grants(own_settings(options)), end="")
     return 0
 
 
 def _list_everything(options: ServerOptions) -> int:
-    print(listing.everything(translate.settings_only(sources(), options)), end="")
+    print(listing.everything(own_settings(options)), end="")
     return 0
 
 
 def _end_of_address(options: ServerOptions) -> int:
     """The running daemon has to do it: it would put back what others take out."""
-    settings = translate.settings_only(sources(), options)
+    settings = own_settings(options)
     told = asking.change(settings.run_dir / asking.NAME, "revoke", address=options.fw_del_ip)
     print(f"Ended {told['count']} grants of {options.fw_del_ip}.")
     if told["trouble"]:
@@ -129,7 +130,7 @@ def _end_of_address(options: ServerOptions) -> int:
 
 def _without_daemon(options: ServerOptions) -> Settings:
     """The settings, if nobody runs who would put back what is taken out. Raises OperatorError."""
-    settings = translate.settings_only(sources(), options)
+    settings = own_settings(options)
     pid = process.holder(settings.pid_file)
     if pid is not None:
         raise OperatorError(
@@ -194,7 +195,7 @@ def _check_memory(options: ServerOptions) -> int:
 
 def _export_memory(options: ServerOptions) -> int:
     """For a way back: fwknopd of fwknop knows then what has been used up here."""
-    settings = translate.settings_only(sources(), options)
+    settings = own_settings(options)
     path = Path(options.export_digest_cache or "")
     count = old_cache.write(path, export_digest_cache(settings.state_dir))
     print(f"Wrote {count} digests to {path}.")

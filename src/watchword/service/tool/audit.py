@@ -57,13 +57,11 @@ def _answer(arguments: argparse.Namespace) -> int:
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
-    from watchword.dialects.fwknop import translate
     from watchword.service.daemon import own_files
 
     if arguments.folder:
         return Path(arguments.folder)
-    given = tool_questions.given(arguments)
-    return translate.settings_only(own_files.sources(), given).state_dir
+    return own_files.settings(tool_questions.given(arguments)).state_dir
 
 
 def _files(folder: Path) -> list[Path]:

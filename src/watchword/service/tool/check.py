@@ -55,7 +55,7 @@ def _check(arguments: argparse.Namespace) -> int:
         return _unusable(error.complaints, as_json=arguments.json)
     policy, tests = configuration.policy, configuration.tests
     failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
-    doubtful = (*doubts(configuration.settings), *leading.doubts(policy))
+    doubtful = (*doubts(configuration.settings), *leading.doubts(policy), *_expired(policy))
     said = (*configuration.complaints, *doubtful, *failed, *weaknesses(policy.doors))
     usable = not any(each.fatal for each in said)
     shown, doubt = _blocked(configuration.settings.state_dir, policy)
@@ -72,6 +72,23 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{len(tests) - len(failed)} of {len(tests)} policy tests pass")
     print(f"the configuration {'can' if usable else 'cannot'} be used")
     return USABLE if usable else UNUSABLE
+
+
+def _expired(policy: Policy) -> list[Complaint]:
+    """Stanzas whose time is over: nothing is wrong with them, and they let nobody in."""
+    from watchword.edges.clock import SystemClock
+
+    now = SystemClock().now().wall
+    return [
+        Complaint(
+            f"access stanza #{terms.number} has expired: it lets nobody in",
+            terms.place,
+            "set another date in ACCESS_EXPIRE (or ACCESS_EXPIRE_EPOCH), or remove the stanza",
+            fatal=False,
+        )
+        for terms in policy.stanzas
+        if terms.expires is not None and terms.expires < now
+    ]
 
 
 def _unusable(complaints: Sequence[Complaint], *, as_json: bool) -> int:

@@ -58,12 +58,19 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _live(arguments: argparse.Namespace) -> int:
     from watchword.service.tool import recent_told
+    from watchword.service.tool.explain_questions import address
 
+    if arguments.time is not None or arguments.destination is not None:
+        raise OperatorError(
+            "--time and --destination are for a packet that is given, not for --live",
+            hint="watchword explain --live -s ADDRESS leaves out what others sent",
+        )
+    source = address(arguments.source)
     path = tool_questions.socket_of(arguments)
     found = 0
     for piece in recent_told.events(path, "refusals", follow=arguments.follow):
         for told in piece:
-            if arguments.source not in (None, told["source"]):
+            if source not in ("", told["source"]):
                 continue
             found += 1
             if arguments.json:
@@ -72,11 +79,11 @@ def _live(arguments: argparse.Namespace) -> int:
                 print("\n".join(recent_told.refusal_in_words(told)))
         sys.stdout.flush()
     if not (found or arguments.json):
-        print("\n".join(_nothing(arguments.source)))
+        print("\n".join(_nothing(source)))
     return GRANTED
 
 
-def _nothing(source: str | None) -> Iterator[str]:
+def _nothing(source: str) -> Iterator[str]:
     """What to look at next, where no refusal is known."""
     whose, where = (f" from {source}", f"src {source}") if source else ("", "udp port 62201")
     yield f"no packet{whose} has been refused lately"

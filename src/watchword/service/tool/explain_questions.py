@@ -15,7 +15,7 @@ from pathlib import Path
 
 from watchword.edges import files
 from watchword.edges.clock import SystemClock
-from watchword.errors import OperatorError
+from watchword.errors import OperatorError, Place
 from watchword.model.packets import Packet
 from watchword.record import record
 from watchword.wire import pcap
@@ -42,7 +42,7 @@ def questions(arguments: argparse.Namespace) -> Iterator[Question]:
         )
     when = SystemClock().now().wall if at is None else at
     for text in _texts(arguments):
-        peer, local = _address(arguments.source), _address(arguments.destination)
+        peer, local = address(arguments.source), address(arguments.destination)
         yield Question(Packet(text.encode("utf-8", "surrogateescape"), peer, 0, local, 0), when)
 
 
@@ -58,19 +58,30 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
 
 def _captured(arguments: argparse.Namespace, at: float | None) -> Iterator[Question]:
     content = files.read_bytes(Path(arguments.pcap), CAPTURE_LIMIT)
-    source, destination = _address(arguments.source), _address(arguments.destination)
-    for stamp, packet in pcap.packets(content):
+    source, destination = address(arguments.source), address(arguments.destination)
+    for stamp, packet in _packets(content, arguments.pcap):
         told = packet._replace(peer=source or packet.peer, local=destination or packet.local)
         yield Question(told, stamp if at is None else at)
 
 
-def _address(text: str | None) -> str:
+def _packets(content: bytes, path: str) -> Iterator[tuple[float, Packet]]:
+    try:
+        yield from pcap.packets(content)
+    except OperatorError as error:
+        each = error.complaints[0]
+        raise OperatorError(each.message, place=Place(path, 0), hint=each.hint) from error
+
+
+def address(text: str | None) -> str:
+    """An address as packets have it; empty: none was given. Raises OperatorError."""
     if not text:
         return ""
     try:
         return str(ip_address(text))
     except ValueError as error:
-        raise OperatorError(f"{text!r} is no address") from error
+        raise OperatorError(
+            f"{text!r} is no address", hint="write one as 192.0.2.7 or 2001:db8::7"
+        ) from error
 
 
 def moment(text: str) -> float:

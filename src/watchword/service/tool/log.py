@@ -12,10 +12,13 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from watchword.errors import OperatorError
 from watchword.service.tool import questions as tool_questions
+
+_MOST: Final = 1_000_000
+"""More than is ever kept."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,8 +41,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _log(arguments: argparse.Namespace) -> int:
     from watchword.service.tool import recent_told
 
-    if arguments.last is not None and arguments.last < 1:
-        raise OperatorError("--last has to be 1 or more", hint="leave it out for all there is")
+    if arguments.last is not None and not 1 <= arguments.last <= _MOST:
+        raise OperatorError(
+            f"--last has to be a number from 1 to {_MOST}", hint="leave it out for all there is"
+        )
     if arguments.changes:
         return _changes(arguments)
     path = tool_questions.socket_of(arguments)
@@ -63,12 +68,14 @@ def _print(told: Iterable[Mapping[str, Any]], arguments: argparse.Namespace) -> 
 
 
 def _changes(arguments: argparse.Namespace) -> int:
-    from watchword.dialects.fwknop import translate
     from watchword.edges.replay.reading import read_changes
     from watchword.service.daemon import own_files
 
-    settings = translate.settings_only(own_files.sources(), tool_questions.given(arguments))
-    for each in reversed(read_changes(settings.state_dir, arguments.last or 1000)):
+    settings = own_files.settings(tool_questions.given(arguments))
+    found = read_changes(settings.state_dir, arguments.last or 1000)
+    if not (found or arguments.json):
+        print(f"nobody has changed anything, as far as {settings.state_dir} remembers")
+    for each in reversed(found):
         if arguments.json:
             told = {
                 "at": each.at,

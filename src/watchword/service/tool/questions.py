@@ -46,13 +46,12 @@ def add_socket(shared: argparse._ActionsContainer) -> None:
 
 def socket_of(arguments: argparse.Namespace) -> Path:
     """Where the daemon answers. What is wrong with its files does not matter for that."""
-    from watchword.dialects.fwknop import translate
     from watchword.service import asking
     from watchword.service.daemon import own_files
 
     if arguments.socket:
         return Path(arguments.socket)
-    settings = translate.settings_only(own_files.sources(), given(arguments))
+    settings = own_files.settings(given(arguments))
     return settings.run_dir / asking.NAME
 
 
