@@ -257,3 +257,13 @@ def test_the_policy_knows_of_whom_a_forwarded_address_is_believed() -> None:
     believed = configure(f"{line}ENABLE_X_FORWARDED_FOR Y;\nENABLE_TCP_SERVER Y;\n", STANZA)
     assert [str(each) for each in believed.policy.proxies] == ["192.0.2.7/32", "2001:db8:7::/64"]
     assert configure(line, STANZA).policy.proxies == ()
+
+
+def test_a_filter_that_moves_to_another_line_is_the_same_to_what_is_open() -> None:
+    sniffed = "ENABLE_UDP_SERVER N\nPCAP_FILTER "
+    before, moved, other = (
+        configure(text).settings.sources
+        for text in (f"{sniffed}udp port 5", f"# a line more\n{sniffed}udp port 5", f"{sniffed}tcp")
+    )
+    assert before == moved != other
+    assert {*before} == {*moved}

@@ -77,8 +77,15 @@ class CaptureFilter:
     """What the words mean; None: ``text`` is empty, or ``puzzle`` says why not."""
     puzzle: str = ""
     """Not empty: we do not understand the words, and which of them."""
-    place: Place | None = field(default=None, compare=False)
+    place: Place | None = None
     """Where the words stand."""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the words are the same, wherever they stand: what is open by them goes on."""
+        return isinstance(other, CaptureFilter) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 @record

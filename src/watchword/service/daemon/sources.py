@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias, assert_never
 
@@ -56,6 +55,7 @@ from watchword.model.settings import (
     UdpPort,
 )
 from watchword.ports import Clock, Interest
+from watchword.record import replace
 from watchword.service.daemon.twins import Twins
 from watchword.wire.bpf import Program
 
