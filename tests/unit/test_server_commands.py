@@ -15,7 +15,6 @@ from watchword.programs.fwknopd import main
 from watchword.service import asking
 from watchword.service.daemon import process
 
-
 NOBODY = 2**22 + 1
 """The number of no process: above what the kernel gives."""
 
