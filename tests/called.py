@@ -2,7 +2,7 @@
 
 In here: a call in the network namespace of a host, and what it printed. The process is the
 tests' own, so what a program does to its process is not in it: that is for tests that start one.
-What it reads below /proc/net is of the tests' namespace, so nothing that does is called.
+It is called in the thread of the test: /proc/net is what the first thread of a process sees.
 Not in here: which calls will do (tests.daemon).
 """
 
@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
+from watchword.lab.entering import visited
 from watchword.lab.hosts import Host
-from watchword.lab.sockets import inside
 
 Main = Callable[[Sequence[str]], int]
 
@@ -30,7 +30,8 @@ def called(host: Host, name: str, main: Main, words: list[str]) -> subprocess.Co
             except SystemExit as end:
                 return end.code if isinstance(end.code, int) else int(end.code is not None)
 
-    ended = inside(host, status)
+    with visited(host.namespace):
+        ended = status()
     said, complained = (each.buffer for each in (out, err))
     assert isinstance(said, io.BytesIO)
     assert isinstance(complained, io.BytesIO)

@@ -30,8 +30,10 @@ READY = ("Kicking off UDP server", "Starting fwknopd main event loop.")
 
 ANSWERED = {
     "-S", "--status", "-R", "-K", "--fw-list", "--fw-list-all", "--fw-flush",
-    "--dump-config", "--exit-parse-config", "--exit-parse-digest-cache",
-    "status", "grants", "revoke", "extend", "block", "unblock", "log", "check", "explain",
+    "--dump-config", "--Dump-config", "--exit-parse-config", "--exit-parse-digest-cache",
+    "--fw-del-ip", "--fw-withdraw",
+    "status", "grants", "revoke", "extend", "block", "unblock", "log", "check", "explain", "doctor",
+    "audit",
 }  # fmt: skip
 """What is answered by a call, without starting a program for it."""
 

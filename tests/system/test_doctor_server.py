@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.called import called
 from tests.daemon import PROGRAMS, Server, stanza, until
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import listen, open_socket, send_datagram
 from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Secret
+from watchword.programs import watchword
 
 pytestmark = pytest.mark.system
 
@@ -397,7 +399,7 @@ def test_the_stranger_goes_with_the_doctor_even_by_force(scene: Trio) -> None:
 
 @pytest.mark.parametrize("options", [("--probe",), ("-c", "x"), ("--server", "host")])
 def test_sides_are_not_mixed_up(options: tuple[str, ...], scene: Trio) -> None:
-    done = scene.server.host.run(str(PROGRAMS / "watchword"), "doctor", *options, check=False)
+    done = called(scene.server.host, "watchword", watchword.main, ["doctor", *options])
     assert done.returncode == 2
     assert "--server" in done.stderr
 
