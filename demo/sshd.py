@@ -60,7 +60,7 @@ class Sshd:
         self._write_files()
         with (folder / "sshd.log").open("wb") as log:
             host.start("sh", "-c", _START, "sshd", str(folder), stderr=log)
-        if not wait_for(lambda: checks.answers(host, "127.0.0.1", 0.25), 10):
+        if not wait_for(lambda: checks.answers(host, "127.0.0.1", 0.25), 60):
             said = (folder / "sshd.log").read_text("utf-8", "replace")
             raise StageError(f"sshd does not start: {said.strip()}")
 

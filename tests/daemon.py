@@ -23,7 +23,8 @@ from watchword.programs import fwknopd, watchword
 from watchword.service import asking
 
 PROGRAMS = Path(sys.executable).parent
-PATIENCE = 10.0
+PATIENCE = 60.0
+"""Seconds. No claim: whatever is waited for takes a moment, but for a machine that is busy."""
 READY = ("Kicking off UDP server", "Starting fwknopd main event loop.")
 """What fwknopd says last when it starts, with and without a UDP port."""
 
@@ -185,7 +186,7 @@ class Server:
     def kill(self) -> int:
         """End it by force, once the journal knows what was granted; that is written behind."""
         state = Path(self.settings["STATE_DIR"])
-        until(lambda: read_grants(state, SystemClock().now()))
+        until(lambda: read_grants(state, SystemClock().now()) or "Removed rule" in self.log)
         return self.stop(signal.SIGKILL)
 
     def program(self, *options: str) -> subprocess.CompletedProcess[str]:

@@ -64,9 +64,19 @@ class Street:
             content = knock_frames.knock(source, to, port, flags)
             self.send(knock_frames.frame(content), interface)
 
+    def heard(self) -> None:
+        """Wait until whoever listens has taken in all that was sent, so that nothing gets lost."""
+        until(lambda: not inside(self.inside, _waiting))
+
     def send(self, frame: bytes, interface: str = "eth0") -> None:
         """A frame as it is."""
         self._raw.sendto(frame, (interface, 0))
+
+
+def _waiting() -> bool:
+    """Whether bytes wait in a packet socket of the namespace that the caller is in."""
+    rows = Path("/proc/thread-self/net/packet").read_text("ascii").splitlines()[1:]
+    return any(int(row.split()[6]) for row in rows)
 
 
 @contextmanager

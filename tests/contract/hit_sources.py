@@ -36,7 +36,7 @@ class HitSourceContract(BatchesContract):
             before = self.now()
             for port in ports:
                 self.feed(source, port)
-            found = await asyncio.wait_for(collect(source, len(ports)), 5)
+            found = await asyncio.wait_for(collect(source, len(ports)), 60)
             assert all(before - 0.5 <= at <= self.now() for batch in found for at, _ in batch)
             await source.aclose()
             return found

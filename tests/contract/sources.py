@@ -39,7 +39,7 @@ class BatchesContract:
             listening = asyncio.ensure_future(collect(source, 1))
             await asyncio.sleep(0.01)
             await source.aclose()
-            batches = await asyncio.wait_for(listening, 5)
+            batches = await asyncio.wait_for(listening, 60)
             await source.aclose()
             return len(batches)
 
@@ -62,7 +62,7 @@ class PacketSourceContract(BatchesContract):
             source = self.make()
             for payload in payloads:
                 self.feed(source, payload)
-            found = await asyncio.wait_for(collect(source, len(payloads)), 5)
+            found = await asyncio.wait_for(collect(source, len(payloads)), 60)
             await source.aclose()
             return found
 
@@ -77,7 +77,7 @@ class PacketSourceContract(BatchesContract):
             source = self.make()
             source.narrow(Interest(140, 1500, b"89+/", base64=True))
             self.feed(source, payload)
-            found = await asyncio.wait_for(collect(source, 1), 5)
+            found = await asyncio.wait_for(collect(source, 1), 60)
             await source.aclose()
             return found
 

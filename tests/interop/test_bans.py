@@ -75,7 +75,7 @@ def found(folder: Path, *log: str) -> list[str]:
     path.write_text("".join(f"{line}\n" for line in log))
     told = subprocess.run(
         ["/usr/bin/fail2ban-regex", "-c", folder, "-o", "ip", path, "watchword"],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=250,
     )  # fmt: skip
     assert told.stderr == ""
     return told.stdout.split()
@@ -184,7 +184,7 @@ def test_fail2ban_itself_shuts_out_who_knocks_by_tcp_and_not_a_victim_of_forged_
         for address in (scene.server.four, scene.server.six):
             until(lambda address=address: knock_by_tcp(scene, address))  # type: ignore[misc]
     until(lambda: sum("connected" in each for each in server.judged) >= 6)
-    assert sum("connected" not in each for each in server.judged) >= 10
+    until(lambda: sum("connected" not in each for each in server.judged) >= 10)
     log = tmp_path / "syslog"
     pass_on(server, log)
     (folder / "fail2ban.local").write_text(
@@ -201,7 +201,7 @@ def test_fail2ban_itself_shuts_out_who_knocks_by_tcp_and_not_a_victim_of_forged_
         )  # fmt: skip
     banned = (scene.stranger.four, scene.stranger.six)
     try:
-        until(lambda: all(each in server.ruleset() for each in banned), 30)
+        until(lambda: all(each in server.ruleset() for each in banned))
     except AssertionError:
         raise AssertionError((tmp_path / "fail2ban").read_text() + server.ruleset()) from None
     assert scene.caller.four not in server.ruleset()
@@ -279,7 +279,7 @@ def test_crowdsec_itself_decides_against_who_knocks_by_tcp_and_not_against_a_vic
         said = tmp_path / "said"
         with said.open("wb") as out:
             host.start("crowdsec", "-c", str(config), stdout=out, stderr=out)
-        until(lambda: "Starting processing data" in said.read_text(), 30)
+        until(lambda: "Starting processing data" in said.read_text())
         stamp = time.strftime("%b %d %H:%M:%S")
         with log.open("a") as lines_of:
             for _ in range(6):
@@ -293,6 +293,6 @@ def test_crowdsec_itself_decides_against_who_knocks_by_tcp_and_not_against_a_vic
                     ways("198.51.100.50")["connected"], Refusal(Reason.WRONG_USER, (1,), "eve")
                 )
                 lines_of.write(f"{stamp} door fwknopd[812]: {slip}\n")
-        until(lambda: "watchword/spa-bf" in cscli("decisions", "list", "-o", "json"), 30)
+        until(lambda: "watchword/spa-bf" in cscli("decisions", "list", "-o", "json"))
         decisions = json.loads(cscli("decisions", "list", "-o", "json"))
         assert [each["source"]["value"] for each in decisions] == ["198.51.100.1"]

@@ -293,7 +293,7 @@ def test_the_tor_session_of_the_seed_as_it_is_printed(scene: Scene, client: list
         until(lambda: scene.granted("1.1.1.1", 22))
     finally:
         socat.send_signal(signal.SIGTERM)
-        socat.wait(10)
+        socat.wait(60)
     assert scene.source_of_last() == relay
 
 
@@ -320,7 +320,7 @@ def test_through_a_real_proxy_the_sealed_address_is_let_in_and_the_proxys_is_not
     assert scene.knock("-H", proxy, "-D", server)
     assert scene.source_of_last() == scene.lab.stranger.four
     assert f"for {scene.lab.stranger.four} ->" not in scene.log
-    assert scene.requests()[-1].endswith('"Fwknop/2.6.10"')
+    until(lambda: scene.requests()[-1].endswith('"Fwknop/2.6.10"'))
 
 
 @pytest.mark.requirement("9.38", partial=True)
@@ -332,6 +332,7 @@ def test_a_proxy_that_wants_a_login_gets_it_and_hands_the_request_to_the_web_ser
     before = len(scene.requests())
     done = scene.run(OURS, "-n", "spa.tor", "-D", SERVER, "-H", proxy, "-u", "Fwknop/mine")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    until(lambda: len(scene.requests()) > before)
     [line] = scene.requests()[before:]
     assert line.startswith(f"{scene.lab.stranger.four} ")
     assert line.endswith('"Fwknop/mine"')

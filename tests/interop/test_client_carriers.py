@@ -64,7 +64,7 @@ class Wire:
         )
         with closing(wire):
             wire.bind(("eth0", EVERY_PROTOCOL))
-            wire.settimeout(10)
+            wire.settimeout(60)
             done = self.run(client, *options)
             assert done.returncode == 0, done.stderr
             for _ in range(200):
@@ -119,7 +119,7 @@ def answer(listener: socket.socket) -> None:
         while True:
             channel, _ = listener.accept()
             with channel, contextlib.suppress(OSError):
-                channel.settimeout(10)
+                channel.settimeout(60)
                 channel.recv(4096)
                 channel.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
 
@@ -309,7 +309,7 @@ def traced(wire: Wire, run: Callable[[], subprocess.CompletedProcess[str]]) -> t
         pass
     done = run()
     assert done.returncode == 0, done.stderr
-    said, _ = dump.communicate(timeout=10)
+    said, _ = dump.communicate(timeout=60)
     found = TRACE.search(str(said))
     assert found, said
     return found[1], found[2], found[3]

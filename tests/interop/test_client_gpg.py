@@ -55,7 +55,7 @@ def run(
     return subprocess.run(
         [*PROGRAMS[program], "--no-save-args", "--rc-file", str(folder / "rc"), *given,
          "-B", str(folder / "packet")],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=250,
         env={
             "PATH": PACKAGED, "HOME": str(folder), "SPOOF_USER": "tester",
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),

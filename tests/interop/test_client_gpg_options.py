@@ -51,7 +51,7 @@ def run(
         [sys.executable, "-m", f"watchword.programs.{program}", "--no-rc-file", "--no-save-args",
          "-A", "tcp/22,udp/53", "-a", "192.0.2.10", "-D", "198.51.100.7", "--test",
          "--gpg-home-dir", str(home), "--Save-packet-file", str(packet), *options],
-        input=stdin, capture_output=True, text=True, check=False, timeout=60,
+        input=stdin, capture_output=True, text=True, check=False, timeout=250,
         env={**os.environ, "HOME": str(packet.parent), "SPOOF_USER": "tester"},
     )  # fmt: skip
     if check:

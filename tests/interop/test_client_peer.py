@@ -47,7 +47,7 @@ class Desk:
 
     def run(self, client: list[str], *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*client, *options], check=False, capture_output=True, text=True, timeout=20,
+            [*client, *options], check=False, capture_output=True, text=True, timeout=120,
             stdin=subprocess.DEVNULL, env=self.environment, cwd=self.rc.parent,
             start_new_session=True,
         )  # fmt: skip
@@ -238,7 +238,7 @@ def test_both_clients_report_the_sending_in_the_same_lines(desk: Desk) -> None:
     desk.file("[default]\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(10)
+        server.settimeout(60)
         port = server.getsockname()[1]
         argv = ["-A", "tcp/22", "-a", "192.0.2.10", "-D", "127.0.0.1", "-p", str(port),
                 "--key-rijndael", "client-key-1", "-v"]  # fmt: skip

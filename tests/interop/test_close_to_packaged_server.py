@@ -50,7 +50,7 @@ def test_it_refuses_the_message_or_finds_no_such_program_and_keeps_the_port_open
     rc = private(
         tmp_path / "rc",
         "".join(
-            f"[{name}]\nSPA_SERVER {four}\nALLOW_IP source\nACCESS tcp/22\nFW_TIMEOUT 60\n"
+            f"[{name}]\nSPA_SERVER {four}\nALLOW_IP source\nACCESS tcp/22\nFW_TIMEOUT 300\n"
             f"KEY_BASE64 {base64(key)}\nHMAC_KEY_BASE64 {base64(MAC_KEY)}\n"
             for name, key in (("opens", KEY), ("runs", RUNS))
         ),

@@ -120,9 +120,9 @@ def knock(scene: Yard, port: int, *wish: str) -> None:
     )  # fmt: skip
 
 
-def found(client: Station, address: str, port: int) -> str:
+def found(client: Station, address: str, port: int, seconds: float = 0.4) -> str:
     try:
-        word = said_by(client, address, port)
+        word = said_by(client, address, port, seconds)
     except OSError:  # refused, unreachable
         word = None
     return "nothing" if word is None else word.decode()

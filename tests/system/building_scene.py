@@ -55,7 +55,7 @@ class Shared:
         return self.server.wait_for_judgements(before + 1)[before]
 
     def connects(
-        self, who: Station, port: int, *, address: str | None = None, seconds: float = 5.0
+        self, who: Station, port: int, *, address: str | None = None, seconds: float = 30.0
     ) -> socket.socket | None:
         """A connection that stays open until the scene closes; None: there is no answer."""
         made = connect(who.host, address or self.net.server.four, port, seconds)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import until
+from tests.vitals import command_line
 from watchword.edges.firewall.firewalld import bus
 from watchword.edges.firewall.firewalld.bus import BusFirewalld
 from watchword.errors import HostError
@@ -159,5 +160,4 @@ class Firewalld:
 def heirs(host: Host) -> list[int]:
     """Processes there that end rules for a server that is gone."""
     found = host.run("ip", "netns", "pids", host.namespace).stdout.split()
-    lines = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in found}
-    return [pid for pid, line in lines.items() if line.exists() and HEIR in line.read_bytes()]
+    return [int(pid) for pid in found if HEIR in command_line(pid)]

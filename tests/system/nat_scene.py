@@ -74,9 +74,9 @@ def yard(lab: Lab) -> Yard:
     outside.internet.run("ip", "route", "add", "10.0.0.0/24", "via", outside.server.four)
     outside.internet.run("ip", "route", "add", "fd00::/64", "via", outside.server.six)
     for client in (outside.caller, outside.stranger):  # IPv6 takes a second to find its way
-        client.host.run("ping", "-c1", "-W5", "-i0.2", outside.server.six)
+        client.host.run("ping", "-c1", "-W30", "-i0.2", outside.server.six)
     for station in stations:
-        station.host.run("ping", "-c1", "-W5", "-i0.2", GATE6)
+        station.host.run("ping", "-c1", "-W30", "-i0.2", GATE6)
     return Yard(outside, stations[0], stations[1])
 
 
@@ -109,11 +109,11 @@ class Door:
 
     def __init__(self, host: Host, address: str, port: int) -> None:
         self._socket = listen(host, address, port)
-        self._socket.settimeout(3)
+        self._socket.settimeout(30)
 
     def enter(self, client: Station, address: str, port: int) -> Visit:
         """Call an address, and be let in here. AssertionError if not."""
-        visit = self._called(client, address, port, 5.0)
+        visit = self._called(client, address, port, 30.0)
         assert visit is not None, f"{client.host.name} does not get in by {address} port {port}"
         return visit
 
@@ -157,11 +157,11 @@ class Visit:
     def __init__(self, near: socket.socket, far: socket.socket, seen_as: Address) -> None:
         self.near, self.far, self.seen_as = near, far, seen_as
         for each in (near, far):
-            each.settimeout(5)
+            each.settimeout(30)
 
     def goes_on(self) -> bool:
         """Whether a word from the caller arrives, and the answer to it."""
-        return self._exchanges(5.0)
+        return self._exchanges(30.0)
 
     def is_cut(self) -> bool:
         """Whether nothing arrives any more."""
@@ -219,14 +219,14 @@ def speaking(host: Host, port: int, word: bytes, *, telling: bool = False) -> It
     finally:
         door.shutdown(socket.SHUT_RDWR)
         door.close()
-        thread.join(5)
+        thread.join(30)
 
 
-def said_by(client: Station, address: str, port: int) -> bytes | None:
-    """The word that whoever answers at an address says; None: nobody does, within a moment."""
-    made = connect(client.host, address, port, 0.4)
+def said_by(client: Station, address: str, port: int, seconds: float) -> bytes | None:
+    """The word that whoever answers at an address says; None: nobody does, within that time."""
+    made = connect(client.host, address, port, seconds)
     if made is None:
         return None
     with made:
-        made.settimeout(5)
+        made.settimeout(30)
         return made.recv(100)

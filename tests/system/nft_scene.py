@@ -64,7 +64,7 @@ def standard_scene() -> Iterator[Trio]:
     with Lab() as lab:
         scene = trio(lab)
         for client in (scene.caller, scene.stranger):  # IPv6 takes a second to find its way
-            client.host.run("ping", "-c1", "-W5", "-i0.2", scene.server.six)
+            client.host.run("ping", "-c1", "-W30", "-i0.2", scene.server.six)
         yield scene
 
 
@@ -125,7 +125,7 @@ def listen(address: str, port: int = 22) -> socket.socket:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, port))
     server.listen(64)
-    server.settimeout(3)
+    server.settimeout(30)
     return server
 
 
@@ -134,12 +134,12 @@ class Line:
 
     def __init__(self, listener: socket.socket, client: Host, address: str) -> None:
         port = listener.getsockname()[1]
-        made = connect(client, address, port, seconds=3)
+        made = connect(client, address, port, seconds=30)
         assert made is not None, "no connection could be made"
         self.near, _ = listener.accept()
         self.far = made
         for each in (self.near, self.far):
-            each.settimeout(3)
+            each.settimeout(30)
 
     def up(self, word: bytes = b"up") -> None:
         """The client speaks and is heard."""
@@ -164,7 +164,7 @@ class Line:
                 if not (more := self.near.recv(4096)):
                     break
                 heard += more
-        self.near.settimeout(3)
+        self.near.settimeout(30)
         return word not in heard
 
     def close(self) -> None:
@@ -187,14 +187,16 @@ def reaches(client: Station, address: str, port: int = 22, seconds: float = 0.4)
     return made is not None
 
 
-def asks(client: Station, server: socket.socket, address: str, port: int = 53) -> bool:
-    """Whether a datagram gets through and its answer comes back."""
+def asks(
+    client: Station, server: socket.socket, address: str, port: int = 53, seconds: float = 0.4
+) -> bool:
+    """Whether a datagram gets through and its answer comes back within a time."""
     asking = inside(client.host, lambda: socket.socket(family_of(address), socket.SOCK_DGRAM))
     with asking:
-        asking.settimeout(0.4)
+        asking.settimeout(seconds)
         asking.connect((address, port))
         asking.send(b"question")
-        server.settimeout(0.4)
+        server.settimeout(seconds)
         try:
             _, sender = server.recvfrom(100)
             server.sendto(b"answer", sender)
@@ -203,7 +205,7 @@ def asks(client: Station, server: socket.socket, address: str, port: int = 53) -
             return False
 
 
-def eventually(what: Callable[[], bool], seconds: float = 3.0) -> bool:
+def eventually(what: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether something becomes true within a time."""
     limit = time.monotonic() + seconds
     while not what():

@@ -94,8 +94,8 @@ def harbour(lab: Lab) -> Harbour:
     host.sysctl("net.ipv4.ip_forward", 1)
     host.sysctl("net.ipv6.conf.all.forwarding", 1)
     for each in (outside.caller, outside.stranger):  # IPv6 takes a second to find its way
-        each.host.run("ping", "-c1", "-W5", "-i0.2", outside.server.six)
-    host.run("ping", "-c1", "-W5", "-i0.2", "fd00:d0c::2")
+        each.host.run("ping", "-c1", "-W30", "-i0.2", outside.server.six)
+    host.run("ping", "-c1", "-W30", "-i0.2", "fd00:d0c::2")
     return Harbour(outside, Station(box, "172.17.0.2", "fd00:d0c::2"))
 
 

@@ -74,7 +74,7 @@ def listening(host: Host, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(5)
+        process.wait(30)
 
 
 def knock(scene: Trio, who: str, ports: str = "tcp/22", *options: str) -> None:
@@ -98,5 +98,5 @@ def reaches(client: Station, address: str, port: int = 22, seconds: float = 0.4)
 def settled(server: Server, **variables: str) -> Server:
     """A server with these variables and a stanza that lets a caller ask for some ports."""
     server.settings |= variables
-    server.access = stanza(OPEN_PORTS="tcp/22,tcp/80,udp/53", FW_ACCESS_TIMEOUT="60")
+    server.access = stanza(OPEN_PORTS="tcp/22,tcp/80,udp/53", FW_ACCESS_TIMEOUT="300")
     return server

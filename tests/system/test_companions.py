@@ -111,13 +111,13 @@ def test_knoptm_speaks_for_the_daemon_and_after_its_death_shuts_what_nobody_know
         f"fwknopd is running (pid={server.pid}) and ends grants itself.\n1 grant"
     )
     assert said.endswith("; 0 are overdue.\n")
-    assert reaches(scene.caller.host, scene.server.four, 22, seconds=5.0)
+    assert reaches(scene.caller.host, scene.server.four, 22, seconds=30.0)
 
     assert server.kill() == -signal.SIGKILL
     said = server.host.run(KNOPTM, *settings_of(server)).stdout
     assert "0 openings were overdue" in said
     assert "1 grants are in force" in said
-    assert reaches(scene.caller.host, scene.server.four, 22, seconds=5.0)
+    assert reaches(scene.caller.host, scene.server.four, 22, seconds=30.0)
 
     shutil.rmtree(server.folder / "state")  # nobody knows of it any more
     said = server.host.run(KNOPTM, *settings_of(server)).stdout

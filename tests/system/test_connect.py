@@ -57,7 +57,7 @@ def test_a_stanza_is_found_by_its_name_and_by_its_server(
     answering(scene.listen(port), b"SSH-2.0-hidden\n")
     done = scene.watchword("connect", host, str(port), input="")
     assert (done.stdout, done.stderr, done.returncode) == ("SSH-2.0-hidden\n", "", 0)
-    assert scene.granted(port) == 1
+    assert scene.knocked_for(port)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_knock_and_connection_take_the_same_family(
     options = [option] if option else []
     done = scene.watchword("connect", "both.example", str(port), "-v", *options, input="")
     assert done.stdout == "here"
-    assert scene.granted(port) == 1
+    assert scene.knocked_for(port)
     [judged] = [each for each in scene.server.judged if f"tcp/{port}" in str(each)]
     assert judged["source"] == expected
     used = scene.net.server.four if option == "-4" else scene.net.server.six
@@ -86,7 +86,7 @@ def test_where_one_family_does_not_answer_the_other_is_knocked_at_and_taken(
     answering(scene.listen(26), b"by IPv4")  # nothing listens at the IPv6 address
     done = scene.watchword("connect", "both.example", "26", input="")
     assert done.stdout == "by IPv4", done.stderr
-    assert scene.granted(26) == 2
+    assert scene.knocked_for(26, 2)
 
 
 def test_a_packet_that_was_lost_is_followed_by_a_new_one(scene: ConnectScene) -> None:
@@ -98,9 +98,9 @@ def test_a_packet_that_was_lost_is_followed_by_a_new_one(scene: ConnectScene) ->
     waiting = scene.start("connect", "home", "27", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     until(lambda: "packets 1 " in router.run("nft", "list table inet lossy").stdout)
     router.run("nft", "delete table inet lossy")
-    answer, _ = waiting.communicate(timeout=20)
+    answer, _ = waiting.communicate(timeout=60)
     assert (answer, waiting.returncode) == (b"at last", 0)
-    assert scene.granted(27) == 1
+    assert scene.granted(27) >= 1
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_both_directions_carry_whatever_goes_over_them_and_end_by_themselves(
     sent = random.Random(5).randbytes(24 << 20)
 
     def serve() -> None:
-        connection = accept(listener)
+        connection = accept(scene.net.caller.host, listener)
         up = hashlib.sha256()
         down = threading.Thread(target=connection.sendall, args=(sent,))
         down.start()
@@ -175,7 +175,7 @@ def test_both_directions_carry_whatever_goes_over_them_and_end_by_themselves(
     server.start()
     client = scene.start("connect", "home", "29", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     answer, _ = client.communicate(sent, timeout=60)
-    server.join(10)
+    server.join(60)
     assert client.returncode == 0
     assert answer == sent + hashlib.sha256(sent).digest()
 
@@ -188,7 +188,7 @@ def processor_seconds(pid: int) -> float:
 def test_an_idle_connection_costs_nothing_and_a_signal_ends_it(scene: ConnectScene) -> None:
     listener = scene.listen(30)
     client = scene.start("connect", "home", "30", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection = accept(listener)
+    connection = accept(scene.net.caller.host, listener)
     with connection:
         connection.sendall(b"x")
         assert client.stdout is not None
@@ -197,26 +197,26 @@ def test_an_idle_connection_costs_nothing_and_a_signal_ends_it(scene: ConnectSce
         time.sleep(0.5)  # the span that is measured
         assert processor_seconds(client.pid) - before < 0.1
         client.send_signal(signal.SIGTERM)
-        assert client.wait(10) == -signal.SIGTERM
+        assert client.wait(60) == -signal.SIGTERM
         assert connection.recv(1) == b""
 
 
 def test_it_ends_when_nobody_takes_what_comes(scene: ConnectScene) -> None:
     listener = scene.listen(31)
     client = scene.start("connect", "home", "31", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection = accept(listener)
+    connection = accept(scene.net.caller.host, listener)
     assert client.stdout is not None
     client.stdout.close()
     with connection:
         connection.sendall(b"into the void")
-        assert client.wait(10) == 0
+        assert client.wait(60) == 0
         assert connection.recv(1) == b""
 
 
 def test_what_the_server_says_after_our_end_still_arrives(scene: ConnectScene) -> None:
     listener = scene.listen(32)
     client = scene.start("connect", "home", "32", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection = accept(listener)
+    connection = accept(scene.net.caller.host, listener)
     assert client.stdin is not None
     client.stdin.write(b"question")
     client.stdin.close()
@@ -226,13 +226,13 @@ def test_what_the_server_says_after_our_end_still_arrives(scene: ConnectScene) -
             asked += octets
         connection.sendall(b"answer")
     assert client.stdout is not None
-    assert (asked, client.stdout.read(), client.wait(10)) == (b"question", b"answer", 0)
+    assert (asked, client.stdout.read(), client.wait(60)) == (b"question", b"answer", 0)
 
 
 def test_what_we_say_after_the_server_s_end_still_gets_there(scene: ConnectScene) -> None:
     listener = scene.listen(44)
     client = scene.start("connect", "home", "44", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    connection = accept(listener)
+    connection = accept(scene.net.caller.host, listener)
     assert client.stdin is not None
     assert client.stdout is not None
     with connection:
@@ -245,7 +245,7 @@ def test_what_we_say_after_the_server_s_end_still_gets_there(scene: ConnectScene
         said = b""
         while octets := connection.recv(100):
             said += octets
-    assert (said, client.wait(10)) == (b"wait", 0)
+    assert (said, client.wait(60)) == (b"wait", 0)
 
 
 def test_a_connection_that_is_reset_is_an_error(scene: ConnectScene) -> None:
@@ -258,10 +258,10 @@ def test_a_connection_that_is_reset_is_an_error(scene: ConnectScene) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    connection = accept(listener)
+    connection = accept(scene.net.caller.host, listener)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
-    assert client.wait(10) == 1
+    assert client.wait(60) == 1
     assert client.stderr is not None
     assert b"the connection broke" in client.stderr.read()
 
@@ -274,7 +274,7 @@ def test_check_only_says_whether_the_port_answers(
         scene.listen(port)
     done = scene.watchword("connect", "--check", "home", str(port), input="unread")
     assert (done.stdout, done.returncode) == ("", status)
-    assert scene.granted(port) == 1
+    assert scene.knocked_for(port)
 
 
 def test_asked_to_try_first_it_knocks_only_where_that_is_needed(scene: ConnectScene) -> None:
@@ -284,8 +284,8 @@ def test_asked_to_try_first_it_knocks_only_where_that_is_needed(scene: ConnectSc
     for port, knocks in ((8080, 0), (36, 1), (36, 0)):
         done = scene.watchword("connect", "--try-first", "home", str(port), input="")
         assert done.stdout == "open", done.stderr
-        before += knocks
-        assert scene.so_far() == before
+        assert before + knocks <= scene.so_far() <= before + knocks * (1 + scene.took // 2)
+        before = scene.so_far()
 
 
 def test_the_connection_itself_is_handed_over_when_asked(scene: ConnectScene) -> None:
@@ -294,11 +294,11 @@ def test_the_connection_itself_is_handed_over_when_asked(scene: ConnectScene) ->
     client = scene.start("connect", "--fdpass", "home", "37", stdout=theirs, stdin=theirs)
     theirs.close()
     _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
-    accepted = accept(listener)
+    accepted = accept(scene.net.caller.host, listener)
     with socket.socket(fileno=descriptors[0]) as handed, accepted:
         handed.sendall(b"directly")
         assert accepted.recv(100) == b"directly"
-    assert client.wait(10) == 0
+    assert client.wait(60) == 0
 
 
 def test_a_pipe_takes_no_connection_and_that_is_said(scene: ConnectScene) -> None:
@@ -319,12 +319,12 @@ def test_the_connection_may_go_elsewhere_than_the_knock(scene: ConnectScene) -> 
 def test_asked_to_it_renews_the_grant_while_the_connection_lives(scene: ConnectScene) -> None:
     listener = scene.listen(40)
     client = scene.start("connect", "--renew-every", "0.2", "home", "40", stdin=subprocess.PIPE)
-    connection = accept(listener)
+    connection = accept(scene.net.caller.host, listener)
     with connection:
         until(lambda: scene.granted(40) >= 3)
     assert client.stdin is not None
     client.stdin.close()
-    assert client.wait(10) == 0
+    assert client.wait(60) == 0
 
 
 def test_interrupted_while_it_waits_it_ends_quietly(scene: ConnectScene) -> None:
@@ -336,7 +336,7 @@ def test_interrupted_while_it_waits_it_ends_quietly(scene: ConnectScene) -> None
     while b"knocked; trying" not in said:
         said += client.stderr.readline()
     client.send_signal(signal.SIGINT)
-    assert client.wait(10) == 130
+    assert client.wait(60) == 130
     assert client.stderr.read() == b""
 
 
@@ -353,7 +353,7 @@ def test_the_packet_travels_as_the_options_say(scene: ConnectScene) -> None:
     assert done.stdout == "by TCP", done.stderr
     assert "protocol: tcp" in done.stderr
     assert "Client Timeout: 7" in done.stderr
-    assert scene.granted(42) == 1
+    assert scene.knocked_for(42)
 
 
 def test_a_firewall_that_resets_what_it_does_not_let_through_gets_time(
@@ -369,4 +369,4 @@ def test_a_firewall_that_resets_what_it_does_not_let_through_gets_time(
     )
     until(lambda: "packets 0 " not in host.run("nft", "list table inet resets").stdout)
     host.run("nft", "delete table inet resets")
-    assert waiting.communicate(timeout=20)[0] == b"let through"
+    assert waiting.communicate(timeout=60)[0] == b"let through"

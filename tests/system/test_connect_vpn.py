@@ -95,11 +95,11 @@ def test_openvpn_gets_through_as_long_as_it_runs_under_run(
         client = scene.net.caller.host.start(
             *command.split(), cwd=tmp_path, env=scene.environment, stdout=log, stderr=log
         )
-    until(lambda: pings(scene.net.caller.host, "10.8.0.1"), 20)
-    assert said_to_reset(scene.net.caller.host, server.four)
+    until(lambda: pings(scene.net.caller.host, "10.8.0.1"))
+    until(lambda: said_to_reset(scene.net.caller.host, server.four))
     assert not said_to_reset(scene.net.stranger.host, server.four)
     client.terminate()
-    assert client.wait(10) == 0
+    assert client.wait(60) == 0
 
 
 def wireguard_keys() -> tuple[str, str]:
@@ -132,7 +132,7 @@ def test_wireguard_knocks_when_it_comes_up(scene: ConnectScene, tmp_path: Path) 
     server.host.run("wg-quick", "up", str(tmp_path / f"wws{number}.conf"), env=scene.environment)
     caller.host.run("wg-quick", "up", str(tmp_path / f"wwc{number}.conf"), env=scene.environment)
     try:
-        until(lambda: pings(caller.host, "10.7.0.1"), 20)
+        until(lambda: pings(caller.host, "10.7.0.1"))
         assert scene.so_far() == before + 1
     finally:
         for host, name in ((caller.host, f"wwc{number}"), (server.host, f"wws{number}")):

@@ -112,7 +112,7 @@ class Taken:
     def end(self) -> int:
         assert self.hand.stdin is not None
         self.hand.stdin.close()
-        status = self.hand.wait(10)
+        status = self.hand.wait(60)
         self._log.close()
         return status
 
@@ -157,7 +157,7 @@ FORBIDDEN: dict[str, Any] = {
         "more than the 20 of its door",
     ),
     "a door for somebody else": (
-        lambda: opening(door="front", source="203.0.113.77", seconds=9),
+        lambda: opening(door="front", source="203.0.113.77", seconds=19),
         "knocked for",
     ),
 }
@@ -372,11 +372,10 @@ def test_what_it_opened_by_command_is_closed_though_it_never_asks_for_that(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a restart at the latest, as here: the hand remembers what it owes."""
-    taken = Taken(server, ("work", open_by_command(server.folder, seconds=1)))
+    taken = Taken(server, ("work", open_by_command(server.folder, seconds=4)))
     opened = server.folder / f"open-{CALLER}-22"
     assert opened.exists()
     taken.hand.kill()
     taken.end()
-    time.sleep(1)
     server.start()
     until(lambda: not opened.exists())

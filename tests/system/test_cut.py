@@ -64,7 +64,7 @@ def backend(scene: Yard, request: pytest.FixtureRequest) -> Iterator[FirewallBac
 
 def at_the_door(door: socket.socket, scene: Yard, target: str) -> Visit:
     port = door.getsockname()[1]
-    far = connect(scene.caller.host, target, port, 5)
+    far = connect(scene.caller.host, target, port, 30)
     assert far is not None, "no connection could be made"
     near, peer = door.accept()
     return Visit(near, far, ip_address(peer[0]))
@@ -113,7 +113,7 @@ def test_a_datagram_service_forgets_who_was_cut_and_nobody_else(
         for each in talks:
             each.connect((target, 53))
             each.send(b"question")
-            service.settimeout(5)
+            service.settimeout(30)
             service.sendto(b"answer", service.recvfrom(10)[1])
         backend.apply(remove(gone.tag))
         assert backend.cut([gone.hole]) == 1
@@ -121,7 +121,7 @@ def test_a_datagram_service_forgets_who_was_cut_and_nobody_else(
         for number, each in enumerate(talks):
             each.send(str(number).encode())
             each.close()
-        service.settimeout(5)
+        service.settimeout(30)
         assert service.recv(10) == b"1", "the one who was not cut"
 
 

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from demo.sshd import UID
+from tests.daemon import until
 
 pytestmark = [pytest.mark.system, pytest.mark.peer("nmap", "nft", "ssh", "sshd", "ip")]
 ROOT = Path(__file__).parents[2]
@@ -27,11 +28,19 @@ def start() -> subprocess.Popen[str]:
 
 
 def processes(pid: int) -> Iterator[str]:
-    """What runs for the demo of that number, zombies aside."""
+    """What runs for the demo of that number, zombies aside.
+
+    Others may have its user as well; they are in networks that somebody has a name for.
+    """
+    others = set()
+    for network in Path("/run/netns").glob("*"):
+        with suppress(FileNotFoundError):
+            others.add(network.stat().st_ino)
     for process in Path("/proc").iterdir():
         try:
             command = (process / "cmdline").read_bytes()
             mine = command and process.stat().st_uid == UID
+            mine = mine and (process / "ns/net").stat().st_ino not in others
         except (NotADirectoryError, FileNotFoundError, ProcessLookupError):
             continue
         if f"wwdemo{pid}-".encode() in command or mine:
@@ -59,13 +68,13 @@ def wait_for_sshd(demo: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.requirement("4.3")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_every_claim_of_the_demo_holds_and_nothing_is_left() -> None:
     demo = start()
     said, _ = demo.communicate()
     assert demo.returncode == 0, said
     assert "FAILED" not in said
-    assert left_by(demo.pid) == []
+    until(lambda: not left_by(demo.pid))
 
 
 def test_an_interrupted_demo_leaves_nothing() -> None:
@@ -73,18 +82,15 @@ def test_an_interrupted_demo_leaves_nothing() -> None:
     wait_for_sshd(demo)
     assert namespaces(demo.pid)
     demo.send_signal(signal.SIGINT)
-    assert demo.wait(90) == 130
-    assert left_by(demo.pid) == []
+    assert demo.wait(120) == 130
+    until(lambda: not left_by(demo.pid))
 
 
 def test_what_a_killed_demo_leaves_is_removed_on_request() -> None:
     demo = start()
     wait_for_sshd(demo)
     demo.kill()
-    demo.wait(10)
+    demo.wait(60)
     assert left_by(demo.pid)
     subprocess.run([*COMMAND, "--remove"], cwd=ROOT, check=True, capture_output=True)
-    until = time.monotonic() + 5
-    while left_by(demo.pid) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert left_by(demo.pid) == []
+    until(lambda: not left_by(demo.pid))

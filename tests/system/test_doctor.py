@@ -27,7 +27,8 @@ from watchword.model.crypto import Secret
 pytestmark = pytest.mark.system
 WELL, UNSEEN, FILE, NAME, CLOCK, PATH, SERVICE, UNPROTECTED = range(8)
 PATIENCE = ("--timeout", "0.6")
-PAST_REFUSALS = ("--timeout", "1.3")  # a firewall gets a second to change its mind
+PATIENTLY = ("--timeout", "60")
+"""For what comes: in a moment, or, for a refusal, after the second that a firewall gets."""
 OTHER_KEY = Secret(b"a key that the server has not...")
 
 
@@ -61,15 +62,15 @@ def doctor(scene: ConnectScene, *argv: str) -> tuple[int, dict[str, Any]]:
 
 Told: TypeAlias = dict[str, tuple[int, dict[str, Any]]]
 AT_ONCE = {
-    "well": ("home", "21"),
-    "well by IPv6": ("six", "22"),
+    "well": ("home", "21", *PATIENTLY),
+    "well by IPv6": ("six", "22", *PATIENTLY),
     "no such name": ("nowhere", "22"),
     "no way": ("elsewhere", "22"),
     "wrong key": ("stranger", "26"),
     "not offered": ("home", "99"),
-    "service down": ("home", "27", *PAST_REFUSALS),
+    "service down": ("home", "27", *PATIENTLY),
     "open to everybody": ("home", "8080"),
-    "neither hidden nor served": ("home", "8081", *PAST_REFUSALS),
+    "neither hidden nor served": ("home", "8081", *PATIENTLY),
     "weak key": ("weak", "26"),
     "no port": ("udp",),
     "no such stanza": ("hoem", "22"),
@@ -216,7 +217,7 @@ def test_a_clock_is_compared_with_whom_the_caller_names(scene: ConnectScene) -> 
     scene.listen(24)
     stranger = scene.net.stranger
     with time_server(stranger.host, stranger.four, 7000):
-        status, told = doctor(scene, "home", "24", "--clock", stranger.four)
+        status, told = doctor(scene, "home", "24", "--clock", stranger.four, *PATIENTLY)
     assert status == WELL
     assert told["seen"]["clock"]["of"] == stranger.four
     assert abs(told["seen"]["clock"]["ahead"] - 7000) < 5
@@ -312,12 +313,14 @@ def test_the_packaged_server_and_its_firewall_are_examined_alike(
         "DIGEST_FILE": str(tmp_path / "digest.cache"),
         "PCAP_INTF": "eth0",
     }
-    packaged.access = scene.server.access
+    packaged.access = f"{scene.server.access}FW_ACCESS_TIMEOUT 300\n"
     packaged.command = [str(shutil.which("fwknopd", path=PACKAGED))]
     packaged.start()
     try:
         scene.listen(30)
-        told = side_by_side(scene, {"30": ("home", "30"), "31": ("home", "31", *PAST_REFUSALS)})
+        told = side_by_side(
+            scene, {"30": ("home", "30", *PATIENTLY), "31": ("home", "31", *PATIENTLY)}
+        )
         assert (told["30"][0], told["31"][0]) == (WELL, SERVICE)
         assert doctor(scene, "stranger", "30", "-4")[0] == UNPROTECTED  # the grant lives on
     finally:

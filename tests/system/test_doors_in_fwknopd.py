@@ -17,6 +17,8 @@ from tests.daemon import Server, stanza, until
 from tests.knockd_scene import CALLER, CALLER_6, HERE, HERE_6, Street, street
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
+from watchword.edges.clock import SystemClock
+from watchword.edges.replay.reading import read_grants
 from watchword.errors import OperatorError
 from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
 from watchword.model.crypto import Credential
@@ -305,6 +307,8 @@ def test_what_doors_opened_outlives_the_daemon(both: Both) -> None:
     opened = both.folder / f"open-{SECOND}"
     both.place.knock(7001, 9001, flags=None, source=SECOND)
     until(opened.exists)
+    state = both.folder / "state"
+    until(lambda: len(read_grants(state, SystemClock().now())) == 2)  # they are written behind
     os.kill(both.server.pid, signal.SIGKILL)
     until(lambda: both.server.ended)
     both.server.start()

@@ -48,15 +48,17 @@ ON_NFTABLES = pytest.mark.parametrize("firewalld", ["nftables"], indirect=True)
 def test_a_firewalld_that_hangs_is_waited_for_only_so_long_and_found_again(
     firewalld: Firewalld,
 ) -> None:
-    impatient = BusFirewalld(seconds=0.2)
+    impatient = BusFirewalld()
     with firewalld.known_to_us():
         assert impatient.zones() == {"public"}
+        patience, impatient._seconds = impatient._seconds, 0.2
         firewalld.send(signal.SIGSTOP)
         try:
             with pytest.raises(HostError, match="does not answer"):
                 impatient.zones()
         finally:
             firewalld.send(signal.SIGCONT)
+        impatient._seconds = patience
         assert BusFirewalld().zones() == {"public"}
         with pytest.raises(RefusedError, match="INVALID_ZONE"):
             impatient.put("nowhere", RULE, 10)

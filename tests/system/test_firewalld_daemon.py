@@ -101,7 +101,7 @@ def server(scene: Scene, tmp_path: Path) -> Iterator[Server]:
 def settled(scene: Scene, folder: Path) -> Server:
     server = Server(scene.yard.gateway.host, folder)
     server.settings["FIREWALL_EXE"] = "/usr/bin/firewall-cmd"
-    server.access = stanza(OPEN_PORTS="tcp/22", FW_ACCESS_TIMEOUT="60")
+    server.access = stanza(OPEN_PORTS="tcp/22", FW_ACCESS_TIMEOUT="300")
     return server
 
 
@@ -125,7 +125,7 @@ def rule(who: str) -> str:
 def comes_in(who: Station, address: str, port: int = 22) -> bool:
     """firewalld answers those whom it keeps out."""
     with contextlib.suppress(OSError):
-        if (made := connect(who.host, address, port, 5.0)) is not None:
+        if (made := connect(who.host, address, port, 30)) is not None:
             made.close()
             return True
     return False

@@ -104,9 +104,9 @@ class Front(Shared):
         self, who: Station, port: int, octets: bytes, address: str | None = None
     ) -> socket.socket:
         """A connection that has said something."""
-        made = connect(who.host, address or self.net.server.four, port, 5.0)
+        made = connect(who.host, address or self.net.server.four, port, 30)
         assert made is not None
-        made.settimeout(10)
+        made.settimeout(60)
         made.sendall(octets)
         return made
 
@@ -183,7 +183,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 @pytest.mark.requirement("2.23", partial=True)
 def test_everything_that_is_passed_comes_back_and_each_end_is_passed_on(scene: Front) -> None:
     octets = os.urandom(3_000_000)
-    told, _ = scene.connecting(ECHO).communicate(octets, timeout=30)
+    told, _ = scene.connecting(ECHO).communicate(octets, timeout=60)
     assert hashlib.sha256(told).digest() == hashlib.sha256(octets).digest()
 
 
@@ -226,12 +226,12 @@ def test_an_owner_gets_in_while_a_neighbour_holds_hundreds_and_makes_more(
         assert flood.stdout is not None
         assert flood.stdout.readline() == b"there\n"
         for _ in range(2):
-            told, _ = scene.connecting(ECHO).communicate(b"through", timeout=30)
+            told, _ = scene.connecting(ECHO).communicate(b"through", timeout=60)
             assert told == b"through"
         assert flood.poll() is None
     finally:
         flood.kill()
-        flood.wait(5)
+        flood.wait(60)
 
 
 def test_who_says_nothing_or_says_it_slowly_is_closed(scene: Front) -> None:
@@ -298,7 +298,7 @@ def test_tls_goes_through_as_if_nothing_were_there(scene: Front) -> None:
     end.write(b"hello")
     assert until_done(lambda: end.read(100)) == b"HELLO"
     client.stdin.close()
-    client.wait(10)
+    client.wait(60)
 
 
 def test_the_service_is_told_who_called_if_it_wants_to_know(scene: Front) -> None:
@@ -326,15 +326,15 @@ def test_the_log_names_who_goes_through_and_who_got_nowhere(scene: Front) -> Non
 
 def test_where_no_front_is_connect_says_what_is_missing(scene: Front) -> None:
     scene.fronts[0].terminate()
-    scene.fronts[0].wait(5)
+    scene.fronts[0].wait(60)
     stranger = listen(scene.net.server.host, scene.net.server.four, ECHO)
     with stranger:
         accepting(stranger, lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n" * 2))
         before = len(scene.server.judged)
         done = scene.program(
-            scene.net.alice, "watchword", "connect", "home", str(ECHO), "--timeout", "1.5",
+            scene.net.alice, "watchword", "connect", "home", str(ECHO), "--timeout", "3",
             home=scene.home, input="",
         )  # fmt: skip
-        assert len(scene.server.judged) - before <= 4  # who is hung up on is in no hurry
+        assert len(scene.server.judged) - before <= 5  # who is hung up on is in no hurry
     assert (done.stdout, done.returncode) == ("", 1)
     assert "has another answer than a front has, or none to the proof" in done.stderr

@@ -117,9 +117,11 @@ def knock(scene: Yard, folder: Path, six: bool, client: str, *wish: str) -> str:
     ).stdout  # fmt: skip
 
 
-def finds(client: Station, scene: Yard, port: int, six: bool) -> bytes | None:
+def finds(
+    client: Station, scene: Yard, port: int, six: bool, seconds: float = 30.0
+) -> bytes | None:
     """What a client finds on a port of the gateway; None: no answer."""
-    return said_by(client, scene.gateway.six if six else scene.gateway.four, port)
+    return said_by(client, scene.gateway.six if six else scene.gateway.four, port, seconds)
 
 
 @pytest.mark.requirement("4.27", "9.7")
@@ -130,21 +132,19 @@ def test_a_service_is_reached_by_a_port_on_which_everybody_else_finds_another(
     server.start()
     for each in (network.caller, network.stranger):
         assert finds(each, network, 110, six) == b"mail"
-        assert finds(each, network, 6543, six) is None
-    knock(
-        network, tmp_path, six, client, "-A", "tcp/6543", "--nat-local", "--nat-port", "110",
-        "-f", "2",
-    )  # fmt: skip
+        assert not finds(each, network, 6543, six, 0.4)
+    knock(network, tmp_path, six, client, "-A", "tcp/6543", "--nat-local", "--nat-port", "110")
     [judged] = server.wait_for_judgements(1)
     assert (judged["verdict"], judged.get("leads_to")) == ("granted", "here:6543")
     address = network.gateway.six if six else network.gateway.four
-    ghost = connect(network.caller.host, address, 110, 5)
+    ghost = connect(network.caller.host, address, 110, 30)
     assert ghost is not None
-    ghost.settimeout(5)
+    ghost.settimeout(30)
     assert ghost.recv(10) == b"ghost"
     assert finds(network.stranger, network, 110, six) == b"mail"
-    assert finds(network.stranger, network, 6543, six) is None
-    until(lambda: finds(network.caller, network, 110, six) == b"mail")
+    assert not finds(network.stranger, network, 6543, six, 0.4)
+    server.tool("revoke", "--all")
+    assert finds(network.caller, network, 110, six) == b"mail"
     ghost.sendall(b"?")
     assert ghost.recv(10) == b"?", "what was led on by then goes on"
     ghost.close()
@@ -179,12 +179,12 @@ def test_both_kinds_end_after_the_time_that_the_client_names_and_one_can_be_left
         name.replace("IPT", "FIREWD"): value for name, value in server.settings.items()
     }
     server.start()
-    forward = ("-A", "tcp/22", "-N", "10.0.0.5:22", "--nat-port", "8022", "-f", "3")
-    local = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "3")
+    forward = ("-A", "tcp/22", "-N", "10.0.0.5:22", "--nat-port", "8022", "-f", "5")
+    local = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "5")
     for count, wish in enumerate((local, forward), start=1):
         knock(network, tmp_path, False, "ours", *wish)
         judged = server.wait_for_judgements(count)[-1]
-        assert (judged["verdict"], judged["seconds"]) == ("granted", 3)
+        assert (judged["verdict"], judged["seconds"]) == ("granted", 5)
     with entered(network.gateway.host):
         ruleset, who = nft("list", "ruleset"), f"{network.caller.four} . tcp"
         assert f"{who} . 8022" in ruleset
@@ -262,12 +262,13 @@ def test_one_receiver_leads_to_the_instance_that_the_packet_names(
 ) -> None:
     server.access = stanza(OPEN_PORTS="tcp/110", NAT_TARGETS="10.0.0.5:22, 10.0.0.6:22")
     server.start()
-    wish = ("-A", "tcp/22", "--nat-port", "110", "-f", "1")
+    wish = ("-A", "tcp/22", "--nat-port", "110")
     for count, (name, answer) in enumerate(zip(instances, (b"inside", b"neighbour"), strict=True)):
         knock(network, tmp_path, six, client, *wish, "-N", f"{name}:22")
         assert server.wait_for_judgements(count + 1)[-1]["verdict"] == "granted"
         assert finds(network.caller, network, 110, six) == answer
-        until(lambda: finds(network.caller, network, 110, six) == b"mail")
+        server.tool("revoke", "--all")
+        assert finds(network.caller, network, 110, six) == b"mail"
     knock(network, tmp_path, six, client, *wish, "-N", "i-0c.compute.example:22")
     assert server.wait_for_judgements(3)[-1]["verdict"] == "refused"
 
@@ -276,15 +277,15 @@ def test_a_killed_daemon_leaves_nobody_led_on_for_longer(
     network: Yard, server: Server, tmp_path: Path
 ) -> None:
     server.start()
-    wish = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "2")
+    wish = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110", "-f", "4")
     knock(network, tmp_path, False, "ours", *wish)
     server.wait_for_judgements(1)
     assert server.process is not None
     assert finds(network.caller, network, 110, six=False) == b"ghost"
     os.killpg(server.process.pid, signal.SIGKILL)
-    server.process.wait(5)
+    server.process.wait(60)
     until(lambda: finds(network.caller, network, 110, six=False) == b"mail")
-    assert finds(network.caller, network, 6543, six=False) is None, "and it stays hidden"
+    assert not finds(network.caller, network, 6543, six=False, seconds=0.4), "and it stays hidden"
 
 
 @pytest.mark.requirement("4.28")
@@ -302,9 +303,9 @@ def test_a_file_comes_through_port_110_from_a_netcat_on_6543(
     wish = ("-A", "tcp/6543", "--nat-local", "--nat-port", "110")
     knock(network, tmp_path, False, "packaged", *wish)
     server.wait_for_judgements(1)
-    fetched = network.caller.host.run("nc", "-N", "-w", "5", network.gateway.four, "110")
+    fetched = network.caller.host.run("nc", "-N", "-w", "30", network.gateway.four, "110")
     assert fetched.stdout == "what nobody else shall see\n"
-    assert listener.wait(5) == 0
+    assert listener.wait(60) == 0
     assert finds(network.stranger, network, 110, six=False) == b"mail"
 
 
@@ -314,9 +315,9 @@ def test_an_operator_sees_where_grants_lead_and_cuts_them_off(
     server.start()
     knock(network, tmp_path, False, "ours", "-A", "tcp/6543", "--nat-local", "--nat-port", "110")
     server.wait_for_judgements(1)
-    ghost = connect(network.caller.host, network.gateway.four, 110, 5)
+    ghost = connect(network.caller.host, network.gateway.four, 110, 30)
     assert ghost is not None
-    ghost.settimeout(5)
+    ghost.settimeout(30)
     assert ghost.recv(10) == b"ghost"
     tool = [str(PROGRAMS / "watchword")]
     here = ("-c", str(server.folder / "fwknopd.conf"))
@@ -348,7 +349,7 @@ def test_the_document_about_it_is_true(network: Yard, server: Server, tmp_path: 
     assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
     assert finds(network.caller, network, 110, six=False) == b"ghost"
     assert finds(network.stranger, network, 110, six=False) == b"mail"
-    assert finds(network.stranger, network, 6543, six=False) is None
+    assert not finds(network.stranger, network, 6543, six=False, seconds=0.4)
 
 
 def _block(document: str, name: str) -> str:

@@ -301,8 +301,11 @@ def fake_gpg(tmp_path: Path, body: str) -> Keyring:
 
 def test_a_gpg_that_hangs_is_ended_with_everything_it_started(tmp_path: Path) -> None:
     ring = fake_gpg(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & wait")
-    with pytest.raises(HostError, match=r"longer than 0.5 s"):
-        Gpg(SystemPrograms(), seconds=0.5).decrypt(ring, b"message")
+    for seconds in (0.5, 10.0):
+        with pytest.raises(HostError, match=rf"longer than {seconds:g} s"):
+            Gpg(SystemPrograms(), seconds=seconds).decrypt(ring, b"message")
+        if (tmp_path / "pid").exists():  # a slow machine may not have come as far as that
+            break
     group = int((tmp_path / "pid").read_text("ascii"))
     until(lambda: not members(group))
 
@@ -329,7 +332,7 @@ def test_a_gpg_that_is_ended_with_the_daemon_ends_at_once(tmp_path: Path) -> Non
     thread = threading.Thread(target=decrypt)
     thread.start()
     programs.end()
-    thread.join(10)
+    thread.join(60)
     assert "was ended with the program that ran it" in str(errors[0])
 
 

@@ -107,10 +107,12 @@ def test_a_gpg_that_hangs_holds_up_nobody_else_and_ends_with_the_daemon(post: Po
     slow = post.program("slow", "exec sleep 600")
     post.server.access = "\n".join([post.stanza(OTHER, GPG_EXE=slow), post.stanza(), stanza()])
     post.server.start()
-    for _ in range(4):
-        post.send(post.packet(4000, OTHER))
+    packets = [post.packet(4000, OTHER) for _ in range(4)]
+    quick = post.packet(4001)
+    for each in packets:
+        post.send(each)
     until(lambda: len(post.calls("slow")) == 2)
-    post.send(post.packet(4001))
+    post.send(quick)
     assert post.server.wait_for_judgements(1)[0]["verdict"] == "granted"
     assert post.opens(4001)
     post.send(sealed(f"{post.scene.caller.four},tcp/22", sent_at=int(time.time())))
@@ -156,15 +158,16 @@ def test_strangers_who_make_gpg_work_do_not_shut_out_a_caller_who_is_known(post:
     post.server.start()
     post.send(post.packet(4000, None))
     assert post.server.wait_for_judgements(1)[0]["verdict"] == "granted"
-    junk = post.packet(4666, None, signed=False)
+    junk, mine = post.packet(4666, None, signed=False), post.packet(4001, None)
     for number in range(40):
         octets = bytearray(junk)
         octets[100 + number] = ord("A") if octets[100 + number] != ord("A") else ord("B")
         stranger = post.scene.stranger.host
         send_datagram(stranger, bytes(octets), post.scene.server.four, 62201)
-    post.send(post.packet(4001, None))
+    post.send(mine)
+    until(lambda: "granted" in post.verdicts()[1:])
+    assert post.verdicts().index("granted", 1) < 15
     assert post.opens(4001)
-    assert len(post.calls("gpg")) < 15
     assert not reaches(post.scene.stranger.host, post.scene.server.four, 4666)
 
 

@@ -47,7 +47,7 @@ def server(scene: Trio, tmp_path: Path) -> Server:
 
 def scan(client: Station, target: str, *options: str) -> str:
     six = ("-6",) if ":" in target else ()
-    answer = client.host.run("nmap", "-n", *BRISK, *six, *options, "-oG", "-", target, seconds=90)
+    answer = client.host.run("nmap", "-n", *BRISK, *six, *options, "-oG", "-", target, seconds=250)
     return answer.stdout
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests import ipfw_emulator
 from tests.daemon import Server, until
 from tests.system.tables_scene import knock, listed, settled
+from tests.vitals import command_line
 from watchword.lab.hosts import Lab
 from watchword.lab.trio import Trio, trio
 
@@ -54,8 +55,7 @@ def server(scene: Trio, tmp_path: Path, exe: Path) -> Iterator[Server]:
 def heirs(scene: Trio) -> list[int]:
     host = scene.server.host
     found = host.run("ip", "netns", "pids", host.namespace).stdout.split()
-    lines = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in found}
-    return [pid for pid, line in lines.items() if line.exists() and MODULE in line.read_bytes()]
+    return [int(pid) for pid in found if MODULE in command_line(pid)]
 
 
 def rules(exe: Path, number: int = 1) -> list[str]:
@@ -76,21 +76,22 @@ def test_a_packet_is_a_rule_of_ipfw_which_ends_on_time_though_the_server_was_kil
     knock(scene, scene.caller.four, "tcp/22,udp/53", "-f", "1")
     until(lambda: len(rules(exe, 2)) == 2, PATIENCE)
     over = [each.removeprefix("# DISABLED ") for each in rules(exe, 2)]
-    knock(scene, scene.caller.four, "tcp/22,udp/53", "-f", "8")
+    knock(scene, scene.caller.four, "tcp/22,udp/53", "-f", "12")
     knock(scene, scene.caller.six)
     server.wait_for_judgements(3)
+    all_ = rules(exe)
+    shown = server.program("--fw-list").stdout
+    assert scene.caller.four in shown
+    end = int(shown.partition("Renewed Rules:\n10000 _exp_")[2].split()[0])
     assert [each["verdict"] for each in server.judged] == ["granted"] * 3
-    four = [each for each in rules(exe) if scene.caller.four in each]
+    four = [each for each in all_ if scene.caller.four in each]
     assert [each.split(" // ")[0] for each in four] == [
         f"10000 set 1 allow tcp from {scene.caller.four} to me dst-port 22 setup keep-state "
         ":default",
         f"10000 set 1 allow udp from {scene.caller.four} to me dst-port 53 keep-state :default",
     ]
     assert four == [each.replace(" set 2 ", " set 1 ") for each in over], "moved back as they were"
-    assert any(f"from {scene.caller.six} to me6 dst-port 22" in each for each in rules(exe))
-    shown = server.program("--fw-list").stdout
-    assert scene.caller.four in shown
-    end = int(shown.partition("Renewed Rules:\n10000 _exp_")[2].split()[0])
+    assert any(f"from {scene.caller.six} to me6 dst-port 22" in each for each in all_)
     server.kill()
     assert any(scene.caller.six in each for each in rules(exe))
     until(lambda: not any(scene.caller.four in each for each in rules(exe)), PATIENCE)

@@ -42,7 +42,7 @@ def test_grants_move_along_from_iptables_to_ipset_and_back(scene: Trio, tmp_path
     server.wait_for_judgements(1)
     with listening(host, 22):
         for turn, backend in enumerate(("ipset", "iptables", "ipset"), start=1):
-            assert reaches(caller, four, seconds=5.0)
+            assert reaches(caller, four, seconds=30.0)
             server.settings["FIREWALL_BACKEND"] = backend
             server.write()
             server.send(signal.SIGHUP)
@@ -52,7 +52,7 @@ def test_grants_move_along_from_iptables_to_ipset_and_back(scene: Trio, tmp_path
             assert (len(grants(host, NFT)) == 1) == (backend == "iptables")
             sets = host.run("ipset", "list", "-n").stdout.split()
             assert (sets == []) == (backend == "iptables")
-        assert reaches(caller, four, seconds=5.0)
+        assert reaches(caller, four, seconds=30.0)
         assert not reaches(scene.stranger, four)
     server.settings["FLUSH_IPT_AT_EXIT"] = "Y"
     server.write()

@@ -62,7 +62,7 @@ def docker(scene: Harbour) -> Iterator[None]:
 @pytest.fixture
 def server(scene: Harbour, tmp_path: Path) -> Iterator[Server]:
     server = Server(scene.host.host, tmp_path)
-    server.access = stanza(OPEN_PORTS=f"tcp/22,tcp/{PUBLISHED}", FW_ACCESS_TIMEOUT="60")
+    server.access = stanza(OPEN_PORTS=f"tcp/22,tcp/{PUBLISHED}", FW_ACCESS_TIMEOUT="300")
     yield server
     if server.process is not None:
         server.stop()
@@ -77,7 +77,7 @@ def wipe(scene: Harbour) -> None:
     scene.host.host.run("nft", "flush", "ruleset")
 
 
-def knock(scene: Harbour, server: Server, ports: str, seconds: int = 60) -> None:
+def knock(scene: Harbour, server: Server, ports: str, seconds: int = 300) -> None:
     """The caller asks for his own address, in both families."""
     before = len(server.judged)
     for number, (who, host) in enumerate(scene.ends(), start=1):
@@ -136,7 +136,7 @@ class TestBesideUfw:
         assert not doors["host"].lets_in(scene.outside.caller, scene.host.four, 22)
         knock(scene, chains, "tcp/22")
         ufw("reload")
-        assert len(rules(scene, "_exp_")) == 2
+        until(lambda: len(rules(scene, "_exp_")) == 2)
         for _, host in scene.ends():
             with doors["host"].enter(scene.outside.caller, host, 22):
                 pass

@@ -61,7 +61,7 @@ def test_a_door_lets_its_caller_in_and_nobody_else(
 
 @pytest.mark.requirement("3.20", partial=True)
 def test_the_kernel_shuts_the_door_if_knockd_is_dead(place: Street, knockd: Knockd) -> None:
-    knockd.start(door(2))
+    knockd.start(door(3))
     place.knock(7000, 9000, 8000)
     knockd.wait_for("opened")
     live = connect(place.outside, HERE, PORT)
@@ -84,7 +84,7 @@ def test_a_restart_keeps_who_is_in(place: Street, knockd: Knockd) -> None:
 
 
 def test_a_second_knock_prolongs_and_the_end_is_told(place: Street, knockd: Knockd) -> None:
-    knockd.start(door(1))
+    knockd.start(door(3))
     place.knock(7000, 9000, 8000)
     knockd.wait_for("opened")
     place.knock(7000, 9000, 8000)
@@ -169,7 +169,7 @@ def test_who_is_in_is_listed_by_door_and_can_be_shut_out(place: Street, knockd: 
 @pytest.mark.peer("iptables")
 def test_doors_open_in_iptables_too(place: Street, knockd: Knockd) -> None:
     place.inside.run("iptables", "-A", "INPUT", "-p", "tcp", "--dport", str(PORT), "-j", "DROP")
-    knockd.start(door(2), options="FirewallBackend = iptables\n")
+    knockd.start(door(3), options="FirewallBackend = iptables\n")
     assert not reaches(place.outside, HERE, PORT)
     place.knock(7000, 9000, 8000)
     knockd.wait_for("opened")

@@ -60,7 +60,7 @@ def ship() -> Iterator[Ship]:
 def in_container(ship: Ship) -> socket.socket:
     with entered(ship.container):
         listener = socket.create_server(("0.0.0.0", 22))
-    listener.settimeout(3)
+    listener.settimeout(30)
     return listener
 
 
@@ -68,12 +68,12 @@ class Published(Line):
     """A connection through the published port."""
 
     def __init__(self, listener: socket.socket, client: Host) -> None:
-        made = connect(client, "198.51.100.1", PUBLISHED, 3)
+        made = connect(client, "198.51.100.1", PUBLISHED, 30)
         assert made is not None, "no connection could be made"
         self.near, _ = listener.accept()
         self.far = made
         for each in (self.near, self.far):
-            each.settimeout(3)
+            each.settimeout(30)
 
 
 def silent(ship: Ship) -> bool:

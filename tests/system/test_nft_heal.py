@@ -104,7 +104,7 @@ def test_whatever_was_broken_is_whole_again(scene: Trio, damage: str) -> None:
 
         line.up()
         line.down()
-        assert reaches(scene.caller, scene.server.four, seconds=5.0)
+        assert reaches(scene.caller, scene.server.four, seconds=30.0)
         assert not reaches(scene.stranger, scene.server.four)
         line.close()
 
@@ -118,7 +118,7 @@ def test_one_element_deleted_by_hand_is_put_back(scene: Trio) -> None:
         nft("delete", "element", "inet", "watchword", "open4", element)
         heal(guard, hole, other)
         assert guard.installed() == {hole.tag, other.tag}
-        assert reaches(scene.caller, scene.server.four, seconds=5.0)
+        assert reaches(scene.caller, scene.server.four, seconds=30.0)
 
 
 def test_an_element_that_is_put_in_by_hand_does_not_disturb(scene: Trio) -> None:
@@ -134,7 +134,7 @@ def test_an_element_that_is_put_in_by_hand_does_not_disturb(scene: Trio) -> None
         )
         assert guard.installed() == frozenset()
         assert guard.intact()
-        assert reaches(scene.stranger, scene.server.four, seconds=5.0)
+        assert reaches(scene.stranger, scene.server.four, seconds=30.0)
         hole = opening(scene.stranger.four, seconds=60)
         guard.apply(add(hole))
         assert guard.installed() == {hole.tag}
@@ -168,7 +168,7 @@ def test_an_old_dump_opens_nothing_and_prolongs_nothing_and_who_came_in_by_it_is
         assert not reaches(stranger, server.four)
         assert slipped.dead()
         inside.up()
-        assert reaches(caller, server.four, seconds=5.0)
+        assert reaches(caller, server.four, seconds=30.0)
         times = rf'timeout \S+ expires \S+ comment "ww:{kept.tag}"'
         longer = f'timeout 300s expires 299s comment "ww:{kept.tag}"'
         nft(script=before + re.sub(times, longer, nft("list", "ruleset")))

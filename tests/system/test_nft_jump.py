@@ -93,7 +93,7 @@ def test_a_closed_ruleset_opens_for_the_caller_and_closes_again(scene: Trio, ver
         line.down()
         line.close()
         jump.apply(add(opening(caller, to=server)))
-        assert reaches(scene.caller, server, seconds=5.0)
+        assert reaches(scene.caller, server, seconds=30.0)
 
 
 def test_our_pieces_stand_where_the_operator_said_and_are_readable(scene: Trio) -> None:
@@ -245,7 +245,7 @@ def test_pieces_that_other_hands_removed_are_put_back(scene: Trio, damage: str) 
             jump.apply(add(hole))
         assert jump.intact()
         nft("add", "rule", "inet", "filter", "input", "ct state established accept")
-        assert reaches(scene.caller, scene.server.four, seconds=5.0)
+        assert reaches(scene.caller, scene.server.four, seconds=30.0)
 
 
 class TestTablesOfIptables:
@@ -268,8 +268,8 @@ class TestTablesOfIptables:
             jump.prepare()
             assert not reaches(server.caller, server.server.four)
             jump.apply(add(opening(server.caller.four), opening(server.caller.six)))
-            assert reaches(server.caller, server.server.four, seconds=5.0)
-            assert reaches(server.caller, server.server.six, seconds=5.0)
+            assert reaches(server.caller, server.server.four, seconds=30.0)
+            assert reaches(server.caller, server.server.six, seconds=30.0)
             assert not reaches(server.stranger, server.server.four)
             host.run("iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "80", "-j", "ACCEPT")
             assert (
@@ -292,7 +292,7 @@ class TestTablesOfIptables:
             assert not jump.intact()
             jump.prepare()
             jump.apply(add(hole))
-            assert reaches(server.caller, server.server.four, seconds=5.0)
+            assert reaches(server.caller, server.server.four, seconds=30.0)
             assert not reaches(server.stranger, server.server.four)
             jump.teardown()
             assert "watchword" not in nft("list", "ruleset")

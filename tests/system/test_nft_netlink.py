@@ -163,7 +163,7 @@ def test_nft_shows_the_tag_and_the_time_left(guard: NftFirewall) -> None:
     hole = opening("192.0.2.1", seconds=60)
     guard.apply(add(hole))
     listed = nft("list", "set", "inet", "watchword", "open4")
-    assert re.search(r"192\.0\.2\.1 \. tcp \. 22 timeout 1m expires (1m|59s)", listed)
+    assert re.search(r"192\.0\.2\.1 \. tcp \. 22 timeout 1m expires (1m|[1-5]\ds)", listed)
     assert f'comment "ww:{hole.tag}"' in listed
 
 
@@ -221,8 +221,9 @@ def test_a_storm_of_changes_wakes_twenty_times_a_second_and_the_last_is_not_lost
         heard.append(guard.intact())
         nft("delete", "table", "inet", "watchword")
 
+    began = time.monotonic()
     count = woken(guard, *(lambda n=n: storm(n) for n in range(60)), last, seconds=0.3)
-    assert 2 <= count <= 40
+    assert 2 <= count <= 20 * (time.monotonic() - began) + 1
     assert heard == [True]
     assert not guard.intact()
 

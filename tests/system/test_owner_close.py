@@ -26,7 +26,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConnectScene]:
             section("other", four, ACCESS=f"tcp/{PORT}", SPOOF_USER="somebody"),
         )
         made.server.stop()
-        made.server.access += "ENABLE_OWNER_CLOSE Y\n"
+        made.server.access += "ENABLE_OWNER_CLOSE Y\nFW_ACCESS_TIMEOUT 300\n"
         made.server.start()
         for address in (four, six):
             answering(made.listen(PORT, address), b"welcome")
@@ -56,7 +56,7 @@ def test_the_port_is_shut_once_its_owner_has_closed_it_and_connections_go_on(
         assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
         until(lambda: "closed" in verdicts(scene, since))
         assert not reaches(scene.net.caller.host, address, PORT)
-        live.settimeout(5)
+        live.settimeout(30)
         assert live.recv(100) == b"welcome"
         live.shutdown(socket.SHUT_WR)
     assert "closed by its owner" in scene.server.log
@@ -68,7 +68,7 @@ def test_another_user_behind_the_same_address_closes_nothing(scene: ConnectScene
     assert scene.watchword("close", "other", f"tcp/{PORT}").returncode == 0
     until(lambda: "refused" in verdicts(scene, since))
     assert scene.server.judged[-1]["reason"] == "nothing-to-close"
-    assert reaches(scene.net.caller.host, scene.net.server.four, PORT, seconds=5.0)
+    assert reaches(scene.net.caller.host, scene.net.server.four, PORT, seconds=30.0)
 
 
 @pytest.mark.peer("fwknop")

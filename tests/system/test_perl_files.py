@@ -120,7 +120,7 @@ def test_files_and_packets_of_1_9_open_what_they_opened(
 
     told = sent(recorded["perl-access-any"], 1)
     assert (told["verdict"], told["who"], told["user"]) == ("granted", scene.caller.four, "mbr")
-    assert reaches(scene.caller.host, home, 22, seconds=5.0)
+    assert reaches(scene.caller.host, home, 22, seconds=30.0)
     assert not reaches(scene.stranger.host, home, 22)
     assert sent(recorded["perl-access"], 2, "stranger")["reason"] == "blacklisted"
     assert sent(recorded["perl-timeout"], 3)["reason"] == "time-not-permitted"
@@ -138,7 +138,7 @@ def test_files_and_packets_of_1_9_open_what_they_opened(
         told = server.wait_for_judgements(number)[number - 1]
         assert told["verdict"] == verdict, told
     assert told["stanza"] == 2
-    assert reaches(scene.caller.host, home, 80, seconds=5.0)
+    assert reaches(scene.caller.host, home, 80, seconds=30.0)
     for each in services:
         each.close()
 
@@ -181,7 +181,7 @@ def test_knopwatchd_starts_the_daemon_again_whichever_part_is_killed_and_mails_i
     def killed(part: int) -> None:
         count = server.log.count(READY) + 1
         os.kill(part, signal.SIGKILL)
-        until(lambda: server.log.count(READY) == count, 20.0)
+        until(lambda: server.log.count(READY) == count)
 
     killed(first)
     second = int(pid_file.read_text())
@@ -195,5 +195,4 @@ def test_knopwatchd_starts_the_daemon_again_whichever_part_is_killed_and_mails_i
     until(lambda: box.exists() and box.read_text("utf-8").count("Restarting fwknopd") == 2)
     assert (server.folder / "state").is_dir()
     assert server.stop() == 0
-    with pytest.raises(ProcessLookupError):
-        os.kill(third, 0)
+    until(lambda: not Path(f"/proc/{third}").exists())

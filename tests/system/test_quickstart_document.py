@@ -84,12 +84,12 @@ def test_the_document_leads_from_nothing_to_a_port_that_opens_for_its_reader(
     )
     start, is_it_running = block_after("When it says what you mean").splitlines()
     with listen(server.host, server.four, 22), listen(server.host, server.four, 80):
-        assert reaches(caller.host, server.four, 22, seconds=5.0)
+        assert reaches(caller.host, server.four, 22, seconds=30.0)
         walk.on_server(start)
         try:
             assert "is running" in walk.on_server(is_it_running).stdout
             assert not reaches(caller.host, server.four, 22)
-            assert reaches(scene.stranger.host, server.four, 80, seconds=5.0)  # GUARD_PUBLIC
+            assert reaches(scene.stranger.host, server.four, 80, seconds=30.0)  # GUARD_PUBLIC
             assert walk.client(block_after("## Client: come in").splitlines()[0]).stdout == ""
             until(lambda: reaches(caller.host, server.four, 22))
             assert gets_through(caller.host, server.four, 22)

@@ -66,7 +66,7 @@ def server_socket(scene: Trio, version: int) -> socket.socket:
     at = address(scene.server, version)
     listener = open_socket(scene.server.host, at, socket.SOCK_DGRAM)
     listener.bind((at, PORTS.destination))
-    listener.settimeout(5)
+    listener.settimeout(30)
     return listener
 
 
@@ -115,7 +115,7 @@ def answer(scene: Trio, version: int, protocol: int, packet: bytes, wanted: byte
         scene.caller.host, lambda: socket.socket(family_of(at), socket.SOCK_RAW, protocol)
     )
     with closing(listener):
-        listener.settimeout(5)
+        listener.settimeout(30)
         send(scene, packet, version)
         for _ in range(50):
             received = listener.recv(3000)

@@ -94,7 +94,7 @@ def threads(pid: int) -> int:
 
 
 def knock(scene: Trio, user: str) -> bytes:
-    payload = sealed("0.0.0.0,tcp/22", sent_at=int(time.time()), user=user, seconds=250)
+    payload = sealed("0.0.0.0,tcp/22", sent_at=int(time.time()), user=user, seconds=290)
     send_datagram(scene.caller.host, payload, scene.server.four, 62201)
     return payload
 
@@ -133,11 +133,15 @@ def test_packets_are_judged_while_ten_thousand_stanzas_are_read(
     server.start()
     server.access += stanza() * 10_000
     server.write()
-    server.send(signal.SIGHUP)
-    server.wait_for("Re-reading configs")
-    knock(scene, "meanwhile")
-    log = server.wait_for(TAKEN)
-    assert '"user":"meanwhile"' in log.partition(TAKEN)[0]
+    for number in range(1, 10):  # a packet of ours may be late, where others are at work
+        server.send(signal.SIGHUP)
+        server.wait_for("Re-reading configs", number)
+        knock(scene, f"meanwhile {number}")
+        log = server.wait_for(TAKEN, number)
+        if f'"user":"meanwhile {number}"' in log.split(TAKEN)[number - 1]:
+            break
+    else:
+        pytest.fail(log)
 
 
 def test_a_command_that_runs_goes_on_through_a_reload(

@@ -81,7 +81,7 @@ def service(place: Street, tmp_path: Path) -> Iterator[Service]:
     subprocess.run(["mknod", "-m", "666", str(tmp_path / "null"), "c", "1", "3"], check=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "log"))
-        heard.settimeout(10)
+        heard.settimeout(60)
         found = Service(place, tmp_path, heard)
         yield found
         found("stop")
@@ -187,7 +187,7 @@ def test_the_unit_is_active_once_knocks_are_heard_and_not_before(
     conf.write_text("[d]\nsequence = 7000\n", "utf-8")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(60)
         notify = f"NOTIFY_SOCKET={tmp_path}/notify"
         words = (str(PROGRAMS / "knockd"), "-v", "-i", "eth0", "-c", str(conf))
         with (tmp_path / "said").open("wb") as said:
@@ -196,7 +196,7 @@ def test_the_unit_is_active_once_knocks_are_heard_and_not_before(
         knock(place, 7000)
         until(lambda: "OPEN SESAME" in (tmp_path / "said").read_text("utf-8"))
         started.terminate()
-        assert started.wait(10) == 15
+        assert started.wait(60) == 15
     assert "15" in unit("SuccessExitStatus").split()
 
 
@@ -207,7 +207,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     (tmp_path / UNIT.name).write_text(text, "utf-8")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / UNIT.name)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=250,
     )  # fmt: skip
     said = [line for line in done.stderr.splitlines() if UNIT.name in line]
     assert (done.returncode, said) == (0, [])

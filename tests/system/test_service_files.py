@@ -61,7 +61,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, drop_in: str)
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=250,
     )
     said = [line for line in done.stderr.splitlines() if UNIT.name in line]
     assert (done.returncode, said) == (0, [])
@@ -83,7 +83,7 @@ class Manager:
         self.path = folder / "notify"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.path))
-        self._socket.settimeout(10)
+        self._socket.settimeout(60)
 
     def manage(self, server: Server, **more: str) -> None:
         given = {"NOTIFY_SOCKET": str(self.path), **more}

@@ -35,7 +35,7 @@ pytestmark = [
 _MOMENT = 0.15
 MODES = {
     "counted": "COUNT_CONNECTIONS Y",
-    "door": "DOOR_TIMEOUT 1\nFW_ACCESS_TIMEOUT 60",
+    "door": "DOOR_TIMEOUT 2\nFW_ACCESS_TIMEOUT 60",
     "secret": "SECRET_PORTS 40000-59999",
     "refuse": "EXCLUSIVE_LEASE refuse",
     "queue": "EXCLUSIVE_LEASE queue\nENABLE_OWNER_CLOSE Y",
@@ -142,12 +142,12 @@ def test_colleagues_who_share_an_address_have_a_connection_each_and_may_ask_for_
 def test_a_short_door_shuts_while_the_grant_and_its_connection_go_on(scene: Shared) -> None:
     port = PORTS["door"]
     judged = knock(scene, scene.net.alice, "door", "alice")
-    assert (judged["door_seconds"], judged["seconds"]) == (1, 60)
+    assert (judged["door_seconds"], judged["seconds"]) == (2, 60)
     mine = scene.connects(scene.net.alice, port)
     assert mine is not None
-    until(lambda: scene.is_shut_for(scene.net.mallory, port, seconds=_MOMENT), 3)
+    until(lambda: scene.is_shut_for(scene.net.mallory, port, seconds=_MOMENT), 30)
     [row] = grants(scene)
-    assert row["remaining"] > 50
+    assert row["remaining"] > 20
     assert (row["in_force"], row["door_open"]) == (True, False)
     mine.sendall(b"still here")
     assert _acknowledged(mine)
@@ -262,7 +262,7 @@ def _port(judged: dict[str, Any]) -> int:
 
 def _acknowledged(made: socket.socket) -> bool:
     """Whether everything that was sent has arrived: nothing is left to be sent again."""
-    return bool(until(lambda: _unacknowledged(made) == 0, 3) is True)
+    return bool(until(lambda: _unacknowledged(made) == 0) is True)
 
 
 def _unacknowledged(made: socket.socket) -> int:
@@ -281,7 +281,7 @@ def test_connect_finds_the_secret_port_of_its_packet_and_fwknop_says_it(
     rc.touch(mode=0o600)
     rc.write_text(section("home", scene.net.server.four, **more, **keys), "utf-8")
     run = partial(scene.program, scene.net.alice, home=tmp_path)
-    asked = ("connect", "home", str(real), "--check", "-v", "--timeout", "10")
+    asked = ("connect", "home", str(real), "--check", "-v", "--timeout", "60")
     made = run("watchword", *asked)
     assert made.returncode == 0, made.stderr
     said = run("fwknop", "-n", "home").stdout

@@ -95,23 +95,35 @@ def plain(scene: Shared, who: Station, port: int, allow: str = "0.0.0.0", **more
 
 
 def is_let_in(
-    scene: Shared, who: Station, port: int, own: tuple[str, int], *, six: bool = False
+    scene: Shared,
+    who: Station,
+    port: int,
+    own: tuple[str, int],
+    *,
+    six: bool = False,
+    seconds: float = 30.0,
 ) -> bool:
     """Whether a connection from that address and port of somebody's own host is answered."""
     address = scene.net.server.six if six else scene.net.server.four
-    made = connect(who.host, address, port, 0.4, own)
+    made = connect(who.host, address, port, seconds, own)
     if made is not None:
         made.close()
     return made is not None
 
 
 def let_in_of(
-    scene: Shared, port: int, tries: list[tuple[Station, int]], *, six: bool = False
+    scene: Shared,
+    port: int,
+    tries: list[tuple[Station, int]],
+    *,
+    six: bool = False,
+    seconds: float = 0.4,
 ) -> list[tuple[str, int]]:
     """Which of these people's ports are let in, all of them trying at once."""
     with ThreadPoolExecutor(len(tries)) as crowd:
         came = crowd.map(
-            lambda each: is_let_in(scene, each[0], port, ("", each[1]), six=six), tries
+            lambda each: is_let_in(scene, each[0], port, ("", each[1]), six=six, seconds=seconds),
+            tries,
         )
         return [
             (who.host.name, own) for (who, own), let_in in zip(tries, came, strict=True) if let_in
@@ -138,7 +150,7 @@ def test_a_grant_that_is_bound_lets_in_its_owner_by_that_port_and_no_neighbour(
     others = [(each, port) for each in (net.bob, net.mallory) for port in (0, own - 1, own + 1)]
     assert let_in_of(scene, BOUND, [*others, (net.alice, 0)], six=six) == []
     address = net.server.six if six else net.server.four
-    with contextlib.closing(connect(net.alice.host, address, BOUND, 5.0, ("", own))) as made:  # type: ignore[type-var]
+    with contextlib.closing(connect(net.alice.host, address, BOUND, 30, ("", own))) as made:  # type: ignore[type-var]
         assert made is not None
         # her connection has the port, so the office gives another one to who wants the same
         assert let_in_of(scene, BOUND, [(net.bob, own), (net.mallory, own)], six=six) == []
@@ -151,7 +163,7 @@ def test_a_connection_by_its_own_port_lives_through_a_lost_guard_and_ends_when_i
 ) -> None:
     net, own = scene.net, 40150
     admit(scene, net.alice, BOUND, f"port {own}")
-    made = connect(net.alice.host, net.server.four, BOUND, 5.0, ("", own))
+    made = connect(net.alice.host, net.server.four, BOUND, 30, ("", own))
     assert made is not None
     with made:
         net.server.host.run("nft", "flush", "ruleset")
@@ -181,7 +193,9 @@ def test_who_has_the_port_at_the_office_before_its_owner_is_let_in_by_it(scene: 
     assert let_in_of(scene, BOUND, [(net.mallory, own)]) == []
     assert admit(scene, net.alice, BOUND, f"port {own}")["verdict"] == "granted"
     assert let_in_of(scene, BOUND, [(net.alice, own)]) == []
-    assert let_in_of(scene, BOUND, [(net.mallory, own)]) == [(net.mallory.host.name, own)]
+    assert let_in_of(scene, BOUND, [(net.mallory, own)], seconds=30) == [
+        (net.mallory.host.name, own)
+    ]
 
 
 def test_a_whole_address_is_refused_where_binding_is_required_and_the_log_says_whose_wish(
@@ -197,7 +211,7 @@ def test_datagrams_are_bound_to_their_port_as_connections_are(scene: Shared) -> 
     receiver = open_socket(net.server.host, net.server.four, socket.SOCK_DGRAM)
     with contextlib.closing(receiver):
         receiver.bind((net.server.four, UDP))
-        receiver.settimeout(5)
+        receiver.settimeout(30)
         text = f"0.0.0.0,admit udp/{UDP} port {own}"
         told = scene.knock(net.alice, text, sealed_for(BOUND), type=MessageType.COMMAND)
         assert told["verdict"] == "granted"
@@ -217,7 +231,7 @@ def test_a_prefix_lets_in_its_addresses_and_nobody_beside_it(scene: Shared, six:
     net = scene.net
     assert plain(scene, net.elsewhere, NEAR, six=six)["prefix"] == (64 if six else 24)
     assert is_let_in(scene, net.elsewhere, NEAR, (SECOND[six], 0), six=six)
-    assert not is_let_in(scene, net.mallory, NEAR, ("", 0), six=six)
+    assert not is_let_in(scene, net.mallory, NEAR, ("", 0), six=six, seconds=0.4)
 
 
 @pytest.mark.parametrize("six", [False, True])
@@ -228,12 +242,19 @@ def test_of_a_prefix_only_the_first_that_connects_is_let_in_however_many_try_at_
     first = (net.elsewhere.six if six else net.elsewhere.four, SECOND[six])
     told = plain(scene, net.elsewhere, FIRST, six=six)
     assert told["only"] == "the first that connects"
-    with ThreadPoolExecutor(8) as crowd:
-        tries = [first[n % 2] for n in range(8)]
-        let_in = list(
-            crowd.map(lambda own: is_let_in(scene, net.elsewhere, FIRST, (own, 0), six=six), tries)
-        )
-    winners = {own for own, came in zip(tries, let_in, strict=True) if came}
+    tries = [first[n % 2] for n in range(8)]
+    winners: set[str] = set()
+    for seconds in (0.4, 10):  # the second for a machine that is busy
+
+        def comes_in(own: str, seconds: float = seconds) -> bool:
+            place = (own, 0)
+            return is_let_in(scene, net.elsewhere, FIRST, place, six=six, seconds=seconds)
+
+        with ThreadPoolExecutor(8) as crowd:
+            came = list(crowd.map(comes_in, tries))
+        winners |= {own for own, yes in zip(tries, came, strict=True) if yes}
+        if winners:
+            break
     assert len(winners) == 1
     [winner] = winners
     [other] = set(first) - winners
@@ -245,21 +266,21 @@ def test_of_a_prefix_only_the_first_that_connects_is_let_in_however_many_try_at_
     assert "elements" not in left
 
     plain(scene, net.elsewhere, FIRST, six=six)  # a renewal gives nobody another chance
-    assert not is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six)
+    assert not is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six, seconds=0.4)
     assert is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
 
     asking.change(control(scene), "revoke", all=True)
-    until(lambda: not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six))
+    until(lambda: not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six, seconds=0.4))
     plain(scene, net.elsewhere, FIRST, six=six)  # a new grant does
     assert is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six)
-    assert not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
+    assert not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six, seconds=0.4)
 
 
 @pytest.mark.requirement("2.23", partial=True)
 def test_who_knocks_over_one_ip_version_connects_over_the_other(scene: Shared) -> None:
     net = scene.net
     six = net.office.six
-    assert not is_let_in(scene, net.alice, MANY, ("", 0), six=True)
+    assert not is_let_in(scene, net.alice, MANY, ("", 0), six=True, seconds=0.4)
     told = admit(scene, net.alice, MANY, f"also {six}")
     assert told["also"] == [six]
     assert is_let_in(scene, net.alice, MANY, ("", 0), six=True)
@@ -287,7 +308,7 @@ def test_the_client_finds_its_own_address_of_the_other_ip_version(
     finally:
         shutil.rmtree(hosts)
     assert done.returncode == 0, done.stderr
-    [told] = scene.server.judged[since:]
+    told, *_ = scene.server.judged[since:]  # a slow machine has it send a second one
     [also] = told["also"]
     assert also in others
     assert is_let_in(scene, net.elsewhere, MANY, ("", 0), six=not six)
@@ -346,7 +367,7 @@ def test_connect_declares_its_port_and_gets_in_by_a_grant_for_just_that(
     since = len(scene.server.judged)
     done = connecting(scene, tmp_path, OFFERED, six=six, BIND_SOURCE_PORT="only")
     assert (done.stdout, done.stderr, done.returncode) == ("welcome", "", 0)
-    [told] = scene.server.judged[since:]
+    told, *_ = scene.server.judged[since:]  # a slow machine has it send a second one
     assert told["from_port"] > 1024
     assert told["who"] == (scene.net.office.six if six else scene.net.office.four)
 
@@ -365,7 +386,8 @@ def test_where_ports_are_rewritten_connect_says_so_and_asks_for_what_policy_allo
         scene.net.rewrite_ports(False)
     assert (wider.stdout, wider.returncode) == ("welcome", 0)
     assert "a translator on the way may change the port" in wider.stderr
-    assert [port is None for port in bound] == [False, False, True]
+    assert [port is None for port in bound[:3]] == [False, False, True]
+    assert not any(bound[3:])
     assert bound[0] != bound[1]
     assert (never.stdout, never.returncode) == ("", 1)
     assert "BIND_SOURCE_PORT only asks for nothing wider" in never.stderr
@@ -382,4 +404,4 @@ def test_a_command_that_has_a_port_of_its_own_gets_a_grant_for_it(
             home=tmp_path,
         )  # fmt: skip
         assert done.returncode == status, done.stderr
-    assert [each.get("from_port") for each in scene.server.judged[since:]] == [51820]
+    assert {each.get("from_port") for each in scene.server.judged[since:]} == {51820}

@@ -77,7 +77,7 @@ def test_a_burst_of_a_second_s_packets_is_kept_to_the_last_one(host: Host) -> No
         await here.aclose()
         return count, dropped
 
-    assert asyncio.run(asyncio.wait_for(scene(), 30)) == (BURST, 0)
+    assert asyncio.run(asyncio.wait_for(scene(), 250)) == (BURST, 0)
 
 
 @pytest.mark.parametrize("old_kernel", [False, True])
@@ -103,7 +103,7 @@ def test_what_passes_loopback_is_seen_once(
         await here.aclose()
         return found
 
-    assert asyncio.run(asyncio.wait_for(scene(), 10)) == [first, last]
+    assert asyncio.run(asyncio.wait_for(scene(), 60)) == [first, last]
 
 
 def test_what_finds_no_room_is_counted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_garbage_never_wakes_anybody_and_what_is_nearly_right_is_counted(host: H
         await here.aclose()
         return found, dropped
 
-    found, dropped = asyncio.run(asyncio.wait_for(scene(), 10))
+    found, dropped = asyncio.run(asyncio.wait_for(scene(), 60))
     assert found == [good]
     assert dropped == {
         "bytes: alphabet": 1, "no whole packet": 0, "kernel: no room for sniffed ones": 0,
@@ -161,7 +161,7 @@ def test_a_source_of_knocks_says_when_an_interface_goes_down_and_comes_back(host
         listening = asyncio.ensure_future(listen())
         for number, state in enumerate(("down", "up"), start=1):
             await asyncio.to_thread(host.run, "ip", "link", "set", "lo", state)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while len(told) < number:
                     await asyncio.sleep(0.005)
         listening.cancel()

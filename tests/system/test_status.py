@@ -80,7 +80,7 @@ def test_the_socket_is_the_owner_s_alone_and_survives_nonsense(scene: Trio, serv
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for nonsense in (b"\n", b"{}\n", b"[1]\n", b'{"version":9,"ask":"status"}\n', b"x" * 9000):
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect(str(path))
             sock.sendall(nonsense)
             answer = sock.recv(1000)
@@ -102,7 +102,7 @@ def test_a_flood_is_one_line_a_second(scene: Trio, server: Server) -> None:
     server.start()
     volley(scene.caller.host, [b"8" * 200] * 500, scene.server.four)
     until(lambda: "more packets were refused" in server.log)
-    assert len(server.judged) == 10
+    assert 10 <= len(server.judged) < 40  # and ten again, once they have become rare
     assert server.log.count("\n") < 60
     send(scene, sealed("0.0.0.0,tcp/22", sent_at=int(time.time())))
     until(lambda: server.judged[-1]["verdict"] == "granted")

@@ -40,5 +40,5 @@ def fwknopd(folder: Path, *switches: str) -> str:
     files = {"-c": "fwknopd.conf", "-a": "access.conf", "-d": "digest.cache", "-p": "pid"}
     paths = [word for switch, name in files.items() for word in (switch, str(folder / name))]
     argv = ["fwknopd", *switches, *paths, "--run-dir", str(folder)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout + done.stderr

@@ -34,7 +34,7 @@ def on_a_small_disk(folder: Path, script: str) -> list[str]:
         env={**os.environ, "DISK": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def test_no_claim_is_answered_before_its_log_is_synchronised(tmp_path: Path) -> 
     trace = tmp_path / "trace"
     claimer = [sys.executable, "-m", "tests.system.store_claimer", "aloud", str(tmp_path / "state")]
     argv = ["strace", "-f", "-y", "-s", "16", "-e", CALLS, "-o", str(trace), *claimer]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:
         pytest.skip("tracing is not permitted here")
     assert done.returncode == 0, done.stderr

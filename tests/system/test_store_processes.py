@@ -97,12 +97,15 @@ def test_a_process_that_holds_the_lock_is_named_and_once_it_ends_claims_work(
     assert str(holder.pid) in caught.value.hint
 
     go(holder)
-    holder.wait(10)
+    holder.wait(60)
     assert run(firsts(store.keys, [key("a")])) == [True]
     run(store.aclose())
 
 
-def test_a_short_lock_is_waited_for(tmp_path: Path, start: Start) -> None:
+def test_a_short_lock_is_waited_for(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 60.0)  # short is what this machine makes of it
     store = SqliteStore.open(tmp_path, boot_id="one")
     holder = start("hold")
     assert out(holder).readline() == "ready\n"

@@ -77,7 +77,7 @@ def test_without_syslog_grants_open_and_end_and_how_much_was_lost_is_told_when_i
         until(lambda: any("fwknopd[" in line for line in log.hear()))
         log.end()
         before = len(server.log.splitlines())
-        knock(scene, scene.caller.four, seconds=2)
+        knock(scene, scene.caller.four, seconds=3)
         assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
         assert gets_through(scene.caller.host, scene.server.four, 22)
         server.wait_for("Removed rule")

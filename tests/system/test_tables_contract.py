@@ -37,7 +37,7 @@ def world_of(exe: str, **more: object) -> Iterator[World]:
             backend.teardown()
             backend.close()
             if ward is not None:  # nothing is left to end, so nobody waits for it
-                assert ward._process.wait(10) == 0
+                assert ward._process.wait(60) == 0
 
 
 class TestShim(FirewallContract):

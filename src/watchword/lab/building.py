@@ -64,7 +64,7 @@ def building(lab: Lab) -> Building:
     scene = Building(server, **people, office=front, elsewhere=elsewhere, internet=internet)
     scene.rewrite_ports(False)
     for each in (*scene.people, elsewhere):  # IPv6 takes a second to find its way
-        each.host.run("ping", "-c1", "-W5", "-i0.2", server.six)
+        each.host.run("ping", "-c1", "-W30", "-i0.2", server.six)
     return scene
 
 

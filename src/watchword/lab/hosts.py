@@ -40,7 +40,7 @@ class Host:
         return ["ip", "netns", "exec", self.namespace]
 
     def run(
-        self, *argv: str, check: bool = True, seconds: float = 30.0, **more: Any
+        self, *argv: str, check: bool = True, seconds: float = 120.0, **more: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a program here to its end and return what it printed, as text."""
         return subprocess.run(
@@ -80,7 +80,7 @@ class Host:
         self.kill_processes()
         for process in self.processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(5)
+                process.wait(30)
         self.processes.clear()
 
 

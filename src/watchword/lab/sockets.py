@@ -38,7 +38,7 @@ def listen(host: Host, address: str, port: int) -> socket.socket:
 
 
 def connect(
-    host: Host, address: str, port: int, seconds: float = 1.0, own: tuple[str, int] | None = None
+    host: Host, address: str, port: int, seconds: float = 30.0, own: tuple[str, int] | None = None
 ) -> socket.socket | None:
     """A TCP connection from the host; None if there is no answer within that time.
 
@@ -72,7 +72,7 @@ def reaches(host: Host, address: str, port: int, seconds: float = 0.4) -> bool:
 
 def gets_through(host: Host, address: str, port: int) -> bool:
     """The same for when an answer is expected: waits long enough for a busy machine."""
-    return reaches(host, address, port, seconds=5.0)
+    return reaches(host, address, port, seconds=30.0)
 
 
 def send_datagram(
