@@ -17,6 +17,7 @@ import pytest
 from tests.bare import lend_cryptography
 from tests.unit.client_scene import KEYS, KNOCK, opened
 from tools import zipapp
+from watchword.wire.spa import libcrypto
 
 MACHINES = {"amd64": 0x8664, "arm64": 0xAA64, "x86": 0x14C}
 CONSOLE = 3
@@ -90,6 +91,17 @@ def test_without_cryptography_it_says_what_to_install(built: Path, tmp_path: Pat
         "fwknop: error: this needs the package cryptography, which is not there",
         "fwknop: hint: python -m pip install cryptography",
     ]
+
+
+def test_a_plain_packet_needs_nothing_but_a_python_with_openssl(
+    built: Path, tmp_path: Path, server: socket.socket
+) -> None:
+    if libcrypto.encrypt_cbc(bytes(32), bytes(16), bytes(16)) is None:
+        pytest.skip("this Python has an OpenSSL that cannot be called")
+    knock = (*KNOCK, *KEYS, "-D", "127.0.0.1", "-p", str(server.getsockname()[1]))
+    done = run(built / "fwknop.pyz", tmp_path, *knock, lent=False)
+    assert done.returncode == 0, done.stderr
+    assert opened(server.recv(2000)).text == "192.0.2.10,tcp/22"
 
 
 def test_an_older_python_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
