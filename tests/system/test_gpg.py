@@ -24,6 +24,7 @@ from watchword.edges.programs import MemoryPrograms, SystemPrograms
 from watchword.errors import HostError
 from watchword.model.crypto import Credential, Secret
 from watchword.model.openpgp import Keyring, OpenPgpCredential, Signers
+from watchword.ports import Completed
 from watchword.wire.spa import base64text
 from watchword.wire.spa.errors import Code, SpaError
 from watchword.wire.spa.leniency import LenientOpenPgpLock
@@ -349,6 +350,27 @@ def test_a_gpg_that_cannot_work_is_this_machine_s_error(
 ) -> None:
     with pytest.raises(HostError, match=said):
         Gpg(SystemPrograms(output_limit=1_000_000)).decrypt(fake_gpg(tmp_path, body), b"message")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Completed(-9, b"", b""), "gpg: ended with status -9"),
+        (Completed(3, b"", b"gpg: out of paper"), "gpg: out of paper"),
+        (HostError("gpg: took too long"), "gpg: took too long"),
+    ],
+)
+def test_of_a_gpg_that_cannot_look_keys_up_is_not_said_that_there_is_no_key(
+    answer: Completed | HostError, said: str
+) -> None:
+    keyring = Keyring(program="gpg")
+    with pytest.raises(HostError) as caught:
+        Gpg(MemoryPrograms([answer])).encrypt(keyring, b"plain", ["somebody"])
+    assert str(caught.value) == said
+    assert caught.value.hint == "see whether it works by hand: gpg --list-keys"
+    none = Completed(2, b"", b"gpg: error reading key: No public key")
+    with pytest.raises(SpaError, match="no key of that name"):
+        Gpg(MemoryPrograms([none])).encrypt(keyring, b"plain", ["somebody"])
 
 
 @pytest.mark.parametrize("secret", [b"one\nother", b"one\0other", b"\n"])

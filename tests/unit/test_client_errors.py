@@ -72,6 +72,8 @@ def test_what_fwknop_refuses_is_refused_in_its_words(
             "Cannot set --http-proxy with a non-HTTP protocol.",
         ),
         ((*KNOCK, "-g"), "Must specify --gpg-recipient-key when GPG is used."),
+        ((*KNOCK, "--gpg-recipient-key", ""), "Must specify --gpg-recipient-key when GPG"),
+        ((*KNOCK, "--gpg-recipient-key", " "), "Must specify --gpg-recipient-key when GPG"),
         (
             (*KNOCK, "-M", "Asymmetric"),
             "Must specify GPG recipient/signing keys when Asymmetric encryption mode is used.",

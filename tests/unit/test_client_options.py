@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from watchword.dialects.fwknop import client_last
+from watchword.dialects.fwknop import client_gpg, client_last
 from watchword.dialects.fwknop.client_option_table import OPTIONS, Family
 from watchword.dialects.fwknop.client_options import parse, peek
 from watchword.dialects.fwknop.client_perl_table import PERL_OPTIONS
@@ -182,3 +182,10 @@ def test_kept_options_come_back_as_they_were(argv: list[str]) -> None:
 )
 def test_lines_that_the_other_clients_kept_are_understood(line: str, argv: list[str]) -> None:
     assert client_last.again(line) == argv
+
+
+def test_an_empty_name_of_a_key_or_program_of_gnupg_is_none() -> None:
+    words = ["--gpg-recipient-key", "K", "--gpg-signer-key", "", "--gpg-exe", ""]
+    wish = client_gpg.wish(parse([*words, "--gpg-home-dir", ""]).given)
+    assert (wish.recipients, wish.signers, wish.home) == (("K",), (), "")
+    assert wish.program == "/usr/bin/gpg"

@@ -447,5 +447,36 @@ def test_a_command_without_its_two_strokes_is_told_where_they_go(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         tool.run(words.split())
-    assert ended.value.code == 2
+    assert ended.value.code == (125 if words.startswith("run") else 2)
     assert f"hint: {hint}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("connect home ssh", "argument PORT: a port is a number from 1 to 65535"),
+        ("connect home 65536", "argument PORT: a port is a number from 1 to 65535"),
+        ("connect home 22 --timeout soon", "--timeout: give seconds, more than 0 and at most 86400"),
+        ("connect -o -r home 22", "a value that begins with - is glued on: --options=-X"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_what_can(
+    capsys: pytest.CaptureFixture[str], words: str, error: str
+) -> None:
+    with pytest.raises(SystemExit):
+        tool.run(words.split())
+    assert f"{error}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "status"), [("run home -- true", 125), ("doctor home", 2)])
+def test_a_stanza_that_asks_for_nothing_is_told_how_it_would(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, status: int
+) -> None:
+    rc_file = tmp_path / "rc"
+    rc_file.write_text("[home]\nSPA_SERVER 127.0.0.1\nALLOW_IP source\n", "utf-8")
+    rc_file.chmod(0o600)
+    name, *words = command.split()
+    assert tool.run([name, "--rc-file", str(rc_file), *words]) == status
+    said = "".join(capsys.readouterr())
+    assert "stanza [home] does not say what is to open\n" in said
+    assert "name a TCP port on the command line, or put ACCESS tcp/22 into the stanza\n" in said

@@ -100,6 +100,8 @@ class Gpg:
         ran = self._run(keyring, ["--with-colons", listing, "--", name], b"")
         found = list(_fingerprints(ran.stdout))
         if not found:
+            if ran.status not in _ENDED_BY_ITSELF:
+                raise HostError(f"{keyring.program}: {_complaint(ran)}", hint=_by_hand(keyring))
             raise SpaError(missing, f"no {'secret ' if secret else ''}key of that name")
         if len(found) > 1:
             raise SpaError(ambiguous, "write the fingerprint of the key that is meant")
@@ -114,19 +116,26 @@ class Gpg:
         argv = [keyring.program, *home, *([] if read else ["--no-options"]), *_STEADY, *options]
         try:
             return self._programs.run(argv, stdin=stdin, seconds=seconds)
-        except HostError:
+        except HostError as error:
             if keyring.home:
                 sweep(Path(keyring.home))
+            error.hint = error.hint or _by_hand(keyring)
             raise
 
 
 _NO_AGENT = re.compile(rb"^gpg: (can't connect to the (?:gpg-)?agent.*)", re.MULTILINE)
 """Said beside "no secret key", which is not true then."""
 _HINT = "look at GPG_HOME_DIR and GPG_EXE, and at the permissions of both"
+_ENDED_BY_ITSELF = (0, 2)
+"""What gpg ends with when it has listed keys, and when there is none of that name."""
 _LOOKUP_CODES = {
     False: (Code.GPGME_RECIPIENT_KEY_NOT_FOUND, Code.GPGME_RECIPIENT_KEY_AMBIGUOUS),
     True: (Code.GPGME_SIGNER_KEY_NOT_FOUND, Code.GPGME_SIGNER_KEY_AMBIGUOUS),
 }
+
+
+def _by_hand(keyring: Keyring) -> str:
+    return f"see whether it works by hand: {keyring.program} --list-keys"
 
 
 def _asking(keyring: Keyring) -> list[str]:

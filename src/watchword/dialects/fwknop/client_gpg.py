@@ -90,7 +90,7 @@ def _names(text: str) -> tuple[str, ...]:
     names = [each.strip() for each in text.split(",")]
     if len(names) > 1 and all(_KEY.fullmatch(each) for each in names):
         return tuple(names)
-    return (text,) if text else ()
+    return (text,) if text.strip() else ()
 
 
 def _home(text: str) -> str:

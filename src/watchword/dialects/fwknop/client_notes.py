@@ -123,14 +123,14 @@ def kept(variable: str) -> Note:
     return note
 
 
-def elsewhere(variable: str, *, gpg: bool = False) -> Note:
-    """An rc variable that this version keeps, and does not act on."""
+def elsewhere(variable: str, *, gpg: bool = False, typed: bool = False) -> Note:
+    """A variable of the rc file: Y, or where it is ``typed`` what stands behind the option."""
 
     def note(_flags: Said, given: Said, text: str) -> None:
         kept = given.setdefault("elsewhere", {})
         if gpg:
             kept["USE_GPG"] = "Y"
-        kept[variable] = text or "Y"
+        kept[variable] = text if typed else "Y"
 
     return note
 

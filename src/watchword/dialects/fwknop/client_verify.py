@@ -90,7 +90,7 @@ def _check_resolution(line: CommandLine, settings: Given) -> None:
 
 def _check_cryptography(settings: Given) -> None:
     gpg = uses_gpg(settings)
-    if gpg and "GPG_RECIPIENT" not in settings.elsewhere:
+    if gpg and not settings.elsewhere.get("GPG_RECIPIENT", "").strip():
         raise OperatorError(
             "Must specify --gpg-recipient-key when GPG is used.",
             hint="gpg --list-keys shows the keys there are",

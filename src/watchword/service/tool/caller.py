@@ -93,6 +93,15 @@ class Called:
         client_verify.verify(self.line, self.settings)
         return self
 
+    def wishing(self) -> Called:
+        """The same, if it says what is to be opened or run. Raises OperatorError."""
+        if self.settings.access or self.line.command is not None:
+            return self
+        raise OperatorError(
+            f"{self.title} does not say what is to open",
+            hint="name a TCP port on the command line, or put ACCESS tcp/22 into the stanza",
+        )
+
 
 def called(
     arguments: argparse.Namespace, host: str, console: Console, port: int | None = None

@@ -34,6 +34,7 @@ COMMANDS: Final = (
 RUN: Final = "run"
 """The one that another command follows, and gives way to."""
 YES, NO, WRONG = 0, 1, 2
+NOT_RUN: Final = 125  # as env(1) says that nothing of the command has happened
 _UNKNOWN: Final = r"invalid choice: '([^']*)'|unrecognized arguments: (-[^ =]+)"
 INTERRUPTED: Final = 130  # as shells say it of SIGINT
 
@@ -50,7 +51,12 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     whole = parser(named)
     if named == RUN and not command:
         whole.remedy = f"a command follows a --: {PROGRAM} run NAME -- COMMAND"
-    arguments = whole.told(words)
+    try:
+        arguments = whole.told(words)
+    except SystemExit as ended:
+        if named == RUN and ended.code == WRONG:  # which might be the command's own
+            raise SystemExit(NOT_RUN) from None
+        raise
     arguments.command = command
     if own_process and (keys := list(_with_keys(arguments))):
         from watchword.edges import process_list
@@ -156,7 +162,9 @@ class _Parser(argparse.ArgumentParser):
         found = re.search(_UNKNOWN, message)
         known = {*self._known()} if found else set()
         guess = did_you_mean(next(filter(None, found.groups())), known) if found else ""
-        hint = guess or self.remedy or f"{self.prog} --help says what there is"
+        joined = re.fullmatch(r"argument (?:-\w/)?(--[\w-]+): expected one argument", message)
+        glued = f"a value that begins with - is glued on: {joined[1]}=-X" if joined else ""
+        hint = guess or self.remedy or glued or f"{self.prog} --help says what there is"
         self.print_usage(sys.stderr)
         self.exit(WRONG, f"{PROGRAM}: error: {message}\n{PROGRAM}: hint: {hint}\n")
 

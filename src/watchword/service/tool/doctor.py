@@ -114,7 +114,7 @@ def _look(arguments: argparse.Namespace, remarks: Remarks) -> tuple[Seen, Sequen
     called = caller.called(arguments, arguments.host, remarks, arguments.port)
     if arguments.port is not None:
         called = called.asking_for(arguments.port)
-    called = called.verified()
+    called = called.verified().wishing()
     port = arguments.port or client_ports.first_tcp(called.settings)
     return Examination(called, remarks, arguments.host, port, arguments.clock).look(
         arguments.timeout

@@ -45,11 +45,10 @@ def add_renewal(parser: argparse.ArgumentParser) -> None:
 
 
 def port(text: str) -> int:
-    """1 to 65535. Raises ValueError."""
-    number = int(text)
-    if not 1 <= number <= 65535:
+    """1 to 65535. Raises argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= 65535):
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return number
+    return int(text)
 
 
 def whole(most: int) -> Callable[[str], int]:
@@ -64,8 +63,11 @@ def whole(most: int) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """More than nothing, and at most a day. Raises ValueError."""
-    number = float(text)
+    """More than nothing, and at most a day. Raises argparse.ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
     if not 0 < number <= 86400:
         raise argparse.ArgumentTypeError("give seconds, more than 0 and at most 86400")
     return number

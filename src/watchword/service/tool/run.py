@@ -77,7 +77,7 @@ def _knock(arguments: argparse.Namespace) -> None:
     called = caller.called(arguments, arguments.host, console, arguments.port)
     if arguments.port is not None:
         called = called.asking_for(arguments.port)
-    called = called.verified()
+    called = called.verified().wishing()
     port = arguments.port or client_ports.first_tcp(called.settings)
     knocker = called.knocker(console)
     knocker.from_port = arguments.from_port or 0
