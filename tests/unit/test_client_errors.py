@@ -187,6 +187,26 @@ def test_the_tutorials_mixed_up_address_gets_the_right_stanza_offered(
     ]
 
 
+def test_what_a_named_section_lacks_is_to_be_added_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rc_file = tmp_path / "rc"
+    rc_file.write_text("[home]\nACCESS tcp/22\n", "utf-8")
+    rc_file.chmod(0o600)
+    named = ("--rc-file", str(rc_file), "-n", "home")
+    assert refusal(capsys, *named) == [
+        "Must use --destination unless --test mode is used",
+        "fwknop: hint: give -D, or add SPA_SERVER to [home]",
+    ]
+    assert refusal(capsys, *named, "-D", "127.0.0.1") == [
+        "Must use one of [-s|-R|-a] to specify IP for SPA access.",
+        "fwknop: hint: give -s, -R or -a, or add ALLOW_IP to [home]",
+    ]
+    assert refusal(capsys, *named, "-A", "tcp/80", "--save-rc-stanza")[-1] == (
+        "fwknop: hint: what is saved is not read before: give -D once more"
+    )
+
+
 def test_without_a_home_the_program_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,8 @@ from watchword.model.crypto import CipherMode
 from watchword.wire.spa.checks import check_allow
 
 _NO_DESTINATION = "Must use --destination unless --test mode is used"
+_SERVER = "name the server with -D, or a section of the rc file with -n"
+_ALLOW = "-s lets in the address that the packet comes from, -a ADDRESS that one"
 
 
 def check_files(line: CommandLine) -> None:
@@ -47,19 +49,26 @@ def stanza_to_save(line: CommandLine) -> str:
     return name
 
 
+def _missing(line: CommandLine, option: str, variable: str, otherwise: str) -> str:
+    """Where to say what nothing says: a section that was named has it no more than the options."""
+    if not line.named:
+        return otherwise
+    if line.save_stanza:
+        return f"what is saved is not read before: give {option} once more"
+    return f"give {option}, or add {variable} to [{line.named}]"
+
+
 def verify(line: CommandLine, settings: Given) -> None:
     """Checks 3 to 11 of section 4."""
     replay = line.last or line.perl.last_host is not None
     shown = line.version or line.show_last or line.perl.show_host is not None
     exempt = line.test or line.key_gen or shown or replay
     if not exempt and not settings.server:
-        raise OperatorError(
-            _NO_DESTINATION, hint="name the server with -D, or a section of the rc file with -n"
-        )
+        raise OperatorError(_NO_DESTINATION, hint=_missing(line, "-D", "SPA_SERVER", _SERVER))
     if not exempt and settings.allow is None:
         raise OperatorError(
             "Must use one of [-s|-R|-a] to specify IP for SPA access.",
-            hint="-s lets in the address that the packet comes from, -a ADDRESS that one",
+            hint=_missing(line, "-s, -R or -a", "ALLOW_IP", _ALLOW),
         )
     if settings.allow is not None:
         _check_allow(settings.allow)
