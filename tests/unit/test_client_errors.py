@@ -187,6 +187,16 @@ def test_the_tutorials_mixed_up_address_gets_the_right_stanza_offered(
     ]
 
 
+def test_nobody_is_told_to_change_the_mode_of_a_device(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert refusal(capsys, *KNOCK, *KEYS, "--rc-file", "/dev/zero") == [
+        "[-] file: /dev/zero is not a regular file or symbolic link.",
+        "/dev/zero: is not a regular file",
+        "fwknop: hint: name a file",
+    ]
+
+
 def test_what_a_named_section_lacks_is_to_be_added_to_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

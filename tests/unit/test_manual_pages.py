@@ -17,6 +17,7 @@ from watchword.dialects.fwknop import (
     client_perl_table,
     companion_options,
     fwknopd_conf_table,
+    rcfile_read,
     server_options,
     watchdog_options,
 )
@@ -117,6 +118,14 @@ def test_every_command_of_watchword_has_a_section_of_its_page() -> None:
 )
 def test_a_page_names_every_variable_of_its_file(name: str, variables: frozenset[str]) -> None:
     assert variables_in(name) == variables
+
+
+def test_the_page_of_the_client_names_every_variable_of_its_file_and_no_other() -> None:
+    """The client's own hint about an unknown variable says so."""
+    text = page("fwknop.8").partition("\n.SH THE RC FILE\n")[2].partition("\n.SH ")[0]
+    heads = [entry.partition("\n")[0] for entry in text.split("\n.TP\n")[1:]]
+    named = re.findall(r"[A-Z][A-Z0-9_]+", " ".join(head.partition(" ")[2] for head in heads))
+    assert sorted(named) == sorted(rcfile_read.VARIABLES)
 
 
 def test_the_page_of_knockds_file_names_every_key_and_no_other() -> None:

@@ -50,13 +50,13 @@ def refuse_foreign_hands(path: FilePath) -> None:
 
     That is a file that everybody may write, or that of another user. Root may
     use other users' files: under sudo they are those of whoever types. A file
-    that is not there, or cannot be looked at, is left to who reads it.
+    that is not there, is no regular file, or cannot be looked at, is left to who reads it.
     """
     try:
         status = os.stat(path)
     except (OSError, ValueError):
         return
-    if (user := own_user()) is None:
+    if not stat.S_ISREG(status.st_mode) or (user := own_user()) is None:
         return
     if status.st_mode & stat.S_IWOTH:
         raise _unusable(path, "may be written by everybody", f"look at it, then: chmod 600 {path}")
