@@ -57,7 +57,7 @@ def record(cls: type[_T]) -> type[_T]:
     return cls
 
 
-def replace(value: _T, **changes: Any) -> _T:
+def replace(value: _T, /, **changes: Any) -> _T:
     """The same record with other values for some fields."""
     return type(value)(**{**value.__dict__, **changes})
 
@@ -76,7 +76,7 @@ class _FieldsOnDemand:
         return cls.__dataclass_fields__
 
 
-def _fill(self: Any, *values: Any, **named: Any) -> None:
+def _fill(self: Any, /, *values: Any, **named: Any) -> None:
     """Of the fields, those given by place, those given by name, and defaults of the rest."""
     fields = self.__dict__
     if not named and len(values) == len(self.__match_args__):
@@ -94,7 +94,7 @@ def _fill(self: Any, *values: Any, **named: Any) -> None:
         raise TypeError(f"{type(self).__name__}: missing or unknown: {wrong}")
 
 
-def _init(self: Any, *values: Any, **named: Any) -> None:
+def _init(self: Any, /, *values: Any, **named: Any) -> None:
     _fill(self, *values, **named)
     self.__post_init__()
 

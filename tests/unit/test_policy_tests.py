@@ -17,7 +17,7 @@ from watchword.errors import OperatorError
 from watchword.model.reasons import Reason
 from watchword.service import policy_trial
 from watchword.service.daemon import server
-from watchword.service.daemon.server_commands import fits
+from watchword.service.daemon.own_configuration import fits
 from watchword.service.tool import command as tool
 
 CONFIG, ACCESS, TESTS = "/etc/fwknop/fwknopd.conf", "/etc/fwknop/access.conf", "/etc/tests"

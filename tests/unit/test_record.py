@@ -31,6 +31,12 @@ class Closed:
 
 
 @record
+class Pair:
+    self: str
+    value: str
+
+
+@record
 class Waiting:
     """It is all there is to say."""
 
@@ -67,6 +73,11 @@ def test_equal_records_hash_alike_and_others_differ() -> None:
     other: object = Closed("a")
     assert Place("a") != other
     assert len({Place("a"), Place("a"), Place("b")}) == 2
+
+
+def test_a_field_may_have_any_name_there_is() -> None:
+    pair = Pair("a", value="b")
+    assert replace(pair, value="c", self="d") == Pair("d", "c")
 
 
 def test_records_without_fields_are_equal_if_they_are_of_one_kind() -> None:

@@ -1,7 +1,7 @@
 """Tells a service manager how this process is doing, as systemd understands it.
 
 In here: the datagram, and what the manager asks for in the environment (sd_notify(3)).
-Not in here: when there is something to tell (service.daemon.server).
+Not in here: when there is something to tell (service.daemon.serving).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In here: what is found in any text, what has to be learnt from a configuration, and the
 placeholders: the same for the same word, so that a reader can still follow who is who.
-Not in here: which texts (service.tool.support_bundle, service.daemon.server_commands).
+Not in here: which texts (service.tool.support_bundle, service.daemon.server_questions).
 
 It is for showing to people who help, and no protection of a secret: keys are in none of these
 texts in the first place. What nobody learnt and no pattern finds stays.

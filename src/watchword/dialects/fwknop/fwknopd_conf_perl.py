@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from watchword.dialects.fwknop.lines import Entry, shown, shown_name
 from watchword.dialects.fwknop.server_complaints import Complaints
+from watchword.record import replace
 
 _ROUNDS: Final = 20
 _LONGEST: Final = 4096  # characters of a value with everything in place

@@ -10,11 +10,10 @@ server, sections 3.2 to 3.5, 5 and 12.3.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from typing import Final
 
-from watchword.record import record
+from watchword.record import record, replace
 
 
 class Kind(Enum):

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from watchword.errors import Complaint, Place
+from watchword.record import record
 
 MAX_CHARACTERS = 8 * 1024 * 1024  # ten thousand stanzas need about three
 # Control characters, and halves of UTF-16 pairs that no decoder leaves behind.
@@ -29,16 +29,19 @@ _QUOTED = 80  # characters of somebody's value that a message repeats
 _LONGEST_PATH = 4096  # characters of a path, on Linux
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """One line that says something. The value may be a key and is not shown."""
 
     name: str
-    value: str = field(repr=False)
+    value: str
     """Without blanks at either end; empty: the line is broken."""
     place: Place
-    line: str = field(default="", repr=False)
+    line: str = ""
     """All of it, if it has a semicolon; else empty. fwknop 1.9 reads on behind the first one."""
+
+    def __repr__(self) -> str:
+        return f"Entry(name={self.name!r}, place={self.place!r})"
 
 
 def unreadable(text: str, file: str) -> Complaint | None:

@@ -6,22 +6,20 @@ Not in here: what is wrong (the modules that read), printing (service).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from watchword.errors import Complaint, OperatorError, Place
 
 MOST = 100  # a person reads ten; a broken file of a million lines must not cost memory
 
 
-@dataclass(slots=True)
 class Complaints:
     """Keeps the first hundred fatal complaints and the first hundred others; counts the rest."""
 
-    _fatal: list[Complaint] = field(default_factory=list)
-    _others: list[Complaint] = field(default_factory=list)
-    _left_out: int = 0
-    _last: Complaint | None = None
-    _files: dict[str, int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._fatal: list[Complaint] = []
+        self._others: list[Complaint] = []
+        self._left_out = 0
+        self._last: Complaint | None = None
+        self._files: dict[str, int] = {}
 
     @property
     def fatal(self) -> bool:

@@ -6,10 +6,9 @@ Not in here: which files are read (translate), opening them (edges).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from watchword.errors import OperatorError
-from watchword.record import record
+from watchword.record import record, replace
 
 
 def _nobody(name: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from watchword.dialects.fwknop.server_perl_options import translated
@@ -208,7 +209,8 @@ def usage() -> str:
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="fwknopd", add_help=False, allow_abbrev=True)
+    formatter = partial(argparse.HelpFormatter, width=80)  # else each option asks the terminal
+    parser = _Parser(prog="fwknopd", add_help=False, allow_abbrev=True, formatter_class=formatter)
     for option in OPTIONS:
         names = [f"-{option.short}"] if option.short else []
         parser.add_argument(*names, f"--{option.long}", action=option.takes.value, default=None)

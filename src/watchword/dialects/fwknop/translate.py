@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from watchword.dialects.fwknop import (
     access_conf_perl,
@@ -42,6 +41,7 @@ from watchword.dialects.fwknop.lines import shown, shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.server_files import Sources, noting
 from watchword.dialects.fwknop.server_options import ServerOptions
+from watchword.dialects.fwknop.server_places import places_of
 from watchword.dialects.fwknop.server_values import COMMAND_LINE, read_values
 from watchword.dialects.fwknop.translate_accounts import accounts_of, surroundings, with_actions
 from watchword.dialects.fwknop.translate_firewall import firewall
@@ -199,11 +199,10 @@ def _whole_settings(
 
 
 def settings_only(sources: Sources, options: ServerOptions) -> Settings:
-    """Where a running daemon is to be found, for the commands that speak to it.
+    """What is known without the stanzas, for commands that look at what a daemon has done.
 
     Looks at fwknopd.conf, and at the stanzas where it is for them to say which firewall, or which
-    of its chains; passes over what is wrong with them: a daemon has to be stopped and asked even
-    while its files are broken.
+    of its chains; passes over what is wrong with them, as ``server_places.places`` does.
     """
     complaints = Complaints()
     values = read_values(sources, options, complaints)
@@ -259,16 +258,16 @@ def _stanzas(sources: Sources, values: Values, complaints: Complaints) -> Sequen
 def _settings(
     values: Values, options: ServerOptions, offers: Sequence[Offer], complaints: Complaints
 ) -> Settings:
-    run_dir = Path(values.text("FWKNOP_RUN_DIR"))
+    places = places_of(values)
     return Settings(
         sources=sources(values, complaints),
         requests=requests(values, complaints),
         firewall=firewall(values, offers, complaints),
         log=translate_log.log(values, options.verbose, complaints),
-        run_dir=run_dir,
-        state_dir=Path(values.text("STATE_DIR")),
-        pid_file=Path(values.text("FWKNOP_PID_FILE") or run_dir / "fwknopd.pid"),
-        digest_file=Path(values.text("DIGEST_FILE") or run_dir / "digest.cache"),
+        run_dir=places.run_dir,
+        state_dir=places.state_dir,
+        pid_file=places.pid_file,
+        digest_file=places.digest_file,
         metrics=translate_watching.metrics(values, complaints),
         audit_log=values.flag(translate_watching.AUDIT),
         commands_at_once=values.number("MAX_COMMANDS"),

@@ -2,7 +2,7 @@
 
 In here: the fork, what each of the two begins with, what the gate gives up.
 Not in here: what they do then (hand_process, service.daemon), who asks for it
-(service.daemon.server).
+(service.daemon.serving).
 
 The hand keeps the PID, so that it is the hand which a supervisor and the operator's signals know.
 The gate ends with it: the kernel kills it when its parent is gone.

@@ -26,7 +26,7 @@ from watchword.model.commands import Account
 from watchword.model.settings import Settings, TcpPort
 from watchword.service.complain import complain
 from watchword.service.daemon import companions, process
-from watchword.service.daemon.own_files import configured
+from watchword.service.daemon.own_configuration import configured
 
 PROGRAM: Final = "fwknop_serv"
 USER: Final = "nobody"

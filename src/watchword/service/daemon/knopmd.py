@@ -15,7 +15,7 @@ from watchword.dialects.fwknop import server_values
 from watchword.dialects.fwknop.companion_options import CompanionOptions
 from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.service.daemon import companions
-from watchword.service.daemon.own_files import settings as own_settings
+from watchword.service.daemon.own_configuration import settings as own_settings
 from watchword.service.daemon.own_files import sources
 from watchword.service.daemon.sources import KNOCKS, place_of
 

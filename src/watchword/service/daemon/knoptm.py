@@ -20,7 +20,7 @@ from watchword.edges.clock import SystemClock
 from watchword.model.settings import Settings
 from watchword.service.daemon import companions, listing, overdue, process
 from watchword.service.daemon.logbook import Logbook
-from watchword.service.daemon.own_files import settings as own_settings
+from watchword.service.daemon.own_configuration import settings as own_settings
 
 PROGRAM: Final = "knoptm"
 

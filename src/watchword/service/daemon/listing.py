@@ -2,7 +2,7 @@
 
 In here: what the running daemon says of it; without one, the journal's grants
 held against what the kernel really has.
-Not in here: the commands that print it (server_commands), the table (grant_rows).
+Not in here: the commands that print it (server_questions), the table (grant_rows).
 """
 
 from __future__ import annotations

@@ -1,54 +1,27 @@
 """The command fwknopd: the order in which its options act (fwknopd server, section 1).
 
-In here: which option leads where, and starting the server.
-Not in here: what the other options do (server_commands), the running server
-(daemon), locks and signals (process).
+In here: which option leads where.
+Not in here: what the options do (server_commands, server_questions), the server (serving).
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import os
-import socket
-import sys
-import time
-import traceback
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from watchword.dialects.fwknop import dump, server_options
+from watchword.dialects.fwknop import server_options
 from watchword.dialects.fwknop.server_options import ServerOptions
-from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import core_dumps, streams
-from watchword.edges.clock import SystemClock
-from watchword.errors import Complaint, HostError, OperatorError, WatchwordError
-from watchword.model.daemon_events import Complained, HostTrouble
-from watchword.model.settings import PacketQueue, Settings
-from watchword.ports import Reporter
-from watchword.service.apart import parting
-from watchword.service.complain import answered, complain, say
-from watchword.service.daemon import leading, owed, process, surroundings
-from watchword.service.daemon.daemon import Daemon
-from watchword.service.daemon.logbook import Logbook
-from watchword.service.daemon.means import ourselves
-from watchword.service.daemon.run_files import RunFiles
-from watchword.service.daemon.server_commands import ACTIONS, PROGRAM, proven
-from watchword.service.daemon.sources import doubts
-from watchword.service.daemon.supervision import Supervision
+from watchword.errors import WatchwordError
+from watchword.record import replace
+from watchword.service.complain import answered, complain
+from watchword.service.daemon import server_commands
 
 RUBBISH = (50_000, 20, 100)
-"""When the interpreter looks for cycles: seldom, since packets and grants make none, and a
+"""When the interpreter looks for cycles: seldom, since imports, packets and grants make none, and a
 look walks over everything that is in force."""
-DUMPS = 2
-"""How often -v has to be said for the settings in effect to be printed at the start."""
-FIRST_LIFE = 1.0
-"""Seconds that a daemon in the background has to have lived to be started once more when its gate
-is lost; in the foreground that is the business of who started it."""
-SWITCH = 0.0003  # seconds that the thread of the store waits for the interpreter under load
 
 
 def run(argv: Sequence[str], *, own_process: bool = False) -> int:
@@ -59,15 +32,26 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
     if own_process:
         core_dumps.forbid()
         streams.open_closed()
+        gc.set_threshold(*RUBBISH)
     try:
         options = absolute(server_options.parse(argv))
-        for asked, action in ACTIONS:
+        for asked, action in server_commands.ACTIONS:
             if asked(options):
-                return answered(PROGRAM, partial(action, options))
-        return _serve(options)
+                return answered(server_commands.PROGRAM, partial(action, options))
+        return _with_everything(options)
     except WatchwordError as error:
-        complain(PROGRAM, error)
+        complain(server_commands.PROGRAM, error)
         return 1
+
+
+def _with_everything(options: ServerOptions) -> int:
+    """What is left takes most of what there is to be imported."""
+    from watchword.service.daemon import server_questions, serving
+
+    for asked, action in server_questions.ACTIONS:
+        if asked(options):
+            return answered(server_commands.PROGRAM, partial(action, options))
+    return serving.serve(options)
 
 
 def absolute(options: ServerOptions) -> ServerOptions:
@@ -100,108 +84,3 @@ def file_options(options: ServerOptions) -> list[str]:
     overrides = ",".join(options.override_config)
     named = (("-c", options.config_file), ("-a", options.access_file), ("-O", overrides))
     return [word for option, path in named if path for word in (option, path)]
-
-
-def _serve(options: ServerOptions) -> int:
-    configuration = proven(options)
-    if options.foreground:
-        told = Supervision()
-        return min(_daemon(configuration, options, told.ready, told.awaiting), 1)
-    doubtful = (*doubts(configuration.settings), *leading.doubts(configuration.policy))
-    say(PROGRAM, (*configuration.complaints, *doubtful))
-    here = Path.cwd()
-
-    def work(ready: Callable[[], None]) -> int:
-        began = time.monotonic()
-        status = _daemon(configuration, options, ready)
-        if status == parting.LOST and time.monotonic() - began > FIRST_LIFE:
-            os.chdir(here)
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
-        return min(status, 1)
-
-    return process.into_background(work)
-
-
-def _daemon(
-    configuration: Configuration,
-    options: ServerOptions,
-    ready: Callable[[], None],
-    awaiting: Callable[[Sequence[str]], None] = lambda what: None,
-) -> int:
-    """Its exit status, or ``parting.LOST``."""
-    settings = configuration.settings
-    os.umask(0o077)
-    sys.setswitchinterval(SWITCH)
-    gc.freeze()
-    gc.set_threshold(*RUBBISH)
-    reporter = _logbook(configuration, options)
-    try:
-        surroundings.prepare(settings, reporter)
-        if options.foreground and settings.log.verbosity >= DUMPS:
-            print(dump.dump_config(configuration), end="", file=sys.stderr, flush=True)
-        lock = process.PidFile(settings.pid_file)
-        if _parts(settings, reporter):
-            status = parting.serve(
-                _apart(configuration, options), parting.Front(lock, reporter, ready, awaiting)
-            )
-        else:
-            owed.forget(settings)
-            found_by = RunFiles(settings.run_dir, lock, reporter)
-            means = replace(ourselves(), awaiting=awaiting, control=found_by.take)
-            daemon = Daemon(configuration, lambda: proven(options), reporter, SystemClock(), means)
-            status = _to_the_end(daemon.run(ready), reporter)
-        if status == 0:
-            lock.end_well()
-        lock.close()
-    except (HostError, OperatorError) as error:
-        complain(PROGRAM, error)
-        return 1
-    finally:
-        reporter.close()
-    return status
-
-
-def _logbook(
-    configuration: Configuration,
-    options: ServerOptions,
-    connect: Callable[[str], socket.socket] | None = None,
-) -> Logbook:
-    log, syslog = configuration.settings.log, options.syslog_enable
-    return Logbook(log, foreground=options.foreground, syslog=syslog, connect=connect)
-
-
-def _parts(settings: Settings, reporter: Reporter) -> bool:
-    """Whether there are to be two processes."""
-    if not settings.apart:
-        return False
-    if any(isinstance(each, PacketQueue) for each in settings.sources):
-        text = "reading a netfilter queue takes CAP_NET_ADMIN, so packets are read with all rights"
-        reporter.report(Complained(Complaint(text, fatal=False)))
-        return False
-    return True
-
-
-def _apart(configuration: Configuration, options: ServerOptions) -> parting.Apart:
-    return parting.Apart(
-        configuration,
-        read=lambda: proven(options),
-        reporter=lambda connect: _logbook(configuration, options, connect),
-        clock=SystemClock(),
-        background=not options.foreground,
-        run=_to_the_end,
-    )
-
-
-def _to_the_end(work: Coroutine[Any, Any, None], reporter: Logbook) -> int:
-    """Run a daemon; what goes wrong is told. A bug is told, too, and let through."""
-    try:
-        asyncio.run(work)
-    except (HostError, OperatorError) as error:
-        complain(PROGRAM, error)
-        return 1
-    except Exception as bug:
-        where = traceback.extract_tb(bug.__traceback__)[-1]
-        said = f"{type(bug).__name__} at {Path(where.filename).name}:{where.lineno}"
-        reporter.report(HostTrouble("internal error, the daemon ends", said, "please report it"))
-        raise
-    return 0

@@ -36,7 +36,7 @@ from watchword.model.settings import MailSettings
 from watchword.service.complain import answered, complain
 from watchword.service.daemon import adopted, process, server
 from watchword.service.daemon.adopted import Adopted
-from watchword.service.daemon.own_files import configured
+from watchword.service.daemon.own_configuration import configured
 
 PROGRAM: Final = "knopwatchd"
 _FWKNOPD: Final = (sys.executable, "-P", "-m", "watchword.programs.fwknopd", "-f")

@@ -61,7 +61,7 @@ def _folder(arguments: argparse.Namespace) -> Path:
 
     if arguments.folder:
         return Path(arguments.folder)
-    return own_files.settings(tool_questions.given(arguments)).state_dir
+    return own_files.places(tool_questions.given(arguments)).state_dir
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """The command watchword check: what is wrong with a configuration, and what it allows.
 
 In here: its options, and what it prints, for people and as JSON.
-Not in here: reading and judging the files (server_commands, dialects).
+Not in here: reading and judging the files (own_configuration, dialects).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from watchword.dialects.fwknop import explain_words
     from watchword.dialects.knockd.weakness import weaknesses
     from watchword.service import policy_trial
-    from watchword.service.daemon import leading, server_commands
+    from watchword.service.daemon import leading, own_configuration
     from watchword.service.daemon.sources import doubts
 
     try:
@@ -54,7 +54,7 @@ def _check(arguments: argparse.Namespace) -> int:
     except OperatorError as error:
         return _unusable(error.complaints, as_json=arguments.json)
     policy, tests = configuration.policy, configuration.tests
-    failed = tuple(policy_trial.failures(policy, tests, server_commands.fits))
+    failed = tuple(policy_trial.failures(policy, tests, own_configuration.fits))
     doubtful = (*doubts(configuration.settings), *leading.doubts(policy), *_expired(policy))
     said = (*configuration.complaints, *doubtful, *failed, *weaknesses(policy.doors))
     usable = not any(each.fatal for each in said)

@@ -71,10 +71,10 @@ def _changes(arguments: argparse.Namespace) -> int:
     from watchword.edges.replay.reading import read_changes
     from watchword.service.daemon import own_files
 
-    settings = own_files.settings(tool_questions.given(arguments))
-    found = read_changes(settings.state_dir, arguments.last or 1000)
+    state_dir = own_files.places(tool_questions.given(arguments)).state_dir
+    found = read_changes(state_dir, arguments.last or 1000)
     if not (found or arguments.json):
-        print(f"nobody has changed anything, as far as {settings.state_dir} remembers")
+        print(f"nobody has changed anything, as far as {state_dir} remembers")
     for each in reversed(found):
         if arguments.json:
             told = {

@@ -51,8 +51,7 @@ def socket_of(arguments: argparse.Namespace) -> Path:
 
     if arguments.socket:
         return Path(arguments.socket)
-    settings = own_files.settings(given(arguments))
-    return settings.run_dir / asking.NAME
+    return own_files.places(given(arguments)).run_dir / asking.NAME
 
 
 def given(arguments: argparse.Namespace) -> ServerOptions:
@@ -68,9 +67,9 @@ def given(arguments: argparse.Namespace) -> ServerOptions:
 
 def configuration(arguments: argparse.Namespace) -> Configuration:
     """What these files say. Raises OperatorError."""
-    from watchword.service.daemon import own_files
+    from watchword.service.daemon import own_configuration
 
-    return own_files.configured(given(arguments))
+    return own_configuration.configured(given(arguments))
 
 
 def complaints(found: Sequence[Any]) -> list[dict[str, object]]:
