@@ -1,4 +1,4 @@
-"""What fwknopd loads to look at a PID file. Boot scripts and monitors do so all day.
+"""What fwknopd loads to look at a PID file, which monitors do all day, and does not load to serve.
 
 A new line here is a decision. What only some commands need is imported by them, inside the
 function that needs it; CONTRIBUTING.md says how.
@@ -39,6 +39,26 @@ print()
 print([status, *sorted(set(sys.modules) - before)])
 """
 
+BACKENDS = {f"edges.firewall.{each}.backend" for each in ("nft", "tables", "ipset", "dated")} | {
+    "edges.firewall.firewalld.assembling"
+}
+CHOICE = """
+import sys
+from watchword.dialects.fwknop import server_options, translate
+from watchword.dialects.fwknop.server_files import Sources
+from watchword.edges.clock import SystemClock
+from watchword.service.daemon import assembly, serving
+told = Sources.of({{"/c": "FIREWALL_BACKEND {backend}\\n", "/a": ""}})
+options = server_options.parse(["-c", "/c", "-a", "/a"])
+assembly.firewall_for(translate.settings_only(told, options), SystemClock())
+print([0, *sorted(sys.modules)])
+"""
+NOT_TO_SERVE = {"email", "smtplib", "platform", "urllib.request", "http"}
+OURS_NOT_TO_SERVE = {
+    "conformance", "simulation", "lab", "service.tool", "service.client", "service.doctor",
+    "service.daemon.server_questions", "service.daemon.listing", "dialects.knockd.conf",
+}  # fmt: skip
+
 
 def loaded_by(*argv: str) -> tuple[int, set[str]]:
     """Exit status of fwknopd, and the names of the modules that it loaded."""
@@ -46,6 +66,13 @@ def loaded_by(*argv: str) -> tuple[int, set[str]]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     status, *names = ast.literal_eval(done.stdout.decode("ascii").splitlines()[-1])
     return status, set(names)
+
+
+def loaded_to_serve_with(backend: str) -> set[str]:
+    """The names of all modules of a server, up to where its firewall would be touched."""
+    program = CHOICE.format(backend=backend)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return set(ast.literal_eval(done.stdout.decode("ascii"))[1:])
 
 
 def of_ours(names: set[str]) -> set[str]:
@@ -70,3 +97,25 @@ def test_looking_for_a_daemon_loads_nothing_of_it(
     assert ended == status
     assert of_ours(names) == OURS
     assert {each.split(".")[0] for each in names} & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("backend", "module"),
+    [
+        ("memory", ""),
+        ("nftables", "nft.backend"),
+        ("iptables", "tables.backend"),
+        ("ipset", "ipset.backend"),
+        ("ipfw", "dated.backend"),
+        ("firewalld", "firewalld.assembling"),
+    ],
+)
+def test_of_the_firewalls_the_one_that_is_configured_is_loaded(backend: str, module: str) -> None:
+    loaded = of_ours(loaded_to_serve_with(backend))
+    assert loaded & BACKENDS == ({f"edges.firewall.{module}"} if module else set())
+
+
+def test_serving_loads_nothing_that_prints_or_that_few_configurations_have() -> None:
+    names = loaded_to_serve_with("nftables")
+    assert names & NOT_TO_SERVE == set()
+    assert of_ours(names) & OURS_NOT_TO_SERVE == set()

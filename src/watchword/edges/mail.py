@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-from email.message import EmailMessage
-from email.policy import SMTP
 from typing import Final
 
 from watchword.errors import HostError
@@ -88,6 +86,9 @@ def own_name() -> str:
 
 
 def _message(settings: MailSettings, subject: str) -> bytes:
+    from email.message import EmailMessage  # noqa: PLC0415  (loads slowly, and few send mails)
+    from email.policy import SMTP  # noqa: PLC0415
+
     message = EmailMessage(policy=SMTP.clone(linesep="\n"))
     message["To"] = ", ".join(settings.addresses)
     message["Subject"] = subject

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import socket
 import sys
 from collections.abc import Iterable
@@ -90,7 +89,7 @@ _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 
 
 def program(machine: str, process: int) -> Program:
-    """The filter for a kind of machine (``platform.machine()``), and a process of that number.
+    """The filter for a kind of machine (``uname -m``), and a process of that number.
 
     KeyError: we know no such kind.
     """
@@ -182,7 +181,7 @@ def restrict() -> str:
 
     Returns why it is not, empty if it is.
     """
-    machine = platform.machine()
+    machine = os.uname().machine
     if sys.platform != "linux" or machine not in _ARCHITECTURES:
         return f"there is no filter for {machine}"
     lines = program(machine, os.getpid())

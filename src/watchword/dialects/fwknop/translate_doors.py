@@ -17,7 +17,6 @@ from watchword.dialects.fwknop.fwknopd_conf import Values
 from watchword.dialects.fwknop.lines import shown_file
 from watchword.dialects.fwknop.server_complaints import Complaints
 from watchword.dialects.fwknop.translate_sources import doors as own_ports
-from watchword.dialects.knockd import conf, door_kernel, one_time
 from watchword.errors import OperatorError, Place
 from watchword.model.addresses import Network
 from watchword.model.doors import Door, OpenServices
@@ -41,6 +40,8 @@ def knocking(values: Values, read: Callable[[str], str], complaints: Complaints)
     path = values.text(VARIABLE)
     if not path or path.upper() == "NONE":
         return None
+    from watchword.dialects.knockd import conf  # noqa: PLC0415  (few have doors)
+
     complaints.opened(path)
     try:
         found = conf.read(read(path), path)
@@ -76,6 +77,8 @@ def _supplied(door: Door, read: Callable[[str], str], complaints: Complaints) ->
     """With the first sequence of its own file, if it has one."""
     if door.one_time is None:
         return door
+    from watchword.dialects.knockd import one_time  # noqa: PLC0415  (as above)
+
     try:
         content = read(door.one_time).encode("utf-8", "surrogateescape")
     except OperatorError as error:
@@ -106,6 +109,8 @@ def hiding(
     blacklist: tuple[Network, ...],
 ) -> FirewallSettings:
     """The same, hiding what doors open as well, and following those that the kernel can."""
+    from watchword.dialects.knockd import door_kernel  # noqa: PLC0415  (as above)
+
     services = opened(found.doors)
     for each in door_kernel.unfit(found.doors, firewall):
         complaints.add(each)

@@ -14,14 +14,9 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges import file_rights, files
 from watchword.edges.clock import boot_id
-from watchword.edges.firewall.dated.backend import DatedFirewall
-from watchword.edges.firewall.firewalld.assembling import firewalld_firewall
-from watchword.edges.firewall.firewalld.ways import bus_environment
-from watchword.edges.firewall.ipset.backend import IpsetFirewall
+from watchword.edges.firewall.firewalld.system_bus import bus_environment
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
-from watchword.edges.firewall.nft.backend import NftFirewall
-from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.paced import PacedPrograms
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.memory import MemoryJournal, MemoryReplayStore
@@ -146,16 +141,34 @@ def firewall_for(settings: Settings, clock: Clock, told: Told = nobody) -> Firew
     everything = told if settings.log.verbosity >= PROGRAMS else None
     system = SystemPrograms(bus_environment())
     programs = PacedPrograms(system, settings.firewall.pace, told=everything)
-    if settings.firewall.backend == "iptables":
-        return TablesFirewall(settings.firewall, programs=programs, clock=clock, told=told)
     if settings.firewall.in_dated_rules:
+        from watchword.edges.firewall.dated.backend import DatedFirewall
+
         lock = settings.state_dir / RULES_LOCK
         return DatedFirewall(settings.firewall, lock, programs=programs, clock=clock)
-    if settings.firewall.backend == "firewalld":
-        return firewalld_firewall(settings.firewall, programs=programs, clock=clock, told=told)
-    if settings.firewall.backend == "ipset":
-        return IpsetFirewall(settings.firewall, programs=programs, clock=clock, told=told)
-    return NftFirewall(settings.firewall, programs=programs, clock=clock, told=told)
+    made = _backend(settings.firewall)
+    return made(settings.firewall, programs=programs, clock=clock, told=told)
+
+
+def _backend(firewall: FirewallSettings) -> Callable[..., FirewallBackend]:
+    """What makes it. One of them is imported, and no other."""
+    match firewall.backend:
+        case "iptables":
+            from watchword.edges.firewall.tables.backend import TablesFirewall
+
+            return TablesFirewall
+        case "firewalld":
+            from watchword.edges.firewall.firewalld.assembling import firewalld_firewall
+
+            return firewalld_firewall
+        case "ipset":
+            from watchword.edges.firewall.ipset.backend import IpsetFirewall
+
+            return IpsetFirewall
+        case _:
+            from watchword.edges.firewall.nft.backend import NftFirewall
+
+            return NftFirewall
 
 
 def connections_for(settings: Settings) -> ConnectionTable:

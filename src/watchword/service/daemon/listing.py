@@ -13,7 +13,7 @@ from typing import Any, Final
 from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.firewalld.assembling import shown
-from watchword.edges.firewall.firewalld.ways import bus_environment
+from watchword.edges.firewall.firewalld.system_bus import bus_environment
 from watchword.edges.firewall.tables.tools import Tools
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay.reading import read_grants, remembered

@@ -10,7 +10,7 @@ series as the configuration and the code make, whoever knocks.
 
 from __future__ import annotations
 
-import platform
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ def exposition(told: Mapping[str, Any]) -> str:
 
 
 def families(told: Mapping[str, Any]) -> Iterator[Family]:
-    build = {"version": str(told["release"]), "python": platform.python_version()}
+    build = {"version": str(told["release"]), "python": sys.version.split(maxsplit=1)[0]}
     yield Family("watchword_build", Kind.INFO, "What is running.", (Sample(1, build),))
     yield _gauge("start_time_seconds", "When the daemon started, Unix time.", told["began"])
     yield Family(

@@ -46,11 +46,14 @@ def run(argv: Sequence[str], *, own_process: bool = False) -> int:
 
 def _with_everything(options: ServerOptions) -> int:
     """What is left takes most of what there is to be imported."""
-    from watchword.service.daemon import server_questions, serving
+    asked = next((each for each in server_commands.QUESTIONS if getattr(options, each)), None)
+    if asked is not None:
+        from watchword.service.daemon import server_questions
 
-    for asked, action in server_questions.ACTIONS:
-        if asked(options):
-            return answered(server_commands.PROGRAM, partial(action, options))
+        answer = partial(server_questions.ANSWERS[asked], options)
+        return answered(server_commands.PROGRAM, answer)
+    from watchword.service.daemon import serving
+
     return serving.serve(options)
 
 

@@ -118,4 +118,10 @@ ACTIONS: tuple[Action, ...] = (
     (lambda options: options.status, _status),
     (lambda options: options.restart, _restart),
 )
-"""In the order in which they act, before those of ``server_questions``."""
+"""In the order in which they act, before ``QUESTIONS``."""
+QUESTIONS = (
+    "fw_list", "fw_list_all", "fw_del_ip", "fw_flush", "fw_withdraw",
+    "dump_config", "exit_parse_config", "exit_parse_digest_cache",
+    "export_digest_cache", "os",
+)  # fmt: skip
+"""Options that ``server_questions`` answers, in the order in which they act."""

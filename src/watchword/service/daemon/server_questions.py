@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,8 +18,6 @@ from watchword.dialects.fwknop.server_options import ServerOptions
 from watchword.edges.capture.hit_log import hits_in
 from watchword.edges.capture.queue_rule import QueueRule
 from watchword.edges.clock import SystemClock
-from watchword.edges.firewall.dated.backend import DatedFirewall
-from watchword.edges.firewall.tables.backend import TablesFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.edges.replay import old_cache
 from watchword.edges.replay.reading import export_digest_cache
@@ -34,7 +32,7 @@ from watchword.service.daemon.flushing import end_everything
 from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.own_configuration import configured, proven
 from watchword.service.daemon.own_files import sources
-from watchword.service.daemon.server_commands import PROGRAM, Action
+from watchword.service.daemon.server_commands import PROGRAM
 
 MOST_SENDERS = 10_000
 """Of a log, that are listed."""
@@ -78,6 +76,9 @@ def _without_daemon(options: ServerOptions) -> Settings:
 
 
 def _withdraw(options: ServerOptions) -> int:
+    from watchword.edges.firewall.dated.backend import DatedFirewall
+    from watchword.edges.firewall.tables.backend import TablesFirewall
+
     firewall = assembly.firewall_for(_without_daemon(options), SystemClock())
     if isinstance(firewall, TablesFirewall | DatedFirewall):
         print(f"Took {firewall.withdraw()} rules of grants out of {firewall.name}.")
@@ -158,16 +159,16 @@ def _check(options: ServerOptions) -> int:
     return 0
 
 
-ACTIONS: tuple[Action, ...] = (
-    (lambda options: options.fw_list, _list_grants),
-    (lambda options: options.fw_list_all, _list_everything),
-    (lambda options: options.fw_del_ip, _end_of_address),
-    (lambda options: options.fw_flush, _flush),
-    (lambda options: options.fw_withdraw, _withdraw),
-    (lambda options: options.dump_config, _dump),
-    (lambda options: options.exit_parse_config, _check),
-    (lambda options: options.exit_parse_digest_cache, _check_memory),
-    (lambda options: options.export_digest_cache, _export_memory),
-    (lambda options: options.os, _systems),
-)
-"""In the order in which they act, after those of ``server_commands``."""
+ANSWERS: Mapping[str, Callable[[ServerOptions], int]] = {
+    "fw_list": _list_grants,
+    "fw_list_all": _list_everything,
+    "fw_del_ip": _end_of_address,
+    "fw_flush": _flush,
+    "fw_withdraw": _withdraw,
+    "dump_config": _dump,
+    "exit_parse_config": _check,
+    "exit_parse_digest_cache": _check_memory,
+    "export_digest_cache": _export_memory,
+    "os": _systems,
+}
+"""By the option that asks; what comes back is the exit status."""

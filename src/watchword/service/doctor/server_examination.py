@@ -18,7 +18,7 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.edges import host_clock, keeping, listeners, stranger
 from watchword.edges.firewall import ruleset
 from watchword.edges.firewall.dated.tools import tool_for
-from watchword.edges.firewall.firewalld.ways import bus_environment
+from watchword.edges.firewall.firewalld.system_bus import bus_environment
 from watchword.edges.firewall.ruleset import Chain
 from watchword.edges.firewall.tables import seen
 from watchword.edges.firewall.tables.tools import Tools

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.firewalld.backend import FirewalldFirewall
-from watchword.edges.firewall.firewalld.direct import DirectFirewall
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.ways import way_to
 from watchword.edges.firewall.firewalld.zones import printed
@@ -27,6 +26,10 @@ def firewalld_firewall(
 ) -> FirewallBackend:
     """The backend; nothing is touched yet."""
     if settings.firewalld.direct:
+        from watchword.edges.firewall.firewalld.direct import (  # noqa: PLC0415  (few want it)
+            DirectFirewall,
+        )
+
         way = way_to(_CMD, programs)
         return DirectFirewall(settings, way, programs=programs, clock=clock, told=told)
     way = way_to(settings.exe, programs)

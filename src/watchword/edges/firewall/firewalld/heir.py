@@ -12,7 +12,7 @@ from typing import Protocol
 
 from watchword.edges.firewall.firewalld.pending import Will, told
 from watchword.edges.firewall.firewalld.rules import Rule
-from watchword.edges.firewall.firewalld.ways import bus_environment
+from watchword.edges.firewall.firewalld.system_bus import bus_environment
 from watchword.edges.firewall.heirs import Process, Shared
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError

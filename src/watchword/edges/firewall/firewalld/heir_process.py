@@ -19,8 +19,9 @@ from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.firewalld.ending import Ending
 from watchword.edges.firewall.firewalld.kernel import KernelRules
 from watchword.edges.firewall.firewalld.pending import Pending, Will
+from watchword.edges.firewall.firewalld.system_bus import bus_environment
 from watchword.edges.firewall.firewalld.talk import NotRunningError
-from watchword.edges.firewall.firewalld.ways import bus_environment, way_to
+from watchword.edges.firewall.firewalld.ways import way_to
 from watchword.edges.firewall.heir_loop import Loop
 from watchword.edges.programs import SystemPrograms
 from watchword.errors import HostError

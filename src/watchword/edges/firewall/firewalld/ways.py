@@ -5,20 +5,9 @@ In here: the choice. Not in here: the ways.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 from watchword.edges.firewall.firewalld.command import CommandFirewalld
 from watchword.edges.firewall.firewalld.talk import Firewalld
 from watchword.ports import ProgramRunner
-
-_BUS = "DBUS_SYSTEM_BUS_ADDRESS"
-
-
-def bus_environment() -> Mapping[str, str]:
-    """What programs have to be told so that they find the bus that we find."""
-    address = os.environ.get(_BUS)
-    return {_BUS: address} if address else {}
 
 
 def way_to(exe: str, programs: ProgramRunner) -> Firewalld:
