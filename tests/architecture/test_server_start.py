@@ -15,9 +15,10 @@ import pytest
 
 OURS = {
     "", "errors", "record", "programs", "programs.fwknopd",
-    "service", "service.complain", "service.daemon", "service.daemon.own_files",
+    "service", "service.complain", "service.daemon", "service.daemon.named_paths",
+    "service.daemon.own_files",
     "service.daemon.process", "service.daemon.server", "service.daemon.server_commands",
-    "edges", "edges.core_dumps", "edges.files", "edges.portable", "edges.users",
+    "edges", "edges.core_dumps", "edges.files", "edges.portable", "edges.streams", "edges.users",
     "dialects", "dialects.fwknop", "dialects.fwknop.firewall_backends",
     "dialects.fwknop.fwknopd_conf", "dialects.fwknop.fwknopd_conf_perl",
     "dialects.fwknop.fwknopd_conf_table", "dialects.fwknop.fwknopd_conf_verify",
