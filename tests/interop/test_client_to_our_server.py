@@ -15,7 +15,7 @@ from watchword.lab.trio import Trio, trio
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         scene = trio(lab)
@@ -49,20 +49,26 @@ class Caller:
         return {line[0]: line[1] for line in lines if len(line) == 2 and "KEY_BASE64" in line[0]}
 
 
-@pytest.fixture
-def caller(scene: Trio, tmp_path: Path) -> Caller:
-    return Caller(scene, tmp_path)
+@pytest.fixture(scope="module")
+def caller(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Caller:
+    return Caller(scene, tmp_path_factory.mktemp("caller"))
 
 
-@pytest.fixture
-def server(scene: Trio, caller: Caller, tmp_path: Path) -> Server:
+@pytest.fixture(scope="module")
+def running(scene: Trio, caller: Caller, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """A server that has the caller's new keys."""
     made = ("-A", "tcp/22", "-s", "--key-gen", "--use-hmac", "--save-rc-stanza")
     caller.fwknop(*made, "-D", scene.server.four, "-n", "home")
-    server = Server(scene.server.host, tmp_path)
+    server = Server(scene.server.host, tmp_path_factory.mktemp("server"))
     keys = "".join(f"{name} {value}\n" for name, value in caller.keys().items())
     server.access = f"SOURCE ANY\nOPEN_PORTS tcp/22,tcp/80\n{keys}"
     return server.start()
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    running.turn_page()
+    return running
 
 
 @pytest.mark.requirement("1.4", "9.5", "10.2")

@@ -6,7 +6,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +21,13 @@ BRISK = ("--initial-rtt-timeout", "300ms", "--max-rtt-timeout", "300ms")
 """How long nmap waits for an answer, which takes microseconds here."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         yield trio(lab)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def services(scene: Trio) -> Iterator[list[socket.socket]]:
     opened = [
         listen(scene.server.host, address, port)
@@ -40,9 +39,20 @@ def services(scene: Trio) -> Iterator[list[socket.socket]]:
         each.close()
 
 
-@pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> Server:
-    return Server(scene.server.host, tmp_path)
+@pytest.fixture(scope="module")
+def server(
+    request: pytest.FixtureRequest, scene: Trio, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    running = Server(scene.server.host, tmp_path_factory.mktemp("server"))
+    running.settings |= request.param
+    yield running.start()
+    running.stop()
+
+
+WITH_ONE_PORT_GUARDED = pytest.mark.parametrize("server", [{}], ids=[""], indirect=True)
+WITH_EVERYTHING_GUARDED = pytest.mark.parametrize(
+    "server", [{"GUARD_SERVICES": "ALL"}], ids=[""], indirect=True
+)
 
 
 def scan(client: Station, target: str, *options: str) -> str:
@@ -66,10 +76,10 @@ def grant(scene: Trio, server: Server) -> None:
 
 
 @pytest.mark.requirement("4.39")
+@WITH_ONE_PORT_GUARDED
 def test_the_port_is_filtered_before_the_knock_and_open_after_it_for_the_caller_only(
     scene: Trio, server: Server
 ) -> None:
-    server.start()
     probe = ("-P0", "-p", "22", "-sT")
     for client in (scene.caller, scene.stranger):
         assert states(scan(client, scene.server.four, *probe)) == {"22": "filtered"}
@@ -78,13 +88,22 @@ def test_the_port_is_filtered_before_the_knock_and_open_after_it_for_the_caller_
     assert states(scan(scene.stranger, scene.server.four, *probe)) == {"22": "filtered"}
 
 
+@WITH_ONE_PORT_GUARDED
+def test_with_one_port_guarded_it_is_filtered_beside_closed_ones(
+    scene: Trio, server: Server
+) -> None:
+    found = states(scan(scene.stranger, scene.server.four, "-Pn", "-p", "20-25,443"))
+    assert found.pop("443") == "open"
+    assert found.pop("22") == "filtered"
+    assert set(found.values()) == {"closed"}
+
+
 @pytest.mark.requirement("8.2")
+@WITH_EVERYTHING_GUARDED
 @pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 def test_with_everything_guarded_a_scan_of_all_ports_finds_nothing_but_filtered(
     scene: Trio, server: Server, six: bool
 ) -> None:
-    server.settings["GUARD_SERVICES"] = "ALL"
-    server.start()
     target = scene.server.six if six else scene.server.four
     found = scan(scene.stranger, target, "-Pn", "-p-", "--min-rate", "12000", "--max-retries", "0")
     assert states(found) == {"others": "filtered"}
@@ -98,18 +117,7 @@ def _six(six: bool) -> tuple[str, ...]:
     return ("-6",) if six else ()
 
 
-def test_with_one_port_guarded_it_is_filtered_beside_closed_ones(
-    scene: Trio, server: Server
-) -> None:
-    server.start()
-    found = states(scan(scene.stranger, scene.server.four, "-Pn", "-p", "20-25,443"))
-    assert found.pop("443") == "open"
-    assert found.pop("22") == "filtered"
-    assert set(found.values()) == {"closed"}
-
-
+@WITH_EVERYTHING_GUARDED
 def test_the_knock_port_answers_nobody(scene: Trio, server: Server) -> None:
-    server.settings["GUARD_SERVICES"] = "ALL"
-    server.start()
     found = states(scan(scene.stranger, scene.server.four, "-Pn", "-sU", "-p", "62201,62202"))
     assert set(found.values()) == {"open|filtered"}

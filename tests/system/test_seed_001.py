@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,23 +19,24 @@ from watchword.lab.trio import Trio, trio
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         yield trio(lab)
 
 
-@pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> SeedServer:
-    return SeedServer(scene.server.host, tmp_path)
+@pytest.fixture(scope="module")
+def server(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> SeedServer:
+    server = SeedServer(scene.server.host, tmp_path_factory.mktemp("seed"))
+    server.remedy = "FIREWALL_BACKEND nftables;\n"
+    server.start()
+    return server
 
 
 @pytest.mark.requirement("2.8", "2.9", "2.11", "2.21")
 def test_with_one_line_added_the_files_run_with_nftables_and_do_what_they_say(
     scene: Trio, server: SeedServer
 ) -> None:
-    server.remedy = "FIREWALL_BACKEND nftables;\n"
-    server.start()
     with listen(scene.server.host, scene.server.four, 1234):
         _knocks(scene, server)
 
@@ -64,8 +64,6 @@ def _knocks(scene: Trio, server: SeedServer) -> None:
 def test_the_port_of_the_server_itself_looks_like_one_that_drops(
     scene: Trio, server: SeedServer
 ) -> None:
-    server.remedy = "FIREWALL_BACKEND nftables;\n"
-    server.start()
     scan = scene.stranger.host.run(
         "nmap", "-Pn", "-n", "-sU", "-p", "62201", "-oG", "-", scene.server.four
     )
@@ -74,8 +72,6 @@ def test_the_port_of_the_server_itself_looks_like_one_that_drops(
 
 @pytest.mark.requirement("2.22")
 def test_the_state_of_the_server_is_asked_with_status(server: SeedServer) -> None:
-    server.remedy = "FIREWALL_BACKEND nftables;\n"
-    server.start()
     asked = server.program("--status")
     assert asked.returncode == 0
     assert asked.stdout == f"Detected fwknopd is running (pid={server.pid}).\n"
