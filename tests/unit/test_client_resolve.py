@@ -129,7 +129,20 @@ def test_an_answer_over_tls_that_somebody_on_the_way_may_have_cut_does_not_count
     with web([page("192.0.2.4")], tls=authority.server("127.0.0.1"), ragged=True) as resolver:
         url = f"https://127.0.0.1:{resolver.port}/"
         assert knock("--resolve-url", url, "--ca-file", str(authority.file)) == 1
-    assert "EOF occurred in violation of protocol" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "127.0.0.1 does not speak TLS as it should: " in said
+    assert "_ssl.c" not in said
+
+
+@pytest.mark.usefixtures("nothing_sent")
+def test_a_page_without_tls_that_is_asked_with_it_is_told_in_plain_words(
+    knock: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with web([page("192.0.2.4")]) as resolver:
+        assert knock("--resolve-url", f"https://127.0.0.1:{resolver.port}/") == 1
+    said = capsys.readouterr().err
+    assert "127.0.0.1 does not speak TLS as it should: " in said
+    assert "_ssl.c" not in said
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "elsewhere.example"])

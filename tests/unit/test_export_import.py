@@ -186,6 +186,15 @@ def test_a_stanza_that_is_not_there_is_an_error(
     assert said in told.err
 
 
+@pytest.mark.usefixtures("rc_file")
+def test_the_section_for_every_run_is_no_stanza_to_export(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["export", "Default", "--uri"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, "[default] is no stanza of its own" in err) == ("", True)
+
+
 def test_a_code_can_be_drawn_with_plain_letters_and_with_colours() -> None:
     modules = qr.modules("watchword:v1?stanza=x")
     letters = qr_drawing.in_letters(modules)

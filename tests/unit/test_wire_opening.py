@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from watchword.model.crypto import CipherMode, Credential, Digest, Secret
+from watchword.model.openpgp import Keyring, OpenPgpCredential
 from watchword.model.reasons import Reason
 from watchword.wire.spa import digests, mac, rijndael
 from watchword.wire.spa.errors import Code, SpaError
@@ -305,3 +308,23 @@ def test_no_key_and_no_payload_is_in_a_message() -> None:
         assert "key of" not in repr(refused) + str(refused)
         assert PAYLOAD[:12].decode() not in repr(refused)
     assert "thirty-two" not in repr(CREDENTIAL) + repr(Lock(CREDENTIAL))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        Credential,
+        lambda key: Credential(Secret(b"k"), mac_key=key),
+        lambda key: OpenPgpCredential(mac_key=key),
+        lambda key: Keyring(passphrase=key),
+    ],
+    ids=["key", "mac_key", "OpenPGP mac_key", "passphrase"],
+)
+def test_bytes_that_would_show_themselves_are_not_taken_for_a_key(
+    build: Callable[[Any], object],
+) -> None:
+    with pytest.raises(TypeError, match="a key is given as a Secret"):
+        build(b"a key in the open")
+    with pytest.raises(TypeError, match="a secret is bytes"):
+        Secret("a key in the open")  # type: ignore[arg-type]
+    assert "in the open" not in repr(build(Secret(b"a key in the open")))

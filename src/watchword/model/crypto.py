@@ -38,6 +38,9 @@ class Secret(Undisclosed):
     __slots__ = ("_octets",)
 
     def __init__(self, octets: bytes) -> None:
+        """Raises TypeError for what is no bytes, and does not show it."""
+        if not isinstance(octets, bytes):
+            raise TypeError("a secret is bytes")
         self._octets = octets
 
     def reveal(self) -> bytes:
@@ -67,3 +70,12 @@ class Credential:
     mac_key: Secret | None = None
     """1 to 136 bytes; None: the stanza's packets carry no HMAC."""
     mac_digest: Digest = Digest.SHA256
+
+    def __post_init__(self) -> None:
+        only_secrets(self.key, *(() if self.mac_key is None else (self.mac_key,)))
+
+
+def only_secrets(*keys: object) -> None:
+    """Raise TypeError for a key that would show itself in the ``repr`` of what it is put into."""
+    if not all(isinstance(key, Secret) for key in keys):
+        raise TypeError("a key is given as a Secret")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
-from watchword.model.crypto import Digest, Secret
+from watchword.model.crypto import Digest, Secret, only_secrets
 from watchword.record import record
 
 
@@ -24,6 +24,10 @@ class Keyring:
     """None: the key has none."""
     agent: bool = False
     """True: the user's agent may be asked, and may ask the user. Never for a server."""
+
+    def __post_init__(self) -> None:
+        if self.passphrase is not None:
+            only_secrets(self.passphrase)
 
     @property
     def name(self) -> bytes:
@@ -89,3 +93,7 @@ class OpenPgpCredential:
     mac_key: Secret | None = None
     """1 to 136 bytes; None: the packets carry no HMAC, and strangers can make gpg work."""
     mac_digest: Digest = Digest.SHA256
+
+    def __post_init__(self) -> None:
+        if self.mac_key is not None:
+            only_secrets(self.mac_key)

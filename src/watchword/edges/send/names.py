@@ -68,7 +68,8 @@ def ascii_name(host: str) -> str:
 
 def _unresolved(reason: str, host: str, family: int | None) -> UnresolvedError:
     if family:
-        return UnresolvedError(reason, hint=f"only IPv{family} addresses were looked for")
+        remedy = f"only IPv{family} addresses were looked for; see that the name is right"
+        return UnresolvedError(reason, hint=remedy)
     if "%" in host:
         remedy = "what stands behind the % has to be an interface of this machine"
     else:

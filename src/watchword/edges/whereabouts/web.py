@@ -100,6 +100,9 @@ def _fetch(
             f"the certificate of {page.host} does not count: {error.verify_message}",
             hint=certificates.remedy(error),
         ) from error
+    except ssl.SSLError as error:
+        why = error.reason or "it ended the connection"
+        raise HostError(f"{page.host} does not speak TLS as it should: {why}") from error
     except TimeoutError:
         raise deadline.passed() from None
     except OSError as error:

@@ -191,7 +191,9 @@ def _speak(name: str, console: Console, undo: list[Callable[[], object]]) -> Non
     try:
         locale.setlocale(locale.LC_ALL, name)
     except (locale.Error, ValueError):
-        console.warn(f"[-] The locale '{printable(name)}' is not available: messages stay as are.")
+        console.warn(
+            f"[-] The locale '{printable(name)}' is not available: messages stay as they are."
+        )
 
 
 def _list_stanzas(path: str, console: Console) -> int:

@@ -69,6 +69,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Given:
     """The stanza with ``[default]`` under it, its keys in base64 or taken out."""
+    from watchword.dialects.fwknop import rcfile
     from watchword.dialects.fwknop.client_options import CommandLine
     from watchword.dialects.fwknop.client_settings import Given, merge
     from watchword.errors import OperatorError
@@ -76,6 +77,10 @@ def _settings(arguments: argparse.Namespace) -> Given:
     from watchword.service.client import files as client_files
     from watchword.service.client.console import Console
 
+    if rcfile.same(arguments.name, rcfile.DEFAULT):
+        raise OperatorError(
+            "[default] is no stanza of its own", hint="it goes along with each: name one of them"
+        )
     line = CommandLine(given=Given(), named=arguments.name, rc_file=arguments.rc_file)
     path = client_files.rc_path(line, os.environ)
     if path is None or not client_files.exists(path):
