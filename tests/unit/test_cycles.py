@@ -37,6 +37,7 @@ from watchword.model.reasons import Reason
 from watchword.model.requests import CommandWish
 from watchword.model.services import Proto, Service
 from watchword.ports import Completed, NotStartedError
+from watchword.service.daemon.answers import GrantAnswers
 from watchword.service.daemon.changes import GrantChanges
 from watchword.service.daemon.closer import Closer
 from watchword.service.daemon.control import Question
@@ -44,6 +45,8 @@ from watchword.service.daemon.cycles import Cycles
 from watchword.service.daemon.hand import BlockedError, Hand, NotAllowedError, close
 from watchword.service.daemon.status import in_words, not_closed
 from watchword.service.daemon.unclosed import MOST
+from watchword.service.tool import revoke
+from watchword.service.tool.grants import _remarks
 from watchword.wire.spa.message import MessageType
 
 WHO = "198.51.100.2"
@@ -306,6 +309,24 @@ def test_with_none_to_close_there_is_no_process_at_the_end() -> None:
         assert home.ran == [f"open {WHO} 22"]
         assert len(home.log) == 2
         assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED]
+
+    play(scene, Scene(stanza_with(cycle(closing=""))))
+
+
+def test_what_ends_by_itself_is_neither_closed_nor_prolonged_by_anybody_s_word() -> None:
+    async def scene(house: House) -> None:
+        home = scene_of(house)
+        await home.ask()
+        [grant] = home.cycles.ledger.grants()
+        changes = GrantChanges(home.enforcer, home.cycles, lambda: home.policy, home.clock)
+        asked = Question({"grant": grant.id, "seconds": 5}, Peer(1, 0, frozenset()), root=True)
+        with pytest.raises(OperatorError, match="ends by itself"):
+            await changes.extend(asked)
+        assert home.cycles.ledger.grant(grant.id) is grant
+        told = await changes.revoke(Question({"all": True}, asked.peer, root=True))
+        assert (told["revoked"], told["closing"]) == ([grant.id], [])
+        assert told["not_closed"] == [grant.id]
+        assert f"NOT CLOSED: {grant.id}" in "\n".join(revoke.lines(told, cut=False))
 
     play(scene, Scene(stanza_with(cycle(closing=""))))
 
@@ -602,10 +623,16 @@ def test_revoking_by_name_tries_once_more_and_blocking_a_key_does_not_forget_it(
         assert len(home.cycles.unclosed) == 1
         said = list(in_words(TOLD | {"not_closed": not_closed(home.cycles)}))
         assert any(line.startswith("NOT CLOSED: tcp/22 for 198.51.100.2, grant") for line in said)
+        assert any("tried once (" in line for line in said)
+        desk = GrantAnswers(home.enforcer, home.cycles, lambda: home.policy, home.clock)
+        shown = await desk.grants(Question({}, asked.peer, root=True))
+        assert (shown["total"], shown["not_closed"]) == (0, 1)
+        assert "NOT CLOSED: what commands opened for 1 grant that is over" in _remarks(shown)[0]
 
         told = await changes.revoke(asked)
         await home.done()
-        assert told["revoked"] == [failed.grant.id]
+        assert told["revoked"] == told["closing"] == [failed.grant.id]
+        assert "closed by commands, which run now" in revoke.lines(told, cut=False)[1]
         assert home.ran[1:] == [f"close {WHO} 22"] * 2
         assert [ending for _, ending, _ in home.journal.history] == [Ending.EXPIRED]
         assert list(in_words(TOLD | {"not_closed": not_closed(home.cycles)})) == list(

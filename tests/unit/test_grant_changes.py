@@ -171,7 +171,8 @@ def test_a_revoked_grant_is_over_and_it_is_known_who_wanted_that() -> None:
     async def scene(office: Office) -> None:
         name = await office.knock()
         told = await office.do("revoke", grant=name)
-        assert told == {"count": 1, "revoked": [name], "cut": 0, "trouble": None}
+        done = {"count": 1, "revoked": [name], "cut": 0, "trouble": None}
+        assert told == {**done, "closing": [], "not_closed": []}
         assert office.house.open == set()
         assert office.changed == [f"1000 revoke {name}: 1 grant revoked ({name})"]
         [ended] = [each for each in office.house.reporter.events if isinstance(each, GrantEnded)]

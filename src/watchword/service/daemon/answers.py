@@ -95,6 +95,7 @@ class GrantAnswers:
         return {
             "at": now.wall,
             "total": len(enforcer.ledger) + len(self._cycles.ledger) + len(others),
+            "not_closed": len(self._cycles.unclosed),
             "grants": self._page(grants, installed, unused, now),
         }
 

@@ -7,7 +7,7 @@ Not in here: who may (control), how it is done (enforcer, cycles).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from watchword.errors import OperatorError
@@ -90,6 +90,7 @@ class GrantChanges:
             "revoked": names[:_NAMED],
             "cut": revoked.cut,
             "trouble": str(revoked.trouble) if revoked.trouble is not None else None,
+            **by_commands(closed),
         }
 
     async def extend(self, question: Question) -> dict[str, object]:
@@ -168,6 +169,20 @@ class GrantChanges:
         """Tell and write down what somebody had us do."""
         peer, at = question.peer, self._clock.now().wall
         self._enforcer.record(Change(action, target[:200], peer.uid, peer.pid, at, result))
+
+
+def by_commands(ended: Iterable[Grant]) -> dict[str, object]:
+    """Of what is over by somebody's word, what that alone does not close: names of grants.
+
+    ``closing``: commands that run now close them. ``not_closed``: there is no such command, and
+    what was opened ends by itself, if it does.
+    """
+    closing: list[str] = []
+    not_closed: list[str] = []
+    for grant in ended:
+        if grant.cycle is not None:
+            (closing if grant.cycle.closings else not_closed).append(grant.id)
+    return {"closing": closing[:_NAMED], "not_closed": not_closed[:_NAMED]}
 
 
 def _result(names: list[str], cut: int | None) -> str:

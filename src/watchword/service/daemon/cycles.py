@@ -19,6 +19,7 @@ from functools import partial
 from typing import TypeAlias
 
 from watchword.edges.replay.memory import MemoryJournal
+from watchword.errors import OperatorError
 from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import State, Turn
 from watchword.grant.permits import Permit
@@ -173,6 +174,12 @@ class Cycles:
             before = self.ledger.grant(name)
             if before is None:
                 raise not_in_force(name)
+            if before.cycle is not None and not before.cycle.closings:
+                raise OperatorError(
+                    f"what grant {name} has open ends by itself, and nothing of ours could put "
+                    "that off (CMD_CYCLE_CLOSE NONE)",
+                    hint="have the caller knock again",
+                )
             check_extension(before, seconds, most, self._clock.now())
             longer = extended(before, seconds)
             await self._journal.granted([longer])

@@ -189,11 +189,15 @@ def _open(told: Mapping[str, Any]) -> Iterator[str]:
     for each in told["not_closed"]:
         yield (
             f"NOT CLOSED: {', '.join(each['services'])} for {each['for']}, grant {each['grant']} "
-            f"of stanza #{each['stanza']}, tried {each['tries']} times ({each['why']}); "
+            f"of stanza #{each['stanza']}, tried {_times(each['tries'])} ({each['why']}); "
             + ("close it by hand, then watchword revoke it" if each["given_up"] else "trying on")
         )
     for each in told["blocked"]:
         yield f"BLOCKED: key {each['key']}, of stanza {each['stanza']} (watchword unblock)"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _doors(doors: Mapping[str, Any] | None) -> Iterator[str]:

@@ -20,6 +20,7 @@ from watchword.model.openings import Grant
 from watchword.model.settings import ControlSettings
 from watchword.ports import Clock
 from watchword.service.daemon.answers import PAGE, missing_of, whole_number
+from watchword.service.daemon.changes import by_commands
 from watchword.service.daemon.control import NAME, Control, Question, Rights
 from watchword.service.daemon.grant_rows import row
 from watchword.service.knock.managed import ManagedDoors
@@ -76,7 +77,8 @@ class DoorAnswers:
     async def revoke(self, question: Question) -> dict[str, object]:
         """One of ``grant``, ``address``, ``all``. Stop commands that wait are run now."""
         target, wanted = _wanted(question)
-        names = [grant.id for grant in self._runs.end(wanted)]
+        ended = self._runs.end(wanted)
+        names = [grant.id for grant in ended]
         cut, trouble = 0, None
         managed = self._managed()
         if managed is not None and (enforcer := managed.enforcer) is not None:
@@ -88,7 +90,8 @@ class DoorAnswers:
             cut = revoked.cut
             trouble = str(revoked.trouble) if revoked.trouble is not None else None
         self._tell(Remark(f"user {question.peer.uid} ended {len(names)} grants ({target})"))
-        return {"count": len(names), "revoked": names[:PAGE], "cut": cut, "trouble": trouble}
+        told = {"count": len(names), "revoked": names[:PAGE], "cut": cut, "trouble": trouble}
+        return {**told, **by_commands(ended)}
 
 
 def _wanted(question: Question) -> tuple[str, Callable[[Grant], bool]]:

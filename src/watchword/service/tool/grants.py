@@ -68,6 +68,7 @@ def _watch(arguments: argparse.Namespace) -> int:
         except HostError as error:
             return [f"{now}  {error}", error.hint]
         title = f"{now}  grants in force: {told['total']}   (Ctrl-C ends this view)"
+        title = "  ".join([title, *_not_closed(told)])
         rows = sorted(told["grants"], key=lambda each: each["remaining"])
         found = [title, "", *grant_rows.table(rows)]
         return found if len(found) <= lines else [*found[: lines - 1], "..."]
@@ -82,4 +83,12 @@ def _remarks(told: Mapping[str, Any]) -> list[str]:
         found.append(f"and {more} more")
     if any(each["missing"] for each in told["grants"]):
         found.append("NO: the firewall lacks what should be open; the log of fwknopd says why")
-    return found
+    return [*found, *_not_closed(told)]
+
+
+def _not_closed(told: Mapping[str, Any]) -> list[str]:
+    """That something is open which no grant in force stands for."""
+    count = told.get("not_closed", 0)
+    over = "1 grant that is" if count == 1 else f"{count} grants that are"
+    what = f"NOT CLOSED: what commands opened for {over} over; see watchword status"
+    return [what] if count else []

@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from watchword.errors import OperatorError
 from watchword.service.tool import questions as tool_questions
 
 DONE, NOT_DONE = 0, 1
 _NAME = re.compile(r"[0-9a-f]{10}")
+_FEW: Final = 8
+"""Grants that are named one by one."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,7 +29,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="end grants now",
         description="End grants before their time: one, those of a caller's address, those of a "
         "stanza, or all. Connections that are under way go on unless --cut is given. Exit "
-        "status 1: there was nothing to revoke, or it is not done yet.",
+        "status 1: there was nothing to revoke, or it is not done.",
     )
     parser.add_argument(
         "who", nargs="?", metavar="GRANT|ADDRESS", help="as watchword grants shows it"
@@ -50,7 +53,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(lines(told, cut=arguments.cut)))
     empty = not told["count"] and not arguments.all
-    return NOT_DONE if empty or told["trouble"] else DONE
+    return NOT_DONE if empty or told["trouble"] or told.get("not_closed") else DONE
 
 
 def _target(arguments: argparse.Namespace) -> dict[str, object]:
@@ -71,6 +74,11 @@ def _target(arguments: argparse.Namespace) -> dict[str, object]:
     return found
 
 
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return f"{', '.join(names[:_FEW])}{more}"
+
+
 def lines(told: dict[str, Any], *, cut: bool) -> list[str]:
     """What came of it, for a person."""
     if not told["count"]:
@@ -79,6 +87,16 @@ def lines(told: dict[str, Any], *, cut: bool) -> list[str]:
         names = told["revoked"][:8]
         more = f" and {told['count'] - len(names)} more" if told["count"] > len(names) else ""
         found = [f"revoked: {', '.join(names)}{more}"]
+    if closing := told.get("closing"):
+        found.append(
+            f"closed by commands, which run now: {_named(closing)}; the log says what they could "
+            "not close"
+        )
+    if not_closed := told.get("not_closed"):
+        found.append(
+            f"NOT CLOSED: {_named(not_closed)}: no command of ours closes what was opened "
+            "(CMD_CYCLE_CLOSE NONE); end it where it is open"
+        )
     if cut:
         found.append(f"connections cut: {told['cut']}")
     if told["trouble"]:
