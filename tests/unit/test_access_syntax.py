@@ -109,7 +109,7 @@ def test_half_of_a_key_on_a_line_of_its_own_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("WHATEVER x", "'WHATEVER' in access.conf"),
+        ("WHATEVER x", "'WHATEVER' in access.conf (correct the name, or remove the line)"),
         ("Key x", "'Key' in access.conf (did you mean KEY?)"),
         ("KEY_BASE_64 x", "'KEY_BASE_64' in access.conf (did you mean KEY_BASE64?)"),
         ("GPG_HOMEDIR x", "'GPG_HOMEDIR' in access.conf (did you mean GPG_HOME_DIR?)"),

@@ -215,3 +215,12 @@ def test_the_blacklist_is_kept_to(source: str) -> None:
     answer = authorise(configure(WHOLE).policy, request(source=source), NOW)
     assert isinstance(answer, Refusal)
     assert answer.reason.word == "blacklisted"
+
+
+@pytest.mark.parametrize(("enabled", "said"), [("Y", False), ("N", True)])
+def test_a_type_that_stands_for_commands_counts_where_those_are_enabled(
+    enabled: str, said: bool
+) -> None:
+    lines = f"FIREWALL_TYPE external_cmd;\nENABLE_EXTERNAL_CMDS {enabled};\n"
+    found = told(f"{lines}EXTERNAL_CMD_OPEN open $SRC;\nEXTERNAL_CMD_CLOSE close $SRC;\n")
+    assert any("FIREWALL_TYPE has no effect" in each for each in found) == said

@@ -347,7 +347,7 @@ def test_a_stanza_that_lost_its_key_file_keeps_its_ports_hidden() -> None:
     [
         ("FIREWALL_EXE /bin/ls", "no program for FIREWALL_BACKEND nftables"),
         ("FIREWALL_BACKEND iptables\nFIREWALL_EXE /opt/wrapper", "FIREWALL_BACKEND iptables"),
-        ("FIREWALL_BACKEND nftables\nFIREWALL_EXE /sbin/iptables", "FIREWALL_BACKEND nftables"),
+        ("FIREWALL_BACKEND nftables\nFIREWALL_EXE /sbin/iptables", ""),
         ("FIREWALL_EXE /sbin/iptables", ""),
         ("FIREWALL_EXE /usr/sbin/nft", ""),
         ("FIREWALL_EXE /sbin/pfctl", ""),

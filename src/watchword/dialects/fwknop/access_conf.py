@@ -25,6 +25,7 @@ from watchword.dialects.fwknop.access_conf_table import (
 )
 from watchword.dialects.fwknop.lines import (
     MAX_CHARACTERS,
+    UNKNOWN,
     Entry,
     entries,
     not_opened,
@@ -246,7 +247,7 @@ class AccessFiles:
             self._complaints.remark(
                 f"[*] Ignoring unknown access parameter: '{quoted}' in {shown_file(place.file)}",
                 place,
-                hint,
+                hint or UNKNOWN,
             )
 
 

@@ -22,6 +22,7 @@ from watchword.dialects.fwknop.fwknopd_conf_table import (
     VARIABLES,
 )
 from watchword.dialects.fwknop.lines import (
+    UNKNOWN,
     Entry,
     entries,
     shown,
@@ -173,5 +174,5 @@ def _unknown(entry: Entry, complaints: Complaints) -> None:
         f"[*] Ignoring unknown configuration parameter: '{quoted}' in "
         f"{shown_file(entry.place.file)}",
         entry.place,
-        hint,
+        hint or UNKNOWN,
     )

@@ -51,10 +51,17 @@ def remark_idle(values: Values, complaints: Complaints) -> None:
     for name, value in values.given.items():
         variable = VARIABLES[name]
         idle = variable.without and backend not in variable.honoured
+        if name == "FIREWALL_TYPE" and _is_by_commands(values):
+            continue
         if idle and variable.is_on(value.text):
             complaints.remark(
                 f"{value.name} has no effect in this version: {variable.without}", value.place
             )
+
+
+def _is_by_commands(values: Values) -> bool:
+    """Whether the commands of fwknop 1.9 open in place of a firewall."""
+    return values.text("FIREWALL_TYPE") == "external_cmd" and values.flag("ENABLE_EXTERNAL_CMDS")
 
 
 def _verify_number(variable: Variable, value: Value, complaints: Complaints) -> None:

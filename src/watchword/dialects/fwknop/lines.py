@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from watchword.errors import Complaint, Place
 from watchword.record import record
@@ -60,6 +61,10 @@ def unreadable(text: str, file: str) -> Complaint | None:
         Place(file, text.count("\n", 0, found.start()) + 1),
         "check the path: this is hardly a configuration file",
     )
+
+
+UNKNOWN: Final = "correct the name, or remove the line"
+"""What to do about a name that nobody knows, and that is like no other."""
 
 
 def entries(text: str, file: str) -> Iterator[Entry]:

@@ -93,7 +93,9 @@ def load(sources: Sources, options: ServerOptions) -> Configuration:
     plain, sources = sources, noting(sources, read)
     values = read_values(sources, options, complaints)
     if options.config_file not in read:
-        complaints.settle()  # which stanzas are meant would be a guess
+        if options.access_file or options.access_folder:  # else which are meant would be a guess
+            _stanzas(sources, values, complaints)
+        complaints.settle()
     stanzas = _stanzas(sources, values, complaints)
     accounts = with_actions(accounts_of(sources, values), sources, values, complaints)
     nat = translate_nat.server_nat(values, complaints)

@@ -140,9 +140,10 @@ def _program(values: Values, backend: str) -> str:
 
 
 def _remark_program(values: Values, backend: str, complaints: Complaints) -> None:
-    """FIREWALL_EXE that names what is not run."""
+    """FIREWALL_EXE that names what no backend runs. Whoever names a backend may leave the program
+    of another one there, for a way back."""
     named = values.text("FIREWALL_EXE")
-    if not named or is_program_of(backend, named) or is_direct(values, backend):
+    if not named or any(is_program_of(each, named) for each in BACKENDS):
         return
     usual = {"nftables": "nft", **PROGRAMS}.get(backend)
     complaints.remark(
