@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from watchword.dialects.fwknop.client_values import time_offset
 from watchword.edges.dial import Heard
 from watchword.edges.path import Objection, Passage
 from watchword.record import replace
@@ -23,6 +26,9 @@ SEEN = Seen(
         ({}, Trouble.UNSEEN, "or the clocks, which nobody told"),
         ({"clock": 5.0}, Trouble.UNSEEN, "key or policy refuse it"),
         ({"clock": -500.0, "clock_of": "x"}, Trouble.CLOCK, "clock of x is 500 seconds behind"),
+        ({"clock": 500.0, "moved": 500}, Trouble.UNSEEN, "key or policy refuse it"),
+        ({"clock": 0.0, "moved": -500}, Trouble.CLOCK, "with -500 seconds added in the packet"),
+        ({"moved": 3600}, Trouble.UNSEEN, "nobody told, with +3600 seconds added in the packet"),
         ({"after": Heard.ANSWER}, Trouble.NONE, "all is well"),
         ({"after": Heard.ANSWER, "clock": 900.0}, Trouble.NONE, "although the clock"),
         ({"after": Heard.REFUSAL}, Trouble.SERVICE, "the service is down"),
@@ -77,3 +83,24 @@ def test_people_are_told_line_by_line() -> None:
     topics = [line.split()[0] for line in lines]
     assert topics == ["name", "clock", "before", "packet", "after", "diagnosis", "remedy"]
     assert "cannot be compared from here" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("seen", "remedy"),
+    [
+        ({"clock": 600.4}, "--time-offset-plus 600"),
+        ({"clock": -65536.0}, "--time-offset-minus 65536"),
+        ({"clock": 65600.0}, "--time-offset-plus 1093min"),
+        ({"clock": -3932160.0}, "--time-offset-minus 65536min"),
+        ({"clock": 100_000_000.0}, "set the clock of the one that is wrong (NTP)"),
+        ({"clock": 3.0, "moved": 900}, "leave the time offset out (TIME_OFFSET)"),
+    ],
+)
+def test_a_time_offset_is_offered_where_the_client_takes_it(
+    seen: dict[str, Any], remedy: str
+) -> None:
+    found = diagnose(replace(SEEN, **seen))
+    assert found.remedy.endswith(remedy)
+    option, _, text = remedy.rpartition(" ")
+    if option.startswith("--time-offset-"):
+        assert abs(time_offset(text) - abs(seen["clock"])) <= 30

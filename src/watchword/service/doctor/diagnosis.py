@@ -18,6 +18,7 @@ from watchword.edges.path import Objection, Passage
 from watchword.record import record
 
 TOLERANCE: Final = 120.0  # seconds that a time stamp may be off, unless the server says otherwise
+_LONGEST_OFFSET: Final = 65536  # of whatever unit a time offset is given in (client, section 3)
 _REPLAY: Final = "while it is fresh, whoever has its text could send it before the server sees it"
 
 
@@ -62,6 +63,8 @@ class Seen:
     clock: float | None = None
     """Seconds by which the other clock is ahead; None: nobody told."""
     clock_of: str = ""
+    moved: int = 0
+    """Seconds that were added to the time in the packet (TIME_OFFSET)."""
     packet: str = ""
     digest: str = ""
 
@@ -170,9 +173,20 @@ def _clock(seen: Seen) -> Diagnosis | None:
         Trouble.CLOCK,
         f"{_clocks(seen)}, and the server refuses packets more than {TOLERANCE:g} seconds off "
         "unless it is told otherwise",
-        "set the clock of the one that is wrong (NTP), or send with fwknop "
-        f"--time-offset-{'plus' if (seen.clock or 0) > 0 else 'minus'} {abs(seen.clock or 0):.0f}",
+        _set_right(seen.clock or 0.0),
     )
+
+
+def _set_right(ahead: float) -> str:
+    """The remedy, by an option where one can say it."""
+    if abs(ahead) <= TOLERANCE:
+        return "leave the time offset out (TIME_OFFSET)"
+    clock = "set the clock of the one that is wrong (NTP)"
+    seconds, minutes = round(abs(ahead)), round(abs(ahead) / 60)
+    if minutes > _LONGEST_OFFSET:
+        return clock
+    offset = f"{seconds}" if seconds <= _LONGEST_OFFSET else f"{minutes}min"
+    return f"{clock}, or send with fwknop --time-offset-{'plus' if ahead > 0 else 'minus'} {offset}"
 
 
 def _unseen(seen: Seen) -> Diagnosis:
@@ -184,7 +198,7 @@ def _unseen(seen: Seen) -> Diagnosis:
             "is asked for that could show whether it was accepted",
             ask,
         )
-    clocks = "" if seen.clock is not None else ", or the clocks, which nobody told"
+    clocks = "" if seen.clock is not None else f", or the clocks, which nobody told{_moved(seen)}"
     return Diagnosis(
         Trouble.UNSEEN,
         f"{_port(seen)} did not open, and why cannot be seen from here: the packet got lost in "
@@ -199,12 +213,16 @@ def _port(seen: Seen) -> str:
 
 
 def _off(seen: Seen) -> bool:
-    return seen.clock is not None and abs(seen.clock) > TOLERANCE
+    return seen.clock is not None and abs(seen.clock - seen.moved) > TOLERANCE
 
 
 def _clocks(seen: Seen) -> str:
     ahead = seen.clock or 0.0
     return (
         f"the clock of {seen.clock_of} is {abs(ahead):.0f} seconds "
-        f"{'ahead of' if ahead > 0 else 'behind'} ours"
+        f"{'ahead of' if ahead > 0 else 'behind'} ours{_moved(seen)}"
     )
+
+
+def _moved(seen: Seen) -> str:
+    return f", with {seen.moved:+} seconds added in the packet" if seen.moved else ""

@@ -89,6 +89,7 @@ class Examination:
             not_sent=knock.not_sent,
             clock=clock.result(),
             clock_of=self._clock or self._called.server,
+            moved=self._called.settings.time_offset or 0,
             packet=knock.packet.decode("ascii", "replace"),
             digest=hashlib.sha256(knock.packet).hexdigest() if knock.packet else "",
         )

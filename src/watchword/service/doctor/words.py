@@ -112,6 +112,7 @@ def _as_values(seen: Seen, addresses: Sequence[str]) -> dict[str, Any]:
         "clock": None
         if seen.clock is None
         else {"ahead": round(seen.clock, 3), "of": seen.clock_of},
+        "moved": seen.moved,
         "port": seen.port,
         "before": _word(seen.before),
         "after": _word(seen.after),
