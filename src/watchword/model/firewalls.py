@@ -45,6 +45,10 @@ class NamedSet:
     table: str
     name: str
 
+    def __str__(self) -> str:
+        """As nft has it."""
+        return f"{self.family} {self.table} {self.name}"
+
 
 @record
 class ChainUse:

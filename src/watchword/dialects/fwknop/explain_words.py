@@ -146,7 +146,7 @@ def _attached(firewall: FirewallSettings) -> Iterator[str]:
             f"{firewall.table}); what is closed without the mark is for your own rules to say"
         )
     elif firewall.attach is Attach.SETS:
-        named = ", ".join(f"{each.family} {each.table} {each.name}" for each in firewall.sets)
+        named = ", ".join(map(str, firewall.sets))
         yield f"who may come in is put into {named}; your own rules say what that is worth"
     elif firewall.guard_all:
         public = f"{services(firewall.public)} and " if firewall.public else ""

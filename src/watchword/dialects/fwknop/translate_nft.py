@@ -73,6 +73,13 @@ def sets(values: Values, attach: Attach, complaints: Complaints) -> tuple[NamedS
             values.place("FIREWALL_ATTACH"),
             "name the set that your rules look at, such as NFT_SET4 inet filter allowed4",
         )
+    for missing, version in (("NFT_SET4", 4), ("NFT_SET6", 6)):
+        if given and not {missing, f"{missing}_TO"} & set(given):
+            complaints.remark(
+                f"there is no {missing}: nobody is let in by IPv{version}",
+                values.place("FIREWALL_ATTACH"),
+                f"name a set for IPv{version} as well, if callers may have such addresses",
+            )
     found = []
     for name in given:
         words = _words(values.text(name))

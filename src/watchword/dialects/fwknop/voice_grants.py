@@ -114,8 +114,10 @@ def _attached(event: Attached) -> Iterator[Line]:
         what = f"hidden until granted: {listed(event.hidden)}"
     elif event.backend == "firewalld" and not event.jumps:
         what = "what is hidden is up to them"
-    else:
+    elif event.way.startswith("jump"):
         what = "what is hidden is up to the chains that jump here"
+    else:
+        what = "what is hidden is up to your own rules"
     yield Priority.INFO, f"Attached to the firewall ({event.backend}, {event.way}), {what}"
     if event.adopted:
         yield Priority.INFO, f"{event.adopted} live connections go on."

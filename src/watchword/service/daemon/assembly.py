@@ -283,5 +283,9 @@ def way_of(firewall: FirewallSettings) -> str:
         return firewall.home
     if firewall.attach is Attach.GUARD:
         return f"guard inet {firewall.table}"
+    if firewall.attach is Attach.MARK:
+        return f"mark {firewall.mark:#x} in inet {firewall.table}"
+    if firewall.attach is Attach.SETS:
+        return f"sets {', '.join(map(str, firewall.sets))}"
     chains = ", ".join(f"{each.family} {each.table} {each.chain}" for each in firewall.jump_from)
     return f"jump from {chains}"

@@ -126,8 +126,10 @@ def _ruleset(settings: Settings) -> str:
         return _dated(settings, everything=False)
     if firewall.in_iptables:
         return _iptables(firewall)
-    if firewall.attach is Attach.GUARD:
+    if firewall.attach in (Attach.GUARD, Attach.MARK):
         return _ours("table", "inet", firewall.table)
+    if firewall.attach is Attach.SETS:
+        return "".join(_ours("set", *str(each).split()) for each in firewall.sets)
     return "".join(
         _ours("chain", each.family, each.table, "watchword") for each in firewall.jump_from
     )

@@ -46,7 +46,7 @@ def attachment(
 
 
 def _missing(firewall: FirewallSettings, there: Sequence[Chain]) -> str:
-    if firewall.attach is Attach.GUARD:
+    if firewall.attach in (Attach.GUARD, Attach.MARK):
         guards = (each for each in there if each.hook and _is_ours(firewall, each))
         return "" if any(guards) else f"the table inet {firewall.table}"
     for name, own in _callers(firewall, there):
@@ -99,10 +99,12 @@ def reach(
     own: Iterable[Service],
 ) -> Iterator[Finding]:
     """What strangers can get at, as far as the guard goes; ``own``: for packets."""
-    if firewall.needed and firewall.attach is Attach.JUMP:
+    if firewall.needed and firewall.attach is not Attach.GUARD:
+        jumps = firewall.attach is Attach.JUMP
+        whose = "the chains to say that we are called from" if jumps else "your own rules to say"
         yield remark(
             "reach",
-            "what strangers reach is for the chains to say that we are called from",
+            f"what strangers reach is for {whose}",
             "watchword doctor --server --probe tries",
         )
         return
@@ -169,6 +171,14 @@ def rules(firewall: FirewallSettings, policy: Policy, there: Sequence[Chain]) ->
     )
     if _is_ufw(there):
         found.append(_beside_ufw(firewall))
+    if firewall.attach in (Attach.MARK, Attach.SETS):
+        found.append(
+            remark(
+                "rules",
+                "whom your own rules let in, and whom not, is not looked at",
+                "watchword doctor --server --probe tries what strangers reach",
+            )
+        )
     yield from found or [fine("rules", "no rule of others is in the way of grants")]
 
 

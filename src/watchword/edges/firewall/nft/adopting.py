@@ -47,12 +47,13 @@ def check(settings: FirewallSettings, found: Survey) -> None:
     in_order = [each for home in homes(settings) for each in _named(settings, home)]
     seen = found.sets[-len(in_order) :]
     for each, what in zip(in_order, seen, strict=True):
-        if what is None or not _holds(each, what):
-            missing = "there is no set" if what is None else "openings do not fit into the set"
+        make = f"nft add set {each} '{{ type {shape(each)[1]}; flags timeout; }}'"
+        if what is None:
+            raise HostError(f"there is no set {each}", hint=f"make it: {make}")
+        if lacking := _lacking(each, what):
             raise HostError(
-                f"{missing} {each.family} {each.table} {each.name}",
-                hint=f"make it: nft add set {each.family} {each.table} {each.name} "
-                f"'{{ type {shape(each)[1]}; flags timeout; }}'",
+                f"openings do not fit into the set {each}: {lacking}",
+                hint=f"name another one, or delete it and make it anew: {make}",
             )
 
 
@@ -71,5 +72,10 @@ def shape(named: NamedSet) -> tuple[int, str]:
     return number, " . ".join(name for _, name in parts)
 
 
-def _holds(named: NamedSet, seen: SetSeen) -> bool:
-    return seen.key == shape(named)[0] and seen.timeouts and not seen.is_map
+def _lacking(named: NamedSet, seen: SetSeen) -> str:
+    """Why openings cannot be put in; empty: they can."""
+    if seen.is_map:
+        return "it is a map"
+    if seen.key != shape(named)[0]:
+        return f"its type is not {shape(named)[1]}"
+    return "" if seen.timeouts else "it does not have the flag timeout"

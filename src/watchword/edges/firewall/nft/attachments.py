@@ -275,7 +275,7 @@ def _way(settings: FirewallSettings) -> str:
         case Attach.MARK:
             return f"mark {settings.mark:#x} in inet {settings.table}"
         case Attach.SETS:
-            named = [f"{each.family} {each.table} {each.name}" for each in settings.sets]
+            named = [str(each) for each in settings.sets]
             return "sets " + ", ".join(named)
         case _:
             named = [f"{each.family} {each.table} {each.chain}" for each in settings.jump_from]
