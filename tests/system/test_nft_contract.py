@@ -71,7 +71,9 @@ class TestMark(FirewallContract):
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        yield from world_of(FirewallSettings(attach=Attach.MARK, leads=True), OPERATORS)
+        forward = (JumpFrom("inet", "filter", "forward"),)
+        settings = FirewallSettings(attach=Attach.MARK, leads=True, output_from=forward)
+        yield from world_of(settings, OPERATORS)
 
 
 class TestSetsOfTheOperators(FirewallContract):
@@ -84,7 +86,13 @@ class TestSetsOfTheOperators(FirewallContract):
             for version in (4, 6)
             for to in (False, True)
         )
-        yield from world_of(FirewallSettings(attach=Attach.SETS, sets=named, leads=True), OPERATORS)
+        settings = FirewallSettings(
+            attach=Attach.SETS,
+            sets=named,
+            leads=True,
+            output_from=(JumpFrom("inet", "filter", "forward"),),
+        )
+        yield from world_of(settings, OPERATORS)
 
 
 class TestJumpFromOneTable(FirewallContract):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from tests.fwknopd_files import configure, remarks
+from tests import firewalls
+from tests.fwknopd_files import configure, remarks, stanza
 from watchword.dialects.fwknop.voice import lines as told
+from watchword.edges.firewall.at_best import at_best
 from watchword.edges.firewall.nft import adopting
 from watchword.edges.firewall.nft.survey import SetSeen, Survey
 from watchword.edges.firewall.ruleset import Chain
@@ -17,8 +20,10 @@ from watchword.edges.programs import MemoryPrograms
 from watchword.errors import HostError
 from watchword.model.daemon_events import Attached
 from watchword.model.firewalls import Attach, FirewallSettings, NamedSet
+from watchword.model.openings import Feature
 from watchword.model.services import Service
 from watchword.model.settings import Settings
+from watchword.programs import fwknopd, watchword
 from watchword.service.daemon import listing
 from watchword.service.daemon.assembly import way_of
 from watchword.service.doctor import firewall_diagnosis
@@ -126,3 +131,63 @@ def test_a_table_that_marks_and_is_gone_is_missed() -> None:
     assert said.severity is Severity.FINE
     [said] = firewall_diagnosis.attachment(found, [], in_step=True)
     assert "the table inet w is not in the kernel" in said.sentence
+
+
+def on_the_page() -> dict[str, frozenset[Feature]]:
+    """What docs/firewalls.md says of each firewall, as the contract's tests saw it."""
+    lines = (firewalls.ROOT / "docs" / "firewalls.md").read_text("utf-8").splitlines()
+    found: dict[str, set[Feature]] = {name: set() for name in firewalls.COLUMNS}
+    for feature, words in firewalls.ROWS.items():
+        [row] = [each for each in lines if each.startswith(f"| {words} |")]
+        answers = row.removeprefix(f"| {words} |").strip(" |").split(" | ")
+        for name, answer in zip(firewalls.COLUMNS, answers, strict=True):
+            found[name] |= {feature} if answer == "yes" else set()
+    return {name: frozenset(each) for name, each in found.items()}
+
+
+def test_at_best_a_firewall_can_do_what_was_seen_of_it() -> None:
+    ways = {"guard": "FIREWALL_ATTACH guard", "jump": JUMP, "mark": MARK, "sets": SETS}
+    both = f"{SETS}\nNFT_SET4_TO inet filter t4\nNFT_SET6_TO inet filter t6"
+    for name, seen in on_the_page().items():
+        backend, _, way = name.partition(" ")
+        lines = both if way == "sets" else ways.get(way, "")
+        chosen = (
+            replace(firewall(lines), backend=backend) if backend != "nftables" else firewall(lines)
+        )
+        assert at_best(chosen) == seen, name
+
+
+def test_sets_can_do_what_those_can_that_were_named() -> None:
+    four = at_best(firewall("FIREWALL_ATTACH sets\nNFT_SET4 inet filter a4"))
+    assert Feature.IPV4 in four
+    assert not four & {Feature.IPV6, Feature.DESTINATION}
+    direct = at_best(firewall("FIREWALL_BACKEND firewalld\nFIREWALLD_RULES direct"))
+    assert Feature.SOURCE_NAT in direct
+
+
+@pytest.mark.parametrize("asking", [["check"], ["check", "--json"]])
+@pytest.mark.parametrize(
+    ("config", "line", "lacking"),
+    [
+        ("FIREWALL_BACKEND iptables", "BIND_SOURCE_PORT required", "one source port"),
+        (f"{MARK}", "COUNT_CONNECTIONS Y", "a number of connections"),
+        ("FIREWALL_BACKEND aws\nAWS_SECURITY_GROUP sg-0123456789abcdef0\n"
+         "ENABLE_DESTINATION_RULE Y", "", "one destination"),
+    ],
+)  # fmt: skip
+def test_what_no_such_firewall_can_do_is_told_before_the_start(
+    config: str, line: str, lacking: str, asking: list[str], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    files = []
+    for option, name, text in (("-c", "fwknopd.conf", config), ("-a", "access.conf", stanza(line))):
+        path = tmp_path / name
+        path.write_text(f"{text}\n")
+        path.chmod(0o600)
+        files += [option, str(path)]
+    assert watchword.main([*asking, *files]) == 1
+    said = capsys.readouterr()
+    assert lacking in said.out + said.err
+    assert "can be used" not in said.out
+    assert fwknopd.main([*files, "--exit-parse-config"]) == 1
+    assert lacking in capsys.readouterr().err

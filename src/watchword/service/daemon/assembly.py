@@ -14,6 +14,7 @@ from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
 from watchword.edges import file_rights, files
 from watchword.edges.clock import boot_id
+from watchword.edges.firewall.at_best import at_best
 from watchword.edges.firewall.firewalld.system_bus import bus_environment
 from watchword.edges.firewall.live import KernelConnections, MemoryConnections
 from watchword.edges.firewall.memory import MemoryFirewall
@@ -220,6 +221,15 @@ def fitted(policy: Policy, name: str, features: frozenset[Feature]) -> Policy:
     families = {4: Feature.IPV4, 6: Feature.IPV6}
     able = tuple(version for version, feature in families.items() if feature in features)
     return replace(policy, families=able)
+
+
+def check_needs(settings: Settings, policy: Policy) -> None:
+    """Before the firewall is asked: whether any of its kind could do what the policy needs.
+
+    Raises OperatorError.
+    """
+    if settings.firewall.needed:
+        fitted(policy, settings.firewall.backend, at_best(settings.firewall))
 
 
 def check_hidden(firewall: FirewallSettings, name: str, features: frozenset[Feature]) -> None:

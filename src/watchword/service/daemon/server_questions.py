@@ -150,6 +150,7 @@ def _systems(options: ServerOptions) -> int:
 
 def _check(options: ServerOptions) -> int:
     configuration = proven(options)
+    assembly.check_needs(configuration.settings, configuration.policy)
     book = Logbook(configuration.settings.log, foreground=True, syslog=False)
     surroundings.set_locale(configuration.settings, book)
     for path in configuration.key_files:

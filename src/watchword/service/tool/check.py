@@ -46,7 +46,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from watchword.dialects.fwknop import explain_words
     from watchword.dialects.knockd.weakness import weaknesses
     from watchword.service import policy_trial
-    from watchword.service.daemon import leading, own_configuration
+    from watchword.service.daemon import assembly, leading, own_configuration
     from watchword.service.daemon.sources import doubts
 
     try:
@@ -56,7 +56,12 @@ def _check(arguments: argparse.Namespace) -> int:
     policy, tests = configuration.policy, configuration.tests
     failed = tuple(policy_trial.failures(policy, tests, own_configuration.fits))
     doubtful = (*doubts(configuration.settings), *leading.doubts(policy), *_expired(policy))
-    said = (*configuration.complaints, *doubtful, *failed, *weaknesses(policy.doors))
+    lacking: Sequence[Complaint] = ()
+    try:
+        assembly.check_needs(configuration.settings, policy)
+    except OperatorError as error:
+        lacking = error.complaints
+    said = (*configuration.complaints, *doubtful, *failed, *weaknesses(policy.doors), *lacking)
     usable = not any(each.fatal for each in said)
     shown, doubt = _blocked(configuration.settings.state_dir, policy)
     said = (*said, *doubt)
