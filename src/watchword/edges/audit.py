@@ -15,13 +15,13 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from watchword.edges.files import sync_folder
 from watchword.edges.portable import flags
 from watchword.errors import HostError
+from watchword.record import record
 
 CURRENT: Final = "audit.log"
 HEAD: Final = "audit.head"
@@ -33,7 +33,7 @@ _APPEND: Final = flags("RDWR", "APPEND", "CREAT", "NOFOLLOW", "CLOEXEC", "NONBLO
 _IN_PLACE: Final = flags("RDWR", "CREAT", "NOFOLLOW", "CLOEXEC", "NONBLOCK")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """How the journal was left behind."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from watchword.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Looseness:
     """Others than root and ourselves may do something to a path."""
 
@@ -24,7 +25,7 @@ class Looseness:
     """By others than the owner, or the owner is somebody else."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Room:
     """Of the file system that a folder is on."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
 
 from watchword.model.addresses import Address, canonical
 from watchword.model.services import Proto, Service
+from watchword.record import record
 
 _TABLES: Final = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
 """Files of /proc/net, and the state in which a socket waits."""
@@ -22,7 +22,7 @@ _WORD: Final = 4  # bytes; addresses are printed word by word, in the machine's 
 _NOBODY: Final = "0"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listener:
     service: Service
     address: Address

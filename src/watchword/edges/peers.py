@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Protocol
+
+from watchword.record import record
 
 _CREDENTIALS = struct.Struct("=3i")  # struct ucred: pid, uid, gid
 _GROUPS = 59  # SO_PEERGROUPS, since Linux 4.13; the socket module has no name for it
@@ -19,7 +20,7 @@ class _Asked(Protocol):
     def getsockopt(self, level: int, name: int, size: int, /) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Peer:
     """The process that connected, as it was then."""
 

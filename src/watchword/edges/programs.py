@@ -18,13 +18,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from watchword.edges.portable import own_user
 from watchword.errors import HostError
 from watchword.model.commands import Account
 from watchword.ports import Completed, NotStartedError, ProgramRunner
+from watchword.record import record
 
 CLEAN_ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin",
@@ -243,7 +243,7 @@ class _Talk:
             self._heard[pipe].append(piece)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """One call of a program."""
 

@@ -15,13 +15,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from watchword.edges import landlock, seccomp
 from watchword.errors import HostError
 from watchword.model.commands import Account
+from watchword.record import record
 
 _SET_DEATH_SIGNAL, _DROP_FROM_BOUND, _NO_NEW_PRIVS, _AMBIENT = 1, 24, 38, 47
 _CLEAR_AMBIENT: Final = 4
@@ -30,7 +30,7 @@ _CAPABILITY_VERSION: Final = 0x20080522
 _INVALID: Final = 22  # there is no such capability
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Confined:
     """What is in force; what is empty holds, what is not says why it does not."""
 

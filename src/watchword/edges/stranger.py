@@ -17,7 +17,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import IO, Final, cast
@@ -25,6 +24,7 @@ from typing import IO, Final, cast
 from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import HostError
 from watchword.ports import ProgramRunner
+from watchword.record import record
 
 _PATIENCE: Final = 1.5  # seconds for all connections together
 _SPARE: Final = 5.0  # seconds more, for an interpreter to start on a busy machine
@@ -64,7 +64,7 @@ class Reply(Enum):
     SILENT = "silent"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tried:
     port: int
     """TCP."""

@@ -10,7 +10,6 @@ stanza gave to the same user for the same address, and nothing of anybody else's
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.grant.actions import UnfitError
@@ -19,11 +18,12 @@ from watchword.model.addresses import Address
 from watchword.model.openings import Grant
 from watchword.model.requests import Request
 from watchword.model.services import Service
+from watchword.record import record
 
 _MOST: Final = 64  # services; the format has room for fewer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClosePermit:
     """A yes to the end of the caller's own grants. Nothing has ended yet."""
 

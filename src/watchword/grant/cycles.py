@@ -11,17 +11,16 @@ every service has a run of its own; the time is never 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from watchword.grant.commands import SHELL
 from watchword.grant.permits import Permit
 from watchword.model.addresses import Address
 from watchword.model.commands import Closing, CycleTerms
 from watchword.model.services import Service
 from watchword.model.templates import Blank, Filling, Template
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Values:
     """What a run is for."""
 
@@ -39,7 +38,7 @@ class Values:
     """What the grant is called; no command is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Run:
     """One command of the operator's, spelled out."""
 

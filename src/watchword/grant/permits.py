@@ -7,7 +7,6 @@ comes to (granting).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from watchword.grant.closing import ClosePermit
@@ -18,9 +17,10 @@ from watchword.model.outcomes import Refusal
 from watchword.model.requests import Request
 from watchword.model.services import Service
 from watchword.model.sharing import SHARED_BY_ALL, SharingTerms
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandPermit:
     """A yes to a command, if its checks turn out well. Nothing has run yet."""
 
@@ -31,7 +31,7 @@ class CommandPermit:
     """As ``Grant.key``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Permit:
     """A yes: who may reach what, for how long. Nothing is open yet."""
 
@@ -74,7 +74,7 @@ class Permit:
         return (Caller(self.who, self.extent), *self.also)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unresolved:
     """Neither yes nor no, until somebody says which addresses a host has."""
 

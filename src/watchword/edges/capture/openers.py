@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from watchword.edges.capture import file, hit_group, libpcap, log_rights, tap, tcp, udp
 from watchword.edges.programs import SystemPrograms
+from watchword.record import record
 from watchword.wire.bpf import Program
 
 
@@ -24,7 +24,7 @@ def opened_log(path: Path, pipe: bool) -> int:
     return log_rights.opened_pipe(path) if pipe else log_rights.opened_log(path)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Openers:
     """Each raises what the functions here raise."""
 

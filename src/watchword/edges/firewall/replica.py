@@ -15,11 +15,11 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from watchword.errors import HostError
 from watchword.ports import Completed, NotStartedError, ProgramRunner
+from watchword.record import record
 
 Answer = TypeVar("Answer")
 _CLONE_NEWNET: Final = 0x40000000
@@ -31,7 +31,7 @@ _RUNNING: Final = re.compile(
 _PACE: Final = re.compile(r" timeout \d+(?= |$)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ruleset:
     """As text, for reading it in again."""
 

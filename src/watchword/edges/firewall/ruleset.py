@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from watchword.errors import HostError
 from watchword.model.services import Proto, Service
 from watchword.ports import ProgramRunner
+from watchword.record import record
 
 _MANY: Final = 1024  # ports of a range that are named one by one; a longer one is "conditional"
 _VERDICTS: Final = ("accept", "drop", "reject", "return", "goto", "jump", "queue")
@@ -25,7 +25,7 @@ _NAT: Final = ("dnat", "redirect")
 _NAT_TARGETS: Final = ("DNAT", "REDIRECT")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     verdict: str
     """``accept``, ``drop``, ``reject``, ``jump``...; empty: none."""
@@ -39,7 +39,7 @@ class Rule:
     """The chain that it jumps to."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     family: str
     table: str

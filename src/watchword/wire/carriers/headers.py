@@ -13,10 +13,10 @@ those checksums; they are always there.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from watchword.model.addresses import Address
+from watchword.record import record
 from watchword.wire.frames import ICMP, ICMPV6, TCP, UDP
 
 ECHO_REPLY: Final = {4: 0, 6: 129}
@@ -29,7 +29,7 @@ _WINDOW: Final = 32767
 _LARGEST: Final = 65535
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ends:
     """Where a packet says it comes from, and where it goes."""
 
@@ -47,7 +47,7 @@ class Ends:
         return self.destination.version
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ports:
     """Both 1 to 65535."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.cutting import cut_off
@@ -31,6 +30,7 @@ from watchword.errors import HostError
 from watchword.model.firewalls import ChainUse, FirewallSettings
 from watchword.model.openings import ChangeSet, Feature, Hole, Tag
 from watchword.ports import Clock, FirewallBackend, ProgramRunner
+from watchword.record import record
 
 LOOK_EVERY = 0.25
 """Seconds between two looks whether others changed something; a look costs some system calls."""
@@ -39,7 +39,7 @@ _SHARE = 0.01
 _RELEASE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Parts:
     """What it works with on this host."""
 

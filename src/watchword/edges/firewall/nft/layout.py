@@ -8,10 +8,10 @@ elements (elements, connections). No I/O.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from watchword.model.firewalls import JumpFrom
+from watchword.record import record
 
 FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
 """nftables' families that we attach to, with their numbers (NFPROTO_*)."""
@@ -22,7 +22,7 @@ PASS_SIZE = 65_536
 """The same for connections that are let through or cut one by one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Home:
     """A table that holds openings of ours."""
 
@@ -67,7 +67,7 @@ class Home:
         return f"{self.family} {self.table}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hook:
     """Where a base chain stands in the packet path."""
 
@@ -77,7 +77,7 @@ class Hook:
     """1: accept."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExpectedChain:
     """A chain of ours, known by the comments of its rules, in order."""
 
@@ -94,7 +94,7 @@ class Call(NamedTuple):
     chain: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Structure:
     """Everything that has to stand before an opening means anything."""
 

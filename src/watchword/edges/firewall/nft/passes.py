@@ -65,9 +65,10 @@ class Passes:
 
     def tend(self, netlink: Netlink) -> None:
         """Make the sets what they should be, without connections that are over."""
-        live = _live(netlink)
-        self.adopted &= live
-        self.cut &= live | tracked(netlink, self.cut - live)
+        if self.adopted or self.cut:  # most hosts have none, and a look walks over every socket
+            live = _live(netlink)
+            self.adopted &= live
+            self.cut &= live | tracked(netlink, self.cut - live)
         sheets = [
             *self._sheets(netlink, ADOPTED, self.adopted),
             *self._sheets(netlink, CUT, self.cut),

@@ -11,7 +11,6 @@ used twice in a table.
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from watchword.edges.firewall.nft.attributes import (
@@ -36,6 +35,7 @@ from watchword.edges.firewall.nft.layout import (
     Structure,
 )
 from watchword.edges.firewall.nft.netlink import KernelError, Netlink
+from watchword.record import record
 
 _GET_TABLE, _GET_CHAIN, _GET_RULE, _GET_SET = (SUBSYS_NFTABLES << 8 | n for n in (1, 4, 7, 10))
 # Attribute numbers of each kind of object; the table's name is 1 in all of them.
@@ -50,7 +50,7 @@ _COMMENT = 0  # type of the user data that nft shows as comment
 _DORMANT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Table:
     handle: int
     comment: str
@@ -58,7 +58,7 @@ class Table:
     """True: none of its chains sees a packet."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     handle: int
     comment: str
@@ -66,7 +66,7 @@ class Rule:
     """The chain it jumps to; empty: none."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     handle: int
     hook: Hook | None
@@ -84,7 +84,7 @@ class SetSeen(NamedTuple):
     is_map: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Survey:
     """What was found of a structure; None where nothing was."""
 

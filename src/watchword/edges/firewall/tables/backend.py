@@ -14,7 +14,6 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from watchword.edges.firewall.barring import Bars
 from watchword.edges.firewall.cutting import cut_off
@@ -35,11 +34,12 @@ from watchword.model.firewalls import FirewallSettings
 from watchword.model.moments import Moment
 from watchword.model.openings import ChangeSet, Feature, Hole, Opening, Tag
 from watchword.ports import Clock, FirewallBackend, KeepsNoTags, ProgramRunner
+from watchword.record import record
 
 _WAIT_FOR_WARD = 0.25  # seconds between two looks whether there is one yet
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Parts:
     """What it works with on this host."""
 

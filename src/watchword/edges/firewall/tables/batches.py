@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from watchword.edges.firewall.tables.listing import Line
+from watchword.record import record
 
 _MANY = 16
 """Rules to delete from which on it can be worth it to write down the rest."""
@@ -26,12 +26,12 @@ Content = dict[str, list[str]]
 """What our chains of one table hold: rules by chain, in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """What happens to one table."""
 
-    take: Sequence[Line] = field(default_factory=tuple)
-    put: Sequence[Line] = field(default_factory=tuple)
+    take: Sequence[Line] = ()
+    put: Sequence[Line] = ()
 
     def __bool__(self) -> bool:
         return bool(self.take or self.put)

@@ -11,13 +11,13 @@ put into a chain of ours stays until the chain itself goes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from watchword.edges.firewall.tables.listing import Listing
 from watchword.model.firewalls import ChainUse
+from watchword.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Branch:
     """One chain of ours for one IP version."""
 
