@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import termios
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ from watchword.model.crypto import Secret
 pytestmark = pytest.mark.system
 OTHER_KEY, OTHER_MAC = Secret(b"another key of another stanza..."), Secret(b"another HMAC key " * 3)
 SECOND = credential(key=OTHER_KEY, mac_key=OTHER_MAC)
+AT_ONCE = struct.pack("ii", 1, 0)
+"""For SO_LINGER: nothing of a connection stays that cannot be ended with its peer."""
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +50,36 @@ def scene() -> Iterator[Trio]:
         yield made
 
 
-@pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
-    found = Server(scene.server.host, tmp_path)
+def prepared(scene: Trio, folder: Path) -> Server:
+    found = Server(scene.server.host, folder)
     found.access = stanza(OPEN_PORTS="tcp/22,udp/53") + stanza(OTHER_KEY, OTHER_MAC)
+    return found
+
+
+@pytest.fixture(scope="module")
+def lasting(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return prepared(scene, tmp_path_factory.mktemp("lasting"))
+
+
+@pytest.fixture
+def running(lasting: Server) -> Server:
+    """One for several tests, with no grants and nothing said."""
+    if lasting.process is None or lasting.ended:
+        lasting.start()
+    lasting.turn_page()
+    return lasting
+
+
+@pytest.fixture
+def server(scene: Trio, lasting: Server, tmp_path: Path) -> Iterator[Server]:
+    """One of a test alone."""
+    if lasting.process is not None:
+        lasting.stop()
+    scene.server.host.run("nft", "flush", "ruleset")
+    found = prepared(scene, tmp_path)
     yield found.start()
     if not found.ended:
         found.stop()
-    scene.server.host.run("nft", "flush", "ruleset")
 
 
 @pytest.fixture(params=[False, True], ids=["IPv4", "IPv6"])
@@ -88,49 +113,51 @@ def elements(server: Server) -> int:
 
 
 def test_they_are_listed_as_the_kernel_has_them_and_renewed_by_a_second_packet(
-    scene: Trio, server: Server, six: bool
+    scene: Trio, running: Server, six: bool
 ) -> None:
-    assert server.tool("grants").stdout == "no grants in force\n"
-    judged = knock(scene, server, six=six, seconds=60, user="carol")
-    [grant] = told(server)
+    assert running.tool("grants").stdout == "no grants in force\n"
+    judged = knock(scene, running, six=six, seconds=60, user="carol")
+    [grant] = told(running)
     assert (grant["who"], grant["source"]) == (at(scene.caller, six),) * 2
     assert (grant["services"], grant["stanza"], grant["user"]) == (["tcp/22"], 1, "carol")
     assert grant["grant"] == judged["grant"]
     assert 0 < grant["remaining"] <= 60
     assert grant["in_force"] is True
 
-    second = knock(scene, server, six=six, seconds=200, user="carol")
+    second = knock(scene, running, six=six, seconds=200, user="carol")
     assert (second["verdict"], second["grant"]) == ("granted", judged["grant"])
     assert (second["by"], second["seconds"]) == ("renewal", 200)
-    [renewed] = told(server)
+    [renewed] = told(running)
     assert (renewed["grant"], renewed["since"]) == (grant["grant"], grant["since"])
     assert 120 < renewed["remaining"] <= 200
-    assert elements(server) == 1
-    [minutes] = re.findall(r"expires (?:(\d+)m)?\d+s", server.ruleset())
+    assert elements(running) == 1
+    [minutes] = re.findall(r"expires (?:(\d+)m)?\d+s", running.ruleset())
     assert minutes in ("2", "3")
-    assert server.log.count("Added access rule") == 2  # as fwknopd says it, whatever was there
-    listed = server.program("--fw-list").stdout
+    assert running.log.count("Added access rule") == 2  # as fwknopd says it, whatever was there
+    listed = running.program("--fw-list").stdout
     assert listed.count(grant["grant"]) == 1
     assert "carol" in listed
     assert "ww:" in listed
-    assert "1 grants in force" in server.program("-S", "-v").stdout
-    in_words = server.tool("grants").stdout.splitlines()
+    assert "1 grants in force" in running.program("-S", "-v").stdout
+    in_words = running.tool("grants").stdout.splitlines()
     assert len(in_words) == 2
     assert in_words[1].startswith(grant["grant"])
     assert in_words[1].endswith("  yes")
 
 
 def test_one_is_revoked_and_its_connection_goes_on_or_is_cut_as_was_asked(
-    scene: Trio, server: Server, six: bool
+    scene: Trio, running: Server, six: bool
 ) -> None:
     target = at(scene.server, six)
     door = listen(scene.server.host, target, 22)
+    grants = []
     for cut in (False, True):
-        grant = knock(scene, server, six=six)["grant"]
+        grant = knock(scene, running, six=six)["grant"]
+        grants.append(grant)
         talk = connect(scene.caller.host, target, 22, seconds=30)
         assert talk is not None
         near, _ = door.accept()
-        answer = server.tool("revoke", grant, *(["--cut"] if cut else []))
+        answer = running.tool("revoke", grant, *(["--cut"] if cut else []))
         assert answer.returncode == 0, answer.stderr
         assert f"revoked: {grant}" in answer.stdout
         assert ("connections cut: 1" in answer.stdout) is cut
@@ -145,50 +172,52 @@ def test_one_is_revoked_and_its_connection_goes_on_or_is_cut_as_was_asked(
         else:
             assert near.recv(100) == b"still here"
         for each in (talk, near):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             each.close()
-        assert told(server) == []
+        assert told(running) == []
     door.close()
     # Who comes back with a new packet is welcome: what was cut is one connection, not a caller.
-    knock(scene, server, six=six)
+    knock(scene, running, six=six)
     with listen(scene.server.host, target, 22):
         assert gets_through(scene.caller.host, target, 22)
-    changes = read_changes(server.folder / "state")
+    read = read_changes(running.folder / "state")
+    changes = [each for each in read if each.target in grants]
     assert [(each.action, each.uid) for each in changes] == [("revoke", os.geteuid())] * 2
     assert changes[0].result == f"1 grant revoked ({changes[0].target}), 1 connection cut"
-    assert f"User id {os.geteuid()}" in server.log
+    assert f"User id {os.geteuid()}" in running.log
 
 
 def test_fwknopds_own_option_of_1_9_ends_what_an_address_has(
-    scene: Trio, server: Server, six: bool
+    scene: Trio, running: Server, six: bool
 ) -> None:
     target, who = at(scene.server, six), at(scene.caller, six)
     with listen(scene.server.host, target, 22):
-        knock(scene, server, six=six)
+        knock(scene, running, six=six)
         assert reaches(scene.caller.host, target, 22, seconds=30.0)
-        answer = server.program("--fw-del-ip", who)
+        answer = running.program("--fw-del-ip", who)
         assert (answer.returncode, answer.stdout) == (0, f"Ended 1 grants of {who}.\n")
         assert not reaches(scene.caller.host, target, 22)
-        again = server.program("--fw-del-ip", who)
+        again = running.program("--fw-del-ip", who)
         assert (again.returncode, again.stdout) == (1, f"Ended 0 grants of {who}.\n")
         assert "invalid" not in again.stderr
 
 
 def test_a_datagram_service_forgets_a_caller_who_is_cut(
-    scene: Trio, server: Server, six: bool
+    scene: Trio, running: Server, six: bool
 ) -> None:
     target = at(scene.server, six)
     service = open_socket(scene.server.host, target, socket.SOCK_DGRAM)
     caller = open_socket(scene.caller.host, target, socket.SOCK_DGRAM)
     with service, caller:
         service.bind((target, 53))
-        grant = knock(scene, server, "0.0.0.0,udp/53", six=six)["grant"]
+        grant = knock(scene, running, "0.0.0.0,udp/53", six=six)["grant"]
         service.settimeout(30)
         for word in (b"one", b"two"):
             caller.sendto(word, (target, 53))
             heard, where = service.recvfrom(100)
             assert heard == word
             service.sendto(b"yes", where)
-        answer = server.tool("revoke", grant, "--cut", "--json")
+        answer = running.tool("revoke", grant, "--cut", "--json")
         assert json.loads(answer.stdout)["cut"] == 1
         service.settimeout(0.7)
         caller.sendto(b"three", (target, 53))
@@ -197,27 +226,66 @@ def test_a_datagram_service_forgets_a_caller_who_is_cut(
 
 
 def test_they_are_revoked_by_address_by_stanza_and_all_together(
-    scene: Trio, server: Server
+    scene: Trio, running: Server
 ) -> None:
     def everything() -> None:
         for text in ("192.0.2.7,tcp/22", "192.0.2.8,tcp/22", "2001:db8:9::1,tcp/22"):
-            assert knock(scene, server, text)["verdict"] == "granted"
-        knock(scene, server, "192.0.2.9,tcp/22", sealed_with=SECOND)
+            assert knock(scene, running, text)["verdict"] == "granted"
+        knock(scene, running, "192.0.2.9,tcp/22", sealed_with=SECOND)
 
     everything()
-    assert server.tool("revoke", "2001:DB8:9::0001").returncode == 0
-    assert {each["who"] for each in told(server)} == {"192.0.2.7", "192.0.2.8", "192.0.2.9"}
-    assert server.tool("revoke", "--stanza", "2").returncode == 0
-    assert {each["who"] for each in told(server)} == {"192.0.2.7", "192.0.2.8"}
-    assert elements(server) == 2
-    assert server.tool("revoke", "--all").returncode == 0
-    assert told(server) == []
-    assert elements(server) == 0
-    nobody = server.tool("revoke", "192.0.2.7")
+    assert running.tool("revoke", "2001:DB8:9::0001").returncode == 0
+    assert {each["who"] for each in told(running)} == {"192.0.2.7", "192.0.2.8", "192.0.2.9"}
+    assert running.tool("revoke", "--stanza", "2").returncode == 0
+    assert {each["who"] for each in told(running)} == {"192.0.2.7", "192.0.2.8"}
+    assert elements(running) == 2
+    assert running.tool("revoke", "--all").returncode == 0
+    assert told(running) == []
+    assert elements(running) == 0
+    nobody = running.tool("revoke", "192.0.2.7")
     assert (nobody.returncode, nobody.stdout) == (1, "no grant in force is meant by that\n")
-    assert server.tool("revoke").returncode == 2
-    assert server.tool("revoke", "192.0.2.7", "--all").returncode == 2
-    assert server.tool("revoke", "host.example").returncode == 2
+    assert running.tool("revoke").returncode == 2
+    assert running.tool("revoke", "192.0.2.7", "--all").returncode == 2
+    assert running.tool("revoke", "host.example").returncode == 2
+
+
+def test_watching_counts_down_and_leaves_the_terminal_as_it_was(
+    scene: Trio, running: Server
+) -> None:
+    knock(scene, running, seconds=60)
+    near, far = pty.openpty()
+    before = termios.tcgetattr(far)
+    watching = scene.server.host.start(
+        *(str(PROGRAMS / "watchword"), "grants", "--watch", *running.files),
+        stdin=far,
+        stdout=far,
+        stderr=far,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    said = b""
+
+    def remaining() -> set[str]:
+        nonlocal said
+        if select.select([near], [], [], 0.1)[0]:
+            said += os.read(near, 65536)
+        return set(re.findall(r"  (\d\d) s  ", said.decode("utf-8", "replace")))
+
+    until(lambda: len(remaining()) >= 2)
+    assert b"grants in force: 1" in said
+    assert said.startswith(b"\x1b[?1049h\x1b[?25l")
+    assert not termios.tcgetattr(far)[3] & termios.ECHO
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(60) == 130
+    while select.select([near], [], [], 0)[0]:
+        said += os.read(near, 65536)
+    assert said.endswith(b"\x1b[?25h\x1b[?1049l")
+    assert termios.tcgetattr(far) == before
+    os.close(near)
+    os.close(far)
+
+    piped = running.tool("grants", "--watch")
+    assert piped.returncode == 2
+    assert "for people at a terminal" in piped.stderr
 
 
 def test_one_is_prolonged_within_policy_and_beyond_it_only_when_that_is_said(
@@ -302,45 +370,6 @@ def test_a_blocked_key_opens_nothing_over_reload_and_restart_until_it_is_unblock
     assert knock(scene, server)["verdict"] == "granted"
     actions = [each.action.value for each in read_changes(server.folder / "state")]
     assert actions == ["unblock", "revoke", "block"]
-
-
-def test_watching_counts_down_and_leaves_the_terminal_as_it_was(
-    scene: Trio, server: Server
-) -> None:
-    knock(scene, server, seconds=60)
-    near, far = pty.openpty()
-    before = termios.tcgetattr(far)
-    watching = scene.server.host.start(
-        *(str(PROGRAMS / "watchword"), "grants", "--watch", *server.files),
-        stdin=far,
-        stdout=far,
-        stderr=far,
-        env={**os.environ, "TERM": "xterm"},
-    )
-    said = b""
-
-    def remaining() -> set[str]:
-        nonlocal said
-        if select.select([near], [], [], 0.1)[0]:
-            said += os.read(near, 65536)
-        return set(re.findall(r"  (\d\d) s  ", said.decode("utf-8", "replace")))
-
-    until(lambda: len(remaining()) >= 2)
-    assert b"grants in force: 1" in said
-    assert said.startswith(b"\x1b[?1049h\x1b[?25l")
-    assert not termios.tcgetattr(far)[3] & termios.ECHO
-    watching.send_signal(signal.SIGINT)
-    assert watching.wait(60) == 130
-    while select.select([near], [], [], 0)[0]:
-        said += os.read(near, 65536)
-    assert said.endswith(b"\x1b[?25h\x1b[?1049l")
-    assert termios.tcgetattr(far) == before
-    os.close(near)
-    os.close(far)
-
-    piped = server.tool("grants", "--watch")
-    assert piped.returncode == 2
-    assert "for people at a terminal" in piped.stderr
 
 
 def test_what_was_refused_and_what_happened_can_be_asked_of_the_daemon(
