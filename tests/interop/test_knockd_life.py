@@ -464,6 +464,7 @@ def test_a_sheet_that_cannot_be_marked_opens_nothing(place: Street, knockd: Knoc
     knockd.wait_for(text)
     place.knock(7000, 8000, 5000)
     knockd.wait_for("other: OPEN SESAME")
+    assert "(mend that, then reload: SIGHUP)" in knockd.log
     assert "once: OPEN SESAME" not in knockd.log
     assert "once: running command" not in knockd.log
 

@@ -194,7 +194,25 @@ def test_a_name_may_be_as_long_as_the_original_keeps() -> None:
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    assert len(refused("[a]\ncolour = red\n[b]\nsequence = 0\n")) == 4
+    assert refused("[a]\ncolour = red\n[b]\nsequence = 0\n") == [
+        "config: line 2: syntax error",
+        "error: section 'a' has an empty knock sequence",
+        "config: section b: port 0 is invalid",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[d]\nsequenc = 1,2\n", "did you mean sequence?"),
+        ("[d]\nStart_Comand = x\nsequence = 1\n", "did you mean start_command?"),
+        ("[Options]\nUseSyslog\n", "write [options], in small letters, for what is no door"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_what_was_meant(text: str, hint: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        read(text)
+    assert hint in {each.hint for each in caught.value.complaints}
 
 
 def test_a_section_that_was_meant_as_options_is_remarked_on() -> None:

@@ -35,6 +35,8 @@ class Draft:
     section: Section
     complaints: list[Complaint]
     sequence: tuple[Service, ...] = ()
+    is_knocked: bool = False
+    """Something says what is to be knocked, rightly or not."""
     one_time: str | None = None
     seq_timeout: int = SEQ_TIMEOUT
     cmd_timeout: int = CMD_TIMEOUT

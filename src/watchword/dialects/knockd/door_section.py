@@ -42,6 +42,7 @@ def door(section: Section, number: int, complaints: list[Complaint]) -> tuple[Do
     draft = Draft(section, complaints)
     for directive in section.directives:
         read = _KEYS.get(directive.key)
+        draft.is_knocked |= directive.key in _KNOCKED
         if read is not None and directive.value is not None:
             read(draft, directive, directive.value)
         elif directive.key == "usesyslog" and directive.value is None:
@@ -52,23 +53,29 @@ def door(section: Section, number: int, complaints: list[Complaint]) -> tuple[Do
 
 
 def _puzzle(directive: Directive) -> str:
+    from watchword.dialects.fwknop.suggest import did_you_mean  # noqa: PLC0415  (mistakes)
+
     if directive.value is None and directive.key in _KEYS:
         return f"write {directive.key} = and a value"
     if directive.key == "usesyslog":
         return "write UseSyslog alone on its line"
     if directive.key in ("logfile", "pidfile", "interface"):
         return "this key belongs below [options]"
-    return "there is no such key for a door; see knockd.conf(5)"
+    meant = did_you_mean(directive.key, _KEYS)
+    return meant or "there is no such key for a door; see knockd.conf(5)"
 
 
 def _finished(draft: Draft, number: int) -> Door:
     section = draft.section
-    if not draft.sequence and draft.one_time is None and draft.secret is None:
+    if not draft.is_knocked:
+        general = section.name.casefold() == "options"
         draft.complaints.append(
             Complaint(
                 f"error: section '{section.name}' has an empty knock sequence",
                 section.place,
-                "give it a line such as sequence = 7000,8000,9000",
+                "write [options], in small letters, for what is no door"
+                if general
+                else "give it a line such as sequence = 7000,8000,9000",
             )
         )
     if sum(map(bool, (draft.services, draft.closed, draft.commands))) > 1:
@@ -225,5 +232,6 @@ _KEYS: Final[dict[str, Read]] = {
     "kernel": _kernel,
     **CARE,
 }
+_KNOCKED: Final = ("sequence", "one_time_sequences", "secret")
 KEYS: Final[Sequence[str]] = tuple(_KEYS)
 """Of a door, in lower case."""

@@ -116,7 +116,10 @@ def _of_daemon(event: DoorEvent) -> Iterator[tuple[Where, str]]:
         case SequenceNotMarked(door, why):
             text = f"error while disabling used one time sequence for door {door}"
             yield Where.ERROR, f"{text} --> disabling the door"
-            yield Where.ERROR, f"{door}: the door was not opened: {why}"
+            yield (
+                Where.ERROR,
+                f"{door}: the door was not opened: {why} (mend that, then reload: SIGHUP)",
+            )
         case SequenceTaken(door):
             sequence = spelled(door.sequence)
             yield Where.DEBUG, f"new sequence for door {door.name}: {sequence}"

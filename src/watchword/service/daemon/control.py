@@ -228,7 +228,8 @@ class Control:
         if handler is None:
             raise OperatorError(
                 "the daemon does not know this question",
-                hint="restart fwknopd, so that it and this command are of one version",
+                hint="it answers " + ", ".join(sorted({**self._answers, **self._changes})) + "; if "
+                "this command is newer than the daemon, restart that",
             )
         rights = self._rights
         if not (rights.may_ask if handlers is self._answers else rights.may_change)(peer):
