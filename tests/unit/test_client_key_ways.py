@@ -125,3 +125,17 @@ def test_no_key_is_taken_from_the_environment(home: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("[*] getpasswd() key error.\n")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("octets", [b"T\xfcr zum Garten", "Tür zum Garten".encode()])
+def test_a_key_is_what_was_typed_in_a_locale_that_is_not_utf_8_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch, octets: bytes
+) -> None:
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    typed = octets.decode("iso8859-1")
+    keys = ["--key-rijndael", typed, "--key-hmac", f"{typed}!"]
+    saved = ["-D", HOST, "-n", "garden", "--save-rc-stanza", "-T"]
+    for argv in ([*KNOCK, *keys, *saved], ["-n", "garden", "-T"]):
+        assert main([*argv, "-B", str(home / "packet")]) == 0
+        packet = (home / "packet").read_bytes().rstrip()
+        assert opened(packet, octets, octets + b"!").text == "192.0.2.10,tcp/22"

@@ -117,6 +117,10 @@ class _Round:
         if path is not None:
             default, stanza = client_files.load(path, early, self.console)
         line = parse(self.argv, as_perl=self.as_perl)
+        if (encoding := sys.getfilesystemencoding()) != "utf-8":
+            from watchword.service.client.typed import as_typed  # noqa: PLC0415  (rare)
+
+            line = as_typed(line, encoding)
         settings = combine(default, stanza, line.given)
         name = client_verify.stanza_to_save(line) if line.save_stanza else ""
         if line.perl.knocks and not (line.save_stanza or line.key_gen):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from watchword.dialects.fwknop import client_admit, client_ports, client_verify, rcfile, rcfile_find
@@ -25,6 +26,7 @@ from watchword.record import record, replace
 from watchword.service.client import files as client_files
 from watchword.service.client.console import Console
 from watchword.service.client.send import Knocker
+from watchword.service.client.typed import as_typed
 
 
 @record
@@ -152,6 +154,8 @@ def options(arguments: argparse.Namespace) -> Sequence[str]:
 def _parsed(argv: Sequence[str]) -> CommandLine:
     """Options of the client, none of which may keep it from knocking."""
     line = parse(argv)
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        line = as_typed(line, encoding)
     strange = {
         "--help": line.help, "--version": line.version, "--test": line.test,
         "--key-gen": line.key_gen, "--last-cmd": line.last, "--show-last": line.show_last,
