@@ -35,7 +35,7 @@ from watchword.wire.spa.envelope import flaw
 GUARD = "GUARD_SERVICES ALL\n"
 """The stanzas of the vectors offer every port, so everything has to be guarded."""
 PROTOCOLS = {"udp": 17, "tcp": 6, "icmp": 1}
-PATIENCE = 20.0  # seconds; gpg needs some hundredths of one
+PATIENCE = 60.0  # seconds; gpg needs some hundredths of one
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Terminal:
         os.kill(self._child, signal.SIGKILL)
         os.waitpid(self._child, 0)
 
-    def type(self, text: str, until: str, *, seconds: float = 30) -> str:
+    def type(self, text: str, until: str, *, seconds: float = 60) -> str:
         """Type, and wait until the program has said a word once more; what it said meanwhile."""
         before = len(self.said)
         os.write(self._line, text.encode())

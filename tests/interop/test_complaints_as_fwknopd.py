@@ -211,7 +211,7 @@ class Both:
         words = ["-f", "-c", str(self._folder / "c"), "-a", str(self._folder / "a")]
         words.append("--exit-parse-config")
         done = subprocess.run(
-            ["/usr/sbin/fwknopd", *words], capture_output=True, text=True, timeout=20, check=False
+            ["/usr/sbin/fwknopd", *words], capture_output=True, text=True, timeout=120, check=False
         )
         status = main(words)
         ours = self._capsys.readouterr()
@@ -270,7 +270,7 @@ def test_a_command_line_that_cannot_be_ends_alike_and_with_the_same_words(
     if "-c" not in words:
         words = ["-c", str(tmp_path / "c"), *words]
     done = subprocess.run(
-        ["/usr/sbin/fwknopd", *words], capture_output=True, text=True, timeout=20, check=False
+        ["/usr/sbin/fwknopd", *words], capture_output=True, text=True, timeout=120, check=False
     )
     status = main(words)
     said = capsys.readouterr().err

@@ -73,10 +73,15 @@ class Tables:
     def read(self) -> list[str]:
         return [EXPIRY.sub(self._relative, line) for line in self.raw()]
 
+    def with_rules(self, count: int) -> list[str]:
+        """The same, once so many rules of grants are among it."""
+        found = self.read()
+        return found if sum("_exp_" in each for each in found) >= count else []
+
     def _relative(self, found: re.Match[str]) -> str:
-        """The packets of one scene are not all sent in its first second."""
+        """The packets of one scene are not all sent in its first seconds."""
         after = int(found[1]) - self._began
-        return f"_exp_+{next((each for each in (2, 60) if each <= after <= each + 5), after)}"
+        return f"_exp_+{next((each for each in (4, 60) if each <= after <= each + 50), after)}"
 
 
 @contextlib.contextmanager
@@ -102,7 +107,7 @@ def packaged(
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextlib.contextmanager
@@ -133,13 +138,12 @@ def played(scene: Trio, exe: str, server: Callable[[], AbstractContextManager[ob
         tables = Tables(host, exe)
         found["started"] = tables.read()
         knock(scene, caller, "tcp/22")
-        knock(scene, caller, "tcp/80,udp/53", "-f", "2")
         knock(scene, "192.0.2.200", "tcp/22")
+        knock(scene, caller, "tcp/80,udp/53", "-f", "4")
         rules = 8 if "OUTPUT -j" in "".join(tables.raw()) else 4
-        until(lambda: len(EXPIRY.findall("\n".join(tables.raw()))) >= rules)
-        found["granted"] = tables.read()
+        found["granted"] = until(lambda: tables.with_rules(rules))
         if exe == NFT:
-            until(lambda: not any("_exp_+2" in each for each in tables.read()))
+            until(lambda: not any("_exp_+4" in each for each in tables.read()))
             found["ended"] = tables.read()
     found["stopped"] = tables.read()
     return found

@@ -10,7 +10,7 @@ import heapq
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -134,7 +134,7 @@ def _start(server: Host, places: Sequence[Place], folder: Path) -> None:
                 nursery.start(each.folder / who / "said", *words)
     for each in places:
         for who in ("ours", "packaged"):
-            until(partial(each.listens, who), seconds=15)
+            until(partial(each.listens, who))
 
 
 def _schedule(places: Sequence[Place]) -> list[tuple[float, int, str, bytes]]:
@@ -158,7 +158,9 @@ def _schedule(places: Sequence[Place]) -> list[tuple[float, int, str, bytes]]:
     return [heapq.heappop(found) for _ in range(len(found))]
 
 
-def _play(outside: Host, places: Sequence[Place]) -> None:
+def _play(outside: Host, places: Sequence[Place]) -> float:
+    """Send everything; the seconds by which the latest frame was late."""
+    late = 0.0
     kind = socket.SOCK_RAW
     raw = inside(outside, lambda: socket.socket(socket.AF_PACKET, kind))
     with closing(raw):
@@ -167,21 +169,30 @@ def _play(outside: Host, places: Sequence[Place]) -> None:
         for at, _, interface, frame in _schedule(places):
             time.sleep(max(0.0, began + at - time.monotonic()))
             raw.sendto(frame, (interface, 0))
+            late = max(late, time.monotonic() - began - at)
+    return late
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place]]:
-    folder = tmp_path_factory.mktemp("knockd")
-    found = [Place(row, at, folder / row.number) for at, row in enumerate(ROWS, start=1)]
+def _all_played(found: Sequence[Place], folder: Path) -> bool:
+    """Play every row; whether all of it went as it should, or at least in time."""
     with Lab() as lab:
         server, outside = lab.host("server"), lab.host("outside")
         _wire(server, outside, found)
         _start(server, found, folder)
-        _play(outside, found)
-        for each in found:
-            with suppress(AssertionError):  # the test of the row tells it
-                until(partial(_complete, each), seconds=3)
-        yield {each.row.number: each for each in found}
+        late = _play(outside, found)
+        with suppress(AssertionError):  # the test of the row tells it
+            until(lambda: all(map(_complete, found)), seconds=20)
+    return late < _GAP or all(map(_complete, found))
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
+    for _ in range(3):  # a busy machine lets pass what are seconds of somebody's patience
+        folder = tmp_path_factory.mktemp("knockd")
+        found = [Place(row, at, folder / row.number) for at, row in enumerate(ROWS, start=1)]
+        if _all_played(found, folder):
+            break
+    return {each.row.number: each for each in found}
 
 
 @pytest.mark.requirement("3.2", "3.15", "3.17", "3.18", "3.25")

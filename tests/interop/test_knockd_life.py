@@ -54,6 +54,18 @@ OPENED = [
 ]
 
 
+def until_told(knockd: Knockd, text: str, knock: Callable[[], object], times: int = 1) -> None:
+    """Ours hears every knock. The packaged one says nothing when it listens to other doors, and
+    what comes before is lost; so there it is done again."""
+    knock()
+    while knockd.program == PACKAGED:
+        with suppress(AssertionError):
+            until(lambda: knockd.log.count(text) >= times, seconds=2)
+            break
+        knock()
+    knockd.wait_for(text, times)
+
+
 def timed(folder: Path, seconds: int = 1) -> str:
     """A door whose commands leave files behind."""
     return (
@@ -180,7 +192,7 @@ def test_the_systems_log_hears_every_line(
     heard = tmp_path / "log.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(heard))
-        log.settimeout(10)
+        log.settimeout(60)
         knockd.write(PLAIN, options="UseSyslog\n")
         words = f"{knockd.program} -i eth0 -c {knockd.conf}"
         knockd.process = place.inside.start(
@@ -315,7 +327,7 @@ def test_every_stop_command_can_be_run_at_the_end(place: Street, knockd: Knockd)
 
 @pytest.mark.requirement("3.20")
 def test_what_was_to_be_closed_is_closed_after_a_crash(place: Street, knockd: Knockd) -> None:
-    knockd.start(timed(knockd.folder))
+    knockd.start(timed(knockd.folder, seconds=5))
     place.knock(7000, 8000, 9000)
     until((knockd.folder / "started").exists)
     knockd.stop(signal.SIGKILL)
@@ -328,7 +340,7 @@ def test_what_was_to_be_closed_is_closed_after_a_crash(place: Street, knockd: Kn
 def test_a_child_that_is_killed_takes_no_stop_command_with_it(
     place: Street, knockd: Knockd
 ) -> None:
-    doors = timed(knockd.folder).replace("command = touch", "command = sleep 60; touch", 1)
+    doors = timed(knockd.folder).replace("command = touch", "command = sleep 600; touch", 1)
     knockd.start(doors)
     place.knock(7000, 8000, 9000)
     assert knockd.process is not None
@@ -359,9 +371,7 @@ def test_a_reload_takes_new_doors_and_forgets_attempts_but_no_stop_command(
     knockd.write("[other]\nsequence = 8000,9000\ncommand = /bin/true\n")
     knockd.send(signal.SIGHUP)
     knockd.wait_for("re-reading config file")
-    time.sleep(0.3)  # the packaged one says nothing when it is done
-    place.knock(9000, 8000, 9000)
-    knockd.wait_for("other: OPEN SESAME")
+    until_told(knockd, "other: OPEN SESAME", lambda: place.knock(9000, 8000, 9000))
     until((knockd.folder / "stopped").exists)
     assert "open: Stage 2" not in knockd.log.partition("re-reading")[2]
 
@@ -410,10 +420,7 @@ def test_each_sequence_of_a_sheet_opens_once_and_is_marked(
     place.knock(7000, 8000)
     knockd.wait_for("OPEN SESAME")
     until(lambda: path.read_text("utf-8") == "# mine\n#7000,8000\n 7100,8100\n 7200,8200\n")
-    time.sleep(0.2)  # the packaged one goes on to its new filter, and says nothing of it
-    place.knock(7000, 8000)
-    place.knock(7100, 8100)
-    knockd.wait_for("OPEN SESAME", 2)
+    until_told(knockd, "OPEN SESAME", lambda: place.knock(7000, 8000, 7100, 8100), 2)
     until(lambda: path.read_text("utf-8") == "# mine\n#7000,8000\n#7100,8100\n 7200,8200\n")
 
 
@@ -519,20 +526,23 @@ def test_a_sequence_of_both_protocols_is_knocked_by_any_client(
     place: Street, knockd: Knockd, client: str, program: str
 ) -> None:
     knockd.start("[u]\nsequence = 2222:udp,3333:tcp,4444:udp\ntcpflags = syn\n")
-    if client == "by hand":  # as nc does it
-        for kind, port in (
-            (socket.SOCK_DGRAM, 2222),
-            (socket.SOCK_STREAM, 3333),
-            (socket.SOCK_DGRAM, 4444),
-        ):
-            with open_socket(place.outside, HERE, kind) as hand, suppress(OSError):
-                hand.connect((HERE, port))
-                hand.send(b"x")
-            time.sleep(0.06)  # the packaged one looks every 50 ms
-    else:
-        words = (HERE, "2222:udp", "3333:tcp", "4444:udp")
-        place.outside.run(KNOCKS[client], "-d", "20", *words)
-    knockd.wait_for("u: OPEN SESAME")
+
+    def knock() -> None:
+        if client == "by hand":  # as nc does it
+            for kind, port in (
+                (socket.SOCK_DGRAM, 2222),
+                (socket.SOCK_STREAM, 3333),
+                (socket.SOCK_DGRAM, 4444),
+            ):
+                with open_socket(place.outside, HERE, kind) as hand, suppress(OSError):
+                    hand.connect((HERE, port))
+                    hand.send(b"x")
+                time.sleep(0.06)  # the packaged one looks every 50 ms
+        else:
+            words = (HERE, "2222:udp", "3333:tcp", "4444:udp")
+            place.outside.run(KNOCKS[client], "-d", "20", *words)
+
+    until_told(knockd, "u: OPEN SESAME", knock)
 
 
 @both
@@ -580,12 +590,14 @@ def test_every_interface_or_several_can_be_listened_on(
 
 
 def test_an_address_that_is_added_later_counts(place: Street, knockd: Knockd) -> None:
-    knockd.start(PLAIN)
+    knockd.start(f"{PLAIN}[last]\nsequence = 999\n")
     place.knock(7000, 8000, 9000, to="10.77.9.1")
+    place.knock(999)
+    knockd.wait_for("last: OPEN SESAME")
+    assert "open: OPEN SESAME" not in knockd.log
     place.inside.run("ip", "addr", "add", "10.77.9.1/24", "dev", "eth0")
     try:
         until(lambda: _opens(place, knockd, to="10.77.9.1"))
-        assert knockd.log.count("OPEN SESAME") == 1
     finally:
         place.inside.run("ip", "addr", "del", "10.77.9.1/24", "dev", "eth0")
 
@@ -593,7 +605,7 @@ def test_an_address_that_is_added_later_counts(place: Street, knockd: Knockd) ->
 def _opens(place: Street, knockd: Knockd, to: str) -> bool:
     place.knock(7000, 8000, 9000, to=to)
     time.sleep(0.1)
-    return "OPEN SESAME" in knockd.log
+    return "open: OPEN SESAME" in knockd.log
 
 
 @both
@@ -627,7 +639,7 @@ def test_an_interface_that_is_removed_ends_the_daemon_with_an_error(
     knockd.start(PLAIN, interface="eth1")
     place.inside.run("ip", "link", "del", "eth1")
     assert knockd.process is not None
-    assert knockd.process.wait(10) == 1
+    assert knockd.process.wait(60) == 1
     assert knockd.log.splitlines()[-1] == "shutting down"
     assert "pcap: The interface disappeared" in knockd.said
 

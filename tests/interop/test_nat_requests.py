@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.system, pytest.mark.peer("fwknopd")]
 KEYS = ("--key-rijndael", "key-for-nat-requests", "--key-hmac", "hmac-key-for-nat-requests")
 ACCESS = (
     "SOURCE ANY\nKEY key-for-nat-requests\nHMAC_KEY hmac-key-for-nat-requests\n"
-    "FW_ACCESS_TIMEOUT 60\n"
+    "FW_ACCESS_TIMEOUT 300\n"
 )
 CALLER, OUTSIDE, INSIDE, INNER = "198.51.100.2", "198.51.100.1", "10.0.0.1", "10.0.0.5"
 BANNER = """
@@ -105,7 +105,7 @@ class Gateway:
         return self.caller.run(*argv).stdout.strip()
 
     def answers(self, port: int, who: str) -> bool:
-        return bool(until(lambda: self.answer(port) == who))
+        return bool(until(lambda: self.answer(port, 1.0) == who))
 
     def forget(self) -> None:
         """End every grant."""

@@ -70,7 +70,7 @@ def captured(scene: Trio, start: Callable[[], subprocess.Popen[bytes]]) -> Packe
     )
     with closing(wire):
         wire.bind(("eth0", EVERY_PROTOCOL))
-        wire.settimeout(10)
+        wire.settimeout(60)
         start()
         for _ in range(200):
             found = packet_of(wire.recv(4096), Link.ETHERNET)
@@ -110,11 +110,11 @@ def streamed(
     """What a connection to the server brings, in pieces of seven bytes."""
     progress, collector = Progress.MORE, Collector(requests=True)
     with closing(listen(scene.server.host, scene.server.four, port)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         start()
         connection, _ = listener.accept()
         with closing(connection):
-            connection.settimeout(10)
+            connection.settimeout(60)
             while progress is Progress.MORE and (piece := connection.recv(7)):
                 progress = collector.feed(piece)
     content = collector.end()
@@ -148,11 +148,11 @@ def test_a_request_for_a_proxy_names_the_server_in_its_target(
 ) -> None:
     proxy = scene.server.four
     with closing(listen(scene.server.host, proxy, 3128)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         knock("-D", "spa.example.org", "-H", f"http://{proxy}:3128")
         connection, _ = listener.accept()
         with closing(connection), connection.makefile("rb") as stream:
-            connection.settimeout(10)
+            connection.settimeout(60)
             content = stream.read(4096)
     path = content.split(b" ")[1].removeprefix(b"http://spa.example.org/")
     payload = path.translate(bytes.maketrans(b"-_", b"+/"))

@@ -104,5 +104,5 @@ def test_keys_from_the_stanza_of_an_rc_file(scene: Trio, server: Server, tmp_pat
 
 def test_the_time_that_the_client_asks_for(scene: Trio, server: Server, tmp_path: Path) -> None:
     keys = base64_keys(ENCRYPTION_KEY, mac_key("sha256"))
-    assert knock(scene.caller.host, server, tmp_path, *keys, "-f", "7") == "#3 7"
+    assert knock(scene.caller.host, server, tmp_path, *keys, "-f", "77") == "#3 77"
     assert knock(scene.caller.host, server, tmp_path, *keys, "-f", "4000") == "#3 300"

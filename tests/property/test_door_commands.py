@@ -29,7 +29,7 @@ def recorder() -> Iterator[Path]:
 
 
 def told_by(argv: tuple[str, ...]) -> tuple[int, bytes]:
-    done = subprocess.run(argv, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=120)
     return done.returncode, done.stdout
 
 

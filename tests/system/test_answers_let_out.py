@@ -75,7 +75,7 @@ def test_in_iptables_they_have_rules_of_fwknops_and_others_have_none(
     server.wait_for("Added OUTPUT rule to FWKNOP_OUTPUT")
     [out] = [each for each in listed(host, exe) if each.startswith("-A FWKNOP_OUTPUT")]
     assert out.startswith(f"-A FWKNOP_OUTPUT -d {who}/32 -p tcp -m tcp --sport 22 -m comment")
-    assert reaches(scene.caller, home)
+    assert reaches(scene.caller, home, seconds=30)
     assert server.stop() == 0
     server.program("--fw-flush")
     assert not any("FWKNOP" in each for each in listed(host, exe))
@@ -101,7 +101,7 @@ def test_in_nftables_one_stanza_can_be_taken_out_of_what_holds_for_all(
     assert not reaches(scene.caller, home), "nothing that answers comes back"
     knock(scene, who)
     server.wait_for("Added OUTPUT rule")
-    assert reaches(scene.caller, home)
+    assert reaches(scene.caller, home, seconds=30)
     assert server.stop() == 0
     server.program("--fw-flush")
     assert "watchword_" not in server.ruleset()

@@ -32,7 +32,7 @@ def test_a_packet_reaches_the_default_port_of_a_server_of_either_family(
     server = open_socket(scene.server.host, address, socket.SOCK_DGRAM)
     with server:
         inside(scene.server.host, lambda: server.bind((address, 62201)))
-        server.settimeout(10)
+        server.settimeout(60)
         done = scene.caller.host.run(
             sys.executable, "-m", "watchword.programs.fwknop", "--no-rc-file", "-v",
             "-E", str(tmp_path / "args"), "-A", "tcp/22", "-s", "-D", address,

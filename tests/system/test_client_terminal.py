@@ -63,7 +63,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read what appears on the terminal until this text is among it."""
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while text not in self.shown:
             assert select.select([self.master], [], [], max(0, ends - time.monotonic()))[0], (
                 f"{text!r} is not in {self.shown!r}"
@@ -93,7 +93,7 @@ class Terminal:
     def close(self) -> None:
         if self.leader.poll() is None:
             os.killpg(self.leader.pid, signal.SIGKILL)
-        self.leader.wait(10)
+        self.leader.wait(60)
         for stream in (self.leader.stdin, self.leader.stdout, self.leader.stderr):
             if stream is not None:
                 stream.close()
@@ -105,7 +105,7 @@ class Terminal:
 def server() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.bind(("127.0.0.1", 0))
-        channel.settimeout(5)
+        channel.settimeout(60)
         yield channel
 
 

@@ -129,7 +129,7 @@ def original_with_recipe(scene: Trio, folder: Path) -> tuple[str, list[str]]:
         )  # fmt: skip
     try:
         until(lambda: SNIFFS in log.read_text())
-        knock(scene, THEIRS, "tcp/22", "-f", "30")
+        knock(scene, THEIRS, "tcp/22", "-f", "120")
         until(lambda: members(host))
         return log.read_text(), members(host)
     finally:
@@ -160,19 +160,18 @@ def test_the_tutorials_recipe_does_what_it_does_with_the_original(
     assert re.search(r"^22/tcp\s+filtered", scanned, re.MULTILINE)
     with listening(prepared, 22):
         assert not reaches(scene.caller.host, 22)
-        knock(scene, THEIRS, "tcp/22", "-f", "30")
+        knock(scene, THEIRS, "tcp/22", "-f", "120")
         [judged] = server.wait_for_judgements(1)
-        assert (judged["verdict"], judged["seconds"], judged["by"]) == ("granted", 30, "commands")
+        assert (judged["verdict"], judged["seconds"], judged["by"]) == ("granted", 120, "commands")
         assert told(server.log) == told(original_log)
         [member] = members(prepared)
         assert member.partition(" timeout ")[0] == original_members[0].partition(" timeout ")[0]
         assert member.startswith(f"{CALLER},tcp:22 timeout ")
         left = int(member.rpartition(" ")[2])
-        assert 1 <= left <= 30
+        assert 1 <= left <= 120
         assert reaches(scene.caller.host, 22, seconds=30.0)
         assert not reaches(scene.stranger.host, 22)
-    scanned = scan(scene.caller.host)
-    assert re.search(r"^22/tcp\s+closed", scanned, re.MULTILINE)  # passes; nobody listens now
+    until(lambda: re.search(r"^22/tcp\s+closed", scan(scene.caller.host), re.MULTILINE))
     before = int(members(prepared)[0].rpartition(" ")[2])
     listed = server.program("--fw-list").stdout
     after = int(members(prepared)[0].rpartition(" ")[2])
@@ -258,7 +257,7 @@ def test_what_is_open_is_closed_at_its_time_whatever_happened_to_the_daemon(
 ) -> None:
     """And the stanza that opened it is gone from the file by then."""
     program, journal = script(tmp_path)
-    server.access = cycle_with(program)
+    server.access = cycle_with(program, CMD_CYCLE_TIMER="5")  # it has to live as long to be killed
     server.start()
     knock(scene, OURS, "tcp/22,udp/53")
     server.wait_for_judgements(1)
@@ -352,7 +351,7 @@ def test_what_waits_for_its_turn_when_its_key_is_blocked_is_never_run(
     go, slowly = tmp_path / "go", tmp_path / "slowly"
     slowly.write_text(
         f"#!/bin/sh\n{program} open $1\nn=0\n"
-        f"while [ ! -e {go} ] && [ $n -lt 500 ]; do sleep 0.05; n=$((n+1)); done\n"
+        f"while [ ! -e {go} ] && [ $n -lt 2000 ]; do sleep 0.05; n=$((n+1)); done\n"
     )
     slowly.chmod(0o755)
     server.access = stanza(
@@ -384,7 +383,7 @@ def test_a_command_that_hangs_holds_up_nobody(scene: Trio, server: Server, tmp_p
         CMD_CYCLE_TIMER="1",
     )
     server.access = hangs + cycle_with(program)
-    server.settings["CMD_EXEC_TIMEOUT"] = "1"
+    server.settings["CMD_EXEC_TIMEOUT"] = "3"
     server.start()
     knock(scene, OURS, "tcp/99")
     server.wait_for("Running CMD_CYCLE_OPEN command: sleep 600")
@@ -414,7 +413,7 @@ def test_external_commands_of_1_9_open_and_close_and_are_ended_by_their_alarm(
         "ENABLE_EXTERNAL_CMDS": "Y",
         "EXTERNAL_CMD_OPEN": "sleep 600",
         "EXTERNAL_CMD_CLOSE": "true",
-        "EXTERNAL_CMD_ALARM": "1",
+        "EXTERNAL_CMD_ALARM": "3",
     }
     server.start()
     knock(scene, THEIRS, "tcp/22")
@@ -425,7 +424,7 @@ def test_external_commands_of_1_9_open_and_close_and_are_ended_by_their_alarm(
     [_, ended] = server.wait_for_judgements(2)
     until(lambda: CALLER not in iptables(host))
     assert (ended["verdict"], ended["stanza"]) == ("refused", 2)
-    assert "longer than 1 s" in str(ended["detail"])
+    assert "longer than 3 s" in str(ended["detail"])
 
 
 def iptables(host: Host) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Host, Lab
+from watchword.lab.sockets import open_socket
 from watchword.lab.trio import Trio, trio
 from watchword.model.crypto import Secret
 
@@ -32,25 +35,18 @@ ACTION_USER       nobody
 """
 TARGET = "192.0.2.66"
 BURST = """
-import socket, sys, time
+import sys, time
 from base64 import b64decode
 from ipaddress import ip_address
 from secrets import token_bytes
 from watchword import spa
 key, mac = (spa.Secret(b64decode(each)) for each in sys.argv[1:])
 credential = spa.Credential(key, mac_key=mac)
-payloads = []
-for number in range(500):
+for _ in range(500):
     message = spa.command(
-        ip_address("198.51.100.2"), "sleep 1", user="alice", now=time.time(), random=token_bytes
+        ip_address("198.51.100.2"), "sleep 0.5", user="alice", now=time.time(), random=token_bytes
     )
-    payloads.append(spa.seal(message, credential, salt=token_bytes(8)))
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-    for number, payload in enumerate(payloads):
-        sender.sendto(payload, ("203.0.113.1", 62201))
-        if number % 10 == 9:
-            time.sleep(0.005)  # the server has places for so many of one source
-print(len(payloads))
+    print(spa.seal(message, credential, salt=token_bytes(8)).decode("ascii"))
 """
 ECHO_COUNTER = """
 table ip seen {
@@ -75,9 +71,9 @@ def scene() -> Iterator[Trio]:
 @pytest.fixture(scope="module")
 def server(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(scene.server.host, tmp_path_factory.mktemp("server"))
-    server.settings |= {"CMD_EXEC_TIMEOUT": "2", "MAX_COMMANDS": "8"}
+    server.settings |= {"CMD_EXEC_TIMEOUT": "4", "MAX_COMMANDS": "8"}
     common = {"OPEN_PORTS": "", "DISABLE_FW_ACCESS": "Y", "ENABLE_CMD_EXEC": "Y"}
-    pings = r"ping -c 1 [0-9.]+|id(\s+-[uG]+)?|sleep \d+|/nonexistent/program"
+    pings = r"ping -c 1 [0-9.]+|id(\s+-[uG]+)?|sleep [\d.]+|/nonexistent/program"
     user = {"CMD_EXEC_USER": "nobody", "CMD_EXEC_GROUP": "nogroup"}
     server.access = "".join(
         (
@@ -181,7 +177,7 @@ def test_what_an_ampersand_and_a_sleep_mean_is_for_the_stanza_to_say(
     command = f'echo "The commands sent" > {place}/a & sleep 0.1; echo "The End" > {place}/b'
     found = outcome(scene, server, program, command, key=SHELL_KEY)
     assert (found["verdict"], found["status"]) == ("ran", 0)
-    assert (place / "a").read_text() == "The commands sent\n"
+    until(lambda: (place / "a").read_text() == "The commands sent\n")  # nobody waits for that
     assert (place / "b").read_text() == "The End\n"
     (place / "a").unlink()
     (place / "b").unlink()
@@ -213,17 +209,23 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(
     nap = f"6{time.time_ns() % 10_000_000}"
     found = outcome(scene, server, OURS, f"sh -c 'sleep {nap} & sleep {nap}'", key=ROOT_KEY)
     assert found["verdict"] == "ran"
-    assert "longer than 2 s" in str(found["trouble"])
+    assert "longer than 4 s" in str(found["trouble"])
     until(lambda: not processes(f"sleep {nap}"))
 
 
 def test_five_hundred_commands_at_once_break_nothing(scene: Trio, server: Server) -> None:
-    """Sent by one process in one go: some run, the rest is refused, packets go on being judged."""
+    """Some run, the rest is refused, packets go on being judged."""
     before = len(server.judged)
-    packets = scene.caller.host.run(
+    told = scene.caller.host.run(
         str(PROGRAMS / "python"), "-c", BURST, base64(ROOT_KEY), base64(MAC_KEY)
     )
-    assert packets.stdout.strip() == "500"
+    payloads = told.stdout.encode("ascii").split()
+    assert len(payloads) == 500
+    with closing(open_socket(scene.caller.host, "203.0.113.1", socket.SOCK_DGRAM)) as sender:
+        for start in range(0, 500, 100):  # the server has places for so many of one source
+            for payload in payloads[start : start + 100]:
+                sender.sendto(payload, ("203.0.113.1", 62201))
+            server.wait_for_judgements(before + start + 100 - 8)  # so many may be running
     found = server.wait_for_judgements(before + 500)[before:]
     verdicts = {str(each["verdict"]) + str(each.get("reason", "")) for each in found}
     assert verdicts == {"ran", "refusedtoo-many-commands"}
@@ -232,9 +234,9 @@ def test_five_hundred_commands_at_once_break_nothing(scene: Trio, server: Server
     assert len(ran) >= 8
     assert {each["status"] for each in ran} == {0}
     assert outcome(scene, server, OURS, "true", key=ROOT_KEY)["verdict"] == "ran"
-    assert not zombies(server.pid)
+    until(lambda: not zombies(server.pid))
     for pid in server.pids:
-        assert len(os.listdir(f"/proc/{pid}/fd")) < 40  # noqa: PTH208
+        until(lambda pid=pid: len(os.listdir(f"/proc/{pid}/fd")) < 40)  # type: ignore[misc]  # noqa: PTH208
 
 
 def processes(command: str) -> list[str]:

@@ -104,7 +104,7 @@ def judged(folder: Path, text: str, *wanted: str, rings: Rings | None = None) ->
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what never comes."""
-    monkeypatch.setattr(sittings, "PATIENCE", 1.5)
+    monkeypatch.setattr(sittings, "PATIENCE", 5.0)
     monkeypatch.setattr(sittings, "ENDS", 1.5)
 
 

@@ -30,7 +30,7 @@ def tried(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what never comes."""
-    monkeypatch.setattr(engine, "PATIENCE", 1.5)
+    monkeypatch.setattr(engine, "PATIENCE", 5.0)
 
 
 def program(folder: Path, text: str) -> list[str]:
@@ -42,8 +42,8 @@ def program(folder: Path, text: str) -> list[str]:
 def test_what_each_cell_must_come_to_is_judged_from_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "SHORT", 8.0)
-    monkeypatch.setattr(engine, "PATIENCE", 10.0)
+    monkeypatch.setattr(engine, "SHORT", 12.0)
+    monkeypatch.setattr(engine, "PATIENCE", 20.0)
     unlisted = Cell("refusal", "unlisted", stanza=("OPEN_PORTS tcp/1",))
     found = tried(
         PLAIN,
@@ -59,7 +59,7 @@ def test_what_each_cell_must_come_to_is_judged_from_outside(
     assert {name: (each.verdict, each.detail) for name, each in found.items()} == {
         "access": (Verdict.PASS, "opened"),
         "short": (Verdict.PASS, "opened, and shut again"),
-        "never ends": (Verdict.FAIL, "8 seconds later: tcp/2240 for 198.51.100.2: an answer"),
+        "never ends": (Verdict.FAIL, "12 seconds later: tcp/2240 for 198.51.100.2: an answer"),
         "opens all the same": (Verdict.FAIL, "it opened: tcp/2250 for 198.51.100.2"),
         "is sent all the same": (Verdict.FAIL, "the client sends it"),
         "another digest": (Verdict.FAIL, "the digest inside is sha256"),

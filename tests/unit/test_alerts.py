@@ -273,7 +273,7 @@ TROUBLE = HostTrouble("firewall", "refused")
 
 
 async def settled(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.001)
 

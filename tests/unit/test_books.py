@@ -64,7 +64,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def play(scene: Callable[[Scene], Awaitable[None]]) -> None:
     async def run() -> None:
         house = Scene()
-        await asyncio.wait_for(scene(house), 10)
+        await asyncio.wait_for(scene(house), 60)
         await house.books.close()
 
     asyncio.run(run())

@@ -261,7 +261,7 @@ class Slow(MemoryPrograms):
         account: Account | None = None,
     ) -> Completed:
         answer = super().run(argv, stdin=stdin, seconds=seconds, account=account)
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return answer
 
 

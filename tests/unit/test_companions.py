@@ -166,7 +166,7 @@ def test_knoptm_leaves_alone_what_another_daemon_with_the_same_memory_has(desk: 
         assert other.stdout.readline() == "held\n"
         status, _, error = desk.run(knoptm.main)
         other.stdin.close()
-        other.wait(10)
+        other.wait(60)
     assert status == 1
     assert "already running" in error
     PidFile(held).close()

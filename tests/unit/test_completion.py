@@ -152,7 +152,7 @@ def test_words_of_a_description_are_no_commands(name: str, tmp_path: Path) -> No
     (tmp_path / "script").write_text(write((program,)), "utf-8")
     ready = "autoload -U compinit; compinit -u -D; " if name == "zsh" else ""
     subprocess.run(
-        [name, "-c", f"{ready}source ./script"], cwd=tmp_path, check=True, timeout=30,
+        [name, "-c", f"{ready}source ./script"], cwd=tmp_path, check=True, timeout=120,
         env={"HOME": str(tmp_path), "PATH": PACKAGED},
     )  # fmt: skip
     assert not (tmp_path / "RAN").exists()

@@ -25,7 +25,7 @@ print("shut" if soft == 0 else "kept" if soft == most else soft)
 
 def limit_after(program: str, way: str) -> str:
     asked = [sys.executable, "-c", ASK, program, way]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.strip()
 
 

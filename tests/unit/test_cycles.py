@@ -939,7 +939,7 @@ class Held(MemoryPrograms):
     ) -> Completed:
         answer = super().run(argv, stdin=stdin, seconds=seconds, account=account)
         if argv[0] != "quick":
-            assert self.go_on.wait(10)
+            assert self.go_on.wait(60)
         return answer
 
 

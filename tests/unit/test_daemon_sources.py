@@ -24,7 +24,7 @@ def test_the_loop_goes_on_while_a_program_makes_a_filter(
 
     def slowly(_text: str, _why: str) -> Program:
         asked.set()
-        assert may_end.wait(10), "the loop waited for tcpdump"
+        assert may_end.wait(60), "the loop waited for tcpdump"
         raise OperatorError("tcpdump does not understand this")
 
     wanted = CaptureFile(tmp_path / "capture", PUZZLE)

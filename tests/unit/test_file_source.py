@@ -53,14 +53,14 @@ class Scene:
             self._more.set()
 
     async def payloads(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.found) < count:
                 await self._more.wait()
                 self._more.clear()
         return [each.payload for each in self.found]
 
     async def is_told(self, what: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not any(what in each for each in self.told):
                 await self._more.wait()
                 self._more.clear()
@@ -80,7 +80,7 @@ async def reading(
         yield scene
     finally:
         await scene.source.aclose()
-        await asyncio.wait_for(collecting, 5)
+        await asyncio.wait_for(collecting, 60)
 
 
 class TestFileSource(PacketSourceContract):

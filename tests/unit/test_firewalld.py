@@ -349,7 +349,7 @@ def test_a_reload_wakes_and_a_change_of_our_own_does_not() -> None:
         world.add(world.opening())
         assert not (await asyncio.wait([waiting], timeout=0.05))[0]
         firewalld.reload()
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
 
     asyncio.run(play())
 
@@ -381,13 +381,13 @@ def test_who_slips_in_is_looked_for_after_changes_of_others_and_not_after_our_ow
         assert judge.judged == 0
         for number, rule in enumerate((OTHERS, None), start=1):
             firewalld.tell(rule)
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 60)
             waiting = asyncio.ensure_future(anext(news))
             assert world.backend.intact()
             assert world.backend.intact()
             assert judge.judged == number
         firewalld.reload()
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 60)
         assert not world.backend.intact()
         world.backend.prepare()
         assert judge.judged == 3

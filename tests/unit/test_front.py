@@ -71,7 +71,7 @@ class House:
         """All that somebody hears who says this."""
         reader, writer = await self.comer(octets)
         with contextlib.closing(writer), contextlib.suppress(ConnectionError):
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 60)
         return b""
 
 
@@ -121,7 +121,7 @@ def test_a_daemon_that_is_full_is_asked_again(play: Any) -> None:
         house.proofs = lambda _: {"proved": True, "answer": "00" * ANSWER, "user": "", "grant": ""}
         async with house.open():
             reader, writer = await house.comer(bytes(LENGTH))
-            assert await asyncio.wait_for(reader.readexactly(ANSWER), 10) == bytes(ANSWER)
+            assert await asyncio.wait_for(reader.readexactly(ANSWER), 60) == bytes(ANSWER)
             writer.close()
 
     with socket.create_server(("127.0.0.1", 0)) as service:
@@ -182,7 +182,7 @@ def test_of_those_who_say_nothing_the_one_that_has_waited_longest_goes(
             there = [await house.comer(b"x") for _ in range(5)]
             for reader, _ in there[:2]:
                 with contextlib.suppress(ConnectionError):
-                    assert await asyncio.wait_for(reader.read(), 10) == b""
+                    assert await asyncio.wait_for(reader.read(), 60) == b""
             for reader, writer in there[2:]:
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(reader.read(), 0.05)
@@ -201,7 +201,7 @@ def test_who_has_said_it_when_he_is_accepted_makes_room_for_nobody(
         with contextlib.ExitStack() as there:
 
             def comes(octets: bytes) -> socket.socket:
-                made = there.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+                made = there.enter_context(socket.create_connection(("127.0.0.1", port), 60))
                 made.sendall(octets)
                 return made
 
@@ -275,11 +275,12 @@ def test_without_descriptors_who_has_waited_longest_makes_room(
         monkeypatch.setattr(loop, "sock_accept", sometimes)
         async with house.open():
             first, second = await house.comer(b"x"), await house.comer(b"x")
-            await asyncio.sleep(0.05)
+            for _ in range(20):  # turns of the loop, until both have been accepted
+                await asyncio.sleep(0.005)
             house.full = True
             third = await house.comer(b"x")
             with contextlib.suppress(ConnectionError):
-                assert await asyncio.wait_for(first[0].read(), 10) == b""
+                assert await asyncio.wait_for(first[0].read(), 60) == b""
             assert house.said == ["somebody has to go: Too many open files"]
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(second[0].read(), 0.05)
@@ -308,7 +309,7 @@ def test_no_key_has_all_the_connections_that_may_go_through(play: Any) -> None:
             house.proofs = lambda _: fields
             reader, writer = await house.comer(bytes(LENGTH))
             there.append(writer)
-            return bool(await asyncio.wait_for(reader.read(ANSWER), 10))
+            return bool(await asyncio.wait_for(reader.read(ANSWER), 60))
 
         there: list[asyncio.StreamWriter] = []
         async with house.open():

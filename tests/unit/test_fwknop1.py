@@ -672,12 +672,12 @@ def test_t_is_a_tcp_connection_in_fwknop1_and_a_test_in_fwknop(
     key_file: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
         where = ["-D", "127.0.0.1", "--Server-port", str(listener.getsockname()[1])]
         assert fwknop1.main([*KNOCK, *where, *key_file, "-T"]) == 0
         channel, _ = listener.accept()
         with channel:
-            channel.settimeout(10)
+            channel.settimeout(60)
             payload = b"".join(iter(lambda: channel.recv(2000), b""))
         assert old(payload).text == "192.0.2.10,tcp/22"
         assert f"[+] Sending {len(payload)} byte message to 127.0.0.1 over tcp/" in (

@@ -61,7 +61,7 @@ def test_it_is_what_the_packaged_program_prints_and_then_our_own(tmp_path: Path)
         check=True,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     ).stdout.splitlines()
     options = parse(["-c", config, "-a", access, "-O", ""])
     texts = {name: Path(name).read_text("utf-8") for name in (config, access)}

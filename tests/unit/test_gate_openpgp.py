@@ -102,7 +102,7 @@ class House:
 
     async def heard(self, count: int) -> None:
         """Until so many are judged; of many alike few are told one by one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.figures.verdicts.total() < count:
                 await self.gate.settle()
                 await asyncio.sleep(0.001)

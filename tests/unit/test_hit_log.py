@@ -84,13 +84,13 @@ class Reader:
         return [hit.port for _, hit in await self.next()]
 
     async def next(self) -> Sequence[tuple[float, Hit]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await anext(self._batches)
 
     async def until_told(self) -> str:
         """What is told while nothing is heard."""
         waiting = asyncio.ensure_future(anext(self._batches))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not self.told:
                 await asyncio.sleep(0.005)
         assert not waiting.done()

@@ -22,7 +22,7 @@ def heard() -> Iterator[socket.socket]:
     """A UDP socket on loopback that hears knocks."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind(("127.0.0.1", 0))
-        ear.settimeout(5)
+        ear.settimeout(60)
         yield ear
 
 

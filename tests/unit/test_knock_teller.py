@@ -79,7 +79,7 @@ def test_lines_wait_for_names_and_stay_in_order(tmp_path: Path) -> None:
         for event in (told(1), told(2), SesameOpened(DOOR, ALICE), CommandRun("d", "x")):
             found.tell(event)
         found.tell(Remark("last"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "last" not in "".join(lines(tmp_path / "log")):
                 await asyncio.sleep(0.01)
         writing.cancel()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.journal import grant
+from tests.daemon import until
 from watchword.edges.clock import FakeClock, boot_id
 from watchword.edges.debts import NAME, Debts, folder_beside
 from watchword.edges.programs import SystemPrograms
@@ -114,13 +115,17 @@ def test_flushing_runs_of_the_journal_what_the_hand_owes_and_nothing_else(
     assert len(taken_up(settings)) == 0
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_what_failed_while_no_daemon_ran_is_still_owed(settings: Settings) -> None:
     missing = Closing("gone", ("/nonexistent/rm", "a"))
     taken_up(settings).owe(missing, 0.0, 5.0, CLOCK.now())
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
     with pytest.raises(HostError):
         owed.closing(settings, SystemPrograms(), CLOCK)(missing)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before, "knoptm does that for ever"
+    until(lambda: descriptors() <= before)  # knoptm does that for ever; others end meanwhile
     assert len(taken_up(settings)) == 1
 
 

@@ -31,7 +31,7 @@ def test_the_other_side_sees_the_port_that_was_declared(address: str) -> None:
     with bound(address) as service:
         service.listen()
         own = OwnPort(address, service.getsockname()[1])
-        answer = own.announce() or own.dial(5)
+        answer = own.announce() or own.dial(60)
         assert answer.connection is not None
         with answer.connection:
             assert service.accept()[1][1] == own.number
@@ -42,7 +42,7 @@ def test_a_refusal_counts_once_it_is_not_a_firewalls_any_more(address: str) -> N
     with bound(address) as service:
         own = OwnPort(address, service.getsockname()[1])
         first = own.announce()
-        answer = first if first is not None else own.dial(5)
+        answer = first if first is not None else own.dial(60)
         assert answer.heard is Heard.REFUSAL
 
 
@@ -51,7 +51,7 @@ def test_a_port_that_opens_after_a_refusal_is_reached_from_the_same_port(address
         own = OwnPort(address, service.getsockname()[1])
         own.announce()
         threading.Timer(0.05, service.listen).start()
-        answer = own.dial(5, stubborn=5)
+        answer = own.dial(60, stubborn=60)
         assert answer.connection is not None
         with answer.connection:
             assert service.accept()[1][1] == own.number

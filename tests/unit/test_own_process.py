@@ -30,7 +30,7 @@ LONG = "a" * 120_000
 def server() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.bind(("127.0.0.1", 0))
-        channel.settimeout(20)
+        channel.settimeout(60)
         yield channel
 
 
@@ -48,7 +48,7 @@ def shell(home: Path, line: str, **more: str) -> subprocess.CompletedProcess[str
     """A line of sh, with our commands first in the PATH."""
     environment = {"HOME": str(home), "PATH": f"{BIN}:{os.defpath}", **more}
     return subprocess.run(
-        ["sh", "-c", line], capture_output=True, text=True, check=False, timeout=60,
+        ["sh", "-c", line], capture_output=True, text=True, check=False, timeout=120,
         env=environment, errors="replace",
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def test_a_key_on_the_command_line_is_taken_out_of_the_process_list(
         [*argv, *keys], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={"HOME": str(tmp_path), "PATH": os.defpath},
     ) as client:  # fmt: skip
-        limit = time.monotonic() + 30  # it waits for the other key
+        limit = time.monotonic() + 60  # it waits for the other key
         while b"**" not in arguments_of(client.pid) and time.monotonic() < limit:
             time.sleep(0.01)
         shown = arguments_of(client.pid)
@@ -166,7 +166,7 @@ def test_a_key_that_is_all_there_is_on_the_command_line_is_taken_out_too(
             [str(BIN / "fwknop"), *keys], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, env={"HOME": str(tmp_path), "PATH": os.defpath},
         ) as client:  # fmt: skip
-            mute.settimeout(30)
+            mute.settimeout(60)
             mute.accept()  # it has got so far, and waits
             shown = arguments_of(client.pid)
             client.kill()

@@ -59,7 +59,7 @@ def test_a_long_message_comes_whole_and_one_that_is_too_long_is_not_read(
     thread.start()
     while (found := pieces.take()) is None:
         pass
-    thread.join(10)
+    thread.join(60)
     assert found == long
     with pytest.raises(PeerError, match="a message of"):
         pieces.take()

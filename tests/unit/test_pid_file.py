@@ -58,7 +58,7 @@ def test_of_two_the_second_is_told_who_the_first_is_and_changes_nothing(tmp_path
             PidFile(path)
         assert path.read_text() == "1234567\n"
         first.stdin.close()
-        first.wait(10)
+        first.wait(60)
     PidFile(path).close()
 
 
@@ -90,4 +90,4 @@ def test_whoever_holds_the_lock_and_is_no_server_is_left_alone(
             end(path)
         assert decoy.poll() is None
         decoy.stdin.close()
-        assert decoy.wait(10) == 0
+        assert decoy.wait(60) == 0

@@ -35,7 +35,7 @@ def system(request: pytest.FixtureRequest) -> str:
 def server() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.bind(("127.0.0.1", 0))
-        channel.settimeout(20)
+        channel.settimeout(60)
         yield channel
 
 
@@ -116,7 +116,7 @@ def test_a_file_with_the_line_ends_of_windows_is_read(
 @pytest.mark.parametrize("carrier", ["tcp", "http"])
 def test_a_packet_goes_over_a_connection(system: str, tmp_path: Path, carrier: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
         port = str(listener.getsockname()[1])
         argv = [*KNOCK, "-D", "127.0.0.1", "-p", port, *KEYS, "-P", carrier]
         argv += ["--no-save-args", "--no-rc-file"]
@@ -126,12 +126,12 @@ def test_a_packet_goes_over_a_connection(system: str, tmp_path: Path, carrier: s
             env={PROFILE[system]: str(tmp_path), "PATH": os.defpath, "PYTHONPATH": str(SRC)},
         ) as client:  # fmt: skip
             connection, _ = listener.accept()
-            connection.settimeout(20)
+            connection.settimeout(60)
             with connection:
                 said = connection.recv(4000)
                 connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" if carrier == "http" else b"")
             assert client.stderr is not None
-            assert (client.wait(20), client.stderr.read()) == (0, b"")
+            assert (client.wait(60), client.stderr.read()) == (0, b"")
     assert len(said) > 150
     assert (carrier == "http") == said.startswith(b"GET /")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.contract.programs import Prepare, Prepared, ProgramsContract
+from tests.daemon import until
 from watchword.edges.programs import MemoryPrograms, Run, SystemPrograms
 from watchword.errors import HostError
 from watchword.model.commands import Account
@@ -81,24 +81,23 @@ def test_the_environment_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Ended, within two seconds."""
-    for _ in range(200):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.01)
-    return False
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
 
 
 def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
-    script = f"sleep 60 & echo $! > {tmp_path}/child; trap '' TERM; wait; sleep 60"
-    with pytest.raises(HostError, match=r"/bin/sh: took longer than 0\.3 s") as caught:
-        SystemPrograms().run(sh(script), seconds=0.3)
-    assert "sleep" not in str(caught.value)
-    assert gone(int((tmp_path / "child").read_text("ascii")))
+    child = tmp_path / "child"
+    script = f"sleep 600 & echo $! > {child}; trap '' TERM; wait; sleep 600"
+    for seconds in (0.3, 3.0, 30.0):  # it has to come so far
+        with pytest.raises(HostError, match=f"/bin/sh: took longer than {seconds:g} s") as caught:
+            SystemPrograms().run(sh(script), seconds=seconds)
+        assert "sleep" not in str(caught.value)
+        if child.exists() and child.stat().st_size:
+            break
+    until(lambda: gone(int(child.read_text("ascii"))))
 
 
 def test_a_program_that_closes_its_outputs_is_still_waited_for_and_limited() -> None:
@@ -118,11 +117,9 @@ def test_output_up_to_the_limit_is_kept() -> None:
 
 
 def test_a_child_left_behind_is_not_waited_for(tmp_path: Path) -> None:
-    script = f"echo done; sleep 60 & echo $! > {tmp_path}/child"
-    began = time.monotonic()
+    script = f"echo done; sleep 600 & echo $! > {tmp_path}/child"
     try:
-        assert SystemPrograms().run(sh(script), seconds=30) == Completed(0, b"done\n", b"")
-        assert time.monotonic() - began < 15
+        assert SystemPrograms().run(sh(script), seconds=60) == Completed(0, b"done\n", b"")
     finally:
         os.kill(int((tmp_path / "child").read_text("ascii")), 9)
 
@@ -151,7 +148,7 @@ def test_no_descriptors_are_left_open() -> None:
         SystemPrograms().run(argv, stdin=b"x")
     with pytest.raises(HostError):
         SystemPrograms().run(["sleep", "60"], seconds=0.05)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names only
+    until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208 - names only
 
 
 def test_a_program_that_chatters_goes_on_and_the_rest_is_thrown_away() -> None:
@@ -218,4 +215,4 @@ def test_a_program_that_we_may_not_kill_is_one_that_took_too_long(
 
     monkeypatch.setattr(os, "killpg", refuse)
     with pytest.raises(HostError, match="took longer"):
-        SystemPrograms().run(["sleep", "0.4"], seconds=0.1)
+        SystemPrograms().run(["sleep", "3"], seconds=0.1)

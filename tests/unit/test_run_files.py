@@ -70,7 +70,7 @@ async def open_house(folder: Path) -> AsyncIterator[House]:
 
 
 async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.005)
 

@@ -136,7 +136,7 @@ def confined(folder: Path, uid: int) -> dict[str, Any]:
         os.chown(inside, uid, uid)
     done = subprocess.run(
         [sys.executable, str(CONFINED), str(inside), str(outside), str(uid)],
-        capture_output=True, text=True, timeout=20, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

@@ -47,7 +47,7 @@ async def told(place: MetricsPlace, request: bytes, *, end: bool = False) -> byt
     if end:
         writer.write_eof()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read()
     except ConnectionError:
         return b""

@@ -44,7 +44,7 @@ class Server:
             channel, peer = self.listener.accept()
             self.caller = peer[:2]
             with channel, contextlib.suppress(OSError):
-                channel.settimeout(10)
+                channel.settimeout(60)
                 if callable(self._say):
                     self._say(channel)
                     return
@@ -53,7 +53,7 @@ class Server:
                 channel.sendall(self._say)
 
     def all_heard(self) -> bytes:
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return self.heard
 
@@ -96,7 +96,7 @@ def test_a_packet_over_tcp_is_all_that_its_connection_carries(serve: Serve, host
 
 def test_tcp_is_confirmed_by_the_servers_system_even_if_nobody_reads(serve: Serve) -> None:
     leave = threading.Event()
-    server = serve(lambda _channel: leave.wait(10) and None)
+    server = serve(lambda _channel: leave.wait(60) and None)
     try:
         sent = send(PAYLOAD, to(server), confirm=True)
     finally:

@@ -43,7 +43,7 @@ class Site:
                     channel, _ = self.listener.accept()
                 except OSError:
                     return
-                channel.settimeout(10)
+                channel.settimeout(60)
                 with self._context.wrap_socket(channel, server_side=True) as secured:
                     self.heard += secured.recv(4096)
                     secured.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")

@@ -87,7 +87,7 @@ def test_after_a_reload_the_log_has_the_new_name_facility_and_words(
     monkeypatch.setattr(logbook, "SyslogSink", lambda name, to: SyslogSink(name, to, path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(path)
-        log.settimeout(5)
+        log.settimeout(60)
         book = logbook.Logbook(LogSettings(), foreground=False, syslog=False)
         book.report(Starting("1", again=True))
         book.follow(LogSettings("front-door", "LOG_LOCAL3"))

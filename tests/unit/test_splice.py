@@ -35,11 +35,11 @@ def test_non_blocking_input_and_output_are_waited_for() -> None:
     heard: list[bytes] = []
     reader = threading.Thread(target=lambda: heard.append(read_all(shown)))
     reader.start()
-    server.join(20)
+    server.join(60)
     theirs.close()
-    joined.join(20)
+    joined.join(60)
     os.close(showing)  # which leads nowhere by now
-    reader.join(20)
+    reader.join(60)
     assert heard == [MANY]
     for each in (typed, shown):
         os.close(each)
@@ -47,7 +47,7 @@ def test_non_blocking_input_and_output_are_waited_for() -> None:
 
 def read_some(connection: socket.socket, typing: int) -> bytes:
     """What arrives of something that is typed in two parts, the second when the first is there."""
-    connection.settimeout(20)
+    connection.settimeout(60)
     os.write(typing, b"a ")
     heard = connection.recv(100)
     os.write(typing, b"question")

@@ -449,7 +449,7 @@ def test_a_store_that_could_not_be_opened_leaves_nothing_open(state_dir: Path) -
     before = set(threading.enumerate())
     refused(state_dir, "written by other users")
     for thread in set(threading.enumerate()) - before:
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -92,7 +92,7 @@ async def received(
         for payload in payloads:
             sender.sendto(payload, (host, int(source.name.partition("/")[2])))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(collect(), 0.3 if not expected else 5)
+            await asyncio.wait_for(collect(), 0.3 if not expected else 60)
     await source.aclose()
     return found, source
 

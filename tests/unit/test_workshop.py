@@ -47,7 +47,7 @@ class Programs:
     def run(self, *_: object, **__: object) -> Completed:
         self.happened.append("closing")
         self.begun.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return Completed(self.status, b"", b"")
 
     def end(self) -> None:
@@ -104,7 +104,7 @@ class Scene:
 
     def answer(self, number: int) -> Any:
         with self._news:
-            assert self._news.wait_for(lambda: number in self._answers, 10)
+            assert self._news.wait_for(lambda: number in self._answers, 60)
         return opened(self._answers[number])
 
     def status(self, order: Any) -> int:
@@ -155,7 +155,7 @@ def test_after_a_restart_what_has_failed_is_run_once_more_unasked(scene: Scene) 
     scene.closing.begun.clear()
     scene.clock.advance(owing.AFTER_START + 1)
     scene.workshop.close_what_is_overdue()
-    assert scene.closing.begun.wait(10)
+    assert scene.closing.begun.wait(60)
     assert scene.status(CLOSE) == 0
     assert scene.happened.count("closing") == 2
 
@@ -181,12 +181,12 @@ def test_what_closes_waits_for_the_end_of_what_opens(scene: Scene) -> None:
 
     def slowly() -> Completed:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return Completed(0, b"", b"")
 
     scene.opening = slowly
     opening = scene.ask(OPEN)
-    assert begun.wait(10)
+    assert begun.wait(60)
     closing = scene.ask(CLOSE)
     assert not scene.closing.begun.wait(0.2)
     scene.clock.advance(3600)
@@ -217,7 +217,7 @@ def test_who_asks_while_it_is_being_closed_hears_how_that_ended(scene: Scene, st
     scene.closing.go_on.clear()
     scene.closing.status = status
     first = scene.ask(CLOSE)
-    assert scene.closing.begun.wait(10)
+    assert scene.closing.begun.wait(60)
     second = scene.ask(CLOSE)
     scene.closing.go_on.set()
     assert scene.answer(first).status == status
@@ -237,7 +237,7 @@ def test_who_waits_when_everything_stops_hears_that_it_was_not_closed(
 
     monkeypatch.setattr(scene.debts, "busy", busy)
     number = scene.ask(CLOSE)
-    assert waits.wait(10)
+    assert waits.wait(60)
     scene.workshop.stop()
     with pytest.raises(HostError, match="rm is busy"):
         scene.answer(number)

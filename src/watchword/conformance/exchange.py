@@ -32,8 +32,8 @@ from watchword.conformance.venue import Door, Sight, Venue
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import send_datagram
 
-PATIENCE: Final = 20.0
-"""Seconds until a door has to answer; every server needs a fraction of one."""
+PATIENCE: Final = 30.0
+"""Seconds until a door has to answer; every server needs a fraction of one at rest."""
 SHORT: Final = 20.0
 """Seconds within which a short grant has to end, which is before a usual one (30) would."""
 PAUSE: Final = 0.1

@@ -24,8 +24,8 @@ from watchword.lab.hosts import can_make_namespaces
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER: Final = "tester"
 """Who the recorded packets say they are from, unless told otherwise."""
-PATIENCE: Final = 20.0
-"""Seconds until a program that has not ended is ended; the slowest needs less than one."""
+PATIENCE: Final = 60.0
+"""Seconds until a program that has not ended is ended; the slowest needs less than one at rest."""
 _LONGEST_SAVED: Final = 65536
 """Bytes of the file with the packet that are read."""
 

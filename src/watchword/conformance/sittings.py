@@ -30,8 +30,8 @@ from watchword.conformance.venue import Door, Sight, Venue
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import open_socket
 
-PATIENCE: Final = 10.0
-"""Seconds until something has to open; every server needs a fraction of one."""
+PATIENCE: Final = 30.0
+"""Seconds until something has to open; every server needs a fraction of one at rest."""
 ENDS: Final = 20.0
 """Seconds until what was opened for two or three has to be shut again."""
 
