@@ -106,14 +106,14 @@ def test_a_live_grant_ends_neither_early_nor_late(server: Stepped, step: int) ->
 def test_a_grant_made_after_a_step_lasts_as_long_as_it_says(server: Stepped, step: int) -> None:
     server.start()
     began = time.monotonic()
-    assert server.judge(server.packet(seconds=600)) == "granted"
+    assert server.judge(server.packet(seconds=300)) == "granted"
     server.step(step)
     assert server.judge(server.packet(seconds=200, text="192.0.2.77,tcp/22")) == "granted"
     found = openings(server.host)
     took = time.monotonic() - began
     assert granted(server) == found.keys()
     assert 199 - took <= found["192.0.2.77", "tcp/22"] <= 200
-    assert 599 - took <= found[server.scene.caller.four, "tcp/22"] <= 600
+    assert 299 - took <= found[server.scene.caller.four, "tcp/22"] <= 300
 
 
 @BOTH_WAYS

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from watchword.errors import HostError
 
-_PASSING = 2.0  # seconds
+_PASSING = 10.0  # seconds
 _PEER = struct.Struct("=3i")  # pid, uid, gid
 _held: dict[tuple[int, str], tuple[socket.socket, int]] = {}
 _lock = threading.Lock()
