@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 
+import pytest
+
 from watchword.edges import splice
+from watchword.errors import HostError
 
 MANY = os.urandom(1 << 20)  # bytes; a pipe holds a sixteenth of it
 
@@ -57,3 +61,20 @@ def read_some(connection: socket.socket, typing: int) -> bytes:
             break
         heard += piece
     return heard
+
+
+def test_a_disk_that_is_full_is_an_error_and_a_reader_who_has_gone_is_none() -> None:
+    for full in (True, False):
+        ours, theirs = socket.socketpair()
+        typed, typing = os.pipe()
+        shown, showing = os.pipe()
+        os.close(shown)
+        sink = os.open("/dev/full", os.O_WRONLY) if full else showing
+        with theirs:
+            theirs.sendall(b"a letter")
+            expected = pytest.raises(HostError, match="cannot be written: No space left on device")
+            with expected if full else contextlib.nullcontext():
+                splice.splice(ours, typed, sink)
+        for each in {typed, typing, showing, sink}:
+            os.close(each)
+        ours.close()

@@ -11,6 +11,7 @@ is non-blocking is waited for.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -20,6 +21,10 @@ from typing import Final
 from watchword.errors import HostError, OperatorError
 
 _CHUNK: Final = 1 << 16  # bytes; what a pipe holds
+_FULL: Final = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)
+)
+"""Any other error is of a reader who has gone, which is how things end."""
 
 
 def splice(connection: socket.socket, source: int = 0, sink: int = 1) -> None:
@@ -28,7 +33,7 @@ def splice(connection: socket.socket, source: int = 0, sink: int = 1) -> None:
     The end of ``source`` closes our direction of the connection, and the end of the
     connection closes ``sink``; the other direction goes on.
 
-    Raises HostError: the connection broke.
+    Raises HostError: the connection broke, or the disk that ``sink`` is on is full.
     """
     import threading  # noqa: PLC0415  (loads while nobody waits for it)
 
@@ -62,7 +67,10 @@ def _pass_down(connection: socket.socket, sink: int) -> bool:
     while count := _receive(connection, buffer):
         try:
             _write(sink, view[:count])
-        except OSError:
+        except OSError as error:
+            if error.errno in _FULL:
+                lost = f"standard output cannot be written: {error.strerror}"
+                raise HostError(lost, hint="make room where it goes") from error
             return False
     _end(sink)
     return True
