@@ -18,7 +18,7 @@ from tests.daemon import PROGRAMS, Server
 from tests.sealing import sealed
 from watchword.lab.building import Building, building
 from watchword.lab.hosts import Lab
-from watchword.lab.sockets import connect, listen, send_datagram
+from watchword.lab.sockets import SILENCE, connect, listen, send_datagram
 from watchword.lab.trio import Station
 from watchword.model.crypto import Credential
 
@@ -62,7 +62,7 @@ class Shared:
         return None if made is None else self._open.enter_context(made)
 
     def is_shut_for(
-        self, who: Station, port: int, *, address: str | None = None, seconds: float = 0.4
+        self, who: Station, port: int, *, address: str | None = None, seconds: float = SILENCE
     ) -> bool:
         """Whether a new connection gets no answer."""
         return self.connects(who, port, address=address, seconds=seconds) is None

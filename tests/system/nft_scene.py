@@ -22,7 +22,7 @@ from watchword.edges.clock import SystemClock
 from watchword.edges.firewall.nft.backend import NftFirewall
 from watchword.edges.programs import SystemPrograms
 from watchword.lab.hosts import Host, Lab
-from watchword.lab.sockets import connect, family_of, inside
+from watchword.lab.sockets import SILENCE, connect, family_of, inside
 from watchword.lab.trio import Station, Trio, trio
 from watchword.model.firewalls import Attach, FirewallSettings, JumpFrom
 from watchword.model.openings import ChangeSet, Hole, Opening, Tag
@@ -179,7 +179,7 @@ def hang_up(end: socket.socket) -> None:
         end.close()
 
 
-def reaches(client: Station, address: str, port: int = 22, seconds: float = 0.4) -> bool:
+def reaches(client: Station, address: str, port: int = 22, seconds: float = SILENCE) -> bool:
     """Whether a connection can be made. Silence is False; a refusal is raised."""
     made = connect(client.host, address, port, seconds)
     if made is not None:
@@ -188,7 +188,7 @@ def reaches(client: Station, address: str, port: int = 22, seconds: float = 0.4)
 
 
 def asks(
-    client: Station, server: socket.socket, address: str, port: int = 53, seconds: float = 0.4
+    client: Station, server: socket.socket, address: str, port: int = 53, seconds: float = SILENCE
 ) -> bool:
     """Whether a datagram gets through and its answer comes back within a time."""
     asking = inside(client.host, lambda: socket.socket(family_of(address), socket.SOCK_DGRAM))

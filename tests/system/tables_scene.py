@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests.daemon import PROGRAMS, Server, base64, stanza
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Host
-from watchword.lab.sockets import connect
+from watchword.lab.sockets import SILENCE, connect
 from watchword.lab.trio import Station, Trio
 
 MAKES = ("iptables-nft", "iptables-legacy")
@@ -87,7 +87,7 @@ def knock(scene: Trio, who: str, ports: str = "tcp/22", *options: str) -> None:
     )  # fmt: skip
 
 
-def reaches(client: Station, address: str, port: int = 22, seconds: float = 0.4) -> bool:
+def reaches(client: Station, address: str, port: int = 22, seconds: float = SILENCE) -> bool:
     """Whether a connection can be made; what is dropped answers nothing."""
     made = connect(client.host, address, port, seconds)
     if made is not None:

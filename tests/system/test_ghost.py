@@ -23,7 +23,7 @@ from tests.system.nat_scene import Yard, said_by, speaking, yard
 from tests.system.nft_scene import entered, nft
 from tests.values import KEY, MAC_KEY
 from watchword.lab.hosts import Lab
-from watchword.lab.sockets import connect
+from watchword.lab.sockets import SILENCE, connect
 from watchword.lab.trio import Station
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("ghost")]
@@ -132,7 +132,7 @@ def test_a_service_is_reached_by_a_port_on_which_everybody_else_finds_another(
     server.start()
     for each in (network.caller, network.stranger):
         assert finds(each, network, 110, six) == b"mail"
-        assert not finds(each, network, 6543, six, 0.4)
+        assert not finds(each, network, 6543, six, SILENCE)
     knock(network, tmp_path, six, client, "-A", "tcp/6543", "--nat-local", "--nat-port", "110")
     [judged] = server.wait_for_judgements(1)
     assert (judged["verdict"], judged.get("leads_to")) == ("granted", "here:6543")
@@ -142,7 +142,7 @@ def test_a_service_is_reached_by_a_port_on_which_everybody_else_finds_another(
     ghost.settimeout(30)
     assert ghost.recv(10) == b"ghost"
     assert finds(network.stranger, network, 110, six) == b"mail"
-    assert not finds(network.stranger, network, 6543, six, 0.4)
+    assert not finds(network.stranger, network, 6543, six, SILENCE)
     server.tool("revoke", "--all")
     assert finds(network.caller, network, 110, six) == b"mail"
     ghost.sendall(b"?")
@@ -285,7 +285,9 @@ def test_a_killed_daemon_leaves_nobody_led_on_for_longer(
     os.killpg(server.process.pid, signal.SIGKILL)
     server.process.wait(60)
     until(lambda: finds(network.caller, network, 110, six=False) == b"mail")
-    assert not finds(network.caller, network, 6543, six=False, seconds=0.4), "and it stays hidden"
+    assert not finds(network.caller, network, 6543, six=False, seconds=SILENCE), (
+        "and it stays hidden"
+    )
 
 
 @pytest.mark.requirement("4.28")
@@ -349,7 +351,7 @@ def test_the_document_about_it_is_true(network: Yard, server: Server, tmp_path: 
     assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
     assert finds(network.caller, network, 110, six=False) == b"ghost"
     assert finds(network.stranger, network, 110, six=False) == b"mail"
-    assert not finds(network.stranger, network, 6543, six=False, seconds=0.4)
+    assert not finds(network.stranger, network, 6543, six=False, seconds=SILENCE)
 
 
 def _block(document: str, name: str) -> str:

@@ -26,7 +26,7 @@ from tests.system.connect_scene import answering, name_hosts, section
 from tests.values import MAC_KEY, credential
 from watchword.lab.building import building
 from watchword.lab.hosts import Lab
-from watchword.lab.sockets import connect, open_socket
+from watchword.lab.sockets import SILENCE, connect, open_socket
 from watchword.lab.trio import Station
 from watchword.model.crypto import Credential, Secret
 from watchword.service import asking
@@ -231,7 +231,7 @@ def test_a_prefix_lets_in_its_addresses_and_nobody_beside_it(scene: Shared, six:
     net = scene.net
     assert plain(scene, net.elsewhere, NEAR, six=six)["prefix"] == (64 if six else 24)
     assert is_let_in(scene, net.elsewhere, NEAR, (SECOND[six], 0), six=six)
-    assert not is_let_in(scene, net.mallory, NEAR, ("", 0), six=six, seconds=0.4)
+    assert not is_let_in(scene, net.mallory, NEAR, ("", 0), six=six, seconds=SILENCE)
 
 
 @pytest.mark.parametrize("six", [False, True])
@@ -266,21 +266,21 @@ def test_of_a_prefix_only_the_first_that_connects_is_let_in_however_many_try_at_
     assert "elements" not in left
 
     plain(scene, net.elsewhere, FIRST, six=six)  # a renewal gives nobody another chance
-    assert not is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six, seconds=0.4)
+    assert not is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six, seconds=SILENCE)
     assert is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six)
 
     asking.change(control(scene), "revoke", all=True)
-    until(lambda: not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six, seconds=0.4))
+    until(lambda: not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six, seconds=SILENCE))
     plain(scene, net.elsewhere, FIRST, six=six)  # a new grant does
     assert is_let_in(scene, net.elsewhere, FIRST, (other, 0), six=six)
-    assert not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six, seconds=0.4)
+    assert not is_let_in(scene, net.elsewhere, FIRST, (winner, 0), six=six, seconds=SILENCE)
 
 
 @pytest.mark.requirement("2.23", partial=True)
 def test_who_knocks_over_one_ip_version_connects_over_the_other(scene: Shared) -> None:
     net = scene.net
     six = net.office.six
-    assert not is_let_in(scene, net.alice, MANY, ("", 0), six=True, seconds=0.4)
+    assert not is_let_in(scene, net.alice, MANY, ("", 0), six=True, seconds=SILENCE)
     told = admit(scene, net.alice, MANY, f"also {six}")
     assert told["also"] == [six]
     assert is_let_in(scene, net.alice, MANY, ("", 0), six=True)

@@ -6,12 +6,14 @@ import contextlib
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from watchword.lab.entering import entered
 from watchword.lab.hosts import Host
 
 Answer = TypeVar("Answer")
+SILENCE: Final = 0.15
+"""Seconds without an answer that count as none. The kernel answers within the call that asks."""
 
 
 def inside(host: Host, work: Callable[[], Answer]) -> Answer:
@@ -61,7 +63,7 @@ def connect(
     return client
 
 
-def reaches(host: Host, address: str, port: int, seconds: float = 0.4) -> bool:
+def reaches(host: Host, address: str, port: int, seconds: float = SILENCE) -> bool:
     """Whether a new TCP connection gets through; False is silence, a refusal is raised."""
     connection = connect(host, address, port, seconds)
     if connection is None:
