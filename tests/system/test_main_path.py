@@ -13,9 +13,11 @@ import pytest
 
 from tests.daemon import Server, stanza, until
 from tests.sealing import sealed
+from tests.values import terms
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import connect, gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Station, Trio, trio
+from watchword.service.daemon.blocks import Block, Blocks
 
 pytestmark = pytest.mark.system
 PORT = 62201
@@ -335,6 +337,22 @@ def test_a_dry_run_changes_nothing_and_says_so(scene: Trio, server: Server) -> N
     assert "--test mode enabled" in server.log
     assert server.ruleset() == ""
     assert not (server.folder / "state").exists()
+
+
+def test_a_dry_run_goes_by_the_keys_that_are_blocked_and_writes_nothing(
+    scene: Trio, server: Server
+) -> None:
+    state = server.folder / "state"
+    state.mkdir(mode=0o700)
+    blocks = Blocks.for_daemon(state, dry_run=False)
+    [ours] = blocks.names(terms())
+    blocks.block((ours,), Block(1.0, 0, "#1"))
+    before = {each.name: each.read_bytes() for each in state.iterdir()}
+    server.start("-t")
+    knock(scene, "0.0.0.0,tcp/22")
+    [told] = server.wait_for_judgements(1)
+    assert (told["verdict"], told["reason"]) == ("refused", "key-blocked")
+    assert {each.name: each.read_bytes() for each in state.iterdir()} == before
 
 
 def test_in_the_background_it_is_ready_when_the_command_returns(

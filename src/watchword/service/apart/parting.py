@@ -217,6 +217,8 @@ def _confine(settings: Settings) -> sandbox.Confined:
     places = [Path(each) for each in (*_SYSTEM, *sys.path, sys.base_prefix, sys.prefix) if each]
     if settings.webhooks is not None and settings.webhooks.authorities:
         places.append(Path(settings.webhooks.authorities))
+    if settings.dry_run:
+        places.append(settings.state_dir)  # which keys are blocked
     writable = [Path(os.devnull), *_written(settings)]
     return sandbox.confine(None, readable=places, writable=writable)
 
