@@ -26,6 +26,7 @@ from tests.system.connect_scene import (
     name_hosts,
     section,
 )
+from watchword.lab.sockets import listen
 
 pytestmark = pytest.mark.system
 
@@ -87,6 +88,23 @@ def test_where_one_family_does_not_answer_the_other_is_knocked_at_and_taken(
     done = scene.watchword("connect", "both.example", "26", input="")
     assert done.stdout == "by IPv4", done.stderr
     assert scene.knocked_for(26, 2)
+
+
+def test_a_server_on_the_same_link_is_reached_by_its_interface(scene: ConnectScene) -> None:
+    router = scene.net.internet
+    shown = router.run("ip", "-6", "address", "show", "dev", "caller", "scope", "link").stdout
+    local = shown.partition("inet6 ")[2].partition("/")[0]
+    with listen(router, "::", 61) as listener:
+        answering(listener, b"next door")
+        rc_file = scene.folder / "link"
+        rc_file.touch(mode=0o600)
+        rc_file.write_text(section("link", f"{local}%eth0", ACCESS="tcp/61"), "utf-8")
+        options = ("--rc-file", str(rc_file))
+        done = scene.watchword("connect", *options, "--try-first", "link", "61", input="")
+        assert (done.stdout, done.stderr) == ("next door", "")
+        told = scene.watchword("doctor", *options, "link").stdout
+    assert f"name       link: {local}%eth0; " in told
+    assert f"nobody listens, says {local}\n" in told
 
 
 def test_a_packet_that_was_lost_is_followed_by_a_new_one(scene: ConnectScene) -> None:

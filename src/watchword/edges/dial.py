@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from watchword.errors import HostError
 from watchword.record import record
@@ -71,8 +71,29 @@ def addresses(host: str, family: int | None = None) -> Sequence[str]:
         raise _unknown(host, family, str(error.strerror)) from error
     except (OSError, ValueError) as error:  # ValueError: a name that IDNA cannot encode
         raise _unknown(host, family, "not a host name") from error
-    texts = [endpoint[0] for *_, endpoint in found]
-    return list(dict.fromkeys(text for text in texts if isinstance(text, str)))
+    texts = [_zoned(endpoint) for *_, endpoint in found if isinstance(endpoint[0], str)]
+    return list(dict.fromkeys(texts))
+
+
+def _zoned(endpoint: tuple[Any, ...]) -> str:
+    """The address, and the interface behind which it is, where it is such a one."""
+    text, scope = str(endpoint[0]), endpoint[3] if len(endpoint) > 3 else 0
+    if not scope or "%" in text:
+        return text
+    try:
+        return f"{text}%{socket.if_indextoname(scope)}"
+    except OSError:
+        return f"{text}%{scope}"
+
+
+def place(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What a socket connects to, for an address as ``addresses`` gives it."""
+    text, percent, zone = address.partition("%")
+    if not percent:
+        return address, port
+    with suppress(OSError):  # an interface that has gone has no number
+        return text, port, 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone)
+    return text, port
 
 
 def _unknown(host: str, family: int | None, reason: str) -> HostError:
@@ -116,7 +137,7 @@ class _Attempts:
 
     def __init__(self, address: str, port: int) -> None:
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._endpoint = (address, port)
+        self._endpoint = place(address, port)
         self._selector = selectors.DefaultSelector()
         self._waiting: list[socket.socket] = []
 
@@ -135,7 +156,6 @@ class _Attempts:
         except OSError as error:
             return Answer(Heard.NO_WAY, reason=error.strerror or "")
         attempt.setblocking(False)
-        # A numeric address with its zone is turned into an endpoint by the socket itself.
         code = attempt.connect_ex(self._endpoint)
         if code in _UNDER_WAY:
             if len(self._waiting) == _WAITING:

@@ -32,7 +32,7 @@ def by_sntp(address: str, seconds: float, port: int = sntp.PORT) -> float | None
     end = time.monotonic() + seconds
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as channel:
-        channel.connect((address, port))
+        channel.connect(dial.place(address, port))
         sent = time.time()
         channel.send(sntp.question(nonce))
         while (left := end - time.monotonic()) > 0:

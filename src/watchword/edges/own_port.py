@@ -21,7 +21,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from watchword.edges.dial import Answer, Heard
+from watchword.edges.dial import Answer, Heard, place
 from watchword.errors import HostError
 
 _PAUSES: Final = (0.006, 0.15)
@@ -39,7 +39,7 @@ class OwnPort:
     def __init__(self, address: str, port: int) -> None:
         """``port``: of the service at ``address``. Raises HostError: no port can be had."""
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._endpoint = (address, port)
+        self._endpoint = place(address, port)
         self._begun = False
         self.number = 0
         try:

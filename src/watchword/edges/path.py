@@ -20,6 +20,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Final
 
+from watchword.edges import dial
 from watchword.record import record
 
 _RECVERR: Final = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # Linux
@@ -72,7 +73,7 @@ class Sending:
         self._channel.setblocking(False)
         if source_port:
             self._channel.bind(("", source_port))
-        self._channel.connect((address, port))
+        self._channel.connect(dial.place(address, port))
         self._source = str(self._channel.getsockname()[0])
         self._channel.send(payload)
 

@@ -66,7 +66,7 @@ def addresses(route: Route) -> tuple[str, ...]:
 
     Raises HostError if there are none.
     """
-    return tuple(dict.fromkeys(place[0] for _, place in names.places(route)))
+    return tuple(dict.fromkeys(names.zoned(place) for _, place in names.places(route)))
 
 
 def _carry(carrier: Carrier) -> Carry:

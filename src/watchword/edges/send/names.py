@@ -56,6 +56,13 @@ def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, P
             yield kind, place
 
 
+def zoned(place: Place) -> str:
+    """The address of a place, as it can be looked up again: with the number of its interface."""
+    if len(place) == 4 and place[3] and "%" not in place[0]:
+        return f"{place[0]}%{place[3]}"
+    return place[0]
+
+
 def ascii_name(host: str) -> str:
     """A host as requests and relays are told it: international names as they are looked up."""
     if host.isascii():

@@ -138,7 +138,8 @@ def _objected(seen: Seen) -> Diagnosis | None:
     if passage is None or passage.objection is Objection.NONE:
         return None
     way = f"UDP to port {seen.server_port} of {seen.address}"
-    itself = passage.by in ("", seen.address)
+    address = seen.address.partition("%")[0]
+    itself = passage.by in ("", address)
     if passage.objection is Objection.NOBODY and itself:
         return Diagnosis(
             Trouble.SERVICE,
@@ -147,7 +148,7 @@ def _objected(seen: Seen) -> Diagnosis | None:
             "start fwknopd on the server, or compare UDPSERV_PORT there with SPA_SERVER_PORT here; "
             "one that sniffs has no port, and then its log knows more than this",
         )
-    who = "the server's own host" if passage.by == seen.address else passage.by or "somebody"
+    who = "the server's own host" if passage.by == address else passage.by or "somebody"
     what = "does not allow" if passage.objection is Objection.PROHIBITED else "finds no way for"
     return Diagnosis(
         Trouble.PATH,
