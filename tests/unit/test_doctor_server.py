@@ -20,8 +20,9 @@ from watchword.errors import Complaint, HostError
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.services import Proto, Service
 from watchword.ports import Completed
-from watchword.service.doctor import firewall_diagnosis, server_diagnosis
+from watchword.service.doctor import firewall_diagnosis, server_arrivals, server_diagnosis
 from watchword.service.doctor.findings import Finding, Severity
+from watchword.service.tool import recent_told
 
 SSH = Service(Proto.TCP, 22)
 
@@ -248,3 +249,27 @@ def test_tables_of_the_other_make_of_iptables_are_remarked_on(
     [found_new] = server_diagnosis.new_tables(there)
     assert "(inet other first)" in found_new.sentence
     assert list(server_diagnosis.new_tables(there[1:])) == []
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_daemon_on_a_busy_host_is_asked_often_enough_before_it_is_called_deaf(
+    monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    """Here each of its answers takes longer than all of the patience."""
+    now, asked = [0.0], [0]
+
+    def events(*_: Any, after: int, **_more: Any) -> list[list[dict[str, Any]]]:
+        now[0] += 3.0
+        asked[0] += 1
+        told = heard and asked[0] == 20
+        one = {"number": after + 1, "source": "127.0.0.1", "source_port": 4711}
+        return [[one]] if told else [[]]
+
+    monkeypatch.setattr(recent_told, "events", events)
+    monkeypatch.setattr(
+        server_arrivals,
+        "time",
+        SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None),
+    )
+    refusals = server_arrivals._Refusals(Path("/nowhere"))
+    assert refusals.have(4711, 0) is heard

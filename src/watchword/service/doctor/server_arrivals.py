@@ -41,6 +41,8 @@ _DECOY: Final = 160  # bytes; as long as a packet with an HMAC
 _OURS: Final = 40_000  # the first of the ports that the doctor sends from
 _SPREAD: Final = 20_000
 _PATIENCE: Final = 2.0  # seconds for the daemon to count a packet
+_ANSWERS: Final = 40
+"""So often it is asked at the least: a host that is busy answers so late as it counts."""
 _SALTED: Final = b"Salted__"  # what a message begins with, before it is cut off
 
 
@@ -100,8 +102,9 @@ class _Refusals:
     def have(self, port: int, after: int) -> bool | None:
         """Whether one is of a packet from a port of ours; None: of too many at once."""
         limit = time.monotonic() + _PATIENCE
-        summed_up = False
-        while time.monotonic() < limit:
+        summed_up, answers = False, 0
+        while time.monotonic() < limit or answers < _ANSWERS:
+            answers += 1
             told = self._since(after)
             after = _last(told, after)
             if any(_is_from(each, port) for each in told):
