@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from keyword import iskeyword
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,16 @@ def test_only_the_module_of_the_named_command_is_imported() -> None:
     _, names = imported("check", "--help")
     commands = {f"watchword.service.tool.{name}{'_' * iskeyword(name)}" for name in tool.COMMANDS}
     assert names & commands == {"watchword.service.tool.check"}
+
+
+@pytest.mark.parametrize("command", ["status", "grants", "log"])
+def test_asking_a_daemon_imports_nothing_that_answers(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "fwknopd.conf"
+    config.write_text(f"FWKNOP_RUN_DIR {tmp_path}\n", "ascii")
+    status, names = imported(command, "-c", str(config))
+    assert status == 1  # nobody answers there
+    assert "watchword.service.asking" in names
+    assert names & SERVER == set()
 
 
 def test_an_unknown_command_is_answered_with_those_there_are(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from watchword.grant.crowd import People
-from watchword.model.moments import Moment
-from watchword.model.openings import Grant
-from watchword.model.services import Service
+if TYPE_CHECKING:  # who only prints a table has no grants, and starts without what makes them
+    from watchword.grant.crowd import People
+    from watchword.model.moments import Moment
+    from watchword.model.openings import Grant
+    from watchword.model.services import Service
 
 HEAD: Final = (
     "grant", "ends in", "for", "services", "from", "user", "stanza", "since", "in the firewall",
