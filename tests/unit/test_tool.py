@@ -407,6 +407,19 @@ def test_check_tells_of_stanzas_whose_time_is_over(desk: Desk) -> None:
     assert "#1 has expired" not in said
 
 
+def test_check_tells_of_commands_whose_program_is_not_there(desk: Desk) -> None:
+    commands = {"CMD_CYCLE_OPEN": "no-such-gate open $SRC", "CMD_CYCLE_CLOSE": "/no/gate $SRC"}
+    desk.access = stanza(**commands, CMD_CYCLE_TIMER="9")
+    status, _, said = desk.ask("check")
+    assert status == 0
+    assert "access.conf:1: there is no program no-such-gate, which is to open for access" in said
+    assert "there is no program /no/gate, which is to close for access stanza #1" in said
+    desk.access = stanza(CMD_CYCLE_OPEN="true $SRC", CMD_CYCLE_CLOSE="NONE")
+    assert "there is no program" not in desk.ask("check")[2]
+    desk.access = stanza(**commands, CMD_CYCLE_TIMER="9", CMD_SHELL="Y")
+    assert "there is no program" not in desk.ask("check")[2]
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "1000001", "9" * 30])
 def test_no_number_of_events_is_too_odd_to_be_refused_in_words(desk: Desk, number: str) -> None:
     status, answer, said = desk.ask("log", "--last", number)

@@ -46,7 +46,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from watchword.dialects.fwknop import explain_words
     from watchword.dialects.knockd.weakness import weaknesses
     from watchword.service import policy_trial
-    from watchword.service.daemon import assembly, leading, own_configuration
+    from watchword.service.daemon import absent, assembly, leading, own_configuration
     from watchword.service.daemon.sources import doubts
 
     try:
@@ -55,7 +55,8 @@ def _check(arguments: argparse.Namespace) -> int:
         return _unusable(error.complaints, as_json=arguments.json)
     policy, tests = configuration.policy, configuration.tests
     failed = tuple(policy_trial.failures(policy, tests, own_configuration.fits))
-    doubtful = (*doubts(configuration.settings), *leading.doubts(policy), *_expired(policy))
+    doubtful = (*doubts(configuration.settings), *leading.doubts(policy), *absent.doubts(policy))
+    doubtful = (*doubtful, *_expired(policy))
     lacking: Sequence[Complaint] = ()
     try:
         assembly.check_needs(configuration.settings, policy)
