@@ -1,4 +1,5 @@
-"""Whatever the client refuses, it says what to do about it: every error there has a hint.
+"""Whatever the client refuses, it says what to do about it: every error there has a hint. So has
+whatever the server refuses in its files.
 
 A complaint about who may read a file says in itself what its mode should be, and somebody
 who ended a prompt knows why. What one resolver of several says is put together, with a hint
@@ -52,3 +53,25 @@ def test_an_error_without_a_hint_would_be_seen() -> None:
     assert list(without_hint("raise OperatorError('no')"))
     assert not list(without_hint("raise OperatorError('no', hint='do this')"))
     assert not list(without_hint("raise ValueError('no')"))
+
+
+def refused_without_hint(source: str) -> Iterator[ast.Call]:
+    """What a file is refused for: a message and its place, and nothing to do about it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            whole = any(isinstance(each, ast.Starred) for each in node.args)
+            given = len(node.args) + len(node.keywords)
+            if node.func.attr == "refuse" and given < 3 and not whole:
+                yield node
+
+
+def test_everything_that_a_file_of_the_server_is_refused_for_has_a_remedy() -> None:
+    files = sorted((SRC / "dialects" / "fwknop").glob("*.py"))
+    silent = [
+        f"{path.name}:{call.lineno}"
+        for path in files
+        for call in refused_without_hint(path.read_text("utf-8"))
+    ]
+    assert silent == []
+    assert list(refused_without_hint("complaints.refuse('no', place)"))
+    assert not list(refused_without_hint("complaints.refuse('no', place, 'do this')"))

@@ -72,7 +72,11 @@ def read(
     try:
         text = programs.read(file)
     except (OperatorError, HostError) as error:
-        complaints.refuse(f"the file of ACTIONS_FILE cannot be read: {error}", place)
+        complaints.refuse(
+            f"the file of ACTIONS_FILE cannot be read: {error}",
+            place,
+            "create it, or name another one; without the line there are no actions",
+        )
         return {}
     if (wrong := unreadable(text, file)) is not None:
         complaints.add(wrong)
@@ -81,7 +85,11 @@ def read(
     for block in _blocks(text, file, complaints):
         name = block.lines.source.value
         if name in found:
-            complaints.refuse(f"there are two actions {name}", block.lines.source.place)
+            complaints.refuse(
+                f"there are two actions {name}",
+                block.lines.source.place,
+                "give one of them another name, or remove it",
+            )
         action = _Reader(block, programs, accounts, complaints).action()
         if action is not None:
             found[name] = action
@@ -99,15 +107,27 @@ def _blocks(text: str, file: str, complaints: Complaints) -> Iterator[_Block]:
                 yield block
             count += 1
             if count > _MOST:
-                complaints.refuse(f"there are more than {_MOST} actions", entry.place)
+                complaints.refuse(
+                    f"there are more than {_MOST} actions",
+                    entry.place,
+                    "have fewer: one with an argument does for several",
+                )
                 return
             block = _Block(Stanza(count, entry))
         elif block is None:
-            complaints.refuse(f"{entry.name} stands before the first ACTION", entry.place)
+            complaints.refuse(
+                f"{entry.name} stands before the first ACTION",
+                entry.place,
+                "begin with a line such as ACTION wake; the lines below it belong to it",
+            )
         elif entry.name == "ACTION_ARGUMENT":
             block.arguments.append(entry)
         elif entry.name in block.lines.given:
-            complaints.refuse(f"{entry.name} stands twice below one ACTION", entry.place)
+            complaints.refuse(
+                f"{entry.name} stands twice below one ACTION",
+                entry.place,
+                "remove one of them, or begin another action above it",
+            )
         else:
             block.lines.note(entry.name, entry)
     if block is not None:
@@ -184,7 +204,11 @@ class _Reader:
     ) -> tuple[tuple[Piece, ...], ...] | None:
         line = self._given.get("ACTION_RUN")
         if line is None:
-            self._complaints.refuse(f"action {self._name} has no ACTION_RUN", self._place)
+            self._complaints.refuse(
+                f"action {self._name} has no ACTION_RUN",
+                self._place,
+                "add one below it: the path of a program, and its words",
+            )
             return None
         known = {each.name: each for each in arguments or ()}
         try:
@@ -192,7 +216,11 @@ class _Reader:
             words = tuple(action_arguments.pieces(each, known) for each in split)
         except ValueError as error:
             if arguments is not None:  # else the variable may be one that was complained about
-                self._complaints.refuse(f"ACTION_RUN cannot be read: {error}", line.place)
+                self._complaints.refuse(
+                    f"ACTION_RUN cannot be read: {error}",
+                    line.place,
+                    "close every quote, and declare what begins with a $ as ACTION_ARGUMENT",
+                )
             return None
         program = words[0][0] if words and len(words[0]) == 1 else ""
         if not isinstance(program, str) or not program.startswith("/"):

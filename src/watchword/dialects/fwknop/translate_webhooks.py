@@ -143,7 +143,11 @@ def _key(values: Values, complaints: Complaints, read: Callable[[str], str]) -> 
     try:
         text = read(file).strip()
     except (OperatorError, HostError) as error:
-        complaints.refuse(f"the file of WEBHOOK_KEY_FILE cannot be read: {error}", place)
+        complaints.refuse(
+            f"the file of WEBHOOK_KEY_FILE cannot be read: {error}",
+            place,
+            "create it, or remove the line: then nothing is signed",
+        )
         return None
     octets = text.encode("utf-8", "surrogateescape")
     if len(octets) < _SHORTEST_KEY:
