@@ -20,6 +20,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, Final
 
+from watchword.edges import doubtful
 from watchword.errors import HostError
 from watchword.record import record
 
@@ -65,6 +66,8 @@ def addresses(host: str, family: int | None = None) -> Sequence[str]:
     """
     if "\0" in host:  # the system would look up what stands before it
         raise _unknown(host, family, "not a host name")
+    if doubtful.is_doubtful(host):
+        raise HostError(f"{host!r} has no address: {doubtful.REASON}", hint=doubtful.REMEDY)
     try:
         found = socket.getaddrinfo(host, None, _FAMILIES[family], socket.SOCK_STREAM)
     except socket.gaierror as error:

@@ -43,6 +43,8 @@ def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, P
     wanted = _FAMILIES[family] if family else sockets.AF_UNSPEC
     if "\0" in host:  # the system would look up what stands before it
         raise _unresolved("not a host name", host, family)
+    if not host.isascii():
+        _refuse_doubtful(host)
     try:
         # Given as text, even an address would have the tables of international names loaded.
         name = host.encode("ascii") if host.isascii() else host
@@ -56,6 +58,13 @@ def looked_up(host: str, port: int, family: int | None) -> Iterator[tuple[int, P
             yield kind, place
 
 
+def _refuse_doubtful(host: str) -> None:
+    from watchword.edges import doubtful  # noqa: PLC0415  (few hosts need it)
+
+    if doubtful.is_doubtful(host):
+        raise UnresolvedError(doubtful.REASON, hint=doubtful.REMEDY)
+
+
 def zoned(place: Place) -> str:
     """The address of a place, as it can be looked up again: with the number of its interface."""
     if len(place) == 4 and place[3] and "%" not in place[0]:
@@ -64,9 +73,13 @@ def zoned(place: Place) -> str:
 
 
 def ascii_name(host: str) -> str:
-    """A host as requests and relays are told it: international names as they are looked up."""
+    """A host as requests and relays are told it: international names as they are looked up.
+
+    Raises UnresolvedError for a name that stands for two.
+    """
     if host.isascii():
         return host
+    _refuse_doubtful(host)
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError:

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final, TypeAlias
 
+from watchword.edges import doubtful
 from watchword.errors import HostError
 
 SECONDS: Final = 10.0
@@ -49,6 +50,8 @@ def addresses(
 
     The system may look for minutes and cannot be stopped; it is left alone with that.
     """
+    if doubtful.is_doubtful(host):
+        raise HostError(f"error in getaddrinfo: {doubtful.REASON}", hint=doubtful.REMEDY)
     answers: SimpleQueue[list[Endpoint] | Exception] = SimpleQueue()
 
     def look_up() -> None:
