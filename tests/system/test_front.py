@@ -313,6 +313,23 @@ def test_the_service_is_told_who_called_if_it_wants_to_know(scene: Front) -> Non
     assert told.startswith(b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + ip_address(office).packed)
 
 
+@pytest.mark.requirement("2.23", partial=True)
+def test_who_asks_for_a_port_first_gets_in_where_none_is_bound_and_the_address_is_open(
+    scene: Front,
+) -> None:
+    scene.knocked(ECHO)  # so that every port of the address reaches the front
+    before = len(scene.server.judged)
+    done = scene.program(
+        scene.net.alice, "watchword", "connect", "home", str(ECHO), "--bind", "first",
+        home=scene.home, input="through",
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("through", 0)
+    assert "is not proved" in done.stderr
+    assert "asking for a grant to the whole address" in done.stderr
+    verdicts = [each["verdict"] for each in scene.server.judged[before:]]
+    assert verdicts == ["refused", "refused", "granted"]
+
+
 def test_the_log_names_who_goes_through_and_who_got_nowhere(scene: Front) -> None:
     proof = scene.knocked(NOWHERE)
     made = scene.says(scene.net.alice, NOWHERE, proof.message)

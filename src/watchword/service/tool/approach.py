@@ -123,6 +123,8 @@ class Approach:
         """One packet, and what comes of it."""
         if self._binding is not None and self._binding.is_due(address):
             return self._bound_round(self._binding, address, seconds), self._port
+        if self._binding is not None:
+            self._binding.passed_over(address)
         try:
             packet = self._knocker.knock(self.place_of_knock(address))
         except HostError as error:  # of one family, as a rule; the other may do
@@ -144,7 +146,12 @@ class Approach:
         answer, packet = binding.round(
             address, self._port, seconds, stubborn=_STUBBORN, knock=knock
         )
-        return answer if packet is None else self._proved(answer, packet)
+        if packet is None:
+            return answer
+        proved = self._proved(answer, packet)
+        if proved.reason == proving.HUNG_UP:
+            binding.unproved(address)
+        return proved
 
     def _proved(self, answer: Answer, packet: Packet) -> Answer:
         """The connection with its first bytes said, where the stanza wants that."""

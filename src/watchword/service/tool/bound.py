@@ -7,7 +7,9 @@ Not in here: connections from a port (edges.own_port), rounds without one (appro
 What a server does with a packet it does not say. That somebody on the way gives connections another
 port is seen by nobody answering, and so is a packet that was lost. So a second port is tried before
 anything is given up: whoever can make us lose one packet shall not have us ask for more than we
-need.
+need. Where a front hangs up, the packet may not have been taken, though the port is open by what
+somebody else was granted: that counts the same. From then on both are asked for in turn, because a
+server that wants a port may only have been slow.
 """
 
 from __future__ import annotations
@@ -36,10 +38,15 @@ class Binding:
         self._console = console
         self._only = only
         self._tried: dict[str, int] = {}
+        self._wider: dict[str, int] = {}
 
     def is_due(self, address: str) -> bool:
         """Whether the next round for an address is bound to a port."""
-        return self._only or self._tried.get(address, 0) < ROUNDS
+        return self._only or self._tried.get(address, 0) < ROUNDS + self._wider.get(address, 0)
+
+    def passed_over(self, address: str) -> None:
+        """A round was not bound: the next one is."""
+        self._wider[address] = self._wider.get(address, 0) + 1
 
     def round(
         self,
@@ -70,18 +77,28 @@ class Binding:
         if early is not None and early.connection is not None:  # it is open to everybody here
             return early, packet
         answer = own.dial(min(seconds, PATIENCE), stubborn=stubborn)
-        self._note(address, own.number, answer)
+        if answer.connection is None:
+            self._failed(
+                address,
+                f"connections from port {own.number} of this machine are not answered: a "
+                "translator on the way may change the port, or the server binds no grants",
+            )
         return answer, packet
 
-    def _note(self, address: str, number: int, answer: Answer) -> None:
-        if answer.connection is not None:
-            return
+    def unproved(self, address: str) -> None:
+        """The port was open, and the front did not take the packet that declared ours."""
+        self._failed(
+            address,
+            "a grant to one port of this machine is not proved: the server may bind no grants, or "
+            "be slow",
+        )
+
+    def _failed(self, address: str, why: str) -> None:
         self._tried[address] = tried = self._tried.get(address, 0) + 1
         if not self._only and tried == ROUNDS:
             self._console.warn(
-                f"watchword: connections from port {number} of this machine are not answered: a "
-                "translator on the way may change the port, or the server binds no grants; asking "
-                "for a grant to the whole address (BIND_SOURCE_PORT first)"
+                f"watchword: {why}; asking for a grant to the whole address "
+                "(BIND_SOURCE_PORT first)"
             )
 
 
