@@ -37,10 +37,12 @@ def record(cls: type[_T]) -> type[_T]:
     if hasattr(cls, "_field_names"):
         raise TypeError(f"{cls.__name__} is derived from a record")
     names = tuple(cls.__annotations__)
+    defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
     own: dict[str, Any] = {
         "__match_args__": names,
         "_field_names": frozenset(names),
-        "_defaults": {name: cls.__dict__[name] for name in names if name in cls.__dict__},
+        "_defaults": defaults,
+        "_last_defaults": tuple(defaults.values()),  # type checkers refuse others behind them
         "_values": attrgetter(*(names or ("__class__",))),
         "__dataclass_fields__": _FieldsOnDemand(),
         "__init__": _init if hasattr(cls, "__post_init__") else _fill,
@@ -78,17 +80,18 @@ class _FieldsOnDemand:
 
 def _fill(self: Any, /, *values: Any, **named: Any) -> None:
     """Of the fields, those given by place, those given by name, and defaults of the rest."""
-    fields = self.__dict__
-    if not named and len(values) == len(self.__match_args__):
-        fields.update(zip(self.__match_args__, values, strict=True))
-        return
+    fields, names = self.__dict__, self.__match_args__
+    if not named:
+        short = len(names) - len(values)
+        whole = values + self._last_defaults[-short:] if short else values
+        if len(whole) == len(names):
+            fields.update(zip(names, whole, strict=True))
+            return
     fields.update(self._defaults)
+    fields.update(zip(names, values, strict=False))
     fields.update(named)
-    if values:
-        placed = dict(zip(self.__match_args__, values, strict=False))
-        if len(values) > len(placed) or not placed.keys().isdisjoint(named):
-            raise TypeError(f"{type(self).__name__} is given more than its fields")
-        fields.update(placed)
+    if len(values) > len(names) or not named.keys().isdisjoint(names[: len(values)]):
+        raise TypeError(f"{type(self).__name__} is given more than its fields")
     if fields.keys() != self._field_names:
         wrong = ", ".join(sorted(fields.keys() ^ self._field_names))
         raise TypeError(f"{type(self).__name__}: missing or unknown: {wrong}")
