@@ -22,6 +22,8 @@ from pathlib import Path
 from watchword.errors import HostError
 
 _PASSING = 10.0  # seconds
+_BEGINNING = 2.0
+"""Seconds from taking a name to listening; anybody's socket may never listen."""
 _PEER = struct.Struct("=3i")  # pid, uid, gid
 _held: dict[tuple[int, str], tuple[socket.socket, int]] = {}
 _lock = threading.Lock()
@@ -58,7 +60,7 @@ class Claim:
 def _claim(place: str, hint: str) -> socket.socket:
     name = f"\0watchword: {place}"
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    limit = time.monotonic() + _PASSING
+    began = time.monotonic()
     while True:
         try:
             channel.bind(name)
@@ -68,10 +70,11 @@ def _claim(place: str, hint: str) -> socket.socket:
                 channel.close()
                 raise HostError(f"{place} cannot be claimed: {error}") from error
             pid = _owner(name)
-            if pid is not None and _passes(pid) and time.monotonic() < limit:
+            patience = _PASSING if pid else _BEGINNING
+            if pid is not None and _passes(pid) and time.monotonic() < began + patience:
                 time.sleep(0.01)
                 continue
-            if pid is not None:
+            if pid:
                 channel.close()
                 raise HostError(
                     f"another fwknopd (pid {pid}) keeps its grants in {place}",
@@ -81,18 +84,22 @@ def _claim(place: str, hint: str) -> socket.socket:
 
 
 def _passes(pid: int) -> bool:
-    """Whether a program that it was just starting has its name, and for a moment only.
+    """Whether somebody has the name for a moment only.
 
-    It was killed meanwhile, or it is ourselves, who have just given the name back.
+    A program that a server was just starting has it, though the server was killed meanwhile or is
+    ourselves, who have just given the name back; or the server has only begun to take it.
     """
-    return pid == os.getpid() or not Path(f"/proc/{pid}").exists()
+    return pid in (0, os.getpid()) or not Path(f"/proc/{pid}").exists()
 
 
 def _owner(name: str) -> int | None:
-    """Who has a name; None: somebody who cannot be a server, or nobody any more."""
+    """Who has a name; 0: somebody who does not listen; None: somebody who cannot be a server."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(1.0)
-        asking.connect(name)
+        try:
+            asking.connect(name)
+        except ConnectionRefusedError:  # not yet, or nobody any more
+            return 0
         told = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
         pid, uid, _ = _PEER.unpack(told)
         if uid in (0, os.geteuid()):
