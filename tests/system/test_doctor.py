@@ -254,6 +254,13 @@ def test_a_firewall_of_our_own_that_keeps_the_packet_in(scene: ConnectScene) -> 
     assert "this machine does not let the packet out" in told["diagnosis"]["sentence"]
 
 
+def test_what_the_first_ways_of_a_list_came_to_is_remarked_on(scene: ConnectScene) -> None:
+    done = scene.watchword("doctor", *PATIENCE, "-o", "--via tcp:9,udp", "home", "36")
+    server = scene.net.server.four
+    assert f"[*] udp to {server}:62201: sent: nothing confirms a datagram\n" in done.stderr
+    assert f"\nremark     [-] tcp to {server}:9: " in f"\n{done.stdout}"
+
+
 def test_a_packet_that_vanishes_cannot_be_told_from_a_wrong_key(scene: ConnectScene) -> None:
     with rule(scene.net.internet, "forward", "udp dport 62201 drop"):
         status, told = doctor(scene, "home", "25")

@@ -18,6 +18,7 @@ from watchword.dialects.fwknop import client_ports
 from watchword.edges import dial, send
 from watchword.edges.dial import Answer, Heard
 from watchword.edges.path import Sending
+from watchword.edges.send import datagram
 from watchword.edges.send.sent import Sent
 from watchword.errors import HostError, OperatorError
 from watchword.model.routes import Carrier, Route
@@ -147,7 +148,8 @@ class Examination:
         if route.carrier is not Carrier.UDP or not route.address:
             return send.send(payload, route, confirm=confirm)
         self._sending = Sending(payload, route.address, route.port, route.source_port)
-        return Sent(route.address, route.port, len(payload))
+        sign = datagram.NOTHING if confirm else ""
+        return Sent(route.address, route.port, len(payload), sign=sign)
 
 
 def _hang_up(answer: Answer) -> None:

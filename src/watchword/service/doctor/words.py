@@ -41,7 +41,7 @@ def in_words(
 ) -> Iterator[str]:
     """Lines for a person; the diagnosis is the last but one, the remedy the last."""
     for each in complaints:
-        yield _line("rc file", str(each))
+        yield _line("remark", str(each))
     if seen is not None:
         yield from _sight(seen, addresses)
     yield _line("diagnosis", found.sentence)
