@@ -18,6 +18,7 @@ from tests.values import NOW
 from watchword.dialects.fwknop import server_options, voice_doors
 from watchword.dialects.fwknop.server_files import Sources
 from watchword.dialects.fwknop.translate import Configuration, load
+from watchword.dialects.knockd import voice
 from watchword.edges.clock import FakeClock
 from watchword.edges.debts import NAME, Debts
 from watchword.edges.firewall.memory import EVERYTHING, MemoryFirewall
@@ -27,7 +28,7 @@ from watchword.edges.report.lines import MemoryReporter
 from watchword.errors import HostError, OperatorError
 from watchword.grant import warrants
 from watchword.model.door_events import Noise, ServicesOpened, Told
-from watchword.model.doors import KernelOpening, KernelStep, Progress, Step
+from watchword.model.doors import KernelOpening, KernelStep, OpenServices, Progress, Step
 from watchword.model.openings import Feature, Grant, Hole, Lead, Opening
 from watchword.model.orders import CloseByCommand, OpenDoor, UseUp, Wanted
 from watchword.model.outcomes import Knocked
@@ -226,6 +227,27 @@ def test_an_opened_door_has_one_structured_line_and_a_stage_none() -> None:
     assert [text for _, text in voice_doors.lines(stage)] == [f"{CALLER}: ssh: Stage 1"]
     assert is_overheard(stage)
     assert not is_overheard(Knocked(ServicesOpened("ssh", grant), NOW.wall))
+
+
+def test_a_door_that_is_knocked_at_again_is_told_with_the_time_that_is_left_and_is_nobody() -> None:
+    async def scene() -> None:
+        clock = FakeClock(*NOW)
+        firewall = MemoryFirewall(clock)
+        firewall.prepare()
+        enforcer = Enforcer(firewall, MemoryJournal("boot"), MemoryReporter(), clock)
+        told: list[Any] = []
+        grants = DoorGrants(enforcer, told.append, clock)
+        door = configured().policy.doors[0]
+        assert isinstance(door.action, OpenServices)
+        await grants.open(door, door.action, CALLER, None)
+        clock.advance(11)
+        await grants.open(door, door.action, CALLER, None)
+        seconds = door.action.seconds
+        lines = [text for each in told for _, text in voice.lines(each)]
+        assert lines == [f"{CALLER}: ssh: opened tcp/2222 for {seconds} seconds"] * 2
+        assert enforcer.crowd.people(CALLER, clock.now()).names == ()
+
+    asyncio.run(scene())
 
 
 # --- doors of the kernel ------------------------------------------------------------

@@ -37,7 +37,7 @@ class Neighbours:
         self.number = 0
         """Of grants."""
         self.users: dict[str, int] = {}
-        """What those call themselves who have them, with how many each has."""
+        """What those call themselves who have them, with how many each has; doors are nobody."""
         for grant in grants:
             self.add(grant)
 
@@ -58,6 +58,8 @@ class Neighbours:
 
     def _count(self, grant: Grant, change: int) -> None:
         self.number += change
+        if grant.door:  # of knocks: nobody knows who it was
+            return
         user = grant.user[:SHOWN]
         self.users[user] = self.users.get(user, 0) + change
         if not self.users[user]:

@@ -72,6 +72,8 @@ class ServicesOpened:
 
     door: str
     grant: Grant
+    remaining: float | None = None
+    """Seconds until the end, of a grant that may have been there before; None: all of its time."""
 
 
 @record

@@ -83,9 +83,9 @@ def _said(event: DoorEvent) -> Iterator[tuple[Where, str]]:
             yield Where.ERROR, text
         case CommandDue(door, source):
             yield Where.LOG, f"{source}: {door}: command timeout"
-        case ServicesOpened(door, grant):
+        case ServicesOpened(door, grant, remaining):
             services = ",".join(map(str, grant.services))
-            length = grant.ends - grant.began
+            length = grant.ends - grant.began if remaining is None else remaining
             yield Where.LOG, f"{grant.who}: {door}: opened {services} for {length:.0f} seconds"
         case ServicesClosed(grant, ending):
             services = ",".join(map(str, grant.services))

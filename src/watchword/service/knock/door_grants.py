@@ -75,7 +75,11 @@ class DoorGrants:
             self._tell(Trouble(f"{door.name}: not opened for {source}: {error}", error.hint))
             return
         if isinstance(answer, Grant):  # what leads elsewhere is not made by doors
-            self._tell(ServicesOpened(door.name, answer))
+            self._opened(door.name, answer)
+
+    def _opened(self, door: str, grant: Grant) -> None:
+        remaining = max(0.0, grant.until - self._clock.now().steady)
+        self._tell(ServicesOpened(door, grant, remaining))
 
     async def take_over(self, found: Sequence[Taken]) -> None:
         """Make grants of what is open already. Raises HostError."""
@@ -87,7 +91,7 @@ class DoorGrants:
         answers = await self._enforcer.grant(permits) if permits else ()
         for permit, answer in zip(permits, answers, strict=True):
             if isinstance(answer, Grant):
-                self._tell(ServicesOpened(permit.request.user, answer))
+                self._opened(permit.request.user, answer)
 
     async def close(self, door: Door, action: CloseServices, source: Address) -> None:
         """End what doors granted a caller of some services. What the machine refuses is told."""
