@@ -197,6 +197,7 @@ def test_digits_at_the_front_are_the_number_and_that_is_said() -> None:
             "REQUIRE_SOURCE_ADDRESS 10.0.0.0/8",
             "REQUIRE_SOURCE_ADDRESS is '10.0.0.0/8', neither Y nor N",
         ),
+        ("PRIVILEGE_SEPARATION on", "PRIVILEGE_SEPARATION is 'on', neither Y nor N"),
         ("BLACKLIST ANY", "BLACKLIST has ANY, so that nobody could come in"),
         (
             "BLACKLIST 192.0.2.7/33",

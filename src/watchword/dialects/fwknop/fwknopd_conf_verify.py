@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from watchword.dialects.fwknop.fwknopd_conf import Value, Values, backend_of, leading_number
 from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES, Kind, Variable, chain_fields
@@ -81,14 +82,23 @@ def _verify_number(variable: Variable, value: Value, complaints: Complaints) -> 
         )
 
 
+_NOT_GUESSED: Final = {
+    "REQUIRE_SOURCE_ADDRESS": "lists of networks are for the stanzas of access.conf: write Y, or N",
+    "PRIVILEGE_SEPARATION": "write Y, or remove the line; N takes protection away",
+}
+"""Flags that would let more in, or protect less, if an odd value were taken for N as by fwknopd."""
+
+
 def _verify_flag(variable: Variable, value: Value, complaints: Complaints) -> None:
-    if variable.name == "REQUIRE_SOURCE_ADDRESS" and value.text[:1] not in tuple("yYnN"):
+    if value.text[:1] in tuple("yYnN"):
+        return
+    if variable.name in _NOT_GUESSED:
         complaints.refuse(
             f"{value.name} is '{shown(value.text)}', neither Y nor N",
             value.place,
-            "lists of networks are for the stanzas of access.conf: write Y, or N",
+            _NOT_GUESSED[variable.name],
         )
-    elif value.text[:1] not in tuple("yYnN"):
+    else:
         taken = "Y" if variable.is_on(value.text) else "N"
         complaints.remark(
             f"{value.name} is '{shown(value.text)}', taken as {taken}",
