@@ -63,21 +63,15 @@ def names(findings: Iterable[Finding], verdict: Verdict) -> dict[str, str]:
     return {each.name: each.detail for each in findings if each.verdict is verdict}
 
 
-def of_client(program: list[str]) -> list[Finding]:
-    """Command lines with GnuPG are judged one by one in test_client_gpg."""
-    return [*clients.judge(program), *carriers.judge(program), *live.judge_client(program)]
-
-
-def of_server(program: list[str]) -> list[Finding]:
-    return [*servers.judge(program), *live.judge_server(program)]
-
-
-PROGRAM_OF = {"the packaged server": "fwknopd", "the packaged client": "fwknop"}
-JUDGED: dict[str, Callable[[], list[Finding]]] = {
-    "our server": lambda: of_server(ours("fwknopd")),
-    "the packaged server": lambda: of_server(packaged("fwknopd")),
-    "our client": lambda: of_client(ours("fwknop")),
-    "the packaged client": lambda: of_client(packaged("fwknop")),
+Judge: TypeAlias = Callable[[list[str]], Iterable[Finding]]
+OF_CLIENTS: tuple[Judge, ...] = (clients.judge, carriers.judge, live.judge_client)
+"""Command lines with GnuPG are judged one by one in test_client_gpg."""
+OF_SERVERS: tuple[Judge, ...] = (servers.judge, live.judge_server)
+JUDGED = {
+    "our server": (ours("fwknopd"), OF_SERVERS),
+    "the packaged server": (packaged("fwknopd"), OF_SERVERS),
+    "our client": (ours("fwknop"), OF_CLIENTS),
+    "the packaged client": (packaged("fwknop"), OF_CLIENTS),
 }
 Judged: TypeAlias = Callable[[str], list[Finding]]
 
@@ -85,16 +79,17 @@ Judged: TypeAlias = Callable[[str], list[Finding]]
 @pytest.fixture(scope="module")
 def judged() -> Iterator[Judged]:
     """What is found of a program; all are judged at once, since most of it is waiting."""
-    there = {
-        name: judge
-        for name, judge in JUDGED.items()
-        if name.startswith("our") or shutil.which(packaged(PROGRAM_OF[name])[0])
-    }
-    with ThreadPoolExecutor(len(there)) as pool:
-        found: dict[str, Future[list[Finding]]] = {
-            name: pool.submit(judge) for name, judge in there.items()
+    with ThreadPoolExecutor(sum(len(judges) for _, judges in JUDGED.values())) as pool:
+        found: dict[str, list[Future[list[Finding]]]] = {
+            name: [pool.submit(_all, judge, program) for judge in judges]
+            for name, (program, judges) in JUDGED.items()
+            if shutil.which(program[0])
         }
-        yield lambda name: found[name].result()
+        yield lambda name: [each for part in found[name] for each in part.result()]
+
+
+def _all(judge: Judge, program: list[str]) -> list[Finding]:
+    return list(judge(program))
 
 
 @pytest.mark.peer("fwknop")
