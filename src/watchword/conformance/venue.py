@@ -27,7 +27,7 @@ INNER: Final = "10.0.0.5"
 SERVER_SIDE: Final = "10.0.0.1"
 ROAMING: Final = "192.0.2.10"
 """A second address of the caller, for packets that were recorded with it inside."""
-GLANCE: Final = 0.4
+GLANCE: Final = 0.2
 """Seconds without an answer that count as silence; a link of veth pairs answers in microseconds."""
 
 
