@@ -13,7 +13,7 @@ from watchword import __version__
 from watchword.edges.replay.digest_cache import HEADER
 from watchword.programs.fwknopd import main
 from watchword.service import asking
-from watchword.service.daemon import process
+from watchword.service.daemon import process, server_commands, server_questions
 
 NOBODY = 2**22 + 1
 """The number of no process: above what the kernel gives."""
@@ -47,6 +47,10 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
 def test_the_version_is_told_in_fwknopd_s_form(desk: Desk) -> None:
     version = f"fwknopd server {__version__}, compiled for firewall bin: nft\n"
     assert desk.run("-V") == (0, version, "")
+
+
+def test_every_question_has_its_answer_and_every_answer_its_question() -> None:
+    assert tuple(server_questions.ANSWERS) == server_commands.QUESTIONS
 
 
 def test_a_configuration_without_mistakes_is_parsed_in_silence(desk: Desk) -> None:

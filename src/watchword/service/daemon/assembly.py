@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from watchword.dialects.fwknop.translate import Configuration
 from watchword.dialects.fwknop.voice_dump import PROGRAMS
@@ -34,6 +35,7 @@ from watchword.ports import (
     Interest,
     Journal,
     KeepsNoTags,
+    ProgramRunner,
     ReplayStore,
 )
 from watchword.record import record
@@ -151,7 +153,13 @@ def firewall_for(settings: Settings, clock: Clock, told: Told = nobody) -> Firew
     return made(settings.firewall, programs=programs, clock=clock, told=told)
 
 
-def _backend(firewall: FirewallSettings) -> Callable[..., FirewallBackend]:
+class _Maker(Protocol):
+    def __call__(
+        self, settings: FirewallSettings, /, *, programs: ProgramRunner, clock: Clock, told: Told
+    ) -> FirewallBackend: ...
+
+
+def _backend(firewall: FirewallSettings) -> _Maker:
     """What makes it. One of them is imported, and no other."""
     match firewall.backend:
         case "iptables":

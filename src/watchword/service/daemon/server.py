@@ -20,7 +20,7 @@ from watchword.service.complain import answered, complain
 from watchword.service.daemon import server_commands
 
 RUBBISH = (50_000, 20, 100)
-"""When the interpreter looks for cycles: seldom, since imports, packets and grants make none, and a
+"""When the interpreter looks for cycles: seldom, since packets and grants make none, and a
 look walks over everything that is in force."""
 
 
