@@ -225,3 +225,10 @@ def test_what_is_no_pair_of_keys_is_refused_without_quoting_it(text: str) -> Non
     with pytest.raises(OperatorError) as caught:
         stanza_android.read(text)
     assert "A=A" not in str(caught.value)
+
+
+def test_a_stanza_for_gnupg_is_told_as_that_and_not_as_one_without_a_key() -> None:
+    with pytest.raises(OperatorError, match="is for GnuPG, and the Android client"):
+        stanza_words.for_android("x", given("[gateway]\nUSE_GPG Y\nGPG_RECIPIENT 01234567\n"))
+    with pytest.raises(OperatorError, match="has no encryption key"):
+        stanza_words.for_android("x", given("[gateway]\nSPA_SERVER h\n"))

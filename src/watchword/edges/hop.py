@@ -40,13 +40,16 @@ class Hop:
     def __init__(self, name: str, ssh: str = "ssh") -> None:
         """``ssh`` is the command with its options, split as a shell does. Raises OperatorError."""
         if not name or name.startswith("-"):
-            raise OperatorError(f"{name!r} is no host for ssh")
+            raise OperatorError(f"{name!r} is no host for ssh", hint="name it as ssh_config does")
         try:
             self._ssh = shlex.split(ssh)
         except ValueError as error:
-            raise OperatorError(f"the ssh command cannot be read: {error}") from None
+            raise OperatorError(
+                f"the ssh command cannot be read: {error}",
+                hint="write it as for a shell, with every quote closed: --ssh 'ssh -F file'",
+            ) from None
         if not self._ssh:
-            raise OperatorError("the ssh command is empty")
+            raise OperatorError("the ssh command is empty", hint="leave --ssh out, or name one")
         self.name = name
 
     def carry(self, payload: bytes, route: Route, *, confirm: bool = False) -> Sent:
@@ -80,7 +83,10 @@ class Hop:
         except subprocess.TimeoutExpired:  # it has the packet, and does not close
             return
         except OSError as error:
-            raise HostError(f"{argv[0]!r} cannot be run: {error.strerror}") from error
+            raise HostError(
+                f"{argv[0]!r} cannot be run: {error.strerror}",
+                hint="install ssh, or name another one with --ssh",
+            ) from error
         if done.returncode:
             raise HostError(
                 f"the packet could not be sent through {self.name}",
@@ -96,4 +102,7 @@ def _by_udp(route: Route) -> str:
 
 def _check(host: str) -> None:
     if not _HOST.fullmatch(host):
-        raise OperatorError(f"{host!r} is no name or address of a host")
+        raise OperatorError(
+            f"{host!r} is no name or address of a host",
+            hint="it is looked up elsewhere: write it as it is in DNS",
+        )

@@ -152,7 +152,10 @@ def check_keys(given: Given) -> None:
 
 def _body(text: str) -> str:
     if len(text) > LONGEST:
-        raise OperatorError(f"this is longer than the {LONGEST} characters that a URI can have")
+        raise OperatorError(
+            f"this is longer than the {LONGEST} characters that a URI can have",
+            hint="take what watchword export --uri printed, and nothing else",
+        )
     start = _START.match(text)
     if start is None:
         raise OperatorError(

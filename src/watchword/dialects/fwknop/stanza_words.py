@@ -33,11 +33,14 @@ def for_everybody(name: str, given: Given, without_keys: bool) -> Told:
 
 def for_android(name: str, given: Given) -> Told:
     """The keys alone. Raises OperatorError where they are of no use there."""
-    if given.key is None:
-        raise OperatorError(f"stanza '{name}' has no encryption key")
     if uses_gpg(given):
         raise OperatorError(
-            f"stanza '{name}' is for GnuPG, and the Android client has no use for its passphrase"
+            f"stanza '{name}' is for GnuPG, and the Android client has no use for its passphrase",
+            hint="give that client a stanza of its own, with keys of fwknop --key-gen",
+        )
+    if given.key is None:
+        raise OperatorError(
+            f"stanza '{name}' has no encryption key", hint="make keys with fwknop --key-gen"
         )
     stanza_uri.check_keys(given)
     mac_key = None if given.mac_key is None else client_keys.octets(given.mac_key)
