@@ -352,6 +352,15 @@ def test_it_is_told_when_more_people_are_there_than_were_told_of() -> None:
     assert told == [[], ["alice", "bob"], [], ["alice", "bob", "carol"]]
 
 
+def test_who_says_no_name_is_nobody_that_could_be_told_of() -> None:
+    """A shared sequence of knocks is whoever's."""
+    town = Town()
+    for who in ("alice", ""):
+        town.ledger.admit(town.permit(who), NOW)
+        assert town.crowd.seen(town.permit(who), NOW) is None
+    assert town.crowd.people(town.permit("").who, NOW).names == ("alice",)
+
+
 def test_who_was_not_heard_of_for_a_while_is_not_counted() -> None:
     town = Town()
     town.gets("alice")

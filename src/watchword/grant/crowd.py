@@ -133,8 +133,9 @@ class Crowd:
         self._addresses.move_to_end(permit.who)
         if len(self._addresses) > _ADDRESSES:
             self._addresses.popitem(last=False)
-        address.people[_name(permit)] = now.steady
-        address.people.move_to_end(_name(permit))
+        if name := _name(permit):  # a shared sequence of knocks has none
+            address.people[name] = now.steady
+            address.people.move_to_end(name)
         if len(address.people) > _PEOPLE:
             address.people.popitem(last=False)
         people = self.people(permit.who, now)

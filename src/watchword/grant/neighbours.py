@@ -58,9 +58,9 @@ class Neighbours:
 
     def _count(self, grant: Grant, change: int) -> None:
         self.number += change
-        if grant.door:  # of knocks: nobody knows who it was
-            return
         user = grant.user[:SHOWN]
+        if grant.door or not user:  # of knocks: nobody knows who it was
+            return
         self.users[user] = self.users.get(user, 0) + change
         if not self.users[user]:
             del self.users[user]
