@@ -39,7 +39,9 @@ def firewall(request: pytest.FixtureRequest, scene: Yard) -> Iterator[TablesFire
                 subprocess.run([each, "-P", chain, "DROP"], check=True)
             subprocess.run(f"{each} -A FORWARD -i eth1 -j ACCEPT".split(), check=True)
         subprocess.run(f"{six(exe)} -A INPUT -p ipv6-icmp -j ACCEPT".split(), check=True)
-        settings = FirewallSettings(backend="iptables", exe=exe, leads=True, seen_as=True)
+        settings = FirewallSettings(
+            backend="iptables", exe=exe, leads=True, seen_as=True, secret_ports=((50000, 50999),)
+        )
         backend = TablesFirewall(settings, programs=SystemPrograms(), clock=CLOCK)
         backend.prepare()
         yield backend
@@ -97,6 +99,27 @@ def test_whom_a_grant_leads_on_gets_there_and_nobody_else(
     firewall.apply(ChangeSet(remove=frozenset({everything.tag})))
     assert not there.lets_in(caller, outside, 22)
     there.close()
+    here.close()
+
+
+@pytest.mark.requirement("2.23", partial=True)
+@pytest.mark.parametrize("version", [4, 6])
+def test_who_shares_the_address_reaches_nothing_by_the_port_that_a_secret_one_stands_for(
+    scene: Yard, firewall: TablesFirewall, version: int
+) -> None:
+    four = version == 4
+    who = scene.caller.four if four else scene.caller.six
+    outside = scene.gateway.four if four else scene.gateway.six
+    here = Door(scene.gateway.host, "0.0.0.0" if four else "::", 6543)
+    opened = leading(who, "tcp/50110", Lead(None, 6543))
+    firewall.apply(ChangeSet(add=(opened,)))
+    assert firewall.intact()
+    assert firewall.installed() == {opened.tag}
+    with here.enter(scene.caller, outside, 50110):
+        pass
+    assert not here.lets_in(scene.caller, outside, 6543)
+    firewall.apply(ChangeSet(remove=frozenset({opened.tag})))
+    assert not here.lets_in(scene.caller, outside, 50110)
     here.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -30,6 +31,23 @@ def hole(who: str, service: str | None = "tcp/22", to: str = "", lead: Lead | No
 def written(opened: Hole, settings: FirewallSettings = LEADS) -> list[str]:
     found = lines(opened, 1795961329, settings)
     return [f"{each.version} {each.table} {each.chain} {each.rule}" for each in found]
+
+
+@pytest.mark.requirement("2.23", partial=True)
+@pytest.mark.parametrize(
+    ("lead", "chain"),
+    [(Lead(None, 22), "FWKNOP_INPUT"), (Lead(ip_address("10.0.0.5"), 22), "FWKNOP_FORWARD")],
+)
+def test_behind_a_secret_port_only_who_came_by_it_is_let_in(lead: Lead, chain: str) -> None:
+    secret = replace(LEADS, secret_ports=((40000, 59999),))
+    [_, passing] = written(hole("192.0.2.7", "tcp/40123", "", lead), secret)
+    assert passing == (
+        f"4 filter {chain} -s 192.0.2.7/32 -p tcp -m tcp --dport 22 "
+        f"-m conntrack --ctorigdstport 40123 {END} -j ACCEPT"
+    )
+    assert is_grant(passing.partition(f"{chain} ")[2])
+    [_, plain] = written(hole("192.0.2.7", "tcp/8022", "", lead), secret)
+    assert "conntrack" not in plain, "as fwknop writes it"
 
 
 @pytest.mark.parametrize(

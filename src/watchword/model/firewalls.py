@@ -244,6 +244,10 @@ class FirewallSettings:
     The guard itself stays either way: stopping the daemon must not open what it hides.
     """
 
+    def is_secret(self, service: Service) -> bool:
+        """Whether it is one of the ports that stand for others, and are known to one caller."""
+        return any(low <= service.port <= high for low, high in self.secret_ports)
+
     @property
     def home(self) -> str:
         """What grants are in, for log lines: a table of ours, a chain in iptables, a set."""

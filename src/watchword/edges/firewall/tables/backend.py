@@ -90,6 +90,9 @@ class TablesFirewall:
         parts = self._parts
         what_for = "keep comments, which say when a grant ends"
         abilities.require(self._tools, parts.versions, "comment", what_for)
+        if self._settings.secret_ports:
+            what_for = "tell which port a connection came for (SECRET_PORTS)"
+            abilities.require(self._tools, parts.versions, "conntrack", what_for)
         parts.structure.check()
         able = abilities.of_chains(self._settings, parts.versions)
         if self._settings.leads:

@@ -24,7 +24,10 @@ from watchword.model.services import Service
 _EXPIRY = re.compile(r"(?:^| )-m comment --comment _exp_([0-9]{1,12})(?= |$)")
 _PORT = r"-p (tcp|udp) -m \1 --(?:dport|sport) [0-9]+"
 _ADDRESSES = r"(?:-s \S+ )?(?:-d \S+ )?"
-_GRANT = re.compile(rf"{_ADDRESSES}(?:{_PORT} )?-m comment --comment _exp_[0-9]+ -j .*")
+_CAME_FOR = r"-m conntrack --ctorigdstport [0-9]+ "
+_GRANT = re.compile(
+    rf"{_ADDRESSES}(?:{_PORT} (?:{_CAME_FOR})?)?-m comment --comment _exp_[0-9]+ -j .*"
+)
 
 
 def lines(hole: Hole, expires: int, settings: FirewallSettings) -> tuple[Line, ...]:
@@ -85,11 +88,18 @@ class _Writing:
             who = f"-s {self._who} " if lead.everything or lead.host is None else ""
             seen = who or f"-d {_address(lead.host)} "  # type: ignore[arg-type]  # it has a host
             yield from self._seen_as(lead.source, f"{seen}{inner}{self._comment}")
+        passing = f"{inner}{self._came_for()}{self._comment}"
         if lead.host is None and not lead.everything:
-            passing = f"-s {self._who} {self._to}{inner}{self._comment}"
-            yield self._line(self._settings.input, passing)
+            yield self._line(self._settings.input, f"-s {self._who} {self._to}{passing}")
         else:
-            yield self._line(chains.forward, f"-s {self._who} {inner}{self._comment}")
+            yield self._line(chains.forward, f"-s {self._who} {passing}")
+
+    def _came_for(self) -> str:
+        """Of who is led on from a secret port: only by that, not who knows where it leads."""
+        service = self._hole.service
+        if service is None or not self._settings.is_secret(service):
+            return ""
+        return f"-m conntrack --ctorigdstport {service.port} "
 
     def _seen_as(self, source: SourceNat, what: str) -> Iterator[Line]:
         chains = self._settings.lead_chains
