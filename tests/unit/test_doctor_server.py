@@ -140,6 +140,29 @@ def test_a_rule_is_understood_as_far_as_ports_and_verdicts_go() -> None:
     assert rule({"jump": {"target": "watchword"}}).target == "watchword"
 
 
+def all_but(*services: Service) -> dict[str, Any]:
+    port = {"payload": {"protocol": "th", "field": "dport"}}
+    left = {"concat": [{"meta": {"key": "l4proto"}}, port]}
+    right = {"set": [{"concat": [str(each.proto), each.port]} for each in services]}
+    return {"match": {"op": "!=", "left": left, "right": right}}
+
+
+def test_the_guard_of_another_program_of_ours_is_in_the_way_of_what_it_hides_only() -> None:
+    firewall = FirewallSettings(guarded=(SSH,))
+
+    def beside(*hidden: Service) -> list[Finding]:
+        rules = (rule(all_but(*hidden), {"accept": None}), rule({"drop": None}))
+        other = ruleset.Chain("inet", "watchword_knockd", "guard", rules, hook="prerouting")
+        return list(firewall_diagnosis._around_guard(firewall, [other]))
+
+    assert beside(Service(Proto.TCP, 10001)) == []
+    said = only(beside(SSH, Service(Proto.TCP, 10001)), Severity.FAULT)
+    assert "the chain inet watchword_knockd guard drops tcp/22" in said.sentence
+    assert "knockd --flush" in said.remedy
+    stricter = rule(all_but(SSH), dport(80), {"accept": None})
+    assert (stricter.conditional, stricter.spared) == (True, None)
+
+
 @pytest.mark.parametrize(
     "said", [b"", b"[]", b"{}", b'{"nftables": [{"rule": {"family": "ip"}}]}', b'{"nftables": 5}']
 )

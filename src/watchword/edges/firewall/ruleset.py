@@ -37,6 +37,8 @@ class Rule:
     """It leads a connection elsewhere (DNAT)."""
     target: str = ""
     """The chain that it jumps to."""
+    spared: frozenset[Service] | None = None
+    """It looks at nothing but whether it is one of these, and is for the others."""
 
 
 @record
@@ -100,6 +102,7 @@ def _chains(things: Iterable[dict[str, Any]]) -> list[Chain]:
 def _rule(expressions: Iterable[dict[str, Any]]) -> Rule:
     verdict, target, conditional, translates = "", "", False, False
     services: frozenset[Service] | None = None
+    spared: frozenset[Service] | None = None
     for each in expressions:
         [(kind, value)] = each.items()
         if kind in _VERDICTS:
@@ -109,9 +112,29 @@ def _rule(expressions: Iterable[dict[str, Any]]) -> Rule:
             translates = True
         elif kind == "match" and (ports := _ports(value)) is not None:
             services = ports if services is None else services & ports
+        elif kind == "match" and spared is None and (but := _all_but(value)) is not None:
+            spared = but
         elif kind not in ("counter", "log", "comment", "limit"):
             conditional = True
-    return Rule(verdict, services, conditional, translates, target)
+    if spared is None or conditional or services is not None:  # or more than is understood here
+        conditional = conditional or spared is not None
+        return Rule(verdict, services, conditional, translates, target)
+    return Rule(verdict, None, True, translates, target, spared)
+
+
+def _all_but(match: dict[str, Any]) -> frozenset[Service] | None:
+    """The services that a rule such as those of our guards leaves to the ones below it."""
+    left, right = match.get("left"), match.get("right")
+    parts = left.get("concat") if isinstance(left, dict) else None
+    port = {"payload": {"protocol": "th", "field": "dport"}}
+    if parts != [{"meta": {"key": "l4proto"}}, port] or match.get("op") != "!=":
+        return None
+    pairs = right.get("set", ()) if isinstance(right, dict) else ()
+    found: list[Any] = [each.get("concat") if isinstance(each, dict) else each for each in pairs]
+    try:
+        return frozenset(Service(Proto(proto), number) for proto, number in found)
+    except (TypeError, ValueError):
+        return None
 
 
 def _ports(match: dict[str, Any]) -> frozenset[Service] | None:

@@ -15,6 +15,7 @@ from watchword.edges.stranger import Reply, Tried
 from watchword.model.firewalls import Attach, FirewallSettings
 from watchword.model.policy import Policy
 from watchword.model.services import Proto, Service
+from watchword.record import replace
 from watchword.service.doctor.findings import Finding, fault, fine, remark, warning
 
 _UFW = "ufw-before-input"
@@ -209,11 +210,13 @@ def _around_guard(firewall: FirewallSettings, there: Sequence[Chain]) -> Iterato
         hit = _hit(firewall, chain.rules)
         if hit is not None:
             what = "everything" if hit.services is None else _listed(hit.services)
-            yield fault(
-                "rules",
-                f"the chain {chain} drops {what}, whoever has a grant",
-                "remove that rule; the guard hides what is to be hidden",
-            )
+            remedy = "remove that rule; the guard hides what is to be hidden"
+            if chain.table.startswith(FirewallSettings().table):
+                remedy = (
+                    "another fwknopd or knockd of this host hides that, too: have one of them do "
+                    "it (KNOCKD_CONF in fwknopd.conf), or take that out: knockd --flush"
+                )
+            yield fault("rules", f"the chain {chain} drops {what}, whoever has a grant", remedy)
         elif chain.policy == "drop":
             yield warning(
                 "rules",
@@ -226,14 +229,19 @@ def _around_guard(firewall: FirewallSettings, there: Sequence[Chain]) -> Iterato
 
 def _hit(firewall: FirewallSettings, rules: Sequence[Rule]) -> Rule | None:
     """The first rule that drops what is hidden, whoever sends it."""
+    left: frozenset[Service] | None = None  # what still comes as far as this; None: everything
     for rule in rules:
+        passes = rule.verdict in ("accept", "return")
+        if passes and rule.spared is not None:
+            left = rule.spared if left is None else left & rule.spared
         if rule.conditional or not rule.verdict:
             continue
-        if rule.services is None and rule.verdict in ("accept", "return"):
+        if rule.services is None and passes:
             return None
-        concerned = rule.services is None or any(hides(firewall, each) for each in rule.services)
+        services = left if rule.services is None else rule.services
+        concerned = services is None or any(hides(firewall, each) for each in services)
         if rule.verdict in ("drop", "reject") and concerned:
-            return rule
+            return replace(rule, services=services)
     return None
 
 
