@@ -119,6 +119,10 @@ def test_what_fwknop_refuses_is_refused_in_its_words(
         (("--key", "x"), "fwknop: option '--key' is ambiguous; possibilities: '--key-rijndael'"),
         (("-Z",), "fwknop: invalid option -- 'Z'"),
         ((*KNOCK, *KEYS, "-U", "/bob"), "fwknop: fko_set_username: Error 90"),
+        (
+            (*KNOCK, *KEYS, "--time-offset-minus", "65536d"),
+            "fwknop: fko_set_timestamp: Error 88 - ",
+        ),
         ((*KNOCK, *KEYS, "--rc-file", "/"), "[-] file: / is not a regular file"),
     ],
     ids=lambda each: " ".join(each)[:60] if isinstance(each, tuple) else "",

@@ -9,7 +9,12 @@ from __future__ import annotations
 from watchword.errors import OperatorError
 from watchword.wire.spa.errors import Code, SpaError
 
-_NAME_YOURSELF = "choose another user name with -U or SPOOF_USER: letters, digits and -._ will do"
+_REMEDIES = {
+    "fko_set_username": "choose another user name with -U or SPOOF_USER: letters, digits and -._ "
+    "will do",
+    "fko_set_timestamp": "see that this machine's clock is right, and what --time-offset-plus and "
+    "-minus or TIME_OFFSET make of it",
+}
 _SETTERS = {
     Code.INVALID_DATA_USER_MISSING: "fko_set_username",
     Code.INVALID_DATA_USER_FIRSTCHAR_VALIDFAIL: "fko_set_username",
@@ -28,10 +33,9 @@ _SETTERS = {
 def complaint(error: SpaError) -> OperatorError:
     """The line that the original prints when its library refuses a field."""
     setter = _SETTERS.get(error.code) or _too_large(error)
-    remedy = _NAME_YOURSELF if setter == "fko_set_username" else ""
     return OperatorError(
         f"fwknop: {setter}: Error {int(error.code)} - {error.code.text}",
-        hint=error.detail or remedy,
+        hint=error.detail or _REMEDIES.get(setter, ""),
     )
 
 
