@@ -489,8 +489,8 @@ def test_two_that_do_not_agree_end_the_run_whatever_a_third_says(
         listed = ",".join(f"http://127.0.0.1:{port}/{n}" for n, port in enumerate(ports))
         assert knock("--resolve-agree", "--resolve-http-only", "--resolvers", listed) == 1
     assert capsys.readouterr().err == (
-        "The resolvers do not agree: http://127.0.0.1/0 says 192.0.2.44, "
-        f"http://127.0.0.1/1 says 192.0.2.45.\n{HINT}"
+        f"The resolvers do not agree: http://127.0.0.1:{one.port}/0 says 192.0.2.44, "
+        f"http://127.0.0.1:{other.port}/1 says 192.0.2.45.\n{HINT}"
     )
     assert len(one.heard) == 1
 

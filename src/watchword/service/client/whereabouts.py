@@ -75,7 +75,7 @@ def _agreed(wish: Wish, console: Console, *, verbose: bool) -> Address:
 
 def _same(found: Sequence[_Found]) -> Address:
     if len({each.address for each in found}) > 1:
-        said = ", ".join(f"{words.name(each.resolver)} says {each.address}" for each in found)
+        said = ", ".join(f"{each.resolver} says {each.address}" for each in found)
         raise HostError(f"The resolvers do not agree: {said}.", hint=words.NOTHING_SENT)
     return found[0].address
 
