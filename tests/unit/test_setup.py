@@ -51,6 +51,7 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.fixture
 def types(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "_interfaces", lambda: ["lo", "eth0", "wlan0"])
+    monkeypatch.setattr(socket, "getfqdn", lambda: "this-host")
 
 
 @pytest.mark.requirement("4.36", partial=True)
@@ -171,6 +172,19 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(
     assert desk.setup("-y", *(() if "--server" in options else ("--server", "a")), *options) == 2
     assert said in capsys.readouterr().err
     assert not desk.written
+
+
+@pytest.mark.usefixtures("types")
+def test_a_host_without_a_name_is_not_made_up(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clients would knock at themselves."""
+    monkeypatch.setattr(socket, "getfqdn", lambda: "localhost.localdomain")
+    assert desk.setup("-y") == 2
+    assert "--server HOST" in capsys.readouterr().err
+    assert not desk.written
+    monkeypatch.setattr(socket, "getfqdn", lambda: "door.example")
+    assert desk.setup("-y") == 0
 
 
 @pytest.mark.usefixtures("types")

@@ -143,7 +143,10 @@ def _wishes(arguments: argparse.Namespace, ask: _Asking) -> Wishes:
         raise OperatorError(unfit.message, hint=unfit.hint) from None
     port = _PORT if arguments.port is None else arguments.port
     if not services or not 1 <= port <= 65535:
-        raise OperatorError("name at least one port to open, and a port from 1 to 65535")
+        raise OperatorError(
+            "name at least one port to open, and a port from 1 to 65535",
+            hint="such as --open tcp/22 and --port 62201",
+        )
     return Wishes(
         "" if interface == _UDP else interface,
         port,
@@ -193,7 +196,13 @@ def _host(arguments: argparse.Namespace, ask: _Asking) -> str:
 
     if arguments.server:
         return str(arguments.server)
-    return ask("What do clients call this host?", socket.getfqdn())
+    found = ask("What do clients call this host?", socket.getfqdn())
+    if found.partition(".")[0] == "localhost":
+        raise OperatorError(
+            f"to its clients this host is not {found}",
+            hint="say by which name or address they reach it: --server HOST",
+        )
+    return found
 
 
 def _refuse_what_is_there(*paths: str) -> None:
