@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests import firewalls
-from tests.fwknopd_files import configure, remarks, stanza
+from tests.fwknopd_files import configure, fatal, remarks, stanza
 from watchword.dialects.fwknop.voice import lines as told
 from watchword.edges.firewall.at_best import at_best
+from watchword.edges.firewall.dated.tools import tool_for
 from watchword.edges.firewall.nft import adopting
 from watchword.edges.firewall.nft.survey import SetSeen, Survey
 from watchword.edges.firewall.ruleset import Chain
@@ -23,6 +24,7 @@ from watchword.model.firewalls import Attach, FirewallSettings, NamedSet
 from watchword.model.openings import Feature
 from watchword.model.services import Service
 from watchword.model.settings import Settings
+from watchword.ports import NotStartedError
 from watchword.programs import fwknopd, watchword
 from watchword.service.daemon import listing
 from watchword.service.daemon.assembly import way_of
@@ -191,3 +193,28 @@ def test_what_no_such_firewall_can_do_is_told_before_the_start(
     assert "can be used" not in said.out
     assert fwknopd.main([*files, "--exit-parse-config"]) == 1
     assert lacking in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["ipfw", "pf", "ipf", "netsh"])
+def test_where_a_firewalls_program_is_missing_the_remedy_is_told(backend: str) -> None:
+    chosen = firewall(f"FIREWALL_BACKEND {backend}")
+    missing = NotStartedError(f"{chosen.exe}: cannot be started: No such file or directory")
+    with pytest.raises(NotStartedError, match="cannot be started") as error:
+        tool_for(chosen, MemoryPrograms([missing] * 3)).check()
+    assert "FIREWALL_EXE says where it is" in error.value.hint
+    assert "FIREWALL_BACKEND nftables" in error.value.hint
+    told = NotStartedError("not allowed", hint="ask AppArmor")
+    with pytest.raises(NotStartedError) as error:
+        tool_for(chosen, MemoryPrograms([told] * 3)).check()
+    assert error.value.hint == "ask AppArmor"
+
+
+def test_a_chain_with_a_name_that_iptables_cannot_have_is_refused_where_it_is_written() -> None:
+    def named(length: int) -> str:
+        chain = f"ACCEPT, filter, INPUT, 1, {'X' * length}, 1"
+        return f"FIREWALL_BACKEND iptables\nIPT_INPUT_ACCESS {chain}"
+
+    assert firewall(named(28)).input.chain == "X" * 28
+    [said] = fatal(named(29))
+    assert "Invalid IPT_INPUT_ACCESS specification" in said
+    assert "up to 28" in said

@@ -19,7 +19,7 @@ from watchword.dialects.fwknop.fwknopd_conf_table import VARIABLES, Kind, Variab
 from watchword.dialects.fwknop.lines import shown
 from watchword.dialects.fwknop.server_complaints import Complaints
 
-_CHAIN_FIELD = re.compile(r"[A-Za-z0-9_]+")
+_CHAIN_FIELD = re.compile(r"[A-Za-z0-9_]{1,28}")  # iptables has no longer names
 _CALLER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,28}")
 """The chain that calls ours is somebody else's: DOCKER-USER, ufw-before-input."""
 _FACILITIES = frozenset({"LOG_DAEMON", *(f"LOG_LOCAL{n}" for n in range(8))})
@@ -110,7 +110,10 @@ def _verify_flag(variable: Variable, value: Value, complaints: Complaints) -> No
 def _verify_chain(value: Value, complaints: Complaints) -> None:
     fields = chain_fields(value.text)
     if len(fields) != 6 or not _is_chain(fields):
-        hint = "write: target, table, from-chain, jump position, own chain, rule position"
+        hint = (
+            "write: target, table, from-chain, jump position, own chain, rule position; names have "
+            "up to 28 letters, digits and _"
+        )
         if len(fields) == 7:
             hint = f"seven fields are of fwknop 1.9, with src, dst or both in the second; {hint}"
         complaints.refuse(

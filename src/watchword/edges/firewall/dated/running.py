@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from watchword.errors import HostError, ProgramError
-from watchword.ports import Completed, ProgramRunner
+from watchword.ports import Completed, NotStartedError, ProgramRunner
 
 Step = tuple[Sequence[str], Sequence[str]]
 """What is to be run, and what would undo it."""
@@ -63,4 +63,12 @@ class Program:
 
     def tried(self, *words: str, stdin: str = "") -> Completed:
         """How it ended, whatever that is. Raises HostError: it did not run to its end."""
-        return self._programs.run([self.exe, *words], stdin=stdin.encode())
+        try:
+            return self._programs.run([self.exe, *words], stdin=stdin.encode())
+        except NotStartedError as error:
+            raise NotStartedError(
+                str(error),
+                hint=error.hint
+                or "FIREWALL_BACKEND is for a firewall whose program is not here: FIREWALL_EXE "
+                "says where it is, and on Linux there is FIREWALL_BACKEND nftables",
+            ) from error
