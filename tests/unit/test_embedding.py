@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import shutil
 import socket
@@ -197,6 +198,19 @@ def test_the_receiver_of_the_page_can_have_a_lenient_lock() -> None:
 def test_the_look_at_a_packet_runs(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(LOOK, "embedding.md", "exec"), {})  # noqa: S102  (the page is ours)
     assert "message: 0.0.0.0,uptime" in capsys.readouterr().out
+
+
+def test_everything_that_the_library_exports_says_what_it_is() -> None:
+    exported = [getattr(spa, name) for name in spa.__all__]
+    of_ours = [each for each in exported if inspect.isclass(each) or inspect.isfunction(each)]
+    parts = [
+        part
+        for each in of_ours
+        if inspect.isclass(each)
+        for name, part in vars(each).items()
+        if not name.startswith("_") and (inspect.isfunction(part) or isinstance(part, property))
+    ]
+    assert [each for each in (*of_ours, *parts) if not each.__doc__] == []
 
 
 def test_every_name_on_the_page_is_in_the_library() -> None:

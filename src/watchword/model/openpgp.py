@@ -51,6 +51,8 @@ class SignatureState(StrEnum):
 
 @record
 class Signature:
+    """One signature of an OpenPGP message, as gpg judges it."""
+
     state: SignatureState
     fingerprint: str
     """Of the signing key, 40 upper-case hex digits; only the last 16 where gpg knows no more."""

@@ -8,6 +8,8 @@ from watchword.record import record
 
 
 class Proto(StrEnum):
+    """A protocol that has ports."""
+
     TCP = "tcp"
     UDP = "udp"
 
