@@ -171,13 +171,6 @@ def test_a_secret_port_leads_only_who_knows_it_to_the_service(scene: Shared) -> 
     assert _port(knock(scene, scene.net.alice, "secret", "alice")) != secret
 
 
-def test_a_neighbour_who_tries_all_of_them_finds_the_secret_port(scene: Shared) -> None:
-    secret = _port(knock(scene, scene.net.alice, "secret", "alice"))
-    scanner, server = str(Path(__file__).with_name("scanning.py")), scene.net.server.four
-    words = (sys.executable, scanner, server, "40000", "59999")
-    assert scene.net.mallory.host.run(*words).stdout == f"{secret}\n"
-
-
 def test_a_client_may_choose_the_secret_port_as_those_of_fwknop_do(scene: Shared) -> None:
     real = PORTS["secret"]
     office = scene.net.office.four
@@ -293,6 +286,13 @@ def test_connect_finds_the_secret_port_of_its_packet_and_fwknop_says_it(
 
 def _of(said: str) -> int:
     return int(said.partition("Secret port '")[2].partition("'")[0])
+
+
+def test_a_neighbour_who_tries_all_of_them_finds_the_secret_port(scene: Shared) -> None:
+    secret = _port(knock(scene, scene.net.alice, "secret", "alice"))
+    scanner, server = str(Path(__file__).with_name("scanning.py")), scene.net.server.four
+    words = (sys.executable, scanner, server, "40000", "59999")
+    assert scene.net.mallory.host.run(*words).stdout == f"{secret}\n"
 
 
 def test_a_daemon_that_is_killed_counts_on_and_a_new_one_gives_no_connection_twice(

@@ -21,15 +21,17 @@ from watchword.lab.trio import Trio, trio
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         yield trio(lab)
 
 
 @pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> Server:
-    return Server(scene.server.host, tmp_path)
+def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
+    yield Server(scene.server.host, tmp_path)
+    scene.server.host.end_processes()
+    scene.server.host.run("nft", "flush", "ruleset")
 
 
 def send(scene: Trio, payload: bytes) -> None:

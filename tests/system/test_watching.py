@@ -26,15 +26,17 @@ from watchword.wire.spa.message import MessageType
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scene() -> Iterator[Trio]:
     with Lab() as lab:
         yield trio(lab)
 
 
 @pytest.fixture
-def server(scene: Trio, tmp_path: Path) -> Server:
-    return Server(scene.server.host, tmp_path)
+def server(scene: Trio, tmp_path: Path) -> Iterator[Server]:
+    yield Server(scene.server.host, tmp_path)
+    scene.server.host.end_processes()
+    scene.server.host.run("nft", "flush", "ruleset")
 
 
 def scraped(sock: socket.socket) -> Read:
