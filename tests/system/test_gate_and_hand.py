@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import watchword
 from tests.daemon import READY, Server, stanza, until
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
@@ -84,6 +86,24 @@ def test_the_gate_has_no_rights_and_the_hand_reads_no_packets(scene: Trio, serve
 
     assert len(sockets(gate)) == 2  # IPv4 and IPv6
     assert sockets(hand) == set()
+
+
+def test_the_gate_judges_packets_though_it_cannot_read_where_its_modules_lie(
+    scene: Trio, server: Server, tmp_path: Path
+) -> None:
+    """They lie in somebody's home, as of who makes a virtual environment there and uses sudo."""
+    home = tmp_path / "home"
+    shutil.copytree(Path(watchword.__file__).parent, home / "watchword")
+    os.chown(home, 65534, 65534)
+    home.chmod(0o700)
+    server.command = ["env", f"PYTHONPATH={home}", sys.executable, "-m"]
+    server.command.append("watchword.programs.fwknopd")
+    server.start()
+    knock(scene, "0.0.0.0,tcp/22")
+    assert server.wait_for_judgements(1)[0]["verdict"] == "granted"
+    knock(scene, "0.0.0.0,tcp/22", Secret(os.urandom(32)), MAC_KEY)
+    assert server.wait_for_judgements(2)[1]["verdict"] == "refused"
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("victim", ["gate", "hand"])

@@ -49,9 +49,13 @@ from watchword.service.daemon.logbook import Logbook
 from watchword.service.daemon.process import PidFile
 from watchword.service.daemon.run_files import RunFiles
 from watchword.service.daemon.supervision import beat
+from watchword.wire.spa import ciphers, reasons
 
 __all__ = ["LOST", "Apart", "Front", "serve"]
 
+LOADED: Final = (ciphers, reasons)
+"""What packets need and would import when the first one comes. The gate can read no module that
+lies in a folder of somebody else's which is closed to others, as people's homes are."""
 _MOST_FILES: Final = 65536  # descriptors that a gate may have from before
 PATIENCE: Final = 10.0  # seconds for the rest of a message of the gate's
 _SYSTEM: Final = (
