@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.fwknopd_files import STANZA, configure, fatal, remarks
 from tests.values import NOW, policy, request, terms
 from watchword.dialects.fwknop import client_admit
-from watchword.dialects.fwknop.client_settings import Given
+from watchword.dialects.fwknop.client_settings import Allow, AllowKind, Given
 from watchword.edges.firewall.memory import EVERYTHING
 from watchword.errors import OperatorError
 from watchword.grant import asking
@@ -219,6 +219,11 @@ def test_the_client_asks_for_a_prefix_unless_it_asks_for_a_port() -> None:
     said = Given(elsewhere={"ASK_PREFIX": "/64"})
     assert client_admit.message(said, "tcp/22", 0, ()) == "admit tcp/22 prefix 64"
     assert client_admit.message(said, "tcp/22", 9, ()) == "admit tcp/22 port 9"
+    four = replace(said, allow=Allow(AllowKind.ADDRESS, "192.0.2.1"))
+    with pytest.raises(OperatorError, match="more than the 32 bits of 192"):
+        client_admit.message(four, "tcp/22", 0, ())
+    six = replace(said, allow=Allow(AllowKind.ADDRESS, "2001:db8::1"))
+    assert client_admit.message(six, "tcp/22", 0, ()) == "admit tcp/22 prefix 64"
     with pytest.raises(OperatorError, match="cannot be admitted in part"):
         client_admit.message(Given(nat_local=True), "tcp/22", 9, ())
 

@@ -9,7 +9,7 @@ it is and what follows from that (service.tool).
 from __future__ import annotations
 
 from watchword.dialects.fwknop import client_values as values
-from watchword.dialects.fwknop.client_settings import Given
+from watchword.dialects.fwknop.client_settings import AllowKind, Given
 from watchword.errors import OperatorError
 from watchword.model.actions import ADMIT
 
@@ -61,6 +61,22 @@ def proves(settings: Given) -> bool:
     return values.is_yes(settings.elsewhere.get(PROVE, "N"))
 
 
+def _fitting(bits: int, settings: Given) -> int:
+    """The length of a prefix, if the address in the packet has so many bits."""
+    allow = settings.allow
+    if (
+        bits > 32
+        and allow is not None
+        and allow.kind is AllowKind.ADDRESS
+        and ":" not in allow.text
+    ):
+        raise OperatorError(
+            f"{PREFIX} {bits} is more than the 32 bits of {allow.text}",
+            hint="write 1 to 32, or name an IPv6 address with -a",
+        )
+    return bits
+
+
 def message(settings: Given, access: str, from_port: int, others: Sequence[str]) -> str:
     """What follows the address in the packet.
 
@@ -81,7 +97,7 @@ def message(settings: Given, access: str, from_port: int, others: Sequence[str])
     if from_port:
         words += ["port", str(from_port)]
     elif PREFIX in settings.elsewhere:
-        words += ["prefix", str(prefix(settings.elsewhere[PREFIX]))]
+        words += ["prefix", str(_fitting(prefix(settings.elsewhere[PREFIX]), settings))]
     for each in others:
         words += ["also", each]
     if settings.seconds:

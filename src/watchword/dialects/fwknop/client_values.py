@@ -182,6 +182,8 @@ def base64_key(text: str, what: str) -> str:
     A ``=`` with more behind it is refused too: the original drops what follows.
     """
     key = text.rstrip("=")
+    if text == "__CHANGEME__":
+        raise ValueError(f"The {what} key is the placeholder of a sample file: put in a key.")
     if not (text and key.isascii() and base64text.is_text(key.encode("ascii"))) or "=" in key:
         raise ValueError(f"Base64 encoded {what} argument doesn't look like base64-encoded data.")
     return text
