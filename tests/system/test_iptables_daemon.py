@@ -43,23 +43,52 @@ def scene() -> Iterator[Trio]:
         yield trio(lab)
 
 
-@pytest.fixture(params=MAKES)
+@pytest.fixture(scope="module", params=MAKES)
 def exe(request: pytest.FixtureRequest, scene: Trio) -> Iterator[str]:
     host = scene.server.host
     close_doors(host, request.param)
     yield request.param
-    for pid in processes(host, MODULE):
-        os.kill(pid, signal.SIGTERM)
-    until(lambda: not processes(host, MODULE))
     open_doors(host, request.param)
 
 
-@pytest.fixture
-def server(scene: Trio, exe: str, tmp_path: Path) -> Iterator[Server]:
-    server = settled(Server(scene.server.host, tmp_path), FIREWALL_EXE=f"/usr/sbin/{exe}")
-    yield server
+def prepared(scene: Trio, exe: str, folder: Path) -> Server:
+    return settled(Server(scene.server.host, folder), FIREWALL_EXE=f"/usr/sbin/{exe}")
+
+
+def end(server: Server, exe: str) -> None:
+    """Of the server, of who ends its grants, and of all but the operator's rules."""
     if server.process is not None:
         server.stop()
+    for pid in processes(server.host, MODULE):
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not processes(server.host, MODULE))
+    open_doors(server.host, exe)
+    close_doors(server.host, exe)
+
+
+@pytest.fixture(scope="module")
+def lasting(scene: Trio, exe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = prepared(scene, exe, tmp_path_factory.mktemp("lasting"))
+    yield server
+    end(server, exe)
+
+
+@pytest.fixture
+def running(lasting: Server) -> Server:
+    """One for several tests, with no grants and nothing said."""
+    if lasting.process is None or lasting.ended:
+        lasting.start()
+    lasting.turn_page()
+    return lasting
+
+
+@pytest.fixture
+def server(scene: Trio, exe: str, lasting: Server, tmp_path: Path) -> Iterator[Server]:
+    """One of a test alone, and not started yet."""
+    end(lasting, exe)
+    server = prepared(scene, exe, tmp_path)
+    yield server
+    end(server, exe)
 
 
 def processes(host: Host, word: bytes) -> list[int]:
@@ -90,6 +119,77 @@ def grants(host: Host, exe: str) -> list[str]:
     ]
 
 
+def test_a_dead_warden_is_replaced_and_what_it_had_to_end_ends(
+    scene: Trio, running: Server, exe: str
+) -> None:
+    host = scene.server.host
+    knock(scene, scene.caller.four, "tcp/22", "-f", "2")
+    knock(scene, scene.caller.six)
+    running.wait_for_judgements(2)
+    first = warden(host)
+    for each in (exe, six(exe)):  # what stands ready for it, too
+        for pid in processes(host, f"/usr/sbin/{each}-restore".encode()):
+            os.kill(pid, signal.SIGKILL)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: processes(host, MODULE) not in ([], [first]))
+    until(lambda: re.search("Restored [12] grants", running.log))
+    until(lambda: len(grants(host, exe)) == 1)
+    running.wait_for("Removed rule")
+    knock(scene, scene.caller.four)
+    assert running.wait_for_judgements(3)[2]["verdict"] == "granted"
+
+
+@pytest.mark.requirement("4.24", partial=True)
+def test_what_others_do_to_our_chains_is_put_right_and_said(
+    scene: Trio, running: Server, exe: str
+) -> None:
+    host = scene.server.host
+    knock(scene, scene.caller.four)
+    running.wait_for_judgements(1)
+    own = "-A FWKNOP_INPUT -s 192.0.2.50/32 -m comment --comment _exp_soon -j ACCEPT"
+    host.run(exe, *own.split())
+    dump = host.run(f"{exe}-save", "-t", "filter").stdout
+    before = sorted(listed(host, exe))
+    double = next(line for line in before if "_exp_1" in line)
+    doings = (
+        [f"{exe} -D INPUT -j FWKNOP_INPUT"],
+        [f"{exe} {double.replace('-A', '-D', 1)}"],
+        [f"{exe} {STRAY}"],
+        [f"{exe} {double}"],
+        [f"{exe} -F INPUT", f"{exe} -F FWKNOP_INPUT", f"{exe} -X FWKNOP_INPUT"],
+    )
+    for count, lines in enumerate(doings, start=1):
+        for line in lines:
+            host.run(*line.split())
+        running.wait_for("Restored 1 grants: other hands had changed the firewall", count)
+        if count < len(doings):
+            assert sorted(listed(host, exe)) == before
+    assert len(grants(host, exe)) == 1
+    host.run(f"{exe}-restore", input=dump)
+    until(lambda: sorted(listed(host, exe)) == before)
+    soon = int(time.time()) + 1
+    theirs = f"-A FWKNOP_INPUT -s 192.0.2.60/32 -m limit -m comment --comment _exp_{soon} -j LOG"
+    host.run(exe, *theirs.split())
+    until(lambda: sorted(listed(host, exe)) == before)
+
+
+def test_a_second_server_in_the_same_chain_is_refused(
+    scene: Trio, running: Server, tmp_path: Path
+) -> None:
+    knock(scene, scene.caller.four)
+    running.wait_for_judgements(1)
+    folder = tmp_path / "second"
+    folder.mkdir()
+    second = Server(scene.server.host, folder)
+    second.settings |= {**running.settings, "UDPSERV_PORT": "4000",
+        "STATE_DIR": str(folder / "state"), "FWKNOP_RUN_DIR": str(folder / "run")}  # fmt: skip
+    second.launch()
+    until(lambda: second.ended)
+    told = f"another fwknopd (pid {running.pid}) keeps its grants in the chain FWKNOP_INPUT"
+    assert told in second.log
+    assert "Removed" not in running.log
+
+
 @pytest.mark.requirement("2.2", partial=True)
 def test_a_dead_server_leaves_nothing_open_past_its_time(
     scene: Trio, server: Server, exe: str
@@ -115,27 +215,6 @@ def test_a_dead_server_leaves_nothing_open_past_its_time(
         until(lambda: not grants(host, exe))
         until(lambda: not processes(host, MODULE))
         assert not reaches(caller, scene.server.six), "who ends grants does not go before them"
-
-
-def test_a_dead_warden_is_replaced_and_what_it_had_to_end_ends(
-    scene: Trio, server: Server, exe: str
-) -> None:
-    host = scene.server.host
-    server.start()
-    knock(scene, scene.caller.four, "tcp/22", "-f", "2")
-    knock(scene, scene.caller.six)
-    server.wait_for_judgements(2)
-    first = warden(host)
-    for each in (exe, six(exe)):  # what stands ready for it, too
-        for pid in processes(host, f"/usr/sbin/{each}-restore".encode()):
-            os.kill(pid, signal.SIGKILL)
-    os.kill(first, signal.SIGKILL)
-    until(lambda: processes(host, MODULE) not in ([], [first]))
-    until(lambda: re.search("Restored [12] grants", server.log))
-    until(lambda: len(grants(host, exe)) == 1)
-    server.wait_for("Removed rule")
-    knock(scene, scene.caller.four)
-    assert server.wait_for_judgements(3)[2]["verdict"] == "granted"
 
 
 def test_what_both_leave_behind_is_put_right_by_the_next_start(
@@ -188,68 +267,6 @@ def test_a_clock_set_back_while_nobody_lived_to_end_a_grant_prolongs_it_by_nothi
     server.wait_for("Removed rule")
 
 
-@pytest.mark.requirement("4.24", partial=True)
-def test_what_others_do_to_our_chains_is_put_right_and_said(
-    scene: Trio, server: Server, exe: str
-) -> None:
-    host = scene.server.host
-    server.start()
-    knock(scene, scene.caller.four)
-    server.wait_for_judgements(1)
-    own = "-A FWKNOP_INPUT -s 192.0.2.50/32 -m comment --comment _exp_soon -j ACCEPT"
-    host.run(exe, *own.split())
-    dump = host.run(f"{exe}-save", "-t", "filter").stdout
-    before = sorted(listed(host, exe))
-    double = next(line for line in before if "_exp_1" in line)
-    doings = (
-        [f"{exe} -D INPUT -j FWKNOP_INPUT"],
-        [f"{exe} {double.replace('-A', '-D', 1)}"],
-        [f"{exe} {STRAY}"],
-        [f"{exe} {double}"],
-        [f"{exe} -F INPUT", f"{exe} -F FWKNOP_INPUT", f"{exe} -X FWKNOP_INPUT"],
-    )
-    for count, lines in enumerate(doings, start=1):
-        for line in lines:
-            host.run(*line.split())
-        server.wait_for("Restored 1 grants: other hands had changed the firewall", count)
-        if count < len(doings):
-            assert sorted(listed(host, exe)) == before
-    assert len(grants(host, exe)) == 1
-    host.run(f"{exe}-restore", input=dump)
-    until(lambda: sorted(listed(host, exe)) == before)
-    soon = int(time.time()) + 1
-    theirs = f"-A FWKNOP_INPUT -s 192.0.2.60/32 -m limit -m comment --comment _exp_{soon} -j LOG"
-    host.run(exe, *theirs.split())
-    until(lambda: sorted(listed(host, exe)) == before)
-
-
-def test_a_second_server_in_the_same_chain_is_refused(
-    scene: Trio, server: Server, tmp_path: Path
-) -> None:
-    server.start()
-    knock(scene, scene.caller.four)
-    server.wait_for_judgements(1)
-    folder = tmp_path / "second"
-    folder.mkdir()
-    second = Server(scene.server.host, folder)
-    second.settings |= {**server.settings, "UDPSERV_PORT": "4000",
-        "STATE_DIR": str(folder / "state"), "FWKNOP_RUN_DIR": str(folder / "run")}  # fmt: skip
-    second.launch()
-    until(lambda: second.ended)
-    told = f"another fwknopd (pid {server.pid}) keeps its grants in the chain FWKNOP_INPUT"
-    assert told in second.log
-    assert "Removed" not in server.log
-
-
-FAKE = """\
-#!/bin/sh
-case $0 in *-restore)
-    test ! -e {folder}/hang || {{ echo $$ >> {folder}/hung-{real}; exec sleep 60; }}
-esac
-exec /usr/sbin/{real} "$@"
-"""
-
-
 @pytest.mark.requirement("4.23")
 @pytest.mark.parametrize("exe", MAKES[:1], indirect=True)
 def test_with_vvvv_each_program_and_the_list_of_rules_is_told_and_not_with_less(
@@ -262,6 +279,15 @@ def test_with_vvvv_each_program_and_the_list_of_rules_is_told_and_not_with_less(
     server.stop()
     server.start("-vvv")
     assert "CMD_BUF" not in server.log
+
+
+FAKE = """\
+#!/bin/sh
+case $0 in *-restore)
+    test ! -e {folder}/hang || {{ echo $$ >> {folder}/hung-{real}; exec sleep 60; }}
+esac
+exec /usr/sbin/{real} "$@"
+"""
 
 
 @pytest.mark.requirement("7.5")
