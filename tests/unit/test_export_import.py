@@ -452,3 +452,16 @@ def test_where_a_library_is_missing_the_remedy_is_said(
     assert "nothing on this machine can read a QR code out of a picture" in said
     assert "pip install 'watchword[qr]', or install zbarimg (Debian: zbar-tools)" in said
     assert run(["export", "gateway", "--uri"]) == 0
+
+
+def test_a_picture_that_is_far_too_large_is_not_asked_to_be_text(
+    rc_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = rc_file.parent / "large.png"
+    with large.open("wb") as file:
+        file.truncate(5 << 20)
+    assert run(["import", "--png", str(large)]) == 2
+    assert capsys.readouterr().err == (
+        f"watchword: error: {large}: is larger than 4194304 bytes\n"
+        "watchword: hint: name a smaller file: is it the right one?\n"
+    )

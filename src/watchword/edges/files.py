@@ -57,7 +57,9 @@ def read_bytes(path: FilePath, limit: int) -> bytes:
     except (OSError, ValueError) as error:
         raise _unusable(path, f"cannot be read: {_reason(error)}", "name a text file") from error
     if len(content) > limit:
-        raise _unusable(path, f"is larger than {limit} bytes", "name a text file, or split it")
+        raise _unusable(
+            path, f"is larger than {limit} bytes", "name a smaller file: is it the right one?"
+        )
     return content
 
 
