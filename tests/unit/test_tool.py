@@ -108,6 +108,22 @@ def test_the_source_decides_which_stanzas_have_a_say(desk: Desk) -> None:
     assert (told["stage"], told["reason"]) == ("source", "no-stanza-for-source")
 
 
+def test_what_a_grant_is_worth_beside_others_at_its_address_is_told(desk: Desk) -> None:
+    payload = sealed()
+    assert "\n  " not in desk.explain(payload)[1], "nothing of the kind is written"
+    desk.access += "COUNT_CONNECTIONS Y\nDOOR_TIMEOUT 3\n"
+    _, told = desk.explain(payload)
+    assert "\n  a grant lets in 1 new connection and no more (COUNT_CONNECTIONS" in told
+    assert "\n  nobody new is let in 3 s after a packet (DOOR_TIMEOUT)" in told
+    assert "not looked at" not in told
+    desk.access += "EXCLUSIVE_LEASE refuse\n"
+    _, told = desk.explain(payload)
+    assert "who else has the address just now was not looked at: watchword grants" in told
+    provisos = desk.judged(payload)["provisos"]
+    assert isinstance(provisos, list)
+    assert len(provisos) == 4
+
+
 def test_for_whom_a_grant_would_be_is_told_though_it_is_not_for_one_address(desk: Desk) -> None:
     desk.access += "BIND_SOURCE_PORT offered\nMORE_ADDRESSES 1\nPROVE Y\n"
     text = "198.51.100.2,admit tcp/22 port 40123 also 2001:db8::7"

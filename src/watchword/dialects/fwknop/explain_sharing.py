@@ -31,3 +31,10 @@ def words(terms: SharingTerms) -> Iterator[str]:
         yield f"of an address, {terms.identities} may have grants (MAX_IDENTITIES_PER_ADDRESS)"
     if terms.grants is not None:
         yield f"for an address, there are {terms.grants} grants (MAX_GRANTS_PER_ADDRESS)"
+
+
+def provisos(terms: SharingTerms) -> Iterator[str]:
+    """The same of one grant, and what only the running daemon knows."""
+    yield from words(terms)
+    if terms.lease is not None or terms.identities is not None or terms.grants is not None:
+        yield "who else has the address just now was not looked at: watchword grants says that"

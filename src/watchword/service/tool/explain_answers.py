@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from watchword.dialects.fwknop import explain_commands, explain_leads, explain_words, remedies
+from watchword.dialects.fwknop import (
+    explain_commands,
+    explain_leads,
+    explain_sharing,
+    explain_words,
+    remedies,
+)
 from watchword.grant import cycles
 from watchword.grant.closing import ClosePermit
 from watchword.grant.permits import CommandPermit, Permit, Yes
@@ -45,6 +51,7 @@ def in_words(told: Explanation, places: Mapping[int, str]) -> Iterator[str]:
             f"{explain_leads.lead(permit.lead)} for {_whom(permit)}, "
             f"{permit.seconds} seconds, by stanza #{permit.request.stanza}"
         )
+        yield from (f"  {each}" for each in explain_sharing.provisos(permit.sharing))
 
 
 def _whom(permit: Permit) -> str:
@@ -100,6 +107,7 @@ def as_json(told: Explanation) -> dict[str, object]:
         "for": str(opens.who) if opens else None,
         "for_all": [str(each) for each in opens.callers] if opens else [],
         "seconds": opens.seconds if opens else None,
+        "provisos": list(explain_sharing.provisos(opens.sharing)) if opens else [],
         "would_close": isinstance(permit, ClosePermit),
         "stanzas": [_verdict_as_json(each) for each in told.verdicts],
     }
