@@ -31,7 +31,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="knock, wait for the port, and run a command",
         description="Knock for a stanza of the rc file, wait until the TCP port that it asks for "
         "answers, and run a command in place of this one: its exit status is the command's. "
-        "125: the knock failed; 126: the command cannot be run; 127: there is no such command.",
+        "125: the knock failed, or this command line is wrong; 126: the command cannot be run; "
+        "127: there is no such command.",
         usage="%(prog)s [options] NAME -- COMMAND [ARGUMENT...]",
     )
     parser.add_argument("host", metavar="NAME", help="a stanza, or the server of one")
