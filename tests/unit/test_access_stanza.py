@@ -162,6 +162,11 @@ def test_a_timeout_out_of_range_is_refused(name: str) -> None:
     )
 
 
+def test_of_a_time_without_digits_the_remedy_is_to_write_some() -> None:
+    [told] = remarks("", STANZA + "FW_ACCESS_TIMEOUT soon")
+    assert told.endswith("taken as 0 (write FW_ACCESS_TIMEOUT and seconds, in digits)")
+
+
 @pytest.mark.requirement("2.8")
 @pytest.mark.parametrize(
     ("value", "users"),

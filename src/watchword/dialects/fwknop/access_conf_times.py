@@ -113,7 +113,7 @@ class Times:
             self._complaints.remark(
                 f"{name} is '{shown(line.value)}', taken as {number}",
                 line.place,
-                f"write {name} {number}",
+                f"write {name} {number}" if number else f"write {name} and seconds, in digits",
             )
         return number
 
