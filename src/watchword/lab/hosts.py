@@ -90,6 +90,8 @@ class Lab:
     def __init__(self, prefix: str = "ww") -> None:
         self.stem = f"{prefix}{os.getpid()}-{next(_numbers)}"
         self.hosts: list[Host] = []
+        # Where both ends of a link have one index, Linux takes a second to see that it is up.
+        self._indexes = itertools.count(10)
 
     def __enter__(self) -> Lab:
         return self
@@ -117,8 +119,9 @@ class Lab:
     ) -> None:
         """Join two hosts: each end is (host, interface name, addresses with prefix length)."""
         (host, interface, addresses), (peer, peer_interface, peer_addresses) = one, other
-        ends = f"{interface} type veth peer name {peer_interface} netns {peer.namespace}"
-        host.ip(f"link add {ends}", *use(interface, *addresses))
+        near, far = (next(self._indexes) for _ in range(2))
+        ends = f"{interface} index {near} type veth peer name {peer_interface} index {far}"
+        host.ip(f"link add {ends} netns {peer.namespace}", *use(interface, *addresses))
         peer.ip(*use(peer_interface, *peer_addresses))
 
     def route(self, host: Host, *gateways: str) -> None:
