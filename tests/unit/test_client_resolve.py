@@ -340,7 +340,14 @@ def test_a_lookup_that_hangs_is_not_waited_for_either(
         (["--resolvers", "ftp://h/"], "'ftp://h/' is no resolver\n"),
         (["--resolvers", ""], "'' is no resolver\n"),
         (["--resolvers", "stun:h:0"], "'stun:h:0' is no resolver\n"),
-        (["--resolvers", "stun:a b"], "'stun:a b' is no resolver\n"),
+        (
+            ["--resolvers", "stun:a b"],
+            "'stun:a b' is no resolver\nfwknop: hint: its host is neither a name nor an address\n",
+        ),
+        (
+            ["--resolvers", "stun:[::g"],
+            "'stun:[::g' is no resolver\nfwknop: hint: its host is neither a name nor an address\n",
+        ),
         (["--resolvers", "dns:name"], "'dns:name' is no resolver\n"),
         (["--resolvers", "dns:a..b@h"], "'dns:a..b@h' is no resolver\n"),
         (["--resolvers", "dns:name@h/MX"], "'MX' is no kind of record with an address\n"),

@@ -124,9 +124,11 @@ def _server(text: str, kind: str) -> tuple[str, int | None]:
     said = f"'{kind}:{values.printable(text)}' is no resolver"
     try:
         host, port = (server := values.server(text)).host, server.port
-        host = str(IPv6Address(host)) if ":" in host else host
     except ValueError as error:
         raise OperatorError(said, hint=str(error)) from None
-    if ":" not in host and not _HOST.fullmatch(host):
-        raise OperatorError(said, hint="its host is neither a name nor an address")
-    return host, port
+    if ":" not in host and _HOST.fullmatch(host):
+        return host, port
+    try:
+        return str(IPv6Address(host)), port
+    except ValueError:
+        raise OperatorError(said, hint="its host is neither a name nor an address") from None
