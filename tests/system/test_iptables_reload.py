@@ -19,7 +19,7 @@ from tests.system.tables_scene import (
     reaches,
     settled,
 )
-from tests.system.test_iptables_daemon import grants
+from tests.system.test_iptables_daemon import MODULE, grants, processes
 from watchword.lab.hosts import Lab
 from watchword.lab.trio import Trio, trio
 
@@ -54,6 +54,7 @@ def test_grants_move_along_from_iptables_to_ipset_and_back(scene: Trio, tmp_path
             assert (sets == []) == (backend == "iptables")
         assert reaches(caller, four, seconds=30.0)
         assert not reaches(scene.stranger, four)
+    until(lambda: not processes(host, MODULE))  # whoever has nothing left to end goes
     server.settings["FLUSH_IPT_AT_EXIT"] = "Y"
     server.write()
     server.send(signal.SIGHUP)

@@ -104,8 +104,10 @@ class Ward:
         self._ask({"do": "hold", "put": packed(put), "drop": list(instead)})
 
     def dismiss(self) -> None:
-        """There is nothing left to end: the chains are gone. Raises HostError."""
+        """There is nothing left to end: the chains are gone, and it goes. Raises HostError."""
         self._ask({"do": "dismiss"})
+        self._given_up = True
+        self._channel.close()  # it rings once more by going, and whoever waits for it hears that
 
     def forget(self) -> None:
         """What others did so far has been seen to. Raises HostError."""
