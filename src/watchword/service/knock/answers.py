@@ -20,7 +20,7 @@ from watchword.model.openings import Grant
 from watchword.model.settings import ControlSettings
 from watchword.ports import Clock
 from watchword.service.daemon.answers import PAGE, missing_of, whole_number
-from watchword.service.daemon.changes import by_commands
+from watchword.service.daemon.changes import by_commands, counted
 from watchword.service.daemon.control import NAME, Control, Question, Rights
 from watchword.service.daemon.grant_rows import row
 from watchword.service.knock.managed import ManagedDoors
@@ -89,7 +89,9 @@ class DoorAnswers:
             names += [grant.id for grant in revoked.grants]
             cut = revoked.cut
             trouble = str(revoked.trouble) if revoked.trouble is not None else None
-        self._tell(Remark(f"user {question.peer.uid} ended {len(names)} grants ({target})"))
+        self._tell(
+            Remark(f"user {question.peer.uid} ended {counted(len(names), 'grant')} ({target})")
+        )
         told = {"count": len(names), "revoked": names[:PAGE], "cut": cut, "trouble": trouble}
         return {**told, **by_commands(ended)}
 
