@@ -273,6 +273,10 @@ def test_any_other_request_is_just_no_packet(desk: Desk, payload: bytes) -> None
         (("8" * 200,), "where does the packet come from?"),
         (("8" * 200, "--source", "somewhere"), "'somewhere' is no address"),
         (("8" * 200, "--source", "192.0.2.1", "--time", "noon"), "'noon' is no time"),
+        *(
+            (("8" * 200, "--source", "192.0.2.1", "--time", odd), f"'{odd}' is no time")
+            for odd in ("nan", "inf", "9" * 20, "-1", "0001-01-01", "10000-01-01")
+        ),
         (("--file", "/nonexistent", "--source", "192.0.2.1"), "does not exist"),
         (("--pcap", "/etc/passwd"), "/etc/passwd: this is not a capture file"),
         (("--live", "--source", "192.0.2.256"), "'192.0.2.256' is no address"),
@@ -286,6 +290,14 @@ def test_a_question_that_makes_no_sense_is_told_so(
     status, answer, said = desk.ask("explain", *options)
     assert (status, answer) == (2, "")
     assert complaint in said
+
+
+def test_a_capture_that_is_cut_off_is_told_with_its_name_and_what_to_do(desk: Desk) -> None:
+    path = desk.folder / "cut.pcap"
+    path.write_bytes(udp_capture(NOW.wall, "192.0.2.1", sealed())[:-5])
+    status, answer, said = desk.ask("explain", "--pcap", str(path))
+    assert (status, answer) == (2, "")
+    assert f"{path}: the capture file ends within packet 1\nwatchword: hint: let the capt" in said
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.word)

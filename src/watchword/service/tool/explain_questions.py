@@ -20,6 +20,8 @@ from watchword.model.packets import Packet
 from watchword.record import record
 from watchword.wire import pcap
 
+_LATEST = 253_402_128_000.0
+"""Unix seconds, some days before the year 10000, which no calendar here has."""
 CAPTURE_LIMIT = 64 * 1024 * 1024  # bytes of a capture file or a file of packets
 
 
@@ -69,7 +71,8 @@ def _packets(content: bytes, path: str) -> Iterator[tuple[float, Packet]]:
         yield from pcap.packets(content)
     except OperatorError as error:
         each = error.complaints[0]
-        raise OperatorError(each.message, place=Place(path, 0), hint=each.hint) from error
+        hint = each.hint or "let the capture end first, or make it anew: tcpdump -U -w out.pcap"
+        raise OperatorError(each.message, place=Place(path, 0), hint=hint) from error
 
 
 def address(text: str | None) -> str:
@@ -86,13 +89,20 @@ def address(text: str | None) -> str:
 
 def moment(text: str) -> float:
     """Unix seconds, as somebody wrote them. Raises OperatorError."""
+    found = _seconds(text)
+    if found is None or not 0 <= found <= _LATEST:
+        raise OperatorError(
+            f"{text!r} is no time", hint="write Unix seconds or 2026-01-31T12:00:00"
+        )
+    return found
+
+
+def _seconds(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
         pass
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
-        raise OperatorError(
-            f"{text!r} is no time", hint="write Unix seconds or 2026-01-31T12:00:00"
-        ) from error
+    except (ValueError, OverflowError):
+        return None
