@@ -616,6 +616,7 @@ def test_an_interface_that_goes_down_and_up_is_listened_on_again(
     knockd.start(PLAIN, interface="eth1")
     place.inside.run("ip", "link", "set", "eth1", "down")
     place.inside.run("ip", "link", "set", "eth1", "up")
+    until(lambda: place.outside.has_carrier("eth1"))
     place.knock(7000, 8000, 9000, to="10.78.0.1", interface="eth1")
     knockd.wait_for("OPEN SESAME")
     assert knockd.stop() == 15

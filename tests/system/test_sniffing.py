@@ -395,6 +395,7 @@ def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
         scene.caller.run("ip", "link", "set", f"p{name}", "up")
 
     def opens(peer: str) -> None:
+        until(lambda: scene.caller.has_carrier(peer))
         before, (payload, service) = len(server.judged), fresh()
         scene.frame(carried("udp", payload, 4), peer)
         assert next_granted(server, before)["services"] == [service]
@@ -413,8 +414,9 @@ def test_an_interface_is_waited_for_and_may_go_down_away_and_be_renamed(
         opens("pens99")
     ip("ip", "address", "flush", "dev", "ens99")
 
+    downs = server.log.count("The interface ens99 is down.")  # it may have been, as it was made
     ip("ip", "link", "set", "ens99", "down")
-    server.wait_for("The interface ens99 is down.")
+    server.wait_for("The interface ens99 is down.", downs + 1)
     ip("ip", "link", "set", "ens99", "up")
     server.wait_for("The interface ens99 is there", 2)
     opens("pens99")
@@ -464,6 +466,7 @@ def test_an_interface_that_flaps_loses_no_grant_and_no_packet_once_it_is_up(
         ip("ip", "link", "set", "ens38", name)
         server.wait_for("The interface ens38 is " + ("down" if name == "down" else "there"))
     payload, last = fresh()
+    until(lambda: scene.caller.has_carrier("two"))
     scene.frame(carried("udp", payload, 4), "two")
     assert next_granted(server, 1)["services"] == [last]
     for each in (service, last):

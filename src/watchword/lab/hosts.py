@@ -70,6 +70,10 @@ class Host:
             check=True, capture_output=True, text=True, input="\n".join((*commands, "")),
         )  # fmt: skip
 
+    def has_carrier(self, interface: str) -> bool:
+        """Whether the kernel lets packets out there again, which is a moment after a link is up."""
+        return " state UP " in self.run("ip", "link", "show", "dev", interface).stdout
+
     def kill_processes(self) -> None:
         """Whoever waits for one of them has an end of it; another thread may call this."""
         for process in self.processes:
