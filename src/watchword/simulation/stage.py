@@ -27,7 +27,7 @@ from watchword.simulation.modes import Mode
 PORT = 22
 READY = ("Kicking off UDP server", "Starting fwknopd main event loop.")
 _LATE = 60.0  # seconds, on a busy machine
-STARTING = 60.0
+STARTING = 120.0
 """Seconds; a machine may play several modes at once."""
 
 
