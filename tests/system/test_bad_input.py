@@ -180,13 +180,15 @@ def test_a_store_that_fails_is_told_and_no_stranger_can_have_it_told_without_end
 ) -> None:
     packet = valid(server, f"{scene.caller.four},tcp/22")
     [database] = (server.folder / "state").glob("*.sqlite3")
-    database.rename(database.with_suffix(".away"))
-    volley(scene.stranger.host, [packet] * 400, scene.server.four, run=1)
-    server.wait_for("replay store: ")
-    all_tried(server)
+    away = database.rename(database.with_suffix(".away"))
+    try:
+        volley(scene.stranger.host, [packet] * 400, scene.server.four, run=1)
+        server.wait_for("replay store: ")
+        all_tried(server)
+    finally:
+        away.rename(database)
     assert openings(scene.server.host) == {}
     assert server.log.count("\n") < 60
-    database.with_suffix(".away").rename(database)
     ask(scene, valid(server))
     until(lambda: openings(scene.server.host))
 
