@@ -335,10 +335,13 @@ def test_nobody_uses_up_the_secret_ports_of_an_address() -> None:
     refused = [each for each in found if isinstance(each, Refusal)]
     assert len({each.services for each in found if isinstance(each, Grant)}) == 64
     no = f"mallory: 64 ports of {OFFICE} were his lately"
-    assert (refused[-1].reason, refused[-1].detail) == (Reason.TOO_MANY_GRANTS, no)
+    # A packet may stand for a port that was used lately, and is refused for that then.
+    others = {each.detail for each in refused if each.reason is not Reason.PORT_USED_LATELY}
+    assert others == {no}
     tries = [town.asks("alice", now) for _ in range(40)]
     assert sum(isinstance(each, Grant) for each in tries) > 10
-    assert isinstance(town.asks("mallory", later(NOT_AGAIN + 400)), Grant)
+    nobodys = later(31 * 20 + NOT_AGAIN + 31)
+    assert isinstance(town.asks("mallory", nobodys), Grant)
 
 
 def test_it_is_told_when_more_people_are_there_than_were_told_of() -> None:

@@ -20,7 +20,7 @@ from watchword.grant.ledger import Ledger
 from watchword.grant.lifecycle import Turn
 from watchword.grant.permits import Permit, Unresolved
 from watchword.model.addresses import Address
-from watchword.model.openings import Feature, Grant, Hole, Lead, Opening, SourceNat
+from watchword.model.openings import ChangeSet, Feature, Grant, Hole, Lead, Opening, SourceNat
 from watchword.model.outcomes import Refusal
 from watchword.model.policy import NatTerms, Policy, Target
 from watchword.model.requests import AccessWish, ForwardWish, Request
@@ -291,6 +291,32 @@ def test_what_cannot_be_removed_of_the_old_firewall_is_told_and_the_new_one_goes
     assert [each.hole.service for each in open_] == [Service.parse("tcp/22")]
     assert doubted, "and is looked at once more"
     assert any("in use" in str(each) for each in told)
+
+
+class OfFourOnly(MemoryFirewall):
+    """Where no set was named for IPv6, or the kernel has none."""
+
+    def apply(self, change: ChangeSet) -> None:
+        if any(each.hole.who.version == 6 for each in change.add):
+            raise HostError("nothing here lets IPv6 in")
+        super().apply(change)
+
+
+def test_a_reload_to_a_firewall_without_ipv6_ends_grants_for_it_and_keeps_the_others() -> None:
+    async def moved() -> tuple[set[int], set[int]]:
+        clock = FakeClock(*NOW)
+        old = MemoryFirewall(clock)
+        new = OfFourOnly(clock, features=frozenset(Feature) - {Feature.IPV6})
+        old.prepare()
+        enforcer = Enforcer(old, MemoryJournal("boot"), MemoryReporter(), clock)
+        six = authorise(rules(), request(allow=None, source="2001:db8::7"), NOW)
+        assert isinstance(six, Permit)
+        await enforcer.grant([plain(), six])
+        await enforcer.replace_firewall(new, elsewhere=True)
+        granted = {int(each.who.version) for each in enforcer.ledger.grants()}
+        return granted, {int(each.hole.who.version) for each in new.openings}
+
+    assert asyncio.run(moved()) == ({4}, {4})
 
 
 def plain() -> Permit:

@@ -114,9 +114,11 @@ class Enforcer(Alignment):
             self._reporter.report(Disowned(disowned))
 
     async def _beyond(self, firewall: FirewallBackend) -> list[tuple[Grant, Ending]]:
-        """Take back what leads where this firewall leads nobody, as it is set up now, and what is
-        for a part of an address where it lets in whole ones. Answers are for it to let out then."""
-        special = [each for each in self.ledger.grants() if each.features or each.answers]
+        """Take back what leads where this firewall leads nobody, as it is set up now, what is for
+        a part of an address where it lets in whole ones, and what is for IPv6 where it has none.
+        Answers are for it to let out then."""
+        grants = self.ledger.grants()
+        special = [each for each in grants if each.features or each.answers or _is_for_six(each)]
         if not special:
             return []
         able = await aside(firewall.probe)
@@ -124,7 +126,11 @@ class Enforcer(Alignment):
             if each.answers:
                 self.ledger.withdraw(each.id, Turn.REVOKED)
                 self.ledger.resume(replace(each, answers=False), State.OPEN)
-        names = [each.id for each in special if each.features - able]
+        names = [
+            each.id
+            for each in special
+            if each.features - able or (_is_for_six(each) and Feature.IPV6 not in able)
+        ]
         return [(self.ledger.withdraw(name, Turn.REVOKED), Ending.REVOKED) for name in names]
 
     def _disallowed(self, error: UnwarrantedError) -> list[tuple[Grant, Ending]]:
@@ -384,3 +390,7 @@ class Enforcer(Alignment):
     async def close_books(self) -> None:
         """The same at the end, with one more try of what could not be written down."""
         await self._books.close()
+
+
+def _is_for_six(grant: Grant) -> bool:
+    return any(each.who.version == 6 for each in grant.callers)
