@@ -113,6 +113,18 @@ def test_what_is_listed_is_what_holds_grants(
     assert [each.argv[2:] for each in programs.runs] == asked
 
 
+def test_where_commands_open_no_table_of_ours_is_missed_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = MemoryPrograms()
+    monkeypatch.setattr(listing, "SystemPrograms", lambda: programs)
+    idle = replace(firewall(""), needed=False)
+    said = listing.grants(Settings(firewall=idle, state_dir=tmp_path, run_dir=tmp_path))
+    assert said.startswith("Listing grants and rules of fwknopd (by commands)...\n")
+    assert said.endswith("no stanza opens anything in the firewall: commands do\n")
+    assert not programs.runs
+
+
 @pytest.mark.parametrize("lines", [MARK, SETS])
 def test_the_doctor_speaks_of_no_guard_where_there_is_none(lines: str) -> None:
     found = firewall(lines)

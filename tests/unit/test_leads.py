@@ -21,7 +21,7 @@ from watchword.grant.lifecycle import Turn
 from watchword.grant.permits import Permit, Unresolved
 from watchword.model.addresses import Address
 from watchword.model.openings import ChangeSet, Feature, Grant, Hole, Lead, Opening, SourceNat
-from watchword.model.outcomes import Refusal
+from watchword.model.outcomes import Refusal, Restored
 from watchword.model.policy import NatTerms, Policy, Target
 from watchword.model.requests import AccessWish, ForwardWish, Request
 from watchword.model.services import Service
@@ -317,6 +317,24 @@ def test_a_reload_to_a_firewall_without_ipv6_ends_grants_for_it_and_keeps_the_ot
         return granted, {int(each.hole.who.version) for each in new.openings}
 
     assert asyncio.run(moved()) == ({4}, {4})
+
+
+def test_what_a_start_cannot_open_again_is_not_counted_among_what_it_has() -> None:
+    async def begun() -> list[int]:
+        clock, journal, reporter = FakeClock(*NOW), MemoryJournal("boot"), MemoryReporter()
+        old = MemoryFirewall(clock)
+        old.prepare()
+        first = Enforcer(old, journal, MemoryReporter(), clock)
+        six = authorise(rules(), request(allow=None, source="2001:db8::7"), NOW)
+        assert isinstance(six, Permit)
+        await first.grant([plain(), six])
+        await first.written()
+        new = OfFourOnly(clock, features=frozenset(Feature) - {Feature.IPV6})
+        new.prepare()
+        await Enforcer(new, journal, reporter, clock).resume(flush=False)
+        return [each.grants for each in reporter.events if isinstance(each, Restored)]
+
+    assert asyncio.run(begun()) == [1]
 
 
 def plain() -> Permit:

@@ -108,8 +108,9 @@ class Enforcer(Alignment):
                 over += self._disallowed(error)
                 disowned = await self._realign()
             self._books.ended(over)
-        if kept:
-            self._reporter.report(Restored(len(kept), "they were open before this start"))
+        lost = {grant.id for grant, _ in over}
+        if left := sum(each.id not in lost for each in kept):
+            self._reporter.report(Restored(left, "they were open before this start"))
         if disowned and not flush:
             self._reporter.report(Disowned(disowned))
 

@@ -36,9 +36,12 @@ def grants(settings: Settings) -> str:
 
     Raises HostError if the journal or the firewall cannot be read.
     """
-    way = assembly.way_of(settings.firewall)
-    lines = [f"Listing grants and rules of fwknopd ({settings.firewall.backend}, {way})...", ""]
-    return "\n".join([*lines, *grant_rows.table(rows(settings)), ""]) + "\n" + _ruleset(settings)
+    firewall = settings.firewall
+    way = f"{firewall.backend}, {assembly.way_of(firewall)}" if firewall.needed else "by commands"
+    lines = [f"Listing grants and rules of fwknopd ({way})...", ""]
+    none = "no stanza opens anything in the firewall: commands do\n"
+    ruleset = _ruleset(settings) if firewall.needed else none
+    return "\n".join([*lines, *grant_rows.table(rows(settings)), ""]) + "\n" + ruleset
 
 
 def everything(settings: Settings) -> str:
