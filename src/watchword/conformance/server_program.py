@@ -21,8 +21,8 @@ from watchword.conformance.venue import Door, Sight, Venue
 from watchword.lab.sockets import inside
 
 SPA_PORT: Final = 62201
-START: Final = 30.0
-"""Seconds that a server may take until it listens."""
+START: Final = 120.0
+"""Seconds that a server may take until it listens, beside others that start."""
 HIDING: Final = 5.0
 """Seconds more until it has hidden what it hides, unless it says that it is ready."""
 READY: Final = "Kicking off UDP server"

@@ -50,6 +50,8 @@ class Wiretap:
         self._host = host
         self._ports = tuple(ports)
         self._open = ExitStack()
+        self._asked: set[tuple[int, int]] = set()
+        """Ports of TCP connections up to the last call."""
 
     def __enter__(self) -> Wiretap:
         for port in self._ports:
@@ -63,7 +65,10 @@ class Wiretap:
         self._open.close()
 
     def carried(self) -> list[Carried]:
-        """Everything with a payload that was sent since the last call, connections put together."""
+        """Everything with a payload that was sent since the last call, connections put together.
+
+        What answers something that was carried before is left out: it is late.
+        """
         found: list[Carried] = []
         for frame in self._frames():
             packet = packet_of(frame, Link.ETHERNET)
@@ -73,16 +78,24 @@ class Wiretap:
                 packet.protocol, packet.peer, packet.peer_port, packet.local, packet.local_port,
                 packet.payload, _kind(frame) if packet.protocol in (ICMP, ICMPV6) else None,
             )  # fmt: skip
-            _append(found, one)
+            if one.protocol != TCP or (one.port, one.source_port) not in self._asked:
+                _append(found, one)
+        self._asked |= {(each.source_port, each.port) for each in found if each.protocol == TCP}
         return found
 
     def _frames(self) -> Iterator[bytes]:
         limit = time.monotonic() + SETTLE
-        while time.monotonic() < limit:
-            with contextlib.suppress(TimeoutError):
+        while True:
+            late = time.monotonic() >= limit
+            self._tap.settimeout(0.0 if late else 0.05)
+            try:
                 frame, (_, _, direction, *_) = self._tap.recvfrom(65536)
-                if direction != _OUTGOING:
-                    yield frame
+            except (TimeoutError, BlockingIOError):
+                if late:  # and all that was there has been taken out, however long that took
+                    return
+                continue
+            if direction != _OUTGOING:
+                yield frame
 
 
 def _answer(listener: socket.socket) -> None:
@@ -100,7 +113,6 @@ def _tap() -> socket.socket:
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL))
     tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
     tap.bind(("lo", 0))
-    tap.settimeout(0.05)
     return tap
 
 
