@@ -54,13 +54,16 @@ def ask(
 
 def _context(ca_file: str) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         reason = getattr(error, "strerror", None) or error
         raise OperatorError(
             f"{Path(ca_file)} cannot be used as a file of certificate authorities: {reason}",
             hint="name a PEM file that can be read",
         ) from error
+    # An answer that was cut short is none. The Python of Debian 12 takes one for whole.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context
 
 
 def _address(answer: WebAnswer, version: int) -> Address:
