@@ -20,13 +20,14 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 VENV_PYTHON=.venv/bin/python
 POLICY=/usr/sbin/policy-rc.d
 
-# program:package
+# program:package, or file:package
 FOR_DEMO="ip:iproute2 nft:nftables nmap:nmap ssh:openssh-client ssh-keygen:openssh-client
     mount:mount sshd:openssh-server sysctl:procps"
 FOR_TEST="$FOR_DEMO conntrack:conntrack fwknop:fwknop-client fwknopd:fwknop-server
     dbus-daemon:dbus-daemon fail2ban-server:fail2ban firewalld:firewalld fish:fish gpg:gnupg ipset:ipset iptables:iptables knock:knockd knockd:knockd
     locale-gen:locales man:man-db mandoc:mandoc nc:netcat-openbsd
-    nginx:nginx-light openssl:openssl openvpn:openvpn ping:iputils-ping rsync:rsync socat:socat tcpdump:tcpdump
+    nginx:nginx-light openssl:openssl openvpn:openvpn ping:iputils-ping rsync:rsync socat:socat strace:strace
+    tcpdump:tcpdump /usr/include/linux/landlock.h:linux-libc-dev
     systemctl:systemd tinyproxy:tinyproxy-bin tor:tor turnserver:coturn ufw:ufw ulogd:ulogd2-pcap wg:wireguard-tools
     wireguard-go:wireguard-go wget:wget zbarimg:zbar-tools zsh:zsh"
 FOR_FUZZ="fwknopd:fwknop-server"
@@ -46,17 +47,22 @@ is_root() {
 
 # --- what is missing ---------------------------------------------------------
 
-# Prints the packages of the given program:package pairs whose program is not there.
+# Prints the packages of the given pairs whose program or file is not there.
 missing_packages() {
     for pair in "$@"; do
-        if [ ! -x "$(packaged "${pair%%:*}")" ]; then
+        if [ -z "$(packaged "${pair%%:*}")" ]; then
             echo "${pair#*:}"
         fi
     done | sort -u | tr '\n' ' '
 }
 
-# Prints where a packaged program is; our own programs of the same names do not count.
+# Prints where a packaged program is; our own programs of the same names do not count. A file that
+# is no program has a whole path.
 packaged() {
+    if [ -e "$1" ] && [ "${1#/}" != "$1" ]; then
+        echo "$1"
+        return
+    fi
     for directory in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
         if [ -x "$directory/$1" ]; then
             echo "$directory/$1"

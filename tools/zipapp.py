@@ -20,7 +20,7 @@ import io
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec
+from contextlib import suppress
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from py_compile import compile as byte_compile
@@ -31,13 +31,15 @@ SRC = ROOT / "src"
 PROGRAMS = ("watchword.programs.fwknop", "watchword.programs.fwknop1")
 """What is inside, with every module of ours that they may import."""
 STUBS = {"amd64": "t64.exe", "arm64": "t64-arm.exe", "x86": "t32.exe"}
-"""Launchers of pip by machine, for programs of the console."""
+"""Launchers of distlib by machine, for programs of the console."""
+LIBRARIES = ("distlib", "pip._vendor.distlib")
+"""Where they are. Debian's pip comes without them."""
 SHEBANG = b"#!/usr/bin/env python3\n"
 SHEBANG_OF_WINDOWS = b"#!/usr/bin/env python.exe\r\n"
 DATE = (2026, 1, 1, 0, 0, 0)
 LAUNCHER = """\
 The program in front of this archive, if there is one, is a launcher of distlib
-(Simple Launcher, by Vinay Sajip; https://github.com/pypa/distlib), as it comes with pip.
+(Simple Launcher, by Vinay Sajip; https://github.com/pypa/distlib), as it comes with that or pip.
 It is distributed under the licence PSF-2.0.
 """
 MAIN = '''\
@@ -135,13 +137,13 @@ def _bytecode(path: Path, inside: str) -> bytes:
 
 def launcher(machine: str = "amd64") -> bytes:
     """The stub for Windows. Raises NoLauncherError."""
-    found: ModuleSpec | None = None
-    if importlib.util.find_spec("pip") is not None:
-        found = importlib.util.find_spec("pip._vendor.distlib")
-    stub = Path(found.origin).with_name(STUBS[machine]) if found and found.origin else None
-    if stub is None or not stub.exists():
-        raise NoLauncherError(f"the pip of {sys.executable} has no {STUBS[machine]}")
-    return stub.read_bytes()
+    for module in LIBRARIES:
+        with suppress(ModuleNotFoundError):  # there is no pip
+            found = importlib.util.find_spec(module)
+            stub = Path(found.origin).with_name(STUBS[machine]) if found and found.origin else None
+            if stub is not None and stub.exists():
+                return stub.read_bytes()
+    raise NoLauncherError(f"neither distlib nor the pip of {sys.executable} has {STUBS[machine]}")
 
 
 def application() -> bytes:
@@ -171,7 +173,7 @@ def main(argv: Sequence[str]) -> int:
         content = program(wanted.exe) if wanted.exe else application()
     except NoLauncherError as error:
         print(f"zipapp: error: {error}", file=sys.stderr)
-        print("zipapp: hint: use the pip of a virtual environment", file=sys.stderr)
+        print("zipapp: hint: pip install distlib", file=sys.stderr)
         return 1
     wanted.folder.mkdir(parents=True, exist_ok=True)
     (wanted.folder / name).write_bytes(content)

@@ -172,5 +172,5 @@ def test_without_a_launcher_the_tool_says_where_to_get_one(
 ) -> None:
     monkeypatch.setitem(zipapp.STUBS, "amd64", "no such stub.exe")
     assert zipapp.main(["--exe", "amd64", str(tmp_path)]) == 1
-    assert "hint: use the pip of a virtual environment" in capsys.readouterr().err
+    assert "hint: pip install distlib" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
