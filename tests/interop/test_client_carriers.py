@@ -22,6 +22,7 @@ import pytest
 
 from tests.ip_fields import ICMP, ICMPV6, TCP, UDP, Fields, fields_of
 from tests.plugins.privileges import PACKAGED
+from tests.within_reach import within_reach
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import inside, listen
 from watchword.lab.trio import Trio, trio
@@ -351,7 +352,8 @@ def test_without_privilege_nobody_is_asked_for_a_key_and_nothing_is_sent(
 ) -> None:
     mode = carrier.replace("raw", "_raw")
     done = wire.scene.caller.host.run(
-        *AS_NOBODY, *OURS, "--no-rc-file", "--no-save-args", "--no-home-dir", "-E", "/dev/null",
+        *within_reach(), *AS_NOBODY,
+        *OURS, "--no-rc-file", "--no-save-args", "--no-home-dir", "-E", "/dev/null",
         "-A", "tcp/22", "-s", "-D", "spa.example.org", "-P", carrier, family, "--stdin",
         check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip

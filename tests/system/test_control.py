@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import PROGRAMS, Server
+from tests.within_reach import within_reach
 from watchword.lab.hosts import Lab
 
 pytestmark = pytest.mark.system
@@ -41,6 +42,7 @@ def asked(server: Server, *groups: int) -> subprocess.CompletedProcess[str]:
     listed = [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
     path = Path(server.settings["FWKNOP_RUN_DIR"]) / "control.sock"
     return server.host.run(
+        *within_reach(),
         *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", *listed),
         *(str(PROGRAMS / "watchword"), "status", "--socket", str(path)),
         check=False,

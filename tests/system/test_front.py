@@ -30,6 +30,7 @@ from tests.sealing import message
 from tests.system.building_scene import Shared
 from tests.system.connect_scene import section
 from tests.values import MAC_KEY, credential
+from tests.within_reach import within_reach
 from watchword.lab.building import building
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import connect, listen, send_datagram
@@ -73,6 +74,7 @@ class Front(Shared):
         """As nobody, with the group that may ask."""
         with (self.server.folder / f"front-{port}").open("wb") as log:
             front = self.net.server.host.start(
+                *within_reach(),
                 *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", f"--groups={GROUP}"),
                 *("--bounding-set=-all", "--no-new-privs"),
                 *(str(PROGRAMS / "watchword"), "front", str(port), f"127.0.0.1:{BEHIND[port]}"),

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from tests.daemon import PROGRAMS, Server, until
 from tests.sealing import sealed
+from tests.within_reach import within_reach
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import family_of, inside, send_datagram
 from watchword.lab.trio import Trio, trio
@@ -243,16 +243,6 @@ def test_the_units_privileges_are_enough(scene: Trio, server: Server) -> None:
     assert "error" not in server.log.lower()
 
 
-REACHABLE = """
-if ! setpriv --reuid 65534 --clear-groups test -r "$1"; then
-    mkdir "$3"; mount --bind "$1" "$3"; mount -t tmpfs -o mode=755 none "$2"
-    mkdir -p "$1"; mount --bind "$3" "$1"
-fi
-shift 3; exec "$@"
-"""
-"""Runs a program that has an interpreter which others may read, wherever it is installed."""
-
-
 def test_it_runs_as_a_user_of_its_own_with_the_rights_of_the_drop_in(
     scene: Trio,
 ) -> None:
@@ -261,11 +251,8 @@ def test_it_runs_as_a_user_of_its_own_with_the_rights_of_the_drop_in(
     rights = ",".join(f"+{each.removeprefix('CAP_').lower()}" for each in line[20:].split())
     with tempfile.TemporaryDirectory() as place:
         server = Server(scene.server.host, Path(place))
-        away = Path(sys.base_prefix)
         server.command = [
-            "unshare", "--mount", "sh", "-c", REACHABLE, "reachable",
-            str(away), f"/{away.parts[1]}", f"{place}/there",
-            "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+            *within_reach(), "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
             "--inh-caps", rights, "--ambient-caps", rights,
             "--bounding-set", f"-all,{rights}", "--no-new-privs", *server.command,
         ]  # fmt: skip
