@@ -32,7 +32,7 @@ _ENTER, _READ = 0o001, 0o005
 def within_reach(*places: Path) -> list[str]:
     """First words of a command that root starts; ``places`` are those of the tests, if none."""
     places = places or PLACES
-    if not any(_closed(each) for each in _ways(places)):
+    if not any(True for each in _ways(places) for _ in _closed(each)):
         return []
     return [sys.executable, "-IS", __file__, *map(str, places), "--"]
 
@@ -44,12 +44,13 @@ def _ways(places: tuple[Path, ...]) -> Iterator[Path]:
         yield each.resolve()
 
 
-def _closed(place: Path) -> Path | None:
-    """The first folder that keeps others from a place, which may be the place itself."""
+def _closed(place: Path) -> Iterator[Path]:
+    """The folders that keep others from a place, from above; the place itself may be the last."""
     for folder in reversed(place.parents[:-1]):
         if not _lets(folder, _ENTER):
-            return folder
-    return None if _lets(place, _READ) else place
+            yield folder
+    if not _lets(place, _READ):
+        yield place
 
 
 def _lets(folder: Path, rights: int) -> bool:
@@ -96,7 +97,7 @@ def main(words: list[str]) -> None:
     _done(_libc.unshare(_NEW_MOUNTS))
     _mount("none", Path("/"), None, _REC | _PRIVATE)
     for each in _ways(tuple(map(Path, words[:end]))):
-        while folder := _closed(each):
+        for folder in _closed(each):
             _stand_in(folder)
     os.execvp(words[end + 1], words[end + 1 :])  # noqa: S606
 
