@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from watchword.errors import HostError
 from watchword.programs import watchword
 from watchword.simulation.cast import Play, visits
 from watchword.simulation.figures import Result, picture, table
+from watchword.simulation.hidden import LONGEST, Service
 from watchword.simulation.modes import MODES
 from watchword.simulation.stage import Stage
 
@@ -125,3 +127,32 @@ def test_a_picture_that_cannot_be_written_does_not_take_the_figures_along(
     told = capsys.readouterr()
     assert "| 5,000 | 7 |" in told.out
     assert "No such file" in told.err
+
+
+@pytest.mark.parametrize(
+    ("said", "of_owners", "of_others"),
+    [
+        (b"a word\n", 1, 0),
+        (b"let me in\n", 0, 1),
+        (b"let me", 0, 1),
+        (b"x" * 1000, 0, 1),
+        (b"", 0, 0),
+    ],
+    ids=["an owner", "a neighbour", "half of it", "too much", "nothing"],
+)
+def test_who_is_in_is_told_by_what_he_says(said: bytes, of_owners: int, of_others: int) -> None:
+    """An owner's client may give up a connection before it has said anything, and be in by another:
+    that is no neighbour's."""
+    service = Service({b"a word"})
+
+    async def scene() -> None:
+        server = await asyncio.start_server(service.meet, "127.0.0.1", 0, limit=LONGEST)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(said)
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), 60)
+            writer.close()
+
+    asyncio.run(scene())
+    assert (service.of_owners, service.of_others) == (of_owners, of_others)

@@ -90,7 +90,7 @@ class Stage:
             mode=self._mode.name, title=self._mode.title, visits=told["visits"],
             knocks=told["knocks"], shut_out=tuple(told["shut_out"]),
             median_wait=told["median_wait"], tries=tried["tries"],
-            admitted=served["accepted"] - served["of_owners"],
+            admitted=served["of_others"],
         )  # fmt: skip
 
     @property
