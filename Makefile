@@ -12,7 +12,7 @@ help:
 	@echo "make demo KEEP=1   the same, and leave its hosts there to play with"
 	@echo "make demo-remove   remove what that, or a demo that was killed, left there"
 	@echo "make test          everything that can be tested on this machine (root for all of it)"
-	@echo "make test JOBS=0   the same by one process, where three at once are too much"
+	@echo "make test JOBS=0   the same by one process, where two at once are too much"
 	@echo "make check         style, types, and the tests that need neither root nor network (seconds)"
 	@echo "make bench         how fast it is, beside the packaged fwknopd (root; minutes)"
 	@echo "make bench-quick   the same with fewer rounds"
@@ -33,7 +33,7 @@ demo:
 demo-remove:
 	@$(PYTHON) -m demo --remove
 
-test: JOBS ?= 3
+test: JOBS ?= 2
 test:
 	$(SETUP) test
 	@$(MAKE) --no-print-directory lint
