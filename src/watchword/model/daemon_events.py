@@ -145,7 +145,7 @@ class Attached:
 
     backend: str
     way: str
-    """``guard inet watchword``, ``jump inet filter input``."""
+    """``guard inet watchword``, ``jump from inet filter input``."""
     hidden: tuple[Service, ...]
     everything: bool = False
     """GUARD_SERVICES ALL: everything but ``public`` is hidden."""

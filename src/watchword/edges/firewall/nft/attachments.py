@@ -31,7 +31,6 @@ class Attachment(Protocol):
     structure: Structure
     passes: Passes | None
     """Exceptions for single connections; None: whoever attached us sees to those."""
-    way: str
 
     def check(self, found: Survey) -> None:
         """Raises HostError if the structure cannot stand here, with a remedy."""
@@ -158,9 +157,7 @@ class Guarding:
     def __init__(self, settings: FirewallSettings, programs: ProgramRunner) -> None:
         self._sides = _Sides(settings, guard.structure(settings), "")
         self.structure = self._sides.structure
-        home = guard.home(settings)
-        self.passes: Passes | None = Passes(settings, home)
-        self.way = f"guard {home}"
+        self.passes: Passes | None = Passes(settings, guard.home(settings))
         self._own_passes = self.passes
         self._settings = settings
         self._programs = programs
@@ -236,7 +233,6 @@ class Calling:
             marking.script(settings) if own else "",
         )
         self.structure = self._sides.structure
-        self.way = _way(settings)
         self._settings = settings
         self._programs = programs
 
@@ -268,15 +264,3 @@ class Calling:
 
     def removal(self, found: Survey) -> str:
         return self._sides.removal(found)
-
-
-def _way(settings: FirewallSettings) -> str:
-    match settings.attach:
-        case Attach.MARK:
-            return f"mark {settings.mark:#x} in inet {settings.table}"
-        case Attach.SETS:
-            named = [str(each) for each in settings.sets]
-            return "sets " + ", ".join(named)
-        case _:
-            named = [f"{each.family} {each.table} {each.chain}" for each in settings.jump_from]
-            return "jump " + ", ".join(dict.fromkeys(named))

@@ -89,11 +89,6 @@ class NftFirewall:
         """It was prepared, and nothing was applied since."""
         self._listed_at = clock.now().steady
 
-    @property
-    def way(self) -> str:
-        """How it is attached, for people: ``guard inet watchword``."""
-        return self._attachment.way
-
     def probe(self) -> frozenset[Feature]:
         """See if nft, kernel and privileges are there, and the operator's chains.
 
