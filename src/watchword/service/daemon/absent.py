@@ -7,19 +7,14 @@ Not in here: named actions (dialects.fwknop.actions_conf), starting programs (ed
 from __future__ import annotations
 
 from collections.abc import Callable
-from shutil import which
 
-from watchword.edges.programs import CLEAN_ENVIRONMENT
 from watchword.errors import Complaint
 from watchword.model.policy import Policy
 from watchword.model.templates import Blank, Template
+from watchword.service.daemon.own_files import is_program
 
 
-def _is_there(program: str) -> bool:
-    return which(program, path=CLEAN_ENVIRONMENT["PATH"]) is not None
-
-
-def doubts(policy: Policy, is_there: Callable[[str], bool] = _is_there) -> list[Complaint]:
+def doubts(policy: Policy, is_there: Callable[[str], bool] = is_program) -> list[Complaint]:
     """Worth saying, and no more: they may be installed before anybody knocks."""
     found = []
     for terms in policy.stanzas:

@@ -22,7 +22,7 @@ def sources() -> Sources:
         read=lambda name: files.read_text(here / name),
         list_folder=lambda name: [path.name for path in files.list_folder(here / name)],
         is_folder=lambda name: (here / name).is_dir(),
-        is_program=_is_program,
+        is_program=is_program,
         is_private=lambda name: files.is_private_folder(here / name),
         user=users.user,
         group=users.group,
@@ -38,7 +38,8 @@ def places(options: ServerOptions) -> Places:
     return server_places.places(sources(), options)
 
 
-def _is_program(name: str) -> bool:
+def is_program(name: str) -> bool:
+    """Whether this machine has it, as it is looked for by those who start programs."""
     from shutil import which
 
     from watchword.edges.programs import CLEAN_ENVIRONMENT
