@@ -74,8 +74,8 @@ def _target(arguments: argparse.Namespace) -> dict[str, object]:
     return found
 
 
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+def _named(names: Sequence[str], count: int) -> str:
+    more = f" and {count - _FEW} more" if count > _FEW else ""
     return f"{', '.join(names[:_FEW])}{more}"
 
 
@@ -84,18 +84,16 @@ def lines(told: dict[str, Any], *, cut: bool) -> list[str]:
     if not told["count"]:
         found = ["no grant in force is meant by that"]
     else:
-        names = told["revoked"][:8]
-        more = f" and {told['count'] - len(names)} more" if told["count"] > len(names) else ""
-        found = [f"revoked: {', '.join(names)}{more}"]
+        found = [f"revoked: {_named(told['revoked'], told['count'])}"]
     if closing := told.get("closing"):
         found.append(
-            f"closed by commands, which run now: {_named(closing)}; the log says what they could "
-            "not close"
+            f"closed by commands, which run now: {_named(closing, len(closing))}; the log says "
+            "what they could not close"
         )
     if not_closed := told.get("not_closed"):
         found.append(
-            f"NOT CLOSED: {_named(not_closed)}: no command of ours closes what was opened "
-            "(CMD_CYCLE_CLOSE NONE); end it where it is open"
+            f"NOT CLOSED: {_named(not_closed, len(not_closed))}: no command of ours closes what "
+            "was opened (CMD_CYCLE_CLOSE NONE); end it where it is open"
         )
     if cut:
         found.append(f"connections cut: {told['cut']}")
