@@ -35,7 +35,7 @@ _DIGITS: Final = "0123456789"
 _LONGEST_NUMBER: Final = 18
 _OFFSET_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 _OFFSET_DIGITS: Final = 8
-_OFFSET_LIMIT: Final = 65536
+OFFSET_LIMIT: Final = 65536  # of whatever unit a time offset is given in
 
 
 def leading_number(text: str) -> int:
@@ -198,7 +198,7 @@ def time_offset(text: str) -> int:
             break
         if letter.isascii() and letter.isdecimal():
             digits += letter
-    if not 1 <= len(digits) <= _OFFSET_DIGITS or int(digits) > _OFFSET_LIMIT:
+    if not 1 <= len(digits) <= _OFFSET_DIGITS or int(digits) > OFFSET_LIMIT:
         raise ValueError(f"Invalid time offset: '{text}'")
     return int(digits) * factor
 
@@ -212,7 +212,7 @@ def offset_text(seconds: int) -> str:
     """An offset as it can be read back: in a unit in which the number is not too large."""
     sign, size = ("-", -seconds) if seconds < 0 else ("", seconds)
     for unit, factor in (("", 1), *_OFFSET_UNITS.items()):
-        if size % factor == 0 and size // factor <= _OFFSET_LIMIT:
+        if size % factor == 0 and size // factor <= OFFSET_LIMIT:
             return f"{sign}{size // factor}{unit}"
     raise ValueError(f"{seconds} seconds is no time offset that can be written")
 

@@ -2,7 +2,7 @@
 
 In here: what can be seen (``Seen``), what is the matter (``Trouble``), in words with a
 remedy. Nothing here looks at anything: the same sight has the same diagnosis.
-Not in here: looking (service.doctor.examination), options and printing (tool_doctor).
+Not in here: looking (service.doctor.examination), options and printing (service.tool.doctor).
 
 What is certain comes before what is likely, and what cannot be told from the client is
 said to be so.
@@ -13,12 +13,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from watchword.dialects.fwknop.client_values import OFFSET_LIMIT
 from watchword.edges.dial import Heard
 from watchword.edges.path import Objection, Passage
 from watchword.record import record
 
 TOLERANCE: Final = 120.0  # seconds that a time stamp may be off, unless the server says otherwise
-_LONGEST_OFFSET: Final = 65536  # of whatever unit a time offset is given in (client, section 3)
 _REPLAY: Final = "while it is fresh, whoever has its text could send it before the server sees it"
 
 
@@ -184,9 +184,9 @@ def _set_right(ahead: float) -> str:
         return "leave the time offset out (TIME_OFFSET)"
     clock = "set the clock of the one that is wrong (NTP)"
     seconds, minutes = round(abs(ahead)), round(abs(ahead) / 60)
-    if minutes > _LONGEST_OFFSET:
+    if minutes > OFFSET_LIMIT:
         return clock
-    offset = f"{seconds}" if seconds <= _LONGEST_OFFSET else f"{minutes}min"
+    offset = f"{seconds}" if seconds <= OFFSET_LIMIT else f"{minutes}min"
     return f"{clock}, or send with fwknop --time-offset-{'plus' if ahead > 0 else 'minus'} {offset}"
 
 
