@@ -3,8 +3,8 @@
 In here: ``record``, which type checkers treat as ``dataclass(frozen=True)``, and
 ``replace``.
 Not in here: dataclasses, which take 0.5 ms each to define, and the module nearly as
-long to import as Python to start. They are for values that change, that live by the
-hundred thousand and so have slots, or that hide one of their fields.
+long to import as Python to start. They are for values that change, that are made for each packet or
+live by the thousand and so have slots, or that hide one of their fields.
 
 A record compares, hashes and shows itself by its fields, like a dataclass, and
 ``dataclasses.replace``, ``fields`` and ``asdict`` take it for one. What a class

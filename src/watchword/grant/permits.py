@@ -7,6 +7,7 @@ comes to (granting).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from watchword.grant.closing import ClosePermit
@@ -31,7 +32,7 @@ class CommandPermit:
     """As ``Grant.key``."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Permit:
     """A yes: who may reach what, for how long. Nothing is open yet."""
 

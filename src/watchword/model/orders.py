@@ -6,6 +6,7 @@ whether they are carried out (grant.warrants, service.apart).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -48,7 +49,7 @@ class Firewall:
     """True: of the settings that were read last, and are not taken up yet."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """An opening, and the grant that it is for."""
 
@@ -62,7 +63,7 @@ class Wanted:
     """What the grant is called."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Apply:
     add: tuple[Wanted, ...] = ()
     remove: frozenset[Tag] = frozenset()

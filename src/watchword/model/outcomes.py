@@ -7,6 +7,7 @@ Not in here: the list of reasons (reasons), the life of the daemon (daemon_event
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -44,7 +45,7 @@ Finding: TypeAlias = Request | Refusal | Sealed
 """What a recogniser has to say of a packet."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One packet that got past the envelope, and everything that was found out about it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 
 from watchword.errors import Place
 from watchword.model.actions import Action
@@ -37,7 +38,7 @@ class Target:
         return there and self.port in (None, port)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class NatTerms:
     """Where the callers of one stanza may be led on to, and how."""
 
@@ -71,7 +72,7 @@ class NatTerms:
         return any(each.network is None for each in self.targets)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Terms:
     """One stanza: who proves what with which key, and what that is worth."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -13,7 +14,7 @@ from watchword.model.services import Service
 from watchword.record import record
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Particulars:
     """What a caller says of where he connects from, beside the address."""
 
@@ -25,7 +26,7 @@ class Particulars:
     """Other addresses of his."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class AccessWish:
     """Open these services of this host."""
 
@@ -68,7 +69,7 @@ class Sighting(NamedTuple):
     """Unix seconds."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class ReplayKey:
     """What is remembered of an authentic packet for it never to count again."""
 
@@ -105,7 +106,7 @@ class Sealed:
     """OpenPGP, binary."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Request:
     """The content of a packet that one stanza's credential sealed."""
 

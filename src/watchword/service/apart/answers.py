@@ -10,6 +10,7 @@ ever had, and could change it at will. Keys go along: they are what the gate ope
 from __future__ import annotations
 
 import pickle  # only ever read by the side that has fewer rights than the writer
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +20,7 @@ from watchword.record import record
 from watchword.service.daemon.hand import NotAllowedError, UncheckedError
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Answer:
     """To the order of that number; 0: there is only one under way."""
 

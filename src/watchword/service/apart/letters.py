@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import dataclass
 from typing import Any, Final
 
 from watchword.errors import PeerError
 from watchword.model.orders import Order
-from watchword.record import record
 from watchword.service.asking import LARGEST
 from watchword.wire import orders, orders_read
 
@@ -19,7 +19,7 @@ _HEAD: Final = struct.Struct("!cQ")
 _ORDER, _REPLY = b"o", b"r"
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Letter:
     """An order; or, where it is None, the reply to a question that was asked of the gate."""
 
