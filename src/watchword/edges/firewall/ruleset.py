@@ -116,10 +116,9 @@ def _rule(expressions: Iterable[dict[str, Any]]) -> Rule:
             spared = but
         elif kind not in ("counter", "log", "comment", "limit"):
             conditional = True
-    if spared is None or conditional or services is not None:  # or more than is understood here
-        conditional = conditional or spared is not None
-        return Rule(verdict, services, conditional, translates, target)
-    return Rule(verdict, None, True, translates, target, spared)
+    whole = not conditional and services is None  # otherwise it is more than is understood here
+    conditional = conditional or spared is not None
+    return Rule(verdict, services, conditional, translates, target, spared if whole else None)
 
 
 def _all_but(match: dict[str, Any]) -> frozenset[Service] | None:

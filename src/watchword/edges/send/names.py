@@ -89,8 +89,7 @@ def ascii_name(host: str) -> str:
 def _unresolved(reason: str, host: str, family: int | None) -> UnresolvedError:
     if family:
         remedy = f"only IPv{family} addresses were looked for; see that the name is right"
-        return UnresolvedError(reason, hint=remedy)
-    if "%" in host:
+    elif "%" in host:
         remedy = "what stands behind the % has to be an interface of this machine"
     else:
         remedy = "see that the name is right, and that this machine can look names up"
