@@ -497,6 +497,7 @@ def test_a_command_without_its_two_strokes_is_told_where_they_go(
     [
         ("connect home ssh", "argument PORT: a port is a number from 1 to 65535"),
         ("connect home 65536", "argument PORT: a port is a number from 1 to 65535"),
+        ("connect home 0000099999", "argument PORT: a port is a number from 1 to 65535"),
         ("connect home 22 --timeout soon", "give seconds, more than 0 and at most 86400"),
         ("connect -o -r home 22", "a value that begins with - is glued on: --options=-X"),
     ],

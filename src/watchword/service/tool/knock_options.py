@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Final
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -44,22 +45,19 @@ def add_renewal(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def port(text: str) -> int:
-    """1 to 65535. Raises argparse.ArgumentTypeError."""
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= 65535):
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return int(text)
-
-
-def whole(most: int) -> Callable[[str], int]:
+def whole(most: int, what: str = "a number") -> Callable[[str], int]:
     """What reads numbers from 1 to ``most``; it raises argparse.ArgumentTypeError."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"a number from 1 to {most}")
-        return int(text)
+        digits = text.lstrip("0")[:20]  # Python would not read thousands of them
+        if not (digits.isascii() and digits.isdecimal() and int(digits) <= most):
+            raise argparse.ArgumentTypeError(f"{what} from 1 to {most}")
+        return int(digits)
 
     return read
+
+
+port: Final = whole(65535, "a port is a number")
 
 
 def seconds(text: str) -> float:
