@@ -1,6 +1,6 @@
 """The command fwknopd: the order in which its options act (fwknopd server, section 1).
 
-In here: which option leads where.
+In here: which option leads where, and paths that an option names, for whoever is elsewhere.
 Not in here: what the options do (server_commands, server_questions), the server (serving).
 """
 
