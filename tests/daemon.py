@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.called import called
 from tests.values import KEY, MAC_KEY
@@ -134,6 +136,13 @@ class Server:
         asking.change(Path(self.settings["FWKNOP_RUN_DIR"]) / asking.NAME, "revoke", all=True)
         self._page = self.log_file.stat().st_size
 
+    def on_new_page(self) -> Self:
+        """For tests that share a server which some of them end: running, as after turn_page."""
+        if self.process is None or self.ended:
+            self.start()
+        self.turn_page()
+        return self
+
     @property
     def judged(self) -> list[dict[str, Any]]:
         """The structured lines, in order. One that is being written is not there yet."""
@@ -151,6 +160,17 @@ class Server:
         except AssertionError:
             raise AssertionError(f"{text!r} is not {count} times in:\n{self.log}") from None
         return self.log
+
+    @contextmanager
+    def puts_right(self, grants: int) -> Iterator[None]:
+        """What other hands do to the firewall in here is mended at the end, and that is said.
+
+        While they are still at it the firewall may refuse: then it is said once it works again.
+        """
+        said = rf"Restored {grants} grants: (other hands had changed the|the firewall works again)"
+        before = len(re.findall(said, self.log))
+        yield
+        until(lambda: len(re.findall(said, self.log)) > before)
 
     def wait_for_judgements(self, count: int) -> list[dict[str, Any]]:
         try:

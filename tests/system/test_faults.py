@@ -73,10 +73,7 @@ def lasting(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Doomed:
 @pytest.fixture
 def doomed(lasting: Doomed) -> Doomed:
     """Running, with nothing open and nothing said."""
-    if lasting.process is None or lasting.ended:
-        lasting.start()
-    lasting.turn_page()
-    return lasting
+    return lasting.on_new_page()
 
 
 @pytest.fixture

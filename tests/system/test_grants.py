@@ -64,10 +64,7 @@ def lasting(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Server:
 @pytest.fixture
 def running(lasting: Server) -> Server:
     """One for several tests, with no grants and nothing said."""
-    if lasting.process is None or lasting.ended:
-        lasting.start()
-    lasting.turn_page()
-    return lasting
+    return lasting.on_new_page()
 
 
 @pytest.fixture

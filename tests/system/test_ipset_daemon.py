@@ -109,10 +109,10 @@ def test_what_others_remove_is_put_back_and_that_is_said(
         ["ipset flush watchword4"],
         [f"ipset del watchword4 {mine}"],
     )
-    for count, lines in enumerate(removals, start=1):
-        for line in lines:
-            host.run(*line.split())
-        server.wait_for("Restored 1 grants: other hands had changed the firewall", count)
+    for lines in removals:
+        with server.puts_right(1):
+            for line in lines:
+                host.run(*line.split())
         assert (listed(host, exe), members(host)) == (before, [mine])
 
 

@@ -76,10 +76,7 @@ def lasting(scene: Trio, exe: str, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def running(lasting: Server) -> Server:
     """One for several tests, with no grants and nothing said."""
-    if lasting.process is None or lasting.ended:
-        lasting.start()
-    lasting.turn_page()
-    return lasting
+    return lasting.on_new_page()
 
 
 @pytest.fixture
@@ -159,9 +156,9 @@ def test_what_others_do_to_our_chains_is_put_right_and_said(
         [f"{exe} -F INPUT", f"{exe} -F FWKNOP_INPUT", f"{exe} -X FWKNOP_INPUT"],
     )
     for count, lines in enumerate(doings, start=1):
-        for line in lines:
-            host.run(*line.split())
-        running.wait_for("Restored 1 grants: other hands had changed the firewall", count)
+        with running.puts_right(1):
+            for line in lines:
+                host.run(*line.split())
         if count < len(doings):
             assert sorted(listed(host, exe)) == before
     assert len(grants(host, exe)) == 1

@@ -51,11 +51,7 @@ def steady(scene: Trio, tmp_path_factory: pytest.TempPathFactory) -> Server:
 @pytest.fixture
 def running(steady: Server) -> Server:
     """The same with nothing open and nothing said."""
-    if steady.process is None or steady.ended:
-        steady.start()
-    else:
-        steady.turn_page()
-    return steady
+    return steady.on_new_page()
 
 
 @pytest.fixture
