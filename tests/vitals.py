@@ -47,8 +47,13 @@ class Vitals:
             lines = (line.split() for line in rollup.splitlines()[1:])
             sizes = {words[0]: int(words[1]) for words in lines}
             memory += (sizes["Pss_Anon:"] + sizes["Pss_Shmem:"]) * 1024
-            descriptors += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            descriptors += open_in(pid)
         return cls(memory, descriptors)
+
+
+def open_in(pid: int | str = "self") -> int:
+    """How many descriptors a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def command_line(pid: int | str) -> bytes:
@@ -57,6 +62,26 @@ def command_line(pid: int | str) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def running(command: str) -> list[str]:
+    """Of all processes of this machine, those with that command line."""
+    pids = [each.name for each in Path("/proc").glob("[0-9]*")]
+    words = command.encode()
+    return [pid for pid in pids if command_line(pid).replace(b"\0", b" ").strip() == words]
+
+
+def zombies(parent: int) -> list[str]:
+    """Children of a process that have ended, which it has not waited for."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, its_parent = each.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state == "Z" and int(its_parent) == parent:
+            found.append(each.parent.name)
+    return found
 
 
 def assert_unmoved(server: Server, before: Vitals, growth: int = GROWTH) -> None:

@@ -36,7 +36,7 @@ class ConnectScene:
         self.server.settings["ENABLE_TCP_SERVER"] = "Y"
         self.server.access = stanza(OPEN_PORTS=",".join(f"tcp/{port}" for port in PORTS))
         self.took = 0.0
-        """Seconds that the tool's last run took."""
+        """Seconds that the caller's last program took."""
         self._listeners: list[socket.socket] = []
 
     @property
@@ -55,14 +55,15 @@ class ConnectScene:
             "LOGNAME": "alice",
         }
 
-    def watchword(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        """Run the tool on the caller's machine, to its end."""
+    def caller_runs(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run a program on the caller's machine, to its end."""
         began = time.monotonic()
-        done = self.net.caller.host.run(
-            str(PROGRAMS / "watchword"), *argv, check=False, env=self.environment, **more
-        )
+        done = self.net.caller.host.run(*argv, check=False, env=self.environment, **more)
         self.took = time.monotonic() - began
         return done
+
+    def watchword(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return self.caller_runs(str(PROGRAMS / "watchword"), *argv, **more)
 
     def start(self, *argv: str, **more: Any) -> subprocess.Popen[bytes]:
         return self.net.caller.host.start(

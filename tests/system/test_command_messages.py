@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import tempfile
 import time
@@ -14,6 +13,7 @@ import pytest
 
 from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.values import KEY, MAC_KEY
+from tests.vitals import open_in, running, zombies
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import open_socket
 from watchword.lab.trio import Trio, trio
@@ -210,7 +210,7 @@ def test_a_command_that_takes_too_long_is_ended_with_its_children(
     found = outcome(scene, server, OURS, f"sh -c 'sleep {nap} & sleep {nap}'", key=ROOT_KEY)
     assert found["verdict"] == "ran"
     assert "longer than 4 s" in str(found["trouble"])
-    until(lambda: not processes(f"sleep {nap}"))
+    until(lambda: not running(f"sleep {nap}"))
 
 
 def test_five_hundred_commands_at_once_break_nothing(scene: Trio, server: Server) -> None:
@@ -236,29 +236,4 @@ def test_five_hundred_commands_at_once_break_nothing(scene: Trio, server: Server
     assert outcome(scene, server, OURS, "true", key=ROOT_KEY)["verdict"] == "ran"
     until(lambda: not zombies(server.pid))
     for pid in server.pids:
-        until(lambda pid=pid: len(os.listdir(f"/proc/{pid}/fd")) < 40)  # type: ignore[misc]  # noqa: PTH208
-
-
-def processes(command: str) -> list[str]:
-    """Of all processes of this machine, those with that command line."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = each.read_bytes().replace(b"\0", b" ").decode().strip()
-        except OSError:
-            continue
-        if text == command:
-            found.append(each.parent.name)
-    return found
-
-
-def zombies(parent: int) -> list[str]:
-    found = []
-    for each in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, ppid = each.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if state == "Z" and int(ppid) == parent:
-            found.append(each.parent.name)
-    return found
+        until(lambda pid=pid: open_in(pid) < 40)  # type: ignore[misc]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,12 +123,6 @@ class SshScene(ConnectScene):
     @property
     def user_home(self) -> Path:
         return self.folder / "sshd" / "home"
-
-    def caller_runs(self, *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        began = time.monotonic()
-        done = self.net.caller.host.run(*argv, check=False, env=self.environment, **more)
-        self.took = time.monotonic() - began
-        return done
 
     def ssh(self, host: str, command: str) -> str:
         done = self.caller_runs("ssh", host, command)

@@ -20,7 +20,7 @@ from tests.daemon import PROGRAMS, Server, until
 from tests.sealing import sealed
 from tests.system.impatient import LIMIT
 from tests.values import credential
-from tests.vitals import assert_balanced, openings, status
+from tests.vitals import assert_balanced, openings, running, status
 from watchword.lab.hosts import Lab
 from watchword.lab.sockets import gets_through, listen, reaches, send_datagram
 from watchword.lab.trio import Trio, trio
@@ -215,16 +215,3 @@ def test_without_it_nothing_starts_and_what_an_earlier_run_opened_ends_all_the_s
     until(lambda: not reaches(scene.caller.host, scene.server.four, 22, 0.2), 20)  # and not 30
     server.command = [str(PROGRAMS / "fwknopd")]
     server.start()
-
-
-def running(command: str) -> list[str]:
-    """Of all processes of this machine, those with that command line."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = each.read_bytes().replace(b"\0", b" ").decode().strip()
-        except OSError:
-            continue
-        if text == command:
-            found.append(each.parent.name)
-    return found

@@ -24,6 +24,7 @@ from tests.system.tables_scene import (
     settled,
     six,
 )
+from tests.vitals import command_line
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.trio import Trio, trio
 
@@ -90,15 +91,8 @@ def server(scene: Trio, exe: str, lasting: Server, tmp_path: Path) -> Iterator[S
 
 def processes(host: Host, word: bytes) -> list[int]:
     """Processes of a host with this word in their command lines."""
-    found = []
-    for pid in host.run("ip", "netns", "pids", host.namespace).stdout.split():
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:  # it has just ended
-            continue
-        if word in words.split(b"\0"):
-            found.append(int(pid))
-    return found
+    pids = host.run("ip", "netns", "pids", host.namespace).stdout.split()
+    return [int(pid) for pid in pids if word in command_line(pid).split(b"\0")]
 
 
 def warden(host: Host) -> int:

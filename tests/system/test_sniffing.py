@@ -22,7 +22,7 @@ import pytest
 from tests.daemon import PROGRAMS, Server, base64, stanza, until
 from tests.sealing import sealed
 from tests.values import KEY, MAC_KEY
-from tests.vitals import Vitals
+from tests.vitals import Vitals, open_in
 from watchword.lab.hosts import Host, Lab
 from watchword.lab.sockets import inside, send_datagram
 from watchword.wire.carriers.headers import Ends, Ports, icmp_packet, tcp_packet, udp_packet
@@ -327,7 +327,7 @@ def test_a_packet_that_passes_two_interfaces_counts_once(scene: Scene, tmp_path:
 def test_reloads_leave_no_socket_and_no_file_behind(scene: Scene, tmp_path: Path) -> None:
     capture = tmp_path / "c.pcap"
     server = prepared(scene, tmp_path, PACKET_SOURCES="sniff", PCAP_FILE=str(capture)).start()
-    before = len(list(Path(f"/proc/{server.pids[-1]}/fd").iterdir()))
+    before = open_in(server.pids[-1])
     for number, ways in enumerate(["sniff,file", "tcp,udp", "file,udp,sniff", "sniff"], start=1):
         server.settings["PACKET_SOURCES"] = ways
         server.settings["PCAP_FILTER"] = f"udp port {62201 + number}"
@@ -339,7 +339,7 @@ def test_reloads_leave_no_socket_and_no_file_behind(scene: Scene, tmp_path: Path
         until(lambda wanted=wanted: set(_ways(server)) == wanted)  # type: ignore[misc]
         send_datagram(scene.caller, payload, SERVER[0], 62201 if "udp" in ways else 62201 + number)
         assert next_granted(server, number - 1)["services"] == [service]
-    until(lambda: len(list(Path(f"/proc/{server.pids[-1]}/fd").iterdir())) == before)
+    until(lambda: open_in(server.pids[-1]) == before)
     server.stop()
 
 

@@ -19,6 +19,7 @@ from tests.fwknopd_files import configure, fatal, remarks, stanza
 from tests.sealing import sealed
 from tests.unit.test_gate import House, play
 from tests.values import NOW, policy, request, terms
+from tests.vitals import open_in, zombies
 from watchword.conformance.golden import load, payload_of
 from watchword.dialects.fwknop.voice import Voice
 from watchword.dialects.fwknop.voice_json import structured
@@ -328,31 +329,15 @@ def five_hundred_commands() -> None:
 
     async def scene(house: House) -> None:
         assert isinstance(house, Scene)
-        before = descriptors()
+        before = open_in()
         for _ in range(20):
             verdicts = await house.ask(*(packet_with(kind) for kind in kinds * 5))
             assert sorted(set(verdicts)) == ["command-not-started", "ran"]
         assert len(house.reporter.events) >= 900
         assert zombies(os.getpid()) == []
-        assert descriptors() <= before + 40  # the threads' own, at the most
+        assert open_in() <= before + 40  # the threads' own, at the most
 
     play(scene, Scene(runs(), programs=SystemPrograms()))  # type: ignore[arg-type]  # real ones
-
-
-def descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def zombies(parent: int) -> list[str]:
-    found = []
-    for each in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, its_parent = each.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if state == "Z" and int(its_parent) == parent:
-            found.append(each.parent.name)
-    return found
 
 
 # --- CMD_REGEX --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 from tests.contract.journal import grant
 from tests.daemon import until
+from tests.vitals import open_in
 from watchword.edges.clock import FakeClock, boot_id
 from watchword.edges.debts import NAME, Debts, folder_beside
 from watchword.edges.programs import SystemPrograms
@@ -115,17 +116,13 @@ def test_flushing_runs_of_the_journal_what_the_hand_owes_and_nothing_else(
     assert len(taken_up(settings)) == 0
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_what_failed_while_no_daemon_ran_is_still_owed(settings: Settings) -> None:
     missing = Closing("gone", ("/nonexistent/rm", "a"))
     taken_up(settings).owe(missing, 0.0, 5.0, CLOCK.now())
-    before = descriptors()
+    before = open_in()
     with pytest.raises(HostError):
         owed.closing(settings, SystemPrograms(), CLOCK)(missing)
-    until(lambda: descriptors() <= before)  # knoptm does that for ever; others end meanwhile
+    until(lambda: open_in() <= before)  # knoptm does that for ever; others end meanwhile
     assert len(taken_up(settings)) == 1
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.programs import Prepare, Prepared, ProgramsContract
 from tests.daemon import until
+from tests.vitals import open_in
 from watchword.edges.programs import MemoryPrograms, Run, SystemPrograms
 from watchword.errors import HostError
 from watchword.model.commands import Account
@@ -143,12 +144,12 @@ def test_a_program_that_may_not_be_executed_is_told_with_where_to_look(tmp_path:
 
 
 def test_no_descriptors_are_left_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
+    before = open_in()
     for argv in (["true"], sh("exit 3")):
         SystemPrograms().run(argv, stdin=b"x")
     with pytest.raises(HostError):
         SystemPrograms().run(["sleep", "60"], seconds=0.05)
-    until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208 - names only
+    until(lambda: open_in() <= before)
 
 
 def test_a_program_that_chatters_goes_on_and_the_rest_is_thrown_away() -> None:
