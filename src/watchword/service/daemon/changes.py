@@ -7,10 +7,10 @@ Not in here: who may (control), how it is done (enforcer, cycles).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from watchword.errors import OperatorError
+from watchword.errors import HostError, OperatorError
 from watchword.model.addresses import canonical
 from watchword.model.doors import OpenServices
 from watchword.model.openings import Grant
@@ -85,13 +85,7 @@ class GrantChanges:
         if revoked.trouble is not None:
             result += f"; not carried out yet: {revoked.trouble}"
         self.note(question, action, target, result)
-        return {
-            "count": len(names),
-            "revoked": names[:_NAMED],
-            "cut": revoked.cut,
-            "trouble": str(revoked.trouble) if revoked.trouble is not None else None,
-            **by_commands(closed),
-        }
+        return ended(names, revoked.cut, revoked.trouble, closed)
 
     async def extend(self, question: Question) -> dict[str, object]:
         """``grant`` lasts ``seconds`` longer; ``beyond_policy``: longer than its stanza says."""
@@ -171,18 +165,27 @@ class GrantChanges:
         self._enforcer.record(Change(action, target[:200], peer.uid, peer.pid, at, result))
 
 
-def by_commands(ended: Iterable[Grant]) -> dict[str, object]:
-    """Of what is over by somebody's word, what that alone does not close: names of grants.
+def ended(
+    names: Sequence[str], cut: int, trouble: HostError | None, by_commands: Iterable[Grant]
+) -> dict[str, object]:
+    """The answer about what is over by somebody's word; ``by_commands``: what commands opened.
 
-    ``closing``: commands that run now close them. ``not_closed``: there is no such command, and
-    what was opened ends by itself, if it does.
+    Its ``closing``: commands that run now close these grants. ``not_closed``: there is no such
+    command, and what was opened ends by itself, if it does.
     """
     closing: list[str] = []
     not_closed: list[str] = []
-    for grant in ended:
+    for grant in by_commands:
         if grant.cycle is not None:
             (closing if grant.cycle.closings else not_closed).append(grant.id)
-    return {"closing": closing[:_NAMED], "not_closed": not_closed[:_NAMED]}
+    return {
+        "count": len(names),
+        "revoked": names[:_NAMED],
+        "cut": cut,
+        "trouble": str(trouble) if trouble is not None else None,
+        "closing": closing[:_NAMED],
+        "not_closed": not_closed[:_NAMED],
+    }
 
 
 def _result(names: list[str], cut: int | None) -> str:

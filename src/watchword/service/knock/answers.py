@@ -20,7 +20,7 @@ from watchword.model.openings import Grant
 from watchword.model.settings import ControlSettings
 from watchword.ports import Clock
 from watchword.service.daemon.answers import PAGE, missing_of, whole_number
-from watchword.service.daemon.changes import by_commands, counted
+from watchword.service.daemon.changes import counted, ended
 from watchword.service.daemon.control import NAME, Control, Question, Rights
 from watchword.service.daemon.grant_rows import row
 from watchword.service.knock.managed import ManagedDoors
@@ -77,8 +77,8 @@ class DoorAnswers:
     async def revoke(self, question: Question) -> dict[str, object]:
         """One of ``grant``, ``address``, ``all``. Stop commands that wait are run now."""
         target, wanted = _wanted(question)
-        ended = self._runs.end(wanted)
-        names = [grant.id for grant in ended]
+        by_commands = self._runs.end(wanted)
+        names = [grant.id for grant in by_commands]
         cut, trouble = 0, None
         managed = self._managed()
         if managed is not None and (enforcer := managed.enforcer) is not None:
@@ -87,13 +87,11 @@ class DoorAnswers:
                 enforcer.check_cut()
             revoked = await enforcer.revoke(wanted, cut=cutting)
             names += [grant.id for grant in revoked.grants]
-            cut = revoked.cut
-            trouble = str(revoked.trouble) if revoked.trouble is not None else None
+            cut, trouble = revoked.cut, revoked.trouble
         self._tell(
             Remark(f"user {question.peer.uid} ended {counted(len(names), 'grant')} ({target})")
         )
-        told = {"count": len(names), "revoked": names[:PAGE], "cut": cut, "trouble": trouble}
-        return {**told, **by_commands(ended)}
+        return ended(names, cut, trouble, by_commands)
 
 
 def _wanted(question: Question) -> tuple[str, Callable[[Grant], bool]]:
