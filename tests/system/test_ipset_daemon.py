@@ -11,6 +11,7 @@ import pytest
 from tests.daemon import Server, until
 from tests.system.tables_scene import (
     MAKES,
+    at_once,
     close_doors,
     knock,
     listed,
@@ -103,16 +104,17 @@ def test_what_others_remove_is_put_back_and_that_is_said(
     server.wait_for_judgements(1)
     before = listed(host, exe)
     removals = (
-        [f"{exe} -D INPUT -j FWKNOP_INPUT"],
-        [f"{exe} -F FWKNOP_INPUT"],
-        [f"{exe} -D INPUT -j FWKNOP_INPUT", f"{exe} -F FWKNOP_INPUT", f"{exe} -X FWKNOP_INPUT"],
-        ["ipset flush watchword4"],
-        [f"ipset del watchword4 {mine}"],
+        lambda: at_once(host, exe, "-D INPUT -j FWKNOP_INPUT"),
+        lambda: at_once(host, exe, "-F FWKNOP_INPUT"),
+        lambda: at_once(
+            host, exe, "-D INPUT -j FWKNOP_INPUT", "-F FWKNOP_INPUT", "-X FWKNOP_INPUT"
+        ),
+        lambda: host.run("ipset", "flush", "watchword4"),
+        lambda: host.run("ipset", "del", "watchword4", mine),
     )
-    for lines in removals:
+    for remove in removals:
         with server.puts_right(1):
-            for line in lines:
-                host.run(*line.split())
+            remove()
         assert (listed(host, exe), members(host)) == (before, [mine])
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.daemon import Server, until
 from tests.system.tables_scene import (
     MAKES,
+    at_once,
     close_doors,
     knock,
     listed,
@@ -143,16 +144,15 @@ def test_what_others_do_to_our_chains_is_put_right_and_said(
     before = sorted(listed(host, exe))
     double = next(line for line in before if "_exp_1" in line)
     doings = (
-        [f"{exe} -D INPUT -j FWKNOP_INPUT"],
-        [f"{exe} {double.replace('-A', '-D', 1)}"],
-        [f"{exe} {STRAY}"],
-        [f"{exe} {double}"],
-        [f"{exe} -F INPUT", f"{exe} -F FWKNOP_INPUT", f"{exe} -X FWKNOP_INPUT"],
+        ["-D INPUT -j FWKNOP_INPUT"],
+        [double.replace("-A", "-D", 1)],
+        [STRAY],
+        [double],
+        ["-F INPUT", "-F FWKNOP_INPUT", "-X FWKNOP_INPUT"],
     )
     for count, lines in enumerate(doings, start=1):
         with running.puts_right(1):
-            for line in lines:
-                host.run(*line.split())
+            at_once(host, exe, *lines)
         if count < len(doings):
             assert sorted(listed(host, exe)) == before
     assert len(grants(host, exe)) == 1
