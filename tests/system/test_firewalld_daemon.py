@@ -474,7 +474,7 @@ def test_direct_rules_are_fwknops_where_they_open_something_and_are_refused_wher
         until(lambda: comes_in(caller, gateway.four), PATIENCE)  # firewalld may not be done yet
         # and where it makes its own rules after ours, ours stand before them
         until(lambda: "-A INPUT -j MY_INPUT" in calls()[:2], PATIENCE)
-        assert "-A FORWARD -j MY_FORWARD" in calls("FORWARD")[:3]
+        until(lambda: "-A FORWARD -j MY_FORWARD" in calls("FORWARD")[:3], PATIENCE)
         rules = [each for each in listed(gateway.host, "iptables") if each[:11] == "-A MY_INPUT"]
         assert len(rules) == 1
         assert re.fullmatch(
